@@ -1,0 +1,208 @@
+"""connect(url): a bus, its store, its services and its wake-ups.
+
+A `Bus` is what faces talk to: services as attributes, `execute` behind every operation. `LocalBus` runs operations
+on a store in this process; `RemoteBus` (remote.py) sends them to a hub. Both give the same methods.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+
+from roost.errors import UnsupportedUrl
+from roost.here import Here
+from roost.services.events import PAGE, EventLog
+from roost.services.sessions import SessionRegistry
+from roost.services.stats import Statistics
+from roost.wake import EVENTS, Waiter, notify
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Any, Self
+
+    from roost.here import Surroundings
+    from roost.model import Event, Stats
+    from roost.operation import Operation
+    from roost.services import Service
+    from roost.store.sqlite import SQLiteStore
+
+FILE_NAME = "bus.db"
+LOOK_EVERY_S = 0.25  # the net under lost wake-ups, and how late a follower may notice an expiry
+
+
+def data_folder() -> str:
+    """Where the bus of this user is: `ROOST_HOME`, else the platform's place for an application's data."""
+    if home := os.environ.get("ROOST_HOME"):
+        return os.path.abspath(os.path.expanduser(home))
+    if sys.platform == "darwin":
+        base = "~/Library/Application Support"
+    elif sys.platform == "win32":
+        base = os.environ.get("LOCALAPPDATA") or "~/AppData/Local"
+    else:
+        base = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
+    return os.path.join(os.path.expanduser(base), "roost")
+
+
+def bus_file(url: str | None) -> str:
+    """The file of a local bus: of a folder, `bus.db` in it; of `sqlite:///PATH` or a path with a suffix, itself."""
+    if url is None:
+        return os.path.join(data_folder(), FILE_NAME)
+    path = url.removeprefix("sqlite:///") if url.startswith("sqlite:///") else url
+    if url.startswith("sqlite:////"):
+        path = url.removeprefix("sqlite://").replace("//", "/", 1)
+    path = os.path.abspath(os.path.expanduser(path))
+    is_file = os.path.isfile(path) or (not os.path.isdir(path) and path.endswith((".db", ".sqlite", ".sqlite3")))
+    return path if is_file else os.path.join(path, FILE_NAME)
+
+
+def connect(url: str | os.PathLike[str] | None = None, *, project: str | None = None) -> Bus:
+    """Open a bus: a folder or file, `sqlite:///PATH`, or a hub's `http(s)://` address.
+
+    Unset, `ROOST_URL` decides, else it is this user's own file. `project` is what new sessions belong to that do not
+    say; unset, the repository this process runs in. Close it, or use it in a `with` block.
+    """
+    address = os.fspath(url) if url is not None else os.environ.get("ROOST_URL") or None
+    here = Here(project)
+    if address and address.startswith(("http://", "https://")):
+        from roost.remote import RemoteBus
+
+        return RemoteBus(address, here)
+    if address and "://" in address and not address.startswith("sqlite:///"):
+        raise UnsupportedUrl(f"{address.partition('://')[0]}:// is no kind of bus that this roost can open")
+    from roost.store.sqlite import SQLiteStore
+
+    return LocalBus(SQLiteStore(bus_file(address)), here)
+
+
+class Bus:
+    """A bus and its services, wherever it is."""
+
+    store: Any = None  # what a local bus keeps its rows in
+    news: set[str] = frozenset()  # type: ignore[assignment]
+    is_swept = True
+
+    def __init__(self, here: Surroundings) -> None:
+        self.here = here
+        self.closers: list[Callable[[], None]] = []
+        self.sessions = SessionRegistry(self)
+        self.events = EventLog(self)
+        self.statistics = Statistics(self)
+
+    def stats(self, project: str | None = None) -> Stats:
+        """The bus in numbers."""
+        return self.statistics.read(project)
+
+    def execute(self, operation: Operation, service: Service, arguments: dict[str, Any]) -> Any:
+        """Run an operation whose arguments are checked."""
+        raise NotImplementedError
+
+    def follow(
+        self, after: int | None, *, project: str | None, kinds: list[str] | None, timeout_s: float | None
+    ) -> Iterator[Event]:
+        """What `EventLog.follow` promises."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """End handlers and followers and let go of the store or the connection."""
+        for close in reversed(self.closers):
+            close()
+        self.closers.clear()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+
+class LocalBus(Bus):
+    """A bus whose store this process has open."""
+
+    def __init__(self, store: SQLiteStore, here: Surroundings) -> None:
+        super().__init__(here)
+        self.store = store
+        self.wake_folder = os.path.join(os.path.dirname(store.path), "wake")
+        self.news: set[str] = set()  # the topics that the open transaction has something new for
+        self.is_swept = True
+
+    def execute(self, operation: Operation, service: Service, arguments: dict[str, Any]) -> Any:
+        """Run it in a transaction: a write in one of its own or a savepoint of the open one, a read in a snapshot."""
+        if operation.is_write:
+            with self.transaction(is_durable=operation.is_durable):
+                return operation.run(service, arguments)
+        if not self.store.is_in_transaction:
+            self.sweep()
+        with self.store.read():
+            self.is_swept = not self._is_due()
+            return operation.run(service, arguments)
+
+    def transaction(self, *, is_durable: bool = True) -> _Transaction:
+        """A write transaction that begins with a sweep and ends with a wake-up; operations inside are savepoints."""
+        return _Transaction(self, is_durable)
+
+    def sweep(self) -> None:
+        """Expire what is overdue, if anything is (S3)."""
+        if self._is_due():
+            with self.transaction():
+                pass
+
+    def _is_due(self) -> bool:
+        return self.store.one("sessions.due", now=self.store.now) is not None
+
+    def follow(
+        self, after: int | None, *, project: str | None, kinds: list[str] | None, timeout_s: float | None
+    ) -> Iterator[Event]:
+        waiter = Waiter(self.wake_folder, EVENTS)
+        try:
+            after = self.events.last_seq() if after is None else after
+            yield from self._follow(waiter, after, {"project": project, "kinds": kinds}, timeout_s)
+        finally:
+            waiter.close()
+
+    def _follow(self, waiter: Waiter, after: int, filters: dict[str, Any], timeout_s: float | None) -> Iterator[Event]:
+        heard_at = time.monotonic()
+        while True:
+            newest = self.events.last_seq()
+            found = self.events.read(after, limit=PAGE, **filters) if newest > after else []
+            yield from found
+            if len(found) == PAGE:
+                after = found[-1].seq
+                continue
+            after = max(after, newest, found[-1].seq if found else 0)
+            heard_at = time.monotonic() if found else heard_at
+            if timeout_s is not None and time.monotonic() - heard_at >= timeout_s:
+                return
+            left_s = LOOK_EVERY_S if timeout_s is None else heard_at + timeout_s - time.monotonic()
+            waiter.wait(max(min(LOOK_EVERY_S, left_s), 0.001))
+            self.sweep()
+
+    def close(self) -> None:
+        super().close()
+        self.store.close()
+
+
+class _Transaction:
+    """`LocalBus.transaction`."""
+
+    __slots__ = ("_bus", "_is_outermost", "_write")
+
+    def __init__(self, bus: LocalBus, is_durable: bool) -> None:
+        self._bus = bus
+        self._write = bus.store.write(is_durable=is_durable)
+        self._is_outermost = not bus.store.is_in_transaction
+
+    def __enter__(self) -> None:
+        self._write.__enter__()
+        bus = self._bus
+        if self._is_outermost:
+            bus.news = set()
+            bus.is_swept = not bus._is_due() or bus.sessions.sweep()
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        bus = self._bus
+        news = bus.news  # taken before the commit lets other threads in
+        self._write.__exit__(kind, error, trace)
+        if self._is_outermost and news and kind is None:
+            notify(bus.wake_folder, news)

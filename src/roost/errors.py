@@ -1,0 +1,179 @@
+"""Every error roost raises on purpose, in one tree.
+
+    RoostError
+    ├── InvalidInput            what was passed cannot be right
+    │   ├── TooLarge            it is right in kind, but too much of it
+    │   └── IdentityMissing     a write by nobody (S7)
+    ├── Refused                 the caller may not do this
+    ├── NotFound
+    │   └── SessionNotFound
+    ├── Conflict                somebody else was first
+    ├── Unavailable             try again: the bus cannot answer now
+    │   ├── BusBusy             another process holds the write lock
+    │   └── HubUnreachable      no hub answers at this address
+    ├── StorageError            the bus's file cannot be used as it is
+    │   ├── DiskFull
+    │   ├── NotWritable
+    │   ├── NotABus             the file is something else
+    │   └── BusIsNewer          a newer roost wrote it
+    ├── AddressInUse            two hubs on one port
+    └── UnsupportedUrl
+
+Each class owns a stable `code`, an HTTP `status`, an `exit_status` for the command line and a `hint`: the next thing
+to type. Codes are API, wording is not. A message says what was asked and what is true.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
+class RoostError(Exception):
+    """The root of the tree; `except RoostError` catches everything roost raises on purpose."""
+
+    code = "error"
+    status = 500
+    exit_status = 1
+    hint = "Run: roost doctor"
+
+    def __init__(self, message: str, *, hint: str | None = None, **details: Any) -> None:
+        super().__init__(message)
+        self.message = message
+        self.details = details
+        if hint is not None:
+            self.hint = hint
+
+    def to_dict(self) -> dict[str, Any]:
+        """The error as faces show it: `{"error": {"code", "message", "hint", …details}}`."""
+        return {"error": {"code": self.code, "message": self.message, "hint": self.hint, **self.details}}
+
+
+class InvalidInput(RoostError):
+    """A parameter is missing, unknown, of the wrong type or out of its range; nothing was written."""
+
+    code, status, exit_status = "invalid_input", 400, 2
+    hint = "See the operation's parameters: roost VERB --help, or GET /openapi.json"
+
+
+class TooLarge(InvalidInput):
+    """A text, a JSON value or a request body is over its limit; nothing was written."""
+
+    code, status, exit_status = "too_large", 413, 2
+    hint = "Send less: put the bulk into a file and send its path"
+
+
+class IdentityMissing(InvalidInput):
+    """A write came from nobody: no session id was given and none could be found (S7)."""
+
+    code, status, exit_status = "identity_missing", 400, 2
+    hint = "Name the session: pass its id, or set ROOST_SESSION=ID"
+
+
+class Refused(RoostError):
+    """The caller, or the address it came by, may not do this."""
+
+    code, status, exit_status = "refused", 403, 3
+    hint = "Call the hub by its own address, as `roost serve` printed it"
+
+
+class NotFound(RoostError):
+    """Nothing of this name is on the bus."""
+
+    code, status, exit_status = "not_found", 404, 4
+    hint = "See what there is: GET /openapi.json, or roost --help"
+
+
+class SessionNotFound(NotFound):
+    """No session has this id, or it was pruned."""
+
+    code = "session_not_found"
+    hint = "See who is here: roost list --all. Or register it: roost register ID NAME TYPE"
+
+
+class Conflict(RoostError):
+    """Somebody else was first; the details say who and what is true now."""
+
+    code, status, exit_status = "conflict", 409, 5
+    hint = "Read what is there now, then decide again"
+
+
+class Unavailable(RoostError):
+    """The bus cannot answer at the moment; the same call may go through later."""
+
+    code, status, exit_status = "unavailable", 503, 6
+    hint = "Try again in a moment; if it stays: roost doctor"
+
+
+class BusBusy(Unavailable):
+    """Another process held the bus's write lock for longer than the time limit; nothing was written."""
+
+    code = "bus_busy"
+    hint = "Try again; if it stays, a process is stuck in a write: roost doctor"
+
+
+class HubUnreachable(Unavailable):
+    """No hub answers at the address in use."""
+
+    code = "hub_unreachable"
+    hint = "Start one there: roost serve. Or unset ROOST_URL to use the local file"
+
+
+class StorageError(RoostError):
+    """The bus's file cannot be used as it is; nothing was written."""
+
+    code, status, exit_status = "storage_error", 500, 7
+
+
+class DiskFull(StorageError):
+    """The disk has no room for the write; what was there before is untouched."""
+
+    code, status = "disk_full", 507
+    hint = "Make room on the disk, or move the bus: ROOST_HOME=/other/folder"
+
+
+class NotWritable(StorageError):
+    """The bus's file or folder may not be written by this user."""
+
+    code = "not_writable"
+    hint = "Make the folder yours, or use another: ROOST_HOME=/other/folder"
+
+
+class NotABus(StorageError):
+    """The file is not a roost bus, or it is damaged; it was left as it is."""
+
+    code = "not_a_bus"
+    hint = "Move the file away, or use another: ROOST_HOME=/other/folder"
+
+
+class BusIsNewer(StorageError):
+    """A newer roost has written this bus; this one does not know its tables and leaves them alone."""
+
+    code = "bus_is_newer"
+    hint = "Upgrade: pip install --upgrade roost"
+
+
+class AddressInUse(RoostError):
+    """Another program listens on the hub's address already."""
+
+    code, status, exit_status = "address_in_use", 500, 8
+    hint = "A hub may run there already (roost doctor); else choose another: roost serve --port PORT"
+
+
+class UnsupportedUrl(InvalidInput):
+    """The address names a kind of bus that this roost cannot open."""
+
+    code = "unsupported_url"
+    hint = "Use a folder, sqlite:///PATH, or a hub's http://HOST:PORT"
+
+
+def _tree(cls: type[RoostError]) -> dict[str, type[RoostError]]:
+    return {cls.code: cls} | {code: found for sub in cls.__subclasses__() for code, found in _tree(sub).items()}
+
+
+def from_dict(body: dict[str, Any]) -> RoostError:
+    """Rebuild the error that a hub sent, as its own class; an unknown code becomes a plain `RoostError`."""
+    error = dict(body["error"])
+    code, message, hint = error.pop("code", "error"), error.pop("message", ""), error.pop("hint", None)
+    return _tree(RoostError).get(code, RoostError)(message, hint=hint, **error)

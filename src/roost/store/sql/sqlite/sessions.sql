@@ -1,0 +1,99 @@
+-- name: sessions.beat
+-- A heartbeat that changes nothing but the time. No row: the session is unknown, has ended, or something changed.
+UPDATE sessions SET last_seen = :now, expires_at = :now + ttl_s * 1000000
+WHERE session_id = :session_id AND ended_at IS NULL
+  AND (:status IS NULL OR status = :status)
+  AND (:current_task IS NULL OR current_task = :current_task)
+  AND (:branch IS NULL OR branch = :branch)
+  AND (:project IS NULL OR project = :project)
+  AND (:ttl_s IS NULL OR ttl_s = :ttl_s)
+RETURNING id, project, status;
+
+-- name: sessions.get
+SELECT session_id, agent_name, agent_type, project, status, current_task, status_detail, human_user, location, branch,
+       capabilities, metadata, started_at, last_seen, ttl_s, ended_at, end_reason
+FROM sessions WHERE session_id = :session_id;
+
+-- name: sessions.exists
+SELECT id FROM sessions WHERE session_id = :session_id;
+
+-- name: sessions.insert
+INSERT INTO sessions (session_id, agent_name, agent_type, project, status, current_task, status_detail, human_user,
+                      location, branch, capabilities, metadata, started_at, last_seen, ttl_s, expires_at)
+VALUES (:session_id, :agent_name, :agent_type, :project, :status, :current_task, :status_detail, :human_user,
+        :location, :branch, :capabilities, :metadata, :now, :now, :ttl_s, :now + :ttl_s * 1000000);
+
+-- name: sessions.replace
+-- Everything a session's owner may say of it, and that it is alive now.
+UPDATE sessions
+SET agent_name = :agent_name, agent_type = :agent_type, project = :project, status = :status,
+    current_task = :current_task, status_detail = :status_detail, human_user = :human_user, location = :location,
+    branch = :branch, capabilities = :capabilities, metadata = :metadata, ttl_s = :ttl_s, last_seen = :now,
+    expires_at = :now + :ttl_s * 1000000, ended_at = NULL, end_reason = NULL
+WHERE session_id = :session_id;
+
+-- name: sessions.end
+UPDATE sessions SET status = 'offline', ended_at = :now, end_reason = :end_reason
+WHERE session_id = :session_id AND ended_at IS NULL;
+
+-- name: sessions.due
+-- Whether the sweep has something to do: a session is overdue, or the latest expiry lies further ahead than a session
+-- seen this instant could reach (the clock was set back). Both are the ends of one index.
+SELECT 1 WHERE (SELECT min(expires_at) FROM sessions WHERE ended_at IS NULL) <= :now
+UNION ALL
+SELECT 1 FROM (SELECT last_seen FROM sessions WHERE ended_at IS NULL ORDER BY expires_at DESC LIMIT 1)
+WHERE last_seen > :now + 1000000;
+
+-- name: sessions.expire
+-- S3: each overdue session becomes offline once; the caller writes one event for each row returned.
+UPDATE sessions SET status = 'offline', ended_at = expires_at, end_reason = 'expired'
+WHERE id IN (SELECT id FROM sessions WHERE ended_at IS NULL AND expires_at <= :now ORDER BY expires_at LIMIT :limit)
+RETURNING session_id, project, last_seen;
+
+-- name: sessions.rewind
+-- The clock was set back: what was seen in the future was seen now, so that a session that died meanwhile is found
+-- out within one TTL.
+UPDATE sessions SET last_seen = :now, expires_at = :now + ttl_s * 1000000
+WHERE ended_at IS NULL AND last_seen > :now;
+
+-- name: sessions.peers
+-- The live sessions of a project except one (-1: none excepted), newest first.
+SELECT session_id, agent_name, agent_type, status, current_task, human_user, branch, last_seen
+FROM sessions
+WHERE project = :project AND ended_at IS NULL AND expires_at > :now AND id <> :except_id
+ORDER BY last_seen DESC LIMIT :limit;
+
+-- name: sessions.live_in_project
+SELECT live FROM projects WHERE project = :project;
+
+-- name: sessions.count_live
+SELECT count(*) FROM sessions WHERE project = :project AND ended_at IS NULL AND expires_at > :now;
+
+-- name: sessions.find
+-- Newest registration first. A row that is overdue but not swept yet counts as offline (S2).
+SELECT session_id, agent_name, agent_type, project, status, current_task, status_detail, human_user, location, branch,
+       capabilities, metadata, started_at, last_seen, ttl_s,
+       CASE WHEN ended_at IS NULL AND expires_at <= :now THEN expires_at ELSE ended_at END,
+       CASE WHEN ended_at IS NULL AND expires_at <= :now THEN 'expired' ELSE end_reason END
+FROM sessions
+WHERE (:include_offline OR (ended_at IS NULL AND expires_at > :now))
+  AND (:status IS NULL OR CASE WHEN ended_at IS NULL AND expires_at <= :now THEN 'offline' ELSE status END = :status)
+  AND (:agent_type IS NULL OR agent_type = :agent_type)
+  AND (:human_user IS NULL OR human_user = :human_user)
+  AND (:project IS NULL OR project = :project)
+  AND (:capability IS NULL OR EXISTS (SELECT 1 FROM json_each(capabilities) WHERE value = :capability))
+  AND (:after_id IS NULL OR id < (SELECT id FROM sessions WHERE session_id = :after_id))
+ORDER BY id DESC LIMIT :limit;
+
+-- name: sessions.clear
+DELETE FROM sessions WHERE ended_at <= :before AND (:project IS NULL OR project = :project)
+RETURNING session_id, project;
+
+-- name: sessions.counts
+-- How many sessions there are of each status, type and user, overdue ones as offline.
+SELECT CASE WHEN ended_at IS NULL AND expires_at <= :now THEN 'offline' ELSE status END, agent_type, human_user, count(*)
+FROM sessions WHERE (:project IS NULL OR project = :project) GROUP BY 1, 2, 3;
+
+-- name: sessions.ids
+-- For near matches: the newest ids on the bus.
+SELECT session_id FROM sessions ORDER BY id DESC LIMIT 1000;

@@ -1,0 +1,298 @@
+"""The embedded store: one SQLite file that every local process opens.
+
+WAL, a side lock, then BEGIN IMMEDIATE: many processes write at once without "database is locked". A transaction has
+one instant (`now`); one inside another is a savepoint, which is how a batch's operation fails alone. SQLite's errors
+leave here as roost's. It refuses to share a connection across `fork` and opens a new one instead.
+"""
+
+from __future__ import annotations
+
+import os
+from _thread import RLock
+
+import apsw
+
+from roost import errors
+from roost.clock import SystemClock
+from roost.store import load_statements
+from roost.store.lock import SideLock
+from roost.store.migrate import migrations, newest_version, read_migration
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from roost.store import Row
+
+APPLICATION_ID = 0x726F6F73  # "roos": what `file` and we know a bus by
+BUSY_TIMEOUT_S = 5.0
+CACHE_PAGES = 4000  # of 4 KiB
+CHECKPOINT_PAGES = 8000  # fewer, longer checkpoints: a third more sends a second than SQLite's 1000
+
+
+class SQLiteStore:
+    """A bus in one file; made, with its folder (0700) and itself (0600), when it is not there."""
+
+    def __init__(self, path: str, *, clock: SystemClock | None = None, busy_timeout_s: float = BUSY_TIMEOUT_S) -> None:
+        self.path = path
+        self.clock = clock or SystemClock()
+        self.busy_timeout_s = busy_timeout_s
+        self._statements = load_statements("sqlite")
+        self._mutex = RLock()
+        self._abandoned: list[apsw.Connection] = []
+        self._depth = 0
+        self._transaction_now = 0
+        self._open()
+
+    # -- opening ----------------------------------------------------------------------------------------------------
+
+    def _open(self) -> None:
+        self._pid = os.getpid()
+        try:
+            self._make_file()
+            self._lock = SideLock(f"{self.path}.lock")
+            self._connection = apsw.Connection(self.path, statementcachesize=200)
+            self._configure()
+        except (apsw.Error, OSError) as error:
+            raise self._translated(error) from error
+
+    def _make_file(self) -> None:
+        folder = os.path.dirname(self.path)
+        if not os.path.isdir(folder):
+            os.makedirs(folder, mode=0o700, exist_ok=True)
+        if not os.path.exists(self.path):
+            # Made before SQLite makes it, so that no umask widens it; -wal and -shm take over its mode.
+            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
+
+    def _configure(self) -> None:
+        connection = self._connection
+        connection.set_busy_timeout(int(self.busy_timeout_s * 1000))
+        connection.execute(f"PRAGMA cache_size = {CACHE_PAGES}; PRAGMA foreign_keys = ON")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
+        self._is_durable: bool | None = None
+        newest = newest_version("sqlite")
+        version = self._pragma("user_version")
+        is_ours = self._pragma("application_id") == APPLICATION_ID
+        if is_ours and version > newest:
+            raise errors.BusIsNewer(f"{self.path} has schema {version}, but this roost knows up to {newest}")
+        if not is_ours or version < newest:
+            self._migrate()
+
+    def _pragma(self, name: str) -> int:
+        value = self._connection.execute(f"PRAGMA {name}").fetchall()[0][0]
+        return int(str(value))
+
+    def _migrate(self) -> None:
+        if self._pragma("application_id") not in (0, APPLICATION_ID) or (
+            self._pragma("application_id") == 0 and self._connection.execute("SELECT 1 FROM sqlite_schema").fetchall()
+        ):
+            raise errors.NotABus(f"{self.path} is another program's SQLite database")
+        if not self._lock.acquire(self.busy_timeout_s):
+            raise self._busy()
+        try:
+            self._connection.execute("PRAGMA journal_mode = WAL").fetchall()
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                done = self._pragma("user_version")
+                for number, path in migrations("sqlite"):
+                    if number > done:
+                        self._connection.execute(read_migration(path))
+                        self._connection.execute(f"PRAGMA user_version = {number}")
+                self._connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+                self._connection.execute("COMMIT")
+            except BaseException:
+                self._rollback("ROLLBACK")
+                raise
+        finally:
+            self._lock.release()
+
+    # -- time and transactions --------------------------------------------------------------------------------------
+
+    @property
+    def now(self) -> int:
+        """The transaction's one instant; outside of one, the clock's (S8)."""
+        return self._transaction_now if self._depth else self.clock.now()
+
+    @property
+    def is_in_transaction(self) -> bool:
+        """Whether this thread's statements are part of a transaction now."""
+        return self._depth > 0
+
+    def write(self, *, is_durable: bool = True) -> _Write | _Savepoint:
+        """A write transaction; inside another one, a savepoint of it.
+
+        A durable one is on disk when its block ends; any one survives the death of this process. Raises BusBusy when
+        another process keeps the lock for longer than the busy timeout.
+        """
+        return _Savepoint(self) if self._owns_transaction() else _Write(self, is_durable)
+
+    def read(self) -> _Read:
+        """One consistent snapshot for several reads; inside a transaction, part of it."""
+        return _Read(self)
+
+    def _owns_transaction(self) -> bool:
+        self._mutex.acquire()
+        owns = self._depth > 0
+        self._mutex.release()
+        return owns
+
+    def rows(self, statement: str, **parameters: Any) -> list[Row]:
+        """Run a named statement and return what it gives."""
+        self._mutex.acquire()
+        try:
+            return self._connection.execute(self._statements[statement], parameters).fetchall()
+        except apsw.Error as error:
+            raise self._translated(error) from error
+        finally:
+            self._mutex.release()
+
+    def one(self, statement: str, **parameters: Any) -> Row | None:
+        """The first row a named statement gives, or None."""
+        rows = self.rows(statement, **parameters)
+        return rows[0] if rows else None
+
+    def changes_seen(self) -> int:
+        """A number that differs once another connection has committed: the net under missed wake-ups (E3)."""
+        with self.read():
+            return self._connection.data_version()
+
+    def _begin(self, is_durable: bool) -> None:
+        if os.getpid() != self._pid:
+            self._abandoned.append(self._connection)  # closing it here would drop the parent's locks
+            self._open()
+        if not self._lock.acquire(self.busy_timeout_s):
+            raise self._busy()
+        try:
+            if is_durable is not self._is_durable:
+                self._connection.execute(f"PRAGMA synchronous = {'FULL' if is_durable else 'NORMAL'}")
+                self._is_durable = is_durable
+            self._connection.execute("BEGIN IMMEDIATE")
+        except apsw.Error as error:
+            self._lock.release()
+            raise self._translated(error) from error
+        self._transaction_now = self.clock.now()
+
+    def _commit(self) -> None:
+        try:
+            self._connection.execute("COMMIT")
+        except apsw.Error as error:
+            self._rollback("ROLLBACK")
+            raise self._translated(error) from error
+        finally:
+            self._lock.release()
+
+    def _rollback(self, command: str) -> None:
+        if self._connection.in_transaction:  # SQLite rolls back by itself when the disk is full
+            self._connection.execute(command)
+
+    # -- ending and errors ------------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Give the file back; a closed store cannot be used again."""
+        with self._mutex:
+            self._connection.close()
+            self._lock.close()
+
+    def _busy(self) -> errors.BusBusy:
+        return errors.BusBusy(f"the bus {self.path} was locked by another process for {self.busy_timeout_s:g} s")
+
+    def _translated(self, error: Exception) -> errors.RoostError:
+        if isinstance(error, apsw.BusyError | apsw.LockedError):
+            return self._busy()
+        if isinstance(error, apsw.FullError) or getattr(error, "errno", None) == 28:
+            return errors.DiskFull(f"the disk under {self.path} is full")
+        if isinstance(error, apsw.NotADBError | apsw.CorruptError):
+            return errors.NotABus(f"{self.path} is not a roost bus: {error}")
+        if isinstance(
+            error, apsw.ReadOnlyError | apsw.CantOpenError | apsw.PermissionsError | apsw.AuthError | OSError
+        ):
+            return errors.NotWritable(f"the bus {self.path} cannot be opened for writing: {error}")
+        return errors.StorageError(f"the bus {self.path} failed: {error}")
+
+
+class _Write:
+    """The outermost write transaction of a store."""
+
+    __slots__ = ("_is_durable", "_store")
+
+    def __init__(self, store: SQLiteStore, is_durable: bool) -> None:
+        self._store = store
+        self._is_durable = is_durable
+
+    def __enter__(self) -> None:
+        store = self._store
+        store._mutex.acquire()
+        try:
+            store._begin(self._is_durable)
+        except BaseException:
+            store._mutex.release()
+            raise
+        store._depth = 1
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        store = self._store
+        store._depth = 0
+        try:
+            if kind is None:
+                store._commit()
+            else:
+                try:
+                    store._rollback("ROLLBACK")
+                finally:
+                    store._lock.release()
+        finally:
+            store._mutex.release()
+
+
+class _Savepoint:
+    """A transaction inside another: it fails alone."""
+
+    __slots__ = ("_store",)
+
+    def __init__(self, store: SQLiteStore) -> None:
+        self._store = store
+
+    def __enter__(self) -> None:
+        store = self._store
+        if not store._connection.in_transaction:
+            # A full disk makes SQLite roll back the whole transaction; a savepoint would silently begin another.
+            raise errors.StorageError(f"the transaction on {store.path} was rolled back by an earlier error")
+        store._connection.execute("SAVEPOINT inner")
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        store = self._store
+        if kind is not None:
+            store._rollback("ROLLBACK TO inner")
+        if store._connection.in_transaction:
+            store._connection.execute("RELEASE inner")
+
+
+class _Read:
+    """A snapshot; the clock is read once for it."""
+
+    __slots__ = ("_is_outermost", "_store")
+
+    def __init__(self, store: SQLiteStore) -> None:
+        self._store = store
+
+    def __enter__(self) -> None:
+        store = self._store
+        store._mutex.acquire()
+        self._is_outermost = store._depth == 0
+        if self._is_outermost:
+            try:
+                store._connection.execute("BEGIN")
+            except apsw.Error as error:
+                store._mutex.release()
+                raise store._translated(error) from error
+            store._transaction_now = store.clock.now()
+        store._depth += 1
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        store = self._store
+        store._depth -= 1
+        try:
+            if self._is_outermost:
+                store._rollback("COMMIT")
+        finally:
+            store._mutex.release()

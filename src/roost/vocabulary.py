@@ -1,0 +1,65 @@
+"""The data dictionary: what each name means and may hold, in every operation, record, route, flag and page.
+
+One word for one thing (docs/glossary.md): `kind_of` finds a name's kind, first among the noun's own words, then
+among those that all nouns share. A parameter that is not here is an error when its operation is declared.
+"""
+
+from __future__ import annotations
+
+from roost.model import STATUSES
+from roost.schema import Boolean, Choice, Identifier, Integer, Json, JsonObject, Kind, Listing, Number, Text
+
+TTL_DEFAULT_S = 120
+TTL_LEAST_S = 10
+TTL_MOST_S = 24 * 3600
+OTHERS_DEFAULT = 50
+
+COMMON: dict[str, Kind] = {
+    "session_id": Identifier("The session's id, as its agent knows it", metavar="ID"),
+    "agent_name": Text("What people call this agent", metavar="NAME", flag="--name"),
+    "agent_type": Text("The kind of agent: claude-code, codex, gemini …", most=64, metavar="TYPE", flag="--type"),
+    "project": Text(
+        "The repository's namespace; unset, the one of the folder this runs in", most=1024, metavar="PROJECT"
+    ),
+    "human_user": Text("The person this session works for", flag="--user", metavar="USER"),
+    "limit": Integer("How many to return at the most", least=1, most=1000, metavar="N"),
+    "after": Integer("Only what comes after this seq", metavar="SEQ"),
+    "timeout_s": Number("How long to wait, in seconds", least=0, most=3600, metavar="SECONDS"),
+}
+
+SESSIONS: dict[str, Kind] = {
+    "status": Choice(*STATUSES, about="What the session does; waiting: it needs a person or an answer"),
+    "current_task": Text("What the session works on, in a line", least=0, most=1000, flag="--task", metavar="TEXT"),
+    "status_detail": Json("Any JSON the session wants others to see beside its status"),
+    "blob": JsonObject("A JSON object, kept as the session's status_detail"),
+    "location": Text("Host and directory, as HOST:DIRECTORY", most=4200, metavar="HOST:DIR"),
+    "branch": Text("The branch that is checked out", most=500, metavar="BRANCH"),
+    "capabilities": Listing(Text(most=64), "What the session can do for others, by name", metavar="A,B"),
+    "capability": Text("Only sessions that have this capability", most=64, metavar="NAME"),
+    "metadata": JsonObject("Anything else worth knowing, as a JSON object", metavar="JSON"),
+    "ttl_s": Integer(
+        "Seconds without a heartbeat after which the session counts as offline",
+        least=TTL_LEAST_S,
+        most=TTL_MOST_S,
+        flag="--ttl",
+        metavar="SECONDS",
+    ),
+    "include_offline": Boolean("Sessions that have ended or expired, too", flag="--all"),
+    "end_reason": Text("Why it ended", flag="--reason", metavar="TEXT"),
+    "older_than_s": Integer("Only what ended at least this many seconds ago", flag="--older-than", metavar="SECONDS"),
+    "after_id": Identifier("Only sessions registered before this one: the last of the page before", metavar="ID"),
+}
+
+EVENTS: dict[str, Kind] = {
+    "kinds": Listing(
+        Text(most=64), "Only events of these kinds; session means every session.… kind", flag="--kind", metavar="A,B"
+    ),
+}
+
+NOUNS: dict[str, dict[str, Kind]] = {"sessions": SESSIONS, "events": EVENTS}
+
+
+def kind_of(noun: str, name: str) -> Kind:
+    """The kind of a name as a noun uses it; KeyError where the dictionary lacks the word."""
+    own = NOUNS.get(noun, {})
+    return own[name] if name in own else COMMON[name]
