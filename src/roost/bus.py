@@ -89,6 +89,9 @@ class Bus:
         self.sessions = SessionRegistry(self)
         self.events = EventLog(self)
         self.statistics = Statistics(self)
+        self.services: dict[str, Service] = {
+            service.noun: service for service in (self.sessions, self.events, self.statistics)
+        }
 
     def stats(self, project: str | None = None) -> Stats:
         """The bus in numbers."""

@@ -100,12 +100,12 @@ class Identifier(Text):
     RESERVED_PREFIXES = ("capability:", "user:")
 
     def check(self, name: str, value: Any) -> str:
-        value = super().check(name, value)
-        if not value.isprintable() or " " in value or "/" in value:
-            raise self._wrong(name, value, "printable, without spaces or slashes")
-        if value in self.RESERVED or value.startswith(self.RESERVED_PREFIXES):
-            raise self._wrong(name, value, "another name: this one is an address with a meaning of its own")
-        return value
+        checked = super().check(name, value)
+        if not checked.isprintable() or " " in checked or "/" in checked:
+            raise self._wrong(name, checked, "printable, without spaces or slashes")
+        if checked in self.RESERVED or checked.startswith(self.RESERVED_PREFIXES):
+            raise self._wrong(name, checked, "another name: this one is an address with a meaning of its own")
+        return checked
 
     def json_schema(self) -> dict[str, Any]:
         return {**super().json_schema(), "pattern": r"^[^\s/\x00-\x20\x7f-\x9f]+$"}
@@ -190,7 +190,7 @@ class Boolean(Kind):
 
 
 class Listing(Kind):
-    """A list of bounded length of one kind of thing; as text, separated by commas."""
+    """A list of bounded length of one kind of thing; as text, separated by commas or a JSON array."""
 
     def __init__(self, item: Kind, about: str = "", *, most: int = 64, **rest: Any) -> None:
         super().__init__(about, **rest)
@@ -205,6 +205,9 @@ class Listing(Kind):
         return [self.item.check(f"{name}[{index}]", item) for index, item in enumerate(value)]
 
     def parse(self, name: str, text: str) -> list[Any]:
+        if text.startswith("["):  # items may hold commas
+            listed: list[Any] = Json().parse(name, text)
+            return listed
         return [self.item.parse(name, part.strip()) for part in text.split(",") if part.strip()]
 
     def json_schema(self) -> dict[str, Any]:

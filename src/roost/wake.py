@@ -1,7 +1,7 @@
 """Wake-ups between processes of one machine: a datagram to whoever waits (E3).
 
 A waiting process binds a Unix datagram socket in the bus's `wake` folder, named after what it waits for; a writer
-sends one byte to each that waits for what it wrote. Datagrams are hints: they may be lost or come for nothing, so a
+sends the topics it wrote to each that waits for one of them. Datagrams are hints: they may be lost or come for nothing, so a
 waiter reads the bus after each, and looks now and then without one. Where there are no such sockets it only looks.
 """
 
@@ -15,6 +15,7 @@ except ImportError:
     socket = None  # type: ignore[assignment]
 
 HAS_DATAGRAMS = socket is not None and hasattr(socket, "AF_UNIX")
+MAX_DATAGRAM = 4096
 MAX_PATH = 100  # of a Unix socket's 104 to 108 bytes
 EVENTS = "events"  # the topic of every change
 ANYTHING = "any"  # the topic of a process that waits for all topics, as a hub does
@@ -79,12 +80,14 @@ def notify(folder: str, topics: set[str]) -> None:
         return
     if not names:
         return
+    told = " ".join(topics).encode()
+    payload = told if len(told) < MAX_DATAGRAM else b"!"  # "!": too many topics to name
     sender = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     sender.setblocking(False)
     with _Short(folder) as short:
         for name in names if short else ():
             try:
-                sender.sendto(b"!", os.path.join(short, name))
+                sender.sendto(payload, os.path.join(short, name))
             except ConnectionRefusedError:
                 _unlink(os.path.join(folder, name))
             except OSError:

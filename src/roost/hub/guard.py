@@ -1,0 +1,61 @@
+"""What stands before every route: is the request meant for this hub, and can it be read at all?
+
+Host and Origin are checked so that no page on the web can reach a hub on loopback through its reader's browser (DNS
+rebinding). Sources: the HTML standard's origin, and CWE-350.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from roost.errors import InvalidInput, Refused, RoostError
+from roost.hub.http import respond_error
+from roost.schema import shown
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
+
+
+class Guard:
+    """Passes on the requests that name this hub as their host and, if any, their origin."""
+
+    def __init__(self, app: ASGIApp, hosts: frozenset[str] = LOOPBACK_NAMES) -> None:
+        self._app = app
+        self._hosts = hosts
+        self._passed: set[tuple[bytes, bytes]] = set()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            try:
+                self._check(scope)
+            except RoostError as error:
+                await respond_error(send, error)
+                return
+        await self._app(scope, receive, send)
+
+    def _check(self, scope: Scope) -> None:
+        host = origin = b""
+        for name, value in scope["headers"]:
+            if name == b"host":
+                host = value
+            elif name == b"origin":
+                origin = value
+        if (host, origin) not in self._passed:
+            self._check_names(host.decode("latin-1"), origin.decode("latin-1"))
+            if len(self._passed) < 1000:
+                self._passed.add((host, origin))
+        if "\ufffd" in scope["path"]:
+            raise InvalidInput("the path is not UTF-8", hint="Percent-encode it as UTF-8")
+
+    def _check_names(self, host: str, origin: str) -> None:
+        if _without_port(host) not in self._hosts:
+            raise Refused(f"the request is for the host {shown(host)}, which is not this hub's name")
+        if origin and origin.partition("://")[2] != host:
+            raise Refused(f"the request comes from a page of {shown(origin)}, not from this hub's own")
+
+
+def _without_port(host: str) -> str:
+    name, colon, port = host.rpartition(":")
+    return (name if colon and port.isdigit() else host).lower()

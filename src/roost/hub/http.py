@@ -1,0 +1,103 @@
+"""Requests and answers: bodies within bounds, JSON both ways, errors in one shape."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
+
+import msgspec
+
+from roost.errors import InvalidInput, RoostError, TooLarge
+from roost.schema import to_builtins
+
+if TYPE_CHECKING:
+    from starlette.types import Receive, Scope, Send
+
+MAX_BODY_BYTES = 1024 * 1024
+JSON_TYPE = (b"content-type", b"application/json")
+
+_encoder = msgspec.json.Encoder(enc_hook=to_builtins)
+
+
+def encode_json(value: Any) -> bytes:
+    """Compact JSON; records as objects, times as RFC 3339."""
+    return _encoder.encode(value)
+
+
+def header(scope: Scope, name: bytes) -> bytes:
+    """A request header's value, empty where there is none."""
+    for key, value in scope["headers"]:
+        if key == name:
+            found: bytes = value
+            return found
+    return b""
+
+
+async def read_body(scope: Scope, receive: Receive) -> bytes:
+    """The whole body; TooLarge as soon as it is more than 1 MiB."""
+    declared = header(scope, b"content-length")
+    if declared.isdigit() and int(declared) > MAX_BODY_BYTES:
+        raise _too_large()
+    message = await receive()
+    body: bytes = message.get("body", b"")
+    if message.get("more_body"):
+        parts, size = [body], len(body)
+        while message.get("more_body"):
+            message = await receive()
+            parts.append(message.get("body", b""))
+            size += len(parts[-1])
+            if size > MAX_BODY_BYTES:
+                raise _too_large()
+        body = b"".join(parts)
+    return body
+
+
+def _too_large() -> TooLarge:
+    return TooLarge(f"the request's body has more than {MAX_BODY_BYTES} bytes")
+
+
+def parse_object(body: bytes) -> dict[str, Any]:
+    """The body's JSON object; an empty body is an empty object."""
+    if not body:
+        return {}
+    try:
+        value = msgspec.json.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidInput(f"the request's body is not JSON: {error}", hint="Send a JSON object") from None
+    if not isinstance(value, dict):
+        raise InvalidInput("the request's body is JSON, but no object", hint="Send a JSON object")
+    return value
+
+
+def parse_query(scope: Scope) -> dict[str, str]:
+    """The query's parameters; one that is there twice is an error."""
+    raw = scope["query_string"]
+    if not raw:
+        return {}
+    try:
+        pairs = parse_qsl(raw.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=100)
+    except ValueError as error:
+        raise InvalidInput(f"the query cannot be read: {error}", hint="Percent-encode it as UTF-8") from None
+    query = dict(pairs)
+    if len(query) < len(pairs):
+        raise InvalidInput("a query parameter is there twice", hint="Give a list as A,B or as a JSON array")
+    return query
+
+
+async def respond(
+    send: Send, body: bytes, status: int = 200, headers: tuple[tuple[bytes, bytes], ...] = (JSON_TYPE,)
+) -> None:
+    """One whole answer."""
+    await send(
+        {
+            "type": "http.response.start",
+            "status": status,
+            "headers": [*headers, (b"content-length", b"%d" % len(body))],
+        }
+    )
+    await send({"type": "http.response.body", "body": body})
+
+
+async def respond_error(send: Send, error: RoostError, *headers: tuple[bytes, bytes]) -> None:
+    """The error's status, and its JSON shape: code, message, hint."""
+    await respond(send, encode_json(error.to_dict()), error.status, (JSON_TYPE, *headers))

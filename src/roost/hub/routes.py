@@ -1,0 +1,109 @@
+"""The catalogue as HTTP: a route for every operation, whatever the operation."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from roost.errors import InvalidInput, NotFound, RoostError
+from roost.here import Nowhere
+from roost.hub.http import encode_json, header, parse_object, parse_query, read_body, respond, respond_error
+from roost.remote import HERE_HEADER, read_here
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+    from roost.here import Surroundings
+    from roost.hub.metrics import Meter
+    from roost.hub.wakes import Wakes
+    from roost.hub.worker import Worker
+    from roost.operation import Operation
+
+NOWHERE = Nowhere()
+HERE = HERE_HEADER.lower().encode()
+
+
+class MethodNotAllowed(RoostError):
+    """The path is there, but not for this method."""
+
+    code, status = "method_not_allowed", 405
+    hint = "See what there is: GET /openapi.json"
+
+
+class OperationEndpoint:
+    """One operation over HTTP: reads its parameters, has it run, and sends what came of it."""
+
+    def __init__(self, operation: Operation, worker: Worker, wakes: Wakes, meter: Meter) -> None:
+        self._operation = operation
+        self._worker = worker
+        self._wakes = wakes
+        self._meter = meter
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        began, status = time.perf_counter(), 200
+        try:
+            arguments = self._operation.arguments((), await self._parameters(scope, receive))
+            result = await self._result(arguments, surroundings(scope))
+            await respond(send, encode_json(result))
+        except RoostError as error:
+            status = error.status
+            await respond_error(send, error)
+        finally:
+            self._meter.observe(self._operation.name, status, time.perf_counter() - began)
+
+    async def _parameters(self, scope: Scope, receive: Receive) -> dict[str, Any]:
+        """Path, query and body as one: what is in the path cannot be said twice."""
+        operation = self._operation
+        path: dict[str, Any] = scope["path_params"]
+        if scope["query_string"]:
+            path = {**self._query(scope), **path}
+        body = await read_body(scope, receive) if operation.is_write else b""
+        if operation.body:
+            return {**path, operation.body: parse_object(body)}
+        if not body:
+            return path
+        named = parse_object(body)
+        for name in path:
+            if name in named and named[name] != path[name]:
+                raise InvalidInput(f"{name} is in the path and, with another value, in the body")
+        return {**named, **path}
+
+    def _query(self, scope: Scope) -> dict[str, Any]:
+        parameters = self._operation.parameters
+        return {
+            name: parameters[name].kind.parse(name, text) if name in parameters else text
+            for name, text in parse_query(scope).items()
+        }
+
+    async def _result(self, arguments: dict[str, Any], here: Surroundings) -> Any:
+        return await self._worker.run(self._operation, arguments, here)
+
+
+def surroundings(scope: Scope) -> Surroundings:
+    """Where the caller runs, as its client told."""
+    told = header(scope, HERE)
+    return read_here(told.decode("latin-1")) if told else NOWHERE
+
+
+class PathEndpoint:
+    """The methods of one path."""
+
+    def __init__(self) -> None:
+        self.methods: dict[str, ASGIApp] = {}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        endpoint = self.methods.get(scope["method"])
+        if endpoint is not None:
+            await endpoint(scope, receive, send)
+            return
+        allowed = ", ".join(sorted(self.methods))
+        error = MethodNotAllowed(f"{scope['path']} takes {allowed}, not {scope['method']}")
+        await respond_error(send, error, (b"allow", allowed.encode()))
+
+
+async def no_route(scope: Scope, receive: Receive, send: Send) -> None:
+    """What a path answers that is none of ours."""
+    if scope["type"] == "http":
+        await respond_error(send, NotFound(f"there is nothing at {scope['path'][:200]}"))
+    else:
+        await send({"type": "websocket.close", "code": 1000})

@@ -1,0 +1,145 @@
+"""`roost serve`: a socket, a server, and a graceful end."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import logging
+import os
+import signal
+import socket
+import sys
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import uvicorn
+
+from roost.errors import AddressInUse, InvalidInput, RoostError
+from roost.hub.app import Hub
+from roost.hub.guard import LOOPBACK_NAMES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from roost.bus import Bus
+
+DEFAULT_HOST = "127.0.0.1"
+DEFAULT_PORT = 7433
+GRACE_S = 10
+
+log = logging.getLogger("roost.hub")
+
+
+def serve(host: str = DEFAULT_HOST, port: int = DEFAULT_PORT, url: str | None = None, log_format: str = "text") -> None:
+    """Serve a bus until SIGTERM or Ctrl-C; in-flight requests are answered, streams closed.
+
+    Raises AddressInUse for a taken port, InvalidInput for an address that other machines could reach, and the store's
+    errors when the bus cannot be opened.
+    """
+    set_up_logging(log_format)
+    if not is_loopback(host):
+        raise InvalidInput(
+            f"{host} can be reached by other machines, and this hub has no tokens to tell them apart",
+            hint="Serve loopback: roost serve --host 127.0.0.1",
+        )
+    hub = Hub(url, LOOPBACK_NAMES | {_as_host_header(host)})
+    _try_open(hub)
+    listening = listen(host, port)
+    address = f"http://{_as_host_header(host)}:{listening.getsockname()[1]}"
+    config = uvicorn.Config(
+        hub.app, lifespan="on", access_log=False, log_config=None, http="httptools", ws="none",
+        timeout_graceful_shutdown=GRACE_S, server_header=False, backlog=2048,
+    )  # fmt: skip
+    log.info("serving", extra={"address": address, "pid": os.getpid()})
+    Server(config, hub).run(sockets=[listening])
+    log.info("stopped", extra={"address": address, "pid": os.getpid()})
+
+
+def _try_open(hub: Hub) -> None:
+    """Open the bus once before anything listens, so that trouble with it is one clear error."""
+    bus: Bus = hub._open()
+    bus.close()
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach an address; a name other than localhost counts as reachable."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket; raises AddressInUse when another program has the port."""
+    host = host.strip("[]")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    if sys.platform != "win32":
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+        listening.listen(2048)
+    except OSError as error:
+        listening.close()
+        raise AddressInUse(f"cannot listen at {host}:{port}: {error.strerror}") from None
+    return listening
+
+
+def _as_host_header(host: str) -> str:
+    return f"[{host}]" if ":" in host and not host.startswith("[") else host
+
+
+class Server(uvicorn.Server):
+    """uvicorn, closing the hub's streams before it waits for connections to end."""
+
+    def __init__(self, config: uvicorn.Config, hub: Hub) -> None:
+        super().__init__(config)
+        self._hub = hub
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Stop on SIGTERM and Ctrl-C, and end with status 0: being told to stop is no failure."""
+        before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._hub.close_streams()
+        await super().shutdown(sockets)
+
+
+class LogFormatter(logging.Formatter):
+    """One line a record, as `time level logger message key=value …` or as a JSON object."""
+
+    def __init__(self, style: str) -> None:
+        super().__init__()
+        self._is_json = style == "json"
+
+    def format(self, record: logging.LogRecord) -> str:
+        at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(record.created))
+        fields = {"at": at, "level": record.levelname.lower(), "logger": record.name, "message": record.getMessage()}
+        extra = {key: value for key, value in vars(record).items() if key in ("address", "pid", "operation")}
+        if record.exc_info:
+            extra["traceback"] = self.formatException(record.exc_info)
+        if self._is_json:
+            return json.dumps({**fields, **extra})
+        return " ".join([*fields.values(), *(f"{key}={value}" for key, value in extra.items())])
+
+
+def set_up_logging(style: str) -> None:
+    """Structured lines on standard error."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(LogFormatter(style))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.INFO)
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+
+
+__all__ = ["DEFAULT_HOST", "DEFAULT_PORT", "RoostError", "serve"]

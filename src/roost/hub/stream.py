@@ -1,0 +1,183 @@
+"""GET /events: the record as server-sent events, or a page of it as JSON.
+
+Every stream keeps only the seq it has sent and reads on from there, from the newest events in memory or from the
+store: a slow reader holds nothing up and takes no memory, and one that comes back with its Last-Event-ID misses
+nothing and repeats nothing (E1, E2).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from roost.errors import InvalidInput, RoostError, Unavailable
+from roost.hub.http import encode_json, header, parse_query, respond_error
+from roost.hub.routes import NOWHERE
+from roost.services.events import PAGE, EventLog
+from roost.wake import EVENTS
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+    from roost.hub.wakes import Wakes
+    from roost.hub.worker import Worker
+    from roost.model import Event
+
+KEEP_ALIVE_S = 15.0
+STUCK_S = 60.0  # a reader that takes nothing for so long is cut off; it resumes with its Last-Event-ID
+MOST_STREAMS = 1000
+REMEMBERED = 2000  # newest events kept in memory, so that many streams read the store once
+
+READ = EventLog.operations["read"]
+LAST = EventLog.operations["last_seq"]
+
+
+class Feed:
+    """The newest events, read once for all streams."""
+
+    def __init__(self, reader: Worker, wakes: Wakes) -> None:
+        self._reader = reader
+        self._wakes = wakes
+        self._recent: deque[Event] = deque(maxlen=REMEMBERED)
+        self._reading: asyncio.Future[None] | None = None
+        self.streams = 0
+
+    @property
+    def is_closed(self) -> bool:
+        return self._wakes.is_closed
+
+    async def last_seq(self) -> int:
+        seq: int = await self._reader.run(LAST, {}, NOWHERE)
+        return seq
+
+    async def after(self, seq: int) -> list[Event]:
+        """Events after a seq, in order, at most a page; empty when there are none."""
+        if not self._recent or self._recent[-1].seq <= seq:
+            await self._refresh()
+        if self._recent and self._recent[0].seq <= seq + 1:
+            newer = self._recent[-1].seq - seq
+            return [event for event in list(self._recent)[-newer:] if event.seq > seq] if newer > 0 else []
+        return await self._page(seq)
+
+    async def _page(self, seq: int) -> list[Event]:
+        arguments = {"after": seq, "project": None, "kinds": None, "limit": PAGE}
+        page: list[Event] = await self._reader.run(READ, arguments, NOWHERE)
+        return page
+
+    async def _refresh(self) -> None:
+        """Read what is new; those that ask meanwhile wait for the same answer."""
+        if self._reading is None:
+            self._reading = asyncio.ensure_future(self._read_on())
+            self._reading.add_done_callback(self._read_done)
+        await asyncio.shield(self._reading)
+
+    def _read_done(self, _: object) -> None:
+        self._reading = None
+
+    async def _read_on(self) -> None:
+        if not self._recent:
+            last = await self.last_seq()
+            self._recent.extend(await self._page(max(last - PAGE, 0)))
+            return
+        while page := await self._page(self._recent[-1].seq):
+            self._recent.extend(page)
+            if len(page) < PAGE:
+                return
+
+    def expect(self) -> asyncio.Future[None]:
+        """A future for the next events; take it before `after`, so that nothing falls in between."""
+        return self._wakes.expect(EVENTS)
+
+    def forget(self, future: asyncio.Future[None]) -> None:
+        """Give a future of `expect` back."""
+        self._wakes.forget(EVENTS, future)
+
+
+class EventsEndpoint:
+    """Server-sent events for who accepts them, else the operation's JSON."""
+
+    def __init__(self, feed: Feed, as_json: ASGIApp) -> None:
+        self._feed = feed
+        self._as_json = as_json
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if b"text/event-stream" not in header(scope, b"accept"):
+            await self._as_json(scope, receive, send)
+            return
+        try:
+            arguments = self._arguments(scope)
+            if self._feed.streams >= MOST_STREAMS:
+                raise Unavailable(f"the hub has {MOST_STREAMS} open streams, its most", hint="Close some, or try later")
+            after = await self._feed.last_seq() if arguments["after"] is None else arguments["after"]
+        except RoostError as error:
+            await respond_error(send, error)
+            return
+        await self._stream(receive, send, after, arguments["project"], arguments["kinds"])
+
+    def _arguments(self, scope: Scope) -> dict[str, Any]:
+        named = {name: READ.parameters[name].kind.parse(name, text) if name in READ.parameters else text
+                 for name, text in parse_query(scope).items()}  # fmt: skip
+        if resumed := header(scope, b"last-event-id"):
+            named["after"] = READ.parameters["after"].kind.parse("Last-Event-ID", resumed.decode("latin-1"))
+        elif "after" not in named:
+            return {**READ.arguments((), named), "after": None}
+        if "limit" in named:
+            raise InvalidInput("a stream has no limit", hint="Leave limit out, or ask for application/json")
+        return READ.arguments((), named)
+
+    async def _stream(
+        self, receive: Receive, send: Send, after: int, project: str | None, kinds: list[str] | None
+    ) -> None:
+        self._feed.streams += 1
+        gone = asyncio.ensure_future(_disconnected(receive))
+        try:
+            await _send_head(send)
+            while not self._feed.is_closed and not gone.done():
+                news = self._feed.expect()
+                events = await self._feed.after(after)
+                frames = b"".join(_frame(event) for event in events if _is_wanted(event, project, kinds))
+                if frames:
+                    await asyncio.wait_for(_send_part(send, frames), STUCK_S)
+                if events:
+                    after = events[-1].seq
+                else:
+                    await asyncio.wait((news, gone), timeout=KEEP_ALIVE_S, return_when=asyncio.FIRST_COMPLETED)
+                    if not news.done() and not gone.done():
+                        await asyncio.wait_for(_send_part(send, b": still here\n\n"), STUCK_S)
+                self._feed.forget(news)
+            await send({"type": "http.response.body", "body": b""})
+        except (TimeoutError, OSError):
+            pass  # it stopped reading or has gone; it resumes where it was
+        finally:
+            gone.cancel()
+            self._feed.streams -= 1
+
+
+def _is_wanted(event: Event, project: str | None, kinds: list[str] | None) -> bool:
+    return (project is None or event.project == project) and (
+        not kinds or any(event.kind == kind or event.kind.startswith(f"{kind}.") for kind in kinds)
+    )
+
+
+def _frame(event: Event) -> bytes:
+    return b"id: %d\nevent: %s\ndata: %s\n\n" % (event.seq, event.kind.encode(), encode_json(event))
+
+
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _send_head(send: Send) -> None:
+    headers = [
+        (b"content-type", b"text/event-stream; charset=utf-8"),
+        (b"cache-control", b"no-store"),
+        (b"x-accel-buffering", b"no"),
+    ]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await _send_part(send, b": roost\n\n")
+
+
+async def _send_part(send: Send, part: bytes) -> None:
+    await send({"type": "http.response.body", "body": part, "more_body": True})

@@ -1,0 +1,110 @@
+"""Wake-ups inside the hub: what happened, by topic, for everything that waits on its event loop.
+
+One datagram socket hears of every commit on the bus, this hub's own included. A slow look catches what a lost datagram
+would have said, and sweeps, so that expiries are told in time with nobody reading.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING
+
+from roost.bus import LOOK_EVERY_S
+from roost.errors import RoostError
+from roost.wake import ANYTHING, MAX_DATAGRAM, Waiter
+
+if TYPE_CHECKING:
+    from roost.bus import LocalBus
+
+log = logging.getLogger("roost.hub")
+
+
+class Wakes:
+    """Futures by topic; a wake-up resolves all that wait for it."""
+
+    def __init__(self, bus: LocalBus) -> None:
+        self._bus = bus  # a connection of its own
+        self._loop = asyncio.get_running_loop()
+        self._waiting: dict[str, set[asyncio.Future[None]]] = {}
+        self._seen = bus.store.changes_seen()
+        self._waiter = Waiter(bus.wake_folder, ANYTHING)
+        if self._waiter.socket is not None:
+            self._waiter.socket.setblocking(False)
+            self._loop.add_reader(self._waiter.socket.fileno(), self._hear)
+        self._looking = self._loop.create_task(self._look())
+        self.is_closed = False
+
+    @property
+    def waiting(self) -> int:
+        """How many waits are open."""
+        return sum(map(len, self._waiting.values()))
+
+    def expect(self, topic: str) -> asyncio.Future[None]:
+        """A future for the topic's next wake-up; take it before reading, so that nothing falls in between."""
+        future: asyncio.Future[None] = self._loop.create_future()
+        self._waiting.setdefault(topic, set()).add(future)
+        if self.is_closed:
+            future.set_result(None)
+        return future
+
+    async def wait(self, topic: str, future: asyncio.Future[None], timeout_s: float) -> bool:
+        """Whether the wake-up came within the time; either way the future is done with."""
+        try:
+            await asyncio.wait((future,), timeout=timeout_s)
+            return future.done()
+        finally:
+            self.forget(topic, future)
+
+    def forget(self, topic: str, future: asyncio.Future[None]) -> None:
+        waiting = self._waiting.get(topic, set())
+        waiting.discard(future)
+        if not waiting:
+            self._waiting.pop(topic, None)
+
+    def _hear(self) -> None:
+        topics: set[str] = set()
+        assert self._waiter.socket is not None  # noqa: S101 (it is what called us)
+        try:
+            while heard := self._waiter.socket.recv(MAX_DATAGRAM):
+                topics.update(heard.decode().split())
+        except BlockingIOError:
+            pass
+        if "!" in topics:  # there were too many to name
+            topics = set(self._waiting)
+        self._wake(topics)
+
+    def _wake(self, topics: set[str]) -> None:
+        for topic in topics:
+            for future in self._waiting.pop(topic, ()):
+                if not future.done():
+                    future.set_result(None)
+
+    async def _look(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_EVERY_S)
+            try:
+                seen = await asyncio.to_thread(self._sweep_and_look)
+            except RoostError as error:
+                log.warning("cannot look at the bus: %s", error)
+                continue
+            if seen != self._seen:
+                self._seen = seen
+                self._wake(set(self._waiting))
+
+    def _sweep_and_look(self) -> int:
+        self._bus.sweep()
+        seen: int = self._bus.store.changes_seen()
+        return seen
+
+    def close(self) -> None:
+        """Let everything that waits go on, and hear no more; closing twice is closing once."""
+        if self.is_closed:
+            return
+        self.is_closed = True
+        self._wake(set(self._waiting))
+        self._looking.cancel()
+        if self._waiter.socket is not None:
+            self._loop.remove_reader(self._waiter.socket.fileno())
+        self._waiter.close()
+        self._bus.close()
