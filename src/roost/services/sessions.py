@@ -207,15 +207,18 @@ class SessionRegistry(Service, noun="sessions"):
     def sweep(self) -> bool:
         """Make overdue expiries durable, each exactly once (S3); False when more are left than one sweep takes."""
         now = self._store.now
-        self._store.rows("sessions.rewind", now=now)
-        expired = self._store.rows("sessions.expire", now=now, limit=SWEEP_AT_ONCE)
-        for session_id, project, last_seen in expired:
+        if self._store.rows("sessions.rewind_clock", now=now):
+            self._store.rows("sessions.rewind", now=now)
+        return self._expired(self._store.rows("sessions.expire", now=now, limit=SWEEP_AT_ONCE)) < SWEEP_AT_ONCE
+
+    def _expired(self, rows: list[Row]) -> int:
+        for session_id, project, last_seen in rows:
             self.bus.events.append("session.expired", project, session_id, last_seen=moment(last_seen))
-        return len(expired) < SWEEP_AT_ONCE
+        return len(rows)
 
     def require(self, session_id: str) -> Session:
         """The session, or SessionNotFound with near matches."""
-        row = self._store.one("sessions.get", session_id=session_id)
+        row = self._store.one("sessions.get", now=self._store.now, session_id=session_id)
         if row is None:
             near = near_matches(session_id, [known for (known,) in self._store.rows("sessions.ids")])
             hint = f"Did you mean {', '.join(near)}?" if near else None
@@ -241,7 +244,9 @@ class SessionRegistry(Service, noun="sessions"):
 
     def _be_alive(self, session_id: str, said: dict[str, Any]) -> Session:
         """Write what a session said of itself, and that it is alive now; publish what changed."""
-        row = self._store.one("sessions.get", session_id=session_id)
+        if not self.bus.is_swept:  # more is overdue than one sweep takes, and this session may be among the rest
+            self._expired(self._store.rows("sessions.expire_one", now=self._store.now, session_id=session_id))
+        row = self._store.one("sessions.get", now=self._store.now, session_id=session_id)
         said = {name: value for name, value in said.items() if value is not None}
         if said.get("status") == "offline":
             said.pop("status")  # alive by the very act; ending is `end`'s
@@ -249,11 +254,12 @@ class SessionRegistry(Service, noun="sessions"):
             self._insert(session_id, said)
             return self.require(session_id)
         before = _session(row)
-        changed = {name: value for name, value in said.items() if getattr(before, name) != value}
+        known = _columns(before.to_dict())  # compared as JSON, for which 1 and true differ
+        changed = {name: said[name] for name, value in _columns(said).items() if known[name] != value}
         if not before.is_live:
             changed.setdefault("status", said.get("status", "active"))
-        columns = {**before.to_dict(), **changed}
-        self._store.rows("sessions.replace", **_columns(columns), now=self._store.now)
+        columns = {**known, **_columns(changed)}
+        self._store.rows("sessions.replace", **columns, now=self._store.now)
         if not before.is_live:
             self.bus.events.append("session.resumed", columns["project"], session_id, was=before.end_reason, **changed)
         elif changed:

@@ -1,7 +1,7 @@
 -- name: sessions.beat
--- A heartbeat that changes nothing but the time. No row: the session is unknown, has ended, or something changed.
+-- A heartbeat that changes nothing but the time. No row: the session is unknown, is not live, or something changed.
 UPDATE sessions SET last_seen = :now, expires_at = :now + ttl_s * 1000000
-WHERE session_id = :session_id AND ended_at IS NULL
+WHERE session_id = :session_id AND ended_at IS NULL AND expires_at > :now
   AND (:status IS NULL OR status = :status)
   AND (:current_task IS NULL OR current_task = :current_task)
   AND (:branch IS NULL OR branch = :branch)
@@ -10,8 +10,11 @@ WHERE session_id = :session_id AND ended_at IS NULL
 RETURNING id, project, status;
 
 -- name: sessions.get
+-- A row that is overdue but not swept yet counts as offline (S2).
 SELECT session_id, agent_name, agent_type, project, status, current_task, status_detail, human_user, location, branch,
-       capabilities, metadata, started_at, last_seen, ttl_s, ended_at, end_reason
+       capabilities, metadata, started_at, last_seen, ttl_s,
+       CASE WHEN ended_at IS NULL AND expires_at <= :now THEN expires_at ELSE ended_at END,
+       CASE WHEN ended_at IS NULL AND expires_at <= :now THEN 'expired' ELSE end_reason END
 FROM sessions WHERE session_id = :session_id;
 
 -- name: sessions.exists
@@ -37,18 +40,24 @@ UPDATE sessions SET status = 'offline', ended_at = :now, end_reason = :end_reaso
 WHERE session_id = :session_id AND ended_at IS NULL;
 
 -- name: sessions.due
--- Whether the sweep has something to do: a session is overdue, or the latest expiry lies further ahead than a session
--- seen this instant could reach (the clock was set back). Both are the ends of one index.
+-- Whether the sweep has something to do: a session is overdue, or the clock was set back.
 SELECT 1 WHERE (SELECT min(expires_at) FROM sessions WHERE ended_at IS NULL) <= :now
 UNION ALL
-SELECT 1 FROM (SELECT last_seen FROM sessions WHERE ended_at IS NULL ORDER BY expires_at DESC LIMIT 1)
-WHERE last_seen > :now + 1000000;
+SELECT 1 FROM clock WHERE at > :now + 1000000;
 
 -- name: sessions.expire
 -- S3: each overdue session becomes offline once; the caller writes one event for each row returned.
 UPDATE sessions SET status = 'offline', ended_at = expires_at, end_reason = 'expired'
 WHERE id IN (SELECT id FROM sessions WHERE ended_at IS NULL AND expires_at <= :now ORDER BY expires_at LIMIT :limit)
 RETURNING session_id, project, last_seen;
+
+-- name: sessions.expire_one
+UPDATE sessions SET status = 'offline', ended_at = expires_at, end_reason = 'expired'
+WHERE session_id = :session_id AND ended_at IS NULL AND expires_at <= :now
+RETURNING session_id, project, last_seen;
+
+-- name: sessions.rewind_clock
+UPDATE clock SET at = :now WHERE at > :now + 1000000 RETURNING at;
 
 -- name: sessions.rewind
 -- The clock was set back: what was seen in the future was seen now, so that a session that died meanwhile is found

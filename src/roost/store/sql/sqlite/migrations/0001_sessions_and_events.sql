@@ -49,6 +49,21 @@ CREATE TRIGGER session_goes AFTER DELETE ON sessions WHEN OLD.ended_at IS NULL B
     UPDATE projects SET live = live - 1 WHERE project = OLD.project;
 END;
 
+-- The latest moment a session was seen, to within a second: one that lies ahead of now tells that the host's clock was
+-- set back. One row, written by the triggers alone, at most once a second.
+CREATE TABLE clock (at INTEGER NOT NULL) STRICT;
+INSERT INTO clock VALUES (0);
+
+CREATE TRIGGER session_is_new AFTER INSERT ON sessions
+WHEN NEW.last_seen > (SELECT at FROM clock) + 1000000 BEGIN
+    UPDATE clock SET at = NEW.last_seen;
+END;
+
+CREATE TRIGGER session_is_seen AFTER UPDATE OF last_seen ON sessions
+WHEN NEW.last_seen > (SELECT at FROM clock) + 1000000 BEGIN
+    UPDATE clock SET at = NEW.last_seen;
+END;
+
 -- AUTOINCREMENT: a seq is never used twice, even after the newest events were pruned.
 CREATE TABLE events (
     seq        INTEGER PRIMARY KEY AUTOINCREMENT,
