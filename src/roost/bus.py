@@ -10,7 +10,7 @@ import os
 import sys
 import time
 
-from roost.errors import UnsupportedUrl
+from roost.errors import StorageError, Unavailable, UnsupportedUrl
 from roost.here import Here
 from roost.services.events import PAGE, EventLog
 from roost.services.sessions import SessionRegistry
@@ -148,8 +148,11 @@ class LocalBus(Bus):
     def sweep(self) -> None:
         """Expire what is overdue, if anything is (S3)."""
         if self._is_due():
-            with self.transaction():
-                pass
+            try:
+                with self.transaction():
+                    pass
+            except (StorageError, Unavailable):
+                pass  # a full disk or a stuck writer stops no reader: each derives who is live (S2)
 
     def _is_due(self) -> bool:
         return self.store.one("sessions.due", now=self.store.now) is not None
@@ -157,14 +160,18 @@ class LocalBus(Bus):
     def follow(
         self, after: int | None, *, project: str | None, kinds: list[str] | None, timeout_s: float | None
     ) -> Iterator[Event]:
+        # "From now" is from this call, not from when the first event is asked for.
+        after = self.events.last_seq() if after is None else after
+        return self._follow(after, {"project": project, "kinds": kinds}, timeout_s)
+
+    def _follow(self, after: int, filters: dict[str, Any], timeout_s: float | None) -> Iterator[Event]:
         waiter = Waiter(self.wake_folder, EVENTS)
         try:
-            after = self.events.last_seq() if after is None else after
-            yield from self._follow(waiter, after, {"project": project, "kinds": kinds}, timeout_s)
+            yield from self._listen(waiter, after, filters, timeout_s)
         finally:
             waiter.close()
 
-    def _follow(self, waiter: Waiter, after: int, filters: dict[str, Any], timeout_s: float | None) -> Iterator[Event]:
+    def _listen(self, waiter: Waiter, after: int, filters: dict[str, Any], timeout_s: float | None) -> Iterator[Event]:
         heard_at = time.monotonic()
         while True:
             newest = self.events.last_seq()
@@ -199,9 +206,18 @@ class _Transaction:
     def __enter__(self) -> None:
         self._write.__enter__()
         bus = self._bus
-        if self._is_outermost:
-            bus.news = set()
+        if not self._is_outermost:
+            return
+        bus.news = set()
+        try:
             bus.is_swept = not bus._is_due() or bus.sessions.sweep()
+        except BaseException as error:  # no `with` block has begun that would let go of the lock
+            self._write.__exit__(type(error), error, None)
+            raise
+
+    def commit(self) -> None:
+        """Commit before the block ends, on whatever thread can wait for the disk."""
+        self._write.commit()
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
         bus = self._bus

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import builtins
 
-from roost.errors import InvalidInput
+from roost.errors import IdentityMissing, InvalidInput
 from roost.model import Record
 from roost.vocabulary import kind_of
 
@@ -100,7 +100,8 @@ class Operation:
             if value is not None:
                 checked[name] = parameter.kind.check(name, value)
             elif parameter.is_required:
-                raise InvalidInput(f"{self.name} needs {name}: {parameter.kind.about or 'it is required'}")
+                missing = IdentityMissing if name == "session_id" and self.is_write else InvalidInput
+                raise missing(f"{self.name} needs {name}: {parameter.kind.about or 'it is required'}")
             else:
                 checked[name] = parameter.default
         if not named.keys() <= checked.keys():

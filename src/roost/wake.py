@@ -1,13 +1,15 @@
 """Wake-ups between processes of one machine: a datagram to whoever waits (E3).
 
 A waiting process binds a Unix datagram socket in the bus's `wake` folder, named after what it waits for; a writer
-sends the topics it wrote to each that waits for one of them. Datagrams are hints: they may be lost or come for nothing, so a
-waiter reads the bus after each, and looks now and then without one. Where there are no such sockets it only looks.
+sends the topics it wrote to each that waits for one of them. Datagrams are hints: they may be lost or come for
+nothing, so a waiter reads the bus after each, and looks now and then without one. Where there are no such sockets it
+only looks.
 """
 
 from __future__ import annotations
 
 import os
+from itertools import count
 
 try:
     import _socket as socket  # the C module alone: `socket` adds 5 ms to a hook for wrappers unused here
@@ -20,24 +22,26 @@ MAX_PATH = 100  # of a Unix socket's 104 to 108 bytes
 EVENTS = "events"  # the topic of every change
 ANYTHING = "any"  # the topic of a process that waits for all topics, as a hub does
 
-_count = 0
+_count = count()
 
 
 class Waiter:
     """Waits for a topic; bound from its making on, so nothing sent after that is missed."""
 
     def __init__(self, folder: str, topic: str) -> None:
-        global _count
-        _count += 1
-        self.socket: socket.socket | None = None
-        self._path = os.path.join(folder, f"{topic}.{os.getpid()}.{_count}")
-        if HAS_DATAGRAMS:
+        self._path = os.path.join(folder, f"{topic}.{os.getpid()}.{next(_count)}")
+        self.socket = self._bound(folder)
+
+    def _bound(self, folder: str) -> socket.socket | None:
+        """The socket, or None where there can be none: the slow look does without."""
+        if not HAS_DATAGRAMS:
+            return None
+        try:
             os.makedirs(folder, mode=0o700, exist_ok=True)
             with _Short(folder) as short:
-                if short:
-                    self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-                    _unlink(self._path)
-                    self.socket.bind(os.path.join(short, os.path.basename(self._path)))
+                return _bind(self._path, os.path.join(short, os.path.basename(self._path))) if short else None
+        except OSError:
+            return None
 
     def wait(self, timeout_s: float) -> None:
         """Return at a wake-up, or after the time."""
@@ -69,22 +73,39 @@ class Waiter:
             _unlink(self._path)
 
 
+def _bind(path: str, address: str) -> socket.socket:
+    _unlink(path)
+    bound = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    try:
+        bound.bind(address)
+    except OSError:
+        bound.close()
+        raise
+    return bound
+
+
 def notify(folder: str, topics: set[str]) -> None:
-    """Wake everybody who waits for one of the topics; sockets that nobody holds any more are removed."""
+    """Wake everybody who waits for one of the topics; sockets that nobody holds any more are removed.
+
+    What is told has been committed, so that nothing goes wrong here: who cannot be woken looks by himself.
+    """
     if not HAS_DATAGRAMS:
         return
     wanted = {ANYTHING, *topics}
     try:
         names = [name for name in os.listdir(folder) if name.partition(".")[0] in wanted]
-    except FileNotFoundError:
-        return
-    if not names:
-        return
+        if names:
+            _send(folder, names, topics)
+    except OSError:
+        pass
+
+
+def _send(folder: str, names: list[str], topics: set[str]) -> None:
     told = " ".join(topics).encode()
     payload = told if len(told) < MAX_DATAGRAM else b"!"  # "!": too many topics to name
-    sender = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-    sender.setblocking(False)
     with _Short(folder) as short:
+        sender = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        sender.setblocking(False)
         for name in names if short else ():
             try:
                 sender.sendto(payload, os.path.join(short, name))
@@ -92,13 +113,13 @@ def notify(folder: str, topics: set[str]) -> None:
                 _unlink(os.path.join(folder, name))
             except OSError:
                 pass  # its queue is full (it has wake-ups enough) or it has just gone: the slow look is its net
-    sender.close()
+        sender.close()
 
 
 def _unlink(path: str) -> None:
     try:
         os.unlink(path)
-    except FileNotFoundError:
+    except OSError:
         pass
 
 

@@ -20,6 +20,7 @@ class SideLock:
 
     def __init__(self, path: str) -> None:
         self._path = path
+        self._file = -1
         self._file = self._open()
 
     def _open(self) -> int:
@@ -62,4 +63,8 @@ class SideLock:
             fcntl.flock(self._file, fcntl.LOCK_UN)
 
     def close(self) -> None:
-        os.close(self._file)
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+    __del__ = close

@@ -41,13 +41,13 @@ class SQLiteStore:
         self._mutex = RLock()
         self._abandoned: list[apsw.Connection] = []
         self._depth = 0
+        self._is_locked = False
         self._transaction_now = 0
         self._open()
 
     # -- opening ----------------------------------------------------------------------------------------------------
 
     def _open(self) -> None:
-        self._pid = os.getpid()
         try:
             self._make_file()
             self._lock = SideLock(f"{self.path}.lock")
@@ -55,6 +55,7 @@ class SQLiteStore:
             self._configure()
         except (apsw.Error, OSError) as error:
             raise self._translated(error) from error
+        self._pid = os.getpid()
 
     def _make_file(self) -> None:
         folder = os.path.dirname(self.path)
@@ -83,13 +84,10 @@ class SQLiteStore:
         return int(str(value))
 
     def _migrate(self) -> None:
-        if self._pragma("application_id") not in (0, APPLICATION_ID) or (
-            self._pragma("application_id") == 0 and self._connection.execute("SELECT 1 FROM sqlite_schema").fetchall()
-        ):
-            raise errors.NotABus(f"{self.path} is another program's SQLite database")
         if not self._lock.acquire(self.busy_timeout_s):
             raise self._busy()
         try:
+            self._refuse_strangers()
             self._connection.execute("PRAGMA journal_mode = WAL").fetchall()
             self._connection.execute("BEGIN IMMEDIATE")
             try:
@@ -106,6 +104,12 @@ class SQLiteStore:
         finally:
             self._lock.release()
 
+    def _refuse_strangers(self) -> None:
+        owner = self._pragma("application_id")
+        is_empty = not self._connection.execute("SELECT 1 FROM sqlite_schema").fetchall()
+        if owner != APPLICATION_ID and not (owner == 0 and is_empty):
+            raise errors.NotABus(f"{self.path} is another program's SQLite database")
+
     # -- time and transactions --------------------------------------------------------------------------------------
 
     @property
@@ -116,7 +120,10 @@ class SQLiteStore:
     @property
     def is_in_transaction(self) -> bool:
         """Whether this thread's statements are part of a transaction now."""
-        return self._depth > 0
+        self._enter()
+        is_in_one = self._depth > 0
+        self._mutex.release()
+        return is_in_one
 
     def write(self, *, is_durable: bool = True) -> _Write | _Savepoint:
         """A write transaction; inside another one, a savepoint of it.
@@ -124,21 +131,23 @@ class SQLiteStore:
         A durable one is on disk when its block ends; any one survives the death of this process. Raises BusBusy when
         another process keeps the lock for longer than the busy timeout.
         """
-        return _Savepoint(self) if self._owns_transaction() else _Write(self, is_durable)
+        return _Savepoint(self) if self.is_in_transaction else _Write(self, is_durable)
 
     def read(self) -> _Read:
         """One consistent snapshot for several reads; inside a transaction, part of it."""
         return _Read(self)
 
-    def _owns_transaction(self) -> bool:
+    def _enter(self) -> None:
+        """Take the mutex; a forked child lets go of its parent's connection first and opens its own."""
+        if os.getpid() != self._pid:
+            self._abandoned.append(self._connection)  # closing it here would drop the parent's locks
+            self._mutex, self._depth = RLock(), 0  # another thread of the parent may have held it
+            self._open()
         self._mutex.acquire()
-        owns = self._depth > 0
-        self._mutex.release()
-        return owns
 
     def rows(self, statement: str, **parameters: Any) -> list[Row]:
         """Run a named statement and return what it gives."""
-        self._mutex.acquire()
+        self._enter()
         try:
             return self._connection.execute(self._statements[statement], parameters).fetchall()
         except apsw.Error as error:
@@ -157,10 +166,7 @@ class SQLiteStore:
             return self._connection.data_version()
 
     def _begin(self, is_durable: bool) -> None:
-        if os.getpid() != self._pid:
-            self._abandoned.append(self._connection)  # closing it here would drop the parent's locks
-            self._open()
-        if not self._lock.acquire(self.busy_timeout_s):
+        if not self.lock(self.busy_timeout_s):
             raise self._busy()
         try:
             if is_durable is not self._is_durable:
@@ -168,9 +174,19 @@ class SQLiteStore:
                 self._is_durable = is_durable
             self._connection.execute("BEGIN IMMEDIATE")
         except apsw.Error as error:
-            self._lock.release()
+            self._unlock()
             raise self._translated(error) from error
         self._transaction_now = self.clock.now()
+
+    def lock(self, timeout_s: float) -> bool:
+        """Take the side lock ahead of the next write transaction, which gives it back; False when time ran out."""
+        if not self._is_locked:
+            self._is_locked = self._lock.acquire(timeout_s)
+        return self._is_locked
+
+    def _unlock(self) -> None:
+        self._is_locked = False
+        self._lock.release()
 
     def _commit(self) -> None:
         try:
@@ -178,8 +194,6 @@ class SQLiteStore:
         except apsw.Error as error:
             self._rollback("ROLLBACK")
             raise self._translated(error) from error
-        finally:
-            self._lock.release()
 
     def _rollback(self, command: str) -> None:
         if self._connection.in_transaction:  # SQLite rolls back by itself when the disk is full
@@ -190,7 +204,8 @@ class SQLiteStore:
     def close(self) -> None:
         """Give the file back; a closed store cannot be used again."""
         with self._mutex:
-            self._connection.close()
+            if os.getpid() == self._pid:
+                self._connection.close()
             self._lock.close()
 
     def _busy(self) -> errors.BusBusy:
@@ -213,15 +228,16 @@ class SQLiteStore:
 class _Write:
     """The outermost write transaction of a store."""
 
-    __slots__ = ("_is_durable", "_store")
+    __slots__ = ("_is_committed", "_is_durable", "_store")
 
     def __init__(self, store: SQLiteStore, is_durable: bool) -> None:
         self._store = store
         self._is_durable = is_durable
+        self._is_committed = False
 
     def __enter__(self) -> None:
         store = self._store
-        store._mutex.acquire()
+        store._enter()
         try:
             store._begin(self._is_durable)
         except BaseException:
@@ -233,15 +249,18 @@ class _Write:
         store = self._store
         store._depth = 0
         try:
-            if kind is None:
+            if kind is not None:
+                store._rollback("ROLLBACK")
+            elif not self._is_committed:
                 store._commit()
-            else:
-                try:
-                    store._rollback("ROLLBACK")
-                finally:
-                    store._lock.release()
         finally:
+            store._unlock()
             store._mutex.release()
+
+    def commit(self) -> None:
+        """Commit before the block ends, on whatever thread can wait for the disk; nothing may be written after."""
+        self._store._commit()
+        self._is_committed = True
 
 
 class _Savepoint:
@@ -258,6 +277,9 @@ class _Savepoint:
             # A full disk makes SQLite roll back the whole transaction; a savepoint would silently begin another.
             raise errors.StorageError(f"the transaction on {store.path} was rolled back by an earlier error")
         store._connection.execute("SAVEPOINT inner")
+
+    def commit(self) -> None:
+        """Nothing: the outermost transaction commits."""
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
         store = self._store
@@ -277,7 +299,7 @@ class _Read:
 
     def __enter__(self) -> None:
         store = self._store
-        store._mutex.acquire()
+        store._enter()
         self._is_outermost = store._depth == 0
         if self._is_outermost:
             try:
