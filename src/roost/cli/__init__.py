@@ -1,0 +1,1 @@
+"""The command line: a face on the operation catalogue for people and scripts."""

@@ -1,0 +1,104 @@
+"""From words to an operation and its answer: what both parsers of the command line end in.
+
+`parse_plainly` is the quick one, read off the catalogue and unable to say no: whatever is not plain (help, an unknown
+flag, a missing word) it leaves to argparse, which knows how to explain. Light: the heartbeat's fast path imports it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from roost.bus import connect
+from roost.cli.render import show, show_error
+from roost.cli.screen import err, out
+from roost.errors import RoostError
+from roost.schema import Boolean
+from roost.services import Service
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import TypeAlias
+
+    from roost.operation import Operation, Parameter
+
+    Words: TypeAlias = Mapping[str, str | bool]  # a parameter's name, and what was typed for it
+
+INTERRUPTED = 130  # what shells give for Ctrl-C
+PIPE_CLOSED = 141  # and for a reader that went away
+
+
+def operations() -> dict[str, Operation]:
+    """Every operation that has a verb, by its verb."""
+    return {
+        operation.verb: operation
+        for service in Service.__subclasses__()
+        for operation in service.operations.values()
+        if operation.verb
+    }
+
+
+def flag(parameter: Parameter) -> str:
+    """How the command line calls an optional parameter."""
+    return parameter.kind.flag or "--" + parameter.name.replace("_", "-")
+
+
+def parse_plainly(argv: list[str]) -> tuple[Operation, Words, bool] | None:
+    """The operation, what was typed for its parameters, and whether JSON is wanted; None for anything unusual."""
+    found = operations()
+    words = 2 if " ".join(argv[:2]) in found else 1
+    operation = found.get(" ".join(argv[:words]))
+    if operation is None:
+        return None
+    wanted = [parameter.name for parameter in operation.parameters.values() if parameter.is_required]
+    flags = {flag(parameter): parameter for parameter in operation.parameters.values() if not parameter.is_required}
+    typed: dict[str, str | bool] = {}
+    is_json = False
+    rest = iter(argv[words:])
+    for word in rest:
+        if not word.startswith("-"):
+            if not wanted:
+                return None
+            typed[wanted.pop(0)] = word
+        elif word == "--json":
+            is_json = True
+        elif (parameter := flags.get(word)) is None:
+            return None
+        elif isinstance(parameter.kind, Boolean):
+            typed[parameter.name] = True
+        else:
+            value = next(rest, "-")
+            if value.startswith("-"):
+                return None
+            typed[parameter.name] = value
+    return None if wanted else (operation, typed, is_json)
+
+
+def perform(operation: Operation, typed: Words, *, is_json: bool, url: str | None = None) -> None:
+    """Check what was typed, run the operation and show its answer; what is wrong is said before a bus is opened."""
+    parsed = {
+        name: operation.parameters[name].kind.parse(name, value) if isinstance(value, str) else value
+        for name, value in typed.items()
+    }
+    arguments = operation.arguments((), parsed)
+    with connect(url) as bus:
+        service = next(each for each in vars(bus).values() if isinstance(each, Service) and each.noun == operation.noun)
+        result = bus.execute(operation, service, arguments)
+    show(out(), operation, result, arguments, is_json=is_json)
+
+
+def guarded(command: Callable[[], int | None], *, is_json: bool) -> int:
+    """Run a command at the edge of the process: its exit status, whatever happens."""
+    try:
+        try:
+            return command() or 0
+        except RoostError as error:
+            show_error(err(), error, is_json=is_json)
+            return error.exit_status
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # What is still buffered has no reader; without this the interpreter complains about it when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return PIPE_CLOSED

@@ -1,0 +1,299 @@
+"""What is where, what is wrong, what to do: every look that `roost doctor` takes.
+
+It opens what is there with no means to make it, goes past the store (which would refuse, migrate or sweep), and turns
+each error into a finding with the next command. It writes nothing.
+"""
+
+from __future__ import annotations
+
+import http.client
+import os
+import platform
+import shlex
+import shutil
+import stat
+import sys
+import tempfile
+import time
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import apsw
+
+import roost
+from roost.bus import bus_file
+from roost.cli.screen import Column, table
+from roost.schema import decode, encode
+from roost.store.migrate import newest_version
+from roost.store.sqlite import APPLICATION_ID
+from roost.view import clean_json, size
+from roost.wake import HAS_DATAGRAMS, Waiter, notify
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from roost.cli.screen import Screen
+
+OK, WARN, FAIL = "ok", "warn", "fail"
+GLYPHS = {OK: "✓", WARN: "!", FAIL: "✗"}
+COLOURS = {"✓": "green", "!": "yellow", "✗": "red"}
+
+SQLITE_LEAST = (3, 51, 3)  # older ones can lose commits that several processes make at once
+WAL_LARGE_BYTES = 256 * 1024 * 1024
+DISK_LOW_BYTES = 200 * 1024 * 1024
+DISK_FULL_BYTES = 10 * 1024 * 1024
+LOCK_WAIT_S = 2.0
+HUB_WAIT_S = 3.0
+
+
+class Finding:
+    """One line: what was looked at, how it is, and the next thing to type where it is not well."""
+
+    __slots__ = ("check", "detail", "level", "next")
+
+    def __init__(self, level: str, check: str, detail: str, following: str | None = None) -> None:
+        self.level = level
+        self.check = check
+        self.detail = detail
+        self.next = following
+
+    def to_dict(self) -> dict[str, str | None]:
+        return {"check": self.check, "level": self.level, "detail": self.detail, "next": self.next}
+
+
+def examine(url: str | None) -> Iterator[Finding]:
+    """All findings about the bus that this command line would use."""
+    yield Finding(OK, "roost", f"{roost.__version__}, Python {platform.python_version()} at {sys.executable}")
+    yield _sqlite()
+    address = url or os.environ.get("ROOST_URL") or None
+    if address and address.startswith(("http://", "https://")):
+        yield _hub(address)
+        return
+    if address and "://" in address and not address.startswith("sqlite:///"):
+        yield Finding(FAIL, "address", f"{address} is no kind of bus that this roost can open", "unset ROOST_URL")
+        return
+    said = "said by --url" if url else "said by ROOST_URL" if address else "ROOST_URL is not set"
+    yield Finding(OK, "address", f"this machine's own file; {said}")
+    path = bus_file(address)
+    folder = _folder(os.path.dirname(path))
+    yield folder
+    if folder.level != FAIL:
+        yield from _file(path)
+        yield _wakes(path)
+    yield _disk(os.path.dirname(path))
+
+
+def show_findings(screen: Screen, findings: Iterator[Finding], *, is_json: bool) -> int:
+    """Write the findings; 1 when one of them is a failure."""
+    found = list(findings)
+    is_healthy = all(each.level != FAIL for each in found)
+    if is_json:
+        answer: dict[str, Any] = {"is_healthy": is_healthy, "checks": [each.to_dict() for each in found]}
+        screen.write(clean_json(encode(answer)))
+        return int(not is_healthy)
+    columns = (Column("", colour_of=lambda cell: COLOURS[cell[0]]), Column("CHECK"), Column("FOUND"))
+    rows = [(f"{GLYPHS[each.level]} {each.level}", each.check, each.detail) for each in found]
+    for each, line in zip(found, table(screen, columns, rows)[1:], strict=True):
+        screen.write(line, *([f"        → {screen.paint(each.next, 'bold')}"] if each.next else []))
+    return int(not is_healthy)
+
+
+def _sqlite() -> Finding:
+    version = apsw.sqlite_lib_version()
+    if tuple(int(part) for part in version.split(".")[:3]) < SQLITE_LEAST:
+        wanted = ".".join(map(str, SQLITE_LEAST))
+        return Finding(FAIL, "sqlite", f"{version}, but {wanted} is needed", "pip install --upgrade apsw")
+    return Finding(OK, "sqlite", version)
+
+
+# -- a hub ------------------------------------------------------------------------------------------------------------
+
+
+def _hub(address: str) -> Finding:
+    """Whether a hub answers at an address."""
+    began = time.monotonic()
+    try:
+        body = decode(_get(address, "/health"))
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        start = "roost serve, there; or to use the local file: unset ROOST_URL"
+        return Finding(FAIL, "hub", f"{address} does not answer as a hub: {error or type(error).__name__}", start)
+    took_ms = (time.monotonic() - began) * 1000
+    version = body.get("version", "of an unknown version") if isinstance(body, dict) else "of an unknown version"
+    return Finding(OK, "hub", f"{address} answers in {took_ms:.0f} ms; roost {version}")
+
+
+def _get(address: str, path: str) -> bytes:
+    parts = urlsplit(address)
+    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    connection = kind(parts.hostname or "", parts.port, timeout=HUB_WAIT_S)
+    try:
+        connection.request("GET", parts.path.rstrip("/") + path)
+        response = connection.getresponse()
+        if response.status != http.client.OK:
+            raise ValueError(f"{path} gave status {response.status}")
+        return response.read(100_000)
+    finally:
+        connection.close()
+
+
+# -- a file -----------------------------------------------------------------------------------------------------------
+
+
+def _folder(folder: str) -> Finding:
+    if not os.path.isdir(folder):
+        if os.path.lexists(folder):
+            return Finding(FAIL, "folder", f"{folder} is not a folder", "ROOST_HOME=/other/folder roost doctor")
+        parent = _nearest(folder)
+        if not os.access(parent, os.W_OK | os.X_OK):
+            detail = f"{folder} is not there, and it cannot be made: {parent} is not yours to write"
+            return Finding(FAIL, "folder", detail, "ROOST_HOME=/other/folder roost doctor")
+        return Finding(OK, "folder", f"{folder} is not there yet")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        following = f"chmod u+rwx {shlex.quote(folder)}"
+        return Finding(FAIL, "folder", f"{folder} may not be written by this user", following)
+    return _mode("folder", folder, 0o700)
+
+
+def _mode(check: str, path: str, wanted: int) -> Finding:
+    """Whether others may get at something that is this user's alone."""
+    mode = stat.S_IMODE(os.stat(path).st_mode)
+    if mode & ~wanted:
+        following = f"chmod {wanted:o} {shlex.quote(path)}"
+        return Finding(WARN, check, f"{path} has mode {mode:04o}: others may get at it", following)
+    return Finding(OK, check, f"{path} has mode {mode:04o}")
+
+
+def _nearest(folder: str) -> str:
+    """The nearest folder above that exists."""
+    while not os.path.exists(folder):
+        folder = os.path.dirname(folder)
+    return folder
+
+
+def _file(path: str) -> Iterator[Finding]:
+    away = f"mv {shlex.quote(path)} {shlex.quote(path)}.old"
+    try:
+        if not os.path.exists(path):
+            first = "roost register s1 'my first session' claude-code"
+            yield Finding(OK, "bus", f"{path} is not there yet; the first session makes it", first)
+            return
+        if not os.path.isfile(path):
+            yield Finding(FAIL, "bus", f"{path} is not a file", away)
+            return
+        yield _mode("bus", path, 0o600)
+        connection = apsw.Connection(path, flags=apsw.SQLITE_OPEN_READWRITE)
+        try:
+            connection.set_busy_timeout(int(LOCK_WAIT_S * 1000))
+            yield from _contents(connection, path)
+        finally:
+            connection.close()
+    except (apsw.NotADBError, apsw.CorruptError) as error:
+        yield Finding(FAIL, "bus", f"{path} is not a roost bus: {error}", away)
+    except (apsw.Error, OSError) as error:
+        yield Finding(FAIL, "bus", f"{path} cannot be read: {error}", f"ls -l {shlex.quote(path)}")
+
+
+def _contents(connection: apsw.Connection, path: str) -> Iterator[Finding]:
+    """What an open bus holds, as far as this roost understands it."""
+    newest, version = newest_version("sqlite"), _number(connection, "PRAGMA user_version")
+    if _number(connection, "PRAGMA application_id") != APPLICATION_ID:
+        if os.path.getsize(path) == 0:
+            yield Finding(OK, "schema", "empty; the first session fills it")
+            return
+        following = f"mv {shlex.quote(path)} {shlex.quote(path)}.old"
+        yield Finding(FAIL, "schema", f"{path} is another program's database, not a roost bus", following)
+        return
+    if version > newest:
+        detail = f"version {version} is newer than this roost knows ({newest})"
+        yield Finding(FAIL, "schema", detail, "pip install --upgrade roost")
+        return
+    older = "" if version == newest else f"; the next command brings it to {newest}"
+    yield Finding(OK, "schema", f"version {version}{older}")
+    yield _integrity(connection, path)
+    yield _write_lock(connection, path)
+    yield _journal(path)
+    yield _sessions(connection)
+
+
+def _number(connection: apsw.Connection, query: str) -> int:
+    return int(str(connection.execute(query).fetchall()[0][0]))
+
+
+def _integrity(connection: apsw.Connection, path: str) -> Finding:
+    faults = [str(row[0]) for row in connection.execute("PRAGMA quick_check(5)")]
+    if faults != ["ok"]:
+        following = f"mv {shlex.quote(path)} {shlex.quote(path)}.damaged"
+        return Finding(FAIL, "contents", f"damaged: {'; '.join(faults)}", following)
+    return Finding(OK, "contents", f"sound; {size(os.path.getsize(path))}")
+
+
+def _write_lock(connection: apsw.Connection, path: str) -> Finding:
+    """Whether this user may write, and nobody sits on the lock."""
+    try:
+        connection.execute("BEGIN IMMEDIATE; ROLLBACK")
+    except (apsw.BusyError, apsw.LockedError):
+        detail = f"another process has held the write lock for {LOCK_WAIT_S:g} s"
+        return Finding(FAIL, "writing", detail, f"fuser -v {shlex.quote(path)}")
+    except apsw.Error as error:
+        following = f"chmod u+rw {shlex.quote(path)}"
+        return Finding(FAIL, "writing", f"{path} may not be written by this user: {error}", following)
+    return Finding(OK, "writing", "allowed, and the lock is free")
+
+
+def _journal(path: str) -> Finding:
+    try:
+        size_bytes = os.path.getsize(f"{path}-wal")
+    except FileNotFoundError:
+        size_bytes = 0
+    if size_bytes > WAL_LARGE_BYTES:
+        detail = f"{size(size_bytes)}: a process has kept an old snapshot open for long"
+        return Finding(WARN, "journal", detail, f"fuser -v {shlex.quote(path)}")
+    return Finding(OK, "journal", size(size_bytes))
+
+
+def _sessions(connection: apsw.Connection) -> Finding:
+    now = time.time_ns() // 1000
+    live, overdue = connection.execute(
+        "SELECT count(*) FILTER (WHERE expires_at > ?1), count(*) FILTER (WHERE expires_at <= ?1)"
+        " FROM sessions WHERE ended_at IS NULL",
+        (now,),
+    ).fetchall()[0]
+    overdue_too = f", {overdue} overdue: the next command marks them offline" if overdue else ""
+    return Finding(OK, "sessions", f"{live} live{overdue_too}")
+
+
+def _disk(folder: str) -> Finding:
+    free_bytes = shutil.disk_usage(_nearest(folder)).free
+    level = FAIL if free_bytes < DISK_FULL_BYTES else WARN if free_bytes < DISK_LOW_BYTES else OK
+    following = None if level == OK else "make room, or move the bus: ROOST_HOME=/other/folder"
+    return Finding(level, "disk", f"{size(free_bytes)} free", following)
+
+
+def _wakes(path: str) -> Finding:
+    """Whether a datagram sent where the bus is arrives; where there is no bus yet, in a folder that passes."""
+    slow = "not possible here: whoever waits looks every 0.25 s instead"
+    if not HAS_DATAGRAMS:
+        return Finding(WARN, "wake-ups", slow)
+    try:
+        if os.path.isfile(path):
+            is_heard = _hears_itself(os.path.join(os.path.dirname(path), "wake"))
+        else:
+            with tempfile.TemporaryDirectory() as folder:
+                is_heard = _hears_itself(folder)
+    except OSError as error:
+        return Finding(WARN, "wake-ups", f"{slow} ({error})")
+    return Finding(OK, "wake-ups", "arrive at once") if is_heard else Finding(WARN, "wake-ups", slow)
+
+
+def _hears_itself(folder: str) -> bool:
+    waiter = Waiter(folder, "doctor")
+    try:
+        if waiter.socket is None:
+            return False
+        notify(folder, {"doctor"})
+        waiter.socket.settimeout(1)
+        return bool(waiter.socket.recv(1))
+    except TimeoutError:
+        return False
+    finally:
+        waiter.close()

@@ -1,0 +1,124 @@
+"""The full command line: a parser read off the operation catalogue, and the commands that are no operations."""
+
+from __future__ import annotations
+
+import argparse
+from functools import partial
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import roost
+from roost.cli import commands
+from roost.cli.call import flag, guarded, operations, perform
+from roost.errors import InvalidInput
+from roost.schema import Boolean, Choice
+from roost.services import near_matches
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from roost.operation import Operation, Parameter
+
+EPILOG = """\
+The bus is this user's own file (ROOST_HOME moves it) unless ROOST_URL names a hub.
+What is where, and what is wrong: roost doctor
+"""
+
+
+def run(argv: Sequence[str]) -> int:
+    """Parse and run a command line; returns its exit status."""
+    return guarded(partial(_run, argv), is_json="--json" in argv)
+
+
+def _run(argv: Sequence[str]) -> int | None:
+    parser = build_parser()
+    args, unknown = parser.parse_known_args(argv)
+    used = getattr(args, "parser", parser)
+    if unknown:
+        used.error(f"{used.prog} does not take {' '.join(unknown)}")
+    if "command" not in args:
+        used.print_help()
+        return 0
+    args.is_json = getattr(args, "is_json", False)
+    args.url = getattr(args, "url", None)
+    status: int | None = args.command(args)
+    return status
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse, with errors that are roost's own."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter, **options)
+
+    def error(self, message: str) -> NoReturn:
+        raise InvalidInput(message, hint=f"See: {self.prog} --help")
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if action.choices is not None and value not in action.choices:
+            near = near_matches(str(value), [str(choice) for choice in action.choices])
+            hint = f"Did you mean {' or '.join(near)}?" if near else f"See: {self.prog} --help"
+            raise InvalidInput(f"there is no {self.prog} {value}", hint=hint)
+
+
+def build_parser(*, has_choices: bool = False) -> Parser:
+    """The parser of everything; `has_choices` makes it know each word a value may be, as completion wants it.
+
+    Values are not checked here otherwise: the operation's own declaration does that, the same for every face.
+    """
+    shared = Parser(add_help=False, argument_default=argparse.SUPPRESS)
+    shared.add_argument("--json", action="store_true", dest="is_json", help="the answer as JSON, as HTTP gives it")
+    shared.add_argument("--url", metavar="URL", help="the bus to use: a folder, a file or a hub (else: ROOST_URL)")
+    parser = Parser(prog="roost", description=f"{_about()}.", epilog=EPILOG, parents=[shared])
+    parser.add_argument("--version", action="version", version=f"roost {roost.__version__}")
+    verbs = parser.add_subparsers(title="commands", metavar="COMMAND")
+    groups: dict[str, Any] = {}
+    for verb, operation in operations().items():
+        group, _, word = verb.rpartition(" ")
+        if group and group not in groups:
+            top = verbs.add_parser(group, help=f"{group} …: see roost {group} --help", parents=[shared])
+            top.set_defaults(parser=top)
+            groups[group] = top.add_subparsers(title="commands", metavar="COMMAND")
+        _add_operation(groups.get(group, verbs), word, operation, shared, has_choices)
+    commands.add_to(verbs, shared)
+    return parser
+
+
+def _about() -> str:
+    about = (roost.__doc__ or "").partition("\n")[0].partition(": ")[2].removesuffix(".")
+    return about[:1].upper() + about[1:]
+
+
+def _add_operation(verbs: Any, word: str, operation: Operation, shared: Any, has_choices: bool) -> None:
+    parser = verbs.add_parser(
+        word,
+        help=_escaped(operation.about),
+        description=commands.described(operation.function.__doc__),
+        parents=[shared],
+    )
+    for parameter in operation.parameters.values():
+        _add_parameter(parser, parameter, has_choices)
+    parser.set_defaults(command=partial(_perform, operation), parser=parser)
+
+
+def _add_parameter(parser: argparse.ArgumentParser, parameter: Parameter, has_choices: bool) -> None:
+    kind = parameter.kind
+    choices = list(kind.choices) if isinstance(kind, Choice) else None
+    options: dict[str, Any] = {"help": _escaped(kind.about + (f" ({', '.join(choices)})" if choices else ""))}
+    if not parameter.is_required:
+        options |= {"dest": parameter.name, "default": argparse.SUPPRESS}
+    if isinstance(kind, Boolean):
+        options["action"] = "store_true"
+    else:
+        options["metavar"] = kind.metavar or parameter.name.upper()
+        if has_choices and choices:
+            options["choices"] = choices
+    parser.add_argument(parameter.name if parameter.is_required else flag(parameter), **options)
+
+
+def _perform(operation: Operation, args: argparse.Namespace) -> None:
+    typed = {name: value for name, value in vars(args).items() if name in operation.parameters}
+    perform(operation, typed, is_json=args.is_json, url=args.url)
+
+
+def _escaped(text: str) -> str:
+    return text.replace("%", "%%")  # argparse formats help
