@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import os
 
+from roost.schema import is_control
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,25 +36,41 @@ def resolve_project(directory: str | None = None, environ: Mapping[str, str] | N
     """The project of a directory (unset: the working directory)."""
     named = (os.environ if environ is None else environ).get("ROOST_PROJECT", "").strip()
     if named:
-        return named
-    directory = os.path.realpath(directory or os.getcwd())
+        return _storable(named)
+    directory = os.path.realpath(directory or _working_directory())
     git = _git_folders(directory)
     if git is None:
-        return directory
+        return _storable(directory)
     common, _ = git
-    remote = _remote_url(os.path.join(common, "config"))
-    return normalise_remote(remote, common) if remote else _main_worktree(common)
+    remote, worktree = _remote_url(os.path.join(common, "config")), _main_worktree(common)
+    return _storable(normalise_remote(remote, worktree) if remote else worktree)
 
 
 def current_branch(directory: str | None = None) -> str | None:
     """The branch checked out in a directory; None outside a repository and on a detached HEAD."""
-    git = _git_folders(os.path.realpath(directory or os.getcwd()))
+    git = _git_folders(os.path.realpath(directory or _working_directory()))
     head = _read(os.path.join(git[1], "HEAD")) if git else ""
-    return head.removeprefix("ref: refs/heads/").strip() if head.startswith("ref: refs/heads/") else None
+    is_branch = head.startswith("ref: refs/heads/")
+    return _storable(head.removeprefix("ref: refs/heads/").strip()) if is_branch else None
+
+
+def _working_directory() -> str:
+    try:
+        return os.getcwd()
+    except FileNotFoundError:  # removed while we are in it, as worktrees are
+        return os.environ.get("PWD") or os.path.sep
+
+
+def _storable(text: str) -> str:
+    """A name from outside as the bus keeps it: control characters and undecodable bytes become �."""
+    return text if text.isprintable() else "".join("�" if is_control(c) else c for c in text)
 
 
 def normalise_remote(url: str, base: str = ".") -> str:
-    """A remote's URL as `host/path`, the same for its SSH, HTTPS and git forms; a local one as its real path."""
+    """A remote's URL as `host/path`, the same for its SSH, HTTPS and git forms; a local one as its real path.
+
+    `base` is the worktree from which a relative path leads.
+    """
     url = url.strip()
     if "://" in url:
         scheme, _, rest = url.partition("://")
@@ -127,7 +145,7 @@ def current_user(environ: Mapping[str, str] | None = None) -> str | None:
     environ = os.environ if environ is None else environ
     for name in ("ROOST_USER", "USER", "LOGNAME", "USERNAME"):
         if environ.get(name):
-            return environ[name]
+            return _storable(environ[name])
     return None
 
 
@@ -153,7 +171,7 @@ class Here:
 
     @property
     def location(self) -> str | None:
-        return f"{host_name()}:{os.getcwd()}"
+        return _storable(f"{host_name()}:{_working_directory()}")
 
     @property
     def user(self) -> str | None:

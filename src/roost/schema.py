@@ -19,7 +19,13 @@ MAX_TEXT_SHOWN = 60
 
 def shown(value: object) -> str:
     """A value as an error message quotes it: short, with no control characters."""
-    text = repr(value) if not isinstance(value, str) else ascii(value) if not value.isprintable() else f"'{value}'"
+    if isinstance(value, str):
+        text = f"'{value}'" if value.isprintable() else ascii(value)
+    else:
+        try:
+            text = repr(value)
+        except RecursionError:
+            text = f"a deeply nested {type(value).__name__}"
     return text if len(text) <= MAX_TEXT_SHOWN else f"{text[:MAX_TEXT_SHOWN]}…"
 
 

@@ -177,6 +177,8 @@ class SessionRegistry(Service, noun="sessions"):
     @operation("DELETE /sessions", verb="clear-offline")
     def clear_offline(self, older_than_s: int = 0, *, project: str | None = None) -> int:
         """Forget sessions that have ended, or that ended at least so many seconds ago; returns how many (S6)."""
+        while not self.bus.is_swept:
+            self.bus.is_swept = self.sweep()
         before = self._store.now - older_than_s * SECOND
         cleared: dict[str, list[str]] = {}
         for session_id, in_project in self._store.rows("sessions.clear", before=before, project=project):

@@ -1,0 +1,70 @@
+"""What all tests stand on: a clock that moves when told, a bus in a temporary folder, other processes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from subprocess import Popen
+
+import pytest
+
+from roost.bus import LocalBus
+from roost.clock import FakeClock
+from roost.store.sqlite import SQLiteStore
+from support import Here, start_worker
+
+STORES = {"sqlite": lambda folder, clock: SQLiteStore(str(folder / "bus.db"), clock=clock)}
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture(params=STORES)
+def open_bus(request: pytest.FixtureRequest, tmp_path: Path, clock: FakeClock) -> Iterator[Callable[[], LocalBus]]:
+    """Opens the test's bus, each time with a connection of its own, as another process would."""
+    opened: list[LocalBus] = []
+
+    def open_bus() -> LocalBus:
+        opened.append(LocalBus(STORES[request.param](tmp_path / "bus", clock), Here()))
+        return opened[-1]
+
+    yield open_bus
+    for bus in opened:
+        bus.close()
+
+
+@pytest.fixture
+def bus(open_bus: Callable[[], LocalBus]) -> LocalBus:
+    return open_bus()
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home folder of its own, with nothing of the person's who runs the tests in it."""
+    for name in os.environ:
+        if name.startswith(("ROOST_", "GIT_", "XDG_")):
+            monkeypatch.delenv(name)
+    folder = tmp_path / "home"
+    folder.mkdir()
+    monkeypatch.setenv("HOME", str(folder))
+    monkeypatch.setenv("ROOST_HOME", str(folder / "roost"))
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    return folder
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[..., Popen[str]]]:
+    """Starts functions of `workers.py` in processes of their own; none outlives its test."""
+    started: list[Popen[str]] = []
+
+    def start(function: str, *arguments: object) -> Popen[str]:
+        started.append(start_worker(function, *arguments))
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()

@@ -1,0 +1,657 @@
+"""SessionRegistry keeps S1 to S8, on every store."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+import roost
+from roost import errors
+from roost.bus import LocalBus
+from roost.clock import FakeClock, SystemClock, moment
+from roost.here import Nowhere
+from roost.model import LIVE_STATUSES
+from roost.services import sessions
+from roost.services.sessions import SessionRegistry
+from support import Here, all_events, kinds, live_ids
+
+SHOP = Here.project
+
+# Every way to see whether a session is live.
+VIEWS: dict[str, Callable[[LocalBus, str], bool]] = {
+    "get": lambda bus, id_: bus.sessions.get(id_).is_live and bus.sessions.get(id_).status != "offline",
+    "list": lambda bus, id_: id_ in live_ids(bus),
+    "list all": lambda bus, id_: any(
+        s.session_id == id_ and s.is_live and s.status != "offline" for s in bus.sessions.list_sessions(True)
+    ),
+    "find": lambda bus, id_: any(
+        s.session_id == id_ for status in LIVE_STATUSES for s in bus.sessions.find_sessions(status=status)
+    ),
+    "find offline": lambda bus, id_: all(
+        s.session_id != id_ for s in bus.sessions.find_sessions(status="offline", include_offline=True)
+    ),
+    "active": lambda bus, id_: id_ in {peer.session_id for peer in bus.sessions.active(SHOP).sessions},
+    "active total": lambda bus, _: bus.sessions.active(SHOP).total == 1,
+    "stats": lambda bus, _: bus.sessions.get_stats().live == 1 and not bus.sessions.get_stats().offline,
+}
+
+
+@pytest.fixture(params=VIEWS)
+def sees_live(request: pytest.FixtureRequest) -> Callable[[LocalBus, str], bool]:
+    return VIEWS[request.param]
+
+
+def register(bus: LocalBus, *ids: str, **said: object) -> None:
+    for session_id in ids:
+        bus.sessions.register(session_id, f"{session_id}'s agent", "claude-code", **said)
+
+
+def pass_an_hour_each(clock: FakeClock, *steps: Callable[[], object]) -> None:
+    for step in steps:
+        step()
+        clock.advance(3600)
+
+
+# -- S1 ---------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.promise("S1")
+def test_a_heartbeat_for_an_unknown_id_registers_it(bus: LocalBus, clock: FakeClock) -> None:
+    bus.sessions.heartbeat("alice", current_task="mend the login", agent_type="codex")
+    session = bus.sessions.get("alice")
+    assert (session.current_task, session.agent_type, session.status) == ("mend the login", "codex", "active")
+    assert session.started_at == session.last_seen == moment(clock.now())
+    assert kinds(bus) == ["session.registered"]
+
+
+@pytest.mark.promise("S1")
+def test_registering_twice_updates_and_never_duplicates(bus: LocalBus, clock: FakeClock) -> None:
+    register(bus, "alice", human_user="alice", capabilities=["review"], metadata={"os": "linux"}, current_task="read")
+    started_at = bus.sessions.get("alice").started_at
+    clock.advance(60)
+    session = bus.sessions.register("alice", "another name", "codex", capabilities=["deploy"])
+    assert bus.sessions.list_sessions(include_offline=True) == [session]
+    assert (session.agent_name, session.agent_type, session.capabilities) == ("another name", "codex", ["deploy"])
+    assert (session.human_user, session.metadata, session.current_task) == ("alice", {"os": "linux"}, "read")
+    assert session.started_at == started_at
+    assert session.last_seen == started_at + timedelta(seconds=60)
+    assert session == bus.sessions.get("alice")
+
+
+@pytest.mark.promise("S1")
+def test_started_at_survives_all_that_a_session_may_go_through(bus: LocalBus, clock: FakeClock) -> None:
+    register(bus, "alice")
+    started_at = bus.sessions.get("alice").started_at
+    pass_an_hour_each(
+        clock,
+        lambda: bus.sessions.heartbeat("alice", project="github.com/acme/other"),
+        lambda: bus.sessions.end("alice"),
+        lambda: bus.sessions.ping("alice"),
+        lambda: bus.sessions.update_status("alice", "waiting"),
+        lambda: bus.sessions.set_status_detail("alice", {"step": 1}),
+        lambda: register(bus, "alice"),
+    )
+    assert bus.sessions.get("alice").started_at == started_at
+    assert len(bus.sessions.list_sessions(include_offline=True)) == 1
+
+
+@pytest.mark.promise("S1")
+def test_a_new_session_takes_what_it_does_not_say_from_where_its_caller_runs(bus: LocalBus) -> None:
+    register(bus, "alice")
+    register(bus, "bob", project="github.com/acme/other", human_user="bob", location="elsewhere:/", branch="fix")
+    told = {s.session_id: (s.project, s.human_user, s.location, s.branch) for s in bus.sessions.list_sessions()}
+    assert told["alice"] == (SHOP, "alice", "host:/src/shop", "main")
+    assert told["bob"] == ("github.com/acme/other", "bob", "elsewhere:/", "fix")
+
+
+# -- S2 ---------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.promise("S2")
+def test_a_session_is_live_to_the_last_instant_of_its_ttl_and_not_after(
+    bus: LocalBus, clock: FakeClock, sees_live: Callable[[LocalBus, str], bool]
+) -> None:
+    register(bus, "alice", ttl_s=30)
+    clock.advance(29.999999)
+    assert sees_live(bus, "alice")
+    clock.advance(0.000001)
+    assert not sees_live(bus, "alice")
+
+
+@pytest.mark.promise("S2")
+def test_an_expired_session_is_shown_to_nobody_as_live_while_nobody_can_sweep(
+    bus: LocalBus, open_bus: Callable[[], LocalBus], clock: FakeClock, sees_live: Callable[[LocalBus, str], bool]
+) -> None:
+    register(bus, "alice")
+    other = open_bus()
+    clock.advance(120)
+    with other.store.write():  # a writer that takes its time, and does not sweep either
+        bus.store.busy_timeout_s = 0.01
+        assert not sees_live(bus, "alice")
+        assert bus.sessions.get("alice").end_reason == "expired"
+    assert other.store.one("sessions.due", now=clock.now())
+
+
+@pytest.mark.promise("S2")
+def test_more_expiries_than_one_sweep_takes_are_all_offline_at_once(
+    bus: LocalBus, clock: FakeClock, monkeypatch: pytest.MonkeyPatch, sees_live: Callable[[LocalBus, str], bool]
+) -> None:
+    monkeypatch.setattr(sessions, "SWEEP_AT_ONCE", 1)
+    register(bus, "alice", "bob", "carol", ttl_s=60)
+    register(bus, "dave")
+    clock.advance(61)
+    assert not sees_live(bus, "carol") or bus.sessions.active(SHOP).total == 1
+    answer = bus.sessions.heartbeat("dave")
+    assert (answer.others, answer.others_total) == ([], 0)
+    assert live_ids(bus) == {"dave"}
+
+
+@pytest.mark.promise("S2")
+def test_the_others_of_a_heartbeat_are_live(bus: LocalBus, clock: FakeClock) -> None:
+    register(bus, "alice", "bob", "carol")
+    bus.sessions.end("carol")
+    clock.advance(119)
+    assert bus.sessions.heartbeat("alice").others_total == 1
+    clock.advance(1)
+    assert bus.sessions.heartbeat("alice").others == []
+
+
+@pytest.mark.promise("S2")
+def test_an_ended_session_is_offline_at_once(bus: LocalBus, sees_live: Callable[[LocalBus, str], bool]) -> None:
+    register(bus, "alice")
+    bus.sessions.end("alice", "done")
+    assert not sees_live(bus, "alice")
+    assert bus.sessions.get("alice").end_reason == "done"
+
+
+@pytest.mark.promise("S2")
+def test_whatever_counts_as_a_heartbeat_keeps_a_session_live(bus: LocalBus, clock: FakeClock) -> None:
+    register(bus, "alice")
+    for beat in (
+        lambda: bus.sessions.heartbeat("alice"),
+        lambda: bus.sessions.ping("alice"),
+        lambda: bus.sessions.update_status("alice", "working"),
+        lambda: bus.sessions.update_status("alice", "working"),
+        lambda: bus.sessions.set_status_detail("alice", {"step": 1}),
+        lambda: register(bus, "alice"),
+    ):
+        clock.advance(119)
+        beat()
+        assert bus.sessions.get("alice").last_seen == moment(clock.now())
+    assert "session.expired" not in kinds(bus)
+
+
+@pytest.mark.promise("S2")
+def test_a_session_chooses_its_ttl_between_ten_seconds_and_a_day(bus: LocalBus, clock: FakeClock) -> None:
+    register(bus, "alice")
+    assert bus.sessions.get("alice").ttl_s == 120
+    for ttl_s in (9, 86_401, -1, 2**70):
+        with pytest.raises(errors.InvalidInput):
+            bus.sessions.heartbeat("alice", ttl_s=ttl_s)
+    bus.sessions.heartbeat("alice", ttl_s=86_400)
+    clock.advance(86_399)
+    assert live_ids(bus) == {"alice"}
+    bus.sessions.heartbeat("alice", ttl_s=10)
+    clock.advance(10)
+    assert live_ids(bus) == set()
+
+
+@pytest.mark.promise("S2")
+def test_a_clock_set_back_keeps_no_ghost_live_for_longer_than_its_ttl(bus: LocalBus, clock: FakeClock) -> None:
+    register(bus, "alice", ttl_s=86_400)  # seen before the clock went wrong, and expiring after all others
+    clock.advance(3600)
+    register(bus, "ghost")
+    clock.advance(-3600)
+    bus.sessions.heartbeat("alice")
+    clock.advance(121)
+    assert live_ids(bus) == {"alice"}
+
+
+# -- S3 ---------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.promise("S3")
+def test_any_reader_makes_an_expiry_durable_and_no_second_one_repeats_it(
+    bus: LocalBus,
+    open_bus: Callable[[], LocalBus],
+    clock: FakeClock,
+    sees_live: Callable[[LocalBus, str], bool],
+) -> None:
+    other = open_bus()
+    register(bus, "alice", ttl_s=30)
+    clock.advance(1000)
+    for reader in (other, bus, other):
+        sees_live(reader, "alice")
+        assert not reader.store.one("sessions.due", now=clock.now())
+    assert kinds(bus) == ["session.registered", "session.expired"]
+    session = bus.sessions.get("alice")
+    assert (session.status, session.end_reason) == ("offline", "expired")
+    assert session.ended_at == session.last_seen + timedelta(seconds=30)
+
+
+@pytest.mark.promise("S3")
+def test_a_night_of_expiries_is_told_once_each(
+    bus: LocalBus, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sessions, "SWEEP_AT_ONCE", 3)
+    ids = [f"s{n}" for n in range(10)]
+    register(bus, *ids)
+    clock.advance(3600)
+    for _ in range(10):
+        bus.sweep()
+    expired = [event.session_id for event in all_events(bus) if event.kind == "session.expired"]
+    assert sorted(expired) == ids
+
+
+@pytest.mark.promise("S3")
+def test_an_expiry_is_told_of_its_session_and_project(bus: LocalBus, clock: FakeClock) -> None:
+    register(bus, "alice", project="github.com/acme/other")
+    seen = bus.sessions.get("alice").last_seen
+    clock.advance(500)
+    (event,) = bus.events.read(kinds=["session.expired"])
+    assert (event.session_id, event.project, event.at) == ("alice", "github.com/acme/other", moment(clock.now()))
+    assert event.data == {"last_seen": "2023-11-14T22:13:20Z"}
+    assert seen.isoformat() == "2023-11-14T22:13:20+00:00"
+
+
+@pytest.mark.promise("S3")
+def test_each_expiry_of_a_session_that_comes_back_is_told(bus: LocalBus, clock: FakeClock) -> None:
+    pass_an_hour_each(clock, *[lambda: bus.sessions.heartbeat("alice")] * 3)
+    bus.sweep()
+    assert Counter(kinds(bus)) == {"session.registered": 1, "session.expired": 3, "session.resumed": 2}
+
+
+@pytest.mark.promise("S3")
+def test_a_sweep_that_fails_leaves_the_bus_to_the_next_one(
+    bus: LocalBus, open_bus: Callable[[], LocalBus], clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    register(bus, "alice")
+    clock.advance(121)
+    with monkeypatch.context() as broken:
+        broken.setattr(bus.events, "append", lambda *_, **__: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            bus.sessions.heartbeat("bob")
+    other = open_bus()
+    other.store.busy_timeout_s = 0.01  # it would wait for ever on a lock that was left behind
+    other.sessions.heartbeat("bob")
+    assert kinds(bus) == ["session.registered", "session.expired", "session.registered"]
+
+
+# -- S4 ---------------------------------------------------------------------------------------------------------------
+
+ALIVE: dict[str, Callable[[LocalBus], object]] = {
+    "heartbeat": lambda bus: bus.sessions.heartbeat("alice"),
+    "ping": lambda bus: bus.sessions.ping("alice"),
+    "update_status": lambda bus: bus.sessions.update_status("alice", "active"),
+    "set_status_detail": lambda bus: bus.sessions.set_status_detail("alice", {"step": 1}),
+    "register": lambda bus: register(bus, "alice"),
+}
+
+
+@pytest.fixture(params=ALIVE)
+def act_alive(request: pytest.FixtureRequest) -> Callable[[LocalBus], object]:
+    return ALIVE[request.param]
+
+
+def assert_resumed(bus: LocalBus, *before: str) -> None:
+    session = bus.sessions.get("alice")
+    assert (session.status, session.is_live, session.ended_at, session.end_reason) == ("active", True, None, None)
+    assert kinds(bus, "alice") == ["session.registered", *before, "session.resumed"]
+
+
+@pytest.mark.promise("S4")
+def test_a_heartbeat_after_expiry_revives_the_session(
+    bus: LocalBus, clock: FakeClock, act_alive: Callable[[LocalBus], object]
+) -> None:
+    register(bus, "alice")
+    clock.advance(121)
+    assert live_ids(bus) == set()
+    act_alive(bus)
+    assert_resumed(bus, "session.expired")
+
+
+@pytest.mark.promise("S4")
+def test_a_heartbeat_that_is_first_to_notice_the_expiry_tells_both(
+    bus: LocalBus, clock: FakeClock, act_alive: Callable[[LocalBus], object]
+) -> None:
+    register(bus, "alice")
+    clock.advance(120)
+    act_alive(bus)
+    assert_resumed(bus, "session.expired")
+
+
+@pytest.mark.promise("S4")
+def test_a_session_that_one_sweep_did_not_reach_is_revived_like_any_other(
+    bus: LocalBus, clock: FakeClock, monkeypatch: pytest.MonkeyPatch, act_alive: Callable[[LocalBus], object]
+) -> None:
+    monkeypatch.setattr(sessions, "SWEEP_AT_ONCE", 1)
+    register(bus, "bob", "carol", ttl_s=10)
+    register(bus, "alice")
+    clock.advance(3600)
+    act_alive(bus)
+    assert_resumed(bus, "session.expired")
+    for _ in range(3):
+        bus.sweep()
+    assert kinds(bus).count("session.expired") == 3
+    assert live_ids(bus) == {"alice"}
+
+
+@pytest.mark.promise("S4")
+def test_an_ended_session_that_goes_on_is_live_again(bus: LocalBus, act_alive: Callable[[LocalBus], object]) -> None:
+    register(bus, "alice")
+    bus.sessions.end("alice")
+    act_alive(bus)
+    assert_resumed(bus, "session.ended")
+
+
+@pytest.mark.promise("S4")
+def test_a_heartbeat_in_time_leaves_nothing_to_the_sweep(
+    bus: LocalBus, open_bus: Callable[[], LocalBus], clock: FakeClock
+) -> None:
+    other = open_bus()
+    register(bus, "alice")
+    clock.advance(119.999999)
+    bus.sessions.heartbeat("alice")
+    clock.advance(0.000001)
+    other.sweep()
+    assert live_ids(other) == {"alice"}
+    assert kinds(bus) == ["session.registered"]
+
+
+# -- S5 ---------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.promise("S5")
+def test_a_heartbeat_answers_with_the_others_of_its_project_newest_first(bus: LocalBus, clock: FakeClock) -> None:
+    register(bus, "elsewhere", project="github.com/acme/other")
+    for session_id in ("alice", "bob", "carol", "dave"):
+        register(bus, session_id)
+        clock.advance(1)
+    bus.sessions.heartbeat("bob", current_task="mend the login", status="working")
+    bus.sessions.end("dave")
+    clock.advance(1)
+    answer = bus.sessions.heartbeat("alice")
+    assert (answer.session_id, answer.project, answer.status) == ("alice", SHOP, "active")
+    assert [peer.session_id for peer in answer.others] == ["bob", "carol"]
+    assert (answer.others_total, answer.unread, answer.conflicts) == (2, 0, [])
+    bob = answer.others[0]
+    assert (bob.agent_name, bob.agent_type, bob.status) == ("bob's agent", "claude-code", "working")
+    assert (bob.current_task, bob.human_user, bob.branch) == ("mend the login", "alice", "main")
+    assert bob.last_seen == bus.sessions.get("bob").last_seen
+
+
+@pytest.mark.promise("S5")
+def test_a_heartbeat_lists_fifty_others_unless_told_and_counts_them_all(bus: LocalBus) -> None:
+    with bus.transaction():
+        register(bus, *(f"s{n}" for n in range(60)))
+    for limit, listed in ((None, 50), (3, 3), (59, 59), (1000, 59)):
+        answer = bus.sessions.heartbeat("s7", limit=limit)
+        assert (len(answer.others), answer.others_total) == (listed, 59)
+        assert "s7" not in {peer.session_id for peer in answer.others}
+
+
+@pytest.mark.promise("S5")
+def test_a_heartbeat_that_changes_nothing_writes_when_it_was_and_no_event(bus: LocalBus, clock: FakeClock) -> None:
+    register(bus, "alice", "bob", current_task="read")
+    before, last_seq = bus.sessions.get("alice"), bus.events.last_seq()
+    clock.advance(60)
+    bus.sessions.heartbeat("alice")
+    bus.sessions.heartbeat("alice", current_task="read", status="active", project=SHOP, branch="main", ttl_s=120)
+    bus.sessions.heartbeat("alice", agent_name="alice's agent", agent_type="claude-code")
+    bus.sessions.ping("alice")
+    assert bus.sessions.get("alice") == before.replace(last_seen=moment(clock.now()))
+    assert bus.events.last_seq() == last_seq
+    assert bus.sessions.active(SHOP).total == 2
+
+
+@pytest.mark.promise("S5")
+@pytest.mark.parametrize(
+    ("said", "changed"),
+    [
+        ({"current_task": "write"}, {"current_task": "write"}),
+        ({"current_task": ""}, {"current_task": ""}),
+        ({"status": "waiting", "current_task": "read"}, {"status": "waiting"}),
+        ({"agent_type": "codex", "agent_name": "alice's agent"}, {"agent_type": "codex"}),
+        ({"ttl_s": 30}, {"ttl_s": 30}),
+        ({"project": "github.com/acme/other", "branch": "fix"}, {"project": "github.com/acme/other", "branch": "fix"}),
+    ],
+)
+def test_a_heartbeat_that_changes_something_tells_what(
+    bus: LocalBus, said: dict[str, object], changed: dict[str, object]
+) -> None:
+    register(bus, "alice", current_task="read")
+    bus.sessions.heartbeat("alice", **said)
+    event = all_events(bus)[-1]
+    assert (event.seq, event.kind, event.data) == (2, "session.updated", changed)
+    assert {name: getattr(bus.sessions.get("alice"), name) for name in changed} == changed
+
+
+@pytest.mark.promise("S5")
+def test_a_session_that_changes_its_project_leaves_the_old_one(bus: LocalBus) -> None:
+    register(bus, "alice", "bob", "carol")
+    answer = bus.sessions.heartbeat("alice", project="github.com/acme/other")
+    assert (answer.project, answer.others_total) == ("github.com/acme/other", 0)
+    assert bus.sessions.heartbeat("bob").others_total == 1
+
+
+@pytest.mark.promise("S5")
+def test_a_status_detail_that_differs_only_as_json_is_a_change(bus: LocalBus) -> None:
+    register(bus, "alice")
+    for detail in ({"done": 1}, {"done": True}, {"done": 1.0}):
+        assert repr(bus.sessions.set_status_detail("alice", detail).status_detail) == repr(detail)
+    bus.sessions.set_status_detail("alice", {"done": 1.0})
+    assert kinds(bus).count("session.updated") == 3
+
+
+def test_a_heartbeat_may_not_say_offline(bus: LocalBus) -> None:
+    assert bus.sessions.heartbeat("alice", status="offline").status == "active"
+    assert live_ids(bus) == {"alice"}
+
+
+# -- S6 ---------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def crowd(bus: LocalBus) -> LocalBus:
+    told = [
+        ("a", "claude-code", "alice", ["review", "deploy"], SHOP),
+        ("b", "codex", "alice", ["review"], SHOP),
+        ("c", "codex", "bob", [], "github.com/acme/other"),
+        ("d", "gemini", "bob", ["deploy"], SHOP),
+    ]
+    for session_id, agent_type, user, capabilities, project in told:
+        bus.sessions.register(session_id, "agent", agent_type, user, capabilities, project=project)
+    bus.sessions.update_status("b", "waiting")
+    bus.sessions.end("d")
+    return bus
+
+
+@pytest.mark.promise("S6")
+@pytest.mark.parametrize(
+    ("filters", "found"),
+    [
+        ({}, "cba"),
+        ({"include_offline": True}, "dcba"),
+        ({"status": "waiting"}, "b"),
+        ({"status": "offline"}, "d"),
+        ({"agent_type": "codex"}, "cb"),
+        ({"human_user": "bob"}, "c"),
+        ({"human_user": "bob", "include_offline": True}, "dc"),
+        ({"capability": "review"}, "ba"),
+        ({"capability": "rev"}, ""),
+        ({"project": SHOP}, "ba"),
+        ({"project": SHOP, "agent_type": "codex", "human_user": "alice", "capability": "review"}, "b"),
+        ({"project": SHOP, "agent_type": "gemini"}, ""),
+        ({"limit": 2}, "cb"),
+        ({"limit": 2, "after_id": "b"}, "a"),
+    ],
+)
+def test_sessions_are_found_by_all_filters_together_newest_registration_first(
+    crowd: LocalBus, filters: dict[str, object], found: str
+) -> None:
+    assert "".join(session.session_id for session in crowd.sessions.find_sessions(**filters)) == found
+
+
+@pytest.mark.promise("S6")
+def test_a_list_is_whole_however_many_pages_it_takes(bus: LocalBus) -> None:
+    with bus.transaction():
+        register(bus, *(f"s{n}" for n in range(2001)))
+    assert [s.session_id for s in bus.sessions.list_sessions()] == [f"s{n}" for n in reversed(range(2001))]
+
+
+@pytest.mark.promise("S6")
+def test_statistics_count_by_status_type_and_user(crowd: LocalBus) -> None:
+    stats = crowd.sessions.get_stats()
+    assert (stats.total, stats.live, stats.offline) == (4, 3, 1)
+    assert stats.by_status == {"active": 2, "waiting": 1, "offline": 1}
+    assert stats.by_type == {"claude-code": 1, "codex": 2, "gemini": 1}
+    assert stats.by_user == {"alice": 2, "bob": 2}
+    assert crowd.sessions.get_stats(project=SHOP).by_type == {"claude-code": 1, "codex": 1, "gemini": 1}
+
+
+@pytest.mark.promise("S6")
+def test_offline_history_is_kept_until_it_is_cleared(crowd: LocalBus, clock: FakeClock) -> None:
+    clock.advance(30 * 24 * 3600)
+    assert len(crowd.sessions.list_sessions(include_offline=True)) == 4
+    assert crowd.sessions.clear_offline() == 4
+    assert crowd.sessions.list_sessions(include_offline=True) == []
+    assert crowd.sessions.clear_offline() == 0
+    cleared = [event for event in all_events(crowd) if event.kind == "session.cleared"]
+    assert {event.project: event.data["count"] for event in cleared} == {SHOP: 3, "github.com/acme/other": 1}
+
+
+@pytest.mark.promise("S6")
+def test_clearing_spares_the_live_the_recent_and_other_projects(crowd: LocalBus, clock: FakeClock) -> None:
+    assert crowd.sessions.clear_offline(older_than_s=1) == 0
+    clock.advance(60)
+    crowd.sessions.end("b")
+    assert crowd.sessions.clear_offline(project="github.com/acme/other") == 0
+    assert crowd.sessions.clear_offline(older_than_s=60) == 1
+    assert {s.session_id for s in crowd.sessions.list_sessions(include_offline=True)} == {"a", "b", "c"}
+
+
+@pytest.mark.promise("S6")
+def test_clearing_takes_what_no_sweep_has_reached(
+    bus: LocalBus, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sessions, "SWEEP_AT_ONCE", 2)
+    register(bus, *"abcdefg")
+    clock.advance(3600)
+    assert bus.sessions.clear_offline() == 7
+    assert kinds(bus).count("session.expired") == 7
+
+
+def test_a_session_that_is_not_there_is_an_error_with_near_matches(bus: LocalBus) -> None:
+    register(bus, "alice-1", "bob")
+    for call in (bus.sessions.get, bus.sessions.ping, bus.sessions.end, bus.sessions.unregister):
+        with pytest.raises(errors.SessionNotFound, match="alice-2") as caught:
+            call("alice-2")
+        assert caught.value.details["near"] == ["alice-1"]
+        assert "alice-1" in caught.value.hint
+
+
+def test_ending_twice_keeps_the_first_end(bus: LocalBus, clock: FakeClock) -> None:
+    register(bus, "alice")
+    ended = bus.sessions.end("alice", "done")
+    clock.advance(5)
+    assert bus.sessions.unregister("alice") == bus.sessions.update_status("alice", "offline") == ended
+    assert kinds(bus) == ["session.registered", "session.ended"]
+
+
+# -- S7 ---------------------------------------------------------------------------------------------------------------
+
+WRITES_OF_SOMEBODY = [
+    name
+    for name, declared in SessionRegistry.operations.items()
+    if declared.is_write and "session_id" in declared.parameters
+]
+
+
+@pytest.mark.promise("S7")
+@pytest.mark.parametrize("name", WRITES_OF_SOMEBODY)
+def test_a_write_by_nobody_fails_and_says_how_to_bind_an_identity(bus: LocalBus, name: str) -> None:
+    required = {"agent_name": "agent", "agent_type": "codex", "status": "idle", "blob": {}}
+    parameters = SessionRegistry.operations[name].parameters
+    said = {key: value for key, value in required.items() if key in parameters}
+    for nobody in ({}, {"session_id": None}):
+        with pytest.raises(errors.IdentityMissing, match="session_id") as caught:
+            getattr(bus.sessions, name)(**said, **nobody)
+        assert "ROOST_SESSION" in caught.value.hint
+    assert kinds(bus) == []
+
+
+@pytest.mark.promise("S7")
+@pytest.mark.parametrize("session_id", ["", "*", "active", "me", "user:alice", "capability:review", "a b", "a/b", "\n"])
+def test_an_id_that_could_mean_something_else_identifies_nobody(bus: LocalBus, session_id: str) -> None:
+    with pytest.raises(errors.InvalidInput):
+        bus.sessions.heartbeat(session_id)
+    assert kinds(bus) == []
+
+
+# -- S8 ---------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.promise("S8")
+def test_all_times_are_the_stores(bus: LocalBus, clock: FakeClock) -> None:
+    clock.advance(12.345678)
+    bus.sessions.heartbeat("alice")
+    session = bus.sessions.end("alice")
+    assert session.started_at == session.last_seen == session.ended_at == moment(clock.now())
+    assert {event.at for event in all_events(bus)} == {moment(clock.now())}
+
+
+@pytest.mark.promise("S8")
+def test_no_operation_takes_a_time_from_its_caller(bus: LocalBus) -> None:
+    names = {
+        name
+        for service in bus.services.values()
+        for declared in service.operations.values()
+        for name in declared.parameters
+    }
+    assert not {name for name in names if name.endswith("_at") or name in ("now", "last_seen")}
+
+
+@pytest.mark.promise("S8")
+def test_a_bus_nobody_gave_a_clock_lives_by_the_hosts(tmp_path: Path) -> None:
+    before = time.time()
+    with roost.connect(tmp_path) as bus:
+        started_at = bus.sessions.register("alice", "agent", "codex").started_at
+    assert before - 0.001 <= started_at.timestamp() <= time.time()
+
+
+class TickingClock(SystemClock):
+    """A clock that has moved on a minute whenever it is asked again."""
+
+    time = 0
+
+    def now(self) -> int:
+        self.time += 60_000_000
+        return self.time
+
+
+@pytest.mark.promise("S8")
+def test_a_transaction_judges_everything_at_one_instant(bus: LocalBus) -> None:
+    bus.store.clock = TickingClock()
+    with bus.transaction():
+        register(bus, "alice", "bob", "carol", ttl_s=10)
+        assert bus.sessions.heartbeat("alice").others_total == 2
+        assert len({session.started_at for session in bus.sessions.list_sessions()}) == 1
+
+
+def test_a_registry_of_its_own_opens_a_bus_in_a_folder(tmp_path: Path) -> None:
+    with SessionRegistry(tmp_path / "here") as registry:
+        registry.register("alice", "agent", "codex", project=SHOP)
+        with SessionRegistry(str(tmp_path / "here" / "bus.db")) as again:
+            assert again.active(SHOP).total == 1
+
+
+def test_a_caller_that_told_nothing_is_in_the_default_project(bus: LocalBus) -> None:
+    bus.here = Nowhere()
+    assert bus.sessions.heartbeat("alice").project == "default"
+    assert bus.sessions.get("alice").human_user is None
+    assert [peer.session_id for peer in bus.sessions.active().sessions] == ["alice"]

@@ -1,0 +1,76 @@
+"""Small helpers that several test files share."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from roost.bus import LocalBus
+from roost.model import Event
+
+PATIENCE_S = 20.0  # how long a slow machine may take for what is quick
+
+
+class Here:
+    """Where the tests' callers say they run."""
+
+    project = "github.com/acme/shop"
+    branch = "main"
+    location = "host:/src/shop"
+    user = "alice"
+
+
+def until(condition: Callable[[], object], within_s: float = PATIENCE_S) -> None:
+    """Wait for something to become true; fails when it does not in time."""
+    deadline = time.monotonic() + within_s
+    while not condition():
+        assert time.monotonic() < deadline, f"not true after {within_s:g} s"
+        time.sleep(0.005)
+
+
+def kinds(bus: LocalBus, session_id: str | None = None) -> list[str]:
+    """The kinds of all events, or of one session's, in order."""
+    return [event.kind for event in all_events(bus) if session_id in (None, event.session_id)]
+
+
+def all_events(bus: LocalBus) -> list[Event]:
+    events: list[Event] = []
+    while page := bus.events.read(events[-1].seq if events else 0, limit=1000):
+        events += page
+    return events
+
+
+def live_ids(bus: LocalBus, **filters: object) -> set[str]:
+    return {session.session_id for session in bus.sessions.list_sessions(**filters)}
+
+
+def start_worker(function: str, *arguments: object) -> subprocess.Popen[str]:
+    """Run a function of workers.py in a process of its own, with pipes for standard input and output."""
+    script = str(Path(__file__).with_name("workers.py"))
+    return subprocess.Popen(
+        [sys.executable, script, function, *map(str, arguments)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def start_together(workers: list[subprocess.Popen[str]]) -> None:
+    """Let workers that wait in `ready` go, once all of them are there."""
+    for worker in workers:
+        assert worker.stdout is not None
+        assert worker.stdout.readline() == "ready\n"
+    for worker in workers:
+        assert worker.stdin is not None
+        worker.stdin.write("go\n")
+        worker.stdin.flush()
+
+
+def answer_of(worker: subprocess.Popen[str]) -> str:
+    """What a worker printed last, once it has ended well."""
+    output, _ = worker.communicate(timeout=60)
+    assert worker.returncode == 0
+    return output.strip().rpartition("\n")[2]
