@@ -13,6 +13,7 @@ import time
 from roost.errors import StorageError, Unavailable, UnsupportedUrl
 from roost.here import Here
 from roost.services.events import PAGE, EventLog
+from roost.services.memory import SharedMemory
 from roost.services.sessions import SessionRegistry
 from roost.services.stats import Statistics
 from roost.wake import EVENTS, Waiter, notify
@@ -88,9 +89,10 @@ class Bus:
         self.closers: list[Callable[[], None]] = []
         self.sessions = SessionRegistry(self)
         self.events = EventLog(self)
+        self.memory = SharedMemory(self)
         self.statistics = Statistics(self)
         self.services: dict[str, Service] = {
-            service.noun: service for service in (self.sessions, self.events, self.statistics)
+            service.noun: service for service in (self.sessions, self.memory, self.events, self.statistics)
         }
 
     def stats(self, project: str | None = None) -> Stats:
@@ -141,9 +143,9 @@ class LocalBus(Bus):
             self.is_swept = not self._is_due()
             return operation.run(service, arguments)
 
-    def transaction(self, *, is_durable: bool = True) -> _Transaction:
+    def transaction(self, *, is_durable: bool = True) -> Transaction:
         """A write transaction that begins with a sweep and ends with a wake-up; operations inside are savepoints."""
-        return _Transaction(self, is_durable)
+        return Transaction(self, is_durable)
 
     def sweep(self) -> None:
         """Expire what is overdue, if anything is (S3)."""
@@ -193,7 +195,7 @@ class LocalBus(Bus):
         self.store.close()
 
 
-class _Transaction:
+class Transaction:
     """`LocalBus.transaction`."""
 
     __slots__ = ("_bus", "_is_outermost", "_write")

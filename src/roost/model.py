@@ -8,7 +8,6 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from datetime import datetime
     from typing import Any, ClassVar, Self, dataclass_transform
 
@@ -21,20 +20,32 @@ else:
 
 STATUSES = ("active", "idle", "working", "waiting", "offline")
 LIVE_STATUSES = STATUSES[:-1]
+MEMORY_TYPES = ("state", "fact", "decision", "task", "context", "note", "config")
+MESSAGE_TYPES = (
+    "ping", "request", "response", "broadcast", "notification", "task_offer", "task_accept", "sync", "handoff",
+)  # fmt: skip
+PRIORITIES = ("low", "normal", "high", "urgent")
+DELIVERY_STATES = ("stored", "injected", "acknowledged")
+TASK_STATUSES = ("offered", "accepted", "completed", "cancelled")
+EVERYBODY = "*"  # the address of a project's sessions
+CAPABILITY = "capability:"  # of those of them that have one
+PERSON = "user:"
+
+
+def _field(index: int) -> property:
+    return property(lambda record: record._values[index])
 
 
 @dataclass_transform(kw_only_default=True, frozen_default=True)
 class RecordType(type):
-    """Makes slots, in order, from a class's annotations."""
+    """Makes a read-only property, in order, from each of a class's annotations."""
 
     def __new__(mcls, name: str, bases: tuple[type, ...], namespace: dict[str, Any]) -> RecordType:
-        own = tuple(field for field in namespace.get("__annotations__", ()) if field[0] != "_")
-        namespace["__slots__"] = own
-        cls = super().__new__(mcls, name, bases, namespace)
-        if own:
-            cls._fields = own  # type: ignore[attr-defined]
-            cls._setters = tuple(cls.__dict__[field].__set__ for field in own)  # type: ignore[attr-defined]
-        return cls
+        fields = tuple(field for field in namespace.get("__annotations__", ()) if field[0] != "_")
+        namespace["__slots__"] = ("_values",) if name == "Record" else ()
+        namespace["_fields"] = fields
+        namespace.update((field, _field(index)) for index, field in enumerate(fields))
+        return super().__new__(mcls, name, bases, namespace)
 
 
 class Record(metaclass=RecordType):
@@ -42,42 +53,40 @@ class Record(metaclass=RecordType):
 
     if TYPE_CHECKING:
         _fields: ClassVar[tuple[str, ...]]
-        _setters: ClassVar[tuple[Any, ...]]
+        _values: tuple[Any, ...]
     else:
 
         def __init__(self, **fields):
             if fields.keys() != set(self._fields):
                 wrong = sorted(fields.keys() ^ set(self._fields))
                 raise TypeError(f"{type(self).__name__} has the fields {self._fields}; wrong: {wrong}")
-            for field, set_field in zip(self._fields, self._setters, strict=True):
-                set_field(self, fields[field])
+            self._values = tuple(fields[field] for field in self._fields)
 
     @classmethod
-    def of(cls, values: Iterable[Any]) -> Self:
+    def of(cls, values: tuple[Any, ...]) -> Self:
         """Build one from its fields' values in order."""
-        self = cls.__new__(cls)
-        for set_field, value in zip(cls._setters, values, strict=True):
-            set_field(self, value)
+        self = _new(cls)
+        self._values = values
         return self
 
     def to_dict(self) -> dict[str, Any]:
-        return {field: getattr(self, field) for field in self._fields}
+        return dict(zip(self._fields, self._values, strict=True))
 
     def replace(self, **changes: Any) -> Self:
         """A copy with some fields changed."""
         return type(self)(**{**self.to_dict(), **changes})
 
-    def __setattr__(self, name: str, value: object) -> None:
-        raise AttributeError(f"{type(self).__name__} is immutable; use .replace({name}=…)")
-
     def __eq__(self, other: object) -> bool:
-        return type(other) is type(self) and self.to_dict() == other.to_dict()
+        return type(other) is type(self) and self._values == other._values
 
     def __hash__(self) -> int:
-        return hash(getattr(self, self._fields[0]))
+        return hash(self._values[0])
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in self.to_dict().items())})"
+
+
+_new = Record.__new__
 
 
 class Session(Record):
@@ -149,6 +158,101 @@ class ActiveSessions(Record):
     total: int
 
 
+class Message(Record):
+    """A typed, addressed, durable piece of text and data; `seq` rises without repeating, over all messages of a bus."""
+
+    message_id: str
+    seq: int
+    type: str
+    from_session: str
+    to_session: str
+    project: str
+    subject: str
+    body: str
+    data: dict[str, Json]
+    priority: str
+    in_reply_to: str | None
+    thread_id: str
+    task_id: str | None
+    sent_at: datetime
+    expires_at: datetime | None
+
+
+class Receipt(Record):
+    """What a sender hears: the message is on disk, for so many inboxes.
+
+    `recipient_status` is the one recipient's; `offline`: the message waits for it. `is_repeat`: the idempotency key
+    was known, and this is about the first message.
+    """
+
+    message_id: str
+    seq: int
+    thread_id: str
+    task_id: str | None
+    recipients: int
+    recipient_status: str | None
+    is_repeat: bool
+
+
+class Delivery(Record):
+    """How far a message has come with one recipient: stored, injected (its client took it) or acknowledged."""
+
+    message_id: str
+    recipient: str
+    state: str
+    stored_at: datetime
+    injected_at: datetime | None
+    acknowledged_at: datetime | None
+
+
+class Thread(Record):
+    """A message and everything that replies to it, by `seq`; `in_reply_to` makes it a tree, whose root may be gone."""
+
+    thread_id: str
+    messages: list[Message]
+    deliveries: list[Delivery]
+
+
+class Pong(Record):
+    """What a ping answers with: how the other session is."""
+
+    session_id: str
+    agent_name: str
+    is_live: bool
+    status: str
+    current_task: str | None
+    last_seen: datetime
+    message_id: str
+
+
+class Task(Record):
+    """A piece of work that is offered, accepted by exactly one session, handed off, completed.
+
+    `task_id` is the id of the message that first told of it. `offered_to` is whom it is offered to now; beside an
+    owner it means that the owner is handing it off.
+    """
+
+    task_id: str
+    project: str
+    subject: str
+    body: str
+    data: dict[str, Json]
+    status: str
+    offered_by: str
+    offered_to: str | None
+    owner: str | None
+    result: str | None
+    created_at: datetime
+    updated_at: datetime
+
+
+class Pruned(Record):
+    """What retention removed, by noun; not complete: there is more, ask again."""
+
+    removed: dict[str, int]
+    is_complete: bool
+
+
 class SessionStats(Record):
     """How many sessions the bus knows; `by_…` count live and offline ones alike."""
 
@@ -167,10 +271,73 @@ class EventStats(Record):
     last_seq: int
 
 
+class MessageStats(Record):
+    """How many messages the bus holds, how many bytes of text and data, and how many deliveries are unread."""
+
+    total: int
+    size_bytes: int
+    unread: int
+    by_type: dict[str, int]
+
+
+class TaskStats(Record):
+    """How many tasks the bus knows."""
+
+    total: int
+    by_status: dict[str, int]
+
+
+class MemoryEntry(Record):
+    """One version of what is remembered under a key: any JSON, with its author; gone at `expires_at`."""
+
+    entry_id: str
+    key: str
+    type: str
+    value: Json
+    version: int
+    tags: list[str]
+    session_id: str
+    project: str
+    created_at: datetime
+    expires_at: datetime | None
+    metadata: dict[str, Json]
+
+
+class Finding(Record):
+    """An entry in a list: its fields (`value` null unless asked for), a line of it, and where the next page begins.
+
+    In `line`, what was searched for stands between `**`.
+    """
+
+    entry_id: str
+    key: str
+    type: str
+    value: Json
+    version: int
+    tags: list[str]
+    session_id: str
+    project: str
+    created_at: datetime
+    expires_at: datetime | None
+    metadata: dict[str, Json]
+    line: str
+    cursor: str
+
+
+class MemoryStats(Record):
+    """How many entries are remembered, each counted once whatever its versions, and of which types."""
+
+    total: int
+    by_type: dict[str, int]
+
+
 class Stats(Record):
     """The bus in numbers, noun by noun."""
 
     sessions: SessionStats
+    memory: MemoryStats
+    messages: MessageStats
+    tasks: TaskStats
     events: EventStats
 
 

@@ -8,6 +8,8 @@ operations. Why this is ours and not a library's: docs/decisions/0003.
 from __future__ import annotations
 
 from roost.errors import InvalidInput, TooLarge
+from roost.model import Record
+from roost.model import CAPABILITY, EVERYBODY, PERSON
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,6 +41,7 @@ class Kind:
     """What values a name may have. `flag` and `metavar` are how the command line calls it."""
 
     json_type: dict[str, Any] = {}
+    is_nullable = False  # whether None is a value; else it means: left out
 
     def __init__(self, about: str = "", *, flag: str | None = None, metavar: str | None = None) -> None:
         self.about = about
@@ -99,11 +102,25 @@ class Text(Kind):
         }
 
 
+class Words(Text):
+    """Words to look for; what is no letter or digit only separates them, control characters too."""
+
+    def check(self, name: str, value: Any) -> str:
+        if isinstance(value, str):
+            value = "".join(" " if is_control(c) else c for c in value)
+        return super().check(name, value)
+
+    def json_schema(self) -> dict[str, Any]:
+        schema = super().json_schema()
+        del schema["pattern"]
+        return schema
+
+
 class Identifier(Text):
     """A name for addressing: printable, without spaces or slashes, and no word that means something else."""
 
-    RESERVED = frozenset({"*", "active", "me", ".", ".."})
-    RESERVED_PREFIXES = ("capability:", "user:")
+    RESERVED = frozenset({EVERYBODY, "active", "me", ".", ".."})
+    RESERVED_PREFIXES = (CAPABILITY, PERSON)
 
     def check(self, name: str, value: Any) -> str:
         checked = super().check(name, value)
@@ -115,6 +132,33 @@ class Identifier(Text):
 
     def json_schema(self) -> dict[str, Any]:
         return {**super().json_schema(), "pattern": r"^[^\s/\x00-\x20\x7f-\x9f]+$"}
+
+
+class Party(Identifier):
+    """Who speaks or is spoken to: a session's id or `user:NAME`."""
+
+    PREFIXES: tuple[str, ...] = (PERSON,)
+    PATTERN = r"^(?:user:[^/\x00-\x1f\x7f-\x9f]+|[^\s/\x00-\x20\x7f-\x9f]+)$"
+
+    def check(self, name: str, value: Any) -> str:
+        text = Text.check(self, name, value)
+        prefix = text.partition(":")[0] + ":"
+        if prefix not in self.PREFIXES or not text[len(prefix) :].strip():
+            return super().check(name, text)
+        if not text.isprintable() or (prefix == PERSON and "/" in text):
+            raise self._wrong(name, text, "printable, a person's name without slashes")
+        return text
+
+    def json_schema(self) -> dict[str, Any]:
+        return {**super().json_schema(), "pattern": self.PATTERN}
+
+
+class Address(Party):
+    """Whom a message is for: a party, `capability:NAME`, or `*` for everybody in the project."""
+
+    PREFIXES = (PERSON, CAPABILITY)
+    PATTERN = r"^(?:user:[^/\x00-\x1f\x7f-\x9f]+|capability:[^\x00-\x1f\x7f-\x9f]+|[^\s/\x00-\x20\x7f-\x9f]+)$"
+    RESERVED = Identifier.RESERVED - {EVERYBODY}
 
 
 class Choice(Kind):
@@ -258,6 +302,18 @@ class Json(Kind):
             raise InvalidInput(f"{name} is {shown(text)}, which is not JSON: {error}") from None
 
 
+class JsonOrText(Json):
+    """Any JSON value; typed as text, what is not JSON is a string. null is a value here, not the lack of one."""
+
+    is_nullable = True
+
+    def parse(self, name: str, text: str) -> Any:
+        try:
+            return decode(text)
+        except ValueError:
+            return text
+
+
 class JsonObject(Json):
     """A JSON object."""
 
@@ -285,7 +341,7 @@ def encode(value: Any) -> str:
 
 def to_builtins(value: Any) -> Any:
     """A record as a dict and a time as RFC 3339 text: the shapes every face sends."""
-    if hasattr(value, "to_dict"):
+    if isinstance(value, Record):
         return value.to_dict()
     if hasattr(value, "isoformat"):
         from roost.clock import format_moment

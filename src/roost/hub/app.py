@@ -18,7 +18,7 @@ from roost.hub.openapi import document
 from roost.hub.routes import NOWHERE, OperationEndpoint, PathEndpoint, no_route
 from roost.hub.stream import LAST, EventsEndpoint, Feed
 from roost.hub.wakes import Wakes
-from roost.hub.worker import Worker, Writer
+from roost.hub.worker import Reader, Writer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -51,8 +51,8 @@ class Hub:
     @asynccontextmanager
     async def _lifespan(self, _: object) -> AsyncIterator[None]:
         loop = asyncio.get_running_loop()
-        self._writer = Writer("roost-writer", self._open(), loop)
-        self._reader = Worker("roost-reader", self._open(), loop)
+        self._writer = Writer(self._open(), loop)
+        self._reader = Reader(self._open(), loop)
         self._wakes = Wakes(self._open())
         self._feed = Feed(self._reader, self._wakes)
         self._router.routes[:] = self._routes()
@@ -60,7 +60,7 @@ class Hub:
             yield
         finally:
             self.close_streams()
-            await asyncio.to_thread(self._writer.close)
+            await self._writer.close()
             await asyncio.to_thread(self._reader.close)
 
     def close_streams(self) -> None:
@@ -96,8 +96,7 @@ class Hub:
         await respond(send, encode_json(answer))
 
     async def _metrics(self, scope: Scope, receive: Receive, send: Send) -> None:
-        workers = {"writer": self._writer, "reader": self._reader}
-        text = render(HubCollector(self._meter, workers, self._wakes, self._feed))
+        text = render(HubCollector(self._meter, self._writer, self._reader, self._wakes, self._feed))
         await respond(send, text, headers=((b"content-type", CONTENT_TYPE),))
 
     async def _openapi(self, scope: Scope, receive: Receive, send: Send) -> None:

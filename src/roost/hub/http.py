@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 MAX_BODY_BYTES = 1024 * 1024
 JSON_TYPE = (b"content-type", b"application/json")
 
-_encoder = msgspec.json.Encoder(enc_hook=to_builtins)
+_encoder = msgspec.json.Encoder(enc_hook=to_builtins)  # datetimes it writes as RFC 3339 by itself
 
 
 def encode_json(value: Any) -> bytes:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from roost.hub.stream import Feed
     from roost.hub.wakes import Wakes
-    from roost.hub.worker import Worker
+    from roost.hub.worker import Reader, Writer
 
 BUCKETS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4.encode()
@@ -45,9 +45,10 @@ class Meter:
 class HubCollector:
     """The hub's numbers at the moment they are asked for."""
 
-    def __init__(self, meter: Meter, workers: dict[str, Worker], wakes: Wakes, feed: Feed) -> None:
+    def __init__(self, meter: Meter, writer: Writer, reader: Reader, wakes: Wakes, feed: Feed) -> None:
         self._meter = meter
-        self._workers = workers
+        self._writer = writer
+        self._reader = reader
         self._wakes = wakes
         self._feed = feed
 
@@ -76,14 +77,13 @@ class HubCollector:
         return family
 
     def _batches(self) -> Iterator[Metric]:
-        commits = CounterMetricFamily("roost_batches", "Batches run; a writer's is one commit", labels=("worker",))
+        yield CounterMetricFamily("roost_commits", "Batches of writes, one commit each", value=self._writer.batches)
         jobs = CounterMetricFamily("roost_jobs", "Operations run", labels=("worker",))
-        queued = GaugeMetricFamily("roost_queued", "Operations waiting for a worker", labels=("worker",))
-        for name, worker in self._workers.items():
-            commits.add_metric((name,), worker.batches)
+        queued = GaugeMetricFamily("roost_queued", "Operations that wait for a worker", labels=("worker",))
+        for name, worker in (("writer", self._writer), ("reader", self._reader)):
             jobs.add_metric((name,), worker.jobs)
             queued.add_metric((name,), worker.waiting)
-        yield from (commits, jobs, queued)
+        yield from (jobs, queued)
 
 
 def render(collector: HubCollector) -> bytes:

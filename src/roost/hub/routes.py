@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from roost.here import Surroundings
     from roost.hub.metrics import Meter
     from roost.hub.wakes import Wakes
-    from roost.hub.worker import Worker
+    from roost.hub.worker import Reader, Writer
     from roost.operation import Operation
 
 NOWHERE = Nowhere()
@@ -33,7 +33,7 @@ class MethodNotAllowed(RoostError):
 class OperationEndpoint:
     """One operation over HTTP: reads its parameters, has it run, and sends what came of it."""
 
-    def __init__(self, operation: Operation, worker: Worker, wakes: Wakes, meter: Meter) -> None:
+    def __init__(self, operation: Operation, worker: Reader | Writer, wakes: Wakes, meter: Meter) -> None:
         self._operation = operation
         self._worker = worker
         self._wakes = wakes

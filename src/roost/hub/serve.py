@@ -49,7 +49,7 @@ def serve(host: str = DEFAULT_HOST, port: int = DEFAULT_PORT, url: str | None = 
     address = f"http://{_as_host_header(host)}:{listening.getsockname()[1]}"
     config = uvicorn.Config(
         hub.app, lifespan="on", access_log=False, log_config=None, http="httptools", ws="none",
-        timeout_graceful_shutdown=GRACE_S, server_header=False, backlog=2048,
+        timeout_graceful_shutdown=GRACE_S, server_header=False, proxy_headers=False, backlog=2048,
     )  # fmt: skip
     log.info("serving", extra={"address": address, "pid": os.getpid()})
     Server(config, hub).run(sockets=[listening])

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from roost.hub.wakes import Wakes
-    from roost.hub.worker import Worker
+    from roost.hub.worker import Reader
     from roost.model import Event
 
 KEEP_ALIVE_S = 15.0
@@ -36,7 +36,7 @@ LAST = EventLog.operations["last_seq"]
 class Feed:
     """The newest events, read once for all streams."""
 
-    def __init__(self, reader: Worker, wakes: Wakes) -> None:
+    def __init__(self, reader: Reader, wakes: Wakes) -> None:
         self._reader = reader
         self._wakes = wakes
         self._recent: deque[Event] = deque(maxlen=REMEMBERED)

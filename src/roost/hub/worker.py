@@ -1,8 +1,11 @@
-"""Threads that run operations for the event loop: one that writes, one that reads.
+"""How the hub's event loop runs operations: writes in batches, reads on a thread.
 
-Group commit: whatever queued while the writer's last transaction ran commits in its next one. A job is a savepoint of
-that transaction, so it fails alone, and it is answered after the commit, so what was answered is on disk. The reader
-has a connection of its own, so a long list holds up no write.
+Group commit: whatever queued while the last transaction was being committed runs in the next one. A job is a savepoint
+of that transaction, so it fails alone, and it is answered after the commit, so what was answered is on disk.
+
+The statements of a batch run on the loop; the writer's thread only waits: for the lock when another process has it,
+and for the disk at the commit. Statements take microseconds and each gives up the interpreter's lock; run on a thread
+beside a busy loop they took four times as long (docs/decisions/0004).
 """
 
 from __future__ import annotations
@@ -10,20 +13,25 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
-from roost.errors import RoostError, Unavailable
+from roost.errors import BusBusy, RoostError, Unavailable
 
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Callable
 
     from roost.bus import LocalBus
     from roost.here import Surroundings
     from roost.operation import Operation
+    from roost.services import Service
+
+    Execute = Callable[[Operation, Service, dict[str, Any]], Any]
 
 log = logging.getLogger("roost.hub")
 
-MOST_AT_ONCE = 256  # so that the first of a batch does not wait for thousands
+MOST_AT_ONCE = 128  # so that the first of a batch does not wait for thousands
 
 
 class Failure(RoostError):
@@ -46,31 +54,103 @@ class Job:
         self.here = here
         self.future = future
 
-    def run(self, bus: LocalBus) -> Any:
+    def run(self, bus: LocalBus, execute: Execute) -> Any:
         """The result, or the error as a value: one job's error is not its batch's."""
         bus.here = self.here
         try:
-            return bus.execute(self.operation, bus.services[self.operation.noun], self.arguments)
+            return execute(self.operation, bus.services[self.operation.noun], self.arguments)
         except RoostError as error:
             return error
         except Exception:  # the edge between the hub and its operations: logged, and told as an internal error
             log.exception("%s failed", self.operation.name)
             return Failure(f"{self.operation.name} failed")
 
+    def answer(self, outcome: Any) -> None:
+        if self.future.done():  # its connection went away
+            return
+        if isinstance(outcome, RoostError):
+            self.future.set_exception(outcome)
+        else:
+            self.future.set_result(outcome)
 
-class Worker:
-    """A thread with a bus of its own, fed by an event loop."""
 
-    def __init__(self, name: str, bus: LocalBus, loop: asyncio.AbstractEventLoop) -> None:
+def _run_bare(operation: Operation, service: Service, arguments: dict[str, Any]) -> Any:
+    return operation.run(service, arguments)
+
+
+class _WroteAndFailed(Exception):
+    """A job left half of its writes in a batch that had no savepoint for it."""
+
+
+class Caller:
+    """A thread that calls functions in turn and tells the loop what came of each."""
+
+    def __init__(self, name: str, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._calls: SimpleQueue[tuple[Callable[[], Any], Callable[[Any], None]] | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._work, name=name, daemon=True)
+        self._thread.start()
+
+    def call(self, function: Callable[[], Any], then: Callable[[Any], None]) -> None:
+        """Call `function` on the thread, then `then` on the loop with its result or its RoostError."""
+        self._calls.put((function, then))
+
+    @property
+    def waiting(self) -> int:
+        return self._calls.qsize()
+
+    def _work(self) -> None:
+        while call := self._calls.get():
+            function, then = call
+            try:
+                outcome = function()
+            except RoostError as error:
+                outcome = error
+            self._loop.call_soon_threadsafe(then, outcome)
+
+    def close(self) -> None:
+        """Finish what is queued, then end the thread."""
+        self._calls.put(None)
+        self._thread.join()
+
+
+class Reader:
+    """Runs reads one after the other on a thread, on a connection of its own: a long list holds up no write."""
+
+    def __init__(self, bus: LocalBus, loop: asyncio.AbstractEventLoop) -> None:
+        self.bus = bus
+        self.jobs = 0
+        self._loop = loop
+        self._caller = Caller("roost-reader", loop)
+
+    @property
+    def waiting(self) -> int:
+        """How many jobs are queued and not begun."""
+        return self._caller.waiting
+
+    def run(self, operation: Operation, arguments: dict[str, Any], here: Surroundings) -> asyncio.Future[Any]:
+        """Queue an operation whose arguments are checked; the future gets its result or its error."""
+        job = Job(operation, arguments, here, self._loop.create_future())
+        self.jobs += 1
+        self._caller.call(lambda: job.run(self.bus, self.bus.execute), job.answer)
+        return job.future
+
+    def close(self) -> None:
+        self._caller.close()
+        self.bus.close()
+
+
+class Writer:
+    """Runs writes in batches, each in one durable transaction."""
+
+    def __init__(self, bus: LocalBus, loop: asyncio.AbstractEventLoop) -> None:
         self.bus = bus
         self.batches = self.jobs = 0
         self._loop = loop
+        self._caller = Caller("roost-writer", loop)
         self._queue: deque[Job] = deque()
-        self._wake = threading.Semaphore(0)
-        self._is_idle = False
-        self._is_closing = False
-        self._thread = threading.Thread(target=self._work, name=name, daemon=True)
-        self._thread.start()
+        self._is_running = False
+        self._idle: asyncio.Future[None] | None = None  # what `close` waits for
 
     @property
     def waiting(self) -> int:
@@ -80,64 +160,73 @@ class Worker:
     def run(self, operation: Operation, arguments: dict[str, Any], here: Surroundings) -> asyncio.Future[Any]:
         """Queue an operation whose arguments are checked; the future gets its result or its error."""
         future = self._loop.create_future()
-        if self._is_closing:
+        if self._idle is not None:
             future.set_exception(Unavailable("the hub is stopping", hint="Start it again: roost serve"))
             return future
         self._queue.append(Job(operation, arguments, here, future))
-        if self._is_idle:
-            self._is_idle = False
-            self._wake.release()
+        if not self._is_running:
+            self._is_running = True
+            self._loop.call_soon(self._next)  # after this turn of the loop, which may bring more of them
         return future
 
-    def _work(self) -> None:
-        while True:
-            batch = self._take()
-            if batch:
-                self.batches += 1
-                self.jobs += len(batch)
-                self._loop.call_soon_threadsafe(_answer, batch, self._outcomes(batch))
-            elif self._is_closing:
-                self.bus.close()
-                return
-            else:
-                self._sleep()
+    def _next(self) -> None:
+        if not self._queue:
+            self._is_running = False
+            if self._idle is not None:
+                self._idle.set_result(None)
+        elif self.bus.store.lock(0):
+            self._begin(True)
+        else:
+            self._caller.call(lambda: self.bus.store.lock(self.bus.store.busy_timeout_s), self._begin)
 
-    def _take(self) -> list[Job]:
-        queue = self._queue
-        return [queue.popleft() for _ in range(min(len(queue), MOST_AT_ONCE))]
+    def _begin(self, is_locked: bool | RoostError) -> None:
+        batch = [self._queue.popleft() for _ in range(min(len(self._queue), MOST_AT_ONCE))]
+        self.batches += 1
+        self.jobs += len(batch)
+        transaction = self.bus.transaction()
+        try:
+            if is_locked is not True:
+                raise BusBusy("another process kept the bus locked")
+            transaction.__enter__()
+        except RoostError as error:
+            self._answer(batch, [error] * len(batch))
+            return
+        outcomes = self._run(batch)
 
-    def _sleep(self) -> None:
-        self._is_idle = True
-        if not self._queue and not self._is_closing:  # else it was queued before we said that we are idle
-            self._wake.acquire()
-        self._is_idle = False
+        def committed(error: RoostError | None) -> None:
+            transaction.__exit__(type(error) if error else None, error, None)
+            self._answer(batch, [error] * len(batch) if error else outcomes)
 
-    def _outcomes(self, batch: list[Job]) -> list[Any]:
-        return [job.run(self.bus) for job in batch]
+        self._caller.call(transaction.commit, committed)
 
-    def close(self) -> None:
-        """Run what is queued, then end the thread and close its bus."""
-        self._is_closing = True
-        self._wake.release()
-        self._thread.join()
+    def _run(self, batch: list[Job]) -> list[Any]:
+        """The jobs' outcomes, each job alone in failing.
 
-
-class Writer(Worker):
-    """Runs each batch in one durable transaction."""
-
-    def _outcomes(self, batch: list[Job]) -> list[Any]:
+        Most batches fail nowhere, so they run in one savepoint; where a job fails after it has written, that is undone
+        and every job runs again in a savepoint of its own.
+        """
         try:
             with self.bus.transaction():
-                return super()._outcomes(batch)
-        except RoostError as error:  # it never began, or its commit failed: nobody's write is on disk
-            return [error] * len(batch)
+                return [self._run_bare(job) for job in batch]
+        except _WroteAndFailed:
+            return [job.run(self.bus, self.bus.execute) for job in batch]
 
+    def _run_bare(self, job: Job) -> Any:
+        before = self.bus.store.rows_written()
+        outcome = job.run(self.bus, _run_bare)
+        if isinstance(outcome, RoostError) and self.bus.store.rows_written() != before:
+            raise _WroteAndFailed
+        return outcome
 
-def _answer(batch: list[Job], outcomes: list[Any]) -> None:
-    for job, outcome in zip(batch, outcomes, strict=True):
-        if job.future.done():  # its connection went away
-            continue
-        if isinstance(outcome, RoostError):
-            job.future.set_exception(outcome)
-        else:
-            job.future.set_result(outcome)
+    def _answer(self, batch: list[Job], outcomes: list[Any]) -> None:
+        for job, outcome in zip(batch, outcomes, strict=True):
+            job.answer(outcome)
+        self._loop.call_soon(self._next)
+
+    async def close(self) -> None:
+        """Run what is queued, then end the thread and close the bus."""
+        self._idle = self._loop.create_future()
+        if self._is_running:
+            await self._idle
+        self._caller.close()
+        self.bus.close()

@@ -235,7 +235,7 @@ class SessionRegistry(Service, noun="sessions"):
         rows = self._store.rows(
             "sessions.peers", project=project, now=self._store.now, except_id=except_id, limit=limit
         )
-        return [Peer.of((*row[:-1], moment(row[-1]))) for row in rows]
+        return [Peer.of((*told, moment(last_seen))) for *told, last_seen in rows]
 
     def _count_live(self, project: str) -> int:
         if self.bus.is_swept:

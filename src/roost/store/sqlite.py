@@ -15,6 +15,7 @@ import apsw
 from roost import errors
 from roost.clock import SystemClock
 from roost.store import load_statements
+from roost.store.fulltext import relevance
 from roost.store.lock import SideLock
 from roost.store.migrate import migrations, newest_version, read_migration
 
@@ -70,6 +71,7 @@ class SQLiteStore:
         connection.set_busy_timeout(int(self.busy_timeout_s * 1000))
         connection.execute(f"PRAGMA cache_size = {CACHE_PAGES}; PRAGMA foreign_keys = ON")
         connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
+        connection.register_fts5_function("relevance", relevance)
         self._is_durable: bool | None = None
         newest = newest_version("sqlite")
         version = self._pragma("user_version")
@@ -159,6 +161,10 @@ class SQLiteStore:
         """The first row a named statement gives, or None."""
         rows = self.rows(statement, **parameters)
         return rows[0] if rows else None
+
+    def rows_written(self) -> int:
+        """How many rows this connection has written: it differs when something wrote in between."""
+        return self._connection.total_changes()
 
     def changes_seen(self) -> int:
         """A number that differs once another connection has committed: the net under missed wake-ups (E3)."""
