@@ -10,7 +10,8 @@ from roost.bus import Bus, connect
 from roost.errors import RoostError
 from roost.here import resolve_project
 from roost.services.events import EventLog
+from roost.services.memory import SharedMemory
 from roost.services.sessions import SessionRegistry
 
 __version__ = "0.1.0"
-__all__ = ["Bus", "EventLog", "RoostError", "SessionRegistry", "connect", "resolve_project"]
+__all__ = ["Bus", "EventLog", "RoostError", "SessionRegistry", "SharedMemory", "connect", "resolve_project"]

@@ -6,8 +6,10 @@
     │   └── IdentityMissing     a write by nobody (S7)
     ├── Refused                 the caller may not do this
     ├── NotFound
-    │   └── SessionNotFound
+    │   ├── SessionNotFound
+    │   └── EntryNotFound
     ├── Conflict                somebody else was first
+    │   └── VersionConflict     a memory entry is at another version than expected
     ├── Unavailable             try again: the bus cannot answer now
     │   ├── BusBusy             another process holds the write lock
     │   └── HubUnreachable      no hub answers at this address
@@ -92,11 +94,25 @@ class SessionNotFound(NotFound):
     hint = "See who is here: roost list --all. Or register it: roost register ID NAME TYPE"
 
 
+class EntryNotFound(NotFound):
+    """Nothing is remembered under this key: it was never set, was deleted, or has expired."""
+
+    code = "entry_not_found"
+    hint = "Look for it: roost memory search WORDS, or --pattern 'KEY*'"
+
+
 class Conflict(RoostError):
     """Somebody else was first; the details say who and what is true now."""
 
     code, status, exit_status = "conflict", 409, 5
     hint = "Read what is there now, then decide again"
+
+
+class VersionConflict(Conflict):
+    """A compare-and-set came second; `details["current"]` is the entry as JSON, null where there is none now."""
+
+    code = "version_conflict"
+    hint = "Read the entry, join both, and set it again with its version: roost memory get KEY"
 
 
 class Unavailable(RoostError):

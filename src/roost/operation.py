@@ -97,7 +97,7 @@ class Operation:
         checked = {}
         for name, parameter in self.parameters.items():
             value = named.get(name)
-            if value is not None:
+            if value is not None or (parameter.kind.is_nullable and name in named):
                 checked[name] = parameter.kind.check(name, value)
             elif parameter.is_required:
                 missing = IdentityMissing if name == "session_id" and self.is_write else InvalidInput

@@ -6,13 +6,29 @@ among those that all nouns share. A parameter that is not here is an error when 
 
 from __future__ import annotations
 
-from roost.model import STATUSES
-from roost.schema import Boolean, Choice, Identifier, Integer, Json, JsonObject, Kind, Listing, Number, Text
+from roost.model import MEMORY_TYPES, STATUSES
+from roost.schema import (
+    Boolean,
+    Choice,
+    Identifier,
+    Integer,
+    Json,
+    JsonObject,
+    JsonOrText,
+    Kind,
+    Listing,
+    Number,
+    Party,
+    Text,
+    Words,
+)
 
 TTL_DEFAULT_S = 120
 TTL_LEAST_S = 10
 TTL_MOST_S = 24 * 3600
 OTHERS_DEFAULT = 50
+VERSIONS_DEFAULT = 100
+DAY_S = 24 * 3600
 
 COMMON: dict[str, Kind] = {
     "session_id": Identifier("The session's id, as its agent knows it", metavar="ID"),
@@ -50,13 +66,32 @@ SESSIONS: dict[str, Kind] = {
     "after_id": Identifier("Only sessions registered before this one: the last of the page before", metavar="ID"),
 }
 
+MEMORY: dict[str, Kind] = {
+    "session_id": Party("Who writes it, or wrote it: a session's id, or user:NAME", metavar="ID"),
+    "key": Text("What it is remembered under; slashes and spaces are fine", most=512, metavar="KEY"),
+    "value": JsonOrText("Any JSON; as text, what is not JSON is a string", size_bytes=256 * 1024, metavar="VALUE"),
+    "type": Choice(*MEMORY_TYPES, about="What kind of thing it is"),
+    "ttl": Integer("Seconds until it is forgotten", least=1, most=100 * 365 * DAY_S, metavar="SECONDS"),
+    "tags": Listing(Text(most=64), "Words to find it by", metavar="A,B"),
+    "metadata": JsonObject("Anything else worth knowing, as a JSON object", metavar="JSON"),
+    "expected_version": Integer(
+        "Write only if this is the newest version now; 0: only if there is none", flag="--if-version", metavar="N"
+    ),
+    "before_version": Integer("Only versions before this one: the last of the page before", metavar="N"),
+    "query": Words("Words to look for in keys, tags and values", least=0, most=1000, metavar="QUERY"),
+    "pattern": Text("A glob that the key must fit: task_*", most=512, metavar="GLOB"),
+    "match_all": Boolean("With all of the tags, not just any"),
+    "include_values": Boolean("The values, too", flag="--values"),
+    "after": Text("Only what comes after this cursor: the last of the page before", most=600, metavar="CURSOR"),
+}
+
 EVENTS: dict[str, Kind] = {
     "kinds": Listing(
         Text(most=64), "Only events of these kinds; session means every session.… kind", flag="--kind", metavar="A,B"
     ),
 }
 
-NOUNS: dict[str, dict[str, Kind]] = {"sessions": SESSIONS, "events": EVENTS}
+NOUNS: dict[str, dict[str, Kind]] = {"sessions": SESSIONS, "memory": MEMORY, "events": EVENTS}
 
 
 def kind_of(noun: str, name: str) -> Kind:

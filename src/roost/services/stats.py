@@ -12,5 +12,6 @@ class Statistics(Service, noun="stats"):
 
     @operation("GET /stats", verb="stats")
     def read(self, project: str | None = None) -> Stats:
-        """How many sessions and events there are, of one project or of all."""
-        return Stats.of((self.bus.sessions.stats(project), self.bus.events.stats(project)))
+        """How many sessions, memory entries and events there are, of one project or of all."""
+        bus = self.bus
+        return Stats.of((bus.sessions.stats(project), bus.memory.stats(project), bus.events.stats(project)))

@@ -1,0 +1,138 @@
+"""How memory entries are found: by relevance to words, newest first, or in the order of their keys.
+
+A search knows rows, not entries: it gives ids, sizes and cursors, and `SharedMemory` reads what it wants of them.
+"""
+
+from __future__ import annotations
+
+from roost.errors import InvalidInput
+from roost.store import fulltext
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from roost.store import Row, Store
+
+CANDIDATES = 1_000  # so many of the newest matches are ranked
+LAST = 2**63 - 1
+BEST = 1e300
+AFTER_EVERY_TEXT = b""  # as SQLite sorts
+ANY = "~"  # begins the cursor of a search that fell back to any of the words
+
+
+class Hit:
+    """An entry that was found: its row's id, its value's size, and where the next page goes on after it."""
+
+    __slots__ = ("cursor", "entry", "size_bytes")
+
+    def __init__(self, entry: int, cursor: str, size_bytes: int) -> None:
+        self.entry = entry
+        self.cursor = cursor
+        self.size_bytes = size_bytes
+
+
+class Search:
+    """One search in a project, narrowed by labels and a glob of keys."""
+
+    def __init__(self, store: Store, project: str, labels: str, pattern: str | None, limit: int) -> None:
+        self._store = store
+        self._project = project
+        self._labels = labels
+        self._narrowed: dict[str, Any] = {"pattern": pattern, "limit": limit, "now": store.now}
+
+    def by_relevance(self, query: str, after: str | None) -> list[Hit]:
+        """The best fit first: entries with all of the words or, where there are none, with any of them."""
+        words = fulltext.words_of(query)
+        if not words:
+            return []
+        counts = [self._count(fulltext.match([word], self._labels)) for word in words]
+        weights = self._weights(words, counts)
+        if not (after or "").startswith(ANY):
+            found = self._best(fulltext.match(words, self._labels), weights, after, "")
+            if found or after or len(words) == 1:
+                return found
+        # A word that is everywhere would fill the candidates with entries that have nothing else to do with it.
+        rare = [word for word, count in zip(words, counts, strict=True) if 0 < count < fulltext.COUNT_MOST] or words
+        weights = self._weights(rare, [counts[words.index(word)] for word in rare])
+        return self._best(fulltext.match(rare, self._labels, is_any=True), weights, (after or "")[1:], ANY)
+
+    def newest_first(self, after: str | None) -> list[Hit]:
+        """What was written last comes first."""
+        _, after_id = _position(after)
+        match = fulltext.match([], self._labels)
+        rows = self._store.rows("memory.newest_first", match=match, after_id=after_id, **self._narrowed)
+        return [Hit(entry, f"0:{entry}", size_bytes) for entry, size_bytes in rows]
+
+    def in_key_order(self, pattern: str, after: str | None) -> list[Hit]:
+        """Those whose keys fit a glob, of which the part before its first sign bounds what is looked at."""
+        low, high = key_range(pattern)
+        rows = self._store.rows(
+            "memory.in_key_order", project=self._project, low=low, high=high, after=after or "", **self._narrowed
+        )
+        return [Hit(entry, key, size_bytes) for entry, key, size_bytes in rows]
+
+    def _best(self, match: str, weights: str, after: str | None, mark: str) -> list[Hit]:
+        after_score, after_id = _position(after)
+        rows = self._store.rows(
+            "memory.by_relevance", match=match, weights=weights, candidates=CANDIDATES, after_score=after_score,
+            after_id=after_id, **self._narrowed,
+        )  # fmt: skip
+        return [Hit(entry, f"{mark}{score!r}:{entry}", size_bytes) for entry, score, size_bytes in rows]
+
+    def _weights(self, words: list[fulltext.Word], counts: list[int]) -> str:
+        """The weight of each phrase of an expression of these words, in order, as the SQL function takes it."""
+        entries = self._count(fulltext.match([], f'"{fulltext.label("p", self._project)}"'))
+        return " ".join(
+            f"{fulltext.weight(entries, count):.4f}"
+            for word, count in zip(words, counts, strict=True)
+            for _ in range(word.phrases)
+        )
+
+    def _count(self, match: str) -> int:
+        row: Row | None = self._store.one("memory.count_matches", match=match, most=fulltext.COUNT_MOST)
+        return row[0] if row else 0
+
+
+def label_words(project: str, type_: str, session_id: str, tags: list[str]) -> list[str]:
+    """The labels that an entry is indexed under."""
+    return [
+        fulltext.label("p", project), fulltext.label("t", type_), fulltext.label("s", session_id),
+        *(fulltext.label("g", tag) for tag in tags),
+    ]  # fmt: skip
+
+
+def labels_of(project: str, type_: str | None, session_id: str | None, tags: list[str], match_all: bool) -> str:
+    """The expression for entries that are labelled so."""
+    wanted = [fulltext.label("p", project)]
+    wanted += [fulltext.label("t", type_)] if type_ else []
+    wanted += [fulltext.label("s", session_id)] if session_id else []
+    labels = " AND ".join(f'"{word}"' for word in wanted)
+    if tags:
+        tagged = (" AND " if match_all else " OR ").join(f'"{fulltext.label("g", tag)}"' for tag in tags)
+        labels += f" AND ({tagged})"
+    return labels
+
+
+def key_range(pattern: str) -> tuple[str, str | bytes]:
+    """The keys that can fit a glob: from the first of these on and before the second."""
+    literal = pattern
+    for at, character in enumerate(pattern):
+        if character in "*?[":
+            literal = pattern[:at]
+            break
+    for at in range(len(literal) - 1, -1, -1):
+        if (point := ord(literal[at]) + 1) < 0x110000:
+            return literal, literal[:at] + chr(0xE000 if point == 0xD800 else point)
+    return literal, AFTER_EVERY_TEXT
+
+
+def _position(cursor: str | None) -> tuple[float, int]:
+    """Where a cursor points to: a score and an id."""
+    if not cursor:
+        return BEST, LAST
+    score, _, entry = cursor.partition(":")
+    try:
+        return float(score), int(entry)
+    except ValueError:
+        raise InvalidInput(f"after is {cursor[:60]!r}, which is no cursor of a find like this one") from None

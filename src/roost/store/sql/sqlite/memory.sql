@@ -1,0 +1,98 @@
+-- name: memory.head
+-- A key's row, whether or not it has an entry now.
+SELECT id, last_version, entry, expires_at FROM memory_keys WHERE project = :project AND key = :key;
+
+-- name: memory.head_of
+SELECT entry, expires_at FROM memory_keys WHERE id = :key_id;
+
+-- name: memory.add_key
+INSERT INTO memory_keys (project, key) VALUES (:project, :key) RETURNING id;
+
+-- name: memory.insert
+INSERT INTO memory_entries (key_id, version, entry_id, type, session_id, created_at, expires_at, size_bytes, tags,
+                            metadata, value)
+VALUES (:key_id, :version, :entry_id, :type, :session_id, :now, :expires_at, :size_bytes, :tags, :metadata, :value)
+RETURNING id;
+
+-- name: memory.trim
+-- R4: what is beyond the number of versions kept.
+DELETE FROM memory_entries WHERE key_id = :key_id AND version <= :until;
+
+-- name: memory.forget
+-- Every version of a key, or only one session's.
+DELETE FROM memory_entries WHERE key_id = :key_id AND (:session_id IS NULL OR session_id = :session_id)
+RETURNING expires_at;
+
+-- name: memory.expired
+SELECT id FROM memory_keys WHERE expires_at <= :now ORDER BY expires_at LIMIT :limit;
+
+-- name: memory.project_keys
+-- The keys of a project that have entries, or entries of one session.
+SELECT id FROM memory_keys
+WHERE project = :project AND entry IS NOT NULL
+  AND (:session_id IS NULL OR id IN (SELECT key_id FROM memory_entries WHERE session_id = :session_id));
+
+-- name: memory.get
+SELECT entry_id, key, e.type, value, version, tags, session_id, project, created_at, e.expires_at, metadata
+FROM memory_keys AS k JOIN memory_entries AS e ON e.id = k.entry
+WHERE k.project = :project AND k.key = :key AND (k.expires_at IS NULL OR k.expires_at > :now);
+
+-- name: memory.history
+-- The ids and sizes of a live key's live versions, newest first.
+SELECT e.id, e.size_bytes
+FROM memory_keys AS k JOIN memory_entries AS e ON e.key_id = k.id
+WHERE k.project = :project AND k.key = :key AND (k.expires_at IS NULL OR k.expires_at > :now)
+  AND (e.expires_at IS NULL OR e.expires_at > :now)
+  AND (:before_version IS NULL OR version < :before_version)
+ORDER BY version DESC LIMIT :limit;
+
+-- name: memory.entries
+-- Entries by their ids, a JSON list, in its order.
+SELECT entry_id, k.key, e.type, e.value, version, tags, session_id, project, created_at, e.expires_at, metadata
+FROM json_each(:ids) AS wanted
+JOIN memory_entries AS e ON e.id = wanted.value JOIN memory_keys AS k ON k.id = e.key_id
+ORDER BY wanted.key;
+
+-- name: memory.in_key_order
+-- The newest entries whose keys are in a range and fit a glob.
+SELECT entry, key, e.size_bytes
+FROM memory_keys AS k JOIN memory_entries AS e ON e.id = k.entry
+WHERE k.project = :project AND k.key >= :low AND k.key < :high AND k.key > :after AND k.key GLOB :pattern
+  AND (k.expires_at IS NULL OR k.expires_at > :now)
+ORDER BY k.key LIMIT :limit;
+
+-- name: memory.newest_first
+-- The newest entries with these labels.
+SELECT e.id, e.size_bytes
+FROM memory_index AS i JOIN memory_entries AS e ON e.id = i.rowid
+WHERE memory_index MATCH :match AND i.rowid < :after_id
+  AND (e.expires_at IS NULL OR e.expires_at > :now)
+  AND (:pattern IS NULL OR (SELECT key FROM memory_keys WHERE id = e.key_id) GLOB :pattern)
+ORDER BY i.rowid DESC LIMIT :limit;
+
+-- name: memory.by_relevance
+-- The best of the newest matches: a word that is everywhere would else cost a look at everything.
+SELECT id, score, size_bytes FROM (
+    SELECT e.id AS id, e.size_bytes AS size_bytes, relevance(memory_index, :weights) AS score
+    FROM memory_index JOIN memory_entries AS e ON e.id = memory_index.rowid
+    WHERE memory_index MATCH :match
+      AND (e.expires_at IS NULL OR e.expires_at > :now)
+      AND (:pattern IS NULL OR (SELECT key FROM memory_keys WHERE id = e.key_id) GLOB :pattern)
+    ORDER BY memory_index.rowid DESC LIMIT :candidates)
+WHERE score < :after_score OR (score = :after_score AND id < :after_id)
+ORDER BY score DESC, id DESC LIMIT :limit;
+
+-- name: memory.count_matches
+SELECT count(*) FROM (SELECT 1 FROM memory_index WHERE memory_index MATCH :match LIMIT :most);
+
+-- name: memory.index_drop
+DELETE FROM memory_index WHERE rowid = :id;
+
+-- name: memory.index_add
+INSERT INTO memory_index (rowid, key, tags, text, labels) VALUES (:id, :key, :tags, :text, :labels);
+
+-- name: memory.counts
+-- How many live entries there are of each type.
+SELECT type, count(*) FROM memory_keys
+WHERE entry IS NOT NULL AND (expires_at IS NULL OR expires_at > :now) AND (:project IS NULL OR project = :project)
+GROUP BY type;
