@@ -92,13 +92,27 @@ def guarded(command: Callable[[], int | None], *, is_json: bool) -> int:
     """Run a command at the edge of the process: its exit status, whatever happens."""
     try:
         try:
-            return command() or 0
+            status = command() or 0
         except RoostError as error:
             show_error(err(), error, is_json=is_json)
-            return error.exit_status
+            status = error.exit_status
+        except SystemExit:  # how argparse ends once it has shown its help
+            status = 0
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        return status
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
-        # What is still buffered has no reader; without this the interpreter complains about it when it ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _forget_output()
         return PIPE_CLOSED
+    except OSError as error:  # the answer cannot be written: its disk is full, its terminal has gone
+        _forget_output()
+        show_error(err(), RoostError(f"the command could not end as it should: {error}"), is_json=is_json)
+        return RoostError.exit_status
+
+
+def _forget_output() -> None:
+    """Send what is still buffered nowhere, or the interpreter complains about it when it ends."""
+    if sys.stdout is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

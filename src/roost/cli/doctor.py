@@ -229,14 +229,18 @@ def _integrity(connection: apsw.Connection, path: str) -> Finding:
 
 def _write_lock(connection: apsw.Connection, path: str) -> Finding:
     """Whether this user may write, and nobody sits on the lock."""
+    if connection.readonly(
+        "main"
+    ):  # SQLite opens what may not be written for reading, and BEGIN IMMEDIATE lets it pass
+        following = f"chmod u+rw {shlex.quote(path)}"
+        return Finding(FAIL, "writing", f"{path} may not be written by this user", following)
     try:
         connection.execute("BEGIN IMMEDIATE; ROLLBACK")
     except (apsw.BusyError, apsw.LockedError):
         detail = f"another process has held the write lock for {LOCK_WAIT_S:g} s"
         return Finding(FAIL, "writing", detail, f"fuser -v {shlex.quote(path)}")
     except apsw.Error as error:
-        following = f"chmod u+rw {shlex.quote(path)}"
-        return Finding(FAIL, "writing", f"{path} may not be written by this user: {error}", following)
+        return Finding(FAIL, "writing", f"{path} may not be written: {error}", f"ls -l {shlex.quote(path)}*")
     return Finding(OK, "writing", "allowed, and the lock is free")
 
 

@@ -176,16 +176,19 @@ def event_line(screen: Screen, each: Event, *, is_json: bool) -> str:
 
 
 def stats(screen: Screen, numbers: Stats, arguments: dict[str, Any]) -> list[str]:
-    """The bus in numbers, noun by noun."""
-    counts = numbers.sessions
-    facts = {"sessions": f"{counts.live} live, {counts.offline} offline, {counts.total} in all"}
-    facts |= {
-        f"  by {name}": ", ".join(f"{word} {count}" for word, count in sorted(found.items()))
-        for name, found in (("status", counts.by_status), ("type", counts.by_type), ("user", counts.by_user))
-        if found
-    }
-    facts["events"] = f"{numbers.events.total}, the last one is {numbers.events.last_seq}"
+    """The bus in numbers: a line for each noun, and one below it for each way it is counted by."""
+    facts = {}
+    for noun, record in numbers.to_dict().items():
+        counts = record.to_dict()
+        facts[noun] = ", ".join(_number(*item) for item in counts.items() if not isinstance(item[1], dict))
+        for name, found in counts.items():
+            if isinstance(found, dict):
+                facts[f"  {name.replace('_', ' ')}"] = ", ".join(_number(*item) for item in sorted(found.items()))
     return _facts(screen, facts)
+
+
+def _number(name: str, number: int) -> str:
+    return f"{name.replace('_', ' ')} {number}"
 
 
 def _plain(screen: Screen, result: Any, arguments: dict[str, Any]) -> list[str]:

@@ -1,0 +1,65 @@
+"""Tables that fit."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+
+from roost.cli.screen import Column, Screen, cut, table
+
+COLUMNS = (
+    Column("ID", least=4, is_precious=True),
+    Column("PROJECT", least=6, is_cut_left=True),
+    Column("TASK", least=6),
+)
+
+
+def screen(width: int | None = None) -> Screen:
+    return Screen(io.StringIO(), width=width)
+
+
+def test_columns_are_aligned_under_their_headings():
+    lines = table(screen(), COLUMNS, [("s1", "acme", "mend"), ("session-2", "b", "漢字"), ("s3", "b", "x")])
+    assert lines == [
+        "ID         PROJECT  TASK",
+        "s1         acme     mend",
+        "session-2  b        漢字",
+        "s3         b        x",
+    ]
+
+
+def test_a_column_that_is_empty_in_every_row_is_left_out():
+    assert table(screen(), COLUMNS, [("s1", "", "mend")]) == ["ID  TASK", "s1  mend"]
+
+
+def test_the_widest_column_gives_way_first_and_the_id_last():
+    row = ("0123456789", "github.com/acme/shop", "mend the login of the shop")
+    wide, narrow, tiny = (table(screen(width), COLUMNS, [row])[1] for width in (40, 30, 18))
+    assert wide == "0123456789  …om/acme/shop  mend the log…"
+    assert narrow == "0123456789  …me/shop  mend th…"
+    assert tiny == "012…  …/shop  mend …"
+
+
+def test_without_a_width_nothing_is_cut():
+    assert "x" * 500 in table(screen(), COLUMNS, [("s1", "p", "x" * 500)])[1]
+
+
+@pytest.mark.parametrize(
+    ("text", "width", "shown"),
+    [("abcdef", 6, "abcdef"), ("abcdef", 4, "abc…"), ("漢字漢字", 5, "漢字…"), ("漢字漢字", 4, "漢…")],
+)
+def test_a_cut_text_is_no_wider_than_asked(text, width, shown):
+    assert cut(text, width) == shown
+
+
+def test_a_path_is_cut_where_it_says_least():
+    assert cut("github.com/acme/shop", 10, is_cut_left=True) == "…acme/shop"
+
+
+def test_colours_are_only_where_the_screen_has_them():
+    colourful = Screen(io.StringIO(), has_colour=True)
+    assert colourful.paint("x", "green") == "\x1b[32mx\x1b[0m"
+    assert colourful.paint("x", "") == "x"
+    assert screen().paint("x", "green") == "x"
+    assert colourful.paint("\x1b[2J", "green") == "\x1b[32m␛[2J\x1b[0m"

@@ -1,0 +1,81 @@
+"""What terminal, page and TUI share."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+
+from roost.model import STATUSES, Peer
+from roost.view import LOOKS, age, clean, clean_json, duration, in_order, look, size
+
+
+def peer(session_id: str, status: str, seen_s: int) -> Peer:
+    return Peer(
+        session_id=session_id, agent_name="a", agent_type="t", status=status, current_task=None, human_user=None,
+        branch=None, last_seen=datetime.fromtimestamp(seen_s, UTC),
+    )  # fmt: skip
+
+
+def test_every_status_has_a_look_of_its_own():
+    assert set(LOOKS) == set(STATUSES)
+    assert len({each.glyph for each in LOOKS.values()}) == len(LOOKS)
+
+
+def test_a_status_of_a_newer_hub_has_a_look_too():
+    assert look("dreaming").glyph == "?"
+
+
+def test_who_waits_comes_first_and_the_newest_first_within():
+    found = [peer("old", "working", 1), peer("off", "offline", 9), peer("new", "working", 5), peer("ask", "waiting", 2),
+             peer("idle", "idle", 3), peer("on", "active", 4), peer("odd", "dreaming", 9)]  # fmt: skip
+    assert [each.session_id for each in in_order(found)] == ["ask", "new", "old", "on", "idle", "off", "odd"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [(-5, "0s"), (0, "0s"), (12.9, "12s"), (60, "1m"), (3599, "59m"), (7200, "2h"), (86_400 * 3, "3d")],
+)
+def test_a_length_of_time_is_told_in_its_largest_unit(seconds, shown):
+    assert duration(seconds) == shown
+
+
+def test_an_age_is_told_from_the_instant_given():
+    assert age(datetime.fromtimestamp(1000, UTC), 1180.0) == "3m"
+
+
+@pytest.mark.parametrize(
+    ("size_bytes", "shown"),
+    [(0, "0 B"), (1023, "1023 B"), (1536, "1.5 KB"), (40 * 1024**2, "40 MB"), (2**60, "1048576 TB")],
+)
+def test_a_size_is_told_in_its_largest_unit(size_bytes, shown):
+    assert size(size_bytes) == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("plain", "plain"),
+        ("naïve 漢字 👩‍💻", "naïve 漢字 👩‍💻"),
+        ("a\x1b[31mb", "a␛[31mb"),
+        ("two\nlines\r", "two␊lines␍"),
+        ("\x7f\x9b31m", "␡\ufffd31m"),
+        ("abc\u202edef\u2066", "abc\ufffddef\ufffd"),
+        ("zero\u200bwidth\ufeff", "zero\ufffdwidth\ufffd"),
+        ("line\u2028end", "line\ufffdend"),
+        ("half\ud800", "half\ufffd"),
+        ("wide\u00a0space", "wide space"),
+    ],
+)
+def test_what_steers_a_terminal_becomes_visible(text, shown):
+    assert clean(text) == shown
+    assert clean(shown) == shown
+
+
+def test_cleaned_json_is_the_same_value_and_safe():
+    value = {"task": "a\x9b31m\u202e \U000e0041 é"}
+    text = clean_json(json.dumps(value, ensure_ascii=False))
+    assert json.loads(text) == value
+    assert "é" in text
+    assert clean(text) == text
