@@ -196,6 +196,7 @@ class SharedMemory(Service, noun="memory"):
 
     def _make_room(self, project: str, key: str) -> tuple[int, int]:
         """The key's id and next version; what has expired and what would be one version too many is removed."""
+        kept = versions_kept()
         head = self._store.one("memory.head", project=project, key=key)
         if head is None:
             row = self._store.one("memory.add_key", project=project, key=key)
@@ -205,7 +206,7 @@ class SharedMemory(Service, noun="memory"):
             self._forget(key_id)
         elif entry is not None:
             self._store.rows("memory.index_drop", id=entry)
-        if last_version >= (kept := versions_kept()):
+        if last_version >= kept:
             self._store.rows("memory.trim", key_id=key_id, until=last_version + 1 - kept)
         return key_id, last_version + 1
 
