@@ -11,10 +11,7 @@ import pytest
 
 from roost.bus import LocalBus
 from roost.clock import FakeClock
-from roost.store.sqlite import SQLiteStore
-from support import Here, start_worker
-
-STORES = {"sqlite": lambda folder, clock: SQLiteStore(str(folder / "bus.db"), clock=clock)}
+from support import STORES, Here, start_worker
 
 
 @pytest.fixture

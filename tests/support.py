@@ -10,7 +10,9 @@ from pathlib import Path
 
 from roost.bus import LocalBus
 from roost.model import Event
+from roost.store.sqlite import SQLiteStore
 
+STORES = {"sqlite": lambda folder, clock=None: SQLiteStore(str(folder / "bus.db"), clock=clock)}
 PATIENCE_S = 20.0  # how long a slow machine may take for what is quick
 
 
@@ -21,6 +23,11 @@ class Here:
     branch = "main"
     location = "host:/src/shop"
     user = "alice"
+
+
+def open_store(path: str) -> LocalBus:
+    """A bus on a file, at the host's own time."""
+    return LocalBus(SQLiteStore(path), Here())
 
 
 def until(condition: Callable[[], object], within_s: float = PATIENCE_S) -> None:

@@ -78,7 +78,7 @@ def normalise_remote(url: str, base: str = ".") -> str:
             return _local_remote(rest, base)
         authority, _, path = rest.partition("/")
     elif ":" in url.partition("/")[0] and url[1:2] != ":":  # HOST:PATH, unless it is a Windows drive
-        authority, _, path = url.partition(":")
+        authority, _, path = url.partition("]:" if "[" in url.partition(":")[0] else ":")
     else:
         return _local_remote(url, base)
     host = authority.rpartition("@")[2]

@@ -1,0 +1,143 @@
+"""What tests do in processes of their own: `python workers.py FUNCTION ARGUMENT…`.
+
+A worker that is to start together with others says `ready` and waits for a line; its last line is its answer.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+import roost
+from roost import bus as bus_module
+from roost.bus import LocalBus
+from roost.here import Nowhere
+from roost.store.sqlite import SQLiteStore
+
+
+def open_bus(path: str) -> LocalBus:
+    return LocalBus(SQLiteStore(path), Nowhere())
+
+
+def ready() -> None:
+    print("ready", flush=True)
+    sys.stdin.readline()
+
+
+# -- events -----------------------------------------------------------------------------------------------------------
+
+
+def follow(path: str, look_every_s: str, count: str) -> None:
+    """Say `ready`, then print each event's seq and when it came, until there were so many."""
+    bus_module.LOOK_EVERY_S = float(look_every_s)
+    with open_bus(path) as bus:
+        stream = bus.events.follow(timeout_s=60)
+        left = int(count)
+        print("ready", flush=True)
+        for event in stream:
+            print(event.seq, time.time(), flush=True)
+            left -= 1
+            if not left:
+                return
+
+
+def register_many(path: str, name: str, count: str) -> None:
+    """Register sessions one by one, each in its own transaction."""
+    with open_bus(path) as bus:
+        ready()
+        for number in range(int(count)):
+            bus.sessions.register(f"{name}-{number}", name, "codex")
+
+
+# -- faults -----------------------------------------------------------------------------------------------------------
+
+
+def make_bus(path: str) -> None:
+    """Open a bus that nobody has made yet, with others who do the same at this moment."""
+    ready()
+    with open_bus(path) as bus:
+        bus.sessions.heartbeat(str(os.getpid()))
+
+
+def beat(path: str, name: str, until: str) -> None:
+    """Register new sessions and beat one of them all the time; never see it offline. Answers with what was told."""
+    with open_bus(path) as bus:
+        registered = beats = 0
+        bus.sessions.register(name, name, "codex", ttl_s=10)
+        ready()
+        while time.time() < float(until):
+            beats += 1
+            if beats % 5 == 0:
+                bus.sessions.register(f"{name}-{registered}", name, "codex")
+                registered += 1
+            answer = bus.sessions.heartbeat(name, current_task=f"task {beats // 10}")
+            assert answer.status != "offline"
+            assert bus.sessions.get(name).is_live
+    print(json.dumps({"name": name, "registered": registered, "beats": beats}))
+
+
+def sweep(path: str, until: str) -> None:
+    """Read all the time, and with that sweep. Answers with how often."""
+    with open_bus(path) as bus:
+        ready()
+        looks = 0
+        while time.time() < float(until):
+            bus.sessions.active()
+            looks += 1
+    print(looks)
+
+
+def make_overdue(path: str, until: str) -> None:
+    """Set victims' expiries into the past and let some of them beat again. Answers with how often each was overdue."""
+    with open_bus(path) as bus, open_bus(path) as observer:
+        victims = [f"victim-{number}" for number in range(8)]
+        for victim in victims:
+            bus.sessions.register(victim, victim, "codex")
+        overdue = dict.fromkeys(victims, 0)
+        ready()
+        while time.time() < float(until):
+            for victim in victims:
+                with bus.store.write():  # of the store: the bus's own would sweep
+                    bus.store._connection.execute(
+                        "UPDATE sessions SET expires_at = 1 WHERE session_id = ? AND ended_at IS NULL", (victim,)
+                    )
+                    overdue[victim] += bus.store._connection.changes()
+                observer.sessions.heartbeat(victim)
+    print(json.dumps(overdue))
+
+
+def write_and_record(path: str, record: str) -> None:
+    """Register sessions for ever, and write down each one that the bus has acknowledged."""
+    with open_bus(path) as bus, Path(record).open("a") as acknowledged:
+        ready()
+        number = 0
+        while True:
+            bus.sessions.register(f"s{number}", "agent", "codex")
+            acknowledged.write(f"s{number}\n")
+            acknowledged.flush()
+            number += 1
+
+
+def hold_the_lock(path: str) -> None:
+    """Open a write transaction and stay in it."""
+    with open_bus(path) as bus, bus.transaction():
+        bus.sessions.register("holder", "agent", "codex")
+        ready()
+
+
+def open_with_umask_zero(path: str) -> None:
+    """Make a bus where no umask helps, and leave all its files there."""
+    os.umask(0)
+    bus = roost.connect(path)
+    stream = bus.events.follow(0, timeout_s=0)
+    bus.sessions.register("alice", "agent", "codex")
+    next(stream)
+    modes = {str(found.relative_to(path)): oct(found.stat().st_mode & 0o777) for found in Path(path).rglob("*")}
+    print(json.dumps({".": oct(Path(path).stat().st_mode & 0o777), **modes}))
+
+
+if __name__ == "__main__":
+    globals()[sys.argv[1]](*sys.argv[2:])
