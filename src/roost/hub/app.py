@@ -40,7 +40,8 @@ class Hub:
         self._router = Router(lifespan=self._lifespan, redirect_slashes=False, default=no_route)
         self.app: ASGIApp = Guard(self._router, hosts)
 
-    def _open(self) -> LocalBus:
+    def open(self) -> LocalBus:
+        """A bus of its own for each thread that uses one; raises the store's errors."""
         bus = connect(self._url)
         if not isinstance(bus, LocalBus):
             raise Unavailable(
@@ -51,9 +52,9 @@ class Hub:
     @asynccontextmanager
     async def _lifespan(self, _: object) -> AsyncIterator[None]:
         loop = asyncio.get_running_loop()
-        self._writer = Writer(self._open(), loop)
-        self._reader = Reader(self._open(), loop)
-        self._wakes = Wakes(self._open())
+        self._writer = Writer(self.open(), loop)
+        self._reader = Reader(self.open(), loop)
+        self._wakes = Wakes(self.open())
         self._feed = Feed(self._reader, self._wakes)
         self._router.routes[:] = self._routes()
         try:
