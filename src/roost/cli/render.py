@@ -137,7 +137,7 @@ def session(screen: Screen, each: Session, arguments: dict[str, Any]) -> list[st
         "seen": f"{_moment(screen, each.last_seen)}, offline after {duration(each.ttl_s)} of silence",
         "ended": f"{_moment(screen, each.ended_at)}: {each.end_reason}" if each.ended_at else None,
     }
-    return [screen.paint(each.session_id, "bold"), *_facts(screen, facts, status=look(each.status).colour)]
+    return [screen.paint(each.session_id, "bold"), *_facts(screen, facts.items(), status=look(each.status).colour)]
 
 
 def session_line(screen: Screen, each: Session, arguments: dict[str, Any]) -> list[str]:
@@ -177,18 +177,18 @@ def event_line(screen: Screen, each: Event, *, is_json: bool) -> str:
 
 def stats(screen: Screen, numbers: Stats, arguments: dict[str, Any]) -> list[str]:
     """The bus in numbers: a line for each noun, and one below it for each way it is counted by."""
-    facts = {}
+    facts = []
     for noun, record in numbers.to_dict().items():
         counts = record.to_dict()
-        facts[noun] = ", ".join(_number(*item) for item in counts.items() if not isinstance(item[1], dict))
-        for name, found in counts.items():
-            if isinstance(found, dict):
-                facts[f"  {name.replace('_', ' ')}"] = ", ".join(_number(*item) for item in sorted(found.items()))
+        plain = {name: value for name, value in counts.items() if not isinstance(value, dict)}
+        grouped = {name: value for name, value in counts.items() if isinstance(value, dict)}
+        facts.append((noun, _numbers(plain.items())))
+        facts += [(f"  {name.replace('_', ' ')}", _numbers(sorted(value.items()))) for name, value in grouped.items()]
     return _facts(screen, facts)
 
 
-def _number(name: str, number: int) -> str:
-    return f"{name.replace('_', ' ')} {number}"
+def _numbers(items: Iterable[tuple[str, int]]) -> str:
+    return ", ".join(f"{name.replace('_', ' ')} {number}" for name, number in items)
 
 
 def _plain(screen: Screen, result: Any, arguments: dict[str, Any]) -> list[str]:
@@ -197,20 +197,20 @@ def _plain(screen: Screen, result: Any, arguments: dict[str, Any]) -> list[str]:
     for each in result if isinstance(result, list) else [result]:
         is_record = hasattr(each, "to_dict")
         fields = {name: encode(value) for name, value in each.to_dict().items()} if is_record else {}
-        lines += _facts(screen, fields) if is_record else [clean(str(each))]
+        lines += _facts(screen, fields.items()) if is_record else [clean(str(each))]
     return lines
 
 
 # -- small parts ------------------------------------------------------------------------------------------------------
 
 
-def _facts(screen: Screen, facts: dict[str, Any], **colours: str) -> list[str]:
+def _facts(screen: Screen, facts: Iterable[tuple[str, Any]], **colours: str) -> list[str]:
     """Named facts, one to a line and aligned; those that are not there are left out."""
-    known = {name: value for name, value in facts.items() if value}
-    width = max(map(len, known), default=0)
+    known = [(name, value) for name, value in facts if value]
+    width = max((len(name) for name, _ in known), default=0)
     return [
         f"{screen.paint(name.ljust(width), 'grey')}  {screen.paint(str(value), colours.get(name, ''))}"
-        for name, value in known.items()
+        for name, value in known
     ]
 
 
