@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from roost.store import Row, Store
 
-CANDIDATES = 1_000  # so many of the newest matches are ranked
+CANDIDATES = 500  # so many of the newest matches are ranked
 LAST = 2**63 - 1
 BEST = 1e300
 AFTER_EVERY_TEXT = b""  # as SQLite sorts
@@ -46,21 +46,20 @@ class Search:
         words = fulltext.words_of(query)
         if not words:
             return []
-        counts = [self._count(fulltext.match([word], self._labels)) for word in words]
-        weights = self._weights(words, counts)
+        counts = {word: self._count("memory.count_matches", match=fulltext.match([word])) for word in words}
         if not (after or "").startswith(ANY):
-            found = self._best(fulltext.match(words, self._labels), weights, after, "")
+            found = self._best(fulltext.match(words, self._labels), self._weights(words, counts), after, "")
             if found or after or len(words) == 1:
                 return found
         # A word that is everywhere would fill the candidates with entries that have nothing else to do with it.
-        rare = [word for word, count in zip(words, counts, strict=True) if 0 < count < fulltext.COUNT_MOST] or words
-        weights = self._weights(rare, [counts[words.index(word)] for word in rare])
-        return self._best(fulltext.match(rare, self._labels, is_any=True), weights, (after or "")[1:], ANY)
+        rare = [word for word in words if 0 < counts[word] < fulltext.COUNT_MOST] or words
+        match = fulltext.match(rare, self._labels, is_any=True)
+        return self._best(match, self._weights(rare, counts), (after or "")[1:], ANY)
 
     def newest_first(self, after: str | None) -> list[Hit]:
         """What was written last comes first."""
         _, after_id = _position(after)
-        match = fulltext.match([], self._labels)
+        match = fulltext.match(labels=self._labels)
         rows = self._store.rows("memory.newest_first", match=match, after_id=after_id, **self._narrowed)
         return [Hit(entry, f"0:{entry}", size_bytes) for entry, size_bytes in rows]
 
@@ -80,17 +79,13 @@ class Search:
         )  # fmt: skip
         return [Hit(entry, f"{mark}{score!r}:{entry}", size_bytes) for entry, score, size_bytes in rows]
 
-    def _weights(self, words: list[fulltext.Word], counts: list[int]) -> str:
+    def _weights(self, words: list[fulltext.Word], counts: dict[fulltext.Word, int]) -> str:
         """The weight of each phrase of an expression of these words, in order, as the SQL function takes it."""
-        entries = self._count(fulltext.match([], f'"{fulltext.label("p", self._project)}"'))
-        return " ".join(
-            f"{fulltext.weight(entries, count):.4f}"
-            for word, count in zip(words, counts, strict=True)
-            for _ in range(word.phrases)
-        )
+        entries = self._count("memory.count_keys")
+        return " ".join(f"{fulltext.weight(entries, counts[word]):.4f}" for word in words for _ in range(word.phrases))
 
-    def _count(self, match: str) -> int:
-        row: Row | None = self._store.one("memory.count_matches", match=match, most=fulltext.COUNT_MOST)
+    def _count(self, statement: str, **parameters: str) -> int:
+        row: Row | None = self._store.one(statement, **parameters, most=fulltext.COUNT_MOST)
         return row[0] if row else 0
 
 

@@ -13,6 +13,7 @@ import math
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from re import Pattern
     from typing import Any
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 MAX_WORDS = 32
 PREFIX_LEAST = 3  # letters before a `*`; fewer would collect half of the dictionary
-COUNT_MOST = 5_000  # a word in more entries than this is common, and how common does not matter
+COUNT_MOST = 2_000  # a word in more entries than this is common, and how common does not matter
 COLUMN_WEIGHTS = (4.0, 2.0, 1.0, 0.0)  # of a word in the key, the tags, the text; labels are no words
 LEAST_WEIGHT = 0.05  # of a word that is everywhere, so that having it still beats not having it
 SATURATION, LENGTH_SHARE = 1.2, 0.75  # BM25's k1 and b
@@ -109,12 +110,11 @@ def _asked(run: str) -> str:
     return _phrase(" ".join(_pairs(run))) + ("*" if len(run) == 1 else "")
 
 
-def match(words: list[Word], labels: str, *, is_any: bool = False) -> str:
+def match(words: Sequence[Word] = (), labels: str = "", *, is_any: bool = False) -> str:
     """The FTS5 expression for entries with these labels and all of the words, or any."""
-    if not words:
-        return f"labels : ({labels})"
     joint = " OR " if is_any else " AND "
-    return f"{{key tags text}} : ({joint.join(word.expression for word in words)}) AND labels : ({labels})"
+    wanted = [f"{{key tags text}} : ({joint.join(word.expression for word in words)})"] if words else []
+    return " AND ".join(wanted + ([f"labels : ({labels})"] if labels else []))
 
 
 def weight(entries: int, found: int) -> float:

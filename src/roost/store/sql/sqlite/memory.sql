@@ -85,6 +85,9 @@ ORDER BY score DESC, id DESC LIMIT :limit;
 -- name: memory.count_matches
 SELECT count(*) FROM (SELECT 1 FROM memory_index WHERE memory_index MATCH :match LIMIT :most);
 
+-- name: memory.count_keys
+SELECT count(*) FROM (SELECT 1 FROM memory_keys WHERE entry IS NOT NULL LIMIT :most);
+
 -- name: memory.index_drop
 DELETE FROM memory_index WHERE rowid = :id;
 
