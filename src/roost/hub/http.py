@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
 import msgspec
 
 from roost.errors import InvalidInput, RoostError, TooLarge
+from roost.model import Record
 from roost.schema import to_builtins
 
 if TYPE_CHECKING:
@@ -16,7 +18,18 @@ if TYPE_CHECKING:
 MAX_BODY_BYTES = 1024 * 1024
 JSON_TYPE = (b"content-type", b"application/json")
 
-_encoder = msgspec.json.Encoder(enc_hook=to_builtins)  # datetimes it writes as RFC 3339 by itself
+
+@cache
+def _struct(record: type[Record]) -> type[msgspec.Struct]:
+    """A struct of a record's fields: msgspec writes one in a fraction of the time that a dict takes."""
+    return msgspec.defstruct(record.__name__, record._fields, gc=False)
+
+
+def _encodable(value: Any) -> Any:
+    return _struct(type(value))(*value._values) if isinstance(value, Record) else to_builtins(value)
+
+
+_encoder = msgspec.json.Encoder(enc_hook=_encodable)  # times it writes as RFC 3339 by itself
 
 
 def encode_json(value: Any) -> bytes:
