@@ -1,0 +1,162 @@
+"""Imports point one way, broad excepts live at the edges, and a hook's path stays light."""
+
+from __future__ import annotations
+
+import ast
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import roost
+
+SOURCE = Path(roost.__file__).parent
+
+# From top to bottom: a module may import what is on a line below its own, and its neighbours on it.
+LAYERS = (
+    ("__main__",),
+    ("cli", "hub"),
+    ("view",),
+    ("roost",),  # the public names
+    ("bus", "remote"),
+    ("services", "listener"),
+    ("here", "store"),
+    ("operation",),
+    ("wake", "vocabulary"),
+    ("schema",),
+    ("model",),
+    ("clock", "errors"),
+)
+RANKS = {name: rank for rank, names in enumerate(reversed(LAYERS)) for name in names}
+
+# Arrows that point up on purpose.
+EXCEPTIONS = {
+    ("services/__init__.py", "bus"): "SessionRegistry(path) alone opens a bus; imported when it is called",
+}
+
+# Where a process meets what it does not control, and so may catch anything.
+EDGES = {"listener.py", "hub/worker.py", "hub/http.py", "__main__.py"}
+
+
+def sources() -> Iterator[tuple[str, ast.Module]]:
+    for path in sorted(SOURCE.rglob("*.py")):
+        yield path.relative_to(SOURCE).as_posix(), ast.parse(path.read_text(encoding="utf-8"))
+
+
+def part_of(module: str) -> str:
+    """The part of roost a module belongs to: `services` of `services/sessions.py`, `roost` of `__init__.py`."""
+    name = module.partition("/")[0].removesuffix(".py")
+    return "roost" if name == "__init__" else name
+
+
+def run_code(tree: ast.Module) -> Iterator[ast.AST]:
+    """All nodes but those only a type checker reads."""
+    waiting: list[ast.AST] = [tree]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            waiting += node.orelse
+        else:
+            waiting += ast.iter_child_nodes(node)
+
+
+def imports(tree: ast.Module) -> set[str]:
+    """The parts of roost that a module imports when it runs, at whatever time."""
+    names: set[str] = set()
+    for node in run_code(tree):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, "imports are absolute"
+            names.update(f"{node.module}.{alias.name}" for alias in node.names)
+    own = {name.split(".")[1] if "." in name else "roost" for name in names if name.partition(".")[0] == "roost"}
+    return {name if name in RANKS else "roost" for name in own}
+
+
+def test_imports_point_one_way() -> None:
+    pointing_up = {
+        (module, imported)
+        for module, tree in sources()
+        for imported in imports(tree)
+        if RANKS[imported] > RANKS[part_of(module)]
+    }
+    assert pointing_up == set(EXCEPTIONS)
+
+
+def test_only_the_edges_catch_everything() -> None:
+    broad = {
+        module
+        for module, tree in sources()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ExceptHandler)
+        and (node.type is None or {"Exception", "BaseException"} & set(ast.unparse(node.type).split()))
+        and not (isinstance(node.body[-1], ast.Raise) and node.body[-1].exc is None)  # cleaning up is not catching
+    }
+    assert broad <= EDGES
+
+
+def test_the_public_names_are_few() -> None:
+    assert sorted(roost.__all__) == roost.__all__
+    assert set(roost.__all__) >= {"Bus", "EventLog", "RoostError", "SessionRegistry", "connect", "resolve_project"}
+    assert len(roost.__all__) <= 12
+    assert all(hasattr(roost, name) for name in roost.__all__)
+
+
+def test_roost_is_imported_the_same_from_any_folder(tmp_path: Path) -> None:
+    for folder in (tmp_path, SOURCE, Path("/")):
+        done = subprocess.run(
+            [sys.executable, "-I", "-c", "import roost; print(roost.__file__)"],
+            cwd=folder, check=True, capture_output=True, text=True,
+        )  # fmt: skip
+        assert Path(done.stdout.strip()) == SOURCE / "__init__.py"
+
+
+# -- the light path ---------------------------------------------------------------------------------------------------
+
+HOOK = """
+import sys
+sys.path.insert(0, sys.argv[2])
+before = set(sys.modules)
+import roost.bus
+with roost.bus.connect(sys.argv[1], project="github.com/acme/shop") as bus:
+    {what}
+print(*sys.modules)
+print(*set(sys.modules) - before)
+"""
+HEAVY = {
+    "argparse", "asyncio", "contextlib", "dataclasses", "http", "inspect", "json", "logging", "msgspec", "pathlib",
+    "re", "socket", "subprocess", "threading", "typing",
+}  # fmt: skip
+
+
+def modules_of(what: str, folder: Path) -> tuple[set[str], set[str]]:
+    """What a fresh interpreter has loaded after a hook's work: all modules, and the top-level ones it added."""
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", HOOK.format(what=what), str(folder), str(SOURCE.parent)],
+        check=True, capture_output=True, text=True, env={"PATH": os.environ["PATH"], "HOME": str(folder)},
+    )  # fmt: skip
+    everything, added = done.stdout.splitlines()
+    return set(everything.split()), {name.partition(".")[0] for name in added.split()}
+
+
+@pytest.fixture
+def bus_folder(tmp_path: Path) -> Path:
+    """A bus that has seen the hook's session before, as nearly every hook finds it."""
+    with roost.connect(tmp_path) as bus:
+        bus.sessions.register("alice", "agent", "codex", project="github.com/acme/shop")
+    return tmp_path
+
+
+def test_a_heartbeat_loads_nothing_but_roost_and_apsw(bus_folder: Path) -> None:
+    everything, added = modules_of('bus.sessions.heartbeat("alice")', bus_folder)
+    assert added - sys.stdlib_module_names == {"roost", "apsw"}
+    assert everything & HEAVY == set()
+
+
+def test_a_first_heartbeat_brings_in_no_other_package(tmp_path: Path) -> None:
+    _, added = modules_of('bus.sessions.heartbeat("alice", current_task="read")', tmp_path)
+    assert added - sys.stdlib_module_names == {"roost", "apsw"}
