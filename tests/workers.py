@@ -14,6 +14,7 @@ from pathlib import Path
 import roost
 from roost import bus as bus_module
 from roost.bus import LocalBus
+from roost.errors import VersionConflict
 from roost.here import Nowhere
 from roost.store.sqlite import SQLiteStore
 
@@ -90,10 +91,10 @@ def sweep(path: str, until: str) -> None:
     print(looks)
 
 
-def make_overdue(path: str, until: str) -> None:
-    """Set victims' expiries into the past and let some of them beat again. Answers with how often each was overdue."""
+def make_overdue(path: str, name: str, until: str) -> None:
+    """Set expiries into the past and let the sessions beat again. Answers with how often each was overdue."""
     with open_bus(path) as bus, open_bus(path) as observer:
-        victims = [f"victim-{number}" for number in range(8)]
+        victims = [f"{name}-{number}" for number in range(8)]
         for victim in victims:
             bus.sessions.register(victim, victim, "codex")
         overdue = dict.fromkeys(victims, 0)
@@ -109,14 +110,14 @@ def make_overdue(path: str, until: str) -> None:
     print(json.dumps(overdue))
 
 
-def write_and_record(path: str, record: str) -> None:
+def write_and_record(path: str, record: str, name: str) -> None:
     """Register sessions for ever, and write down each one that the bus has acknowledged."""
     with open_bus(path) as bus, Path(record).open("a") as acknowledged:
         ready()
         number = 0
         while True:
-            bus.sessions.register(f"s{number}", "agent", "codex")
-            acknowledged.write(f"s{number}\n")
+            bus.sessions.register(f"{name}-{number}", "agent", "codex")
+            acknowledged.write(f"{name}-{number}\n")
             acknowledged.flush()
             number += 1
 
@@ -137,6 +138,46 @@ def open_with_umask_zero(path: str) -> None:
     next(stream)
     modes = {str(found.relative_to(path)): oct(found.stat().st_mode & 0o777) for found in Path(path).rglob("*")}
     print(json.dumps({".": oct(Path(path).stat().st_mode & 0o777), **modes}))
+
+
+# -- memory -----------------------------------------------------------------------------------------------------------
+
+
+def remember(path: str, name: str, count: str) -> None:
+    """Set a key of its own and one that all set, so many times each; answers with the common key's versions."""
+    with open_bus(path) as bus:
+        ready()
+        versions = []
+        for number in range(int(count)):
+            bus.memory.set(name, f"of/{name}", number)
+            versions.append(bus.memory.set(name, "common", [name, number], tags=["race"]).version)
+    print(json.dumps(versions))
+
+
+def compare_and_set(path: str, name: str, count: str) -> None:
+    """Race for each next version of a key until there are so many; answers with the versions it won and lost."""
+    won, lost, seen = [], 0, 0
+    with open_bus(path) as bus:
+        ready()
+        while seen < int(count):
+            try:
+                seen = bus.memory.set(name, "race", name, expected_version=seen).version
+                won.append(seen)
+            except VersionConflict as error:
+                current = error.details["current"]["version"]
+                assert current > seen
+                seen = current
+                lost += 1
+    print(json.dumps({"won": won, "lost": lost}))
+
+
+def remember_aloud(path: str, name: str) -> None:
+    """Set two keys in turn and say each version once it is acknowledged, until killed."""
+    with open_bus(path) as bus:
+        ready()
+        while True:
+            for key in ("common", f"of/{name}"):
+                print(key, bus.memory.set(name, key, f"word{name} " * 50).version, flush=True)
 
 
 if __name__ == "__main__":
