@@ -11,7 +11,12 @@ from roost.errors import RoostError
 from roost.here import resolve_project
 from roost.services.events import EventLog
 from roost.services.memory import SharedMemory
+from roost.services.messages import CollaborationHub
 from roost.services.sessions import SessionRegistry
+from roost.services.tasks import TaskBoard
 
 __version__ = "0.1.0"
-__all__ = ["Bus", "EventLog", "RoostError", "SessionRegistry", "SharedMemory", "connect", "resolve_project"]
+__all__ = [
+    "Bus", "CollaborationHub", "EventLog", "RoostError", "SessionRegistry", "SharedMemory", "TaskBoard", "connect",
+    "resolve_project",
+]  # fmt: skip

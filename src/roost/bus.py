@@ -12,10 +12,15 @@ import time
 
 from roost.errors import StorageError, Unavailable, UnsupportedUrl
 from roost.here import Here
+from roost.model import Pruned
+from roost.services import Service
 from roost.services.events import PAGE, EventLog
 from roost.services.memory import SharedMemory
+from roost.services.messages import CollaborationHub
+from roost.services.retention import KEEP_S, Retention
 from roost.services.sessions import SessionRegistry
 from roost.services.stats import Statistics
+from roost.services.tasks import TaskBoard
 from roost.wake import EVENTS, Waiter, notify
 
 TYPE_CHECKING = False
@@ -26,10 +31,10 @@ if TYPE_CHECKING:
     from roost.here import Surroundings
     from roost.model import Event, Stats
     from roost.operation import Operation
-    from roost.services import Service
     from roost.store.sqlite import SQLiteStore
 
 FILE_NAME = "bus.db"
+LOOK_AGAIN_S = 1.0  # the same net under a wait for one inbox
 LOOK_EVERY_S = 0.25  # the net under lost wake-ups, and how late a follower may notice an expiry
 
 
@@ -88,16 +93,33 @@ class Bus:
         self.here = here
         self.closers: list[Callable[[], None]] = []
         self.sessions = SessionRegistry(self)
+        self.messages = CollaborationHub(self)
+        self.tasks = TaskBoard(self)
         self.events = EventLog(self)
         self.memory = SharedMemory(self)
+        self.retention = Retention(self)
         self.statistics = Statistics(self)
         self.services: dict[str, Service] = {
-            service.noun: service for service in (self.sessions, self.memory, self.events, self.statistics)
+            each.noun: each for each in vars(self).values() if isinstance(each, Service)
         }
 
     def stats(self, project: str | None = None) -> Stats:
         """The bus in numbers."""
         return self.statistics.read(project)
+
+    def prune(self, older_than_s: int | None = None, keep_bytes: int | None = None) -> Pruned:
+        """What `Retention.prune` removes, in as many steps as it takes."""
+        older_than_s, removed = KEEP_S if older_than_s is None else older_than_s, Pruned.of(({}, False))
+        while not removed.is_complete:
+            step = self.retention.prune(older_than_s, keep_bytes)
+            sums = {noun: removed.removed.get(noun, 0) + count for noun, count in step.removed.items()}
+            removed = Pruned.of(({**removed.removed, **sums}, step.is_complete))
+        return removed
+
+    def session_gone(self, session_id: str, project: str) -> None:
+        """Have every service let go of what a session held that has ended or expired."""
+        for service in self.services.values():
+            service.session_gone(session_id, project)
 
     def execute(self, operation: Operation, service: Service, arguments: dict[str, Any]) -> Any:
         """Run an operation whose arguments are checked."""
@@ -137,11 +159,33 @@ class LocalBus(Bus):
         if operation.is_write:
             with self.transaction(is_durable=operation.is_durable):
                 return operation.run(service, arguments)
-        if not self.store.is_in_transaction:
-            self.sweep()
+        if self.store.is_in_transaction:
+            return self._look(operation, service, arguments)
+        self.sweep()
+        found = self._look(operation, service, arguments)
+        if operation.waits_for and not found and arguments["wait_s"]:
+            return self._wait(operation, service, arguments)
+        return found
+
+    def _look(self, operation: Operation, service: Service, arguments: dict[str, Any]) -> Any:
         with self.store.read():
             self.is_swept = not self._is_due()
             return operation.run(service, arguments)
+
+    def _wait(self, operation: Operation, service: Service, arguments: dict[str, Any]) -> Any:
+        """Look until there is something or the time is up, holding nothing in between."""
+        deadline = time.monotonic() + arguments["wait_s"]
+        waiter = Waiter(self.wake_folder, operation.topic(arguments))
+        try:
+            # What came before the waiter was bound is found by this first look, what comes after it wakes it.
+            while not (found := self._look(operation, service, arguments)):
+                left_s = deadline - time.monotonic()
+                if left_s <= 0:
+                    break
+                waiter.wait(min(left_s, LOOK_AGAIN_S))
+            return found
+        finally:
+            waiter.close()
 
     def transaction(self, *, is_durable: bool = True) -> Transaction:
         """A write transaction that begins with a sweep and ends with a wake-up; operations inside are savepoints."""

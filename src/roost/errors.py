@@ -7,12 +7,17 @@
     ├── Refused                 the caller may not do this
     ├── NotFound
     │   ├── SessionNotFound
-    │   └── EntryNotFound
+    │   ├── EntryNotFound
+    │   ├── MessageNotFound
+    │   └── TaskNotFound
     ├── Conflict                somebody else was first
-    │   └── VersionConflict     a memory entry is at another version than expected
+    │   ├── VersionConflict     a memory entry is at another version than expected
+    │   └── Repeated                the same was said a moment ago
     ├── Unavailable             try again: the bus cannot answer now
     │   ├── BusBusy             another process holds the write lock
-    │   └── HubUnreachable      no hub answers at this address
+    │   ├── HubUnreachable      no hub answers at this address
+    │   ├── NoAnswer            the other session has not answered in time
+    │   └── RateLimited         two parties talk faster than a loop may
     ├── StorageError            the bus's file cannot be used as it is
     │   ├── DiskFull
     │   ├── NotWritable
@@ -94,6 +99,20 @@ class SessionNotFound(NotFound):
     hint = "See who is here: roost list --all. Or register it: roost register ID NAME TYPE"
 
 
+class MessageNotFound(NotFound):
+    """No message has this id, or it was pruned."""
+
+    code = "message_not_found"
+    hint = "See what there is: roost messages ID"
+
+
+class TaskNotFound(NotFound):
+    """No task has this id, or it was pruned."""
+
+    code = "task_not_found"
+    hint = "See what there is: roost task list --all"
+
+
 class EntryNotFound(NotFound):
     """Nothing is remembered under this key: it was never set, was deleted, or has expired."""
 
@@ -106,6 +125,13 @@ class Conflict(RoostError):
 
     code, status, exit_status = "conflict", 409, 5
     hint = "Read what is there now, then decide again"
+
+
+class Repeated(Conflict):
+    """The same sender said the same to the same recipient less than a minute ago; nothing was sent (M8)."""
+
+    code = "repeated"
+    hint = "It is in the inbox already: wait for the answer, or say something new"
 
 
 class VersionConflict(Conflict):
@@ -134,6 +160,20 @@ class HubUnreachable(Unavailable):
 
     code = "hub_unreachable"
     hint = "Start one there: roost serve. Or unset ROOST_URL to use the local file"
+
+
+class NoAnswer(Unavailable):
+    """No response to a request came within the time limit; the request is sent, and the response may still come."""
+
+    code, status = "no_answer", 504
+    hint = "Do something else and look at the inbox later: roost inbox ID"
+
+
+class RateLimited(Unavailable):
+    """One sender has sent one recipient too much at once; nothing was sent (M8). `retry_after_s` says when it may."""
+
+    code, status = "rate_limited", 429
+    hint = "Say it in fewer messages. Two programs that answer each other without end look like this"
 
 
 class StorageError(RoostError):

@@ -5,11 +5,18 @@ from __future__ import annotations
 import logging
 import threading
 
+from roost.errors import RoostError
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from roost.model import Message
     from roost.services.events import EventLog, Handler
+    from roost.services.messages import CollaborationHub, MessageHandler
 
 log = logging.getLogger("roost.listener")
+
+WAIT_S = 0.5  # how late an idle inbox's listener notices that it was closed
+RETRY_S = 1.0
 
 
 class Listener:
@@ -37,6 +44,49 @@ class Listener:
 
     def close(self) -> None:
         """Stop after the event at hand; returns when the thread has ended."""
+        self._closed.set()
+        if self._thread is not threading.current_thread():
+            self._thread.join()
+
+
+class InboxListener:
+    """Calls a handler with each message in an inbox, and acknowledges those it returned from."""
+
+    def __init__(
+        self, messages: CollaborationHub, session_id: str, types: list[str] | None, handler: MessageHandler
+    ) -> None:
+        self._messages = messages
+        self._session_id = session_id
+        self._types = types
+        self._handler = handler
+        self._closed = threading.Event()
+        self._after = 0
+        self._thread = threading.Thread(target=self._run, name=f"roost-inbox-{session_id}", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        while not self._closed.is_set():
+            try:
+                found = self._messages.inbox(self._session_id, WAIT_S, self._types, after=self._after)
+            except RoostError as error:  # a hub that restarts, a disk that is full for a while
+                log.warning("cannot read the inbox of %s: %s", self._session_id, error)
+                self._closed.wait(RETRY_S)
+                continue
+            for message in found:
+                if self._closed.is_set():
+                    return
+                self._handle(message)
+
+    def _handle(self, message: Message) -> None:
+        self._after = message.seq
+        try:
+            self._handler(message)
+            self._messages.acknowledge(self._session_id, [message.message_id])
+        except Exception:  # the edge between the bus and somebody else's code
+            log.exception("the handler of %s failed at message %s", self._session_id, message.message_id)
+
+    def close(self) -> None:
+        """Stop after the message at hand; returns when the thread has ended."""
         self._closed.set()
         if self._thread is not threading.current_thread():
             self._thread.join()

@@ -335,9 +335,9 @@ class Stats(Record):
     """The bus in numbers, noun by noun."""
 
     sessions: SessionStats
-    memory: MemoryStats
     messages: MessageStats
     tasks: TaskStats
+    memory: MemoryStats
     events: EventStats
 
 

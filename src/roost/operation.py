@@ -3,6 +3,10 @@
 `@operation` turns a method into a call through its bus: the arguments are checked against the vocabulary, then the
 bus executes it, in a transaction here or over HTTP there. The declaration is what the HTTP routes, the OpenAPI
 document, the command line, the remote client and the MCP tools are read off. It decides nothing about transport.
+
+A reading operation that is declared with `waits_for` may wait: an empty result means "nothing yet", and the call
+lasts until there is something or its `wait_s` has passed. The method itself only looks; whoever runs it looks again
+at each wake-up of `topic(arguments)`, holding neither transaction nor thread that others need.
 """
 
 from __future__ import annotations
@@ -12,6 +16,7 @@ import builtins
 from roost.errors import IdentityMissing, InvalidInput
 from roost.model import Record
 from roost.vocabulary import kind_of
+from roost.wake import topic
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,17 +49,28 @@ class Operation:
     """What faces know of a service method.
 
     `method` and `path` are its HTTP route; `verb` its command-line words (None: none); `body` the parameter that is
-    the whole request body, where there is one; `is_durable` whether its commit waits for the disk.
+    the whole request body, where there is one; `is_durable` whether its commit waits for the disk; `waits_for` the
+    parameter that says whose news it may wait for. `words` are the parameters that the command line wants in order
+    and without a flag: unless declared, the required ones.
     """
 
     def __init__(
-        self, function: Callable[..., Any], http: str, verb: str | None, body: str | None, is_durable: bool
+        self,
+        function: Callable[..., Any],
+        http: str,
+        verb: str | None,
+        body: str | None,
+        is_durable: bool,
+        words: tuple[str, ...],
+        waits_for: str | None,
     ) -> None:
         self.function = function
         self.method, self.path = http.split(" ")
         self.verb = verb
         self.body = body
         self.is_durable = is_durable
+        self.words = words
+        self.waits_for = waits_for
         self.is_write = self.method != "GET"
         self.noun = self.name = ""
         self.parameters: dict[str, Parameter] = {}
@@ -71,6 +87,7 @@ class Operation:
         self.parameters = {
             name: Parameter(name, kind_of(noun, name), known.get(name, _MISSING)) for name in positional + keyword
         }
+        self.words = self.words or tuple(each.name for each in self.parameters.values() if each.is_required)
 
     @property
     def about(self) -> str:
@@ -118,18 +135,28 @@ class Operation:
             hint=f"Did you mean {near[0]}?" if near else f"It has: {', '.join(self.parameters)}",
         )
 
+    def topic(self, arguments: Mapping[str, Any]) -> str:
+        """What a waiting call wakes at; services put the same `topic` among the news of a transaction."""
+        return topic(self.noun, arguments[self.waits_for or ""])
+
     def run(self, service: Service, arguments: dict[str, Any]) -> Any:
         """Call the method itself with checked arguments, inside whatever transaction there is."""
         return self.function(service, **arguments)
 
 
 def operation(
-    http: str, *, verb: str | None = None, body: str | None = None, is_durable: bool = True
+    http: str,
+    *,
+    verb: str | None = None,
+    body: str | None = None,
+    is_durable: bool = True,
+    words: tuple[str, ...] = (),
+    waits_for: str | None = None,
 ) -> Callable[[Callable[Concatenate[S, P], R]], Callable[Concatenate[S, P], R]]:
     """Declare a service method as an operation; see `Operation` for what the words mean."""
 
     def declare(function: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P], R]:
-        declared = Operation(function, http, verb, body, is_durable)
+        declared = Operation(function, http, verb, body, is_durable, words, waits_for)
 
         def call(self: S, /, *args: P.args, **kwargs: P.kwargs) -> R:
             result: R = self.bus.execute(declared, self, declared.arguments(args, kwargs))

@@ -8,8 +8,7 @@ operations. Why this is ours and not a library's: docs/decisions/0003.
 from __future__ import annotations
 
 from roost.errors import InvalidInput, TooLarge
-from roost.model import Record
-from roost.model import CAPABILITY, EVERYBODY, PERSON
+from roost.model import CAPABILITY, EVERYBODY, PERSON, Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

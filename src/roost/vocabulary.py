@@ -6,8 +6,9 @@ among those that all nouns share. A parameter that is not here is an error when 
 
 from __future__ import annotations
 
-from roost.model import MEMORY_TYPES, STATUSES
+from roost.model import MEMORY_TYPES, MESSAGE_TYPES, PRIORITIES, STATUSES, TASK_STATUSES
 from roost.schema import (
+    Address,
     Boolean,
     Choice,
     Identifier,
@@ -27,8 +28,10 @@ TTL_DEFAULT_S = 120
 TTL_LEAST_S = 10
 TTL_MOST_S = 24 * 3600
 OTHERS_DEFAULT = 50
-VERSIONS_DEFAULT = 100
+WAIT_MOST_S = 60
+BODY_MOST = 64 * 1024
 DAY_S = 24 * 3600
+VERSIONS_DEFAULT = 100
 
 COMMON: dict[str, Kind] = {
     "session_id": Identifier("The session's id, as its agent knows it", metavar="ID"),
@@ -91,7 +94,70 @@ EVENTS: dict[str, Kind] = {
     ),
 }
 
-NOUNS: dict[str, dict[str, Kind]] = {"sessions": SESSIONS, "memory": MEMORY, "events": EVENTS}
+MESSAGE_ID = Identifier("The message's id", metavar="MESSAGE")
+MESSAGE_TYPE = Choice(*MESSAGE_TYPES, about="What kind of message it is", flag="--type", metavar="TYPE")
+SUBJECT = Text("What it is about, in a line; unset, the body's first line", least=0, metavar="SUBJECT")
+BODY = Text("The text, of any number of lines", least=0, most=BODY_MOST, many_lines=True, metavar="BODY")
+DATA = JsonObject("What a program should read of it, as a JSON object", size_bytes=BODY_MOST, metavar="JSON")
+FROM_SESSION = Party("Who says it: a session's id, or user:NAME", metavar="FROM")
+TO_SESSION = Address("Whom it is for: a session's id, user:NAME, capability:NAME, or * for the project", metavar="TO")
+IDEMPOTENCY_KEY = Text("A key of the sender's choice: sent twice, it is one message", flag="--key", metavar="KEY")
+
+MESSAGES: dict[str, Kind] = {
+    "session_id": Party("Whose messages: a session's id, or user:NAME", metavar="ID"),
+    "from_session": FROM_SESSION,
+    "to_session": TO_SESSION,
+    "type": MESSAGE_TYPE,
+    "message_type": Choice(*MESSAGE_TYPES, about="Only messages of this type", flag="--type", metavar="TYPE"),
+    "types": Listing(Choice(*MESSAGE_TYPES), "Only messages of these types", flag="--type", metavar="A,B"),
+    "subject": SUBJECT,
+    "body": BODY,
+    "data": DATA,
+    "priority": Choice(*PRIORITIES, about="How much it matters", metavar="PRIORITY"),
+    "message_id": MESSAGE_ID,
+    "to_message": Identifier("The id of the message that this answers", metavar="MESSAGE"),
+    "in_reply_to": Identifier("The id of the message that this answers", flag="--reply-to", metavar="MESSAGE"),
+    "message_ids": Listing(MESSAGE_ID, "The messages' ids", most=1000, metavar="A,B"),
+    "expires_in_s": Integer("Seconds after which nobody needs it any more", least=1, most=365 * DAY_S,
+                            flag="--expires-in", metavar="SECONDS"),
+    "idempotency_key": IDEMPOTENCY_KEY,
+    "include_broadcasts": Boolean("Messages to the whole project, too"),
+    "unread_only": Boolean("Only what is not acknowledged yet", flag="--unread"),
+    "new_only": Boolean("Only what no client has taken yet", flag="--new"),
+    "wait_s": Number("How long to wait for something", least=0, most=WAIT_MOST_S, flag="--wait", metavar="SECONDS"),
+    "after_id": Party("Only recipients after this one: the last of the page before", metavar="ID"),
+}  # fmt: skip
+
+TASKS: dict[str, Kind] = {
+    "session_id": Party("Who does it: a session's id, or user:NAME", metavar="ID"),
+    "from_session": FROM_SESSION,
+    "to_session": TO_SESSION,
+    "subject": SUBJECT,
+    "body": BODY,
+    "data": DATA,
+    "idempotency_key": IDEMPOTENCY_KEY,
+    "task_id": Identifier("The task's id: that of the message which offered it", metavar="TASK"),
+    "status": Choice(*TASK_STATUSES, about="Only tasks of this status"),
+    "owner": Party("Only tasks that this session or user:NAME has accepted", metavar="ID"),
+    "include_done": Boolean("Completed and cancelled tasks, too", flag="--all"),
+    "result": Text("What came of it", least=0, most=BODY_MOST, many_lines=True, metavar="TEXT"),
+    "reason": Text("Why", least=0, most=1000, metavar="TEXT"),
+    "after_id": Identifier("Only tasks made before this one: the last of the page before", metavar="TASK"),
+}
+
+RETENTION: dict[str, Kind] = {
+    "older_than_s": Integer("Remove what is at least this many seconds old", flag="--older-than", metavar="SECONDS"),
+    "keep_bytes": Integer("Keep no more than so many bytes of messages, the newest", flag="--keep", metavar="BYTES"),
+}
+
+NOUNS: dict[str, dict[str, Kind]] = {
+    "sessions": SESSIONS,
+    "messages": MESSAGES,
+    "tasks": TASKS,
+    "memory": MEMORY,
+    "events": EVENTS,
+    "retention": RETENTION,
+}
 
 
 def kind_of(noun: str, name: str) -> Kind:

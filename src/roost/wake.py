@@ -20,9 +20,15 @@ HAS_DATAGRAMS = socket is not None and hasattr(socket, "AF_UNIX")
 MAX_DATAGRAM = 4096
 MAX_PATH = 100  # of a Unix socket's 104 to 108 bytes
 EVENTS = "events"  # the topic of every change
+TOPICS = 2**32 - 5  # of a noun; a prime, so that all of a name counts. Two that meet wake each other, no more
 ANYTHING = "any"  # the topic of a process that waits for all topics, as a hub does
 
 _count = count()
+
+
+def topic(noun: str, whose: str) -> str:
+    """What is new for one party of a noun, as a word that a file can be named after."""
+    return f"{noun}-{int.from_bytes(whose.encode(), 'big') % TOPICS:08x}"
 
 
 class Waiter:

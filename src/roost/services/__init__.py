@@ -45,6 +45,13 @@ class Service:
         store: Store = self.bus.store
         return store  # only a local bus has one, and only there do a service's own methods run
 
+    def session_gone(self, session_id: str, project: str) -> None:
+        """A session has ended or expired: let go of what it held, in the same transaction."""
+
+    def prune_old(self, before: int, limit: int) -> int:
+        """Remove at most `limit` of what is older than an instant and done with; returns how many."""
+        return 0
+
     def __enter__(self) -> Self:
         return self
 

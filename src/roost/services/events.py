@@ -82,6 +82,9 @@ class EventLog(Service, noun="events"):
         row = self._store.one("events.count", project=project)
         return EventStats.of(row or (0, 0))
 
+    def prune_old(self, before: int, limit: int) -> int:
+        return len(self._store.rows("events.prune", before=before, limit=limit))
+
     def append(self, kind: str, project: str, session_id: str | None = None, /, **data: Any) -> None:
         """Write an event into the transaction that is open; services call this, faces do not."""
         self._store.rows("events.append", now=self._store.now, kind=kind, project=project,

@@ -216,6 +216,7 @@ class SessionRegistry(Service, noun="sessions"):
     def _expired(self, rows: list[Row]) -> int:
         for session_id, project, last_seen in rows:
             self.bus.events.append("session.expired", project, session_id, last_seen=moment(last_seen))
+            self.bus.session_gone(session_id, project)
         return len(rows)
 
     def require(self, session_id: str) -> Session:
@@ -229,13 +230,20 @@ class SessionRegistry(Service, noun="sessions"):
 
     def _answer(self, session_id: str, own_id: int, project: str, status: str, limit: int) -> Heartbeat:
         others = self._peers(project, own_id, limit)
-        return Heartbeat.of((session_id, project, status, others, max(self._count_live(project) - 1, 0), 0, []))
+        live, unread = self._beside(session_id, project)
+        return Heartbeat.of((session_id, project, status, others, max(live - 1, 0), unread, []))
 
     def _peers(self, project: str, except_id: int, limit: int) -> list[Peer]:
         rows = self._store.rows(
             "sessions.peers", project=project, now=self._store.now, except_id=except_id, limit=limit
         )
         return [Peer.of((*told, moment(last_seen))) for *told, last_seen in rows]
+
+    def _beside(self, session_id: str, project: str) -> tuple[int, int]:
+        """How many are live in a project, and how many messages wait for a session: counted up to 1000."""
+        row = self._store.one("sessions.beside", session_id=session_id, project=project, now=self._store.now)
+        live, unread = row or (0, 0)
+        return (live or 0) if self.bus.is_swept else self._count_live(project), unread
 
     def _count_live(self, project: str) -> int:
         if self.bus.is_swept:
@@ -290,6 +298,7 @@ class SessionRegistry(Service, noun="sessions"):
             now = self._store.now
             self._store.rows("sessions.end", session_id=session.session_id, now=now, end_reason=reason)
             self.bus.events.append("session.ended", session.project, session.session_id, end_reason=reason)
+            self.bus.session_gone(session.session_id, session.project)
             return self.require(session.session_id)
         return session
 

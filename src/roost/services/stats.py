@@ -12,6 +12,7 @@ class Statistics(Service, noun="stats"):
 
     @operation("GET /stats", verb="stats")
     def read(self, project: str | None = None) -> Stats:
-        """How many sessions, memory entries and events there are, of one project or of all."""
+        """How many sessions, messages, tasks, memory entries and events there are, of one project or of all."""
         bus = self.bus
-        return Stats.of((bus.sessions.stats(project), bus.memory.stats(project), bus.events.stats(project)))
+        nouns = (bus.sessions, bus.messages, bus.tasks, bus.memory, bus.events)
+        return Stats.of(tuple(service.stats(project) for service in nouns))

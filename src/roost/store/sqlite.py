@@ -69,7 +69,10 @@ class SQLiteStore:
     def _configure(self) -> None:
         connection = self._connection
         connection.set_busy_timeout(int(self.busy_timeout_s * 1000))
+        # Without the guarantee SQLite plans anew whenever a bound limit or time differs, which is each time.
+        connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
         connection.execute(f"PRAGMA cache_size = {CACHE_PAGES}; PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA temp_store = MEMORY")  # savepoints note there what they may have to undo
         connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
         connection.register_fts5_function("relevance", relevance)
         self._is_durable: bool | None = None

@@ -75,6 +75,12 @@ ORDER BY last_seen DESC LIMIT :limit;
 -- name: sessions.live_in_project
 SELECT live FROM projects WHERE project = :project;
 
+-- name: sessions.beside
+-- What a heartbeat tells besides the others: how many live sessions its project has, and how many messages wait.
+SELECT (SELECT live FROM projects WHERE project = :project),
+       (SELECT count(*) FROM (SELECT 1 FROM deliveries INDEXED BY deliveries_inbox
+            WHERE recipient = :session_id AND is_read = 0 AND (expires_at IS NULL OR expires_at > :now) LIMIT 1000));
+
 -- name: sessions.count_live
 SELECT count(*) FROM sessions WHERE project = :project AND ended_at IS NULL AND expires_at > :now;
 

@@ -1,0 +1,213 @@
+-- name: messages.parties
+-- Who of the two is a session, and how it is. A row that is overdue but not swept yet counts as offline (S2).
+SELECT session_id, project, CASE WHEN ended_at IS NULL AND expires_at <= :now THEN 'offline' ELSE status END
+FROM sessions WHERE session_id IN (:from_session, :to_session);
+
+-- name: messages.insert
+INSERT INTO messages (message_id, thread_id, in_reply_to, task_id, type, from_session, to_session, project, subject,
+                      body, data, priority, sent_at, expires_at, idempotency_key, digest)
+VALUES (:message_id, :thread_id, :in_reply_to, :task_id, :type, :from_session, :to_session, :project, :subject,
+        :body, :data, :priority, :now, :expires_at, :idempotency_key, :digest)
+RETURNING seq;
+
+-- name: messages.deliver
+INSERT INTO deliveries (recipient, seq, expires_at) VALUES (:recipient, :seq, :expires_at);
+
+-- name: messages.deliver_to_all
+-- To every live session of a project except the sender, or to those of them that have a capability (null: any).
+INSERT INTO deliveries (recipient, seq, expires_at)
+SELECT session_id, :seq, :expires_at FROM sessions
+WHERE project = :project AND ended_at IS NULL AND expires_at > :now AND session_id <> :from_session
+  AND (:capability IS NULL OR EXISTS (SELECT 1 FROM json_each(capabilities) WHERE value = :capability))
+RETURNING recipient;
+
+-- name: messages.capabilities
+-- For near matches: what the live sessions of a project can do.
+SELECT DISTINCT each.value FROM sessions, json_each(capabilities) AS each
+WHERE project = :project AND ended_at IS NULL AND expires_at > :now LIMIT 1000;
+
+-- name: messages.use
+-- M8: takes one message from what a pair may send, which fills up by one every `interval` to at most `burst`. No row:
+-- it is used up. More than the burst can only be used up where the clock was set back; then it counts as just used up.
+INSERT INTO pairs VALUES (:from_session, :to_session, :now + :interval)
+ON CONFLICT DO UPDATE
+SET used_until = max(:now, min(used_until, :now + (:burst - 1) * :interval)) + :interval
+WHERE used_until + :interval <= :now + :burst * :interval OR used_until > :now + :burst * :interval
+RETURNING used_until;
+
+-- name: messages.used_until
+SELECT used_until FROM pairs WHERE from_session = :from_session AND to_session = :to_session;
+
+-- name: messages.like
+-- The messages since an instant that may say the same; whether they do, the caller compares.
+SELECT message_id, sent_at, from_session, to_session, type, subject, body, data, in_reply_to
+FROM messages WHERE digest = :digest AND sent_at > :since ORDER BY seq DESC;
+
+-- name: messages.first
+-- What a sender has sent under a key.
+SELECT message_id, seq, thread_id, task_id, to_session FROM messages
+WHERE from_session = :from_session AND idempotency_key = :idempotency_key;
+
+-- name: messages.get
+SELECT message_id, seq, type, from_session, to_session, project, subject, body, data, priority, in_reply_to,
+       thread_id, task_id, sent_at, expires_at
+FROM messages WHERE message_id = :message_id;
+
+-- name: messages.inbox
+SELECT message_id, d.seq AS seq, type, from_session, to_session, project, subject, body, data, priority, in_reply_to,
+       thread_id, task_id, sent_at, m.expires_at
+FROM deliveries AS d INDEXED BY deliveries_inbox CROSS JOIN messages AS m USING (seq)
+WHERE d.recipient = :session_id AND d.is_read = 0 AND d.seq > :after
+  AND (d.expires_at IS NULL OR d.expires_at > :now)
+  AND (:types IS NULL OR m.type IN (SELECT value FROM json_each(:types)))
+  AND (NOT :new_only OR d.injected_at IS NULL)
+ORDER BY d.seq LIMIT :limit;
+
+-- name: messages.unread_in_all
+-- Recipient by recipient, so that it costs what is unread, not what is there.
+WITH RECURSIVE recipients (recipient) AS (
+    SELECT min(recipient) FROM deliveries
+    UNION ALL
+    SELECT (SELECT min(d.recipient) FROM deliveries AS d WHERE d.recipient > recipients.recipient) FROM recipients
+    WHERE recipients.recipient IS NOT NULL)
+SELECT count(*)
+FROM recipients CROSS JOIN deliveries AS d INDEXED BY deliveries_inbox ON d.recipient = recipients.recipient
+WHERE d.is_read = 0 AND (d.expires_at IS NULL OR d.expires_at > :now)
+  AND (:project IS NULL OR EXISTS (SELECT 1 FROM messages AS m WHERE m.seq = d.seq AND m.project = :project));
+
+-- name: messages.acknowledge
+UPDATE deliveries SET acknowledged_at = :now
+WHERE recipient = :session_id AND acknowledged_at IS NULL
+  AND seq IN (SELECT seq FROM messages WHERE message_id IN (SELECT value FROM json_each(:message_ids)))
+RETURNING (SELECT message_id FROM messages AS m WHERE m.seq = deliveries.seq),
+          (SELECT project FROM messages AS m WHERE m.seq = deliveries.seq);
+
+-- name: messages.inject
+UPDATE deliveries SET injected_at = :now
+WHERE recipient = :session_id AND injected_at IS NULL AND acknowledged_at IS NULL
+  AND seq IN (SELECT seq FROM messages WHERE message_id IN (SELECT value FROM json_each(:message_ids)))
+RETURNING (SELECT message_id FROM messages AS m WHERE m.seq = deliveries.seq),
+          (SELECT project FROM messages AS m WHERE m.seq = deliveries.seq);
+
+-- name: messages.received_after
+-- What a session has not read, what it has, and the broadcasts of its project from before it came; oldest first.
+SELECT message_id, d.seq AS seq, type, from_session, to_session, project, subject, body, data, priority, in_reply_to,
+       thread_id, task_id, sent_at, m.expires_at
+FROM deliveries AS d INDEXED BY deliveries_inbox CROSS JOIN messages AS m USING (seq)
+WHERE d.recipient = :session_id AND d.is_read = 0 AND d.seq > :after
+  AND (:message_type IS NULL OR type = :message_type)
+  AND (:include_broadcasts OR to_session <> '*')
+UNION ALL
+SELECT message_id, d.seq AS seq, type, from_session, to_session, project, subject, body, data, priority, in_reply_to,
+       thread_id, task_id, sent_at, m.expires_at
+FROM deliveries AS d INDEXED BY deliveries_inbox CROSS JOIN messages AS m USING (seq)
+WHERE d.recipient = :session_id AND d.is_read = 1 AND d.seq > :after
+  AND (:message_type IS NULL OR type = :message_type)
+  AND (:include_broadcasts OR to_session <> '*')
+  AND NOT :unread_only
+UNION ALL
+SELECT message_id, m.seq, type, from_session, to_session, project, subject, body, data, priority, in_reply_to,
+       thread_id, task_id, sent_at, expires_at
+FROM messages AS m INDEXED BY messages_broadcast
+WHERE :include_broadcasts AND NOT :unread_only AND to_session = '*' AND project = :project AND m.seq > :after
+  AND (:message_type IS NULL OR type = :message_type) AND from_session <> :session_id
+  AND NOT EXISTS (SELECT 1 FROM deliveries AS d WHERE d.recipient = :session_id AND d.seq = m.seq)
+ORDER BY seq LIMIT :limit;
+
+-- name: messages.received_last
+-- The same, newest first.
+SELECT message_id, d.seq AS seq, type, from_session, to_session, project, subject, body, data, priority, in_reply_to,
+       thread_id, task_id, sent_at, m.expires_at
+FROM deliveries AS d INDEXED BY deliveries_inbox CROSS JOIN messages AS m USING (seq)
+WHERE d.recipient = :session_id AND d.is_read = 0
+  AND (:message_type IS NULL OR type = :message_type)
+  AND (:include_broadcasts OR to_session <> '*')
+UNION ALL
+SELECT message_id, d.seq AS seq, type, from_session, to_session, project, subject, body, data, priority, in_reply_to,
+       thread_id, task_id, sent_at, m.expires_at
+FROM deliveries AS d INDEXED BY deliveries_inbox CROSS JOIN messages AS m USING (seq)
+WHERE d.recipient = :session_id AND d.is_read = 1
+  AND (:message_type IS NULL OR type = :message_type)
+  AND (:include_broadcasts OR to_session <> '*')
+  AND NOT :unread_only
+UNION ALL
+SELECT message_id, m.seq, type, from_session, to_session, project, subject, body, data, priority, in_reply_to,
+       thread_id, task_id, sent_at, expires_at
+FROM messages AS m INDEXED BY messages_broadcast
+WHERE :include_broadcasts AND NOT :unread_only AND to_session = '*' AND project = :project
+  AND (:message_type IS NULL OR type = :message_type) AND from_session <> :session_id
+  AND NOT EXISTS (SELECT 1 FROM deliveries AS d WHERE d.recipient = :session_id AND d.seq = m.seq)
+ORDER BY seq DESC LIMIT :limit;
+
+-- name: messages.thread
+-- Its first message, where that is still there, and the others.
+SELECT message_id, seq, type, from_session, to_session, project, subject, body, data, priority, in_reply_to,
+       thread_id, task_id, sent_at, expires_at
+FROM messages WHERE message_id = :thread_id AND seq > :after
+UNION ALL
+SELECT message_id, seq, type, from_session, to_session, project, subject, body, data, priority, in_reply_to,
+       thread_id, task_id, sent_at, expires_at
+FROM messages INDEXED BY messages_thread
+WHERE thread_id = :thread_id AND thread_id <> message_id AND seq > :after
+ORDER BY seq LIMIT :limit;
+
+-- name: messages.deliveries_in_thread
+-- Of the given messages, in order.
+SELECT message_id, recipient, sent_at, injected_at, acknowledged_at
+FROM json_each(:seqs) AS wanted CROSS JOIN messages AS m ON m.seq = wanted.value CROSS JOIN deliveries AS d USING (seq)
+ORDER BY wanted.id, recipient LIMIT :limit;
+
+-- name: messages.deliveries
+SELECT message_id, recipient, sent_at, injected_at, acknowledged_at
+FROM messages CROSS JOIN deliveries USING (seq)
+WHERE message_id = :message_id AND recipient > :after_id ORDER BY recipient LIMIT :limit;
+
+-- name: messages.count_deliveries
+SELECT count(*) FROM deliveries WHERE seq = :seq;
+
+-- name: messages.has_inbox
+SELECT 1 FROM sessions WHERE session_id = :session_id
+UNION ALL SELECT 1 FROM (SELECT 1 FROM deliveries INDEXED BY deliveries_inbox WHERE recipient = :session_id LIMIT 1);
+
+-- name: messages.totals
+SELECT type, sum(total), sum(size_bytes) FROM message_totals
+WHERE (:project IS NULL OR project = :project) GROUP BY type HAVING sum(total) > 0;
+
+-- name: messages.prune_old
+-- M7: never what a live session has not acknowledged.
+DELETE FROM messages WHERE seq IN (
+    SELECT seq FROM messages AS m WHERE seq <= :last AND NOT EXISTS (
+        SELECT 1 FROM deliveries AS d CROSS JOIN sessions AS s ON s.session_id = d.recipient
+        WHERE d.seq = m.seq AND d.is_read = 0 AND s.ended_at IS NULL
+          AND (d.expires_at IS NULL OR d.expires_at > :now))
+    ORDER BY seq LIMIT :limit)
+RETURNING 1;
+
+-- name: messages.from
+-- The first message from a seq on, and when it was sent.
+SELECT seq, sent_at FROM messages WHERE seq >= :seq ORDER BY seq LIMIT 1;
+
+-- name: messages.last_seq
+SELECT coalesce(max(seq), 0) FROM messages;
+
+-- name: messages.prune_expired
+DELETE FROM messages WHERE seq IN (
+    SELECT seq FROM messages INDEXED BY messages_expiry WHERE expires_at <= :now ORDER BY expires_at LIMIT :limit)
+RETURNING 1;
+
+-- name: messages.prune_size
+-- The oldest, as many as it takes to make up the excess; never what a live session has not acknowledged.
+DELETE FROM messages WHERE seq IN (
+    SELECT seq FROM (
+        SELECT seq, sum(size) OVER (ORDER BY seq) - size AS before_it FROM (
+            SELECT seq, octet_length(subject) + octet_length(body) + octet_length(data) AS size FROM messages AS m
+            WHERE NOT EXISTS (
+                SELECT 1 FROM deliveries AS d CROSS JOIN sessions AS s ON s.session_id = d.recipient
+                WHERE d.seq = m.seq AND d.is_read = 0 AND s.ended_at IS NULL
+                  AND (d.expires_at IS NULL OR d.expires_at > :now))
+            ORDER BY seq LIMIT :limit))
+    WHERE before_it < :excess)
+RETURNING 1;
+
+-- name: messages.prune_pairs
+DELETE FROM pairs WHERE used_until <= :now;
