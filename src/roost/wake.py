@@ -22,6 +22,7 @@ MAX_PATH = 100  # of a Unix socket's 104 to 108 bytes
 EVENTS = "events"  # the topic of every change
 TOPICS = 2**32 - 5  # of a noun; a prime, so that all of a name counts. Two that meet wake each other, no more
 ANYTHING = "any"  # the topic of a process that waits for all topics, as a hub does
+LOST = "lost"  # before the name of a socket whose full queue made it miss topics
 
 _count = count()
 
@@ -73,9 +74,19 @@ class Waiter:
             except BlockingIOError:
                 pass
 
+    def has_lost(self) -> bool:
+        """Whether a wake-up found the queue full since this was last asked: topics were missed."""
+        folder, name = os.path.split(self._path)
+        mark = os.path.join(folder, f"{LOST}.{name}")
+        is_lost = os.path.exists(mark)
+        if is_lost:
+            _unlink(mark)
+        return is_lost
+
     def close(self) -> None:
         if self.socket is not None:
             self.socket.close()
+            self.has_lost()  # clears the mark
             _unlink(self._path)
 
 
@@ -117,9 +128,16 @@ def _send(folder: str, names: list[str], topics: set[str]) -> None:
                 sender.sendto(payload, os.path.join(short, name))
             except ConnectionRefusedError:
                 _unlink(os.path.join(folder, name))
+            except BlockingIOError:  # its queue is full: it will wake anyway, but who waits for anything asks what for
+                if name.startswith(f"{ANYTHING}."):
+                    _mark(os.path.join(folder, f"{LOST}.{name}"))
             except OSError:
-                pass  # its queue is full (it has wake-ups enough) or it has just gone: the slow look is its net
+                pass  # it has just gone
         sender.close()
+
+
+def _mark(path: str) -> None:
+    os.close(os.open(path, os.O_CREAT | os.O_CLOEXEC, 0o600))
 
 
 def _unlink(path: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -76,7 +77,23 @@ class OperationEndpoint:
         }
 
     async def _result(self, arguments: dict[str, Any], here: Surroundings) -> Any:
+        if self._operation.waits_for and arguments["wait_s"]:
+            return await self._awaited(arguments, here)
         return await self._worker.run(self._operation, arguments, here)
+
+    async def _awaited(self, arguments: dict[str, Any], here: Surroundings) -> Any:
+        """Look until there is something or the time is up; a future is all that waits in between."""
+        topic, deadline = self._operation.topic(arguments), time.monotonic() + arguments["wait_s"]
+        while True:
+            news = self._wakes.expect(topic)
+            try:
+                found = await self._worker.run(self._operation, arguments, here)
+                left_s = deadline - time.monotonic()
+                if found or left_s <= 0 or self._wakes.is_closed:
+                    return found
+                await asyncio.wait((news,), timeout=left_s)
+            finally:
+                self._wakes.forget(topic, news)
 
 
 def surroundings(scope: Scope) -> Surroundings:

@@ -1,7 +1,7 @@
 """Wake-ups inside the hub: what happened, by topic, for everything that waits on its event loop.
 
-One datagram socket hears of every commit on the bus, this hub's own included. A slow look catches what a lost datagram
-would have said, and sweeps, so that expiries are told in time with nobody reading.
+One datagram socket hears of every commit on the bus, this hub's own included. A slow look finds out whether its queue
+was ever too full for one, and sweeps, so that expiries are told in time with nobody reading.
 """
 
 from __future__ import annotations
@@ -27,7 +27,6 @@ class Wakes:
         self._bus = bus  # a connection of its own
         self._loop = asyncio.get_running_loop()
         self._waiting: dict[str, set[asyncio.Future[None]]] = {}
-        self._seen = bus.store.changes_seen()
         self._waiter = Waiter(bus.wake_folder, ANYTHING)
         if self._waiter.socket is not None:
             self._waiter.socket.setblocking(False)
@@ -48,15 +47,8 @@ class Wakes:
             future.set_result(None)
         return future
 
-    async def wait(self, topic: str, future: asyncio.Future[None], timeout_s: float) -> bool:
-        """Whether the wake-up came within the time; either way the future is done with."""
-        try:
-            await asyncio.wait((future,), timeout=timeout_s)
-            return future.done()
-        finally:
-            self.forget(topic, future)
-
     def forget(self, topic: str, future: asyncio.Future[None]) -> None:
+        """Give a future of `expect` back."""
         waiting = self._waiting.get(topic, set())
         waiting.discard(future)
         if not waiting:
@@ -84,18 +76,11 @@ class Wakes:
         while True:
             await asyncio.sleep(LOOK_EVERY_S)
             try:
-                seen = await asyncio.to_thread(self._sweep_and_look)
+                await asyncio.to_thread(self._bus.sweep)
             except RoostError as error:
                 log.warning("cannot look at the bus: %s", error)
-                continue
-            if seen != self._seen:
-                self._seen = seen
+            if self._waiter.socket is None or self._waiter.has_lost():
                 self._wake(set(self._waiting))
-
-    def _sweep_and_look(self) -> int:
-        self._bus.sweep()
-        seen: int = self._bus.store.changes_seen()
-        return seen
 
     def close(self) -> None:
         """Let everything that waits go on, and hear no more; closing twice is closing once."""
