@@ -12,6 +12,7 @@ from roost.model import CAPABILITY, EVERYBODY, PERSON, Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
 MAX_DEPTH = 64
@@ -331,11 +332,19 @@ class Moment(Kind):
     json_type = {"type": "string", "format": "date-time"}
 
 
+_encode: Callable[[Any], str] | None = None
+
+
 def encode(value: Any) -> str:
     """Compact JSON text, times as RFC 3339; raises ValueError for what JSON cannot say."""
-    import json  # costs a hook 7 ms, and most heartbeats need none
+    global _encode
+    if _encode is None:
+        import json  # costs a hook 7 ms, and most heartbeats need none
 
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=to_builtins)
+        _encode = json.JSONEncoder(
+            ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=to_builtins
+        ).encode
+    return _encode(value)
 
 
 def to_builtins(value: Any) -> Any:

@@ -186,7 +186,8 @@ class SharedMemory(Service, noun="memory"):
     def _project_of(self, session_id: str) -> str:
         if session_id.startswith(PERSON):
             return self.bus.here.project
-        return self.bus.sessions.require(session_id).project
+        row = self._store.one("memory.project_of", session_id=session_id)
+        return row[0] if row else self.bus.sessions.require(session_id).project  # which says what is wrong
 
     def _compare(self, project: str, key: str, expected: int) -> None:
         current = self._current(project, key)

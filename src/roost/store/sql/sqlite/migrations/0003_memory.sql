@@ -14,7 +14,6 @@ CREATE TABLE memory_keys (
     UNIQUE (project, key)
 ) STRICT;
 
-CREATE INDEX memory_counts ON memory_keys (project, type, expires_at) WHERE entry IS NOT NULL;
 CREATE INDEX memory_expiry ON memory_keys (expires_at) WHERE expires_at IS NOT NULL;
 
 -- Every version kept, in the order of writing; the value is last, so that reading the rest never pages through it.
@@ -33,8 +32,6 @@ CREATE TABLE memory_entries (
     value      TEXT    NOT NULL,
     UNIQUE (key_id, version)
 ) STRICT;
-
-CREATE INDEX memory_authors ON memory_entries (session_id, key_id);
 
 -- The triggers alone say which version is a key's newest, so no code path can forget.
 CREATE TRIGGER memory_entry_arrives AFTER INSERT ON memory_entries BEGIN
