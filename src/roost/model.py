@@ -117,7 +117,7 @@ class Session(Record):
 
 
 class Peer(Record):
-    """Another live session, in the few words an agent needs."""
+    """Another live session, in the few words an agent needs; `silent_s` is how long ago it was seen, in seconds."""
 
     session_id: str
     agent_name: str
@@ -126,7 +126,7 @@ class Peer(Record):
     current_task: str | None
     human_user: str | None
     branch: str | None
-    last_seen: datetime
+    silent_s: int
 
 
 class Conflict(Record):

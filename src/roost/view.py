@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
         @property
         def status(self) -> str: ...
-        @property
-        def last_seen(self) -> datetime: ...
 
     S = TypeVar("S", bound=Seen)
 
@@ -54,8 +52,8 @@ def look(status: str) -> Look:
 
 
 def in_order(sessions: Iterable[S]) -> list[S]:
-    """Sessions as a person reads them: waiting first, offline last, the newest first within each."""
-    return sorted(sessions, key=lambda each: (_RANKS.get(each.status, len(_RANKS)), -each.last_seen.timestamp()))
+    """Sessions as a person reads them: waiting first, offline last; within a status they keep their order."""
+    return sorted(sessions, key=lambda each: _RANKS.get(each.status, len(_RANKS)))
 
 
 def duration(seconds: float) -> str:

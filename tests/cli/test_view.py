@@ -11,10 +11,10 @@ from roost.model import STATUSES, Peer
 from roost.view import LOOKS, age, clean, clean_json, duration, in_order, look, size
 
 
-def peer(session_id: str, status: str, seen_s: int) -> Peer:
+def peer(session_id: str, status: str, silent_s: int) -> Peer:
     return Peer(
         session_id=session_id, agent_name="a", agent_type="t", status=status, current_task=None, human_user=None,
-        branch=None, last_seen=datetime.fromtimestamp(seen_s, UTC),
+        branch=None, silent_s=silent_s,
     )  # fmt: skip
 
 
@@ -27,9 +27,9 @@ def test_a_status_of_a_newer_hub_has_a_look_too():
     assert look("dreaming").glyph == "?"
 
 
-def test_who_waits_comes_first_and_the_newest_first_within():
-    found = [peer("old", "working", 1), peer("off", "offline", 9), peer("new", "working", 5), peer("ask", "waiting", 2),
-             peer("idle", "idle", 3), peer("on", "active", 4), peer("odd", "dreaming", 9)]  # fmt: skip
+def test_who_waits_comes_first_and_the_order_within_a_status_is_kept():
+    found = [peer("off", "offline", 0), peer("odd", "dreaming", 0), peer("new", "working", 4), peer("on", "active", 5),
+             peer("idle", "idle", 6), peer("ask", "waiting", 7), peer("old", "working", 8)]  # fmt: skip
     assert [each.session_id for each in in_order(found)] == ["ask", "new", "old", "on", "idle", "off", "odd"]
 
 

@@ -86,7 +86,7 @@ def heartbeat(screen: Screen, beat: Heartbeat, arguments: dict[str, Any]) -> lis
 def _peers(screen: Screen, peers: list[Peer]) -> list[str]:
     rows = [
         (_status(each.status), each.session_id, each.agent_name, each.agent_type, each.human_user or "",
-         each.branch or "", each.current_task or "", age(each.last_seen, screen.now_s))
+         each.branch or "", each.current_task or "", duration(each.silent_s))
         for each in in_order(peers)
     ]  # fmt: skip
     return table(screen, (STATUS, ID, NAME, TYPE, USER, BRANCH, TASK, SEEN), rows) if rows else []
@@ -100,7 +100,7 @@ def sessions(screen: Screen, found: list[Session], arguments: dict[str, Any]) ->
         (_status(each.status), each.session_id, each.agent_name, each.agent_type, each.human_user or "",
          "" if arguments.get("project") else each.project, each.branch or "", each.current_task or "",
          age(each.ended_at or each.last_seen, screen.now_s))
-        for each in in_order(found)
+        for each in in_order(sorted(found, key=lambda session: session.last_seen, reverse=True))
     ]  # fmt: skip
     lines = table(screen, (STATUS, ID, NAME, TYPE, USER, PROJECT, BRANCH, TASK, SEEN), rows)
     if len(found) == arguments.get("limit"):

@@ -237,7 +237,7 @@ class SessionRegistry(Service, noun="sessions"):
         rows = self._store.rows(
             "sessions.peers", project=project, now=self._store.now, except_id=except_id, limit=limit
         )
-        return [Peer.of((*told, moment(last_seen))) for *told, last_seen in rows]
+        return [Peer.of(row) for row in rows]
 
     def _beside(self, session_id: str, project: str) -> tuple[int, int]:
         """How many are live in a project, and how many messages wait for a session: counted up to 1000."""

@@ -66,8 +66,8 @@ UPDATE sessions SET last_seen = :now, expires_at = :now + ttl_s * 1000000
 WHERE ended_at IS NULL AND last_seen > :now;
 
 -- name: sessions.peers
--- The live sessions of a project except one (-1: none excepted), newest first.
-SELECT session_id, agent_name, agent_type, status, current_task, human_user, branch, last_seen
+-- The live sessions of a project except one (-1: none excepted), newest first: a peer's fields, in order.
+SELECT session_id, agent_name, agent_type, status, current_task, human_user, branch, (:now - last_seen) / 1000000
 FROM sessions
 WHERE project = :project AND ended_at IS NULL AND expires_at > :now AND id <> :except_id
 ORDER BY last_seen DESC LIMIT :limit;
