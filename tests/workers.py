@@ -103,7 +103,7 @@ def make_overdue(path: str, name: str, until: str) -> None:
             for victim in victims:
                 with bus.store.write():  # of the store: the bus's own would sweep
                     bus.store._connection.execute(
-                        "UPDATE sessions SET expires_at = 1 WHERE session_id = ? AND ended_at IS NULL", (victim,)
+                        "UPDATE sessions SET expires_at = 1, check_at = 1 WHERE session_id = ? AND ended_at IS NULL", (victim,)
                     )
                     overdue[victim] += bus.store._connection.changes()
                 observer.sessions.heartbeat(victim)

@@ -72,7 +72,7 @@ def test_modes_that_let_others_in_are_a_warning_with_the_cure(team):
 
 def test_an_overdue_session_is_counted_and_left_to_the_next_reader(team):
     connection = apsw.Connection(str(team.bus_file))
-    connection.execute("UPDATE sessions SET expires_at = 1 WHERE session_id = 's1'")
+    connection.execute("UPDATE sessions SET expires_at = 1, check_at = 1 WHERE session_id = 's1'")
     connection.close()
     for _ in range(2):
         assert findings(team, 0)["sessions"]["detail"].startswith("1 live, 1 overdue")

@@ -211,13 +211,14 @@ class SessionRegistry(Service, noun="sessions"):
         now = self._store.now
         if self._store.rows("sessions.rewind_clock", now=now):
             self._store.rows("sessions.rewind", now=now)
-        return self._expired(self._store.rows("sessions.expire", now=now, limit=SWEEP_AT_ONCE)) < SWEEP_AT_ONCE
+        self._store.rows("sessions.put_off", now=now, limit=SWEEP_AT_ONCE)
+        self._expired(self._store.rows("sessions.expire", now=now, limit=SWEEP_AT_ONCE))
+        return self._store.one("sessions.due", now=now) is None
 
-    def _expired(self, rows: list[Row]) -> int:
+    def _expired(self, rows: list[Row]) -> None:
         for session_id, project, last_seen in rows:
             self.bus.events.append("session.expired", project, session_id, last_seen=moment(last_seen))
             self.bus.session_gone(session_id, project)
-        return len(rows)
 
     def require(self, session_id: str) -> Session:
         """The session, or SessionNotFound with near matches."""

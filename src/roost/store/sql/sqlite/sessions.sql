@@ -22,9 +22,11 @@ SELECT id FROM sessions WHERE session_id = :session_id;
 
 -- name: sessions.insert
 INSERT INTO sessions (session_id, agent_name, agent_type, project, status, current_task, status_detail, human_user,
-                      location, branch, capabilities, metadata, started_at, last_seen, ttl_s, expires_at)
+                      location, branch, capabilities, metadata, started_at, last_seen, ttl_s, expires_at,
+                      check_at)
 VALUES (:session_id, :agent_name, :agent_type, :project, :status, :current_task, :status_detail, :human_user,
-        :location, :branch, :capabilities, :metadata, :now, :now, :ttl_s, :now + :ttl_s * 1000000);
+        :location, :branch, :capabilities, :metadata, :now, :now, :ttl_s, :now + :ttl_s * 1000000,
+        :now + :ttl_s * 1000000);
 
 -- name: sessions.replace
 -- Everything a session's owner may say of it, and that it is alive now.
@@ -32,7 +34,7 @@ UPDATE sessions
 SET agent_name = :agent_name, agent_type = :agent_type, project = :project, status = :status,
     current_task = :current_task, status_detail = :status_detail, human_user = :human_user, location = :location,
     branch = :branch, capabilities = :capabilities, metadata = :metadata, ttl_s = :ttl_s, last_seen = :now,
-    expires_at = :now + :ttl_s * 1000000, ended_at = NULL, end_reason = NULL
+    expires_at = :now + :ttl_s * 1000000, check_at = :now + :ttl_s * 1000000, ended_at = NULL, end_reason = NULL
 WHERE session_id = :session_id;
 
 -- name: sessions.end
@@ -40,16 +42,23 @@ UPDATE sessions SET status = 'offline', ended_at = :now, end_reason = :end_reaso
 WHERE session_id = :session_id AND ended_at IS NULL;
 
 -- name: sessions.due
--- Whether the sweep has something to do: a session is overdue, or the clock was set back.
-SELECT 1 WHERE (SELECT min(expires_at) FROM sessions WHERE ended_at IS NULL) <= :now
+-- Whether the sweep has something to do: a session is to be looked at, or the clock was set back.
+SELECT 1 WHERE (SELECT min(check_at) FROM sessions WHERE ended_at IS NULL) <= :now
 UNION ALL
 SELECT 1 FROM clock WHERE at > :now + 1000000;
 
 -- name: sessions.expire
 -- S3: each overdue session becomes offline once; the caller writes one event for each row returned.
 UPDATE sessions SET status = 'offline', ended_at = expires_at, end_reason = 'expired'
-WHERE id IN (SELECT id FROM sessions WHERE ended_at IS NULL AND expires_at <= :now ORDER BY expires_at LIMIT :limit)
+WHERE id IN (SELECT id FROM sessions WHERE ended_at IS NULL AND check_at <= :now ORDER BY check_at LIMIT :limit)
+  AND expires_at <= :now
 RETURNING session_id, project, last_seen;
+
+-- name: sessions.put_off
+-- Those that have beaten since: the next look is at their expiry. Once a TTL, not at every heartbeat.
+UPDATE sessions SET check_at = expires_at
+WHERE id IN (SELECT id FROM sessions WHERE ended_at IS NULL AND check_at <= :now ORDER BY check_at LIMIT :limit)
+  AND expires_at > :now;
 
 -- name: sessions.expire_one
 UPDATE sessions SET status = 'offline', ended_at = expires_at, end_reason = 'expired'
@@ -62,7 +71,8 @@ UPDATE clock SET at = :now WHERE at > :now + 1000000 RETURNING at;
 -- name: sessions.rewind
 -- The clock was set back: what was seen in the future was seen now, so that a session that died meanwhile is found
 -- out within one TTL.
-UPDATE sessions SET last_seen = :now, expires_at = :now + ttl_s * 1000000
+UPDATE sessions
+SET last_seen = :now, expires_at = :now + ttl_s * 1000000, check_at = min(check_at, :now + ttl_s * 1000000)
 WHERE ended_at IS NULL AND last_seen > :now;
 
 -- name: sessions.peers

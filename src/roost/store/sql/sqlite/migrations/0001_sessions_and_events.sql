@@ -15,6 +15,7 @@ CREATE TABLE sessions (
     started_at    INTEGER NOT NULL,
     last_seen     INTEGER NOT NULL,
     expires_at    INTEGER NOT NULL,
+    check_at      INTEGER NOT NULL, -- when a sweep looks at it: at its expiry or before, so a heartbeat need not move it
     ended_at      INTEGER,
     end_reason    TEXT,
     capabilities  TEXT    NOT NULL DEFAULT '[]',
@@ -23,9 +24,9 @@ CREATE TABLE sessions (
     CHECK ((ended_at IS NULL) = (status <> 'offline'))
 ) STRICT;
 
--- Who else is in the project, newest first; and who expires next. Only live rows are in them.
+-- Who else is in the project, newest first; and whom a sweep looks at next. Only live rows are in them.
 CREATE INDEX sessions_live ON sessions (project, last_seen) WHERE ended_at IS NULL;
-CREATE INDEX sessions_expiry ON sessions (expires_at) WHERE ended_at IS NULL;
+CREATE INDEX sessions_check ON sessions (check_at) WHERE ended_at IS NULL;
 CREATE INDEX sessions_ended ON sessions (ended_at) WHERE ended_at IS NOT NULL;
 
 -- How many sessions of a project have not ended: a heartbeat tells the total without counting. The triggers alone
