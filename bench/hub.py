@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from starlette.routing import Route
-
 from roost.hub.app import Hub
 from roost.hub.http import parse_object, read_body, respond
 from roost.hub.serve import listen, run, set_up_logging
@@ -26,10 +24,11 @@ class Empty:
 
 
 class BenchHub(Hub):
-    """The hub, with the baseline in front of its routes."""
+    """The hub, with the baseline beside its own paths."""
 
-    def _routes(self) -> list[Route]:
-        return [Route("/empty", Empty()), *super()._routes()]
+    def _add_paths(self) -> None:
+        self._paths.add("POST", "/empty", Empty())
+        super()._add_paths()
 
 
 if __name__ == "__main__":

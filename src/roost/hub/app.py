@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from starlette.routing import Route, Router
+from starlette.routing import Router
 
 import roost
 from roost.bus import LocalBus, connect
-from roost.errors import RoostError, Unavailable
+from roost.errors import RoostError, Unavailable, UnsupportedUrl
 from roost.hub.guard import LOOPBACK_NAMES, Guard
 from roost.hub.http import encode_json, respond, respond_error
 from roost.hub.metrics import CONTENT_TYPE, HubCollector, Meter, render
 from roost.hub.openapi import document
-from roost.hub.routes import NOWHERE, OperationEndpoint, PathEndpoint, no_route
-from roost.hub.stream import LAST, EventsEndpoint, Feed
+from roost.hub.paths import Paths
+from roost.hub.routes import NOWHERE, OperationEndpoint
+from roost.hub.stream import LAST, READ, EventsEndpoint, Feed
 from roost.hub.wakes import Wakes
 from roost.hub.worker import Reader, Writer
+from roost.services.sessions import SessionRegistry
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -28,7 +31,7 @@ if TYPE_CHECKING:
     from roost.operation import Operation
 
 HEALTH_WITHIN_S = 2.0
-HOTTEST = "/sessions/{session_id}/heartbeat"  # matched first
+HOTTEST = SessionRegistry.operations["heartbeat"]  # its path is looked at first
 
 
 class Hub:
@@ -37,15 +40,15 @@ class Hub:
     def __init__(self, url: str | None, hosts: frozenset[str] = LOOPBACK_NAMES) -> None:
         self._url = url
         self._meter = Meter()
-        self._router = Router(lifespan=self._lifespan, redirect_slashes=False, default=no_route)
-        self.app: ASGIApp = Guard(self._router, hosts)
+        self._paths = Paths()
+        self.app: ASGIApp = Guard(Router(lifespan=self._lifespan, default=self._paths), hosts)
 
     def open(self) -> LocalBus:
         """A bus of its own for each thread that uses one; raises the store's errors."""
         bus = connect(self._url)
         if not isinstance(bus, LocalBus):
-            raise Unavailable(
-                "a hub serves a bus of its own, not another hub's", hint="Unset ROOST_URL, or pass --store"
+            raise UnsupportedUrl(
+                "a hub serves a bus of its own, not another hub's", hint="Unset ROOST_URL, or pass --url FOLDER"
             )
         return bus
 
@@ -56,7 +59,8 @@ class Hub:
         self._reader = Reader(self.open(), loop)
         self._wakes = Wakes(self.open())
         self._feed = Feed(self._reader, self._wakes)
-        self._router.routes[:] = self._routes()
+        self._file = self._file_in_place()
+        self._add_paths()
         try:
             yield
         finally:
@@ -73,28 +77,36 @@ class Hub:
     def operations(self) -> list[Operation]:
         return [found for service in self._writer.bus.services.values() for found in service.operations.values()]
 
-    def _routes(self) -> list[Route]:
-        paths: dict[str, PathEndpoint] = {HOTTEST: PathEndpoint()}
+    def _add_paths(self) -> None:
+        self._paths.add(HOTTEST.method, HOTTEST.path, self._endpoint(HOTTEST))
         for operation in self.operations():
-            worker = self._writer if operation.is_write else self._reader
-            endpoint: ASGIApp = OperationEndpoint(operation, worker, self._wakes, self._meter)
-            if operation.name == "events.read":
-                endpoint = EventsEndpoint(self._feed, endpoint)
-            paths.setdefault(operation.path, PathEndpoint()).methods[operation.method] = endpoint
+            self._paths.add(operation.method, operation.path, self._endpoint(operation))
         for path, plain in (("/health", self._health), ("/metrics", self._metrics), ("/openapi.json", self._openapi)):
-            paths.setdefault(path, PathEndpoint()).methods["GET"] = plain
-        # A fixed path before one with a parameter in its place: /sessions/active before /sessions/{session_id}.
-        ordered = sorted(paths.items(), key=lambda item: (item[0] != HOTTEST, "{" in item[0]))
-        return [Route(path, endpoint) for path, endpoint in ordered]
+            self._paths.add("GET", path, plain)
+
+    def _endpoint(self, operation: Operation) -> ASGIApp:
+        worker = self._writer if operation.is_write else self._reader
+        endpoint: ASGIApp = OperationEndpoint(operation, worker, self._wakes, self._meter)
+        return EventsEndpoint(self._feed, endpoint) if operation is READ else endpoint
 
     async def _health(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Whether both workers answer, and the file is still the one that they have open."""
+        answers = (worker.run(LAST, {}, NOWHERE) for worker in (self._reader, self._writer))
         try:
-            await asyncio.wait_for(self._reader.run(LAST, {}, NOWHERE), HEALTH_WITHIN_S)
-        except (RoostError, TimeoutError) as error:
-            await respond_error(send, Unavailable(f"the bus does not answer: {error}"))
+            await asyncio.wait_for(asyncio.gather(*answers), HEALTH_WITHIN_S)
+            if self._file_in_place() != self._file:
+                raise Unavailable("its file was replaced", hint="Start the hub again: roost serve")
+        except (RoostError, TimeoutError, OSError) as error:
+            hint = error.hint if isinstance(error, RoostError) else None
+            why = str(error) or f"nothing came within {HEALTH_WITHIN_S:g} s"
+            await respond_error(send, Unavailable(f"the bus does not answer: {why}", hint=hint))
             return
         answer: dict[str, Any] = {"status": "ok", "version": roost.__version__, "streams": self._feed.streams}
         await respond(send, encode_json(answer))
+
+    def _file_in_place(self) -> tuple[int, int]:
+        found = os.stat(self._writer.bus.store.path)
+        return found.st_dev, found.st_ino
 
     async def _metrics(self, scope: Scope, receive: Receive, send: Send) -> None:
         text = render(HubCollector(self._meter, self._writer, self._reader, self._wakes, self._feed))

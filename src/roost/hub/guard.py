@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from roost.errors import InvalidInput, Refused, RoostError
+from roost.errors import Refused, RoostError
 from roost.hub.http import respond_error
 from roost.schema import shown
 
@@ -46,13 +46,11 @@ class Guard:
             self._check_names(host.decode("latin-1"), origin.decode("latin-1"))
             if len(self._passed) < 1000:
                 self._passed.add((host, origin))
-        if "\ufffd" in scope["path"]:
-            raise InvalidInput("the path is not UTF-8", hint="Percent-encode it as UTF-8")
 
     def _check_names(self, host: str, origin: str) -> None:
         if _without_port(host) not in self._hosts:
             raise Refused(f"the request is for the host {shown(host)}, which is not this hub's name")
-        if origin and origin.partition("://")[2] != host:
+        if origin and origin != f"http://{host}":
             raise Refused(f"the request comes from a page of {shown(origin)}, not from this hub's own")
 
 

@@ -51,18 +51,17 @@ async def read_body(scope: Scope, receive: Receive) -> bytes:
     declared = header(scope, b"content-length")
     if declared.isdigit() and int(declared) > MAX_BODY_BYTES:
         raise _too_large()
-    message = await receive()
-    body: bytes = message.get("body", b"")
-    if message.get("more_body"):
-        parts, size = [body], len(body)
-        while message.get("more_body"):
-            message = await receive()
-            parts.append(message.get("body", b""))
-            size += len(parts[-1])
-            if size > MAX_BODY_BYTES:
-                raise _too_large()
-        body = b"".join(parts)
-    return body
+    parts, size, is_whole = [], 0, False
+    while not is_whole:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise InvalidInput("the request ended before its body did")
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
+        if size > MAX_BODY_BYTES:
+            raise _too_large()
+        is_whole = not message.get("more_body")
+    return b"".join(parts)
 
 
 def _too_large() -> TooLarge:

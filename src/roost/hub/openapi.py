@@ -41,6 +41,7 @@ def document(operations: Iterable[Operation]) -> dict[str, Any]:
     paths: dict[str, Any] = {}
     for operation in operations:
         paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation)
+    _add_stream(paths["/events"]["get"])
     return {
         "openapi": "3.1.0",
         "info": {"title": "roost", "version": roost.__version__, "license": {"name": "MIT", "identifier": "MIT"}},
@@ -77,6 +78,17 @@ def _operation(operation: Operation) -> dict[str, Any]:
             "content": _json(schema | ({"required": required} if required else {})),
         }
     return described
+
+
+def _add_stream(described: dict[str, Any]) -> None:
+    """The other answer of GET /events, for who accepts server-sent events."""
+    described["responses"]["200"]["content"]["text/event-stream"] = {
+        "schema": {"type": "string", "description": "Without end; each event's id is its seq, its data the JSON of it"}
+    }
+    described["parameters"].append({
+        "name": "Last-Event-ID", "in": "header", "required": False, "schema": {"type": "integer", "minimum": 0},
+        "description": "Of a stream: it goes on after this seq",
+    })  # fmt: skip
 
 
 def _parameter(parameter: Parameter, place: str) -> dict[str, Any]:

@@ -6,13 +6,13 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Any
 
-from roost.errors import InvalidInput, NotFound, RoostError
+from roost.errors import InvalidInput, RoostError
 from roost.here import Nowhere
 from roost.hub.http import encode_json, header, parse_object, parse_query, read_body, respond, respond_error
 from roost.remote import HERE_HEADER, read_here
 
 if TYPE_CHECKING:
-    from starlette.types import ASGIApp, Receive, Scope, Send
+    from starlette.types import Receive, Scope, Send
 
     from roost.here import Surroundings
     from roost.hub.metrics import Meter
@@ -22,13 +22,6 @@ if TYPE_CHECKING:
 
 NOWHERE = Nowhere()
 HERE = HERE_HEADER.lower().encode()
-
-
-class MethodNotAllowed(RoostError):
-    """The path is there, but not for this method."""
-
-    code, status = "method_not_allowed", 405
-    hint = "See what there is: GET /openapi.json"
 
 
 class OperationEndpoint:
@@ -53,21 +46,15 @@ class OperationEndpoint:
             self._meter.observe(self._operation.name, status, time.perf_counter() - began)
 
     async def _parameters(self, scope: Scope, receive: Receive) -> dict[str, Any]:
-        """Path, query and body as one: what is in the path cannot be said twice."""
+        """Path, query and body as one."""
         operation = self._operation
-        path: dict[str, Any] = scope["path_params"]
+        named: dict[str, Any] = scope["path_params"]
         if scope["query_string"]:
-            path = {**self._query(scope), **path}
+            named = _joined(named, self._query(scope))
         body = await read_body(scope, receive) if operation.is_write else b""
         if operation.body:
-            return {**path, operation.body: parse_object(body)}
-        if not body:
-            return path
-        named = parse_object(body)
-        for name in path:
-            if name in named and named[name] != path[name]:
-                raise InvalidInput(f"{name} is in the path and, with another value, in the body")
-        return {**named, **path}
+            return {**named, operation.body: parse_object(body)}
+        return _joined(named, parse_object(body)) if body else named
 
     def _query(self, scope: Scope) -> dict[str, Any]:
         parameters = self._operation.parameters
@@ -96,31 +83,14 @@ class OperationEndpoint:
                 self._wakes.forget(topic, news)
 
 
+def _joined(named: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
+    for name in named.keys() & more.keys():
+        if named[name] != more[name]:
+            raise InvalidInput(f"{name} is said twice, and not the same")
+    return {**more, **named}
+
+
 def surroundings(scope: Scope) -> Surroundings:
     """Where the caller runs, as its client told."""
     told = header(scope, HERE)
     return read_here(told.decode("latin-1")) if told else NOWHERE
-
-
-class PathEndpoint:
-    """The methods of one path."""
-
-    def __init__(self) -> None:
-        self.methods: dict[str, ASGIApp] = {}
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        endpoint = self.methods.get(scope["method"])
-        if endpoint is not None:
-            await endpoint(scope, receive, send)
-            return
-        allowed = ", ".join(sorted(self.methods))
-        error = MethodNotAllowed(f"{scope['path']} takes {allowed}, not {scope['method']}")
-        await respond_error(send, error, (b"allow", allowed.encode()))
-
-
-async def no_route(scope: Scope, receive: Receive, send: Send) -> None:
-    """What a path answers that is none of ours."""
-    if scope["type"] == "http":
-        await respond_error(send, NotFound(f"there is nothing at {scope['path'][:200]}"))
-    else:
-        await send({"type": "websocket.close", "code": 1000})

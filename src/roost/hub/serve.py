@@ -55,9 +55,8 @@ def run(hub: Hub, listening: socket.socket) -> None:
         hub.app, lifespan="on", access_log=False, log_config=None, http="httptools", ws="none",
         timeout_graceful_shutdown=GRACE_S, server_header=False, proxy_headers=False, backlog=2048,
     )  # fmt: skip
-    log.info("serving", extra={"address": address, "pid": os.getpid()})
     settle_memory()
-    Server(config, hub).run(sockets=[listening])
+    Server(config, hub, address).run(sockets=[listening])
     log.info("stopped", extra={"address": address, "pid": os.getpid()})
 
 
@@ -101,9 +100,15 @@ def _as_host_header(host: str) -> str:
 class Server(uvicorn.Server):
     """uvicorn, closing the hub's streams before it waits for connections to end."""
 
-    def __init__(self, config: uvicorn.Config, hub: Hub) -> None:
+    def __init__(self, config: uvicorn.Config, hub: Hub, address: str) -> None:
         super().__init__(config)
         self._hub = hub
+        self._address = address
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Say where the hub is once it can answer, and can be told to stop."""
+        await super().startup(sockets)
+        log.info("serving", extra={"address": self._address, "pid": os.getpid()})
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -1,0 +1,121 @@
+"""A real hub in a process of its own, for the tests that need one."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from support import PATIENCE_S, until
+
+if TYPE_CHECKING:
+    from typing import Self
+
+CHANGED = """\
+import importlib, json, sys
+for name, value in json.loads(sys.argv[1]).items():
+    module, _, constant = name.rpartition(".")
+    assert hasattr(importlib.import_module(module), constant)
+    setattr(importlib.import_module(module), constant, value)
+from roost.cli.main import run
+sys.exit(run(sys.argv[2:]))
+"""
+
+
+class HubProcess:
+    """`roost serve` on a bus in `home`; it listens when this is made.
+
+    `constants` are a hub's own that this one has other values for, by their full names: a test of what happens after
+    15 seconds need not last so long.
+    """
+
+    def __init__(
+        self, home: Path, *options: str, port: int = 0, constants: dict[str, Any] | None = None, **environ: str
+    ) -> None:
+        self.home = home
+        home.mkdir(parents=True, exist_ok=True)
+        serve = ["serve", "--port", str(port), "--log-format", "json", *options]
+        command = ["-c", CHANGED, json.dumps(constants), *serve] if constants else ["-m", "roost", *serve]
+        self._log = home / "hub.log"
+        self._log_begins = self._log.stat().st_size if self._log.exists() else 0
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, *command],
+                env={**environment(home), **environ},
+                stdout=subprocess.DEVNULL,
+                stderr=log,
+            )
+        until(lambda: self._process.poll() is not None or self._serving())
+        assert self._process.poll() is None, self._log.read_text()
+        self.url: str = self._serving()[0]["address"]
+        self.port = int(self.url.rpartition(":")[2])
+        self.pid = self._process.pid
+
+    def log(self) -> list[dict[str, Any]]:
+        """What this hub has logged; a line that is no JSON is an error that nobody logged."""
+        lines = self._log.read_bytes()[self._log_begins :].decode().splitlines(keepends=True)
+        return [
+            json.loads(line) if line.startswith("{") else {"level": "error", "message": line}
+            for line in lines
+            if line.endswith("\n")
+        ]
+
+    def errors(self) -> list[str]:
+        """What went wrong in a way that nobody foresaw."""
+        return [
+            f"{record['message']}\n{record.get('traceback', '')}"
+            for record in self.log()
+            if record["level"] in ("error", "critical")
+        ]
+
+    def _serving(self) -> list[dict[str, Any]]:
+        return [record for record in self.log() if record["message"] == "serving"]
+
+    @property
+    def bus_file(self) -> Path:
+        return self.home / "bus.db"
+
+    def memory_kib(self) -> int:
+        """How much memory it has in use."""
+        status = Path(f"/proc/{self.pid}/status").read_text()
+        return int(status.partition("VmRSS:")[2].split()[0])
+
+    def signal(self, number: int) -> None:
+        os.kill(self.pid, number)
+
+    def stop(self, within_s: float = PATIENCE_S) -> int:
+        """Ask it to end, and its exit status."""
+        self._process.send_signal(signal.SIGTERM)
+        return self._process.wait(within_s)
+
+    def ends(self, within_s: float = PATIENCE_S) -> int:
+        return self._process.wait(within_s)
+
+    def kill(self) -> None:
+        """End it as a crash would."""
+        self._process.kill()
+        self._process.wait()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
+        self.kill()
+        assert kind is not None or not self.errors(), "\n".join(self.errors())
+
+
+def environment(home: Path) -> dict[str, str]:
+    """The environment of a process whose bus is in `home` and whose person is alice."""
+    return {
+        "PATH": os.environ["PATH"],
+        "HOME": str(home.parent),
+        "LANG": "C.UTF-8",
+        "ROOST_HOME": str(home),
+        "ROOST_PROJECT": "github.com/acme/shop",
+        "ROOST_USER": "alice",
+        "PYTHONWARNINGS": "error",
+    }
