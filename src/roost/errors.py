@@ -23,6 +23,8 @@
     │   ├── NotWritable
     │   ├── NotABus             the file is something else
     │   └── BusIsNewer          a newer roost wrote it
+    ├── FileUnusable            a file that a command reads or writes for the user
+    │   └── ImportInvalid       a line of it cannot be taken
     ├── AddressInUse            two hubs on one port
     └── UnsupportedUrl
 
@@ -208,6 +210,20 @@ class BusIsNewer(StorageError):
 
     code = "bus_is_newer"
     hint = "Upgrade: pip install --upgrade roost"
+
+
+class FileUnusable(RoostError):
+    """A file that was to be read or written for the user cannot be; it is left as it is."""
+
+    code, status, exit_status = "file_unusable", 400, 7
+    hint = "Name another file, or make this one readable and writable"
+
+
+class ImportInvalid(FileUnusable):
+    """A line of an import is malformed; nothing of its file was taken. `line` and `reason` say where and why."""
+
+    code = "import_invalid"
+    hint = "Mend or delete the line, then import the file again: what is there already is left alone"
 
 
 class AddressInUse(RoostError):

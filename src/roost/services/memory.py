@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from roost.clock import SECOND, microseconds, moment, new_id
+from roost.clock import SECOND, moment, new_id
 from roost.errors import EntryNotFound, VersionConflict
 from roost.model import PERSON, Finding, MemoryEntry, MemoryStats
 from roost.operation import operation
@@ -56,16 +56,17 @@ class SharedMemory(Service, noun="memory"):
         kept: 100 of them, or as many as ROOST_MEMORY_VERSIONS says.
         """
         project = project or self._project_of(session_id)
-        self._sweep()
+        self.prune_old(0, SWEEP_AT_ONCE)
         if expected_version is not None:
             self._compare(project, key, expected_version)
         key_id, version = self._make_room(project, key)
         now, text = self._store.now, encode(value)
+        until = now + ttl * SECOND if ttl else None
         entry = MemoryEntry.of((
             new_id(), key, type, value, version, list(dict.fromkeys(tags or ())), session_id, project, moment(now),
-            moment(now + ttl * SECOND) if ttl else None, metadata or {},
+            moment(until) if until else None, metadata or {},
         ))  # fmt: skip
-        self._insert(key_id, entry, text)
+        self._index(self._insert(key_id, entry, text, now, until), entry, text)
         self.bus.events.append(
             "memory.set", project, session_id, key=key, version=version, type=type, entry_id=entry.entry_id
         )
@@ -177,9 +178,41 @@ class SharedMemory(Service, noun="memory"):
 
     # -- called by the bus and by other services, inside a transaction ------------------------------------------------
 
+    def prune_old(self, before: int, limit: int) -> int:
+        """Remove what has expired; nothing is forgotten for its age alone."""
+        expired = self._store.rows("memory.expired", now=self._store.now, limit=limit)
+        for (key_id,) in expired:
+            self._forget(key_id)
+        return len(expired)
+
     def stats(self, project: str | None = None) -> MemoryStats:
         by_type: dict[str, int] = dict(self._store.rows("memory.counts", project=project, now=self._store.now))
         return MemoryStats.of((sum(by_type.values()), by_type))
+
+    def restore(self, entry: MemoryEntry, at: int, until: int | None) -> str:
+        """Take over an entry of another bus as it is, written `at` and gone `until`; says what came of it.
+
+        `there`: this bus has it; `expired`; `different`: another entry has its key and version, and stays.
+        """
+        if self._is_over(until):
+            return "expired"
+        if self._store.one("memory.has", entry_id=entry.entry_id):
+            return "there"
+        key_id = self._key_id(entry.project, entry.key)
+        before, expires_at = self._head_of(key_id)
+        if self._is_over(expires_at):
+            self._forget(key_id)
+            before = None
+        if self._store.one("memory.has_version", key_id=key_id, version=entry.version):
+            return "different"
+        self._insert(key_id, entry, encode(entry.value), at, until)
+        self._reindex(key_id, before)
+        return "taken"
+
+    def restore_count(self, project: str, key: str, last_version: int) -> bool:
+        """Never give out the versions of a key up to this one; returns whether that is news."""
+        key_id = self._key_id(project, key)
+        return bool(self._store.rows("memory.count_on", key_id=key_id, last_version=last_version))
 
     # -- writing ------------------------------------------------------------------------------------------------------
 
@@ -200,8 +233,7 @@ class SharedMemory(Service, noun="memory"):
         kept = versions_kept()
         head = self._store.one("memory.head", project=project, key=key)
         if head is None:
-            row = self._store.one("memory.add_key", project=project, key=key)
-            return (row[0] if row else -1), 1
+            return self._key_id(project, key), 1
         key_id, last_version, entry, expires_at = head
         if self._is_over(expires_at):
             self._forget(key_id)
@@ -211,15 +243,22 @@ class SharedMemory(Service, noun="memory"):
             self._store.rows("memory.trim", key_id=key_id, until=last_version + 1 - kept)
         return key_id, last_version + 1
 
-    def _insert(self, key_id: int, entry: MemoryEntry, text: str) -> None:
-        at, until = microseconds(entry.created_at), entry.expires_at
+    def _key_id(self, project: str, key: str) -> int:
+        """The row of a key, made where there is none."""
+        row = self._store.one("memory.head", project=project, key=key) or self._store.one(
+            "memory.add_key", project=project, key=key
+        )
+        return row[0] if row else -1
+
+    def _insert(self, key_id: int, entry: MemoryEntry, text: str, at: int, until: int | None) -> int:
         rows = self._store.rows(
             "memory.insert", key_id=key_id, version=entry.version, entry_id=entry.entry_id, type=entry.type,
-            session_id=entry.session_id, now=at, expires_at=microseconds(until) if until else None,
-            size_bytes=len(text.encode()), tags=encode(entry.tags) if entry.tags else "[]",
+            session_id=entry.session_id, now=at, expires_at=until, size_bytes=len(text.encode()),
+            tags=encode(entry.tags) if entry.tags else "[]",
             metadata=encode(entry.metadata) if entry.metadata else "{}", value=text,
         )  # fmt: skip
-        self._index(rows[0][0], entry, text)
+        row_id: int = rows[0][0]
+        return row_id
 
     def _index(self, id_: int, entry: MemoryEntry, text: str) -> None:
         self._store.rows(
@@ -233,22 +272,24 @@ class SharedMemory(Service, noun="memory"):
         before, expires_at = self._head_of(key_id)
         is_over = self._is_over(expires_at)
         deleted = self._store.rows("memory.forget", key_id=key_id, session_id=None if is_over else session_id)
-        newest, _ = self._head_of(key_id)
-        if newest != before:
-            self._store.rows("memory.index_drop", id=before)
-            for row in self._entries([newest] if newest is not None else []):
-                self._index(newest, _entry(row), row[3])
+        self._reindex(key_id, before)
         return 0 if is_over else sum(1 for (until,) in deleted if not self._is_over(until))
+
+    def _reindex(self, key_id: int, before: int | None) -> None:
+        """Index the newest entry of a key where it is another than before."""
+        newest, _ = self._head_of(key_id)
+        if newest == before:
+            return
+        if before is not None:
+            self._store.rows("memory.index_drop", id=before)
+        for row in self._entries([newest] if newest is not None else []):
+            self._index(newest, _entry(row), row[3])
 
     def _head_of(self, key_id: int) -> Row:
         return self._store.one("memory.head_of", key_id=key_id) or (None, None)
 
     def _is_over(self, expires_at: int | None) -> bool:
         return expires_at is not None and expires_at <= self._store.now
-
-    def _sweep(self) -> None:
-        for (key_id,) in self._store.rows("memory.expired", now=self._store.now, limit=SWEEP_AT_ONCE):
-            self._forget(key_id)
 
     # -- reading ------------------------------------------------------------------------------------------------------
 

@@ -27,6 +27,15 @@ DELETE FROM memory_entries WHERE key_id = :key_id AND version <= :until;
 DELETE FROM memory_entries WHERE key_id = :key_id AND (:session_id IS NULL OR session_id = :session_id)
 RETURNING expires_at;
 
+-- name: memory.has
+SELECT 1 FROM memory_entries WHERE entry_id = :entry_id;
+
+-- name: memory.has_version
+SELECT 1 FROM memory_entries WHERE key_id = :key_id AND version = :version;
+
+-- name: memory.count_on
+UPDATE memory_keys SET last_version = :last_version WHERE id = :key_id AND last_version < :last_version RETURNING id;
+
 -- name: memory.expired
 SELECT id FROM memory_keys WHERE expires_at <= :now ORDER BY expires_at LIMIT :limit;
 

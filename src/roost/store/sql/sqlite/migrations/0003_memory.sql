@@ -37,7 +37,7 @@ CREATE TABLE memory_entries (
 CREATE TRIGGER memory_entry_arrives AFTER INSERT ON memory_entries BEGIN
     UPDATE memory_keys
     SET last_version = max(last_version, NEW.version), entry = NEW.id, type = NEW.type, expires_at = NEW.expires_at
-    WHERE id = NEW.key_id AND NEW.version >= last_version;
+    WHERE id = NEW.key_id AND NEW.version > coalesce((SELECT version FROM memory_entries WHERE id = entry), 0);
 END;
 
 CREATE TRIGGER memory_entry_goes AFTER DELETE ON memory_entries BEGIN
