@@ -80,6 +80,7 @@ MEMORY: dict[str, Kind] = {
     "expected_version": Integer(
         "Write only if this is the newest version now; 0: only if there is none", flag="--if-version", metavar="N"
     ),
+    "idempotency_key": Text("A key of the writer's choice: set twice, it is one version", metavar="KEY"),
     "before_version": Integer("Only versions before this one: the last of the page before", metavar="N"),
     "query": Words("Words to look for in keys, tags and values", least=0, most=1000, metavar="QUERY"),
     "pattern": Text("A glob that the key must fit: task_*", most=512, metavar="GLOB"),

@@ -77,7 +77,6 @@ def test_every_set_is_a_new_version_with_its_author(team: LocalBus, clock: FakeC
     assert (newest.tags, newest.metadata, newest.created_at) == ([], {}, moment(clock.now()))
     assert (first.version, first.session_id, first.value, first.type) == (1, "alice", {"steps": 3}, "decision")
     assert (first.tags, first.metadata, first.project) == (["plan"], {"by": "hand"}, SHOP)
-    assert first.entry_id < second.entry_id
 
 
 @pytest.mark.promise("R1")
@@ -117,6 +116,15 @@ def test_no_version_is_given_out_twice(team: LocalBus) -> None:
     assert remember(team, expected_version=0).version == 4
     assert team.memory.clear() == 1
     assert remember(team).version == 5
+
+
+@pytest.mark.promise("R1")
+def test_the_same_idempotency_key_writes_once(team: LocalBus) -> None:
+    first = remember(team, idempotency_key="1", expected_version=0)
+    assert remember(team, idempotency_key="1", expected_version=0) == first
+    assert team.memory.set("bob", "api/auth.py", 2, idempotency_key="1").version == 2
+    assert remember(team, idempotency_key="1", value=3) == first
+    assert kinds(team).count("memory.set") == 2
 
 
 @pytest.mark.promise("R1")

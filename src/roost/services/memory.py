@@ -46,6 +46,7 @@ class SharedMemory(Service, noun="memory"):
         metadata: dict[str, Json] | None = None,
         expected_version: int | None = None,
         *,
+        idempotency_key: str | None = None,
         project: str | None = None,
     ) -> MemoryEntry:
         """Remember a value under a key, as a new version; nothing is overwritten.
@@ -53,8 +54,13 @@ class SharedMemory(Service, noun="memory"):
         The author is a registered session, whose project it goes to, or a person (`user:NAME`). With
         `expected_version` it is written only if that is the newest version now (0: there is none); else
         VersionConflict carries the entry that is. After `ttl` seconds it is gone. The newest versions of a key are
-        kept: 100 of them, or as many as ROOST_MEMORY_VERSIONS says.
+        kept: 100 of them, or as many as ROOST_MEMORY_VERSIONS says. The same idempotency key twice writes once and
+        answers with the version first written.
         """
+        if idempotency_key is not None:
+            row = self._store.one("memory.same", session_id=session_id, idempotency_key=idempotency_key)
+            if row:
+                return _entry(row)
         project = project or self._project_of(session_id)
         self.prune_old(0, SWEEP_AT_ONCE)
         if expected_version is not None:
@@ -66,7 +72,7 @@ class SharedMemory(Service, noun="memory"):
             new_id(), key, type, value, version, list(dict.fromkeys(tags or ())), session_id, project, moment(now),
             moment(until) if until else None, metadata or {},
         ))  # fmt: skip
-        self._index(self._insert(key_id, entry, text, now, until), entry, text)
+        self._index(self._insert(key_id, entry, text, now, until, idempotency_key), entry, text)
         self.bus.events.append(
             "memory.set", project, session_id, key=key, version=version, type=type, entry_id=entry.entry_id
         )
@@ -205,7 +211,7 @@ class SharedMemory(Service, noun="memory"):
             before = None
         if self._store.one("memory.has_version", key_id=key_id, version=entry.version):
             return "different"
-        self._insert(key_id, entry, encode(entry.value), at, until)
+        self._insert(key_id, entry, encode(entry.value), at, until, None)
         self._reindex(key_id, before)
         return "taken"
 
@@ -250,12 +256,14 @@ class SharedMemory(Service, noun="memory"):
         )
         return row[0] if row else -1
 
-    def _insert(self, key_id: int, entry: MemoryEntry, text: str, at: int, until: int | None) -> int:
+    def _insert(
+        self, key_id: int, entry: MemoryEntry, text: str, at: int, until: int | None, idempotency_key: str | None
+    ) -> int:
         rows = self._store.rows(
             "memory.insert", key_id=key_id, version=entry.version, entry_id=entry.entry_id, type=entry.type,
             session_id=entry.session_id, now=at, expires_at=until, size_bytes=len(text.encode()),
             tags=encode(entry.tags) if entry.tags else "[]",
-            metadata=encode(entry.metadata) if entry.metadata else "{}", value=text,
+            metadata=encode(entry.metadata) if entry.metadata else "{}", value=text, idempotency_key=idempotency_key,
         )  # fmt: skip
         row_id: int = rows[0][0]
         return row_id

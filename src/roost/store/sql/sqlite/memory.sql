@@ -14,8 +14,9 @@ INSERT INTO memory_keys (project, key) VALUES (:project, :key) RETURNING id;
 
 -- name: memory.insert
 INSERT INTO memory_entries (key_id, version, entry_id, type, session_id, created_at, expires_at, size_bytes, tags,
-                            metadata, value)
-VALUES (:key_id, :version, :entry_id, :type, :session_id, :now, :expires_at, :size_bytes, :tags, :metadata, :value)
+                            metadata, value, idempotency_key)
+VALUES (:key_id, :version, :entry_id, :type, :session_id, :now, :expires_at, :size_bytes, :tags, :metadata, :value,
+        :idempotency_key)
 RETURNING id;
 
 -- name: memory.trim
@@ -49,6 +50,12 @@ WHERE project = :project AND entry IS NOT NULL
 SELECT entry_id, key, e.type, value, version, tags, session_id, project, created_at, e.expires_at, metadata
 FROM memory_keys AS k JOIN memory_entries AS e ON e.id = k.entry
 WHERE k.project = :project AND k.key = :key AND (k.expires_at IS NULL OR k.expires_at > :now);
+
+-- name: memory.same
+-- What a session wrote before with the same key of its own.
+SELECT entry_id, key, e.type, value, version, tags, session_id, project, created_at, e.expires_at, metadata
+FROM memory_entries AS e JOIN memory_keys AS k ON k.id = e.key_id
+WHERE session_id = :session_id AND idempotency_key = :idempotency_key;
 
 -- name: memory.history
 -- The ids and sizes of a live key's live versions, newest first.

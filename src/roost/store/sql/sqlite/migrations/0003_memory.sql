@@ -18,20 +18,23 @@ CREATE INDEX memory_expiry ON memory_keys (expires_at) WHERE expires_at IS NOT N
 
 -- Every version kept, in the order of writing; the value is last, so that reading the rest never pages through it.
 CREATE TABLE memory_entries (
-    id         INTEGER PRIMARY KEY,
-    key_id     INTEGER NOT NULL REFERENCES memory_keys (id),
-    version    INTEGER NOT NULL,
-    entry_id   TEXT    NOT NULL UNIQUE,
-    type       TEXT    NOT NULL,
-    session_id TEXT    NOT NULL,
-    created_at INTEGER NOT NULL,
-    expires_at INTEGER,
-    size_bytes INTEGER NOT NULL,
-    tags       TEXT    NOT NULL DEFAULT '[]',
-    metadata   TEXT    NOT NULL DEFAULT '{}',
-    value      TEXT    NOT NULL,
+    id              INTEGER PRIMARY KEY,
+    key_id          INTEGER NOT NULL REFERENCES memory_keys (id),
+    version         INTEGER NOT NULL,
+    entry_id        TEXT    NOT NULL UNIQUE,
+    type            TEXT    NOT NULL,
+    session_id      TEXT    NOT NULL,
+    created_at      INTEGER NOT NULL,
+    expires_at      INTEGER,
+    size_bytes      INTEGER NOT NULL,
+    tags            TEXT    NOT NULL DEFAULT '[]',
+    metadata        TEXT    NOT NULL DEFAULT '{}',
+    idempotency_key TEXT,
+    value           TEXT    NOT NULL,
     UNIQUE (key_id, version)
 ) STRICT;
+
+CREATE UNIQUE INDEX memory_same ON memory_entries (session_id, idempotency_key) WHERE idempotency_key IS NOT NULL;
 
 -- The triggers alone say which version is a key's newest, so no code path can forget.
 CREATE TRIGGER memory_entry_arrives AFTER INSERT ON memory_entries BEGIN
