@@ -1,22 +1,24 @@
 """The same services over HTTP: a bus that is a hub somewhere else.
 
-Standard library only. Every operation may be sent twice (S1; sends carry a key), so a connection that dropped is
-opened again and the request repeated once. The caller's surroundings travel in a header, so that a new session takes
-over where its caller runs, not where the hub does.
+Standard library only. Every operation may be sent twice (S1; sends carry a key), so where the hub has let go of a
+connection in between, a request is repeated once on a new one. The caller's surroundings travel in a header, so that a
+new session takes over where its caller runs, not where the hub does.
 """
 
 from __future__ import annotations
 
 import http.client
+import os
 import time
-from _thread import RLock
 from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
 from roost.bus import Bus
+from roost.clock import new_id
 from roost.errors import HubUnreachable, InvalidInput, RoostError, UnsupportedUrl, from_dict
 from roost.model import Event
 from roost.operation import decode_record, decode_result
 from roost.schema import decode, encode
+from roost.services.events import PAGE
 from roost.vocabulary import kind_of
 
 TYPE_CHECKING = False
@@ -32,6 +34,7 @@ HERE_HEADER = "Roost-Here"
 TIMEOUT_S = 30.0
 SILENCE_S = 45.0  # of a stream, whose keep-alives come every 15
 RETRY_S = 1.0
+MALFORMED = (ValueError, TypeError, KeyError, AttributeError)  # what reading an answer that is no hub's raises
 
 
 def write_here(here: Surroundings) -> str:
@@ -81,110 +84,131 @@ class SentHere:
 
 
 class RemoteBus(Bus):
-    """A bus that a hub serves; used from several threads, requests go one after the other."""
+    """A bus that a hub serves; threads may share it, each request has a connection to itself."""
 
     def __init__(self, url: str, here: Surroundings) -> None:
         super().__init__(here)
         self.url = url.rstrip("/")
-        split = urlsplit(self.url)
-        if not split.hostname:
+        try:
+            self._split = urlsplit(self.url)
+            self._port = self._split.port
+        except ValueError as error:
+            raise UnsupportedUrl(f"{url} is no address: {error}") from None
+        if not self._split.hostname:
             raise UnsupportedUrl(f"{url} names no host")
-        self._split = split
-        self._mutex = RLock()
-        self._connection: http.client.HTTPConnection | None = None
+        self._idle: list[http.client.HTTPConnection] = []
+        self._pid = os.getpid()
 
     def execute(self, operation: Operation, service: Service, arguments: dict[str, Any]) -> Any:
         path, body = self._request(operation, arguments)
-        status, text = self._send(operation.method, path, body)
-        value = self._decoded(status, text)
-        if status >= 400:
-            raise from_dict(value)
-        return decode_result(operation, value)
+        status, text = self._send(operation.method, path, body, TIMEOUT_S + (arguments.get("wait_s") or 0))
+        if status != 200:
+            raise self._error(status, text)
+        try:
+            return decode_result(operation, decode(text))
+        except MALFORMED:
+            raise self._stranger(status) from None
 
     def _request(self, operation: Operation, arguments: dict[str, Any]) -> tuple[str, str | None]:
-        said = {name: value for name, value in arguments.items() if value is not None}
+        # None is a value where a parameter that must be there has it; elsewhere it means: left out.
+        said = {
+            name: value
+            for name, value in arguments.items()
+            if value is not None or operation.parameters[name].is_required
+        }
+        if "idempotency_key" in operation.parameters:
+            said.setdefault("idempotency_key", new_id())
         in_path = {name: said.pop(name) for name in operation.parameters if f"{{{name}}}" in operation.path}
         path = operation.path.format(**{name: quote(value, safe="") for name, value in in_path.items()})
         if operation.body:
             return path, encode(said[operation.body])
         if operation.method in ("GET", "DELETE"):
-            query = urlencode(
-                {name: value if isinstance(value, str) else encode(value) for name, value in said.items()}
-            )
+            query = _as_query(said)
             return (f"{path}?{query}" if query else path), None
         return path, encode(said)
 
-    def _send(self, method: str, path: str, body: str | None) -> tuple[int, bytes]:
+    def _send(self, method: str, path: str, body: str | None, timeout_s: float) -> tuple[int, bytes]:
         headers = {HERE_HEADER: write_here(self.here)}
         if body is not None:
             headers["Content-Type"] = "application/json"
         encoded = None if body is None else body.encode()
-        with self._mutex:
-            for is_last in (False, True):
-                connection = self._connection or self._connect(TIMEOUT_S)
-                self._connection = None
-                try:
-                    connection.request(method, self._split.path + path, encoded, headers)
-                    response = connection.getresponse()
-                    text = response.read()
-                except (OSError, http.client.HTTPException) as error:
-                    connection.close()
-                    if is_last:
-                        raise self._unreachable(error) from None
-                    continue
-                self._connection = connection
+        connection = self._idle_connection() or self._connect(timeout_s)
+        while True:
+            is_new = connection.sock is None
+            if not is_new:
+                connection.sock.settimeout(timeout_s)
+            try:
+                connection.request(method, self._split.path + path, encoded, headers)
+                response = connection.getresponse()
+                text = response.read()
+            except (OSError, http.client.HTTPException) as error:
+                connection.close()
+                if is_new or isinstance(error, TimeoutError):
+                    raise HubUnreachable(f"no hub answers at {self.url}: {error}") from None
+                connection = self._connect(timeout_s)
+            else:
+                self._idle.append(connection)
                 return response.status, text
-        raise AssertionError("unreachable")
+
+    def _idle_connection(self) -> http.client.HTTPConnection | None:
+        if os.getpid() != self._pid:  # a forked child does not speak on its parent's connections
+            self._idle, self._pid = [], os.getpid()
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return None
 
     def _connect(self, timeout_s: float) -> http.client.HTTPConnection:
         kind = http.client.HTTPSConnection if self._split.scheme == "https" else http.client.HTTPConnection
-        return kind(self._split.hostname or "", self._split.port, timeout=timeout_s)
+        return kind(self._split.hostname or "", self._port, timeout=timeout_s)
 
-    def _decoded(self, status: int, text: bytes) -> Any:
+    def _error(self, status: int, text: bytes) -> RoostError:
+        """The error that a hub sent; where it is none, that this is no hub."""
         try:
-            value = decode(text)
-        except ValueError:
-            value = None
-        if value is None or (status >= 400 and "error" not in value):
-            raise HubUnreachable(f"{self.url} answered with status {status} and no JSON of a hub's")
-        return value
+            return from_dict(decode(text)) if status >= 400 else self._stranger(status)
+        except MALFORMED:
+            return self._stranger(status)
 
-    def _unreachable(self, error: Exception) -> HubUnreachable:
-        return HubUnreachable(f"no hub answers at {self.url}: {error}")
+    def _stranger(self, status: int) -> HubUnreachable:
+        return HubUnreachable(f"{self.url} answered with status {status}, but not as a hub of this version does")
 
     # -- following ----------------------------------------------------------------------------------------------------
 
     def follow(
         self, after: int | None, *, project: str | None, kinds: list[str] | None, timeout_s: float | None
     ) -> Iterator[Event]:
-        filters = {"project": project, "kinds": encode(kinds) if kinds else None}
-        query = urlencode({name: value for name, value in filters.items() if value})
+        # "From now" is from this call, not from when the first event is asked for.
         after = self.events.last_seq() if after is None else after
+        return self._follow(after, {"project": project, "kinds": kinds}, timeout_s)
+
+    def _follow(self, after: int, filters: dict[str, Any], timeout_s: float | None) -> Iterator[Event]:
+        while page := self.events.read(after, limit=PAGE, **filters):
+            yield from page
+            after = page[-1].seq
         heard_at = time.monotonic()
         while True:
             left_s = SILENCE_S if timeout_s is None else heard_at + timeout_s - time.monotonic()
             if left_s <= 0:
                 return
             try:
-                for event in self._stream(query, after, min(left_s, SILENCE_S)):
+                for event in self._stream(filters, after, min(left_s, SILENCE_S)):
                     if event is not None:
-                        after, heard_at = event.seq, time.monotonic()
                         yield event
+                        after, heard_at = event.seq, time.monotonic()
                     elif timeout_s is not None and time.monotonic() - heard_at >= timeout_s:
                         return
             except (OSError, http.client.HTTPException):
-                if timeout_s is None or time.monotonic() - heard_at < timeout_s:
-                    time.sleep(min(RETRY_S, timeout_s or RETRY_S))
+                time.sleep(min(RETRY_S, left_s))
 
-    def _stream(self, query: str, after: int, silence_s: float) -> Iterator[Event | None]:
+    def _stream(self, filters: dict[str, Any], after: int, silence_s: float) -> Iterator[Event | None]:
         """The events of one connection; None for each keep-alive, so that the caller can look at the time."""
         connection = self._connect(silence_s)
         try:
             headers = {"Accept": "text/event-stream", "Last-Event-ID": str(after)}
-            connection.request("GET", f"{self._split.path}/events?{query}", headers=headers)
+            connection.request("GET", f"{self._split.path}/events?{_as_query(filters)}", headers=headers)
             response = connection.getresponse()
             if response.status != 200:
-                raise self._refusal(response)
+                raise self._error(response.status, response.read())
             for line in response:
                 if line.startswith(b"data: "):
                     yield decode_record(Event, decode(line[6:]))
@@ -195,10 +219,14 @@ class RemoteBus(Bus):
         finally:
             connection.close()
 
-    def _refusal(self, response: http.client.HTTPResponse) -> RoostError:
-        return from_dict(self._decoded(response.status, response.read()))
-
     def close(self) -> None:
         super().close()
-        if self._connection is not None:
-            self._connection.close()
+        while connection := self._idle_connection():
+            connection.close()
+
+
+def _as_query(named: dict[str, Any]) -> str:
+    """Parameters as a query string; what is None is left out."""
+    return urlencode(
+        {name: value if isinstance(value, str) else encode(value) for name, value in named.items() if value is not None}
+    )

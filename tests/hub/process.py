@@ -49,11 +49,15 @@ class HubProcess:
                 stdout=subprocess.DEVNULL,
                 stderr=log,
             )
-        until(lambda: self._process.poll() is not None or self._serving())
-        assert self._process.poll() is None, self._log.read_text()
+        self.pid = self._process.pid
+        try:
+            until(lambda: self._process.poll() is not None or self._serving())
+            assert self._process.poll() is None, self.errors()
+        except BaseException:
+            self.kill()
+            raise
         self.url: str = self._serving()[0]["address"]
         self.port = int(self.url.rpartition(":")[2])
-        self.pid = self._process.pid
 
     def log(self) -> list[dict[str, Any]]:
         """What this hub has logged; a line that is no JSON is an error that nobody logged."""
