@@ -8,13 +8,14 @@ from __future__ import annotations
 import json
 import os
 import sys
+import threading
 import time
 from pathlib import Path
 
 import roost
 from roost import bus as bus_module
 from roost.bus import LocalBus
-from roost.errors import VersionConflict
+from roost.errors import Conflict, VersionConflict
 from roost.here import Nowhere
 from roost.store.sqlite import SQLiteStore
 
@@ -103,7 +104,8 @@ def make_overdue(path: str, name: str, until: str) -> None:
             for victim in victims:
                 with bus.store.write():  # of the store: the bus's own would sweep
                     bus.store._connection.execute(
-                        "UPDATE sessions SET expires_at = 1, check_at = 1 WHERE session_id = ? AND ended_at IS NULL", (victim,)
+                        "UPDATE sessions SET expires_at = 1, check_at = 1 WHERE session_id = ? AND ended_at IS NULL",
+                        (victim,),
                     )
                     overdue[victim] += bus.store._connection.changes()
                 observer.sessions.heartbeat(victim)
@@ -138,6 +140,90 @@ def open_with_umask_zero(path: str) -> None:
     next(stream)
     modes = {str(found.relative_to(path)): oct(found.stat().st_mode & 0o777) for found in Path(path).rglob("*")}
     print(json.dumps({".": oct(Path(path).stat().st_mode & 0o777), **modes}))
+
+
+# -- messages ---------------------------------------------------------------------------------------------------------
+
+
+def send_many(path: str, name: str, to: str, count: str) -> None:
+    """Send so many messages, numbered."""
+    with open_bus(path) as bus:
+        ready()
+        for number in range(int(count)):
+            bus.messages.send(name, to, subject=str(number))
+
+
+def read_all(path: str, name: str, total: str) -> None:
+    """Read and acknowledge until there were so many; answers with each message's sender, number and seq."""
+    with open_bus(path) as bus:
+        ready()
+        got: list[tuple[str, int, int]] = []
+        while len(got) < int(total):
+            page = bus.messages.inbox(name, 30, limit=200)
+            assert page, f"nothing came after {len(got)} messages"
+            assert bus.messages.acknowledge(name, [message.message_id for message in page]) == len(page)
+            got += [(message.from_session, int(message.subject), message.seq) for message in page]
+    print(json.dumps(got))
+
+
+def tail(path: str, name: str, total: str) -> None:
+    """Follow a history by seq until there were so many; answers with each message's sender, number and seq."""
+    with open_bus(path) as bus:
+        ready()
+        got: list[tuple[str, int, int]] = []
+        while len(got) < int(total):
+            page = bus.messages.get_messages(name, after=got[-1][2] if got else 0, limit=200)
+            time.sleep(0 if page else 0.01)
+            got += [(message.from_session, int(message.subject), message.seq) for message in page]
+    print(json.dumps(got))
+
+
+def send_and_record(path: str, record: str, name: str, to: str) -> None:
+    """Send for ever, and write down each message that the bus has accepted."""
+    with open_bus(path) as bus, Path(record).open("a") as accepted:
+        ready()
+        number = 0
+        while True:
+            number += 1
+            accepted.write(bus.messages.send(name, to, subject=f"{os.getpid()} {number}").message_id + "\n")
+            accepted.flush()
+
+
+def read_and_record(path: str, record: str, name: str) -> None:
+    """Read and acknowledge for ever, and write down what was given and what the bus has taken back."""
+    with open_bus(path) as bus, Path(record).open("a") as log:
+        ready()
+        while True:
+            for message in bus.messages.inbox(name, 1, limit=10):
+                log.write(f"given {message.message_id}\n")
+                log.flush()
+                bus.messages.acknowledge(name, [message.message_id])
+                log.write(f"acknowledged {message.message_id}\n")
+                log.flush()
+
+
+def accept_each(path: str, names: str, task_ids: str) -> None:
+    """Try to accept each task, once for each name and all at once; answers with who won, and whom losers were told."""
+    outcomes: dict[str, dict[str, list[str]]] = {task_id: {"won": [], "told": []} for task_id in task_ids.split(",")}
+
+    def race(name: str) -> None:
+        with open_bus(path) as bus:
+            gate.wait()
+            for task_id, outcome in outcomes.items():
+                try:
+                    outcome["won"].append(str(bus.tasks.accept(name, task_id).owner))
+                except Conflict as error:
+                    outcome["told"].append(error.details["owner"])
+
+    threads = [threading.Thread(target=race, args=(name,)) for name in names.split(",")]
+    gate = threading.Barrier(len(threads) + 1)
+    for thread in threads:
+        thread.start()
+    ready()
+    gate.wait()
+    for thread in threads:
+        thread.join()
+    print(json.dumps(outcomes))
 
 
 # -- memory -----------------------------------------------------------------------------------------------------------

@@ -140,7 +140,8 @@ class CollaborationHub(Service, noun="messages"):
         target = self.bus.sessions.require(to_session)
         draft = self._draft(from_session, to_session, "ping", "ping", "")
         same = self._same(draft)
-        message_id = same[0] if same else self._post(draft).message_id
+        self._address(draft)
+        message_id = same[0] if same else self._deliver(draft).message_id
         return Pong.of((
             target.session_id, target.agent_name, target.is_live, target.status, target.current_task,
             target.last_seen, message_id,
@@ -375,8 +376,11 @@ class CollaborationHub(Service, noun="messages"):
             return first
         draft = self._draft(*said, **options)
         draft["idempotency_key"] = idempotency_key
+        recipient_status = self._address(draft)
         self._refuse_loops(draft)
-        receipt = self._post(draft)
+        receipt = self._deliver(draft, recipient_status)
+        if not receipt.recipients and draft["to_session"] != EVERYBODY:
+            raise self._nobody_can(draft)
         if draft["type"] in TASK_TYPES:
             self.bus.tasks.hear(self.require(receipt.message_id))
         return receipt
@@ -408,8 +412,8 @@ class CollaborationHub(Service, noun="messages"):
             "idempotency_key": None, "digest": int.from_bytes(said.encode(), "big") % DIGESTS,
         }  # fmt: skip
 
-    def _post(self, draft: dict[str, Any]) -> Receipt:
-        """Check who speaks and to whom, then store the message for each recipient."""
+    def _address(self, draft: dict[str, Any]) -> str | None:
+        """Check who speaks and to whom, and settle the project; returns how a recipient that is a session is."""
         from_session, to_session = draft["from_session"], draft["to_session"]
         found = self._store.rows(
             "messages.parties", now=self._store.now, from_session=from_session, to_session=to_session
@@ -421,10 +425,7 @@ class CollaborationHub(Service, noun="messages"):
         if draft["project"] is None:
             speaker = parties.get(from_session) or parties.get(to_session)
             draft["project"] = speaker[0] if speaker else self.bus.here.project
-        receipt = self._deliver(draft, parties[to_session][1] if to_session in parties else None)
-        if not receipt.recipients and to_session != EVERYBODY:
-            raise self._nobody_can(to_session.removeprefix(CAPABILITY), draft["project"])
-        return receipt
+        return parties[to_session][1] if to_session in parties else None
 
     def _deliver(self, draft: dict[str, Any], recipient_status: str | None = None) -> Receipt:
         """Store a message and a delivery for each recipient, and wake those who wait for it."""
@@ -453,7 +454,8 @@ class CollaborationHub(Service, noun="messages"):
         )  # fmt: skip
         return [row[0] for row in rows]
 
-    def _nobody_can(self, capability: str, project: str) -> SessionNotFound:
+    def _nobody_can(self, draft: dict[str, Any]) -> SessionNotFound:
+        capability, project = draft["to_session"].removeprefix(CAPABILITY), draft["project"]
         rows = self._store.rows("messages.capabilities", project=project, now=self._store.now)
         near = near_matches(capability, [str(known) for (known,) in rows])
         return SessionNotFound(
