@@ -2,13 +2,14 @@
 
 WAL, a side lock, then BEGIN IMMEDIATE: many processes write at once without "database is locked". A transaction has
 one instant (`now`); one inside another is a savepoint, which is how a batch's operation fails alone. SQLite's errors
-leave here as roost's. It refuses to share a connection across `fork` and opens a new one instead.
+leave here as roost's. A forked child closes what it has of its parent's connection and opens one of its own.
 """
 
 from __future__ import annotations
 
 import os
 from _thread import RLock
+from _weakref import ref
 
 import apsw
 
@@ -40,11 +41,12 @@ class SQLiteStore:
         self.busy_timeout_s = busy_timeout_s
         self._statements = load_statements("sqlite")
         self._mutex = RLock()
-        self._abandoned: list[apsw.Connection] = []
+        self._is_forked = False
         self._depth = 0
         self._is_locked = False
         self._transaction_now = 0
         self._open()
+        _stores.add(ref(self, _stores.discard))
 
     # -- opening ----------------------------------------------------------------------------------------------------
 
@@ -56,7 +58,7 @@ class SQLiteStore:
             self._configure()
         except (apsw.Error, OSError) as error:
             raise self._translated(error) from error
-        self._pid = os.getpid()
+        self._is_forked = False
 
     def _make_file(self) -> None:
         folder = os.path.dirname(self.path)
@@ -143,12 +145,32 @@ class SQLiteStore:
         return _Read(self)
 
     def _enter(self) -> None:
-        """Take the mutex; a forked child lets go of its parent's connection first and opens its own."""
-        if os.getpid() != self._pid:
-            self._abandoned.append(self._connection)  # closing it here would drop the parent's locks
-            self._mutex, self._depth = RLock(), 0  # another thread of the parent may have held it
+        """Take the mutex; a forked child opens a connection of its own first."""
+        if self._is_forked:
+            self._leave_parent()
             self._open()
         self._mutex.acquire()
+
+    def _leave_parent(self) -> None:
+        """In a forked child, close its share of the parent's connection.
+
+        SQLite counts locks per process, in memory, and takes the parent's for its own: others would delete the log
+        that this process writes to. Not in the middle of a write, which closing would undo under the parent's hands.
+        """
+        self._is_forked = True
+        self._mutex, self._depth, self._is_locked = RLock(), 0, False  # another thread may have had them
+        self._lock.close()
+        try:
+            if self._connection.txn_state() == apsw.SQLITE_TXN_WRITE:
+                raise errors.StorageError(
+                    f"this process was forked in the middle of a write to {self.path}",
+                    hint="Fork outside of transactions, or start a new process instead",
+                )
+            self._connection.close()
+        except apsw.ConnectionClosedError:
+            pass
+        except apsw.Error as error:
+            raise self._translated(error) from error
 
     def rows(self, statement: str, **parameters: Any) -> list[Row]:
         """Run a named statement and return what it gives."""
@@ -213,9 +235,10 @@ class SQLiteStore:
     def close(self) -> None:
         """Give the file back; a closed store cannot be used again."""
         with self._mutex:
-            if os.getpid() == self._pid:
+            if not self._is_forked:
                 self._connection.close()
             self._lock.close()
+            _stores.discard(ref(self))
 
     def _busy(self) -> errors.BusBusy:
         return errors.BusBusy(f"the bus {self.path} was locked by another process for {self.busy_timeout_s:g} s")
@@ -327,3 +350,19 @@ class _Read:
                 store._rollback("COMMIT")
         finally:
             store._mutex.release()
+
+
+_stores: set[ref[SQLiteStore]] = set()
+
+
+def _leave_parents() -> None:
+    for known in list(_stores):
+        if store := known():
+            try:
+                store._leave_parent()
+            except errors.RoostError:
+                pass  # it says so when it is used
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_leave_parents)
