@@ -77,7 +77,7 @@ class IdentityMissing(InvalidInput):
     """A write came from nobody: no session id was given and none could be found (S7)."""
 
     code, status, exit_status = "identity_missing", 400, 2
-    hint = "Name the session: pass its id, or set ROOST_SESSION=ID"
+    hint = "Name the session: pass its id, as its agent knows it"
 
 
 class Refused(RoostError):

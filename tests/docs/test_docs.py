@@ -1,0 +1,94 @@
+"""The docs say what is true: examples run, the reference is the code's, links lead somewhere, settings are told."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+def generator() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("page", ["operations.md", "errors.md"])
+def test_the_reference_is_what_the_code_says(page: str) -> None:
+    written = (ROOT / "docs" / "reference" / page).read_text(encoding="utf-8")
+    assert written == generator().PAGES[page](), "run: make docs"
+
+
+def test_every_command_is_in_the_reference() -> None:
+    # Not compared word by word: argparse lays its help out anew with every Python.
+    written = (ROOT / "docs" / "reference" / "commands.md").read_text(encoding="utf-8")
+    headings = set(re.findall(r"^## roost (.+)$", written, re.MULTILINE))
+    from roost.cli.main import build_parser
+
+    assert headings == {words for words, _ in generator()._commands(build_parser())}, "run: make docs"
+
+
+def test_the_readme_fits_on_a_page() -> None:
+    assert len(README.encode()) <= 6 * 1024
+
+
+def test_the_readmes_python_runs(tmp_path: Path) -> None:
+    blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    assert blocks
+    for block in blocks:
+        done = run([sys.executable, "-c", block], tmp_path)
+        assert done.returncode == 0, done.stderr
+
+
+def test_the_readmes_commands_run(tmp_path: Path) -> None:
+    """All but those that need a hub or never end, one after the other, in one home."""
+    lines = re.findall(r"^\$ (roost .+?)(?:  +#.*)?$", README, re.MULTILINE)
+    runnable = [line for line in lines if not line.startswith(("roost watch", "roost serve"))]
+    assert len(runnable) >= 5
+    for line in runnable:
+        command = line.replace("roost", f"{sys.executable} -m roost", 1)
+        done = run(["sh", "-c", command], tmp_path)
+        assert done.returncode == 0, f"{line}: {done.stdout}{done.stderr}"
+
+
+def test_every_setting_is_told() -> None:
+    """Every environment variable that the code reads is in the README or in docs/."""
+    read = {
+        name
+        for path in (ROOT / "src").rglob("*.py")
+        for name in re.findall(r"\bROOST_[A-Z_]+[A-Z]\b", path.read_text(encoding="utf-8"))
+    }
+    told = "".join(page.read_text(encoding="utf-8") for page in PAGES)
+    assert {name for name in read if f"`{name}`" not in told} == set()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
+        if "://" not in target:
+            assert (page.parent / target).exists(), target
+
+
+def test_every_decision_is_listed() -> None:
+    folder = ROOT / "docs" / "decisions"
+    listed = set(re.findall(r"\]\((\d{4}-[^)]+)\)", (folder / "README.md").read_text(encoding="utf-8")))
+    assert listed == {path.name for path in folder.glob("0*.md")}
+
+
+def run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("ROOST_")}
+    environ = {**kept, "ROOST_HOME": str(folder / "home")}
+    return subprocess.run(command, env=environ, cwd=folder, capture_output=True, text=True)
