@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import ipaddress
 import json
@@ -19,6 +20,7 @@ import uvicorn
 from roost.errors import AddressInUse, InvalidInput, RoostError
 from roost.hub.app import Hub
 from roost.hub.guard import LOOPBACK_NAMES
+from roost.hub.stream import READ
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 7433
 GRACE_S = 10
+STREAM_GRACE_S = 1.0
 
 log = logging.getLogger("roost.hub")
 
@@ -122,7 +125,16 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._hub.close_streams()
+        cut = asyncio.get_running_loop().call_later(STREAM_GRACE_S, self._cut_streams)
         await super().shutdown(sockets)
+        cut.cancel()
+
+    def _cut_streams(self) -> None:
+        """Let go of readers that do not take the rest of their stream; they resume it elsewhere."""
+        for connection in list(self.server_state.connections):
+            scope = getattr(connection, "scope", None) or {}
+            if scope.get("path") == READ.path and connection.transport:
+                connection.transport.abort()
 
 
 class LogFormatter(logging.Formatter):

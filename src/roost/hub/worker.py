@@ -41,6 +41,14 @@ class Failure(RoostError):
     hint = "The hub's log says what broke; report it with the request"
 
 
+def _told(error: Exception, what: str) -> RoostError:
+    """An error as callers hear of it: one that nobody foresaw is logged, and told as an internal error."""
+    if isinstance(error, RoostError):
+        return error
+    log.error("%s failed", what, exc_info=error)
+    return Failure(f"{what} failed")
+
+
 class Job:
     """An operation to run for a caller, and the future that its answer goes to."""
 
@@ -59,11 +67,8 @@ class Job:
         bus.here = self.here
         try:
             return execute(self.operation, bus.services[self.operation.noun], self.arguments)
-        except RoostError as error:
-            return error
-        except Exception:  # the edge between the hub and its operations: logged, and told as an internal error
-            log.exception("%s failed", self.operation.name)
-            return Failure(f"{self.operation.name} failed")
+        except Exception as error:  # the edge between the hub and its operations
+            return _told(error, self.operation.name)
 
     def answer(self, outcome: Any) -> None:
         if self.future.done():  # its connection went away
@@ -104,8 +109,8 @@ class Caller:
             function, then = call
             try:
                 outcome = function()
-            except RoostError as error:
-                outcome = error
+            except Exception as error:  # a thread that ended would leave everybody waiting
+                outcome = _told(error, self._thread.name)
             self._loop.call_soon_threadsafe(then, outcome)
 
     def close(self) -> None:
@@ -188,10 +193,15 @@ class Writer:
             if is_locked is not True:
                 raise BusBusy("another process kept the bus locked")
             transaction.__enter__()
+        except Exception as error:  # an escape from here would leave all writes waiting
+            self._answer(batch, [_told(error, "the beginning of a transaction")] * len(batch))
+            return
+        try:
+            outcomes = self._run(batch)
         except RoostError as error:
+            transaction.__exit__(type(error), error, None)
             self._answer(batch, [error] * len(batch))
             return
-        outcomes = self._run(batch)
 
         def committed(error: RoostError | None) -> None:
             transaction.__exit__(type(error) if error else None, error, None)
@@ -203,19 +213,29 @@ class Writer:
         """The jobs' outcomes, each job alone in failing.
 
         Most batches fail nowhere, so they run in one savepoint; where a job fails after it has written, that is undone
-        and every job runs again in a savepoint of its own.
+        and every job runs again in a savepoint of its own. Raises the error that lost the whole transaction.
         """
         try:
             with self.bus.transaction():
                 return [self._run_bare(job) for job in batch]
         except _WroteAndFailed:
-            return [job.run(self.bus, self.bus.execute) for job in batch]
+            return [self._run_one(job, self.bus.execute) for job in batch]
 
     def _run_bare(self, job: Job) -> Any:
         before = self.bus.store.rows_written()
-        outcome = job.run(self.bus, _run_bare)
+        outcome = self._run_one(job, _run_bare)
         if isinstance(outcome, RoostError) and self.bus.store.rows_written() != before:
             raise _WroteAndFailed
+        return outcome
+
+    def _run_one(self, job: Job, execute: Execute) -> Any:
+        outcome = job.run(self.bus, execute)
+        if isinstance(outcome, RoostError):
+            try:
+                with self.bus.transaction():
+                    pass
+            except RoostError:  # SQLite has rolled everything back, as it does when the disk is full
+                raise outcome from None
         return outcome
 
     def _answer(self, batch: list[Job], outcomes: list[Any]) -> None:

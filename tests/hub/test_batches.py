@@ -1,0 +1,357 @@
+"""Group commit: what waits together commits together, what fails fails alone, what was answered is on disk."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import sqlite3
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import roost
+from hub.client import Answer, Client, Stream
+from roost import errors
+from roost.bus import LocalBus
+from roost.hub.worker import MOST_AT_ONCE, Failure, Writer
+from roost.operation import Operation
+from roost.store.sqlite import SQLiteStore
+from support import Here, until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from hub.process import HubProcess
+    from roost.services.sessions import SessionRegistry
+
+    Work = Callable[[SessionRegistry], Any]
+
+
+# -- the writer by itself ---------------------------------------------------------------------------------------------
+
+
+def open_bus(folder: Path) -> LocalBus:
+    return LocalBus(SQLiteStore(str(folder / "bus.db"), busy_timeout_s=0.3), Here())
+
+
+@pytest.fixture
+def bus(tmp_path: Path) -> Iterator[LocalBus]:
+    """The bus that the writer writes to, as another process sees it."""
+    with open_bus(tmp_path) as bus:
+        yield bus
+
+
+class Batches:
+    """What came of a writer's batches: an outcome for each job, and how many commits it took."""
+
+    def __init__(self, folder: Path, *batches: list[Work], change: Callable[[LocalBus], object] = bool) -> None:
+        self.outcomes: list[list[Any]] = []
+        asyncio.run(self._run(folder, batches, change))
+
+    async def _run(self, folder: Path, batches: tuple[list[Work], ...], change: Callable[[LocalBus], object]) -> None:
+        writer = Writer(open_bus(folder), asyncio.get_running_loop())
+        change(writer.bus)
+        for batch in batches:
+            jobs = [writer.run(as_operation(work), {}, Here()) for work in batch]
+            self.outcomes.append(await asyncio.wait_for(asyncio.gather(*jobs, return_exceptions=True), 20))
+        await writer.close()
+        self.commits = writer.batches
+
+
+def as_operation(work: Work) -> Operation:
+    operation = Operation(work, "POST /test", None, None, True, (), None)
+    operation.noun, operation.name = "sessions", "sessions.test"
+    return operation
+
+
+def registers(session_id: str) -> Work:
+    return lambda sessions: sessions.register(session_id, "alice's agent", "codex").session_id
+
+
+def finds_nobody(sessions: SessionRegistry) -> None:
+    sessions.require("nobody")
+
+
+def writes_and_fails(sessions: SessionRegistry) -> None:
+    sessions.bus.events.append("half.written", "anywhere")
+    sessions.require("nobody")
+
+
+def breaks(sessions: SessionRegistry) -> None:
+    sessions.bus.events.append("half.written", "anywhere")
+    raise ZeroDivisionError
+
+
+def violates_a_constraint(sessions: SessionRegistry) -> None:
+    sessions._store.rows("events.append", now=1, kind=None, project="p", session_id=None, data="{}")
+
+
+def fills_the_disk(sessions: SessionRegistry) -> None:
+    for number in range(10_000):
+        sessions.bus.events.append("much.written", "anywhere", text="x" * 1000, number=number)
+
+
+def written(bus: LocalBus) -> list[str]:
+    """Whose registrations are on the bus, by their events; nothing else may be."""
+    events = bus.events.read(limit=1000)
+    assert {event.kind for event in events} <= {"session.registered"}
+    ids = [event.session_id or "" for event in events]
+    assert sorted(ids) == sorted(session.session_id for session in bus.sessions.list_sessions())
+    return ids
+
+
+def test_what_waits_together_commits_together(tmp_path: Path, bus: LocalBus) -> None:
+    ran = Batches(tmp_path, [registers(f"s{number}") for number in range(100)])
+    assert ran.commits == 1
+    assert ran.outcomes[0] == written(bus) == [f"s{number}" for number in range(100)]
+
+
+def test_a_batch_is_bounded(tmp_path: Path, bus: LocalBus) -> None:
+    assert Batches(tmp_path, [registers(f"s{n}") for n in range(2 * MOST_AT_ONCE + 1)]).commits == 3
+    assert len(written(bus)) == 2 * MOST_AT_ONCE + 1
+
+
+@pytest.mark.parametrize(
+    ("fails", "error"),
+    [
+        (finds_nobody, errors.SessionNotFound),
+        (writes_and_fails, errors.SessionNotFound),
+        (breaks, Failure),
+        (violates_a_constraint, errors.StorageError),
+    ],
+)
+def test_a_job_that_fails_fails_alone(tmp_path: Path, bus: LocalBus, fails: Work, error: type[Exception]) -> None:
+    ran = Batches(tmp_path, [registers("alice"), fails, registers("bob"), fails], [registers("carol")])
+    assert ran.commits == 2
+    (first, second, third, fourth), (last,) = ran.outcomes
+    assert (first, third, last) == ("alice", "bob", "carol")
+    assert type(second) is type(fourth) is error
+    assert written(bus) == ["alice", "bob", "carol"]
+
+
+def test_a_disk_that_is_full_in_the_middle_fails_the_batch_and_writes_nothing(tmp_path: Path, bus: LocalBus) -> None:
+    for batch in ([fills_the_disk], [finds_nobody, fills_the_disk], [writes_and_fails, fills_the_disk]):
+        ran = Batches(
+            tmp_path,
+            [registers("alice"), *batch, registers("bob")],
+            change=lambda bus: bus.store._connection.execute("PRAGMA max_page_count = 300").fetchall(),
+        )
+        assert [type(outcome) for outcome in ran.outcomes[0]] == [errors.DiskFull] * (len(batch) + 2)
+        assert written(bus) == []
+    assert Batches(tmp_path, [registers("alice")]).outcomes == [["alice"]]
+
+
+@pytest.mark.parametrize(
+    ("raised", "told"), [(errors.DiskFull("full"), errors.DiskFull), (ZeroDivisionError(), Failure)]
+)
+@pytest.mark.parametrize("where", ["_begin", "_commit"])
+def test_a_commit_that_fails_is_told_to_all_and_the_next_one_goes_through(
+    tmp_path: Path, bus: LocalBus, raised: Exception, told: type[Exception], where: str
+) -> None:
+    def fails_once(bus: LocalBus) -> None:
+        whole = getattr(bus.store, where)
+
+        def fail(*_: object) -> None:
+            setattr(bus.store, where, whole)
+            bus.store._unlock()
+            bus.store._rollback("ROLLBACK")
+            raise raised
+
+        setattr(bus.store, where, fail)
+
+    ran = Batches(tmp_path, [registers("alice"), registers("bob")], [registers("carol")], change=fails_once)
+    assert [type(outcome) for outcome in ran.outcomes[0]] == [told, told]
+    assert ran.outcomes[1] == ["carol"]
+    assert written(bus) == ["carol"]
+
+
+def test_a_sweep_that_breaks_is_told_and_stops_nothing(tmp_path: Path, bus: LocalBus) -> None:
+    def break_once(bus: LocalBus) -> None:
+        whole = bus._is_due
+
+        def fail() -> bool:
+            bus._is_due = whole  # type: ignore[method-assign]
+            raise ZeroDivisionError
+
+        bus._is_due = fail  # type: ignore[method-assign]
+
+    ran = Batches(tmp_path, [registers("alice")], [registers("bob")], change=break_once)
+    assert type(ran.outcomes[0][0]) is Failure
+    assert ran.outcomes[1] == written(bus) == ["bob"]
+
+
+def test_another_process_that_writes_delays_a_batch(tmp_path: Path, bus: LocalBus) -> None:
+    async def write_beside() -> tuple[Any, float]:
+        loop = asyncio.get_running_loop()
+        writer = Writer(open_bus(tmp_path), loop)
+        writer.bus.store.busy_timeout_s = 20
+        with bus.transaction():
+            job = writer.run(as_operation(registers("alice")), {}, Here())
+            turns = 0
+            until_s = loop.time() + 0.2
+            while loop.time() < until_s:  # the loop goes round meanwhile
+                await asyncio.sleep(0)
+                turns += 1
+            assert not job.done()
+        outcome = await asyncio.wait_for(job, 20)
+        await writer.close()
+        return outcome, turns
+
+    outcome, turns = asyncio.run(write_beside())
+    assert outcome == "alice"
+    assert turns > 10
+
+
+def test_another_process_that_is_stuck_in_a_write_is_told_as_busy(tmp_path: Path, bus: LocalBus) -> None:
+    with bus.transaction():
+        ran = Batches(tmp_path, [registers("alice"), registers("bob")])
+    for outcome in ran.outcomes[0]:
+        assert isinstance(outcome, errors.BusBusy)
+        assert (outcome.status, "roost doctor" in outcome.hint) == (503, True)
+    assert Batches(tmp_path, [registers("alice")]).outcomes == [["alice"]]
+    assert written(bus) == ["alice"]
+
+
+def test_a_job_whose_caller_has_gone_harms_nobody(tmp_path: Path, bus: LocalBus) -> None:
+    async def leave() -> Any:
+        writer = Writer(open_bus(tmp_path), asyncio.get_running_loop())
+        jobs = [writer.run(as_operation(work), {}, Here()) for work in (registers("alice"), finds_nobody)]
+        for job in jobs:
+            job.cancel()
+        outcome = await writer.run(as_operation(registers("bob")), {}, Here())
+        await writer.close()
+        return outcome
+
+    assert asyncio.run(leave()) == "bob"
+
+
+# -- the hub ----------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def write_lock(hub: HubProcess) -> Iterator[None]:
+    """Hold the bus as another process that writes does."""
+    with roost.connect(hub.bus_file) as bus, bus.store.write():
+        yield
+
+
+def counted(client: Client, name: str) -> int:
+    text = client.get("/metrics").body.decode()
+    return int(float(next(line for line in text.splitlines() if line.startswith(f"{name} ")).rpartition(" ")[2]))
+
+
+QUEUED = 'roost_queued{worker="writer"}'
+
+
+class Crowd:
+    """Many requests at once, each on a connection of its own."""
+
+    def __init__(self, hub: HubProcess, requests: list[tuple[str, Any]]) -> None:
+        self._threads = ThreadPoolExecutor(len(requests))
+        self._answers = [self._threads.submit(self._post, hub.port, *request) for request in requests]
+
+    @staticmethod
+    def _post(port: int, path: str, body: Any) -> Answer:
+        with Client(port) as client:
+            return client.post(path, body)
+
+    def answers(self) -> list[Answer]:
+        try:
+            return [answer.result(20) for answer in self._answers]
+        finally:
+            self._threads.shutdown()
+
+
+def test_requests_that_wait_for_the_lock_are_one_commit(hub: HubProcess) -> None:
+    requests: list[tuple[str, Any]] = [(f"/sessions/crowd-{number}/heartbeat", None) for number in range(20)]
+    requests += [("/sessions/crowd-nobody/ping", None), ("/sessions/crowd-no-one/end", None)]
+    with Client(hub.port) as client:
+        before = counted(client, "roost_commits_total")
+        with write_lock(hub):
+            crowd = Crowd(hub, requests)
+            until(lambda: counted(client, QUEUED) == len(requests))
+            assert client.get("/sessions/crowd-0").status == 404  # a read does not wait
+        assert [answer.status for answer in crowd.answers()] == [200] * 20 + [404] * 2
+        assert counted(client, "roost_commits_total") - before == 1
+
+
+def test_a_crowd_shares_its_commits(hub: HubProcess) -> None:
+    with Client(hub.port) as client, ThreadPoolExecutor(32) as threads:
+        commits, jobs = counted(client, "roost_commits_total"), counted(client, 'roost_jobs_total{worker="writer"}')
+
+        def beat(number: int) -> None:
+            with Client(hub.port) as own:
+                for _ in range(20):
+                    assert own.post(f"/sessions/shares-{number}/heartbeat").status == 200
+
+        list(threads.map(beat, range(32)))
+        assert counted(client, 'roost_jobs_total{worker="writer"}') - jobs == 640
+        assert counted(client, "roost_commits_total") - commits < 600
+
+
+def test_a_foreign_program_with_the_file_open_for_writing_delays_and_breaks_nothing(hub: HubProcess) -> None:
+    foreign = sqlite3.connect(hub.bus_file, isolation_level=None)
+    foreign.execute("BEGIN IMMEDIATE")
+    crowd = Crowd(hub, [("/sessions/foreign/heartbeat", None)])
+    time.sleep(0.3)  # it knows no side lock, so there is nothing to see but that no answer comes
+    foreign.execute("ROLLBACK")
+    foreign.close()
+    assert [answer.status for answer in crowd.answers()] == [200]
+
+
+# -- stopping ---------------------------------------------------------------------------------------------------------
+
+
+def is_listening(hub: HubProcess) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", hub.port)).close()
+    except ConnectionRefusedError:
+        return False
+    return True
+
+
+def test_requests_in_flight_are_answered_before_a_hub_ends(start_hub: Callable[..., HubProcess]) -> None:
+    hub = start_hub()
+    with write_lock(hub), Client(hub.port) as client:
+        crowd = Crowd(hub, [(f"/sessions/s{number}/heartbeat", None) for number in range(5)])
+        until(lambda: counted(client, QUEUED) == 5)
+        hub.signal(15)
+        until(lambda: not is_listening(hub))
+    assert [answer.status for answer in crowd.answers()] == [200] * 5
+    assert hub.ends(within_s=5) == 0
+    with roost.connect(hub.bus_file) as bus:
+        assert len(bus.sessions.list_sessions()) == 5
+
+
+@pytest.mark.parametrize("number", [2, 15])
+def test_open_streams_and_idle_connections_hold_up_no_end(start_hub: Callable[..., HubProcess], number: int) -> None:
+    hub = start_hub()
+    with Client(hub.port) as client, Stream(hub.port) as one, Stream(hub.port, "?after=0") as other:
+        client.register("alice")
+        assert [frame.data["session_id"] for frame in (*one.take(1), *other.take(1))] == ["alice", "alice"]
+        hub.signal(number)
+        assert hub.ends(within_s=5) == 0
+        assert list(one) == list(other) == []  # each ended between two frames
+    assert [record["message"] for record in hub.log()] == ["serving", "stopped"]
+    assert not list((hub.home / "wake").iterdir())
+
+
+def test_a_reader_that_has_stopped_reading_holds_up_no_end(start_hub: Callable[..., HubProcess]) -> None:
+    hub = start_hub()
+    with roost.connect(hub.bus_file) as bus, Client(hub.port) as client, Stream(hub.port, "?after=0") as stuck:
+        fill(bus, 10_000)
+        until(lambda: counted(client, "roost_streams") == 1)
+        assert len(stuck.take(1)) == 1
+        hub.signal(15)
+        assert hub.ends(within_s=8) == 0
+
+
+def fill(bus: roost.Bus, count: int) -> None:
+    """Write so many events of about half a kilobyte."""
+    with bus.transaction():
+        for number in range(count):
+            bus.events.append("test.filled", "anywhere", None, number=number, text="x" * 400)
