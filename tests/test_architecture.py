@@ -19,7 +19,7 @@ SOURCE = Path(roost.__file__).parent
 LAYERS = (
     ("__main__",),
     ("cli", "hub"),
-    ("beacon", "transfer"),
+    ("beacon", "older_layout", "transfer"),
     ("view",),
     ("roost",),  # the public names
     ("bus", "remote"),

@@ -70,10 +70,10 @@ SESSIONS: dict[str, Kind] = {
 }
 
 MEMORY: dict[str, Kind] = {
-    "session_id": Party("Who writes it, or wrote it: a session's id, or user:NAME", metavar="ID"),
+    "session_id": Party("Who writes or wrote it: a session's id, or user:NAME", flag="--session", metavar="SESSION"),
     "key": Text("What it is remembered under; slashes and spaces are fine", most=512, metavar="KEY"),
     "value": JsonOrText("Any JSON; as text, what is not JSON is a string", size_bytes=256 * 1024, metavar="VALUE"),
-    "type": Choice(*MEMORY_TYPES, about="What kind of thing it is"),
+    "type": Choice(*MEMORY_TYPES, about="What kind of thing it is", metavar="TYPE"),
     "ttl": Integer("Seconds until it is forgotten", least=1, most=100 * 365 * DAY_S, metavar="SECONDS"),
     "tags": Listing(Text(most=64), "Words to find it by", metavar="A,B"),
     "metadata": JsonObject("Anything else worth knowing, as a JSON object", metavar="JSON"),

@@ -51,8 +51,8 @@ def parse_plainly(argv: list[str]) -> tuple[Operation, Words, bool] | None:
     operation = found.get(" ".join(argv[:words]))
     if operation is None:
         return None
-    wanted = [parameter.name for parameter in operation.parameters.values() if parameter.is_required]
-    flags = {flag(parameter): parameter for parameter in operation.parameters.values() if not parameter.is_required}
+    wanted = list(operation.words)
+    flags = {flag(each): each for each in operation.parameters.values() if each.name not in operation.words}
     typed: dict[str, str | bool] = {}
     is_json = False
     rest = iter(argv[words:])
@@ -72,7 +72,8 @@ def parse_plainly(argv: list[str]) -> tuple[Operation, Words, bool] | None:
             if value.startswith("-"):
                 return None
             typed[parameter.name] = value
-    return None if wanted else (operation, typed, is_json)
+    is_complete = not any(operation.parameters[name].is_required for name in wanted)
+    return (operation, typed, is_json) if is_complete else None
 
 
 def perform(operation: Operation, typed: Words, *, is_json: bool, url: str | None = None) -> None:

@@ -1,17 +1,20 @@
-"""The commands that are no operations: watch, serve, doctor, completion."""
+"""The commands that are no operations: watch, serve, beacon, export, import, doctor, completion."""
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from roost.bus import connect
 from roost.cli.render import event_line
 from roost.cli.screen import err, out
-from roost.schema import Integer
+from roost.schema import Integer, encode
 from roost.services.events import EventLog
+from roost.view import clean, clean_json
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
+    from collections.abc import Callable
 
 SHELLS = ("bash", "zsh", "fish")
 PORT = Integer(least=0, most=65535)
@@ -19,13 +22,12 @@ PORT = Integer(least=0, most=65535)
 
 def add_to(verbs: Any, shared: ArgumentParser) -> None:
     """Give the parser these commands."""
-    for command in (watch, serve, doctor, completion):
+    for command in (watch, serve, beacon, export, import_, doctor, completion):
         about, _, _ = (command.__doc__ or "").partition("\n")
-        parser = verbs.add_parser(
-            command.__name__, help=about, description=described(command.__doc__), parents=[shared]
-        )
+        name = command.__name__.rstrip("_")
+        parser = verbs.add_parser(name, help=about, description=described(command.__doc__), parents=[shared])
         parser.set_defaults(command=command, parser=parser)
-        OPTIONS[command.__name__](parser)
+        OPTIONS[name](parser)
 
 
 def described(docstring: str | None) -> str:
@@ -62,6 +64,71 @@ def serve(args: Namespace) -> None:
 
     port = PORT.check("port", PORT.parse("port", args.port))
     serve_hub(host=args.host, port=port, url=args.url, log_format=args.log_format)
+
+
+def beacon(args: Namespace) -> None:
+    """Write what goes on into a file that agents without tools can read.
+
+    It keeps one marked section of the file up to date, at the root of the repository this runs in, and leaves every
+    other line as it is. With --watch it stays and writes again whenever something has happened, until Ctrl-C.
+    """
+    from roost.beacon import beacon_path, watch_beacon, write_beacon
+
+    path = beacon_path(args.file)
+    screen = out()
+    with connect(args.url) as bus:
+        for has_changed in watch_beacon(bus, path) if args.is_watching else [write_beacon(bus, path)]:
+            said = encode({"path": path, "has_changed": has_changed})
+            text = f"{'Wrote' if has_changed else 'Nothing new for'} {clean(path)}"
+            screen.write(clean_json(said) if args.is_json else text)
+
+
+def export(args: Namespace) -> None:
+    """Write the bus, or one project of it, to standard output as JSON Lines.
+
+    Everything is in it, with ids, times and versions: sessions, messages, tasks, memory and events.
+    """
+    from roost.transfer import count_records, export_lines
+
+    screen = out()
+    if hasattr(screen.stream, "reconfigure"):
+        screen.stream.reconfigure(encoding="utf-8")
+    with connect(args.url) as bus:
+        progress = _progress(count_records(bus, args.project))
+        for line in export_lines(bus, args.project, progress):
+            screen.stream.write(clean_json(line) + "\n")
+
+
+def import_(args: Namespace) -> None:
+    """Take over an export, or an older .sessions/ folder.
+
+    It adds what is not there and changes nothing that is, so doing it twice is doing it once. Of a file with a
+    malformed line nothing is taken.
+    """
+    from roost.cli.render import imported
+    from roost.older_layout import import_folder
+    from roost.transfer import import_file
+
+    with connect(args.url) as bus:
+        if os.path.isdir(args.path):
+            outcome = import_folder(bus, args.path, args.project, _progress())
+        else:
+            outcome = import_file(bus, args.path, _progress())
+    screen = out()
+    screen.write(*([clean_json(encode(outcome))] if args.is_json else imported(screen, outcome)))
+
+
+def _progress(total: int | None = None) -> Callable[[int], None] | None:
+    """Shows on a terminal how far a long command has come."""
+    screen = err()
+    if screen.width is None:
+        return None
+
+    def show(count: int) -> None:
+        screen.stream.write(f"\r{count:,}" + (f" of about {total:,}" if total else "") + " lines\x1b[K\r")
+        screen.stream.flush()
+
+    return show
 
 
 def doctor(args: Namespace) -> int:
@@ -103,6 +170,20 @@ def _serve_options(parser: ArgumentParser) -> None:
     parser.add_argument("--log-format", choices=("text", "json"), default="text", help="how the log reads (text)")
 
 
+def _beacon_options(parser: ArgumentParser) -> None:
+    parser.add_argument("--file", default=".STATUS", metavar="NAME", help="the file to keep it in (.STATUS)")
+    parser.add_argument("--watch", action="store_true", dest="is_watching", help="stay, and write when things change")
+
+
+def _export_options(parser: ArgumentParser) -> None:
+    parser.add_argument("--project", metavar="PROJECT", help="only this project")
+
+
+def _import_options(parser: ArgumentParser) -> None:
+    parser.add_argument("path", metavar="FILE", help="an export, or an older .sessions/ folder")
+    parser.add_argument("--project", metavar="PROJECT", help="of an older folder: the project that it goes to")
+
+
 def _doctor_options(parser: ArgumentParser) -> None:
     pass
 
@@ -114,6 +195,9 @@ def _completion_options(parser: ArgumentParser) -> None:
 OPTIONS = {
     "watch": _watch_options,
     "serve": _serve_options,
+    "beacon": _beacon_options,
+    "export": _export_options,
+    "import": _import_options,
     "doctor": _doctor_options,
     "completion": _completion_options,
 }

@@ -72,13 +72,18 @@ def build_parser(*, has_choices: bool = False) -> Parser:
     parser.add_argument("--version", action="version", version=f"roost {roost.__version__}")
     verbs = parser.add_subparsers(title="commands", metavar="COMMAND")
     groups: dict[str, Any] = {}
+    parsers: dict[str, Parser] = {}
     for verb, operation in operations().items():
+        base, _, variant = verb.partition(" --")
+        if variant:
+            _add_variant(parsers[base], f"--{variant}", operation, has_choices)
+            continue
         group, _, word = verb.rpartition(" ")
         if group and group not in groups:
             top = verbs.add_parser(group, help=f"{group} …: see roost {group} --help", parents=[shared])
             top.set_defaults(parser=top)
             groups[group] = top.add_subparsers(title="commands", metavar="COMMAND")
-        _add_operation(groups.get(group, verbs), word, operation, shared, has_choices)
+        parsers[verb] = _add_operation(groups.get(group, verbs), word, operation, shared, has_choices)
     commands.add_to(verbs, shared)
     return parser
 
@@ -88,31 +93,46 @@ def _about() -> str:
     return about[:1].upper() + about[1:]
 
 
-def _add_operation(verbs: Any, word: str, operation: Operation, shared: Any, has_choices: bool) -> None:
-    parser = verbs.add_parser(
+def _add_operation(verbs: Any, word: str, operation: Operation, shared: Any, has_choices: bool) -> Parser:
+    parser: Parser = verbs.add_parser(
         word,
         help=_escaped(operation.about),
         description=commands.described(operation.function.__doc__),
         parents=[shared],
     )
     for parameter in operation.parameters.values():
-        _add_parameter(parser, parameter, has_choices)
+        _add_parameter(parser, parameter, parameter.name in operation.words, has_choices)
     parser.set_defaults(command=partial(_perform, operation), parser=parser)
+    return parser
 
 
-def _add_parameter(parser: argparse.ArgumentParser, parameter: Parameter, has_choices: bool) -> None:
+def _add_variant(parser: Parser, option: str, operation: Operation, has_choices: bool) -> None:
+    """Give a command a flag that makes it another operation, with whatever parameters that has besides."""
+    known = {action.dest for action in parser._actions}
+    parser.add_argument(
+        option, dest="command", action="store_const", const=partial(_perform, operation), default=argparse.SUPPRESS,
+        help=_escaped(operation.about),
+    )  # fmt: skip
+    for parameter in operation.parameters.values():
+        if parameter.name not in known:
+            _add_parameter(parser, parameter, False, has_choices)
+
+
+def _add_parameter(parser: argparse.ArgumentParser, parameter: Parameter, is_word: bool, has_choices: bool) -> None:
     kind = parameter.kind
     choices = list(kind.choices) if isinstance(kind, Choice) else None
     options: dict[str, Any] = {"help": _escaped(kind.about + (f" ({', '.join(choices)})" if choices else ""))}
-    if not parameter.is_required:
+    if not is_word:
         options |= {"dest": parameter.name, "default": argparse.SUPPRESS}
+    elif not parameter.is_required:
+        options |= {"nargs": "?", "default": argparse.SUPPRESS}
     if isinstance(kind, Boolean):
         options["action"] = "store_true"
     else:
         options["metavar"] = kind.metavar or parameter.name.upper()
         if has_choices and choices:
             options["choices"] = choices
-    parser.add_argument(parameter.name if parameter.is_required else flag(parameter), **options)
+    parser.add_argument(parameter.name if is_word else flag(parameter), **options)
 
 
 def _perform(operation: Operation, args: argparse.Namespace) -> None:

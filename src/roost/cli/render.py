@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
     from roost.cli.screen import Screen
     from roost.errors import RoostError
-    from roost.model import Event, Heartbeat, Peer, Session, Stats
+    from roost.model import Event, Finding, Heartbeat, MemoryEntry, Peer, Session, Stats
     from roost.operation import Operation
+    from roost.transfer import Imported
 
     Renderer = Callable[[Screen, Any, dict[str, Any]], Iterable[str]]
 
@@ -151,6 +152,70 @@ def cleared(screen: Screen, count: int, arguments: dict[str, Any]) -> list[str]:
     return [f"Forgot {_count(count, 'session')}."]
 
 
+# -- memory -----------------------------------------------------------------------------------------------------------
+
+KEY = Column("KEY", least=12, is_precious=True)
+VERSION = Column("V")
+AUTHOR = Column("BY", least=6)
+AGE = Column("AGE")
+LINE = Column("", least=20)
+VALUE = Column("VALUE", least=20)
+
+
+def findings(screen: Screen, found: list[Finding], arguments: dict[str, Any]) -> list[str]:
+    """A line of each entry that was found, and how to see the whole of one."""
+    if not found:
+        return ["Nothing of this is remembered."]
+    rows = [
+        (each.key, each.type, str(each.version), each.session_id, age(each.created_at, screen.now_s), each.line)
+        for each in found
+    ]
+    lines = table(screen, (KEY, TYPE, VERSION, AUTHOR, AGE, LINE), rows)
+    if len(found) == arguments.get("limit"):
+        lines.append(f"These are {len(found)}; the next ones: add --after '{clean(found[-1].cursor)}'")
+    return [*lines, "The whole of one: roost memory get KEY"]
+
+
+def entry(screen: Screen, each: MemoryEntry, arguments: dict[str, Any]) -> list[str]:
+    """An entry's value, below what is known of it."""
+    facts = {
+        "type": each.type,
+        "tags": ", ".join(each.tags),
+        "version": f"{each.version} by {each.session_id}, {_moment(screen, each.created_at)}",
+        "expires": f"in {duration(each.expires_at.timestamp() - screen.now_s)}" if each.expires_at else None,
+        "metadata": encode(each.metadata) if each.metadata else None,
+    }
+    value = each.value if isinstance(each.value, str) else encode(each.value)
+    return [screen.paint(each.key, "bold"), *_facts(screen, facts.items()), "", *map(clean, value.splitlines() or [""])]
+
+
+def history(screen: Screen, found: list[MemoryEntry], arguments: dict[str, Any]) -> list[str]:
+    """The versions of a key, newest first, a line each."""
+    rows = [
+        (str(each.version), each.type, each.session_id, age(each.created_at, screen.now_s), encode(each.value))
+        for each in found
+    ]
+    return table(screen, (VERSION, TYPE, AUTHOR, AGE, VALUE), rows) if rows else ["Nothing is remembered under it."]
+
+
+def remembered(screen: Screen, each: MemoryEntry, arguments: dict[str, Any]) -> list[str]:
+    return [f"{clean(each.key)} is at version {each.version} in {clean(each.project)}"]
+
+
+def forgotten(screen: Screen, count: int, arguments: dict[str, Any]) -> list[str]:
+    return [f"Forgot {_count(count, 'version')}."]
+
+
+def imported(screen: Screen, outcome: Imported) -> list[str]:
+    """What an import took, what was there, and what it could not take."""
+    facts = {
+        "taken": _numbers(outcome.taken.items()) or "nothing",
+        "there before": _numbers(outcome.there.items()),
+        "not taken": _numbers(outcome.refused.items()),
+    }
+    return [*_facts(screen, facts.items()), *(f"  {clean(reason)}" for reason in outcome.reasons)]
+
+
 # -- events and numbers -----------------------------------------------------------------------------------------------
 
 EVENT_COLOURS = {"registered": "green", "resumed": "green", "ended": "grey", "expired": "yellow"}
@@ -227,10 +292,16 @@ RENDERERS: dict[str, Renderer] = {
     "Session": session,
     "list[Session]": sessions,
     "Stats": stats,
+    "MemoryEntry": entry,
+    "list[MemoryEntry]": history,
+    "list[Finding]": findings,
 }
 BY_OPERATION: dict[str, Renderer] = {
     "sessions.ping": session_line,
     "sessions.update_status": session_line,
     "sessions.end": session_line,
     "sessions.clear_offline": cleared,
+    "memory.set": remembered,
+    "memory.delete": forgotten,
+    "memory.clear": forgotten,
 }

@@ -90,7 +90,7 @@ class SharedMemory(Service, noun="memory"):
         except EntryNotFound:
             return default
 
-    @operation("GET /memory/{key}/history", verb="memory history")
+    @operation("GET /memory/{key}/history", verb="memory get --all")
     def get_all(
         self, key: str, *, project: str | None = None, limit: int = PAGE, before_version: int | None = None
     ) -> list[MemoryEntry]:
@@ -106,7 +106,7 @@ class SharedMemory(Service, noun="memory"):
         count = _how_many_fit([size_bytes for _, size_bytes in rows])
         return [_entry(row) for row in self._entries([entry for entry, _ in rows[:count]])]
 
-    @operation("GET /memory", verb="memory search")
+    @operation("GET /memory", verb="memory search", words=("query",))
     def find(
         self,
         query: str | None = None,
@@ -124,7 +124,7 @@ class SharedMemory(Service, noun="memory"):
         """Find entries by words, key pattern, tags, type or author; a line of each, with what was found marked.
 
         All filters must fit. With a query the best fit comes first: entries with all of its words or, where there
-        are none, with any of them; of more than 1,000 matches the newest 1,000 are ranked. With a pattern alone they
+        are none, with any of them; of more than 500 matches the newest 500 are ranked. With a pattern alone they
         come in order of their keys, else newest first. Only the newest version of a key is found. The next page comes
         after the last `cursor` of this one, and an empty one is the end; values, where wanted, end a page at 1 MiB.
         """
