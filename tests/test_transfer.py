@@ -1,0 +1,304 @@
+"""Export and import lose nothing, and doing it twice changes nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from roost import errors
+from roost.bus import LocalBus
+from roost.clock import FakeClock
+from roost.older_layout import import_folder
+from roost.store.sqlite import SQLiteStore
+from roost.transfer import SHAPES, Imported, count_records, export_lines, import_file
+from support import Here
+
+SHOP = Here.project
+OTHER = "github.com/acme/other"
+NOT_EXPORTED = {
+    "sessions": {"id", "expires_at", "check_at"},  # numbers of this file's own, and what follows from the rest
+    "messages": set(),
+    "tasks": {"id"},
+    "events": set(),
+}
+
+
+@pytest.fixture
+def full(bus: LocalBus, clock: FakeClock) -> LocalBus:
+    """A bus on which a bit of everything has happened."""
+    bus.sessions.register("s1", "alice's claude", "claude-code", capabilities=["review"], metadata={"n": 10**30})
+    bus.sessions.register("s2", "bob's codex", "codex", human_user="bob", current_task="read — 会话 🚀")
+    bus.sessions.register("s3", "carol's", "gemini", project=OTHER)
+    bus.sessions.set_status_detail("s1", {"deep": [[None, -0.0, 1e300]]})
+    clock.advance(0.000001)
+    sent = bus.messages.send("s1", "s2", "request", "look", "line\r\nline\t", {"a": [1]}, idempotency_key="k1")
+    bus.messages.reply("s2", sent.message_id, "seen")
+    bus.messages.broadcast("s1", "all", "hear")
+    bus.messages.acknowledge("s2", [sent.message_id])
+    task = bus.tasks.offer("s1", "s2", "review")
+    bus.tasks.accept("s2", task.task_id)
+    bus.memory.set("s1", "plan/a b/🚀", {"steps": [1, None]}, "decision", tags=["x", "y z"], metadata={"m": 1})
+    bus.memory.set("s2", "plan/a b/🚀", None, ttl=1000)
+    bus.memory.set("s1", "gone", 1), bus.memory.delete("gone")
+    bus.memory.set("s1", "short", 1, ttl=1)
+    bus.memory.set("s3", "theirs", "x")
+    bus.sessions.end("s3")
+    clock.advance(2)
+    return bus
+
+
+@pytest.fixture
+def empty(tmp_path: Path, clock: FakeClock) -> Iterator[LocalBus]:
+    with LocalBus(SQLiteStore(str(tmp_path / "empty" / "bus.db"), clock=clock), Here()) as bus:
+        yield bus
+
+
+def export_to(bus: LocalBus, path: Path, project: str | None = None) -> Path:
+    path.write_text("".join(f"{line}\n" for line in export_lines(bus, project)))
+    return path
+
+
+def rows(bus: LocalBus, table: str) -> list[tuple[Any, ...]]:
+    found: list[tuple[Any, ...]] = bus.store._connection.execute(f"SELECT * FROM {table}").fetchall()  # noqa: S608
+    return found
+
+
+def everything(bus: LocalBus) -> dict[str, list[tuple[Any, ...]]]:
+    tables = ("sessions", "messages", "deliveries", "tasks", "memory_keys", "memory_entries", "events", "memory_index")
+    return {table: rows(bus, table) for table in tables}
+
+
+def test_what_is_exported_and_imported_is_the_same_bus(full: LocalBus, empty: LocalBus, tmp_path: Path) -> None:
+    path = export_to(full, tmp_path / "bus.jsonl")
+    outcome = import_file(empty, str(path))
+    assert outcome.refused == {}
+    assert outcome.there == {}
+    assert outcome.taken["session"] == 3
+    assert list(export_lines(empty)) == list(export_lines(full))
+    for table in ("messages", "deliveries", "tasks", "events"):
+        assert rows(empty, table) == rows(full, table)
+    assert empty.sessions.list_sessions(True) == full.sessions.list_sessions(True)
+    assert empty.memory.get_all("plan/a b/🚀") == full.memory.get_all("plan/a b/🚀")
+    assert [each.key for each in empty.memory.find("steps plan", pattern="*")] == ["plan/a b/🚀"]
+    assert [message.subject for message in empty.messages.inbox("s2")] == [m.subject for m in full.messages.inbox("s2")]
+
+
+def test_importing_twice_changes_nothing(full: LocalBus, empty: LocalBus, tmp_path: Path) -> None:
+    path = export_to(full, tmp_path / "bus.jsonl")
+    first = import_file(empty, str(path))
+    before = everything(empty)
+    second = import_file(empty, str(path))
+    assert second == Imported(taken={}, there=first.taken, refused={}, reasons=[])
+    assert everything(empty) == before
+    assert import_file(full, str(path)).taken == {}
+
+
+def test_an_export_into_a_bus_with_a_life_of_its_own_adds_to_it(
+    full: LocalBus, empty: LocalBus, tmp_path: Path
+) -> None:
+    empty.sessions.register("s9", "dave's", "codex")
+    empty.messages.send("s9", "user:dave", "notification", "mine")
+    empty.memory.set("s9", "own", 1)
+    record = empty.events.read()
+    newest = empty.messages.get_messages("user:dave")[-1].seq
+    path = export_to(full, tmp_path / "bus.jsonl")
+    outcome = import_file(empty, str(path))
+    assert outcome.refused == {}
+    assert empty.events.read()[: len(record)] == record
+    added = empty.events.read(record[-1].seq)
+    assert [(each.at, each.kind, each.data) for each in added] == [
+        (each.at, each.kind, each.data) for each in full.events.read()
+    ]
+    assert all(message.seq > newest for message in empty.messages.get_messages("s2"))
+    before = everything(empty)
+    assert import_file(empty, str(path)).taken == {}
+    assert everything(empty) == before
+
+
+def test_versions_that_were_deleted_are_not_given_out_again_after_an_import(
+    full: LocalBus, empty: LocalBus, tmp_path: Path
+) -> None:
+    import_file(empty, str(export_to(full, tmp_path / "bus.jsonl")))
+    assert empty.memory.set("s1", "gone", 1).version == 2
+    assert empty.memory.set("s1", "short", 1).version == 2
+
+
+def test_an_entry_that_is_different_here_stays_and_is_told(full: LocalBus, empty: LocalBus, tmp_path: Path) -> None:
+    empty.sessions.register("s1", "agent", "codex")
+    ours = empty.memory.set("s1", "plan/a b/🚀", "ours", tags=["t"])
+    outcome = import_file(empty, str(export_to(full, tmp_path / "bus.jsonl")))
+    assert outcome.refused == {"memory": 1}
+    assert "version 1 of 'plan/a b/🚀'" in outcome.reasons[0]
+    assert empty.memory.get_all("plan/a b/🚀")[-1] == ours
+    assert empty.sessions.get("s1").agent_name == "agent"
+
+
+def test_one_project_alone_can_be_exported(full: LocalBus, tmp_path: Path) -> None:
+    lines = [json.loads(line) for line in export_lines(full, OTHER)]
+    assert {line["record"] for line in lines} == {"roost", "session", "memory", "event"}
+    assert {line["project"] for line in lines} == {OTHER}
+    assert count_records(full, OTHER) == len(lines) - 1
+
+
+def test_every_column_is_exported(full: LocalBus) -> None:
+    for table, left_out in NOT_EXPORTED.items():
+        columns = {row[1] for row in full.store._connection.execute(f"PRAGMA table_info({table})")}
+        assert columns == set(SHAPES[table.removesuffix("s")].fields) | left_out
+
+
+BAD_LINES = {
+    "{": "Expecting property name",
+    "[1]": "no JSON object",
+    '{"record": "claim"}': "no record of a bus",
+    '{"record": "roost", "format": 2}': "format 2",
+    '{"record": "delivery", "message_id": "m"}': "has no recipient",
+    '{"record": "memory_key", "project": "p", "key": "k", "last_version": -1}': "last_version",
+    '{"record": "memory_key", "project": "p", "key": "k", "last_version": 1, "x": 1}': "unknown field 'x'",
+    '{"record": "memory_key", "project": "p", "key": "a\\u0000b", "last_version": 1}': "control characters",
+    '{"record": "event", "seq": 1, "at": "noon", "kind": "k", "project": "p", "session_id": null, "data": {}}': "noon",
+    '{"record": "event", "seq": 1, "at": "2026-01-01T00:00:00", "kind": "k", "project": "p", "session_id": null,'
+    ' "data": {}}': "no zone",
+    '{"record": "event", "seq": 1, "at": "2026-01-01T00:00:00Z", "kind": "k", "project": "p", "session_id": null,'
+    ' "data": NaN}': "NaN",
+}
+
+
+@pytest.mark.parametrize("bad", BAD_LINES)
+def test_a_malformed_line_is_reported_and_nothing_of_its_file_is_taken(
+    full: LocalBus, empty: LocalBus, tmp_path: Path, bad: str
+) -> None:
+    path = export_to(full, tmp_path / "bus.jsonl")
+    before = everything(empty)
+    number = len(path.read_text().splitlines()) + 1
+    with path.open("a") as file:
+        file.write(f"{bad}\n")
+    with pytest.raises(errors.ImportInvalid) as caught:
+        import_file(empty, str(path))
+    assert caught.value.details["line"] == number
+    assert BAD_LINES[bad] in caught.value.details["reason"]
+    assert everything(empty) == before
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe{", b"\x00", b'{"record": "session"', b"not json\n"])
+def test_what_is_no_export_is_an_error(empty: LocalBus, tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "x").write_bytes(content)
+    with pytest.raises(errors.ImportInvalid, match="line 1"):
+        import_file(empty, str(tmp_path / "x"))
+
+
+def test_a_session_and_a_task_that_cannot_be_are_errors(full: LocalBus, empty: LocalBus, tmp_path: Path) -> None:
+    for record, change in (("session", {"status": "offline"}), ("task", {"owner": None}), ("memory", {"version": 0})):
+        line = next(line for line in map(json.loads, export_lines(full)) if line["record"] == record)
+        (tmp_path / "x").write_text(json.dumps({**line, **change}))
+        with pytest.raises(errors.ImportInvalid):
+            import_file(empty, str(tmp_path / "x"))
+
+
+def test_a_missing_file_is_an_error(empty: LocalBus, tmp_path: Path) -> None:
+    for call in (import_file, import_folder):
+        with pytest.raises(errors.FileUnusable):
+            call(empty, str(tmp_path / "none"))
+
+
+# -- the older layout -------------------------------------------------------------------------------------------------
+
+OLD_SESSION = {
+    "session_id": "old-1", "agent_name": "alice's claude", "agent_type": "claude-code", "status": "working",
+    "started_at": "2023-11-14T22:00:00+00:00", "last_ping": "2023-11-14T22:13:00+00:00", "human_user": "alice",
+    "location": "host:/src/shop", "capabilities": ["review"], "current_task": "read", "metadata": {"pid": 7},
+}  # fmt: skip
+OLD_MESSAGES = [
+    {"message_id": "msg_2", "type": "response", "from_session": "old-2", "to_session": "old-1", "subject": "Re",
+     "body": "yes", "data": {}, "timestamp": "2023-11-14T22:05:00+00:00", "in_reply_to": "msg_1"},
+    {"message_id": "msg_1", "type": "request", "from_session": "old-1", "to_session": "old-2", "subject": "Q",
+     "body": "may I?", "data": {"a": 1}, "timestamp": "2023-11-14T22:04:00+00:00", "in_reply_to": None},
+    {"message_id": "msg_3", "type": "broadcast", "from_session": "old-1", "to_session": None, "subject": "all",
+     "body": "hear", "data": None, "timestamp": 1_700_000_000.5, "in_reply_to": None},
+    {"message_id": "msg_4", "type": "gossip", "from_session": "old-1", "to_session": "old-2", "subject": "",
+     "body": "", "data": {}, "timestamp": "2023-11-14T22:06:00+00:00"},
+]  # fmt: skip
+OLD_MEMORY = {
+    "mem_2": {"entry_id": "mem_2", "type": "decision", "key": "plan", "value": {"v": 2}, "session_id": "old-2",
+              "timestamp": "2023-11-14T22:02:00+00:00", "ttl": None, "tags": ["auth"], "metadata": {}},
+    "mem_1": {"entry_id": "mem_1", "type": "fact", "key": "plan", "value": "first", "session_id": "old-1",
+              "timestamp": "2023-11-14T22:01:00+00:00", "ttl": None, "tags": [], "metadata": {"m": 1}},
+    "mem_3": {"entry_id": "mem_3", "type": "note", "key": "brief", "value": 1, "session_id": "old-1",
+              "timestamp": "2023-11-14T22:01:00+00:00", "ttl": 5, "tags": []},
+    "mem_4": {"type": "note", "key": "nameless", "value": 1, "session_id": "old-1", "timestamp": 0},
+}  # fmt: skip
+
+
+@pytest.fixture
+def older(tmp_path: Path) -> Path:
+    folder = tmp_path / "shop" / ".sessions"
+    for name, content in {
+        "active_sessions.json": {"old-1": OLD_SESSION, "old-2": {**OLD_SESSION, "session_id": "old-2"}, "bad": 7},
+        "messages/recent_messages.json": OLD_MESSAGES,
+        "shared_memory/memory.json": OLD_MEMORY,
+    }.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(content))
+    return folder
+
+
+def test_the_older_layout_is_taken_over(bus: LocalBus, older: Path) -> None:
+    outcome = import_folder(bus, str(older), SHOP)
+    assert outcome.taken == {"session": 2, "message": 3, "delivery": 2, "memory": 2}
+    assert outcome.refused == {"session": 1, "message": 1, "memory": 2}
+    assert len(outcome.reasons) == 4
+    session = bus.sessions.get("old-1")
+    assert (session.agent_name, session.human_user, session.current_task) == ("alice's claude", "alice", "read")
+    assert (session.capabilities, session.metadata, session.project) == (["review"], {"pid": 7}, SHOP)
+    thread = bus.messages.get_conversation("msg_2")
+    assert [(each.message_id, each.thread_id) for each in thread.messages] == [("msg_1", "msg_1"), ("msg_2", "msg_1")]
+    assert bus.messages.inbox("old-1") == bus.messages.inbox("old-2") == []
+    assert bus.messages.get("msg_3").to_session == "*"
+    newest, first = bus.memory.get_all("plan")
+    assert (newest.entry_id, newest.version, newest.value, newest.tags) == ("mem_2", 2, {"v": 2}, ["auth"])
+    assert (first.entry_id, first.value, first.session_id, first.metadata) == ("mem_1", "first", "old-1", {"m": 1})
+
+
+def test_taking_over_the_older_layout_twice_changes_nothing(bus: LocalBus, older: Path) -> None:
+    import_folder(bus, str(older), SHOP)
+    bus.sweep()
+    before = everything(bus)
+    assert import_folder(bus, str(older), SHOP).taken == {}
+    assert everything(bus) == before
+
+
+def test_sessions_of_the_older_layout_that_went_silent_are_offline(
+    bus: LocalBus, older: Path, clock: FakeClock
+) -> None:
+    clock.advance(3600)
+    import_folder(bus, str(older), SHOP)
+    assert bus.sessions.list_sessions() == []
+    assert bus.sessions.get("old-1").end_reason == "expired"
+
+
+@pytest.mark.parametrize("arrange", [lambda items: list(items.values()), lambda items: {"entries": items}, dict])
+def test_the_older_files_may_be_lists_or_wrapped(
+    bus: LocalBus, older: Path, arrange: Callable[[dict[str, Any]], Any]
+) -> None:
+    (older / "shared_memory" / "memory.json").write_text(json.dumps(arrange(OLD_MEMORY)))
+    assert import_folder(bus, str(older), SHOP).taken["memory"] == 2
+
+
+def test_an_older_file_that_is_no_json_is_reported_with_its_line_and_nothing_is_taken(
+    bus: LocalBus, older: Path
+) -> None:
+    path = older / "messages" / "recent_messages.json"
+    path.write_text('[\n  {"message_id": "m",\n  oops\n]')
+    before = everything(bus)
+    with pytest.raises(errors.ImportInvalid, match=r"recent_messages\.json, line 3"):
+        import_folder(bus, str(older), SHOP)
+    assert everything(bus) == before
+
+
+def test_the_older_layout_goes_to_the_project_it_is_in(bus: LocalBus, older: Path) -> None:
+    import_folder(bus, str(older))
+    assert bus.sessions.get("old-1").project == str(older.parent)
