@@ -38,15 +38,21 @@ def is_control(character: str) -> bool:
 
 
 class Kind:
-    """What values a name may have. `flag` and `metavar` are how the command line calls it."""
+    """What values a name may have.
+
+    `flag` and `metavar` are how the command line calls it, `short` is what a URL's query may call it, too.
+    """
 
     json_type: dict[str, Any] = {}
     is_nullable = False  # whether None is a value; else it means: left out
 
-    def __init__(self, about: str = "", *, flag: str | None = None, metavar: str | None = None) -> None:
+    def __init__(
+        self, about: str = "", *, flag: str | None = None, metavar: str | None = None, short: str | None = None
+    ) -> None:
         self.about = about
         self.flag = flag
         self.metavar = metavar
+        self.short = short
 
     def check(self, name: str, value: Any) -> Any:
         """The value, or InvalidInput saying what `name` was and what it may be."""

@@ -82,7 +82,7 @@ MEMORY: dict[str, Kind] = {
     ),
     "idempotency_key": Text("A key of the writer's choice: set twice, it is one version", metavar="KEY"),
     "before_version": Integer("Only versions before this one: the last of the page before", metavar="N"),
-    "query": Words("Words to look for in keys, tags and values", least=0, most=1000, metavar="QUERY"),
+    "query": Words("Words to look for in keys, tags, values", least=0, most=1000, metavar="QUERY", short="q"),
     "pattern": Text("A glob that the key must fit: task_*", most=512, metavar="GLOB"),
     "match_all": Boolean("With all of the tags, not just any"),
     "include_values": Boolean("The values, too", flag="--values"),

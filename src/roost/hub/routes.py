@@ -29,6 +29,7 @@ class OperationEndpoint:
 
     def __init__(self, operation: Operation, worker: Reader | Writer, wakes: Wakes, meter: Meter) -> None:
         self._operation = operation
+        self._short = {each.kind.short: each.name for each in operation.parameters.values() if each.kind.short}
         self._worker = worker
         self._wakes = wakes
         self._meter = meter
@@ -58,9 +59,10 @@ class OperationEndpoint:
 
     def _query(self, scope: Scope) -> dict[str, Any]:
         parameters = self._operation.parameters
+        named = {self._short.get(name, name): text for name, text in parse_query(scope).items()}
         return {
             name: parameters[name].kind.parse(name, text) if name in parameters else text
-            for name, text in parse_query(scope).items()
+            for name, text in named.items()
         }
 
     async def _result(self, arguments: dict[str, Any], here: Surroundings) -> Any:

@@ -1,0 +1,79 @@
+"""What a person types to remember, find and forget, and to carry a bus elsewhere."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from cli.person import Person
+
+
+@pytest.mark.parametrize(
+    ("typed", "value"),
+    [("text", "text"), ("7", 7), ("null", None), ('{"a": [1]}', {"a": [1]}), ('"7"', "7"), ("{", "{"), ("NaN", "NaN")],
+)
+def test_values_are_json_where_they_are_json_else_text(team: Person, typed: str, value: object) -> None:
+    team.types("memory", "set", "s1", "k", typed)
+    assert team.gets("memory", "get", "k")["value"] == value
+
+
+def test_set_get_history_delete(team: Person) -> None:
+    done = team.types("memory", "set", "s1", "plan/a b", "one", "--type", "decision", "--tags", "x,y", "--ttl", "600")
+    assert done.stdout == "plan/a b is at version 1 in github.com/acme/shop\n"
+    assert team.types("memory", "set", "s2", "plan/a b", "two", "--if-version", "1").returncode == 0
+    assert "version  2 by s2" in team.types("memory", "get", "plan/a b").stdout
+    assert [entry["value"] for entry in team.gets("memory", "get", "plan/a b", "--all")] == ["two", "one"]
+    assert [line.split()[:3] for line in team.types("memory", "get", "plan/a b", "--all").stdout.splitlines()] == [
+        ["V", "TYPE", "BY"], ["2", "state", "s2"], ["1", "decision", "s1"],
+    ]  # fmt: skip
+    assert team.types("memory", "delete", "plan/a b").stdout == "Forgot 2 versions.\n"
+    assert team.types("memory", "get", "plan/a b").returncode == 4
+
+
+def test_a_lost_compare_and_set_says_what_is_there(team: Person) -> None:
+    team.types("memory", "set", "s1", "k", "one")
+    done = team.types("memory", "set", "s2", "k", "two", "--if-version", "0")
+    assert (done.returncode, done.stdout) == (5, "")
+    assert "'k' is at version 1, not 0" in done.stderr
+    told = team.types("memory", "set", "s2", "k", "two", "--if-version", "0", "--json")
+    assert json.loads(told.stderr)["error"]["current"]["value"] == "one"
+
+
+def test_search_shows_a_line_of_each_with_what_was_found(team: Person) -> None:
+    team.types("memory", "set", "s1", "auth", "the session token", "--tags", "web", "--type", "fact")
+    team.types("memory", "set", "s2", "task_1", '{"use": "no\\u001b[2J cookie"}')
+    assert "the session **token**" in team.types("memory", "search", "token").stdout
+    for words in (["token"], ["--pattern", "au*"], ["--tags", "web"], ["--session", "s1"], ["--type", "fact"]):
+        assert [found["key"] for found in team.gets("memory", "search", *words)] == ["auth"]
+    assert [found["key"] for found in team.gets("memory", "search")] == ["task_1", "auth"]
+    assert "\x1b" not in team.types("memory", "search").stdout + team.types("memory", "get", "task_1").stdout
+    assert team.types("memory", "search", "nowhere").stdout == "Nothing of this is remembered.\n"
+
+
+def test_the_beacon_is_written_and_left_alone(team: Person, tmp_path: Path) -> None:
+    file = tmp_path / "STATUS.md"
+    file.write_text("# ours\n")
+    assert team.types("beacon", "--file", str(file)).stdout == f"Wrote {file}\n"
+    assert file.read_text().startswith("# ours\n\n<!-- roost:begin")
+    assert team.gets("beacon", "--file", str(file)) == {"path": str(file), "has_changed": False}
+    file.write_text("<!-- roost:begin -->\n")
+    assert team.types("beacon", "--file", str(file)).returncode == 7
+
+
+def test_a_bus_is_carried_to_another(team: Person, tmp_path: Path) -> None:
+    team.types("memory", "set", "s1", "k", "会话 \u202e")
+    file = tmp_path / "bus.jsonl"
+    file.write_text(team.types("export").stdout)
+    elsewhere = {"ROOST_HOME": str(tmp_path / "elsewhere")}
+    assert "session 2, memory 1" in team.types("import", str(file), **elsewhere).stdout
+    assert "nothing" in team.types("import", str(file), **elsewhere).stdout
+    assert team.types("export", **elsewhere).stdout == file.read_text()
+    file.write_text(file.read_text() + "oops\n")
+    done = team.types("import", str(file), "--json", **elsewhere)
+    assert done.returncode == 7
+    assert json.loads(done.stderr)["error"]["line"] == len(file.read_text().splitlines())
