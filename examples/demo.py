@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable
 
 import roost
-from roost.cli.render import event as show_event
+from roost.cli.render.events import event as show_event
 from roost.cli.screen import out
 from roost.model import Event
 

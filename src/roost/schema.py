@@ -81,6 +81,7 @@ class Text(Kind):
         super().__init__(about, **rest)
         self.least = least
         self.most = most
+        self.has_many_lines = many_lines
         self.allowed = "\t\n\r" if many_lines else "\t"
 
     def check(self, name: str, value: Any) -> str:
@@ -204,6 +205,16 @@ class Integer(Kind):
 
     def json_schema(self) -> dict[str, Any]:
         return {"type": "integer", "minimum": self.least, "maximum": self.most, **super().json_schema()}
+
+
+class Duration(Integer):
+    """A whole number of seconds; as text also with a unit: 90s, 15m, 12h, 30d."""
+
+    UNITS = {"s": 1, "m": 60, "h": 3600, "d": 24 * 3600}
+
+    def parse(self, name: str, text: str) -> int:
+        unit = self.UNITS.get(text[-1:])
+        return super().parse(name, text[:-1] if unit else text) * (unit or 1)
 
 
 class Number(Kind):

@@ -1,4 +1,4 @@
-"""How a session looks to a person: words, glyphs, colours, ages and order, shared by terminal, page and TUI.
+"""How things look to a person: words, glyphs, colours, ages and order, shared by terminal, page and TUI.
 
 Colours are names, not escape codes; each face has its own way to show them. `clean` is the one door through which
 other sessions' text passes on its way to a terminal (A3).
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from datetime import datetime
     from typing import Protocol, TypeVar
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Look:
-    """How one status looks, and what it says to a person."""
+    """How one word looks, and what it says to a person."""
 
     __slots__ = ("colour", "glyph", "meaning")
 
@@ -40,15 +40,39 @@ LOOKS = {
     "idle": Look("◌", "blue", "has nothing to do"),
     "offline": Look("×", "grey", "has ended or gone silent"),
 }
-UNKNOWN = Look("?", "grey", "is in a status that this roost does not know")
+UNKNOWN = Look("?", "grey", "is something that this roost does not know")
 _RANKS = {status: rank for rank, status in enumerate(LOOKS)}
+
+MESSAGE_LOOKS = {
+    "ping": Look("·", "grey", "asks how somebody is"),
+    "request": Look("?", "yellow", "wants an answer"),
+    "response": Look("↩", "green", "is an answer"),
+    "broadcast": Look("»", "blue", "goes to everybody"),
+    "notification": Look("i", "cyan", "tells something"),
+    "task_offer": Look("◇", "yellow", "offers work"),
+    "task_accept": Look("●", "green", "takes work"),
+    "sync": Look("⇄", "cyan", "brings up to date"),
+    "handoff": Look("→", "yellow", "hands work over"),
+}
+PRIORITY_COLOURS = {"low": "grey", "normal": "", "high": "yellow", "urgent": "red"}
+DELIVERY_LOOKS = {
+    "acknowledged": Look("✓", "green", "is dealt with"),
+    "injected": Look("◐", "cyan", "was taken by the agent's client"),
+    "stored": Look("○", "yellow", "is in the inbox"),
+}
+TASK_LOOKS = {
+    "offered": Look("◇", "yellow", "waits for somebody"),
+    "accepted": Look("●", "green", "is somebody's"),
+    "completed": Look("✓", "grey", "is done"),
+    "cancelled": Look("×", "grey", "was called off"),
+}
 
 UNITS = ((86_400, "d"), (3_600, "h"), (60, "m"))
 
 
-def look(status: str) -> Look:
-    """How a status looks; a newer hub's unknown one has a look, too."""
-    return LOOKS.get(status, UNKNOWN)
+def look(word: str, looks: Mapping[str, Look] = LOOKS) -> Look:
+    """How a status, or a word of another kind, looks; a newer hub's unknown one has a look, too."""
+    return looks.get(word, UNKNOWN)
 
 
 def in_order(sessions: Iterable[S]) -> list[S]:

@@ -11,6 +11,7 @@ from roost.schema import (
     Address,
     Boolean,
     Choice,
+    Duration,
     Identifier,
     Integer,
     Json,
@@ -56,7 +57,7 @@ SESSIONS: dict[str, Kind] = {
     "capabilities": Listing(Text(most=64), "What the session can do for others, by name", metavar="A,B"),
     "capability": Text("Only sessions that have this capability", most=64, metavar="NAME"),
     "metadata": JsonObject("Anything else worth knowing, as a JSON object", metavar="JSON"),
-    "ttl_s": Integer(
+    "ttl_s": Duration(
         "Seconds without a heartbeat after which the session counts as offline",
         least=TTL_LEAST_S,
         most=TTL_MOST_S,
@@ -65,7 +66,7 @@ SESSIONS: dict[str, Kind] = {
     ),
     "include_offline": Boolean("Sessions that have ended or expired, too", flag="--all"),
     "end_reason": Text("Why it ended", flag="--reason", metavar="TEXT"),
-    "older_than_s": Integer("Only what ended at least this many seconds ago", flag="--older-than", metavar="SECONDS"),
+    "older_than_s": Duration("Only what ended at least this many seconds ago", flag="--older-than", metavar="SECONDS"),
     "after_id": Identifier("Only sessions registered before this one: the last of the page before", metavar="ID"),
 }
 
@@ -74,7 +75,7 @@ MEMORY: dict[str, Kind] = {
     "key": Text("What it is remembered under; slashes and spaces are fine", most=512, metavar="KEY"),
     "value": JsonOrText("Any JSON; as text, what is not JSON is a string", size_bytes=256 * 1024, metavar="VALUE"),
     "type": Choice(*MEMORY_TYPES, about="What kind of thing it is", metavar="TYPE"),
-    "ttl": Integer("Seconds until it is forgotten", least=1, most=100 * 365 * DAY_S, metavar="SECONDS"),
+    "ttl": Duration("Seconds until it is forgotten", least=1, most=100 * 365 * DAY_S, metavar="SECONDS"),
     "tags": Listing(Text(most=64), "Words to find it by", metavar="A,B"),
     "metadata": JsonObject("Anything else worth knowing, as a JSON object", metavar="JSON"),
     "expected_version": Integer(
@@ -119,10 +120,10 @@ MESSAGES: dict[str, Kind] = {
     "to_message": Identifier("The id of the message that this answers", metavar="MESSAGE"),
     "in_reply_to": Identifier("The id of the message that this answers", flag="--reply-to", metavar="MESSAGE"),
     "message_ids": Listing(MESSAGE_ID, "The messages' ids", most=1000, metavar="A,B"),
-    "expires_in_s": Integer("Seconds after which nobody needs it any more", least=1, most=365 * DAY_S,
+    "expires_in_s": Duration("Seconds after which nobody needs it any more", least=1, most=365 * DAY_S,
                             flag="--expires-in", metavar="SECONDS"),
     "idempotency_key": IDEMPOTENCY_KEY,
-    "include_broadcasts": Boolean("Messages to the whole project, too"),
+    "include_broadcasts": Boolean("Include broadcasts to the project", flag="--no-broadcasts"),
     "unread_only": Boolean("Only what is not acknowledged yet", flag="--unread"),
     "new_only": Boolean("Only what no client has taken yet", flag="--new"),
     "wait_s": Number("How long to wait for something", least=0, most=WAIT_MOST_S, flag="--wait", metavar="SECONDS"),
@@ -147,8 +148,8 @@ TASKS: dict[str, Kind] = {
 }
 
 RETENTION: dict[str, Kind] = {
-    "older_than_s": Integer("Remove what is at least this many seconds old", flag="--older-than", metavar="SECONDS"),
-    "keep_bytes": Integer("Keep no more than so many bytes of messages, the newest", flag="--keep", metavar="BYTES"),
+    "older_than_s": Duration("Remove what is at least this many seconds old", flag="--older-than", metavar="SECONDS"),
+    "keep_bytes": Integer("Keep no more than so many bytes of messages, the newest", metavar="BYTES"),
 }
 
 NOUNS: dict[str, dict[str, Kind]] = {

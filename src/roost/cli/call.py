@@ -12,21 +12,30 @@ import sys
 from roost.bus import connect
 from roost.cli.render import show, show_error
 from roost.cli.screen import err, out
-from roost.errors import RoostError
-from roost.schema import Boolean
+from roost.errors import InvalidInput, RoostError
+from roost.model import PERSON
+from roost.schema import Boolean, Party, Text
 from roost.services import Service
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from typing import TypeAlias
+    from typing import Any, TypeAlias
 
+    from roost.bus import Bus
     from roost.operation import Operation, Parameter
 
     Words: TypeAlias = Mapping[str, str | bool]  # a parameter's name, and what was typed for it
 
 INTERRUPTED = 130  # what shells give for Ctrl-C
 PIPE_CLOSED = 141  # and for a reader that went away
+ME = "me"  # the person who types, wherever a party is meant
+STANDARD_INPUT = "-"  # for a text of many lines
+
+# What a command does in as many steps as it takes, where an operation is one of them.
+WHOLE: dict[str, Callable[[Bus, dict[str, Any]], Any]] = {
+    "retention.prune": lambda bus, arguments: bus.prune(**arguments)
+}
 
 
 def operations() -> dict[str, Operation]:
@@ -42,6 +51,11 @@ def operations() -> dict[str, Operation]:
 def flag(parameter: Parameter) -> str:
     """How the command line calls an optional parameter."""
     return parameter.kind.flag or "--" + parameter.name.replace("_", "-")
+
+
+def switched(parameter: Parameter) -> bool:
+    """What the flag of a Boolean parameter makes of it: the other than it is."""
+    return not parameter.default
 
 
 def parse_plainly(argv: list[str]) -> tuple[Operation, Words, bool] | None:
@@ -66,7 +80,7 @@ def parse_plainly(argv: list[str]) -> tuple[Operation, Words, bool] | None:
         elif (parameter := flags.get(word)) is None:
             return None
         elif isinstance(parameter.kind, Boolean):
-            typed[parameter.name] = True
+            typed[parameter.name] = switched(parameter)
         else:
             value = next(rest, "-")
             if value.startswith("-"):
@@ -76,17 +90,49 @@ def parse_plainly(argv: list[str]) -> tuple[Operation, Words, bool] | None:
     return (operation, typed, is_json) if is_complete else None
 
 
-def perform(operation: Operation, typed: Words, *, is_json: bool, url: str | None = None) -> None:
-    """Check what was typed, run the operation and show its answer; what is wrong is said before a bus is opened."""
-    parsed = {
-        name: operation.parameters[name].kind.parse(name, value) if isinstance(value, str) else value
-        for name, value in typed.items()
-    }
-    arguments = operation.arguments((), parsed)
+def perform(
+    operation: Operation,
+    typed: Words,
+    *,
+    is_json: bool,
+    url: str | None = None,
+    variant: str = "",
+    then: Callable[[Bus, Any, dict[str, Any]], None] | None = None,
+) -> None:
+    """Check what was typed, run the operation and show its answer; what is wrong is said before a bus is opened.
+
+    `then` is what is left to do once the answer is out; a `variant` is shown in a way of its own.
+    """
+    arguments = operation.arguments((), {name: _read(operation, name, value) for name, value in typed.items()})
     with connect(url) as bus:
-        service = next(each for each in vars(bus).values() if isinstance(each, Service) and each.noun == operation.noun)
-        result = bus.execute(operation, service, arguments)
-    show(out(), operation, result, arguments, is_json=is_json)
+        if whole := WHOLE.get(operation.name):
+            result = whole(bus, arguments)
+        else:
+            result = bus.execute(operation, bus.services[operation.noun], arguments)
+        show(out(), operation, result, arguments, is_json=is_json, variant=variant)
+        if then:
+            then(bus, result, arguments)
+
+
+def _read(operation: Operation, name: str, typed: str | bool) -> Any:
+    """The value of what was typed for a parameter."""
+    kind = operation.parameters[name].kind
+    if isinstance(typed, bool):
+        return typed
+    if typed == ME and isinstance(kind, Party):
+        return _me()
+    if typed == STANDARD_INPUT and isinstance(kind, Text) and kind.has_many_lines:
+        return (sys.stdin.read(kind.most + 2) if sys.stdin else "").removesuffix("\n")
+    return kind.parse(name, typed)
+
+
+def _me() -> str:
+    from roost.here import current_user
+
+    user = current_user()
+    if user is None:
+        raise InvalidInput("nobody knows who you are", hint="Say it: export ROOST_USER=NAME")
+    return f"{PERSON}{user}"
 
 
 def guarded(command: Callable[[], int | None], *, is_json: bool) -> int:

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from roost.bus import connect
-from roost.cli.render import event_line
+from roost.cli.render.events import event_line
 from roost.cli.screen import err, out
 from roost.schema import Integer, encode
 from roost.services.events import EventLog
@@ -105,7 +105,7 @@ def import_(args: Namespace) -> None:
     It adds what is not there and changes nothing that is, so doing it twice is doing it once. Of a file with a
     malformed line nothing is taken.
     """
-    from roost.cli.render import imported
+    from roost.cli.render.transfer import imported
     from roost.older_layout import import_folder
     from roost.transfer import import_file
 

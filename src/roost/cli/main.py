@@ -8,16 +8,20 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import roost
 from roost.cli import commands
-from roost.cli.call import flag, guarded, operations, perform
+from roost.cli.call import flag, guarded, operations, perform, switched
 from roost.errors import InvalidInput
 from roost.schema import Boolean, Choice
 from roost.services import near_matches
+from roost.services.messages import CollaborationHub
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from roost.bus import Bus
+    from roost.model import Message
     from roost.operation import Operation, Parameter
 
+INBOX = CollaborationHub.operations["inbox"]
 EPILOG = """\
 The bus is this user's own file (ROOST_HOME moves it) unless ROOST_URL names a hub.
 What is where, and what is wrong: roost doctor
@@ -100,10 +104,25 @@ def _add_operation(verbs: Any, word: str, operation: Operation, shared: Any, has
         description=commands.described(operation.function.__doc__),
         parents=[shared],
     )
-    for parameter in operation.parameters.values():
-        _add_parameter(parser, parameter, parameter.name in operation.words, has_choices)
+    words = [operation.parameters[name] for name in operation.words]
+    for parameter in [*words, *(each for each in operation.parameters.values() if each not in words)]:
+        _add_parameter(parser, parameter, parameter in words, has_choices)
     parser.set_defaults(command=partial(_perform, operation), parser=parser)
+    if operation is INBOX:
+        _add_acknowledging(parser)
     return parser
+
+
+def _add_acknowledging(parser: Parser) -> None:
+    """Give the inbox a flag that empties it of what was shown, once that is out."""
+
+    def acknowledge(bus: Bus, result: list[Message], arguments: dict[str, Any]) -> None:
+        if result:
+            bus.messages.acknowledge(arguments["session_id"], [each.message_id for each in result])
+
+    perform_it = partial(_perform, INBOX, variant="--ack", then=acknowledge)
+    parser.add_argument("--ack", dest="command", action="store_const", const=perform_it, default=argparse.SUPPRESS,
+                        help="acknowledge what is shown, once it is shown")  # fmt: skip
 
 
 def _add_variant(parser: Parser, option: str, operation: Operation, has_choices: bool) -> None:
@@ -127,7 +146,9 @@ def _add_parameter(parser: argparse.ArgumentParser, parameter: Parameter, is_wor
     elif not parameter.is_required:
         options |= {"nargs": "?", "default": argparse.SUPPRESS}
     if isinstance(kind, Boolean):
-        options["action"] = "store_true"
+        options |= {"action": "store_const", "const": switched(parameter)}
+        if not switched(parameter):
+            options["help"] = f"do not {kind.about[:1].lower()}{kind.about[1:]}"
     else:
         options["metavar"] = kind.metavar or parameter.name.upper()
         if has_choices and choices:
@@ -135,9 +156,9 @@ def _add_parameter(parser: argparse.ArgumentParser, parameter: Parameter, is_wor
     parser.add_argument(parameter.name if is_word else flag(parameter), **options)
 
 
-def _perform(operation: Operation, args: argparse.Namespace) -> None:
+def _perform(operation: Operation, args: argparse.Namespace, **more: Any) -> None:
     typed = {name: value for name, value in vars(args).items() if name in operation.parameters}
-    perform(operation, typed, is_json=args.is_json, url=args.url)
+    perform(operation, typed, is_json=args.is_json, url=args.url, **more)
 
 
 def _escaped(text: str) -> str:

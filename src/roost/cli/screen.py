@@ -14,12 +14,13 @@ from roost.view import clean
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from typing import TextIO
 
 CODES = {"yellow": "33", "green": "32", "cyan": "36", "blue": "34", "red": "31", "grey": "90", "bold": "1"}
 GAP = "  "
 ELLIPSIS = "…"
+LEAST_WRAP = 20  # cells that a wrapped text gets at least
 
 
 class Screen:
@@ -45,6 +46,12 @@ class Screen:
         """Clean text in a colour, where this screen has any."""
         safe = clean(text)
         return f"\x1b[{CODES[colour]}m{safe}\x1b[0m" if self.has_colour and colour in CODES else safe
+
+    def paint_marked(self, text: str) -> str:
+        """Clean text with what stands between `**` in bold, where this screen has any; elsewhere the marks stay."""
+        if not self.has_colour:
+            return clean(text)
+        return "".join(self.paint(part, "bold" if at % 2 else "") for at, part in enumerate(text.split("**")))
 
     def write(self, *lines: str) -> None:
         """Write lines and let them out; they were made of clean text."""
@@ -75,10 +82,11 @@ def err() -> Screen:
 class Column:
     """A column of a table: its heading, how far it may be cut, and the colour that a cell's text has.
 
-    `least` is the width it gives way to (0: never cut); a precious one gives way only when no other can any more.
+    `least` is the width it gives way to (0: never cut); a precious one gives way only when no other can any more. In a
+    last one with marks, what stands between `**` is bold.
     """
 
-    __slots__ = ("colour_of", "heading", "is_cut_left", "is_precious", "least")
+    __slots__ = ("colour_of", "has_marks", "heading", "is_cut_left", "is_precious", "least")
 
     def __init__(
         self,
@@ -87,12 +95,14 @@ class Column:
         least: int = 0,
         is_precious: bool = False,
         is_cut_left: bool = False,
+        has_marks: bool = False,
         colour_of: Callable[[str], str] | None = None,
     ) -> None:
         self.heading = heading
         self.least = least
         self.is_precious = is_precious
         self.is_cut_left = is_cut_left
+        self.has_marks = has_marks
         self.colour_of = colour_of
 
 
@@ -116,7 +126,10 @@ def table(screen: Screen, columns: Sequence[Column], rows: Sequence[Sequence[str
             column.colour_of(cell) if column.colour_of else "" for column, cell in zip(columns, row, strict=True)
         ]
         fitted[-1] = fitted[-1].rstrip()
-        lines.append(indent + GAP.join(map(screen.paint, fitted, colours)))
+        painted = [*map(screen.paint, fitted, colours)]
+        if columns[-1].has_marks:
+            painted[-1] = screen.paint_marked(fitted[-1])
+        lines.append(indent + GAP.join(painted))
     return lines
 
 
@@ -151,6 +164,32 @@ def cut(text: str, width: int, *, is_cut_left: bool = False) -> str:
             break
         kept.append(character)
     return ELLIPSIS + "".join(reversed(kept)) if is_cut_left else "".join(kept) + ELLIPSIS
+
+
+def wrap(text: str, width: int | None) -> list[str]:
+    """The lines of a text, clean, broken at spaces where they are wider than `width`; indented ones go on indented."""
+    lines = [clean(line.expandtabs(4)) for line in text.replace("\r\n", "\n").rstrip().split("\n")]
+    return lines if width is None else [part for line in lines for part in _parts(line, max(width, LEAST_WRAP))]
+
+
+def _parts(line: str, width: int) -> Iterator[str]:
+    lead = line[: len(line) - len(line.lstrip())][: width // 2]
+    while (fitting := _fitting(line, width)) < len(line):
+        space = line.rfind(" ", len(lead) + 1, fitting + 1)
+        at = fitting if space < 0 else space
+        yield line[:at].rstrip()
+        line = lead + line[at:].lstrip()
+    yield line
+
+
+def _fitting(text: str, width: int) -> int:
+    """How many characters of a text fit."""
+    used = 0
+    for at, character in enumerate(text):
+        used += cell_width(character)
+        if used > width:
+            return at
+    return len(text)
 
 
 def cell_width(text: str) -> int:

@@ -54,7 +54,9 @@ class TaskBoard(Service, noun="tasks"):
         self.bus.messages.require_party(session_id)
         return self._accept(self.require(task_id), session_id)
 
-    @operation("POST /tasks/{task_id}/handoff", verb="task handoff")
+    @operation(
+        "POST /tasks/{task_id}/handoff", verb="task handoff", words=("session_id", "task_id", "to_session", "body")
+    )
     def handoff(
         self, session_id: str, task_id: str, to_session: str, body: str = "", data: dict[str, Json] | None = None
     ) -> Task:
@@ -69,7 +71,7 @@ class TaskBoard(Service, noun="tasks"):
         )  # fmt: skip
         return self.require(task_id)
 
-    @operation("POST /tasks/{task_id}/complete", verb="task complete")
+    @operation("POST /tasks/{task_id}/complete", verb="task complete", words=("session_id", "task_id", "result"))
     def complete(self, session_id: str, task_id: str, result: str = "") -> Task:
         """Say that a task you own is done, and what came of it; who offered it is told.
 
@@ -87,7 +89,7 @@ class TaskBoard(Service, noun="tasks"):
         self.bus.messages.announce(task, session_id, task.offered_by, "notification", result or "completed")
         return task
 
-    @operation("POST /tasks/{task_id}/cancel", verb="task cancel")
+    @operation("POST /tasks/{task_id}/cancel", verb="task cancel", words=("session_id", "task_id", "reason"))
     def cancel(self, session_id: str, task_id: str, reason: str = "") -> Task:
         """Call a task off, as who offered it, who owns it, or a person; the others concerned are told.
 
