@@ -1,0 +1,13 @@
+-- Messages between the sessions of a project of 1,000, no two alike.
+local headers = { ["Content-Type"] = "application/json" }
+local sent = 0
+math.randomseed(os.time())
+local run = math.random(1, 1e9)
+
+function request()
+  sent = sent + 1
+  local from = sent % 1000
+  local body = '{"from_session":"s' .. from .. '","to_session":"s' .. (from * 7 + 1) % 1000 ..
+    '","subject":"what I found","body":"finding ' .. run .. '/' .. sent .. ' in api/auth.py"}'
+  return wrk.format("POST", "/messages", headers, body)
+end
