@@ -508,6 +508,19 @@ def test_clear_forgets_a_project_or_a_session_in_it(team: LocalBus) -> None:
     assert team.memory.clear() == 0
 
 
+@pytest.mark.promise("R3")
+def test_clearing_takes_the_lock_in_steps(team: LocalBus, monkeypatch: pytest.MonkeyPatch, clock: FakeClock) -> None:
+    monkeypatch.setattr(memory, "CLEAR_AT_ONCE", 2)
+    remember(team, "expired", ttl=1)
+    for number in range(5):
+        remember(team, f"k{number}")
+    team.memory.set("bob", "k0", "bob's"), team.memory.set("bob", "k9", "bob's")
+    clock.advance(1)
+    assert team.memory.clear("alice") == 5
+    assert sorted(keys_of(team.memory.find())) == ["k0", "k9"]
+    assert [event.data["count"] for event in all_events(team) if event.kind == "memory.cleared"] == [2, 2, 1]
+
+
 # -- R4 ---------------------------------------------------------------------------------------------------------------
 
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from roost.store import Row
 
 SWEEP_AT_ONCE = 20  # expired keys that a set removes besides
+CLEAR_AT_ONCE = 10_000  # keys
 PAGE_BYTES = 1024 * 1024  # of values; a page that reaches it ends early
 SHOWN_LENGTH = 8 * 1024  # of a value's text, where its line in a list is looked for
 PAGE = 20
@@ -169,14 +170,26 @@ class SharedMemory(Service, noun="memory"):
         return count
 
     @operation("DELETE /memory", verb="memory clear")
-    def clear(self, session_id: str | None = None, *, project: str | None = None) -> int:
-        """Forget all entries of a project, or all that one session wrote there; returns how many versions."""
+    def clear_some(self, session_id: str | None = None, *, project: str | None = None) -> int:
+        """Forget the entries of a project, or those that one session wrote there; returns how many versions.
+
+        At most 10,000 keys at a time, so that nobody waits long for the lock: ask again until it forgets none.
+        """
         project = project or self.bus.here.project
-        keys = self._store.rows("memory.project_keys", project=project, session_id=session_id)
+        keys = self._store.rows(
+            "memory.project_keys", project=project, session_id=session_id, limit=CLEAR_AT_ONCE, now=self._store.now
+        )
         count = sum(self._forget(key_id, session_id) for (key_id,) in keys)
         if count:
             self.bus.events.append("memory.cleared", project, session_id, count=count)
         return count
+
+    def clear(self, session_id: str | None = None, *, project: str | None = None) -> int:
+        """Forget all entries of a project, or all that one session wrote there; returns how many versions."""
+        total = 0
+        while count := self.clear_some(session_id, project=project):
+            total += count
+        return total
 
     def get_stats(self, project: str | None = None) -> MemoryStats:
         """How many entries there are, by type."""

@@ -41,10 +41,13 @@ UPDATE memory_keys SET last_version = :last_version WHERE id = :key_id AND last_
 SELECT id FROM memory_keys WHERE expires_at <= :now ORDER BY expires_at LIMIT :limit;
 
 -- name: memory.project_keys
--- The keys of a project that have entries, or entries of one session.
-SELECT id FROM memory_keys
-WHERE project = :project AND entry IS NOT NULL
-  AND (:session_id IS NULL OR id IN (SELECT key_id FROM memory_entries WHERE session_id = :session_id));
+-- The keys of a project that a reader finds now, or finds one session's entries under.
+SELECT id FROM memory_keys AS k
+WHERE project = :project AND entry IS NOT NULL AND (expires_at IS NULL OR expires_at > :now)
+  AND (:session_id IS NULL OR EXISTS (
+        SELECT 1 FROM memory_entries AS e
+        WHERE key_id = k.id AND session_id = :session_id AND (e.expires_at IS NULL OR e.expires_at > :now)))
+LIMIT :limit;
 
 -- name: memory.get
 SELECT entry_id, key, e.type, value, version, tags, session_id, project, created_at, e.expires_at, metadata
