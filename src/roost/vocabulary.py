@@ -32,6 +32,7 @@ OTHERS_DEFAULT = 50
 WAIT_MOST_S = 60
 BODY_MOST = 64 * 1024
 DAY_S = 24 * 3600
+AGE_MOST_S = 100 * 365 * DAY_S
 VERSIONS_DEFAULT = 100
 
 COMMON: dict[str, Kind] = {
@@ -66,16 +67,17 @@ SESSIONS: dict[str, Kind] = {
     ),
     "include_offline": Boolean("Sessions that have ended or expired, too", flag="--all"),
     "end_reason": Text("Why it ended", flag="--reason", metavar="TEXT"),
-    "older_than_s": Duration("Only what ended at least this many seconds ago", flag="--older-than", metavar="SECONDS"),
+    "older_than_s": Duration("Only what ended at least this many seconds ago", most=AGE_MOST_S,
+                             flag="--older-than", metavar="SECONDS"),
     "after_id": Identifier("Only sessions registered before this one: the last of the page before", metavar="ID"),
-}
+}  # fmt: skip
 
 MEMORY: dict[str, Kind] = {
     "session_id": Party("Who writes or wrote it: a session's id, or user:NAME", flag="--session", metavar="SESSION"),
     "key": Text("What it is remembered under; slashes and spaces are fine", most=512, metavar="KEY"),
     "value": JsonOrText("Any JSON; as text, what is not JSON is a string", size_bytes=256 * 1024, metavar="VALUE"),
     "type": Choice(*MEMORY_TYPES, about="What kind of thing it is", metavar="TYPE"),
-    "ttl": Duration("Seconds until it is forgotten", least=1, most=100 * 365 * DAY_S, metavar="SECONDS"),
+    "ttl": Duration("Seconds until it is forgotten", least=1, most=AGE_MOST_S, metavar="SECONDS"),
     "tags": Listing(Text(most=64), "Words to find it by", metavar="A,B"),
     "metadata": JsonObject("Anything else worth knowing, as a JSON object", metavar="JSON"),
     "expected_version": Integer(
@@ -148,9 +150,10 @@ TASKS: dict[str, Kind] = {
 }
 
 RETENTION: dict[str, Kind] = {
-    "older_than_s": Duration("Remove what is at least this many seconds old", flag="--older-than", metavar="SECONDS"),
+    "older_than_s": Duration("Remove what is at least this many seconds old", most=AGE_MOST_S,
+                             flag="--older-than", metavar="SECONDS"),
     "keep_bytes": Integer("Keep no more than so many bytes of messages, the newest", metavar="BYTES"),
-}
+}  # fmt: skip
 
 NOUNS: dict[str, dict[str, Kind]] = {
     "sessions": SESSIONS,

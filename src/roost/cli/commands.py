@@ -58,12 +58,15 @@ def serve(args: Namespace) -> None:
     """Serve this bus over HTTP to other programs and machines.
 
     It listens on this machine only unless --host says otherwise; Ctrl-C ends it once the requests at hand are
-    answered.
+    answered. Every hour it removes what is older than --keep, as roost prune does: never what a live session has not
+    acknowledged.
     """
+    from roost.hub.keeper import read_keep
     from roost.hub.serve import serve as serve_hub
 
     port = PORT.check("port", PORT.parse("port", args.port))
-    serve_hub(host=args.host, port=port, url=args.url, log_format=args.log_format)
+    keep = read_keep(args.keep, args.keep_bytes)
+    serve_hub(host=args.host, port=port, url=args.url, log_format=args.log_format, keep=keep)
 
 
 def beacon(args: Namespace) -> None:
@@ -167,6 +170,14 @@ def _watch_options(parser: ArgumentParser) -> None:
 def _serve_options(parser: ArgumentParser) -> None:
     parser.add_argument("--host", default="127.0.0.1", help="the address to listen on (127.0.0.1)")
     parser.add_argument("--port", default="7433", help="the port to listen on; 0: any that is free (7433)")
+    parser.add_argument(
+        "--keep", default=os.environ.get("ROOST_KEEP") or "30d", metavar="AGE",
+        help="remove what is older: 90d, 12h, forever (else: ROOST_KEEP; 30d)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--keep-bytes", default=os.environ.get("ROOST_KEEP_BYTES") or None, metavar="BYTES",
+        help="remove the oldest messages beyond that size (else: ROOST_KEEP_BYTES; any)",
+    )  # fmt: skip
     parser.add_argument("--log-format", choices=("text", "json"), default="text", help="how the log reads (text)")
 
 

@@ -14,6 +14,7 @@ from roost.bus import LocalBus, connect
 from roost.errors import RoostError, Unavailable, UnsupportedUrl
 from roost.hub.guard import LOOPBACK_NAMES, Guard
 from roost.hub.http import encode_json, respond, respond_error
+from roost.hub.keeper import Keeper
 from roost.hub.metrics import CONTENT_TYPE, HubCollector, Meter, render
 from roost.hub.openapi import document
 from roost.hub.paths import Paths
@@ -37,8 +38,11 @@ HOTTEST = SessionRegistry.operations["heartbeat"]  # its path is looked at first
 class Hub:
     """One bus, served: `app` is what a server runs."""
 
-    def __init__(self, url: str | None, hosts: frozenset[str] = LOOPBACK_NAMES) -> None:
+    def __init__(
+        self, url: str | None, hosts: frozenset[str] = LOOPBACK_NAMES, keep: dict[str, Any] | None = None
+    ) -> None:
         self._url = url
+        self._keep = keep or {}
         self._meter = Meter()
         self._paths = Paths()
         self.app: ASGIApp = Guard(Router(lifespan=self._lifespan, default=self._paths), hosts)
@@ -59,11 +63,13 @@ class Hub:
         self._reader = Reader(self.open(), loop)
         self._wakes = Wakes(self.open())
         self._feed = Feed(self._reader, self._wakes)
+        keeper = Keeper(self._writer, self._keep)
         self._file = self._file_in_place()
         self._add_paths()
         try:
             yield
         finally:
+            keeper.close()
             self.close_streams()
             await self._writer.close()
             await asyncio.to_thread(self._reader.close)

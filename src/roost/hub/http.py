@@ -64,6 +64,12 @@ async def read_body(scope: Scope, receive: Receive) -> bytes:
     return b"".join(parts)
 
 
+async def disconnected(receive: Receive) -> None:
+    """Return when the caller has gone; whoever waits for it has read what it wants of the request."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
 def _too_large() -> TooLarge:
     return TooLarge(f"the request's body has more than {MAX_BODY_BYTES} bytes")
 

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 from roost.errors import InvalidInput, RoostError
 from roost.here import Nowhere
-from roost.hub.http import encode_json, header, parse_object, parse_query, read_body, respond, respond_error
+from roost.hub.http import (
+    disconnected,
+    encode_json,
+    header,
+    parse_object,
+    parse_query,
+    read_body,
+    respond,
+    respond_error,
+)
 from roost.remote import HERE_HEADER, read_here
 
 if TYPE_CHECKING:
@@ -38,7 +47,7 @@ class OperationEndpoint:
         began, status = time.perf_counter(), 200
         try:
             arguments = self._operation.arguments((), await self._parameters(scope, receive))
-            result = await self._result(arguments, surroundings(scope))
+            result = await self._result(arguments, surroundings(scope), receive)
             await respond(send, encode_json(result))
         except RoostError as error:
             status = error.status
@@ -65,22 +74,29 @@ class OperationEndpoint:
             for name, text in named.items()
         }
 
-    async def _result(self, arguments: dict[str, Any], here: Surroundings) -> Any:
-        if self._operation.waits_for and arguments["wait_s"]:
-            return await self._awaited(arguments, here)
-        return await self._worker.run(self._operation, arguments, here)
+    async def _result(self, arguments: dict[str, Any], here: Surroundings, receive: Receive) -> Any:
+        if not (self._operation.waits_for and arguments["wait_s"]):
+            return await self._worker.run(self._operation, arguments, here)
+        gone = asyncio.ensure_future(disconnected(receive))
+        try:
+            return await self._awaited(arguments, here, gone)
+        finally:
+            gone.cancel()
 
-    async def _awaited(self, arguments: dict[str, Any], here: Surroundings) -> Any:
-        """Look until there is something or the time is up; a future is all that waits in between."""
+    async def _awaited(self, arguments: dict[str, Any], here: Surroundings, gone: asyncio.Future[None]) -> Any:
+        """Look until there is something, the time is up or the caller gone; futures are all that wait in between."""
         topic, deadline = self._operation.topic(arguments), time.monotonic() + arguments["wait_s"]
+        arguments = {**arguments, "wait_s": 0}  # each look is one; the waiting is done here, not on the reader's thread
         while True:
             news = self._wakes.expect(topic)
             try:
                 found = await self._worker.run(self._operation, arguments, here)
                 left_s = deadline - time.monotonic()
-                if found or left_s <= 0 or self._wakes.is_closed:
-                    return found
-                await asyncio.wait((news,), timeout=left_s)
+                if not (found or left_s <= 0 or self._wakes.is_closed):
+                    await asyncio.wait((news, gone), timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
+                    if not (gone.done() or self._wakes.is_closed):
+                        continue
+                return found
             finally:
                 self._wakes.forget(topic, news)
 

@@ -13,7 +13,7 @@ import socket
 import sys
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import uvicorn
 
@@ -33,11 +33,18 @@ STREAM_GRACE_S = 1.0
 log = logging.getLogger("roost.hub")
 
 
-def serve(host: str = DEFAULT_HOST, port: int = DEFAULT_PORT, url: str | None = None, log_format: str = "text") -> None:
+def serve(
+    host: str = DEFAULT_HOST,
+    port: int = DEFAULT_PORT,
+    url: str | None = None,
+    log_format: str = "text",
+    keep: dict[str, Any] | None = None,
+) -> None:
     """Serve a bus until SIGTERM or Ctrl-C; in-flight requests are answered, streams closed.
 
-    Raises AddressInUse for a taken port, InvalidInput for an address that other machines could reach, and the store's
-    errors when the bus cannot be opened.
+    `keep` is what the hub prunes with by itself: the parameters of `Retention.prune`. Raises AddressInUse for a taken
+    port, InvalidInput for an address that other machines could reach, and the store's errors when the bus cannot be
+    opened.
     """
     set_up_logging(log_format)
     if not is_loopback(host):
@@ -45,7 +52,7 @@ def serve(host: str = DEFAULT_HOST, port: int = DEFAULT_PORT, url: str | None = 
             f"{host} can be reached by other machines, and this hub has no tokens to tell them apart",
             hint="Serve loopback: roost serve --host 127.0.0.1",
         )
-    hub = Hub(url, LOOPBACK_NAMES | {_as_host_header(host)})
+    hub = Hub(url, LOOPBACK_NAMES | {_as_host_header(host)}, keep)
     hub.open().close()  # before anything listens, so that trouble with the bus is one clear error
     run(hub, listen(host, port))
 

@@ -12,7 +12,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from roost.errors import InvalidInput, RoostError, Unavailable
-from roost.hub.http import encode_json, header, parse_query, respond_error
+from roost.hub.http import disconnected, encode_json, header, parse_query, respond_error
 from roost.hub.routes import NOWHERE
 from roost.services.events import PAGE, EventLog
 from roost.wake import EVENTS
@@ -130,7 +130,7 @@ class EventsEndpoint:
         self, receive: Receive, send: Send, after: int, project: str | None, kinds: list[str] | None
     ) -> None:
         self._feed.streams += 1
-        gone = asyncio.ensure_future(_disconnected(receive))
+        gone = asyncio.ensure_future(disconnected(receive))
         try:
             await _send_head(send)
             while not self._feed.is_closed and not gone.done():
@@ -162,11 +162,6 @@ def _is_wanted(event: Event, project: str | None, kinds: list[str] | None) -> bo
 
 def _frame(event: Event) -> bytes:
     return b"id: %d\nevent: %s\ndata: %s\n\n" % (event.seq, event.kind.encode(), encode_json(event))
-
-
-async def _disconnected(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
 
 
 async def _send_head(send: Send) -> None:

@@ -12,7 +12,7 @@ from roost.services import Service
 from roost.vocabulary import DAY_S
 
 KEEP_S = 30 * DAY_S
-AT_ONCE = 10_000
+AT_ONCE = 1000  # of a noun, in one transaction: some ten milliseconds
 
 
 class Retention(Service, noun="retention"):
@@ -23,15 +23,14 @@ class Retention(Service, noun="retention"):
         """Remove old messages, events, finished tasks and ended sessions, and what expired.
 
         Unset, old is 30 days. With `keep_bytes`, also the oldest messages beyond that size. What a live session has
-        not acknowledged stays, however old. One call removes at most 10,000 of a noun: ask again until
+        not acknowledged stays, however old. One call removes at most 1,000 of a noun: ask again until
         `is_complete`.
         """
         before = self._store.now - older_than_s * SECOND
         removed = {noun: service.prune_old(before, AT_ONCE) for noun, service in self.bus.services.items()}
-        removed["sessions"] = self.bus.sessions.clear_offline(older_than_s)
         if keep_bytes is not None:
             removed["messages"] += self.bus.messages.prune_to(keep_bytes, AT_ONCE)
         removed = {noun: count for noun, count in removed.items() if count}
         if removed:
             self.bus.events.append("retention.pruned", "", **removed)
-        return Pruned.of((removed, all(count < AT_ONCE or noun == "sessions" for noun, count in removed.items())))
+        return Pruned.of((removed, all(count < AT_ONCE for count in removed.values())))

@@ -177,15 +177,7 @@ class SessionRegistry(Service, noun="sessions"):
     @operation("DELETE /sessions", verb="clear-offline")
     def clear_offline(self, older_than_s: int = 0, *, project: str | None = None) -> int:
         """Forget sessions that have ended, or that ended at least so many seconds ago; returns how many (S6)."""
-        while not self.bus.is_swept:
-            self.bus.is_swept = self.sweep()
-        before = self._store.now - older_than_s * SECOND
-        cleared: dict[str, list[str]] = {}
-        for session_id, in_project in self._store.rows("sessions.clear", before=before, project=project):
-            cleared.setdefault(in_project, []).append(session_id)
-        for in_project, ids in cleared.items():
-            self.bus.events.append("session.cleared", in_project, count=len(ids), session_ids=ids[:100])
-        return sum(map(len, cleared.values()))
+        return self._clear(self._store.now - older_than_s * SECOND, project)
 
     def get_stats(self, project: str | None = None) -> SessionStats:
         """How many sessions there are, by status, type and user."""
@@ -205,6 +197,20 @@ class SessionRegistry(Service, noun="sessions"):
             by_user[user or UNNAMED] = by_user.get(user or UNNAMED, 0) + count
         total, offline = sum(by_status.values()), by_status.get("offline", 0)
         return SessionStats.of((total, total - offline, offline, by_status, by_type, by_user))
+
+    def prune_old(self, before: int, limit: int) -> int:
+        return self._clear(before, None, limit)
+
+    def _clear(self, before: int, project: str | None, limit: int = -1) -> int:
+        """Forget sessions that had ended by an instant, at most so many (-1: all); returns how many."""
+        while not self.bus.is_swept:
+            self.bus.is_swept = self.sweep()
+        cleared: dict[str, list[str]] = {}
+        for session_id, in_project in self._store.rows("sessions.clear", before=before, project=project, limit=limit):
+            cleared.setdefault(in_project, []).append(session_id)
+        for in_project, ids in cleared.items():
+            self.bus.events.append("session.cleared", in_project, count=len(ids), session_ids=ids[:100])
+        return sum(map(len, cleared.values()))
 
     def sweep(self) -> bool:
         """Make overdue expiries durable, each exactly once (S3); False when more are left than one sweep takes."""

@@ -111,7 +111,9 @@ WHERE (:include_offline OR (ended_at IS NULL AND expires_at > :now))
 ORDER BY id DESC LIMIT :limit;
 
 -- name: sessions.clear
-DELETE FROM sessions WHERE ended_at <= :before AND (:project IS NULL OR project = :project)
+DELETE FROM sessions WHERE id IN (
+    SELECT id FROM sessions WHERE ended_at <= :before AND (:project IS NULL OR project = :project)
+    ORDER BY ended_at LIMIT :limit)
 RETURNING session_id, project;
 
 -- name: sessions.counts
