@@ -33,6 +33,8 @@ def test_set_get_history_delete(team: Person) -> None:
     ]  # fmt: skip
     assert team.types("memory", "delete", "plan/a b").stdout == "Forgot 2 versions.\n"
     assert team.types("memory", "get", "plan/a b").returncode == 4
+    team.types("memory", "set", "s1", "k", "one")
+    assert team.types("memory", "clear").stdout == "Forgot 1 version.\n"
 
 
 def test_a_lost_compare_and_set_says_what_is_there(team: Person) -> None:

@@ -81,5 +81,5 @@ RENDERERS: dict[str, Renderer] = {
     "list[Finding]": findings,
     "set": remembered,
     "delete": forgotten,
-    "clear": forgotten,
+    "clear_some": forgotten,
 }
