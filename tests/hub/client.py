@@ -162,7 +162,7 @@ class Frame(NamedTuple):
 class Stream:
     """An open `GET /events`; iterating it blocks until the next event and skips keep-alive comments."""
 
-    def __init__(self, port: int, query: str = "", last_event_id: int | None = None) -> None:
+    def __init__(self, port: int, query: str = "", last_event_id: object = None) -> None:
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_S)
         headers = {"Accept": "text/event-stream"}
         if last_event_id is not None:

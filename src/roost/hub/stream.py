@@ -57,7 +57,7 @@ class Feed:
             await self._refresh()
         if self._recent and self._recent[0].seq <= seq + 1:
             newer = self._recent[-1].seq - seq
-            return [event for event in list(self._recent)[-newer:] if event.seq > seq] if newer > 0 else []
+            return [event for event in list(self._recent)[-newer:] if event.seq > seq][:PAGE] if newer > 0 else []
         return await self._page(seq)
 
     async def _page(self, seq: int) -> list[Event]:
@@ -118,13 +118,12 @@ class EventsEndpoint:
     def _arguments(self, scope: Scope) -> dict[str, Any]:
         named = {name: READ.parameters[name].kind.parse(name, text) if name in READ.parameters else text
                  for name, text in parse_query(scope).items()}  # fmt: skip
-        if resumed := header(scope, b"last-event-id"):
-            named["after"] = READ.parameters["after"].kind.parse("Last-Event-ID", resumed.decode("latin-1"))
-        elif "after" not in named:
-            return {**READ.arguments((), named), "after": None}
         if "limit" in named:
             raise InvalidInput("a stream has no limit", hint="Leave limit out, or ask for application/json")
-        return READ.arguments((), named)
+        if resumed := header(scope, b"last-event-id"):
+            named["after"] = READ.parameters["after"].kind.parse("Last-Event-ID", resumed.decode("latin-1"))
+        checked = READ.arguments((), named)
+        return checked if "after" in named else {**checked, "after": None}
 
     async def _stream(
         self, receive: Receive, send: Send, after: int, project: str | None, kinds: list[str] | None

@@ -1,7 +1,8 @@
 """Wake-ups inside the hub: what happened, by topic, for everything that waits on its event loop.
 
 One datagram socket hears of every commit on the bus, this hub's own included. A slow look finds out whether its queue
-was ever too full for one, and sweeps, so that expiries are told in time with nobody reading.
+was ever too full for one, or a writer died before it sent one, and sweeps, so that expiries are told in time with
+nobody reading.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ class Wakes:
         self._bus = bus  # a connection of its own
         self._loop = asyncio.get_running_loop()
         self._waiting: dict[str, set[asyncio.Future[None]]] = {}
+        self._has_heard = False  # since the last look
         self._waiter = Waiter(bus.wake_folder, ANYTHING)
         if self._waiter.socket is not None:
             self._waiter.socket.setblocking(False)
@@ -55,6 +57,7 @@ class Wakes:
             self._waiting.pop(topic, None)
 
     def _hear(self) -> None:
+        self._has_heard = True
         topics: set[str] = set()
         assert self._waiter.socket is not None  # noqa: S101 (it is what called us)
         try:
@@ -73,14 +76,24 @@ class Wakes:
                     future.set_result(None)
 
     async def _look(self) -> None:
+        seen = self._bus.store.changes_seen()
         while True:
             await asyncio.sleep(LOOK_EVERY_S)
+            before = seen
             try:
-                await asyncio.to_thread(self._bus.sweep)
+                seen = await asyncio.to_thread(self._sweep_and_look)
             except RoostError as error:
                 log.warning("cannot look at the bus: %s", error)
-            if self._waiter.socket is None or self._waiter.has_lost():
+            # On a busy bus there is always a change and always a datagram: to wake all for each would be a stampede.
+            is_told = self._has_heard or seen == before
+            self._has_heard = False
+            if not is_told or self._waiter.socket is None or self._waiter.has_lost():
                 self._wake(set(self._waiting))
+
+    def _sweep_and_look(self) -> int:
+        self._bus.sweep()
+        seen: int = self._bus.store.changes_seen()
+        return seen
 
     def close(self) -> None:
         """Let everything that waits go on, and hear no more; closing twice is closing once."""
