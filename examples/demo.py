@@ -1,12 +1,13 @@
-"""roost's main job on real processes: sessions that know of each other.
+"""roost's main job on real processes: sessions that know of each other, talk, share work and remember.
 
 Run it with `make demo`. Three agents, each an operating-system process of its own, share one bus in a throwaway
-folder; you see what `roost list` and `roost watch` show of them. It ends by itself, and its exit status says whether
-everything it claims held.
+folder; you see what happens on it, and what `roost list`, `roost thread`, `roost task list` and `roost memory search`
+show. It ends by itself, and its exit status says whether everything it claims held.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -15,26 +16,33 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 
 import roost
 from roost.cli.render.events import event as show_event
-from roost.cli.screen import out
-from roost.model import Event
+from roost.cli.screen import Screen
+from roost.errors import Conflict
+from roost.model import Event, Message, Task
 
 AGENTS = {
-    "s-claude": ("alice's claude", "claude-code"),
-    "s-codex": ("bob's codex", "codex"),
-    "s-gemini": ("alice's gemini", "gemini"),
+    "s-claude": ("alice's claude", "claude-code", ["plan"]),
+    "s-codex": ("bob's codex", "codex", ["code"]),
+    "s-gemini": ("alice's gemini", "gemini", ["code", "review"]),
 }
+ME = "user:alice"
 TTL_S = 10
 PROJECT = "github.com/acme/shop"
+SCREEN = Screen(sys.stdout, width=120)
 
 
 def agent(session_id: str) -> None:
-    """One agent: registers, then beats and takes orders from its standard input until that closes."""
-    name, kind = AGENTS[session_id]
+    """One agent: registers, beats, deals with its inbox, and does what its standard input says until that closes.
+
+    An order is a line of JSON: an operation and what it takes besides the session, `["messages.send", "bob", …]`.
+    """
+    name, kind, capabilities = AGENTS[session_id]
     with roost.connect() as bus:
-        bus.sessions.register(session_id, name, kind, ttl_s=TTL_S, capabilities=["review"])
+        bus.sessions.register(session_id, name, kind, ttl_s=TTL_S, capabilities=capabilities)
         beating = threading.Event()
 
         def beat() -> None:
@@ -42,11 +50,31 @@ def agent(session_id: str) -> None:
                 bus.sessions.heartbeat(session_id)
 
         threading.Thread(target=beat, daemon=True).start()
-        for order in sys.stdin:
-            status, _, task = order.strip().partition(" ")
-            bus.sessions.update_status(session_id, status, task or None)
+        handlers = {"request": answer, "task_offer": accept, "handoff": accept, "sync": read_plan}
+        for message_type, handler in handlers.items():
+            bus.messages.register_handler(message_type, partial(handler, bus, session_id), session_id)
+        for line in sys.stdin:
+            operation, *rest = json.loads(line)
+            noun, method = operation.split(".")
+            getattr(getattr(bus, noun), method)(session_id, *rest)
         beating.set()
         bus.sessions.end(session_id, "closed its window")
+
+
+def answer(bus: roost.Bus, session_id: str, request: Message) -> None:
+    bus.messages.reply(session_id, request.message_id, "In api/auth.py: check_token, since this morning.")
+
+
+def accept(bus: roost.Bus, session_id: str, offer: Message) -> None:
+    try:
+        bus.tasks.accept(session_id, str(offer.task_id))
+    except Conflict as lost:
+        bus.messages.reply(session_id, offer.message_id, f"Never mind: {lost.message}.")
+
+
+def read_plan(bus: roost.Bus, session_id: str, news: Message) -> None:
+    plan = bus.memory.get_entry(str(news.data["key"]))
+    bus.messages.reply(session_id, news.message_id, f"I have read {plan.key}, {len(plan.value['steps'])} steps.")
 
 
 class Demo:
@@ -61,20 +89,34 @@ class Demo:
 
     def _seen(self, event: Event) -> None:
         self.events.append(event)
-        print(f"      {show_event(out(), event)}")
+        print(f"      {show_event(SCREEN, event)}")
 
     def start(self, session_id: str) -> None:
         command = [sys.executable, __file__, session_id]
         self.agents[session_id] = subprocess.Popen(command, stdin=subprocess.PIPE, text=True)
 
-    def order(self, session_id: str, words: str) -> None:
+    def order(self, session_id: str, operation: str, *rest: object) -> None:
+        """Have an agent run an operation, in its own name."""
         stdin = self.agents[session_id].stdin
         assert stdin is not None
-        stdin.write(f"{words}\n")
+        stdin.write(json.dumps([operation, *rest]) + "\n")
         stdin.flush()
 
     def happened(self, kind: str, session_id: str) -> bool:
         return any(event.kind == kind and event.session_id == session_id for event in self.events)
+
+    def sent(self, message_type: str, from_session: str) -> list[Message]:
+        """The messages of a type that somebody has sent, newest last."""
+        ids = [
+            event.data["message_id"]
+            for event in self.events
+            if event.kind == "message.sent" and (event.data["type"], event.session_id) == (message_type, from_session)
+        ]
+        return [self.bus.messages.get(str(message_id)) for message_id in ids]
+
+    def task(self, subject: str) -> Task:
+        """The newest task of that subject."""
+        return next(task for task in self.bus.tasks.list_tasks(include_done=True) if task.subject == subject)
 
     def claim(self, text: str, is_true: Callable[[], bool], within_s: float = 10) -> None:
         """Wait for something to become true, and say whether it did."""
@@ -84,20 +126,27 @@ class Demo:
         self.failures += not held
         print(f"  {'✔' if held else '✘ NOT TRUE:'} {text}")
 
-    def show(self) -> None:
+    def show(self, *words: str) -> None:
         """What a person would type."""
-        print("\n$ roost list --all")
-        subprocess.run([sys.executable, "-m", "roost", "list", "--all"], check=True)
+        print(f"\n$ roost {' '.join(words)}", flush=True)
+        subprocess.run([sys.executable, "-m", "roost", *words], check=True)
         print()
 
     def run(self) -> None:
+        self.meet()
+        self.talk()
+        self.share_work()
+        self.plan_develop_review()
+        self.go_and_come_back()
+
+    def meet(self) -> None:
         print("Three agents start, each in a process of its own:")
         for session_id in AGENTS:
             self.start(session_id)
         for session_id in AGENTS:
             self.claim(f"{session_id} is on the bus", lambda s=session_id: self.happened("session.registered", s))
-        self.order("s-claude", "working mend the login form")
-        self.order("s-codex", "waiting may I run the migration?")
+        self.order("s-claude", "sessions.update_status", "working", "mend the login form")
+        self.order("s-codex", "sessions.update_status", "waiting", "may I run the migration?")
         self.claim(
             "each sees the two others, and what they do",
             lambda: (
@@ -105,8 +154,82 @@ class Demo:
                 == {("s-claude", "working"), ("s-codex", "waiting")}
             ),
         )
-        self.show()
+        self.show("list", "--all")
 
+    def talk(self) -> None:
+        print("One asks another, and waits for the answer:")
+        self.order("s-claude", "messages.request", "s-codex", "Where is the token checked?")
+        self.claim("s-codex has answered", lambda: len(self.sent("response", "s-codex")) == 1)
+        question = self.sent("request", "s-claude")[0]
+        self.claim(
+            "question and answer are read and dealt with, and the sender can see it",
+            lambda: (
+                {each.state for each in self.bus.messages.get_conversation(question.message_id).deliveries}
+                == {"acknowledged"}
+            ),
+        )
+        self.show("thread", question.message_id)
+
+        print("One tells everybody:")
+        self.order("s-gemini", "messages.broadcast", "The test database is down for ten minutes")
+        self.claim(
+            "it is in both other inboxes",
+            lambda: all(
+                [m.from_session for m in self.bus.messages.inbox(name, types=["broadcast"])] == ["s-gemini"]
+                for name in ("s-claude", "s-codex")
+            ),
+        )
+
+    def share_work(self) -> None:
+        print("A person offers work to whoever can code; two can, and both try to take it:")
+        subject = "Mend the login form"
+        task = self.bus.tasks.offer(ME, "capability:code", subject, "It forgets who is logged in.")
+        rivals = {"s-codex", "s-gemini"}
+        self.claim("one of them has it", lambda: self.task(subject).owner in rivals)
+        owner = str(self.task(subject).owner)
+        (other,) = rivals - {owner}
+        self.claim(
+            f"{other} was told that it is {owner}'s",
+            lambda: any(owner in message.body for message in self.sent("response", other)),
+        )
+        self.show("task", "list")
+        print("Who has it hands it over:")
+        self.order(owner, "tasks.handoff", task.task_id, other, "The form is done, its tests are not.")
+        self.claim(f"it is {other}'s now", lambda: self.task(subject).owner == other)
+        self.order(other, "tasks.complete", task.task_id, "Done, with tests.")
+        self.claim("it is done", lambda: self.task(subject).status == "completed")
+        self.show("thread", task.task_id)
+
+    def plan_develop_review(self) -> None:
+        print("A planner, a developer and a reviewer:")
+        plan = {"goal": "tokens that can be revoked", "steps": ["store them", "check them", "revoke them"]}
+        self.order("s-claude", "memory.set", "plan/tokens", plan, "context")
+        self.order("s-claude", "messages.send", "s-codex", "sync", "The plan is there", "", {"key": "plan/tokens"})
+        self.claim(
+            "the developer has read the plan",
+            lambda: any("plan/tokens, 3 steps" in message.body for message in self.sent("response", "s-codex")),
+        )
+        subject = "Review the tokens"
+        self.order("s-codex", "tasks.offer", "capability:review", subject, "They are on the branch tokens.")
+        self.claim("a review is offered", lambda: self.happened("task.offered", "s-codex"))
+        self.claim("the reviewer has taken it", lambda: self.task(subject).owner == "s-gemini")
+        self.order("s-gemini", "tasks.complete", self.task(subject).task_id, "Good, but store them hashed.")
+        self.claim(
+            "the developer hears what came of it",
+            lambda: any("hashed" in message.body for message in self.bus.messages.inbox("s-codex")),
+        )
+        self.order(
+            "s-claude", "memory.set", "decision/tokens", "Tokens are stored hashed, never as they are", "decision"
+        )
+        self.claim(
+            "the decision is found again",
+            lambda: (
+                [found.key for found in self.bus.memory.find("hashed tokens", type="decision")] == ["decision/tokens"]
+            ),
+        )
+        self.show("memory", "search", "tokens")
+
+    def go_and_come_back(self) -> None:
         print(f"One is killed with kill -9; nobody cleans up after it, and its time to live is {TTL_S} s:")
         self.agents["s-gemini"].send_signal(signal.SIGKILL)
         killed_at = time.monotonic()
@@ -124,7 +247,7 @@ class Demo:
         self.claim("the closed one is offline at once", lambda: self.happened("session.ended", "s-codex"))
         self.start("s-gemini")
         self.claim("the killed one is back", lambda: self.happened("session.resumed", "s-gemini"))
-        self.show()
+        self.show("list", "--all")
         expired = [event for event in self.events if event.kind == "session.expired"]
         self.claim("one expiry, one event", lambda: len(expired) == 1)
 
@@ -137,7 +260,7 @@ class Demo:
 
 def main() -> int:
     with tempfile.TemporaryDirectory(prefix="roost-demo-") as home:
-        os.environ.update(ROOST_HOME=home, ROOST_PROJECT=PROJECT)
+        os.environ.update(ROOST_HOME=home, ROOST_PROJECT=PROJECT, ROOST_USER="alice")
         os.environ.pop("ROOST_URL", None)
         demo = Demo()
         try:

@@ -34,7 +34,8 @@ STANDARD_INPUT = "-"  # for a text of many lines
 
 # What a command does in as many steps as it takes, where an operation is one of them.
 WHOLE: dict[str, Callable[[Bus, dict[str, Any]], Any]] = {
-    "retention.prune": lambda bus, arguments: bus.prune(**arguments)
+    "retention.prune": lambda bus, arguments: bus.prune(**arguments),
+    "memory.clear_some": lambda bus, arguments: bus.memory.clear(**arguments),
 }
 
 

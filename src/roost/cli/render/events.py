@@ -15,12 +15,12 @@ EVENT_COLOURS = {"registered": "green", "resumed": "green", "ended": "grey", "ex
 
 
 def event(screen: Screen, each: Event) -> str:
-    """One event in one line, in local time."""
+    """One event in one line, in local time; ids, which are long and say little, come last."""
     at = each.at.astimezone().strftime("%H:%M:%S")
     kind = screen.paint(each.kind.ljust(18), EVENT_COLOURS.get(each.kind.rpartition(".")[2], ""))
     data = " ".join(
         f"{name}={value if isinstance(value, str) and ' ' not in value else encode(value)}"
-        for name, value in each.data.items()
+        for name, value in sorted(each.data.items(), key=lambda item: item[0].endswith(("_id", "_ids")))
         if value is not None
     )
     head = f"{screen.paint(str(each.seq).rjust(6), 'grey')}  {screen.paint(at, 'grey')}  {kind}  "

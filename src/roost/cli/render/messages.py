@@ -102,9 +102,10 @@ def _without(subject: str, body: str) -> str:
 
 
 def _facts(screen: Screen, each: Message) -> Iterator[tuple[str, str]]:
-    if each.data:
-        yield "data", encode(each.data)
-    if each.task_id and each.task_id != each.message_id:
+    data = {name: value for name, value in each.data.items() if name != "task_id"}
+    if data:
+        yield "data", encode(data)
+    if each.task_id and each.task_id not in (each.message_id, each.thread_id):
         yield "task", each.task_id
     if each.expires_at:
         yield "expires", f"in {duration(each.expires_at.timestamp() - screen.now_s)}"
