@@ -265,6 +265,12 @@ def test_the_person_is_who_is_logged_in_unless_told() -> None:
     assert current_user({}) is None
 
 
+def test_a_process_that_no_login_began_belongs_to_its_account(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("ROOST_USER", "USER", "LOGNAME", "USERNAME"):
+        monkeypatch.delenv(name, raising=False)
+    assert current_user() == subprocess.check_output(["id", "-un"], text=True).strip()
+
+
 def test_where_a_process_runs_is_looked_up_once(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(repository)
     here = Here()

@@ -142,11 +142,21 @@ def _read(path: str) -> str:
 
 def current_user(environ: Mapping[str, str] | None = None) -> str | None:
     """The person at this machine: `ROOST_USER`, else the login name."""
-    environ = os.environ if environ is None else environ
+    said = os.environ if environ is None else environ
     for name in ("ROOST_USER", "USER", "LOGNAME", "USERNAME"):
-        if environ.get(name):
-            return _storable(environ[name])
-    return None
+        if said.get(name):
+            return _storable(said[name])
+    return _account_name() if environ is None else None
+
+
+def _account_name() -> str | None:
+    """Whose account this process has, where no login said so: in containers and timed jobs."""
+    try:
+        import pwd
+
+        return _storable(pwd.getpwuid(os.getuid()).pw_name)
+    except (ImportError, KeyError):
+        return None
 
 
 def host_name() -> str:
