@@ -1,0 +1,217 @@
+"""What every face must answer alike: calls by operation name, and what comes of the last one.
+
+To add a case, write the calls and what the last one `gives` (every field named must be so; others may be anything, but
+the same through every face) or the code it `fails` with. `earlier(n, "field")` stands for a field of what the n-th call
+gave. Times and ids are alike through every face by their order.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+SHOP = "github.com/acme/shop"
+ANY = object()  # in what a call gives: something, whatever it is
+
+
+class Earlier(NamedTuple):
+    """A value that an earlier call of the case gave."""
+
+    call: int
+    field: str
+
+
+earlier = Earlier
+
+
+class Call(NamedTuple):
+    """An operation and its arguments."""
+
+    operation: str
+    arguments: dict[str, Any]
+
+
+def call(operation: str, /, **arguments: Any) -> Call:
+    return Call(operation, arguments)
+
+
+class Case(NamedTuple):
+    """Calls in order, and what the last of them must come to."""
+
+    about: str
+    calls: tuple[Call, ...]
+    gives: Any = ANY
+    fails: str | None = None
+
+
+def case(about: str, *calls: Call, gives: Any = ANY, fails: str | None = None) -> Case:
+    return Case(about, calls, gives, fails)
+
+
+ALICE = call("sessions.register", session_id="alice", agent_name="alice's agent", agent_type="claude-code")
+BOB = call("sessions.register", session_id="bob", agent_name="bob's agent", agent_type="codex", human_user="bob",
+           capabilities=["go", "a,b"], current_task="mend the login")  # fmt: skip
+ODD = "ünï☂%2F%+&=?#;'\"<>"
+
+SESSIONS = [
+    case("a new session takes over where its caller runs", ALICE, gives={
+        "session_id": "alice", "agent_name": "alice's agent", "agent_type": "claude-code", "project": SHOP,
+        "status": "active", "current_task": None, "status_detail": None, "human_user": "alice", "branch": None,
+        "capabilities": [], "metadata": {}, "ttl_s": 120, "ended_at": None, "end_reason": None,
+        "started_at": "moment 1", "last_seen": "moment 1",
+    }),
+    case("everything a session may say", call(
+        "sessions.register", session_id="alice", agent_name=" a  name ", agent_type="codex", human_user="bob",
+        capabilities=["go", "a,b", "[x]"], metadata={"n": [1, 2.5, None, True], "ü": {"": "☂"}}, project="other",
+        current_task="-x --y", status="working", location="host:/src", branch="fix/1", ttl_s=60,
+    ), gives={"agent_name": " a  name ", "capabilities": ["go", "a,b", "[x]"], "branch": "fix/1", "ttl_s": 60,
+              "metadata": {"n": [1, 2.5, None, True], "ü": {"": "☂"}}, "current_task": "-x --y"}),
+    case("registering again changes what is said and keeps the rest", BOB, call(
+        "sessions.register", session_id="bob", agent_name="another", agent_type="codex",
+    ), gives={"agent_name": "another", "human_user": "bob", "capabilities": ["go", "a,b"], "started_at": "moment 1",
+              "last_seen": "moment 2"}),
+    case("a heartbeat tells who else is here", ALICE, BOB, call("sessions.heartbeat", session_id="alice"), gives={
+        "session_id": "alice", "project": SHOP, "status": "active", "others_total": 1, "conflicts": [],
+        "others": [{"session_id": "bob", "current_task": "mend the login", "human_user": "bob"}],
+    }),
+    case("a heartbeat registers whom it does not know", call(
+        "sessions.heartbeat", session_id="carol", current_task="read", status="waiting", agent_name="c",
+    ), gives={"session_id": "carol", "status": "waiting", "others": [], "others_total": 0}),
+    case("a heartbeat with a limit", ALICE, BOB, call("sessions.heartbeat", session_id="carol", limit=1),
+         gives={"others": [{"session_id": "bob"}], "others_total": 2}),
+    case("odd characters in an id and a text", call(
+        "sessions.heartbeat", session_id=ODD, current_task=ODD,
+    ), call("sessions.get", session_id=ODD), gives={"session_id": ODD, "current_task": ODD}),
+    case("an empty task is one", BOB, call("sessions.heartbeat", session_id="bob", current_task=""),
+         call("sessions.get", session_id="bob"), gives={"current_task": ""}),
+    case("a ping keeps alive", ALICE, call("sessions.ping", session_id="alice"),
+         gives={"status": "active", "started_at": "moment 1", "last_seen": "moment 2"}),
+    case("a ping of nobody", ALICE, call("sessions.ping", session_id="alicia"), fails="session_not_found"),
+    case("a status", ALICE, call(
+        "sessions.update_status", session_id="alice", status="waiting", current_task="a question",
+    ), gives={"status": "waiting", "current_task": "a question"}),
+    case("the status offline ends a session", ALICE, call(
+        "sessions.update_status", session_id="alice", status="offline",
+    ), gives={"status": "offline", "end_reason": "status", "ended_at": "moment 2"}),
+    case("an unknown status", ALICE, call("sessions.update_status", session_id="alice", status="asleep"),
+         fails="invalid_input"),
+    case("a status detail", ALICE, call(
+        "sessions.set_status_detail", session_id="alice", blob={"step": 1, "ü": [None, {"x": 2**70}]},
+    ), gives={"status_detail": {"step": 1, "ü": [None, {"x": 2**70}]}}),
+    case("an end with its reason", ALICE, call("sessions.end", session_id="alice", end_reason="done: 100 %"),
+         gives={"status": "offline", "end_reason": "done: 100 %"}),
+    case("an end of nobody", call("sessions.end", session_id="nobody"), fails="session_not_found"),
+    case("an ended session is shown", ALICE, call("sessions.end", session_id="alice"),
+         call("sessions.get", session_id="alice"), gives={"status": "offline", "end_reason": "ended"}),
+    case("a session that is not there, with near matches", ALICE, BOB, call("sessions.get", session_id="alic"),
+         fails="session_not_found"),
+    case("the sessions of all projects, newest first", ALICE, BOB, call(
+        "sessions.heartbeat", session_id="carol", project="other",
+    ), call("sessions.find_sessions"), gives=[{"session_id": "carol"}, {"session_id": "bob"}, {"session_id": "alice"}]),
+    case("sessions by every filter", ALICE, BOB, call(
+        "sessions.find_sessions", project=SHOP, status="active", agent_type="codex", human_user="bob", capability="a,b",
+    ), gives=[{"session_id": "bob"}]),
+    case("ended sessions, too, by pages", ALICE, BOB, call("sessions.end", session_id="alice"), call(
+        "sessions.find_sessions", include_offline=True, after_id="bob", limit=1,
+    ), gives=[{"session_id": "alice", "status": "offline"}]),
+    case("no session fits", ALICE, call("sessions.find_sessions", human_user="nobody"), gives=[]),
+    case("a filter that is none", call("sessions.find_sessions", limit=0), fails="invalid_input"),
+    case("the active sessions of where the caller runs", ALICE, call("sessions.active"),
+         gives={"project": SHOP, "total": 1, "sessions": [{"session_id": "alice"}]}),
+    case("ended sessions are cleared", ALICE, BOB, call("sessions.end", session_id="alice"),
+         call("sessions.clear_offline", project=SHOP), gives=1),
+    case("nothing to clear", ALICE, call("sessions.clear_offline", older_than_s=60), gives=0),
+    case("a text over its limit", call("sessions.heartbeat", session_id="alice", current_task="x" * 1001),
+         fails="too_large"),
+    case("a control character", call("sessions.heartbeat", session_id="alice", current_task="\x1b[2J"),
+         fails="invalid_input"),
+    case("a TTL that is too long", call("sessions.heartbeat", session_id="alice", ttl_s=10**9), fails="invalid_input"),
+    case("a TTL that is no number", call("sessions.heartbeat", session_id="alice", ttl_s="soon"),
+         fails="invalid_input"),
+    case("an id that is an address", call("sessions.heartbeat", session_id="user:bob"), fails="invalid_input"),
+    case("an id with a slash", call("sessions.heartbeat", session_id="a/b"), fails="invalid_input"),
+    case("too many capabilities", call(
+        "sessions.register", session_id="alice", agent_name="a", agent_type="b", capabilities=["x"] * 65,
+    ), fails="too_large"),
+    case("metadata that are no object", call(
+        "sessions.register", session_id="alice", agent_name="a", agent_type="b", metadata=[1],
+    ), fails="invalid_input"),
+]  # fmt: skip
+
+EVENTS = [
+    case("events of a project and kind", ALICE, BOB, call("sessions.end", session_id="alice"), call(
+        "sessions.heartbeat", session_id="carol", project="other",
+    ), call("events.read", project=SHOP, kinds=["session.ended", "none"], after=1),
+         gives=[{"seq": 3, "kind": "session.ended", "session_id": "alice", "data": {"end_reason": "ended"}}]),
+    case("a page of events", ALICE, BOB, call("events.read", limit=1), gives=[{"seq": 1, "at": "moment 1"}]),
+    case("the newest event", ALICE, BOB, call("events.last_seq"), gives=2),
+    case("no event yet", call("events.last_seq"), gives=0),
+    case("the bus in numbers", ALICE, BOB, call("sessions.end", session_id="bob"), call("stats.read", project=SHOP),
+         gives={"sessions": {"total": 2, "live": 1, "by_user": {"alice": 1, "bob": 1}},
+                "events": {"total": 3, "last_seq": 3}}),
+]  # fmt: skip
+
+SENT = call("messages.send", from_session="alice", to_session="bob", subject="hello", body="two\nlines",
+            data={"n": [1, None]}, priority="high")  # fmt: skip
+
+MESSAGES = [
+    case("a message is stored for its recipient", ALICE, BOB, SENT,
+         gives={"seq": 1, "recipients": 1, "recipient_status": "active", "is_repeat": False}),
+    case("an inbox", ALICE, BOB, SENT, call("messages.inbox", session_id="bob"), gives=[{
+        "message_id": "id-1", "from_session": "alice", "to_session": "bob", "subject": "hello", "body": "two\nlines",
+        "data": {"n": [1, None]}, "priority": "high", "type": "notification",
+    }]),
+    case("what is acknowledged", ALICE, BOB, SENT, call(
+        "messages.acknowledge", session_id="bob", message_ids=[earlier(2, "message_id")],
+    ), gives=1),
+    case("a reply and its thread", ALICE, BOB, SENT, call(
+        "messages.reply", from_session="bob", to_message=earlier(2, "message_id"), body="yes",
+    ), call("messages.get_conversation", message_id=earlier(3, "message_id")), gives={
+        "thread_id": "id-1", "messages": [{"seq": 1}, {"seq": 2, "in_reply_to": "id-1", "to_session": "alice"}],
+    }),
+    case("a repeated key sends nothing", ALICE, BOB, *[call(
+        "messages.send", from_session="alice", to_session="bob", body="once", idempotency_key="k 1",
+    )] * 2, gives={"message_id": "id-1", "seq": 1, "is_repeat": True}),
+    case("the same twice", ALICE, BOB, SENT, SENT, fails="repeated"),
+    case("a message to nobody", ALICE, call("messages.send", from_session="alice", to_session="alicia", body="x"),
+         fails="session_not_found"),
+    case("an unknown priority", ALICE, BOB, call(
+        "messages.send", from_session="alice", to_session="bob", body="x", priority="very",
+    ), fails="invalid_input"),
+    case("a broadcast", ALICE, BOB, call("messages.broadcast", from_session="alice", subject="all", body="x"),
+         gives={"recipients": 1}),
+    case("an unknown message", call("messages.get", message_id="nothing"), fails="message_not_found"),
+]  # fmt: skip
+
+OFFERED = call("tasks.offer", from_session="alice", to_session="*", subject="mend the login", body="it is broken")
+
+TASKS = [
+    case("a task is accepted by one", ALICE, BOB, OFFERED, call(
+        "tasks.accept", session_id="bob", task_id=earlier(2, "task_id"),
+    ), gives={"status": "accepted", "owner": "bob", "offered_by": "alice"}),
+    case("the second comes too late", ALICE, BOB, OFFERED, call(
+        "tasks.accept", session_id="bob", task_id=earlier(2, "task_id"),
+    ), call("sessions.heartbeat", session_id="carol"), call(
+        "tasks.accept", session_id="carol", task_id=earlier(2, "task_id"),
+    ), fails="conflict"),
+    case("an unknown task", ALICE, call("tasks.accept", session_id="alice", task_id="nothing"), fails="task_not_found"),
+    case("the open tasks", ALICE, OFFERED, call("tasks.list_tasks", project=SHOP), gives=[{"status": "offered"}]),
+]  # fmt: skip
+
+MEMORY = [
+    case("what is remembered", ALICE, call(
+        "memory.set", session_id="alice", key="db/host name", value={"port": 5432}, type="fact", tags=["db", "a,b"],
+    ), call("memory.get_entry", key="db/host name"), gives={
+        "key": "db/host name", "value": {"port": 5432}, "type": "fact", "version": 1, "tags": ["db", "a,b"],
+        "session_id": "alice", "project": SHOP,
+    }),
+    case("null is a value", ALICE, call("memory.set", session_id="alice", key="k", value=None),
+         gives={"value": None, "version": 1}),
+    case("a compare-and-set that comes second", ALICE, call(
+        "memory.set", session_id="alice", key="k", value=1,
+    ), call("memory.set", session_id="alice", key="k", value=2, expected_version=0), fails="version_conflict"),
+    case("a key that is not there", call("memory.get_entry", key="nothing"), fails="entry_not_found"),
+    case("what is forgotten", ALICE, call("memory.set", session_id="alice", key="k", value=[1]),
+         call("memory.delete", key="k"), gives=1),
+]  # fmt: skip
+
+CASES = [*SESSIONS, *EVENTS, *MESSAGES, *TASKS, *MEMORY]

@@ -1,0 +1,166 @@
+"""The faces of a bus, each as a way to call an operation by name and to see what came of it as JSON."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import quote, urlencode
+
+import roost
+from hub.client import Client
+from roost.cli.call import flag
+from roost.errors import RoostError, from_dict
+from roost.here import Here
+from roost.remote import HERE_HEADER, write_here
+from roost.schema import Boolean, encode
+from roost.services import Service
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from roost.operation import Operation
+
+OPERATIONS = {
+    operation.name: operation for service in Service.__subclasses__() for operation in service.operations.values()
+}
+
+
+class Outcome(NamedTuple):
+    """A result, or the error in its place."""
+
+    result: Any = None
+    error: dict[str, Any] | None = None
+
+
+class Python:
+    """Methods of a bus: a local one, or one behind a hub."""
+
+    def __init__(self, url: str | Path) -> None:
+        self._bus = roost.connect(url)
+
+    def call(self, operation: Operation, arguments: dict[str, Any]) -> Outcome:
+        service = self._bus.services[operation.noun]
+        try:
+            result = getattr(service, operation.name.partition(".")[2])(**arguments)
+        except RoostError as error:
+            return Outcome(error=json.loads(encode(error.to_dict()))["error"])
+        return Outcome(json.loads(encode(result)))
+
+    def close(self) -> None:
+        self._bus.close()
+
+
+class Http:
+    """Plain requests, each answer held against its declared schema."""
+
+    def __init__(self, port: int) -> None:
+        self._client = Client(port)
+
+    def call(self, operation: Operation, arguments: dict[str, Any]) -> Outcome:
+        rest = dict(arguments)
+        filled = {name: quote(str(rest.pop(name)), safe="") for name in re.findall(r"{(\w+)}", operation.path)}
+        path, body = operation.path.format(**filled), None
+        if operation.body:
+            body = rest[operation.body]
+        elif operation.method in ("GET", "DELETE"):
+            path += "?" + urlencode({name: as_text(value) for name, value in rest.items()})
+        else:
+            body = rest
+        headers = {HERE_HEADER: write_here(Here())}
+        answer = self._client.call(operation.method, path, body, headers)
+        if answer.status != 200:
+            assert from_dict(answer.json).status == answer.status
+            return Outcome(error=answer.error)
+        return Outcome(answer.json)
+
+    def close(self) -> None:
+        self._client.close()
+
+
+class CommandLine:
+    """`roost --json …` in processes of its own; where it has no verb, what Python says stands in for it."""
+
+    def __init__(self, environ: dict[str, str], folder: Path, stand_in: Python) -> None:
+        self._environ = environ
+        self._folder = folder
+        self._stand_in = stand_in
+
+    def call(self, operation: Operation, arguments: dict[str, Any]) -> Outcome:
+        if operation.verb is None:
+            return self._stand_in.call(operation, arguments)
+        done = subprocess.run(
+            [sys.executable, "-m", "roost", *words(operation, arguments), "--json"],
+            env=self._environ, cwd=self._folder, capture_output=True, text=True, timeout=30, check=False,
+        )  # fmt: skip
+        if done.returncode:
+            body = json.loads(done.stderr)
+            assert done.returncode == from_dict(body).exit_status, done.stderr
+            assert done.stdout == ""
+            return Outcome(error=body["error"])
+        assert done.stderr == ""
+        return Outcome(json.loads(done.stdout))
+
+    def close(self) -> None:
+        self._stand_in.close()
+
+
+def words(operation: Operation, arguments: dict[str, Any]) -> list[str]:
+    """A call as it is typed."""
+    typed = [as_text(arguments[name]) for name in operation.words if name in arguments]
+    for name, value in arguments.items():
+        if name in operation.words or value is None or value is False:
+            continue  # what a command line says by saying nothing
+        if name not in operation.parameters:
+            typed.append(f"--{name.replace('_', '-')}={as_text(value)}")
+        elif isinstance(operation.parameters[name].kind, Boolean):
+            typed.append(flag(operation.parameters[name]))
+        elif as_text(value).startswith("-"):
+            typed.append(f"{flag(operation.parameters[name])}={as_text(value)}")
+        else:
+            typed += [flag(operation.parameters[name]), as_text(value)]
+    return [*(operation.verb or "").split(), *typed]
+
+
+def as_text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
+ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}")
+
+
+class Normaliser:
+    """Makes what differs between runs alike: moments by their order, ids by their first appearance."""
+
+    def __init__(self) -> None:
+        self._ids: dict[str, str] = {}
+        self._moments: set[str] = set()
+
+    def see(self, value: Any) -> None:
+        """Note what is in a value."""
+        if isinstance(value, dict):
+            for child in value.values():
+                self.see(child)
+        elif isinstance(value, list):
+            for child in value:
+                self.see(child)
+        elif isinstance(value, str):
+            if MOMENT.fullmatch(value):
+                self._moments.add(value)
+            for found in ID.findall(value):
+                self._ids.setdefault(found, f"id-{len(self._ids) + 1}")
+
+    def normal(self, value: Any) -> Any:
+        if isinstance(value, dict):
+            return {name: self.normal(child) for name, child in value.items()}
+        if isinstance(value, list):
+            return [self.normal(child) for child in value]
+        if isinstance(value, str):
+            if MOMENT.fullmatch(value):
+                return f"moment {sorted(self._moments, key=datetime.fromisoformat).index(value) + 1}"
+            return ID.sub(lambda match: self._ids[match[0]], value)
+        return value
