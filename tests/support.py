@@ -46,6 +46,7 @@ def kinds(bus: LocalBus, session_id: str | None = None) -> list[str]:
 def all_events(bus: LocalBus) -> list[Event]:
     events: list[Event] = []
     while page := bus.events.read(events[-1].seq if events else 0, limit=1000):
+        assert not events or page[0].seq > events[-1].seq
         events += page
     return events
 
