@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from cli.test_terminal import on_a_terminal
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -55,6 +57,18 @@ def test_search_shows_a_line_of_each_with_what_was_found(team: Person) -> None:
     assert [found["key"] for found in team.gets("memory", "search")] == ["task_1", "auth"]
     assert "\x1b" not in team.types("memory", "search").stdout + team.types("memory", "get", "task_1").stdout
     assert team.types("memory", "search", "nowhere").stdout == "Nothing of this is remembered.\n"
+
+
+def test_what_was_found_is_bold_on_a_terminal(team: Person) -> None:
+    team.types("memory", "set", "s1", "auth", "the session token of the shop")
+    assert "the session \x1b[1mtoken\x1b[0m of the shop" in on_a_terminal(team, "memory", "search", "token")
+    assert "session **token** of" in on_a_terminal(team, "memory", "search", "token", NO_COLOR="1")
+
+
+def test_a_large_memory_is_cleared_whole(team: Person) -> None:
+    for key in ("a", "b"):
+        team.types("memory", "set", "s1", key, "1")
+    assert team.types("memory", "clear").stdout == "Forgot 2 versions.\n"
 
 
 def test_the_beacon_is_written_and_left_alone(team: Person, tmp_path: Path) -> None:

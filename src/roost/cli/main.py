@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import roost
 from roost.cli import commands
-from roost.cli.call import flag, guarded, operations, perform, switched
+from roost.cli.call import STANDARD_INPUT, flag, guarded, operations, perform, switched
 from roost.errors import InvalidInput
 from roost.schema import Boolean, Choice
 from roost.services import near_matches
@@ -37,7 +37,7 @@ def _run(argv: Sequence[str]) -> int | None:
     parser = build_parser()
     args, unknown = parser.parse_known_args(argv)
     used = getattr(args, "parser", parser)
-    if unknown:
+    if unknown := _words_left(args, unknown):
         used.error(f"{used.prog} does not take {' '.join(unknown)}")
     if "command" not in args:
         used.print_help()
@@ -46,6 +46,15 @@ def _run(argv: Sequence[str]) -> int | None:
     args.url = getattr(args, "url", None)
     status: int | None = args.command(args)
     return status
+
+
+def _words_left(args: argparse.Namespace, unknown: list[str]) -> list[str]:
+    """Put words where they belong that come after a flag: argparse has by then given up those that may be left out."""
+    operation: Operation | None = getattr(args, "operation", None)
+    missing = [name for name in operation.words if name not in args] if operation else []
+    while unknown and missing and (unknown[0] == STANDARD_INPUT or not unknown[0].startswith("-")):
+        setattr(args, missing.pop(0), unknown.pop(0))
+    return unknown
 
 
 class Parser(argparse.ArgumentParser):
@@ -107,7 +116,7 @@ def _add_operation(verbs: Any, word: str, operation: Operation, shared: Any, has
     words = [operation.parameters[name] for name in operation.words]
     for parameter in [*words, *(each for each in operation.parameters.values() if each not in words)]:
         _add_parameter(parser, parameter, parameter in words, has_choices)
-    parser.set_defaults(command=partial(_perform, operation), parser=parser)
+    parser.set_defaults(command=partial(_perform, operation), operation=operation, parser=parser)
     if operation is INBOX:
         _add_acknowledging(parser)
     return parser
