@@ -22,6 +22,11 @@ from roost.hub.app import Hub
 from roost.hub.guard import LOOPBACK_NAMES
 from roost.hub.stream import READ
 
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None  # type: ignore[assignment]
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -66,6 +71,7 @@ def run(hub: Hub, listening: socket.socket) -> None:
         timeout_graceful_shutdown=GRACE_S, server_header=False, proxy_headers=False, backlog=2048,
     )  # fmt: skip
     settle_memory()
+    allow_many_files()
     Server(config, hub, address).run(sockets=[listening])
     log.info("stopped", extra={"address": address, "pid": os.getpid()})
 
@@ -75,6 +81,13 @@ def settle_memory() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
+
+
+def allow_many_files() -> None:
+    """As many open connections as the system lets this process have."""
+    if resource is not None:
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def is_loopback(host: str) -> bool:
