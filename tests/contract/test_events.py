@@ -287,8 +287,8 @@ def test_a_follower_in_another_process_is_woken(tmp_path: Path, start: Callable[
                 seq, came_at = follower.stdout.readline().split()
                 assert int(seq) == number + 1
                 late_s.append(float(came_at) - sent_at)
+                assert late_s[-1] < NEVER_S / 3
     assert sorted(late_s)[len(late_s) // 2] < 0.1
-    assert max(late_s) < NEVER_S / 3
 
 
 @pytest.mark.promise("E3")
