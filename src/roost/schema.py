@@ -96,15 +96,13 @@ class Text(Kind):
         return value
 
     def json_schema(self) -> dict[str, Any]:
-        # The pattern excludes what `check` calls control characters. Lone surrogates have no JSON to be shown in.
-        allowed = "".join(f"\\x{ord(c):02x}" for c in "\t\n\r" if c in self.allowed)
-        pattern = f"^[{allowed}\\x20-\\x7e\\xa0-\\uffff\\U00010000-\\U0010ffff]*$"
-        pattern = pattern.replace("\\U00010000-\\U0010ffff", "\U00010000-\U0010ffff")
+        # What `check` calls control characters, but for lone surrogates, which have no JSON to be shown in.
+        forbidden = "".join(f"\\x{point:02x}" for point in range(0x20) if chr(point) not in self.allowed)
         return {
             "type": "string",
             "minLength": self.least,
             "maxLength": self.most,
-            "pattern": pattern,
+            "pattern": f"^[^{forbidden}\\x7f-\\x9f]*$",
             **super().json_schema(),
         }
 
@@ -232,7 +230,7 @@ class Number(Kind):
 
     def parse(self, name: str, text: str) -> float:
         try:
-            return float(text)
+            return int(text) if text.isascii() and text.isdigit() else float(text)
         except ValueError:
             raise self._wrong(name, text, f"a number from {self.least} to {self.most}") from None
 

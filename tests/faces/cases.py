@@ -180,6 +180,77 @@ MESSAGES = [
     case("a broadcast", ALICE, BOB, call("messages.broadcast", from_session="alice", subject="all", body="x"),
          gives={"recipients": 1}),
     case("an unknown message", call("messages.get", message_id="nothing"), fails="message_not_found"),
+    case("one message", ALICE, BOB, SENT, call("messages.get", message_id=earlier(2, "message_id")),
+         gives={"subject": "hello", "thread_id": "id-1", "in_reply_to": None, "task_id": None, "project": SHOP}),
+    case("everything a message may say", ALICE, BOB, SENT, call(
+        "messages.send", from_session="alice", to_session="bob", type="request", subject=ODD, body="-x\n\ty " + ODD,
+        data={"ü": [None, {"x": 2**70}]}, in_reply_to=earlier(2, "message_id"), priority="low", expires_in_s=600,
+        idempotency_key="k", project="other",
+    ), call("messages.inbox", session_id="bob", after=1, types=["request", "sync"], limit=1, new_only=True), gives=[{
+        "type": "request", "subject": ODD, "body": "-x\n\ty " + ODD, "data": {"ü": [None, {"x": 2**70}]},
+        "in_reply_to": "id-1", "priority": "low", "expires_at": "moment 4", "project": "other",
+    }]),
+    case("a message to a person, and the person's inbox", ALICE, call(
+        "messages.send", from_session="alice", to_session="user:bob of shop", subject="hello",
+    ), call("messages.inbox", session_id="user:bob of shop"), gives=[{"to_session": "user:bob of shop"}]),
+    case("a message to a capability", ALICE, BOB, call(
+        "messages.send", from_session="user:carol", to_session="capability:a,b", subject="who can?",
+    ), gives={"recipients": 1, "recipient_status": None}),
+    case("a capability that nobody has", ALICE, BOB, call(
+        "messages.send", from_session="alice", to_session="capability:gone", subject="who can?",
+    ), fails="session_not_found"),
+    case("a message for somebody who is away", ALICE, BOB, call("sessions.end", session_id="bob"), SENT,
+         gives={"recipients": 1, "recipient_status": "offline"}),
+    case("a ping tells how somebody is", ALICE, BOB, call(
+        "messages.ping_session", from_session="alice", to_session="bob",
+    ), gives={"session_id": "bob", "is_live": True, "status": "active", "current_task": "mend the login"}),
+    case("a message that a client has taken", ALICE, BOB, SENT, call(
+        "messages.mark_injected", session_id="bob", message_ids=[earlier(2, "message_id")],
+    ), call("messages.deliveries", message_id=earlier(2, "message_id")),
+         gives=[{"recipient": "bob", "state": "injected", "acknowledged_at": None}]),
+    case("deliveries by pages", ALICE, BOB, call("messages.broadcast", from_session="alice", subject="all"), call(
+        "messages.deliveries", message_id=earlier(2, "message_id"), after_id="bob", limit=5,
+    ), gives=[]),
+    case("what was acknowledged is no longer in the inbox", ALICE, BOB, SENT, call(
+        "messages.acknowledge", session_id="bob", message_ids=[earlier(2, "message_id"), "another"],
+    ), call("messages.inbox", session_id="bob"), gives=[]),
+    case("an inbox that waits in vain", ALICE, call("messages.inbox", session_id="alice", wait_s=0.01), gives=[]),
+    case("a wait that is too long", ALICE, call("messages.inbox", session_id="alice", wait_s=61),
+         fails="invalid_input"),
+    case("an inbox of nobody", ALICE, call("messages.inbox", session_id="alicia"), fails="session_not_found"),
+    case("a history, read or not", ALICE, BOB, SENT, call(
+        "messages.broadcast", from_session="alice", subject="all", priority="urgent",
+    ), call("messages.acknowledge", session_id="bob", message_ids=[earlier(2, "message_id")]),
+         call("messages.get_messages", session_id="bob", limit=2),
+         gives=[{"subject": "hello"}, {"subject": "all", "priority": "urgent", "type": "broadcast"}]),
+    case("a history without broadcasts", ALICE, BOB, SENT, call(
+        "messages.broadcast", from_session="alice", subject="all",
+    ), call("messages.get_messages", session_id="bob", include_broadcasts=False), gives=[{"subject": "hello"}]),
+    case("a history by type, by what is unread, and by pages", ALICE, BOB, SENT, call(
+        "messages.get_messages", session_id="bob", message_type="notification", unread_only=True, after=0, limit=1,
+    ), gives=[{"subject": "hello"}]),
+    case("a reply to nothing", ALICE, call(
+        "messages.reply", from_session="alice", to_message="nothing", body="yes",
+    ), fails="message_not_found"),
+    case("everything a reply may say", ALICE, BOB, SENT, call(
+        "messages.reply", from_session="bob", to_message=earlier(2, "message_id"), body="yes", data={"a": 1},
+        type="notification", subject="of course", priority="high", idempotency_key="r",
+    ), call("messages.get", message_id=earlier(3, "message_id")),
+         gives={"subject": "of course", "type": "notification", "to_session": "alice", "data": {"a": 1}}),
+    case("a body over its limit", ALICE, BOB, call(
+        "messages.send", from_session="alice", to_session="bob", subject="x", body="x" * 65537,
+    ), fails="too_large"),
+    case("a message that says nothing", ALICE, BOB, call("messages.send", from_session="alice", to_session="bob"),
+         fails="invalid_input"),
+    case("a subject of two lines", ALICE, BOB, call(
+        "messages.send", from_session="alice", to_session="bob", subject="two\nlines",
+    ), fails="invalid_input"),
+    case("what is old is removed", ALICE, BOB, SENT, call("sessions.end", session_id="alice"), call(
+        "messages.acknowledge", session_id="bob", message_ids=[earlier(2, "message_id")],
+    ), call("retention.prune", older_than_s=0, keep_bytes=10),
+         gives={"removed": {"messages": 1, "sessions": 1}, "is_complete": True}),
+    case("nothing is old", ALICE, BOB, SENT, call("retention.prune"), gives={"removed": {}, "is_complete": True}),
+    case("an age beyond all measure", call("retention.prune", older_than_s=2**62), fails="invalid_input"),
 ]  # fmt: skip
 
 OFFERED = call("tasks.offer", from_session="alice", to_session="*", subject="mend the login", body="it is broken")
@@ -195,6 +266,34 @@ TASKS = [
     ), fails="conflict"),
     case("an unknown task", ALICE, call("tasks.accept", session_id="alice", task_id="nothing"), fails="task_not_found"),
     case("the open tasks", ALICE, OFFERED, call("tasks.list_tasks", project=SHOP), gives=[{"status": "offered"}]),
+    case("a task that is offered to another", ALICE, BOB, call(
+        "tasks.offer", from_session="bob", to_session="user:carol", subject="mend it", body="", data={"branch": "fix"},
+        idempotency_key="t",
+    ), call("tasks.accept", session_id="alice", task_id=earlier(2, "task_id")), fails="refused"),
+    case("a task that is handed over", ALICE, BOB, OFFERED, call(
+        "tasks.accept", session_id="bob", task_id=earlier(2, "task_id"),
+    ), call("tasks.handoff", session_id="bob", task_id=earlier(2, "task_id"), to_session="alice", body="two\nlines",
+            data={"branch": "fix"}),
+         gives={"task_id": "id-1", "status": "accepted", "owner": "bob", "offered_to": "alice"}),
+    case("a task that is done", ALICE, BOB, OFFERED, call(
+        "tasks.accept", session_id="bob", task_id=earlier(2, "task_id"),
+    ), call("tasks.complete", session_id="bob", task_id=earlier(2, "task_id"), result="two\nlines"),
+         gives={"status": "completed", "owner": "bob", "result": "two\nlines"}),
+    case("a task of another is not to be completed", ALICE, BOB, OFFERED, call(
+        "tasks.complete", session_id="bob", task_id=earlier(2, "task_id"),
+    ), fails="conflict"),
+    case("a task that is called off", ALICE, OFFERED, call(
+        "tasks.cancel", session_id="alice", task_id=earlier(1, "task_id"), reason="not needed",
+    ), gives={"status": "cancelled"}),
+    case("one task", ALICE, OFFERED, call("tasks.get", task_id=earlier(1, "task_id")), gives={
+        "task_id": "id-1", "subject": "mend the login", "body": "it is broken", "data": {}, "offered_to": "*",
+        "owner": None, "result": None, "created_at": "moment 2", "project": SHOP,
+    }),
+    case("tasks by every filter", ALICE, BOB, OFFERED, call(
+        "tasks.accept", session_id="bob", task_id=earlier(2, "task_id"),
+    ), call("tasks.list_tasks", status="accepted", owner="bob", include_done=True, limit=1),
+         gives=[{"status": "accepted"}]),
+    case("the next page of tasks", ALICE, OFFERED, call("tasks.list_tasks", after_id=earlier(1, "task_id")), gives=[]),
 ]  # fmt: skip
 
 MEMORY = [
@@ -212,6 +311,41 @@ MEMORY = [
     case("a key that is not there", call("memory.get_entry", key="nothing"), fails="entry_not_found"),
     case("what is forgotten", ALICE, call("memory.set", session_id="alice", key="k", value=[1]),
          call("memory.delete", key="k"), gives=1),
+    case("everything an entry may say", ALICE, call(
+        "memory.set", session_id="user:bob", key=ODD, value="-x five", type="decision", ttl=600, tags=["a,b"],
+        metadata={"ü": 1}, expected_version=0, idempotency_key="k", project="other",
+    ), gives={"session_id": "user:bob", "key": ODD, "value": "-x five", "expires_at": "moment 3", "metadata": {"ü": 1},
+              "project": "other"}),
+    case("the same key of the writer writes once", ALICE, *[call(
+        "memory.set", session_id="alice", key="k", value=[1], idempotency_key="once",
+    )] * 2, gives={"version": 1, "entry_id": "id-1"}),
+    case("a history, newest first, by pages", ALICE, *[call(
+        "memory.set", session_id="alice", key="k", value=[number],
+    ) for number in range(3)], call("memory.get_all", key="k", before_version=3, limit=1),
+         gives=[{"version": 2, "value": [1]}]),
+    case("entries by words", ALICE, call(
+        "memory.set", session_id="alice", key="auth", value="where the token is checked",
+    ), call("memory.find", query="token"), gives=[
+        {"key": "auth", "value": None, "line": "where the **token** is checked"},
+    ]),
+    case("entries by every filter", ALICE, call(
+        "memory.set", session_id="alice", key="auth/token", value={"a": 1}, type="fact", tags=["db", "web"],
+    ), call("memory.find", pattern="auth/*", tags=["db", "web"], match_all=True, type="fact", session_id="alice",
+            include_values=True, project=SHOP, limit=5), gives=[{"key": "auth/token", "value": {"a": 1}}]),
+    case("no entry fits", ALICE, call("memory.find", query='"( OR *'), gives=[]),
+    case("what one session wrote is forgotten", ALICE, BOB, *[call(
+        "memory.set", session_id=name, key="k", value=[name],
+    ) for name in ("alice", "bob")], call("memory.delete", key="k", session_id="bob"), call(
+        "memory.get_entry", key="k",
+    ), gives={"version": 1, "value": ["alice"]}),
+    case("all is forgotten", ALICE, *[call("memory.set", session_id="alice", key=key, value=[1]) for key in "ab"],
+         call("memory.clear_some", session_id="alice", project=SHOP), gives=2),
+    case("more tags than an entry may have", ALICE, call(
+        "memory.set", session_id="alice", key="k", value=[1], tags=["x"] * 65,
+    ),
+         fails="too_large"),
+    case("an entry of nobody", ALICE, call("memory.set", session_id="alicia", key="k", value=[1]),
+         fails="session_not_found"),
 ]  # fmt: skip
 
 CASES = [*SESSIONS, *EVENTS, *MESSAGES, *TASKS, *MEMORY]

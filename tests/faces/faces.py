@@ -93,7 +93,7 @@ class CommandLine:
         if operation.verb is None:
             return self._stand_in.call(operation, arguments)
         done = subprocess.run(
-            [sys.executable, "-m", "roost", *words(operation, arguments), "--json"],
+            [sys.executable, "-m", "roost", *words(operation, arguments)],
             env=self._environ, cwd=self._folder, capture_output=True, text=True, timeout=30, check=False,
         )  # fmt: skip
         if done.returncode:
@@ -110,19 +110,23 @@ class CommandLine:
 
 def words(operation: Operation, arguments: dict[str, Any]) -> list[str]:
     """A call as it is typed."""
-    typed = [as_text(arguments[name]) for name in operation.words if name in arguments]
+    bare = [as_text(arguments[name]) for name in operation.words if name in arguments]
+    typed = []
     for name, value in arguments.items():
-        if name in operation.words or value is None or value is False:
+        parameter = operation.parameters.get(name)
+        is_switch = parameter is not None and isinstance(parameter.kind, Boolean)
+        if name in operation.words or value is None or (is_switch and value == bool(parameter.default)):
             continue  # what a command line says by saying nothing
-        if name not in operation.parameters:
+        if parameter is None:
             typed.append(f"--{name.replace('_', '-')}={as_text(value)}")
-        elif isinstance(operation.parameters[name].kind, Boolean):
-            typed.append(flag(operation.parameters[name]))
+        elif is_switch:
+            typed.append(flag(parameter))
         elif as_text(value).startswith("-"):
-            typed.append(f"{flag(operation.parameters[name])}={as_text(value)}")
+            typed.append(f"{flag(parameter)}={as_text(value)}")
         else:
-            typed += [flag(operation.parameters[name]), as_text(value)]
-    return [*(operation.verb or "").split(), *typed]
+            typed += [flag(parameter), as_text(value)]
+    is_risky = any(word.startswith("-") for word in bare)
+    return [*(operation.verb or "").split(), *typed, "--json", *(["--"] if is_risky else []), *bare]
 
 
 def as_text(value: Any) -> str:
