@@ -452,9 +452,10 @@ def test_a_clock_that_trembles_changes_nothing(path: str, clock: FakeClock) -> N
 
 
 def in_child(action: Callable[[], object]) -> str:
-    """What an action gave in a forked child, or its error."""
+    """What an action gave in a forked child, or its error; nothing when it hung."""
     reader, writer = os.pipe()
     if not (child := os.fork()):
+        signal.alarm(10)
         try:
             os.write(writer, outcome(action).encode())
         finally:
