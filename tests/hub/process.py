@@ -84,10 +84,13 @@ class HubProcess:
     def bus_file(self) -> Path:
         return self.home / "bus.db"
 
+    def state(self) -> str:
+        """What the system says of the process."""
+        return Path(f"/proc/{self.pid}/status").read_text()
+
     def memory_kib(self) -> int:
         """How much memory it has in use."""
-        status = Path(f"/proc/{self.pid}/status").read_text()
-        return int(status.partition("VmRSS:")[2].split()[0])
+        return int(self.state().partition("VmRSS:")[2].split()[0])
 
     def signal(self, number: int) -> None:
         os.kill(self.pid, number)
