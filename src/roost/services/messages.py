@@ -343,8 +343,10 @@ class CollaborationHub(Service, noun="messages"):
         now = self._store.now
         expired = len(self._store.rows("messages.prune_expired", now=now, limit=limit))
         self._store.rows("messages.prune_pairs", now=now)
-        last = self._last_before(before)
-        return expired + len(self._store.rows("messages.prune_old", now=now, last=last, limit=limit - expired))
+        found = self._store.rows(
+            "messages.prune_old", now=now, last=self._last_before(before), before=before, limit=limit - expired
+        )
+        return expired + len(found)
 
     def prune_to(self, keep_bytes: int, limit: int) -> int:
         """Remove the oldest messages until the rest has no more than so many bytes (M7)."""
@@ -354,7 +356,7 @@ class CollaborationHub(Service, noun="messages"):
         return len(self._store.rows("messages.prune_size", now=self._store.now, excess=excess, limit=limit))
 
     def _last_before(self, instant: int) -> int:
-        """The seq up to which messages were sent by an instant: halving, as seq and time rise together."""
+        """The seq up to which messages were sent by an instant: halving, as seq and time mostly rise together."""
         row = self._store.one("messages.last_seq")
         low, high = 0, int(row[0]) if row else 0
         while low < high:

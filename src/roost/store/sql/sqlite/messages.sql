@@ -174,9 +174,10 @@ SELECT type, sum(total), sum(size_bytes) FROM message_totals
 WHERE (:project IS NULL OR project = :project) GROUP BY type HAVING sum(total) > 0;
 
 -- name: messages.prune_old
--- M7: never what a live session has not acknowledged.
+-- M7: never what a live session has not acknowledged. `last` bounds the search; the age of each decides, since an import
+-- or a clock set back puts an old message after a newer one.
 DELETE FROM messages WHERE seq IN (
-    SELECT seq FROM messages AS m WHERE seq <= :last AND NOT EXISTS (
+    SELECT seq FROM messages AS m WHERE seq <= :last AND sent_at <= :before AND NOT EXISTS (
         SELECT 1 FROM deliveries AS d CROSS JOIN sessions AS s ON s.session_id = d.recipient
         WHERE d.seq = m.seq AND d.is_read = 0 AND s.ended_at IS NULL
           AND (d.expires_at IS NULL OR d.expires_at > :now))
