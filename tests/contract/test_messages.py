@@ -476,7 +476,7 @@ def test_age_prunes_by_age_whatever_the_order_they_came_in(shop: LocalBus, clock
     clock.advance(1000)
     shop.prune(500)
     assert shop.messages.get(young).subject == "young"
-    with pytest.raises(MessageNotFound):
+    with pytest.raises(errors.MessageNotFound):
         shop.messages.get(old)
 
 
