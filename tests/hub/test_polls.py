@@ -14,6 +14,7 @@ import pytest
 
 import roost
 from hub.client import TIMEOUT_S, Client
+from roost.bus import LOOK_EVERY_S
 from support import open_store, until
 
 if TYPE_CHECKING:
@@ -104,6 +105,20 @@ def test_many_polls_read_nothing_while_they_wait_and_leave_nothing_behind(own):
             poll.socket.close()
         until(lambda: waits(client) == 0)
         assert metric(client, 'roost_jobs_total{worker="reader"}') == reads + 1
+
+
+def test_heartbeats_wake_no_poll(own):
+    """They commit and tell nobody; a hub that looked at commits instead of news would wake every poll for each."""
+    with Client(own.port) as client:
+        client.register("alice", "bob")
+        poll = Poll(own.port, "bob")
+        until(lambda: waits(client) == 1)
+        reads = metric(client, 'roost_jobs_total{worker="reader"}')
+        deadline = time.monotonic() + 6 * LOOK_EVERY_S
+        while time.monotonic() < deadline:
+            client.post("/sessions/alice/heartbeat", {})
+        assert metric(client, 'roost_jobs_total{worker="reader"}') == reads
+        poll.socket.close()
 
 
 def test_a_broadcast_answers_every_poll(own):

@@ -76,24 +76,28 @@ class Wakes:
                     future.set_result(None)
 
     async def _look(self) -> None:
-        seen = self._bus.store.changes_seen()
+        newest = seen = self._bus.events.last_seq()
+        is_suspect = False
         while True:
             await asyncio.sleep(LOOK_EVERY_S)
-            before = seen
             try:
-                seen = await asyncio.to_thread(self._sweep_and_look)
+                newest = await asyncio.to_thread(self._sweep_and_look)
             except RoostError as error:
                 log.warning("cannot look at the bus: %s", error)
-            # On a busy bus there is always a change and always a datagram: to wake all for each would be a stampede.
-            is_told = self._has_heard or seen == before
-            self._has_heard = False
-            if not is_told or self._waiter.socket is None or self._waiter.has_lost():
+            # All news are events. One that is not told of by the second look never will be: its writer has died. To
+            # wake all for any commit, heartbeats too, would be a stampede of every open poll four times a second.
+            is_untold = newest != seen and not self._has_heard
+            if (is_untold and is_suspect) or self._waiter.socket is None or self._waiter.has_lost():
                 self._wake(set(self._waiting))
+                is_untold = False
+            is_suspect = is_untold
+            seen = seen if is_untold else newest
+            self._has_heard = False
 
     def _sweep_and_look(self) -> int:
+        """The newest event's seq, expiries that are due now included."""
         self._bus.sweep()
-        seen: int = self._bus.store.changes_seen()
-        return seen
+        return self._bus.events.last_seq()
 
     def close(self) -> None:
         """Let everything that waits go on, and hear no more; closing twice is closing once."""
