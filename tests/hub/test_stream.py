@@ -247,9 +247,10 @@ def test_a_reader_that_does_not_read_takes_no_memory_and_slows_nobody(own_hub: H
         with ThreadPoolExecutor(1) as thread:
             heard = thread.submit(seqs, quick, MANY)
             for _ in range(MANY // 1000):
-                append(bus, 1000, text="x" * 200)
+                append(bus, 1000, text="x" * 1000)
             assert heard.result(60) == list(range(5_001, 5_001 + MANY))
-        assert own_hub.memory_kib() - before_kib < 8 * 1024  # of 20 MiB that were written
+        # Of 55 MiB that were written: what may fill up is the page caches of two connections, 16 MiB each.
+        assert own_hub.memory_kib() - before_kib < 36 * 1024
         began = time.monotonic()
         assert client.post("/sessions/alice/heartbeat").status == 200
         assert time.monotonic() - began < 1
