@@ -10,32 +10,15 @@ from collections.abc import Iterator
 from typing import Any
 
 import roost
-from bench.tools import HubProcess, Result, fill, folder, interleaved, load, loads
+from bench.tools import Result, against_heartbeats, fill, folder, interleaved
 
 PROJECT = "github.com/acme/p0"
 MILLION = 1_000_000
 
 
 def all_results() -> Iterator[Result]:
-    yield from sets()
+    yield against_heartbeats("set", "remember.lua")
     yield from reads()
-
-
-def sets() -> Iterator[Result]:
-    """Sets on disk before the answer, against heartbeats of the same run."""
-    with folder() as home, folder() as ten:
-        fill(home, 1000, per_project=1000)
-        fill(ten, 1000)
-        with HubProcess(home) as hub, HubProcess(ten) as beats:
-            rates, _ = loads(
-                {
-                    "heartbeat": lambda: load(beats, "heartbeat.lua", 16),
-                    "set": lambda: load(hub, "remember.lua", 16),
-                }
-            )
-    note = f"{rates['set']:,.0f} against {rates['heartbeat']:,.0f} a second"
-    yield Result("set through the hub, 16 connections, rate against a heartbeat", rates["set"] / rates["heartbeat"],
-                 0.5, at_least=True, note=note)  # fmt: skip
 
 
 def reads() -> Iterator[Result]:

@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any
 
 import roost
-from bench.tools import HubProcess, Result, fill, folder, interleaved, load, loads
+from bench.tools import HubProcess, Result, against_heartbeats, fill, folder, interleaved, load, loads
 from roost.hub.serve import allow_many_files
 
 os.environ["ROOST_MESSAGE_BURST"] = "0"  # the benchmarks are the loop that the limit breaks
@@ -23,29 +23,11 @@ POLLS = 10_000
 
 
 def all_results() -> Iterator[Result]:
-    yield from sends()
+    yield against_heartbeats("send", "send.lua")
     yield from waiting()
     yield from growth()
     yield from broadcasts()
     yield from open_polls()
-
-
-def sends() -> Iterator[Result]:
-    """Sends on disk before the answer, against heartbeats of the same run."""
-    with folder() as home:
-        fill(home, 1000, per_project=1000)
-        with folder() as ten:
-            fill(ten, 1000)
-            with HubProcess(home) as hub, HubProcess(ten) as beats:
-                rates, _ = loads(
-                    {
-                        "heartbeat": lambda: load(beats, "heartbeat.lua", 16),
-                        "send": lambda: load(hub, "send.lua", 16),
-                    }
-                )
-    note = f"{rates['send']:,.0f} against {rates['heartbeat']:,.0f} a second"
-    yield Result("send through the hub, 16 connections, rate against a heartbeat", rates["send"] / rates["heartbeat"],
-                 0.5, at_least=True, note=note)  # fmt: skip
 
 
 RECEIVER = """

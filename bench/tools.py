@@ -157,6 +157,24 @@ def loads(cases: dict[str, Callable[[], Load]], rounds: int = 5) -> tuple[dict[s
     )
 
 
+def against_heartbeats(name: str, script: str) -> Result:
+    """The rate of a write on disk before the answer, 16 connections, against heartbeats of the same run."""
+    with folder() as home, folder() as ten:
+        fill(home, 1000, per_project=1000)
+        fill(ten, 1000)
+        with HubProcess(home) as hub, HubProcess(ten) as beats:
+            rates, _ = loads(
+                {
+                    "heartbeat": lambda: load(beats, "heartbeat.lua", 16),
+                    name: lambda: load(hub, script, 16),
+                }
+            )
+    return Result(
+        f"{name} through the hub, 16 connections, rate against a heartbeat", rates[name] / rates["heartbeat"], 0.5,
+        at_least=True, note=f"{rates[name]:,.0f} against {rates['heartbeat']:,.0f} a second",
+    )  # fmt: skip
+
+
 def slow_sync_library(home: str) -> str:
     """A library that, preloaded, makes every disk sync take longer; built here from slow_sync.c."""
     built = str(Path(home) / "slow_sync.so")
