@@ -20,7 +20,7 @@ LAYERS = (
     ("__main__",),
     ("cli", "hub"),
     ("beacon", "older_layout", "transfer"),
-    ("view",),
+    ("frame", "view"),
     ("roost",),  # the public names
     ("bus", "remote"),
     ("services", "listener"),
@@ -161,3 +161,8 @@ def test_a_heartbeat_loads_nothing_but_roost_and_apsw(bus_folder: Path) -> None:
 def test_a_first_heartbeat_brings_in_no_other_package(tmp_path: Path) -> None:
     _, added = modules_of('bus.sessions.heartbeat("alice", current_task="read")', tmp_path)
     assert added - sys.stdlib_module_names == {"roost", "apsw"}
+
+
+def test_framing_a_text_stays_light(bus_folder: Path) -> None:
+    everything, _ = modules_of('import roost.frame; roost.frame.frame("bob", "<b>" + chr(9))', bus_folder)
+    assert everything & HEAVY == set()
