@@ -23,10 +23,11 @@ LAYERS = (
     ("frame", "view"),
     ("roost",),  # the public names
     ("bus", "remote"),
+    ("presence",),
     ("services", "listener"),
     ("here", "store"),
     ("operation",),
-    ("wake", "vocabulary"),
+    ("identity", "wake", "vocabulary"),
     ("schema",),
     ("model",),
     ("clock", "errors"),

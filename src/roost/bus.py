@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 FILE_NAME = "bus.db"
 LOOK_AGAIN_S = 1.0  # the same net under a wait for one inbox
+END_GONE_EVERY_S = 1.0  # how often a process looks whether others are still there
 LOOK_EVERY_S = 0.25  # the net under lost wake-ups, and how late a follower may notice an expiry
 
 
@@ -86,6 +87,7 @@ class Bus:
     """A bus and its services, wherever it is."""
 
     store: Any = None  # what a local bus keeps its rows in
+    folder = ""  # where this machine keeps what it knows of the bus's sessions beside their rows
     news: set[str] = frozenset()  # type: ignore[assignment]
     is_swept = True
 
@@ -150,9 +152,11 @@ class LocalBus(Bus):
     def __init__(self, store: SQLiteStore, here: Surroundings) -> None:
         super().__init__(here)
         self.store = store
-        self.wake_folder = os.path.join(os.path.dirname(store.path), "wake")
+        self.folder = os.path.dirname(store.path)
+        self.wake_folder = os.path.join(self.folder, "wake")
         self.news: set[str] = set()  # the topics that the open transaction has something new for
         self.is_swept = True
+        self._end_gone_at = 0.0
 
     def execute(self, operation: Operation, service: Service, arguments: dict[str, Any]) -> Any:
         """Run it in a transaction: a write in one of its own or a savepoint of the open one, a read in a snapshot."""
@@ -192,13 +196,22 @@ class LocalBus(Bus):
         return Transaction(self, is_durable)
 
     def sweep(self) -> None:
-        """Expire what is overdue, if anything is (S3)."""
-        if self._is_due():
-            try:
+        """Expire what is overdue, if anything is (S3), and end the sessions whose process is gone (A5)."""
+        try:
+            if time.monotonic() >= self._end_gone_at:
+                self._end_gone_at = time.monotonic() + END_GONE_EVERY_S
+                self._end_gone()
+            if self._is_due():
                 with self.transaction():
                     pass
-            except (StorageError, Unavailable):
-                pass  # a full disk or a stuck writer stops no reader: each derives who is live (S2)
+        except (StorageError, Unavailable):
+            pass  # a full disk or a stuck writer stops no reader: each derives who is live (S2)
+
+    def _end_gone(self) -> None:
+        if os.path.isdir(os.path.join(self.folder, "processes")):
+            from roost.presence import end_gone
+
+            end_gone(self)
 
     def _is_due(self) -> bool:
         return self.store.one("sessions.due", now=self.store.now) is not None

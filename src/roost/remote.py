@@ -11,8 +11,9 @@ import http.client
 import os
 import time
 from urllib.parse import parse_qs, quote, urlencode, urlsplit
+from zlib import crc32
 
-from roost.bus import Bus
+from roost.bus import Bus, data_folder
 from roost.clock import new_id
 from roost.errors import HubUnreachable, InvalidInput, RoostError, UnsupportedUrl, from_dict
 from roost.model import Event
@@ -89,6 +90,7 @@ class RemoteBus(Bus):
     def __init__(self, url: str, here: Surroundings) -> None:
         super().__init__(here)
         self.url = url.rstrip("/")
+        self.folder = os.path.join(data_folder(), "hubs", f"{crc32(self.url.encode()):08x}")
         try:
             self._split = urlsplit(self.url)
             self._port = self._split.port

@@ -1,0 +1,167 @@
+"""In which process a session lives, so that its end is seen at once and not when its time to live is over (A5).
+
+A hook or the session's MCP server leaves a file `processes/PID.START.SPACE` beside the bus: a process's id, when it
+began (ids come back) and the kernel's boot and id namespace (a container's 17 is not the host's). Its lines are the
+sessions that lived there, the last one now. Whoever reads the bus looks whether the processes are still there, at most
+once a second. On a system without `/proc` only the id counts.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from roost.bus import Bus
+
+FOLDER = "processes"
+GONE = "process gone"  # the `end_reason` of a session whose process went away
+FOREIGN_FOR_S = 7 * 24 * 3600  # how long a file of another boot or namespace is kept: nobody here can judge it
+SHELLS = frozenset({"sh", "ash", "bash", "busybox", "dash", "fish", "ksh", "zsh"})
+
+
+def bind(folder: str, session_id: str, pid: int) -> None:
+    """Say that a session lives in a process from now on; doing so twice changes nothing.
+
+    Raises OSError where the folder cannot be written.
+    """
+    if (name := _name(pid)) and bound(folder, pid) != session_id:
+        os.makedirs(os.path.join(folder, FOLDER), mode=0o700, exist_ok=True)
+        file = os.open(os.path.join(folder, FOLDER, name), os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            os.write(file, f"{session_id}\n".encode())
+        finally:
+            os.close(file)
+
+
+def bound(folder: str, pid: int) -> str | None:
+    """The session that lives in a process now, or None."""
+    session_ids = _sessions(os.path.join(folder, FOLDER, _name(pid) or "-"))
+    return session_ids[-1] if session_ids else None
+
+
+def client_process(pid: int | None = None) -> int:
+    """The process that started this one (or `pid`) on purpose: its nearest ancestor that is no shell."""
+    parent = os.getppid() if pid is None else (_stat(pid) or ("", 0, ""))[1]
+    while (found := _stat(parent)) and found[0].lstrip("-") in SHELLS and found[1] > 1:
+        parent = found[1]
+    return parent
+
+
+def started(pid: int) -> str:
+    """When a process began, as a word that no other of its id has; empty when there is none."""
+    if found := _stat(pid):
+        return found[2]
+    if os.path.isdir("/proc/self"):
+        return ""
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return "0"
+    except OSError:
+        return ""
+    return "0"
+
+
+def end_gone(bus: Bus) -> None:
+    """End the sessions whose process is gone and that live in no other; raises the bus's errors."""
+    folder = os.path.join(bus.folder, FOLDER)
+    for name in _names(folder):
+        path = os.path.join(folder, name)
+        if not _is_ours(name):
+            _forget_old(path)
+        elif not _is_there(name):
+            _end(bus, _sessions(path), folder)
+            _unlink(path)
+
+
+def _end(bus: Bus, session_ids: list[str], folder: str) -> None:
+    from roost.errors import InvalidInput, SessionNotFound
+
+    for session_id in session_ids:
+        try:
+            if session_id not in _living(folder):  # looked up for each: it may just be resumed elsewhere
+                bus.sessions.end(session_id, GONE)
+        except (SessionNotFound, InvalidInput):
+            pass  # pruned since, or never on this bus
+
+
+def _living(folder: str) -> set[str]:
+    """The sessions of all processes that are there."""
+    there = [name for name in _names(folder) if _is_ours(name) and _is_there(name)]
+    return {session_id for name in there for session_id in _sessions(os.path.join(folder, name))}
+
+
+def _is_ours(name: str) -> bool:
+    """Whether a file is about a process that this one can see."""
+    return name.endswith(f".{_space()}")
+
+
+def _is_there(name: str) -> bool:
+    pid, start, _ = name.split(".")
+    return started(int(pid)) == start
+
+
+def _name(pid: int) -> str:
+    start = started(pid)
+    return f"{pid}.{start}.{_space()}" if start else ""
+
+
+def _names(folder: str) -> list[str]:
+    try:
+        return [name for name in os.listdir(folder) if name.count(".") == 2 and name.partition(".")[0].isdigit()]
+    except OSError:
+        return []
+
+
+def _sessions(path: str) -> list[str]:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read().split()
+    except OSError:
+        return []
+
+
+def _stat(pid: int) -> tuple[str, int, str] | None:
+    """A process's name, parent and start, from `/proc` (proc_pid_stat(5)); None for none, or one that has ended."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            head, _, tail = file.read().decode("utf-8", "replace").rpartition(")")
+    except OSError:
+        return None
+    fields = tail.split()
+    return None if fields[0] in "ZX" else (head.partition("(")[2], int(fields[1]), fields[19])
+
+
+_known_space = ""
+
+
+def _space() -> str:
+    """Where this process's ids mean what they mean: the boot, and the namespace of ids, as one word."""
+    global _known_space
+    if not _known_space:
+        from zlib import crc32
+
+        try:
+            with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+                told = file.read() + os.readlink("/proc/self/ns/pid")
+        except OSError:
+            told = os.uname().nodename if hasattr(os, "uname") else ""
+        _known_space = f"{crc32(told.encode()):08x}"
+    return _known_space
+
+
+def _forget_old(path: str) -> None:
+    try:
+        if time.time() - os.stat(path).st_mtime > FOREIGN_FOR_S:
+            os.unlink(path)
+    except OSError:
+        pass
+
+
+def _unlink(path: str) -> None:
+    try:
+        os.unlink(path)
+    except OSError:
+        pass
