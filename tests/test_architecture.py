@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import os
 import subprocess
 import sys
@@ -19,6 +20,7 @@ SOURCE = Path(roost.__file__).parent
 LAYERS = (
     ("__main__",),
     ("cli", "hub"),
+    ("mcp",),
     ("beacon", "older_layout", "transfer"),
     ("frame", "view"),
     ("roost",),  # the public names
@@ -40,7 +42,7 @@ EXCEPTIONS = {
 }
 
 # Where a process meets what it does not control, and so may catch anything.
-EDGES = {"listener.py", "hub/worker.py", "hub/http.py", "__main__.py"}
+EDGES = {"listener.py", "mcp/stdio.py", "hub/worker.py", "hub/http.py", "__main__.py"}
 
 
 def sources() -> Iterator[tuple[str, ast.Module]]:
@@ -167,3 +169,28 @@ def test_a_first_heartbeat_brings_in_no_other_package(tmp_path: Path) -> None:
 def test_framing_a_text_stays_light(bus_folder: Path) -> None:
     everything, _ = modules_of('import roost.frame; roost.frame.frame("bob", "<b>" + chr(9))', bus_folder)
     assert everything & HEAVY == set()
+
+
+def test_the_server_in_every_session_loads_the_light_path_and_json(bus_folder: Path) -> None:
+    """`roost mcp` answers `tools/list` and a call with no asyncio, no SDK and no other package than apsw (A4)."""
+    meta = {"io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {}}
+    lines = [
+        json.dumps({"jsonrpc": "2.0", "id": method, "method": method, "params": {"_meta": meta, **params}})
+        for method, params in (("tools/list", {}), ("tools/call", {"name": "sessions"}))
+    ]
+    code = f"""
+import os, sys
+reader, writer = os.pipe()
+os.write(writer, {chr(10).join([*lines, ""]).encode()!r})
+os.close(writer)
+os.dup2(reader, 0)
+before = set(sys.modules)
+import roost.mcp.stdio
+roost.mcp.stdio.serve(url={str(bus_folder)!r})
+print(*set(sys.modules) - before, file=sys.stderr)
+"""
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=30)
+    assert len(done.stdout.splitlines()) == 2
+    loaded = {name.partition(".")[0] for name in done.stderr.split()}
+    assert loaded - sys.stdlib_module_names == {"roost", "apsw"}
+    assert loaded & HEAVY <= {"json", "re"}

@@ -1,4 +1,4 @@
-"""The commands that are no operations: watch, serve, beacon, export, import, doctor, completion."""
+"""The commands that are no operations: watch, serve, mcp, beacon, export, import, doctor, completion."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from roost.bus import connect
 from roost.cli.render.events import event_line
 from roost.cli.screen import err, out
-from roost.schema import Integer, encode
+from roost.schema import Choice, Integer, encode
 from roost.services.events import EventLog
 from roost.view import clean, clean_json
 
@@ -18,11 +18,12 @@ if TYPE_CHECKING:
 
 SHELLS = ("bash", "zsh", "fish")
 PORT = Integer(least=0, most=65535)
+PROFILE = Choice("daily", "engram", "full")
 
 
 def add_to(verbs: Any, shared: ArgumentParser) -> None:
     """Give the parser these commands."""
-    for command in (watch, serve, beacon, export, import_, doctor, completion):
+    for command in (watch, serve, mcp, beacon, export, import_, doctor, completion):
         about, _, _ = (command.__doc__ or "").partition("\n")
         name = command.__name__.rstrip("_")
         parser = verbs.add_parser(name, help=about, description=described(command.__doc__), parents=[shared])
@@ -67,6 +68,18 @@ def serve(args: Namespace) -> None:
     port = PORT.check("port", PORT.parse("port", args.port))
     keep = read_keep(args.keep, args.keep_bytes)
     serve_hub(host=args.host, port=port, url=args.url, log_format=args.log_format, keep=keep)
+
+
+def mcp(args: Namespace) -> None:
+    """Serve this bus to the agent that starts it, over standard input and output.
+
+    Agents are configured to start it: it is the session's own process, finds out which session that is, and ends it
+    when the agent closes. The profile daily has the tools of daily work; engram those and three of an older contract;
+    full every operation.
+    """
+    from roost.mcp.stdio import serve as serve_mcp
+
+    serve_mcp(PROFILE.check("profile", args.profile), args.url)
 
 
 def beacon(args: Namespace) -> None:
@@ -181,6 +194,11 @@ def _serve_options(parser: ArgumentParser) -> None:
     parser.add_argument("--log-format", choices=("text", "json"), default="text", help="how the log reads (text)")
 
 
+def _mcp_options(parser: ArgumentParser) -> None:
+    about = f"which tools it has: {', '.join(PROFILE.choices)}"
+    parser.add_argument("--profile", default=PROFILE.choices[0], metavar="PROFILE", help=about)
+
+
 def _beacon_options(parser: ArgumentParser) -> None:
     parser.add_argument("--file", default=".STATUS", metavar="NAME", help="the file to keep it in (.STATUS)")
     parser.add_argument("--watch", action="store_true", dest="is_watching", help="stay, and write when things change")
@@ -206,6 +224,7 @@ def _completion_options(parser: ArgumentParser) -> None:
 OPTIONS = {
     "watch": _watch_options,
     "serve": _serve_options,
+    "mcp": _mcp_options,
     "beacon": _beacon_options,
     "export": _export_options,
     "import": _import_options,

@@ -15,6 +15,7 @@ from roost.errors import RoostError, Unavailable, UnsupportedUrl
 from roost.hub.guard import LOOPBACK_NAMES, Guard
 from roost.hub.http import encode_json, respond, respond_error
 from roost.hub.keeper import Keeper
+from roost.hub.mcp import McpEndpoint
 from roost.hub.metrics import CONTENT_TYPE, HubCollector, Meter, render
 from roost.hub.openapi import document
 from roost.hub.paths import Paths
@@ -87,13 +88,17 @@ class Hub:
         self._paths.add(HOTTEST.method, HOTTEST.path, self._endpoint(HOTTEST))
         for operation in self.operations():
             self._paths.add(operation.method, operation.path, self._endpoint(operation))
+        self._paths.add("POST", "/mcp", McpEndpoint(self._operation_endpoint, self._feed))
         for path, plain in (("/health", self._health), ("/metrics", self._metrics), ("/openapi.json", self._openapi)):
             self._paths.add("GET", path, plain)
 
     def _endpoint(self, operation: Operation) -> ASGIApp:
-        worker = self._writer if operation.is_write else self._reader
-        endpoint: ASGIApp = OperationEndpoint(operation, worker, self._wakes, self._meter)
+        endpoint = self._operation_endpoint(operation)
         return EventsEndpoint(self._feed, endpoint) if operation is READ else endpoint
+
+    def _operation_endpoint(self, operation: Operation) -> OperationEndpoint:
+        worker = self._writer if operation.is_write else self._reader
+        return OperationEndpoint(operation, worker, self._wakes, self._meter)
 
     async def _health(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Whether both workers answer, and the file is still the one that they have open."""

@@ -47,7 +47,7 @@ class OperationEndpoint:
         began, status = time.perf_counter(), 200
         try:
             arguments = self._operation.arguments((), await self._parameters(scope, receive))
-            result = await self._result(arguments, surroundings(scope), receive)
+            result = await self.perform(arguments, scope, receive)
             await respond(send, encode_json(result))
         except RoostError as error:
             status = error.status
@@ -74,7 +74,9 @@ class OperationEndpoint:
             for name, text in named.items()
         }
 
-    async def _result(self, arguments: dict[str, Any], here: Surroundings, receive: Receive) -> Any:
+    async def perform(self, arguments: dict[str, Any], scope: Scope, receive: Receive) -> Any:
+        """Run the operation for a request whose body has been read; where it waits, for as long as the caller does."""
+        here = surroundings(scope)
         if not (self._operation.waits_for and arguments["wait_s"]):
             return await self._worker.run(self._operation, arguments, here)
         gone = asyncio.ensure_future(disconnected(receive))

@@ -1,0 +1,1 @@
+"""The bus for agents: the Model Context Protocol over stdio and HTTP."""

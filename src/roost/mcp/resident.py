@@ -1,0 +1,175 @@
+"""The session that a stdio server is part of: which it is, that it lives, that it has ended (S7, A5).
+
+The server is a child of the session's client, so it knows what no tool has to say: the session's id from the
+environment, from a call's metadata or from what a hook bound to the client's process. Where nothing names one, it
+registers a session of its own. While the client lives it beats; when its input closes the session ends, unless
+another server of it is there.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+from roost import identity, presence
+from roost.errors import RoostError, SessionNotFound
+from roost.wake import Waiter, topic
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from roost.bus import Bus
+    from roost.mcp.protocol import Json, Peer
+
+BEAT_S = 40.0  # a third of the time to live that sessions have unless they say otherwise
+ANNOUNCE_S = 0.3  # after the start: the client's first questions go first, and a health check is over by then
+STRANGER_S = 3.0  # how long to wait for a hook or a call to say whose session this is, before it gets its own
+CLOSED = "client closed"
+EXPIRED = "expired"
+OWN = "own-"  # how the ids of sessions begin that nobody named
+
+
+class Resident:
+    """The sessions of one client process, and what is known of them here. `session_id` is the one spoken for now."""
+
+    def __init__(self, bus: Bus, peer: Peer) -> None:
+        self._bus = bus
+        self._peer = peer
+        self._client = presence.client_process()
+        self._waiters: dict[str, Waiter] = {}
+        self._unannounced: set[str] = set()  # taken in, and not yet said to be alive
+        self._told: str | None = None  # by the last call's metadata
+        self.due_at = time.monotonic() + ANNOUNCE_S
+        self._own_from = time.monotonic() + STRANGER_S
+
+    # -- which session ------------------------------------------------------------------------------------------------
+
+    def session_of(self, meta: Json) -> str:
+        """The session that a call is made for, known from now on."""
+        self._told = identity.from_metadata(meta) or self._told
+        session_id = self.named() or self._own()
+        if session_id not in self._waiters:
+            self._take_in(session_id)
+        return session_id
+
+    def named(self) -> str | None:
+        """The session's id, if anything names it; the newest word counts, for a client may go on with another one.
+
+        A call's metadata is the client's own word for that call, a binding a hook's for this process; the environment
+        is as old as this server.
+        """
+        if self._told:
+            return self._told
+        bound = presence.bound(self._bus.folder, self._client)
+        if bound and not bound.startswith(OWN):
+            return bound
+        return identity.from_environment(agent_type=identity.agent_type_of(self._peer.client))
+
+    def _own(self) -> str:
+        """An id of its own, the same for each server that this client process starts."""
+        from zlib import crc32
+
+        start = presence.started(self._client)
+        return f"{OWN}{_word(self._agent_type)}-{crc32(f'{self._client}.{start}'.encode()):08x}"
+
+    @property
+    def _agent_type(self) -> str:
+        return identity.agent_type_of(self._peer.client) or self._peer.client or "mcp"
+
+    def _take_in(self, session_id: str) -> None:
+        """Hold the session's wake-ups, and say in which process it lives."""
+        self._waiters[session_id] = Waiter(os.path.join(self._bus.folder, "wake"), topic("messages", session_id))
+        self._unannounced.add(session_id)
+        self.due_at = min(self.due_at, time.monotonic() + STRANGER_S)
+        try:
+            if self._client > 1:
+                presence.bind(self._bus.folder, session_id, self._client)
+        except OSError:
+            pass  # a bus that can only be read: the session ends by its time to live
+
+    # -- that it lives ------------------------------------------------------------------------------------------------
+
+    def beat(self) -> None:
+        """Say that the client's sessions are alive; finds out first which there are, if it can."""
+        self.due_at = time.monotonic() + BEAT_S
+        session_id = self.named()
+        if session_id is None and not self._waiters:
+            if time.monotonic() < self._own_from:
+                self.due_at = self._own_from
+                return
+            session_id = self._own()
+        if session_id is not None and session_id not in self._waiters:
+            self._leave_own(session_id)
+            self._take_in(session_id)
+            self.due_at = time.monotonic() + BEAT_S
+        for each in self.sessions:
+            try:
+                self._say_alive(each)
+            except RoostError:
+                pass  # the next beat may reach the bus; a call tells the agent what is wrong
+
+    def _say_alive(self, session_id: str) -> None:
+        """Keep a session alive, and begin with one that is new here; one that was ended on purpose stays so."""
+        try:
+            if session_id not in self._unannounced:
+                session = self._bus.sessions.get(session_id)
+                if not session.is_live and session.end_reason != EXPIRED:
+                    return
+            self._bus.sessions.ping(session_id)
+        except SessionNotFound:
+            self.register(session_id)
+        self._unannounced.discard(session_id)
+
+    def register(self, session_id: str) -> None:
+        """Make the session known, named after its client and directory; raises the bus's errors."""
+        directory = os.path.basename(os.getcwd()) or "/"
+        self._bus.sessions.register(session_id, f"{self._peer.client or 'agent'} in {directory}", self._agent_type)
+
+    def _leave_own(self, session_id: str) -> None:
+        """End the session of its own, now that the real one is known."""
+        for own in [each for each in self._waiters if each.startswith(OWN)]:
+            self._end(own, f"known as {session_id}")
+
+    # -- that it has ended --------------------------------------------------------------------------------------------
+
+    def leave(self) -> None:
+        """The client has gone, or wants no more of this server: its sessions end, but for those another one serves."""
+        for session_id in list(self._waiters):
+            self._end(session_id, CLOSED)
+
+    def _end(self, session_id: str, reason: str) -> None:
+        self._waiters.pop(session_id).close()
+        try:
+            if not self._has_another_server(session_id):
+                self._bus.sessions.end(session_id, reason)
+                if self._has_another_server(session_id):  # it came in between
+                    self._bus.sessions.ping(session_id)
+        except RoostError:
+            pass  # unknown by now, or the bus is out of reach: the time to live ends it
+
+    def _has_another_server(self, session_id: str) -> bool:
+        """Whether another process of this machine waits for the session's messages."""
+        try:
+            names = os.listdir(os.path.join(self._bus.folder, "wake"))
+        except OSError:
+            return False
+        waits = [name.split(".")[1] for name in names if name.startswith(topic("messages", session_id) + ".")]
+        return any(pid.isdigit() and int(pid) != os.getpid() and presence.started(int(pid)) for pid in waits)
+
+    @property
+    def sessions(self) -> list[str]:
+        """The sessions that it speaks for."""
+        return list(self._waiters)
+
+    # -- what wakes it ------------------------------------------------------------------------------------------------
+
+    @property
+    def sockets(self) -> dict[int, str]:
+        """The sessions by the descriptors at which their news arrive."""
+        return {waiter.socket.fileno(): each for each, waiter in self._waiters.items() if waiter.socket is not None}
+
+    def drain(self, session_id: str) -> None:
+        self._waiters[session_id].drain()
+
+
+def _word(text: str) -> str:
+    return "".join(c if c.isalnum() else "-" for c in text.lower())[:40].strip("-") or "mcp"

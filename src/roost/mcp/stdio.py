@@ -1,0 +1,340 @@
+"""`roost mcp`: the server inside every session, over standard input and output.
+
+One thread and one `poll` serve the client's messages, wake-ups and the beat; idle it sleeps until one of them comes.
+It imports the light path alone, for every session pays its start and its memory. A client that does not read holds up
+its own answers and nobody else; half a line at the end is no message; when the input closes the session ends.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import sys
+import time
+
+from roost.bus import connect
+from roost.errors import RoostError, SessionNotFound
+from roost.mcp.offer import BusOffer, changed
+from roost.mcp.protocol import INTERNAL_ERROR, INVALID_REQUEST, PARSE_ERROR, Fault, Listening, Peer, Protocol, failed
+from roost.mcp.resident import Resident
+from roost.presence import client_process
+from roost.schema import decode, encode
+from roost.wake import EVENTS, Waiter
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from roost.bus import Bus
+    from roost.mcp.protocol import Json, Work
+    from roost.operation import Operation
+
+MOST_BYTES = 1024 * 1024  # of a message, as over HTTP
+CHUNK = 64 * 1024
+UNREAD_MOST = 1024 * 1024  # of answers that the client has not taken: then no more of its messages are
+LOOK_AGAIN_S = 1.0  # the net under a wait for messages
+STUCK_S = 5.0  # how long to try to get rid of the last answers at the end
+
+
+def serve(profile: str = "daily", url: str | None = None) -> None:
+    """Serve one client until it closes its end, or goes; raises the bus's errors before anything is served."""
+    with connect(url) as bus:
+        StdioServer(bus, profile).run()
+
+
+class Client(Peer):
+    """The one at the other end of standard input and output."""
+
+    def __init__(self) -> None:
+        super().__init__(can_push=True)
+        self.resident: Resident
+
+    def session_of(self, arguments: Json, meta: Json, *, is_needed: bool = True) -> str:
+        return self.resident.session_of(meta)
+
+    def project(self, session_id: str | None) -> Work:
+        yield from ()  # the bus knows where this process runs
+
+
+class Pending:
+    """An answer that waits for news: its work, and the operation that it is to look with again."""
+
+    __slots__ = ("arguments", "deadline", "operation", "request_id", "work")
+
+    def __init__(self, work: Work, operation: Operation, arguments: Json, request_id: Any) -> None:
+        self.work = work
+        self.operation = operation
+        self.arguments = {**arguments, "wait_s": 0}
+        self.request_id = request_id
+        self.deadline = time.monotonic() + arguments["wait_s"]
+
+
+class StdioServer:
+    """The loop. `run` ends when the client does."""
+
+    def __init__(self, bus: Bus, profile: str) -> None:
+        self._bus = bus
+        self._protocol = Protocol(BusOffer(profile))
+        self._client = Client()
+        self._resident = self._client.resident = Resident(bus, self._client)
+        self._in = Lines()
+        self._out = bytearray()
+        self._pending: list[Pending] = []
+        self._listening: dict[Any, Listening] = {}
+        self._events: Waiter | None = None
+        self._seen = 0
+        self._is_open = True
+
+    def run(self) -> None:
+        """Serve until the input closes, the client's process goes, or somebody asks this one to end."""
+        was_blocking = os.get_blocking(1)
+        ends = {_watch(client_process()), _end_on_signals()} - {-1}
+        try:
+            os.set_blocking(1, False)
+            while self._is_open:
+                self._turn(ends)
+        except (BrokenPipeError, ConnectionResetError):
+            pass  # the client has closed its end
+        finally:
+            self._resident.leave()
+            self._flush_the_rest(was_blocking)
+            if self._events:
+                self._events.close()
+
+    def _turn(self, ends: set[int]) -> None:
+        """Wait for something to do, and do it; at one of `ends` it is to end."""
+        poll = select.poll()
+        if len(self._out) < UNREAD_MOST:
+            poll.register(0, select.POLLIN)
+        if self._out:
+            poll.register(1, select.POLLOUT)
+        news = self._resident.sockets
+        for descriptor in (*ends, *news):
+            poll.register(descriptor, select.POLLIN)
+        if self._events and self._events.socket is not None:
+            poll.register(self._events.socket.fileno(), select.POLLIN)
+        for descriptor, _ in poll.poll(max(0, (self._next_at() - time.monotonic()) * 1000)):
+            if descriptor == 0:
+                self._read()
+            elif descriptor == 1:
+                self._write()
+            elif descriptor in ends:
+                self._is_open = False
+            elif descriptor in news:
+                self._woken(news[descriptor])
+            else:
+                self._tell_changes()
+        self._look_at_clock()
+
+    def _next_at(self) -> float:
+        """When there is something to do even if nothing comes."""
+        times = [self._resident.due_at]
+        if self._pending:
+            times.append(min(time.monotonic() + LOOK_AGAIN_S, *(each.deadline for each in self._pending)))
+        return min(times)
+
+    def _look_at_clock(self) -> None:
+        if time.monotonic() >= self._resident.due_at:
+            self._resident.beat()
+        self._go_on_pending()
+
+    # -- messages -----------------------------------------------------------------------------------------------------
+
+    def _read(self) -> None:
+        data = os.read(0, CHUNK)
+        if not data:
+            self._is_open = False
+            return
+        for line in self._in.feed(data):
+            self._receive(line)
+
+    def _receive(self, line: bytes | None) -> None:
+        """Answer one line; None is one that was too long to be kept."""
+        if line is None:
+            self._send(failed(None, Fault(INVALID_REQUEST, f"a message has at most {MOST_BYTES} bytes")))
+            return
+        if not line.strip():
+            return
+        try:
+            message = decode(line)
+        except ValueError as error:
+            self._send(failed(None, Fault(PARSE_ERROR, f"a line is one JSON message: {error}")))
+            return
+        if isinstance(message, dict) and message.get("method") == "notifications/cancelled":
+            self._cancel(message.get("params"))
+        else:
+            request_id = message.get("id") if isinstance(message, dict) else None
+            self._advance(self._protocol.handle(message, self._client), request_id)
+
+    def _advance(self, work: Work, request_id: Any, value: Any = None, error: RoostError | None = None) -> None:
+        """Carry an answer's work as far as it goes without waiting for anybody."""
+        try:
+            while True:
+                operation, arguments = work.throw(error) if error else work.send(value)
+                value, error = self._perform(operation, arguments)
+                if error is None and not value and operation.waits_for and arguments["wait_s"]:
+                    self._pending.append(Pending(work, operation, arguments, request_id))
+                    return
+        except StopIteration as done:
+            self._answered(done.value)
+        except Exception as broken:  # the edge between the server and what it runs: a broken answer is not its end
+            sys.stderr.write(f"roost mcp: {type(broken).__name__}: {broken}\n")
+            self._send(failed(request_id, Fault(INTERNAL_ERROR, f"roost broke: {type(broken).__name__}")))
+
+    def _perform(self, operation: Operation, arguments: Json) -> tuple[Any, RoostError | None]:
+        """What came of an operation; a session that the bus does not know yet is registered by its first act."""
+        if operation.waits_for:
+            arguments = {**arguments, "wait_s": 0}
+        service = self._bus.services[operation.noun]
+        try:
+            return self._bus.execute(operation, service, arguments), None
+        except SessionNotFound as error:
+            actor = arguments.get("from_session") or arguments.get("session_id")
+            if actor not in self._resident.sessions or operation.name == "sessions.get":
+                return None, error
+            return self._registered(operation, arguments, actor)
+        except RoostError as error:
+            return None, error
+
+    def _registered(self, operation: Operation, arguments: Json, actor: str) -> tuple[Any, RoostError | None]:
+        try:
+            self._resident.register(actor)
+            return self._bus.execute(operation, self._bus.services[operation.noun], arguments), None
+        except RoostError as error:
+            return None, error
+
+    def _answered(self, answer: Any) -> None:
+        if isinstance(answer, Listening):
+            self._listening[answer.request_id] = answer
+            self._send(answer.acknowledged())
+            self._listen()
+        elif answer is not None:
+            self._send(answer)
+        if self._client.watched:
+            self._listen()
+
+    def _cancel(self, params: Any) -> None:
+        """Stop what a request began; one that is answered, or was never asked, is nothing to stop."""
+        request_id = params.get("requestId") if isinstance(params, dict) else None
+        self._pending = [each for each in self._pending if each.request_id != request_id]
+        if isinstance(request_id, str | int):
+            self._listening.pop(request_id, None)
+
+    # -- news ---------------------------------------------------------------------------------------------------------
+
+    def _woken(self, session_id: str) -> None:
+        """Something came for a session."""
+        self._resident.drain(session_id)
+        self._go_on_pending()
+
+    def _go_on_pending(self) -> None:
+        waiting, self._pending = self._pending, []
+        for each in waiting:
+            value, error = self._perform(each.operation, each.arguments)
+            if error or value or time.monotonic() >= each.deadline:
+                self._advance(each.work, each.request_id, value, error)
+            else:
+                self._pending.append(each)
+
+    def _listen(self) -> None:
+        """Hear of every change from now on, for who asked to be told."""
+        if self._events is None:
+            self._events = Waiter(os.path.join(self._bus.folder, "wake"), EVENTS)
+            self._seen = self._bus.events.last_seq()
+
+    def _tell_changes(self) -> None:
+        if self._events is None:
+            return
+        self._events.drain()
+        session_id = self._resident.named() or ""
+        while events := self._bus.events.read(self._seen, limit=200):
+            self._seen = events[-1].seq
+            told = dict.fromkeys(uri for event in events for uri in changed(event, session_id, self._bus.here.project))
+            for uri in told:
+                self._tell(uri)
+
+    def _tell(self, uri: str | None) -> None:
+        for listening in self._listening.values():
+            if note := listening.about(uri):
+                self._send(note)
+        if uri is None and self._client.version:
+            self._send({"jsonrpc": "2.0", "method": "notifications/resources/list_changed"})
+        elif uri in self._client.watched:
+            self._send({"jsonrpc": "2.0", "method": "notifications/resources/updated", "params": {"uri": uri}})
+
+    # -- output -------------------------------------------------------------------------------------------------------
+
+    def _send(self, message: Any) -> None:
+        self._out += encode(message).encode() + b"\n"
+        self._write()
+
+    def _write(self) -> None:
+        """Give the client what it takes without waiting for it."""
+        try:
+            while self._out:
+                del self._out[: os.write(1, self._out)]
+        except BlockingIOError:
+            pass
+
+    def _flush_the_rest(self, was_blocking: bool) -> None:
+        """The last answers, if the client still takes them; then standard output as it was."""
+        deadline = time.monotonic() + STUCK_S
+        try:
+            while self._out and time.monotonic() < deadline:
+                poll = select.poll()
+                poll.register(1, select.POLLOUT)
+                poll.poll(100)
+                self._write()
+            os.set_blocking(1, was_blocking)
+        except OSError:
+            pass
+
+
+class Lines:
+    """Lines out of chunks; one that is too long is dropped to its end and given as None."""
+
+    def __init__(self) -> None:
+        self._rest = bytearray()
+        self._is_too_long = False
+
+    def feed(self, data: bytes) -> list[bytes | None]:
+        *ended, rest = data.split(b"\n")
+        lines: list[bytes | None] = []
+        for part in ended:
+            self._keep(part)
+            lines.append(None if self._is_too_long else bytes(self._rest))
+            self._rest.clear()
+            self._is_too_long = False
+        self._keep(rest)
+        return lines
+
+    def _keep(self, part: bytes) -> None:
+        self._is_too_long = self._is_too_long or len(self._rest) + len(part) > MOST_BYTES
+        if self._is_too_long:
+            self._rest.clear()
+        else:
+            self._rest += part
+
+
+def _watch(pid: int) -> int:
+    """A descriptor that is readable when a process has gone; -1 where the system has none."""
+    try:
+        return os.pidfd_open(pid) if hasattr(os, "pidfd_open") and pid > 1 else -1
+    except OSError:
+        return -1
+
+
+def _end_on_signals() -> int:
+    """A descriptor that is readable once somebody asks this process to end.
+
+    The handler does nothing, so that what is being written is written; the loop ends between two messages.
+    """
+    import _signal  # type: ignore[import-not-found]  # the C module alone: `signal` imports enum for wrappers unused here
+
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    for name in ("SIGTERM", "SIGINT", "SIGHUP"):
+        if hasattr(_signal, name):
+            _signal.signal(getattr(_signal, name), lambda number, frame: None)
+    _signal.set_wakeup_fd(writer)
+    return reader
