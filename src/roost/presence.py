@@ -37,8 +37,28 @@ def bind(folder: str, session_id: str, pid: int) -> None:
 
 def bound(folder: str, pid: int) -> str | None:
     """The session that lives in a process now, or None."""
-    session_ids = _sessions(os.path.join(folder, FOLDER, _name(pid) or "-"))
-    return session_ids[-1] if session_ids else None
+    return Binding(folder, pid).session_id
+
+
+class Binding:
+    """What is bound to one process, looked at again and again at little cost; a process that came later has its own."""
+
+    def __init__(self, folder: str, pid: int) -> None:
+        self._path = os.path.join(folder, FOLDER, _name(pid) or "-")
+        self._size = -1
+        self._session_id: str | None = None
+
+    @property
+    def session_id(self) -> str | None:
+        """The session that lives in the process now, or None."""
+        try:
+            size = os.stat(self._path).st_size  # lines are only ever added
+        except OSError:
+            return None
+        if size != self._size:
+            session_ids = _sessions(self._path)
+            self._size, self._session_id = size, session_ids[-1] if session_ids else None
+        return self._session_id
 
 
 def client_process(pid: int | None = None) -> int:

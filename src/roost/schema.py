@@ -375,12 +375,18 @@ def to_builtins(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} is no JSON type")
 
 
-def decode(text: str | bytes) -> Any:
-    """Read JSON text; raises ValueError for anything that is not JSON, deep nesting and NaN included."""
-    import json
+_decode: Callable[[str], Any] | None = None
 
+
+def decode(text: str | bytes) -> Any:
+    """Read JSON text; raises ValueError for anything that is not JSON in UTF-8, deep nesting and NaN included."""
+    global _decode
+    if _decode is None:
+        import json
+
+        _decode = json.JSONDecoder(parse_constant=_refuse_constant).decode
     try:
-        return json.loads(text, parse_constant=_refuse_constant)
+        return _decode(text.decode() if isinstance(text, bytes) else text)
     except RecursionError:
         raise ValueError("it is nested too deep") from None
 

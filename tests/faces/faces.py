@@ -15,6 +15,8 @@ from hub.client import Client
 from roost.cli.call import flag
 from roost.errors import RoostError, from_dict
 from roost.here import Here
+from roost.mcp.tools import actor
+from roost.model import PERSON
 from roost.remote import HERE_HEADER, write_here
 from roost.schema import Boolean, encode
 from roost.services import Service
@@ -106,6 +108,95 @@ class CommandLine:
 
     def close(self) -> None:
         self._stand_in.close()
+
+
+MODERN = {"io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {}}
+
+
+class Mcp:
+    """Tools of the profile that has every operation; who acts is told as each transport tells it, never as an argument.
+
+    An agent cannot be a person, so what a person does is left to Python.
+    """
+
+    def __init__(self, stand_in: Python) -> None:
+        self._stand_in = stand_in
+
+    def call(self, operation: Operation, arguments: dict[str, Any]) -> Outcome:
+        rest = dict(arguments)
+        acting = rest.pop(actor(operation) or "", None)
+        if actor(operation) and (not isinstance(acting, str) or acting.startswith(PERSON)):
+            return self._stand_in.call(operation, arguments)
+        params = {"name": operation.name.replace(".", "_"), "arguments": rest, "_meta": dict(MODERN)}
+        answer = self._ask({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}, acting)
+        result = answer["result"]
+        if result.get("isError"):
+            return Outcome(error=json.loads(result["content"][0]["text"]))
+        assert json.loads(result["content"][0]["text"]) == result["structuredContent"]
+        return Outcome(result["structuredContent"]["result"])
+
+    def _ask(self, message: dict[str, Any], acting: str | None) -> dict[str, Any]:
+        raise NotImplementedError
+
+    def close(self) -> None:
+        self._stand_in.close()
+
+
+class McpStdio(Mcp):
+    """`roost mcp` in a process of its own for each case, told in a call's metadata whose session it is."""
+
+    def __init__(self, environ: dict[str, str], folder: Path, stand_in: Python) -> None:
+        super().__init__(stand_in)
+        self._environ = environ
+        self._folder = folder
+        self._process: subprocess.Popen[str] | None = None
+
+    def renew(self) -> None:
+        """End the process, whose sessions end with it."""
+        if self._process is not None:
+            self._process.communicate(timeout=30)
+            assert self._process.returncode == 0
+            self._process = None
+
+    def _ask(self, message: dict[str, Any], acting: str | None) -> dict[str, Any]:
+        if self._process is None:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "roost", "mcp", "--profile", "full"], env=self._environ, cwd=self._folder,
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            )  # fmt: skip
+        assert self._process.stdin
+        assert self._process.stdout
+        if acting is not None:
+            message["params"]["_meta"]["sessionId"] = acting
+        self._process.stdin.write(json.dumps(message) + "\n")
+        self._process.stdin.flush()
+        answer: dict[str, Any] = json.loads(self._process.stdout.readline())
+        return answer
+
+    def close(self) -> None:
+        self.renew()
+        super().close()
+
+
+class McpHttp(Mcp):
+    """`POST /mcp`, told in a header whose session it is."""
+
+    def __init__(self, port: int, stand_in: Python) -> None:
+        super().__init__(stand_in)
+        self._client = Client(port)
+
+    def _ask(self, message: dict[str, Any], acting: str | None) -> dict[str, Any]:
+        headers = {"MCP-Protocol-Version": "2026-07-28", "Mcp-Method": "tools/call",
+                   "Mcp-Name": message["params"]["name"], HERE_HEADER: write_here(Here())}  # fmt: skip
+        if acting is not None:
+            headers["Roost-Session"] = quote(acting, safe="")
+        answer = self._client.call("POST", "/mcp?profile=full", message, headers)
+        assert answer.status == 200
+        return dict(answer.json)
+
+    def close(self) -> None:
+        self._client.close()
+        super().close()
 
 
 def words(operation: Operation, arguments: dict[str, Any]) -> list[str]:

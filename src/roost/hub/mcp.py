@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
-from roost.errors import IdentityMissing, InvalidInput, RoostError, TooLarge, Unavailable
-from roost.hub.http import JSON_TYPE, disconnected, encode_json, header, read_body, respond
+from roost.errors import IdentityMissing, InvalidInput, RoostError, Unavailable
+from roost.hub.http import JSON_TYPE, disconnected, encode_json, header, parse_query, read_body, respond
 from roost.hub.stream import KEEP_ALIVE_S, MOST_STREAMS, STUCK_S
 from roost.identity import from_metadata
-from roost.mcp.offer import BusOffer, changed
+from roost.mcp.offer import PROFILES, BusOffer, changed
 from roost.mcp.protocol import (
     INTERNAL_ERROR,
     INVALID_REQUEST,
@@ -27,7 +28,7 @@ from roost.mcp.protocol import (
     failed,
 )
 from roost.mcp.tools import SESSIONS
-from roost.schema import decode
+from roost.schema import Choice, decode
 from roost.vocabulary import kind_of
 
 if TYPE_CHECKING:
@@ -80,37 +81,43 @@ class McpEndpoint:
         self._endpoint_of = endpoint_of
         self._endpoints: dict[str, OperationEndpoint] = {}
         self._feed = feed
-        self._protocol = Protocol(offer or BusOffer())
+        self._protocols: dict[str, Protocol] = {PROFILES[0]: Protocol(offer or BusOffer())}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            message = decode(await read_body(scope, receive))
-        except TooLarge as error:
-            await _respond(send, failed(None, Fault(INVALID_REQUEST, error.message)), error.status)
-            return
-        except ValueError as error:
-            await _respond(send, failed(None, Fault(PARSE_ERROR, f"the body is one JSON message: {error}")), 400)
-            return
+            protocol, body = self._protocol(scope), await read_body(scope, receive)
         except RoostError as error:
             await _respond(send, failed(None, Fault(INVALID_REQUEST, error.message)), error.status)
             return
-        await self._answer(message, scope, receive, send)
+        try:
+            message = decode(body)
+        except ValueError as error:
+            await _respond(send, failed(None, Fault(PARSE_ERROR, f"the body is one JSON message: {error}")), 400)
+            return
+        await self._answer(protocol, message, scope, receive, send)
 
-    async def _answer(self, message: Any, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _answer(self, protocol: Protocol, message: Any, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             version = check_headers(message, {name: text for name in REPEATED if (text := _text(scope, name))})
         except Fault as fault:
             request_id = message.get("id") if isinstance(message, dict) else None
             await _respond(send, failed(request_id, fault), fault.status)
             return
-        caller = Caller(version, _text(scope, SESSION_HEADER.lower()))
-        answer = await self._drive(self._protocol.handle(message, caller), scope, receive)
+        caller = Caller(version, unquote(_text(scope, SESSION_HEADER.lower()) or "") or None)
+        answer = await self._drive(protocol.handle(message, caller), scope, receive)
         if isinstance(answer, Listening):
             await self._listen(answer, caller, scope, receive, send)
         elif answer is None:
             await respond(send, b"", 202, ())
         else:
             await _respond(send, answer, _status(answer, is_modern=version is None))
+
+    def _protocol(self, scope: Scope) -> Protocol:
+        """The handler of the profile that the URL names: /mcp?profile=full."""
+        profile = parse_query(scope).get("profile", PROFILES[0])
+        if profile not in self._protocols:
+            self._protocols[profile] = Protocol(BusOffer(Choice(*PROFILES).check("profile", profile)))
+        return self._protocols[profile]
 
     async def _drive(self, work: Work, scope: Scope, receive: Receive) -> Any:
         """Run the operations that an answer needs, one after the other."""

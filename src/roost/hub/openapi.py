@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import roost
 from roost import model
 from roost.errors import RoostError
+from roost.mcp.offer import PROFILES
 from roost.model import Record
 from roost.schema import Moment
 from roost.vocabulary import kind_of
@@ -165,7 +166,19 @@ def _type(annotation: str) -> dict[str, Any]:
 def _plain_paths() -> dict[str, Any]:
     """The paths that are the hub's own and no operation."""
     health = {"type": "object", "required": ["status", "version"], "properties": {"status": {"const": "ok"}}}
+    message = {"type": ["object", "array"], "properties": {"jsonrpc": {"const": "2.0"}}}
+    answer = {"description": "A JSON-RPC response", "content": _json(message)}
     return {
+        "/mcp": {"post": {
+            "operationId": "mcp", "tags": ["hub"],
+            "summary": "The Model Context Protocol: one JSON-RPC message, and its answer",
+            "parameters": [{
+                "name": "profile", "in": "query", "required": False, "schema": {"enum": list(PROFILES)},
+                "description": "Which tools there are",
+            }],
+            "requestBody": {"required": True, "content": _json(message)},
+            "responses": {"200": answer, "202": {"description": "Nothing to answer"}, "default": answer},
+        }},
         "/health": {"get": {
             "operationId": "health", "tags": ["hub"], "summary": "Whether the hub can answer", "responses": {
                 "200": {"description": "It can", "content": _json(health)},

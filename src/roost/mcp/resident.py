@@ -32,13 +32,13 @@ class Resident:
     """The sessions of one client process, and what is known of them here. `session_id` is the one spoken for now."""
 
     def __init__(self, bus: Bus, peer: Peer) -> None:
-        self._bus = bus
+        self.bus = bus
         self._peer = peer
         self._client = presence.client_process()
+        self._binding = presence.Binding(bus.folder, self._client)
         self._waiters: dict[str, Waiter] = {}
         self._unannounced: set[str] = set()  # taken in, and not yet said to be alive
         self._told: str | None = None  # by the last call's metadata
-        self.due_at = time.monotonic() + ANNOUNCE_S
         self._own_from = time.monotonic() + STRANGER_S
 
     # -- which session ------------------------------------------------------------------------------------------------
@@ -59,7 +59,7 @@ class Resident:
         """
         if self._told:
             return self._told
-        bound = presence.bound(self._bus.folder, self._client)
+        bound = self._binding.session_id
         if bound and not bound.startswith(OWN):
             return bound
         return identity.from_environment(agent_type=identity.agent_type_of(self._peer.client))
@@ -77,44 +77,41 @@ class Resident:
 
     def _take_in(self, session_id: str) -> None:
         """Hold the session's wake-ups, and say in which process it lives."""
-        self._waiters[session_id] = Waiter(os.path.join(self._bus.folder, "wake"), topic("messages", session_id))
+        self._waiters[session_id] = Waiter(os.path.join(self.bus.folder, "wake"), topic("messages", session_id))
         self._unannounced.add(session_id)
-        self.due_at = min(self.due_at, time.monotonic() + STRANGER_S)
         try:
             if self._client > 1:
-                presence.bind(self._bus.folder, session_id, self._client)
+                presence.bind(self.bus.folder, session_id, self._client)
         except OSError:
             pass  # a bus that can only be read: the session ends by its time to live
 
     # -- that it lives ------------------------------------------------------------------------------------------------
 
-    def beat(self) -> None:
-        """Say that the client's sessions are alive; finds out first which there are, if it can."""
-        self.due_at = time.monotonic() + BEAT_S
+    def beat(self) -> float:
+        """Say that the client's sessions are alive, once it is known which they are; returns when to do so again."""
         session_id = self.named()
         if session_id is None and not self._waiters:
             if time.monotonic() < self._own_from:
-                self.due_at = self._own_from
-                return
+                return self._own_from
             session_id = self._own()
         if session_id is not None and session_id not in self._waiters:
             self._leave_own(session_id)
             self._take_in(session_id)
-            self.due_at = time.monotonic() + BEAT_S
         for each in self.sessions:
             try:
                 self._say_alive(each)
             except RoostError:
                 pass  # the next beat may reach the bus; a call tells the agent what is wrong
+        return time.monotonic() + BEAT_S
 
     def _say_alive(self, session_id: str) -> None:
         """Keep a session alive, and begin with one that is new here; one that was ended on purpose stays so."""
         try:
             if session_id not in self._unannounced:
-                session = self._bus.sessions.get(session_id)
+                session = self.bus.sessions.get(session_id)
                 if not session.is_live and session.end_reason != EXPIRED:
                     return
-            self._bus.sessions.ping(session_id)
+            self.bus.sessions.ping(session_id)
         except SessionNotFound:
             self.register(session_id)
         self._unannounced.discard(session_id)
@@ -122,12 +119,20 @@ class Resident:
     def register(self, session_id: str) -> None:
         """Make the session known, named after its client and directory; raises the bus's errors."""
         directory = os.path.basename(os.getcwd()) or "/"
-        self._bus.sessions.register(session_id, f"{self._peer.client or 'agent'} in {directory}", self._agent_type)
+        self.bus.sessions.register(session_id, f"{self._peer.client or 'agent'} in {directory}", self._agent_type)
 
     def _leave_own(self, session_id: str) -> None:
         """End the session of its own, now that the real one is known."""
         for own in [each for each in self._waiters if each.startswith(OWN)]:
             self._end(own, f"known as {session_id}")
+
+    def is_known(self, session_id: str) -> bool:
+        """Whether the bus knows the session."""
+        try:
+            self.bus.sessions.get(session_id)
+        except SessionNotFound:
+            return False
+        return True
 
     # -- that it has ended --------------------------------------------------------------------------------------------
 
@@ -140,16 +145,16 @@ class Resident:
         self._waiters.pop(session_id).close()
         try:
             if not self._has_another_server(session_id):
-                self._bus.sessions.end(session_id, reason)
+                self.bus.sessions.end(session_id, reason)
                 if self._has_another_server(session_id):  # it came in between
-                    self._bus.sessions.ping(session_id)
+                    self.bus.sessions.ping(session_id)
         except RoostError:
             pass  # unknown by now, or the bus is out of reach: the time to live ends it
 
     def _has_another_server(self, session_id: str) -> bool:
         """Whether another process of this machine waits for the session's messages."""
         try:
-            names = os.listdir(os.path.join(self._bus.folder, "wake"))
+            names = os.listdir(os.path.join(self.bus.folder, "wake"))
         except OSError:
             return False
         waits = [name.split(".")[1] for name in names if name.startswith(topic("messages", session_id) + ".")]
@@ -159,6 +164,11 @@ class Resident:
     def sessions(self) -> list[str]:
         """The sessions that it speaks for."""
         return list(self._waiters)
+
+    @property
+    def has_unannounced(self) -> bool:
+        """Whether it speaks for a session that it has not said to be alive yet."""
+        return bool(self._unannounced)
 
     # -- what wakes it ------------------------------------------------------------------------------------------------
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from roost.frame import NOTE
 from roost.model import Record
-from roost.schema import decode, encode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -92,7 +91,7 @@ def count(name: str) -> Callable[[int], Json]:
 
 def whole(result: Any) -> Json:
     """A result as every other face gives it."""
-    return {"result": decode(encode(result))}
+    return {"result": result}
 
 
 def _message(message: Message, most: int | None = None) -> Json:
@@ -115,8 +114,6 @@ def _noted(name: str, items: Iterable[Json]) -> Json:
 
 
 def _brief(record: Record, *fields: str) -> Json:
-    """A record's fields (unset: all), but for those that say nothing; times as text."""
+    """A record's fields (unset: all), but for those that say nothing: null, false, 0 and what is empty."""
     told = record.to_dict()
-    kept = {name: told[name] for name in fields or told if told[name] not in (None, "", False, [], {})}
-    plain: Json = decode(encode(kept))
-    return plain
+    return {name: told[name] for name in fields or told if told[name]}

@@ -16,7 +16,8 @@ from roost.bus import connect
 from roost.errors import RoostError, SessionNotFound
 from roost.mcp.offer import BusOffer, changed
 from roost.mcp.protocol import INTERNAL_ERROR, INVALID_REQUEST, PARSE_ERROR, Fault, Listening, Peer, Protocol, failed
-from roost.mcp.resident import Resident
+from roost.mcp.resident import ANNOUNCE_S, BEAT_S, STRANGER_S, Resident
+from roost.mcp.tools import actor
 from roost.presence import client_process
 from roost.schema import decode, encode
 from roost.wake import EVENTS, Waiter
@@ -37,20 +38,23 @@ STUCK_S = 5.0  # how long to try to get rid of the last answers at the end
 
 
 def serve(profile: str = "daily", url: str | None = None) -> None:
-    """Serve one client until it closes its end, or goes; raises the bus's errors before anything is served."""
-    with connect(url) as bus:
-        StdioServer(bus, profile).run()
+    """Serve one client until it closes its end, or goes.
+
+    The bus is opened when the first thing needs it: a client that asks for the tools waits for no database, and where
+    the bus cannot be opened each call says why, and the next may find it healed.
+    """
+    StdioServer(url, profile).run()
 
 
 class Client(Peer):
     """The one at the other end of standard input and output."""
 
-    def __init__(self) -> None:
+    def __init__(self, server: StdioServer) -> None:
         super().__init__(can_push=True)
-        self.resident: Resident
+        self._server = server
 
     def session_of(self, arguments: Json, meta: Json, *, is_needed: bool = True) -> str:
-        return self.resident.session_of(meta)
+        return self._server.session_of(meta)
 
     def project(self, session_id: str | None) -> Work:
         yield from ()  # the bus knows where this process runs
@@ -72,18 +76,37 @@ class Pending:
 class StdioServer:
     """The loop. `run` ends when the client does."""
 
-    def __init__(self, bus: Bus, profile: str) -> None:
-        self._bus = bus
+    def __init__(self, url: str | None, profile: str) -> None:
+        self._url = url
         self._protocol = Protocol(BusOffer(profile))
-        self._client = Client()
-        self._resident = self._client.resident = Resident(bus, self._client)
+        self._client = Client(self)
+        self._resident: Resident | None = None
         self._in = Lines()
         self._out = bytearray()
         self._pending: list[Pending] = []
         self._listening: dict[Any, Listening] = {}
         self._events: Waiter | None = None
         self._seen = 0
+        self._due_at = time.monotonic() + ANNOUNCE_S
         self._is_open = True
+
+    @property
+    def resident(self) -> Resident:
+        """The session this server is part of, on its bus, opened by now; raises the bus's errors."""
+        if self._resident is None:
+            self._resident = Resident(connect(self._url), self._client)
+        return self._resident
+
+    def session_of(self, meta: Json) -> str:
+        """The session that a call is made for; one that is new here is soon said to be alive."""
+        session_id = self.resident.session_of(meta)
+        if self.resident.has_unannounced:
+            self._due_at = min(self._due_at, time.monotonic() + STRANGER_S)
+        return session_id
+
+    @property
+    def _bus(self) -> Bus:
+        return self.resident.bus
 
     def run(self) -> None:
         """Serve until the input closes, the client's process goes, or somebody asks this one to end."""
@@ -96,10 +119,15 @@ class StdioServer:
         except (BrokenPipeError, ConnectionResetError):
             pass  # the client has closed its end
         finally:
-            self._resident.leave()
+            self._leave()
             self._flush_the_rest(was_blocking)
-            if self._events:
-                self._events.close()
+
+    def _leave(self) -> None:
+        if self._events:
+            self._events.close()
+        if self._resident:
+            self._resident.leave()
+            self._resident.bus.close()
 
     def _turn(self, ends: set[int]) -> None:
         """Wait for something to do, and do it; at one of `ends` it is to end."""
@@ -108,7 +136,7 @@ class StdioServer:
             poll.register(0, select.POLLIN)
         if self._out:
             poll.register(1, select.POLLOUT)
-        news = self._resident.sockets
+        news = self._resident.sockets if self._resident else {}
         for descriptor in (*ends, *news):
             poll.register(descriptor, select.POLLIN)
         if self._events and self._events.socket is not None:
@@ -128,15 +156,23 @@ class StdioServer:
 
     def _next_at(self) -> float:
         """When there is something to do even if nothing comes."""
-        times = [self._resident.due_at]
+        times = [self._due_at]
         if self._pending:
             times.append(min(time.monotonic() + LOOK_AGAIN_S, *(each.deadline for each in self._pending)))
         return min(times)
 
     def _look_at_clock(self) -> None:
-        if time.monotonic() >= self._resident.due_at:
-            self._resident.beat()
-        self._go_on_pending()
+        if time.monotonic() >= self._due_at:
+            self._beat()
+        if self._pending:
+            self._go_on_pending()
+
+    def _beat(self) -> None:
+        try:
+            self._due_at = self.resident.beat()
+        except RoostError as error:  # the bus cannot be opened now; a call tells the agent, this whoever looks
+            self._due_at = time.monotonic() + BEAT_S
+            sys.stderr.write(f"roost mcp: {error}\n")
 
     # -- messages -----------------------------------------------------------------------------------------------------
 
@@ -185,23 +221,20 @@ class StdioServer:
         """What came of an operation; a session that the bus does not know yet is registered by its first act."""
         if operation.waits_for:
             arguments = {**arguments, "wait_s": 0}
-        service = self._bus.services[operation.noun]
         try:
-            return self._bus.execute(operation, service, arguments), None
-        except SessionNotFound as error:
-            actor = arguments.get("from_session") or arguments.get("session_id")
-            if actor not in self._resident.sessions or operation.name == "sessions.get":
-                return None, error
-            return self._registered(operation, arguments, actor)
+            return self._execute(operation, arguments), None
         except RoostError as error:
             return None, error
 
-    def _registered(self, operation: Operation, arguments: Json, actor: str) -> tuple[Any, RoostError | None]:
+    def _execute(self, operation: Operation, arguments: Json) -> Any:
+        bus, own = self._bus, arguments.get(actor(operation) or "")
         try:
-            self._resident.register(actor)
-            return self._bus.execute(operation, self._bus.services[operation.noun], arguments), None
-        except RoostError as error:
-            return None, error
+            return bus.execute(operation, bus.services[operation.noun], arguments)
+        except SessionNotFound:
+            if own not in self.resident.sessions or self.resident.is_known(own):
+                raise
+            self.resident.register(own)
+            return bus.execute(operation, bus.services[operation.noun], arguments)
 
     def _answered(self, answer: Any) -> None:
         if isinstance(answer, Listening):
@@ -224,7 +257,7 @@ class StdioServer:
 
     def _woken(self, session_id: str) -> None:
         """Something came for a session."""
-        self._resident.drain(session_id)
+        self.resident.drain(session_id)
         self._go_on_pending()
 
     def _go_on_pending(self) -> None:
@@ -246,7 +279,7 @@ class StdioServer:
         if self._events is None:
             return
         self._events.drain()
-        session_id = self._resident.named() or ""
+        session_id = self.resident.named() or ""
         while events := self._bus.events.read(self._seen, limit=200):
             self._seen = events[-1].seq
             told = dict.fromkeys(uri for event in events for uri in changed(event, session_id, self._bus.here.project))
@@ -265,7 +298,7 @@ class StdioServer:
     # -- output -------------------------------------------------------------------------------------------------------
 
     def _send(self, message: Any) -> None:
-        self._out += encode(message).encode() + b"\n"
+        self._out += _encoded(message).encode("utf-8", "replace") + b"\n"
         self._write()
 
     def _write(self) -> None:
@@ -288,6 +321,16 @@ class StdioServer:
             os.set_blocking(1, was_blocking)
         except OSError:
             pass
+
+
+def _encoded(message: Any) -> str:
+    """A message as a line; what a tool's text says already as JSON is not encoded a second time."""
+    result = message.get("result", {}) if isinstance(message, dict) else {}
+    if "structuredContent" not in result:
+        return encode(message)
+    rest = {name: value for name, value in result.items() if name != "structuredContent"}
+    text = result["content"][0]["text"]
+    return f'{encode({**message, "result": rest})[:-2]},"structuredContent":{text}}}}}'
 
 
 class Lines:

@@ -119,13 +119,13 @@ class Tool:
         try:
             shown = yield from self._run(dict(arguments), peer, meta)
         except RoostError as error:
-            return {"content": [_text(_told(error))], "isError": True}
+            return {"content": [_text(self.told(error))], "isError": True}
         return {"content": [_text(shown)], "structuredContent": shown}
 
     def _run(self, arguments: Json, peer: Peer, meta: Json) -> Work:
         session_id = peer.session_of(arguments, meta, is_needed=bool(self.actor)) if self.is_of_somebody else None
         self._check(arguments)
-        call = {**self.said, **{name: value for name, value in arguments.items() if value is not None}}
+        call = {**self.said, **{name: value for name, value in arguments.items() if self._is_said(name, value)}}
         if self.actor:
             call[self.actor] = session_id
         if self.is_of_project and "project" not in call:
@@ -137,12 +137,32 @@ class Tool:
         shown = self.shape(result)
         return {"you": session_id, **shown} if self.says_you and session_id else shown
 
+    def told(self, error: RoostError) -> Json:
+        """An error as an agent can act on it: where its kind has a tool that helps, that is the hint."""
+        told: Json = error.to_dict()["error"]
+        return {**told, "hint": HINTS.get(error.code, error.hint)} if error.hint == type(error).hint else told
+
+    def _is_said(self, name: str, value: Any) -> bool:
+        return value is not None or self.operation.parameters[name].kind.is_nullable
+
     def _check(self, arguments: Json) -> None:
         for name in arguments:
             if name not in self.takes:
                 near = near_matches(name, list(self.takes))
                 hint = f"Did you mean {near[0]}?" if near else f"It takes: {', '.join(self.takes) or 'nothing'}"
                 raise InvalidInput(f"{self.name} has no parameter {name[:60]!r}", hint=hint)
+
+
+class WholeTool(Tool):
+    """An operation with all its parameters, its whole result and its own errors."""
+
+    def __init__(self, operation: Operation) -> None:
+        takes = tuple(name for name in operation.parameters if name != actor(operation))
+        super().__init__(operation.name.replace(".", "_"), operation, takes, shapes.whole, {"result": ""})
+
+    def told(self, error: RoostError) -> Json:
+        told: Json = error.to_dict()["error"]
+        return told
 
 
 class EngramTool(Tool):
@@ -166,16 +186,8 @@ def actor(operation: Operation) -> str | None:
 
 
 def full() -> list[Tool]:
-    """Every operation as a tool, with its whole result."""
-    return [
-        Tool(
-            operation.name.replace(".", "_"), operation,
-            tuple(name for name in operation.parameters if name != actor(operation)),
-            shapes.whole, {"result": ""},
-        )
-        for service in Service.__subclasses__()
-        for operation in service.operations.values()
-    ]  # fmt: skip
+    """Every operation as a tool."""
+    return [WholeTool(operation) for service in Service.__subclasses__() for operation in service.operations.values()]
 
 
 def _new(messages: Any, call: Json) -> Json | None:
@@ -289,12 +301,6 @@ def _bare(kind: Kind) -> Json:
     if isinstance(kind, Listing):
         return {"type": "array", "items": _bare(kind.item)}
     return next(({"type": name} for each, name in TYPES if isinstance(kind, each)), {})
-
-
-def _told(error: RoostError) -> Json:
-    """An error as an agent can act on it: where its kind has a tool that helps, that is the hint."""
-    told: Json = error.to_dict()["error"]
-    return {**told, "hint": HINTS.get(error.code, error.hint)} if error.hint == type(error).hint else told
 
 
 def _text(value: Json) -> Json:
