@@ -448,7 +448,7 @@ def test_the_document_is_openapi_and_lists_exactly_the_catalogue(client: Client)
         for path, operations in document["paths"].items()
         for method, operation in operations.items()
     }
-    own = {("GET", "/health", "health"), ("GET", "/metrics", "metrics")}
+    own = {("GET", "/health", "health"), ("GET", "/metrics", "metrics"), ("POST", "/mcp", "mcp")}
     catalogue = {
         (operation.method, operation.path, operation.name)
         for service in Service.__subclasses__()
