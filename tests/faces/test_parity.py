@@ -12,7 +12,6 @@ import pytest
 from faces.cases import ANY, CASES, Call, Case, Earlier
 from faces.faces import OPERATIONS, CommandLine, Http, McpHttp, McpStdio, Normaliser, Outcome, Python
 from hub.process import HubProcess, environment
-from roost.mcp.tools import actor
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -109,16 +108,10 @@ def fits(value: Any, wanted: Any) -> bool:
     return bool(value == wanted)
 
 
-def registers_by_itself(face: Any, case: Case) -> object:
-    """Whether what fails elsewhere is this face's purpose: a session's own server makes its session known."""
-    return isinstance(face, McpStdio) and case.fails == "session_not_found" and actor(OPERATIONS[case.calls[-1][0]])
-
-
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.about)
 def test_every_face_answers_alike(bench: Bench, case: Case) -> None:
     bench.make_empty()
-    faces = {name: face for name, face in bench.faces.items() if not registers_by_itself(face, case)}
-    outcomes = {name: run(face, case.calls) for name, face in faces.items()}
+    outcomes = {name: run(face, case.calls) for name, face in bench.faces.items()}
     first = outcomes["local"]
     assert (first.error or {}).get("code") == case.fails, first
     assert case.fails or fits(first.result, case.gives), first.result

@@ -88,6 +88,9 @@ class Peer:
         """The session that makes a call; where it is needed and not known, raises IdentityMissing."""
         raise NotImplementedError
 
+    def introduce(self, session_id: str) -> None:
+        """Make a session known that is about to act, where this is whose task that is; raises the bus's errors."""
+
     def project(self, session_id: str | None) -> Work:
         """The project of a call that names none; None for the bus's own idea of it."""
         raise NotImplementedError

@@ -76,7 +76,9 @@ class Resident:
         return identity.agent_type_of(self._peer.client) or self._peer.client or "mcp"
 
     def _take_in(self, session_id: str) -> None:
-        """Hold the session's wake-ups, and say in which process it lives."""
+        """Hold the session's wake-ups, and say in which process it lives; one of its own ends where it is known now."""
+        for own in [each for each in self._waiters if each.startswith(OWN)]:
+            self._end(own, f"known as {session_id}")
         self._waiters[session_id] = Waiter(os.path.join(self.bus.folder, "wake"), topic("messages", session_id))
         self._unannounced.add(session_id)
         try:
@@ -95,7 +97,6 @@ class Resident:
                 return self._own_from
             session_id = self._own()
         if session_id is not None and session_id not in self._waiters:
-            self._leave_own(session_id)
             self._take_in(session_id)
         for each in self.sessions:
             try:
@@ -103,6 +104,11 @@ class Resident:
             except RoostError:
                 pass  # the next beat may reach the bus; a call tells the agent what is wrong
         return time.monotonic() + BEAT_S
+
+    def introduce(self, session_id: str) -> None:
+        """Say that a session is alive which is new here, before it acts; raises the bus's errors."""
+        if session_id in self._unannounced:
+            self._say_alive(session_id)
 
     def _say_alive(self, session_id: str) -> None:
         """Keep a session alive, and begin with one that is new here; one that was ended on purpose stays so."""
@@ -120,19 +126,6 @@ class Resident:
         """Make the session known, named after its client and directory; raises the bus's errors."""
         directory = os.path.basename(os.getcwd()) or "/"
         self.bus.sessions.register(session_id, f"{self._peer.client or 'agent'} in {directory}", self._agent_type)
-
-    def _leave_own(self, session_id: str) -> None:
-        """End the session of its own, now that the real one is known."""
-        for own in [each for each in self._waiters if each.startswith(OWN)]:
-            self._end(own, f"known as {session_id}")
-
-    def is_known(self, session_id: str) -> bool:
-        """Whether the bus knows the session."""
-        try:
-            self.bus.sessions.get(session_id)
-        except SessionNotFound:
-            return False
-        return True
 
     # -- that it has ended --------------------------------------------------------------------------------------------
 

@@ -13,11 +13,10 @@ import sys
 import time
 
 from roost.bus import connect
-from roost.errors import RoostError, SessionNotFound
+from roost.errors import RoostError
 from roost.mcp.offer import BusOffer, changed
 from roost.mcp.protocol import INTERNAL_ERROR, INVALID_REQUEST, PARSE_ERROR, Fault, Listening, Peer, Protocol, failed
 from roost.mcp.resident import ANNOUNCE_S, BEAT_S, STRANGER_S, Resident
-from roost.mcp.tools import actor
 from roost.presence import client_process
 from roost.schema import decode, encode
 from roost.wake import EVENTS, Waiter
@@ -55,6 +54,9 @@ class Client(Peer):
 
     def session_of(self, arguments: Json, meta: Json, *, is_needed: bool = True) -> str:
         return self._server.session_of(meta)
+
+    def introduce(self, session_id: str) -> None:
+        self._server.resident.introduce(session_id)
 
     def project(self, session_id: str | None) -> Work:
         yield from ()  # the bus knows where this process runs
@@ -218,23 +220,13 @@ class StdioServer:
             self._send(failed(request_id, Fault(INTERNAL_ERROR, f"roost broke: {type(broken).__name__}")))
 
     def _perform(self, operation: Operation, arguments: Json) -> tuple[Any, RoostError | None]:
-        """What came of an operation; a session that the bus does not know yet is registered by its first act."""
+        """What came of an operation, looked at once where it may wait."""
         if operation.waits_for:
             arguments = {**arguments, "wait_s": 0}
         try:
-            return self._execute(operation, arguments), None
+            return self._bus.execute(operation, self._bus.services[operation.noun], arguments), None
         except RoostError as error:
             return None, error
-
-    def _execute(self, operation: Operation, arguments: Json) -> Any:
-        bus, own = self._bus, arguments.get(actor(operation) or "")
-        try:
-            return bus.execute(operation, bus.services[operation.noun], arguments)
-        except SessionNotFound:
-            if own not in self.resident.sessions or self.resident.is_known(own):
-                raise
-            self.resident.register(own)
-            return bus.execute(operation, bus.services[operation.noun], arguments)
 
     def _answered(self, answer: Any) -> None:
         if isinstance(answer, Listening):

@@ -126,8 +126,9 @@ class Tool:
         session_id = peer.session_of(arguments, meta, is_needed=bool(self.actor)) if self.is_of_somebody else None
         self._check(arguments)
         call = {**self.said, **{name: value for name, value in arguments.items() if self._is_said(name, value)}}
-        if self.actor:
+        if self.actor and session_id:
             call[self.actor] = session_id
+            self.introduce(peer, session_id)
         if self.is_of_project and "project" not in call:
             call["project"] = yield from peer.project(session_id)
         result = yield self.operation, self.operation.arguments((), call)
@@ -136,6 +137,9 @@ class Tool:
                 yield operation, operation.arguments((), {SESSION: session_id, **more})
         shown = self.shape(result)
         return {"you": session_id, **shown} if self.says_you and session_id else shown
+
+    def introduce(self, peer: Peer, session_id: str) -> None:
+        peer.introduce(session_id)
 
     def told(self, error: RoostError) -> Json:
         """An error as an agent can act on it: where its kind has a tool that helps, that is the hint."""
@@ -159,6 +163,9 @@ class WholeTool(Tool):
     def __init__(self, operation: Operation) -> None:
         takes = tuple(name for name in operation.parameters if name != actor(operation))
         super().__init__(operation.name.replace(".", "_"), operation, takes, shapes.whole, {"result": ""})
+
+    def introduce(self, peer: Peer, session_id: str) -> None:
+        """Whoever has `sessions_register` introduces itself."""
 
     def told(self, error: RoostError) -> Json:
         told: Json = error.to_dict()["error"]

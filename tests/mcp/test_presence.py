@@ -1,0 +1,398 @@
+"""The server inside a session: it knows whose it is, and the bus knows that the session lives and when it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import roost
+from mcp_server import Server, environment
+from roost import presence
+from roost.bus import Bus
+from roost.errors import SessionNotFound
+from roost.mcp.protocol import Peer
+from roost.mcp.resident import BEAT_S, CLOSED, Resident
+from support import kinds, until
+
+pytestmark = pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="processes are watched through /proc")
+
+CLAUDE = {"CLAUDE_CODE_SESSION_ID": "c1"}
+
+
+@pytest.fixture
+def shop(home: Path) -> Iterator[Bus]:
+    """The bus the servers are on."""
+    with roost.connect(home / "roost", project="github.com/acme/shop") as bus:
+        yield bus
+
+
+@pytest.fixture
+def serve(home: Path) -> Iterator[Callable[..., Server]]:
+    servers: list[Server] = []
+
+    def serve(*words: str, **environ: str) -> Server:
+        servers.append(Server(home / "roost", *words, **environ))
+        return servers[-1]
+
+    yield serve
+    for server in servers:
+        if server.process.returncode is None:
+            server.kill()
+
+
+def status(bus: Bus, session_id: str) -> str | None:
+    try:
+        return bus.sessions.get(session_id).status
+    except SessionNotFound:
+        return None
+
+
+def ids(bus: Bus) -> set[str]:
+    return {session.session_id for session in bus.sessions.list_sessions()}
+
+
+# -- whose it is ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.promise("S7")
+@pytest.mark.parametrize(
+    ("client", "environ", "session_id"),
+    [
+        ("claude-code", CLAUDE, "c1"),
+        ("qwen-code", {"QWEN_CODE_SESSION_ID": "q1"}, "q1"),
+        ("github-copilot", {"COPILOT_AGENT_SESSION_ID": "p1"}, "p1"),
+        ("gemini-cli-mcp-client", {"GEMINI_SESSION_ID": "g1"}, "g1"),
+        ("some-script", {"ROOST_SESSION": "mine"}, "mine"),
+        ("gemini-cli-mcp-client", {**CLAUDE, "ROOST_SESSION": "inner"}, "inner"),
+    ],
+)
+def test_a_session_is_known_from_its_agents_environment(
+    serve: Callable[..., Server], shop: Bus, client: str, environ: dict[str, str], session_id: str
+) -> None:
+    server = serve(**environ)
+    server.initialize(client)
+    assert server.call("status")["session_id"] == session_id
+    assert ids(shop) == {session_id}
+    assert shop.sessions.get(session_id).agent_name.startswith(f"{client} in ")
+
+
+@pytest.mark.promise("S7")
+def test_a_calls_metadata_name_the_session(serve: Callable[..., Server], shop: Bus) -> None:
+    """As Codex does: its server gets no session in the environment, and one process may hold several threads."""
+    server = serve()
+    server.initialize("codex-mcp-client")
+    assert server.call("status", {"threadId": "t1"})["session_id"] == "t1"
+    assert server.call("status", {"threadId": "t2"})["session_id"] == "t2"
+    assert ids(shop) == {"t1", "t2"}
+    assert shop.sessions.get("t1").agent_type == "codex"
+
+
+@pytest.mark.promise("S7")
+def test_a_hooks_word_for_the_client_process_names_the_session(serve: Callable[..., Server], shop: Bus) -> None:
+    """And it is newer than the environment: an agent goes on under another id, and its server stays."""
+    presence.bind(shop.folder, "hooked", os.getpid())
+    server = serve(**CLAUDE)
+    server.initialize()
+    assert server.call("status")["session_id"] == "hooked"
+    presence.bind(shop.folder, "next", os.getpid())
+    assert server.call("status")["session_id"] == "next"
+
+
+def test_where_nothing_names_one_it_has_a_session_of_its_own(serve: Callable[..., Server], shop: Bus) -> None:
+    first = serve()
+    first.initialize("a nice client")
+    own = first.call("status")["session_id"]
+    assert own.startswith("own-a-nice-client-")
+    assert shop.sessions.get(own).agent_name == f"a nice client in {Path.cwd().name}"
+    assert first.close() == 0
+    assert status(shop, own) == "offline"
+    again = serve()
+    again.initialize("a nice client")
+    assert again.call("status")["session_id"] == own  # a client that restarts its server is no second session
+
+
+def test_its_own_session_ends_once_the_real_one_is_known(serve: Callable[..., Server], shop: Bus) -> None:
+    server = serve()
+    server.initialize("gemini-cli-mcp-client")
+    own = server.call("status")["session_id"]
+    presence.bind(shop.folder, "real", os.getpid())
+    assert server.call("status")["session_id"] == "real"
+    until(lambda: status(shop, own) == "offline")
+    assert ids(shop) == {"real"}
+
+
+def test_a_look_at_the_tools_registers_nobody(serve: Callable[..., Server], shop: Bus) -> None:
+    server = serve()
+    server.initialize("a health check")
+    server.ask("tools/list")
+    time.sleep(0.5)
+    assert server.close() == 0
+    assert shop.sessions.list_sessions(include_offline=True) == []
+
+
+@pytest.mark.promise("S7")
+def test_no_tool_takes_a_sender(serve: Callable[..., Server], shop: Bus) -> None:
+    shop.sessions.register("bob", "bob", "codex")
+    for profile in ("daily", "full"):
+        server = serve("--profile", profile, **CLAUDE)
+        server.initialize()
+        for tool in server.ask("tools/list")["tools"]:
+            assert "from_session" not in tool["inputSchema"]["properties"], tool["name"]
+        server.kill()
+    server = serve(**CLAUDE)
+    server.initialize()
+    for name in ("from_session", "session_id"):
+        failed = server.call("send", to_session="user:alice", body="hi", **{name: "bob"})
+        assert failed["code"] == "invalid_input"
+    assert shop.messages.get_messages("user:alice") == []
+
+
+def test_the_older_contract_takes_a_sessions_id_that_is_its_own(serve: Callable[..., Server], shop: Bus) -> None:
+    shop.sessions.register("bob", "bob", "codex", current_task="read")
+    server = serve("--profile", "engram", **CLAUDE)
+    server.initialize()
+    beat = server.call("mem_session_heartbeat", session_id="c1", current_task="mend", status="working")
+    assert [each["session_id"] for each in beat["active_sessions"]] == ["bob"]
+    assert server.call("mem_session_status", blob={"step": 1})["status_detail"] == {"step": 1}
+    listed = server.call("mem_active_sessions", project="github.com/acme/shop")
+    assert {each["session_id"] for each in listed["sessions"]} == {"bob", "c1"}
+    assert server.call("mem_session_heartbeat", session_id="bob")["code"] == "refused"
+    names = {tool["name"] for tool in server.ask("tools/list")["tools"]}
+    daily = {tool["name"] for tool in serve(**CLAUDE).ask("tools/list", _meta=MODERN)["tools"]}
+    assert names - daily == {"mem_session_heartbeat", "mem_session_status", "mem_active_sessions"}
+
+
+# -- that it lives, and when it has ended -----------------------------------------------------------------------------
+
+
+def test_a_session_is_there_without_the_agents_doing(serve: Callable[..., Server], shop: Bus) -> None:
+    serve(**CLAUDE).initialize()
+    until(lambda: status(shop, "c1") == "active")
+
+
+@pytest.mark.promise("A5")
+def test_it_ends_when_the_client_closes_its_input(serve: Callable[..., Server], shop: Bus) -> None:
+    server = serve(**CLAUDE)
+    server.initialize()
+    server.call("status", status="working")
+    assert server.close() == 0
+    assert shop.sessions.get("c1").end_reason == CLOSED
+
+
+@pytest.mark.promise("A5")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_it_ends_in_good_order_when_it_is_asked_to(serve: Callable[..., Server], shop: Bus, number: int) -> None:
+    server = serve(**CLAUDE)
+    server.call("status")
+    server.process.send_signal(number)
+    assert server.wait() == 0
+    assert shop.sessions.get("c1").end_reason == CLOSED
+
+
+CLIENT = """
+import json, os, subprocess, sys
+server = subprocess.Popen([sys.executable, "-m", "roost", "mcp"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call",
+           "params": {"name": "status", "arguments": {}, "_meta": json.loads(sys.argv[1])}}
+server.stdin.write(json.dumps(message).encode() + b"\\n")
+server.stdin.flush()
+server.stdout.readline()
+print(server.pid, flush=True)
+sys.stdin.read()
+"""
+MODERN = {"io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {}}
+
+
+def start_client(home: Path, **options: Any) -> tuple[subprocess.Popen[str], int]:
+    """A client with a server, in a process group of their own."""
+    client = subprocess.Popen(
+        [sys.executable, "-c", CLIENT, json.dumps(MODERN)], env=environment(home / "roost", **CLAUDE),
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True, **options,
+    )  # fmt: skip
+    assert client.stdout
+    return client, int(client.stdout.readline())
+
+
+@pytest.mark.promise("A5")
+def test_a_killed_client_is_offline_at_once(home: Path, shop: Bus) -> None:
+    client, _ = start_client(home)
+    assert status(shop, "c1") == "active"
+    began = time.monotonic()
+    client.kill()
+    client.communicate()
+    until(lambda: status(shop, "c1") == "offline", within_s=5)
+    assert time.monotonic() - began < 5
+
+
+@pytest.mark.promise("A5")
+def test_a_client_killed_with_its_server_is_offline_within_seconds(home: Path, shop: Bus) -> None:
+    client, _ = start_client(home)
+    os.killpg(client.pid, signal.SIGKILL)
+    client.communicate()
+    until(lambda: status(shop, "c1") == "offline", within_s=5)
+    assert shop.sessions.get("c1").end_reason == presence.GONE
+
+
+def test_the_server_goes_with_a_client_whose_pipe_somebody_else_holds_open(home: Path, shop: Bus) -> None:
+    reader, writer = os.pipe()  # the server's input would stay open in this process
+    script = (
+        CLIENT.replace("stdin=subprocess.PIPE, stdout", f"stdin={reader}, stdout")
+        .replace("server.stdin.write(", f"os.write({writer}, ")
+        .replace("server.stdin.flush()", "")
+    )
+    client = subprocess.Popen(
+        [sys.executable, "-c", script, json.dumps(MODERN)], env=environment(home / "roost", **CLAUDE),
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, pass_fds=(reader, writer),
+    )  # fmt: skip
+    assert client.stdout
+    server_pid = int(client.stdout.readline())
+    client.kill()
+    client.communicate()
+    until(lambda: not presence.started(server_pid), within_s=5)
+    assert status(shop, "c1") == "offline"
+    os.close(reader)
+    os.close(writer)
+
+
+@pytest.mark.promise("A5")
+def test_of_two_servers_of_a_session_the_last_one_ends_it(serve: Callable[..., Server], shop: Bus) -> None:
+    first, second = serve(**CLAUDE), serve(**CLAUDE)
+    assert first.call("status")["session_id"] == second.call("status")["session_id"] == "c1"
+    first.close()
+    assert status(shop, "c1") == "active"
+    second.close()
+    assert status(shop, "c1") == "offline"
+    assert kinds(shop).count("session.registered") == 1
+
+
+def test_a_killed_server_is_no_end_and_its_successor_no_second_session(serve: Callable[..., Server], shop: Bus) -> None:
+    first = serve(**CLAUDE)
+    first.call("status")
+    first.kill()
+    assert status(shop, "c1") == "active"  # its client, this process, is there
+    second = serve(**CLAUDE)
+    second.call("status")
+    second.close()
+    assert [session.session_id for session in shop.sessions.list_sessions(include_offline=True)] == ["c1"]
+
+
+def test_a_server_started_again_resumes_its_session(serve: Callable[..., Server], shop: Bus) -> None:
+    for _ in range(2):
+        server = serve(**CLAUDE)
+        server.initialize()
+        until(lambda: status(shop, "c1") == "active")
+        server.close()
+    told = [kind for kind in kinds(shop) if kind.startswith("session.")]
+    assert told == ["session.registered", "session.ended", "session.resumed", "session.ended"]
+
+
+# -- beats, moved by hand ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def resident(shop: Bus, monkeypatch: pytest.MonkeyPatch) -> Iterator[Resident]:
+    monkeypatch.setenv("ROOST_SESSION", "r1")
+    resident = Resident(shop, Peer())
+    yield resident
+    resident.leave()
+
+
+def test_a_beat_keeps_the_session_alive_and_is_no_event(shop: Bus, resident: Resident) -> None:
+    resident.beat()
+    seen, told = shop.sessions.get("r1").last_seen, kinds(shop)
+    assert resident.beat() > time.monotonic() + BEAT_S - 5
+    assert shop.sessions.get("r1").last_seen > seen
+    assert kinds(shop) == told
+
+
+def test_a_beat_leaves_a_session_that_was_ended_on_purpose(shop: Bus, resident: Resident) -> None:
+    resident.beat()
+    shop.sessions.end("r1", "the user said good-bye")
+    resident.beat()
+    assert shop.sessions.get("r1").end_reason == "the user said good-bye"
+
+
+def test_a_beat_after_a_long_sleep_revives_the_session(shop: Bus, resident: Resident) -> None:
+    resident.beat()
+    shop.sessions.end("r1", "expired")
+    resident.beat()
+    assert status(shop, "r1") == "active"
+
+
+def test_a_beat_follows_the_client_to_its_next_session(shop: Bus, resident: Resident) -> None:
+    resident.beat()
+    shop.sessions.end("r1", "cleared")
+    presence.bind(shop.folder, "r2", presence.client_process())
+    resident.beat()
+    assert (status(shop, "r1"), status(shop, "r2")) == ("offline", "active")
+
+
+# -- waking -----------------------------------------------------------------------------------------------------------
+
+
+def test_an_inbox_that_waits_is_woken_by_a_message(serve: Callable[..., Server], shop: Bus) -> None:
+    server = serve(**CLAUDE)
+    server.call("status")
+    shop.sessions.register("bob", "bob", "codex")
+    took = []
+    for number in range(5):
+        request = server.send("tools/call", name="inbox", arguments={"wait_s": 30}, _meta=MODERN)
+        assert server.ask("ping") == {} if number == 0 and server.initialize() else True  # it answers meanwhile
+        time.sleep(0.1)
+        began = time.monotonic()
+        sent = shop.messages.send("bob", "c1", body=f"a question {number}")
+        answer = server.receive()
+        took.append(time.monotonic() - began)
+        assert answer["id"] == request
+        (message,) = answer["result"]["structuredContent"]["messages"]
+        assert message["message_id"] == sent.message_id
+        assert shop.messages.deliveries(sent.message_id)[0].state == "injected"
+        assert server.call("ack", message_ids=[sent.message_id]) == {"acknowledged": 1}
+    assert sorted(took)[2] < 0.5  # well below the second after which it would look by itself
+
+
+def test_a_wait_ends_with_its_time_or_when_it_is_cancelled(serve: Callable[..., Server]) -> None:
+    server = serve(**CLAUDE)
+    assert server.call("inbox", wait_s=0.2) == {"messages": []}
+    request = server.send("tools/call", name="inbox", arguments={"wait_s": 30}, _meta=MODERN)
+    server.write({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": request}})
+    assert server.call("sessions")["you"] == "c1"  # the next answer is not the cancelled one's
+
+
+def test_an_idle_server_sleeps(serve: Callable[..., Server], shop: Bus) -> None:
+    server = serve(**CLAUDE)
+    server.call("status")
+    until(lambda: status(shop, "c1") == "active")
+    time.sleep(1)  # past the announcement
+
+    def switches() -> int:
+        text = Path(f"/proc/{server.process.pid}/status").read_text(encoding="ascii")
+        return int(re.findall(r"voluntary_ctxt_switches:\s+(\d+)", text)[0])
+
+    before = switches()
+    time.sleep(2)
+    assert switches() - before <= 2
+
+
+def test_a_bus_that_cannot_be_opened_leaves_the_agent_its_server(home: Path, serve: Callable[..., Server]) -> None:
+    (home / "roost").mkdir()
+    (home / "roost" / "bus.db").write_bytes(b"no database at all, but quite some text" * 100)
+    server = serve(**CLAUDE)
+    server.initialize()
+    assert len(server.ask("tools/list")["tools"]) == 15
+    failed = server.call("status")
+    assert failed["code"] == "not_a_bus"
+    assert failed["hint"]
+    (home / "roost" / "bus.db").unlink()
+    assert server.call("status")["session_id"] == "c1"  # healed
+    assert server.close() == 0
