@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
+JUDGES := tests/mcp/node_modules/installed
 
-.PHONY: demo test check lint types bench docs clean
+.PHONY: demo test check lint types conformance bench docs clean
 
 demo: $(STAMP)  ## the main job on real processes; its exit status says whether its claims held
 	$(BIN)/python examples/demo.py
@@ -12,7 +13,7 @@ demo: $(STAMP)  ## the main job on real processes; its exit status says whether 
 test: $(STAMP)  ## all tests
 	$(BIN)/python -m pytest -q
 
-check: lint types test  ## exactly what CI runs
+check: lint types test conformance  ## exactly what CI runs
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
@@ -21,6 +22,9 @@ lint: $(STAMP)
 types: $(STAMP)
 	$(BIN)/mypy
 
+conformance: $(STAMP) $(JUDGES)  ## the protocol's own suite and Inspector against roost; needs npm
+	$(BIN)/python -m pytest -q tests/mcp/conformance.py
+
 bench: $(STAMP)  ## the benchmarks, as ratios within one run
 	$(BIN)/python -m bench
 
@@ -28,10 +32,14 @@ docs: $(STAMP)  ## write docs/reference anew from the code
 	$(BIN)/python docs/generate.py
 
 clean:
-	rm -rf $(VENV)
+	rm -rf $(VENV) tests/mcp/node_modules
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable . --group dev
+	touch $@
+
+$(JUDGES): tests/mcp/package-lock.json
+	cd tests/mcp && npm ci
 	touch $@

@@ -30,17 +30,23 @@ class HubProcess:
     """`roost serve` on a bus in `home`; it listens when this is made.
 
     `constants` are a hub's own that this one has other values for, by their full names: a test of what happens after
-    15 seconds need not last so long.
+    15 seconds need not last so long. `program` is what of Python's command line runs roost.
     """
 
     def __init__(
-        self, home: Path, *options: str, port: int = 0, constants: dict[str, Any] | None = None, **environ: str
+        self,
+        home: Path,
+        *options: str,
+        port: int = 0,
+        constants: dict[str, Any] | None = None,
+        program: tuple[str, ...] = ("-m", "roost"),
+        **environ: str,
     ) -> None:
         self.home = home
         self.forgiven: set[str] = set()  # messages of errors that a test provokes
         home.mkdir(parents=True, exist_ok=True)
         serve = ["serve", "--port", str(port), "--log-format", "json", *options]
-        command = ["-c", CHANGED, json.dumps(constants), *serve] if constants else ["-m", "roost", *serve]
+        command = ["-c", CHANGED, json.dumps(constants), *serve] if constants else [*program, *serve]
         self._log = home / "hub.log"
         self._log_begins = self._log.stat().st_size if self._log.exists() else 0
         with self._log.open("ab") as log:
