@@ -11,6 +11,7 @@ import pytest
 
 from roost.bus import LocalBus
 from roost.clock import FakeClock
+from roost.identity import AGENTS
 from support import STORES, Here, start_worker
 
 
@@ -42,7 +43,7 @@ def bus(open_bus: Callable[[], LocalBus]) -> LocalBus:
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A home folder of its own, with nothing of the person's who runs the tests in it."""
     for name in os.environ:
-        if name.startswith(("ROOST_", "GIT_", "XDG_")):
+        if name.startswith(("ROOST_", "GIT_", "XDG_")) or name in AGENTS.values():
             monkeypatch.delenv(name)
     folder = tmp_path / "home"
     folder.mkdir()

@@ -77,7 +77,7 @@ class IdentityMissing(InvalidInput):
     """A write came from nobody: no session id was given and none could be found (S7)."""
 
     code, status, exit_status = "identity_missing", 400, 2
-    hint = "Name the session: pass its id, as its agent knows it"
+    hint = "Name the session: pass its id, as its agent knows it, or export ROOST_SESSION=ID and say me"
 
 
 class Refused(RoostError):

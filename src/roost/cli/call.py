@@ -12,9 +12,9 @@ import sys
 from roost.bus import connect
 from roost.cli.render import show, show_error
 from roost.cli.screen import err, out
-from roost.errors import InvalidInput, RoostError
+from roost.errors import IdentityMissing, InvalidInput, RoostError
 from roost.model import PERSON
-from roost.schema import Boolean, Party, Text
+from roost.schema import Boolean, Identifier, Party, Text
 from roost.services import Service
 
 TYPE_CHECKING = False
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 130  # what shells give for Ctrl-C
 PIPE_CLOSED = 141  # and for a reader that went away
-ME = "me"  # the person who types, wherever a party is meant
+ME = "me"  # who types: the session whose agent runs this command, else the person at this machine
 STANDARD_INPUT = "-"  # for a text of many lines
 
 # What a command does in as many steps as it takes, where an operation is one of them.
@@ -120,16 +120,22 @@ def _read(operation: Operation, name: str, typed: str | bool) -> Any:
     kind = operation.parameters[name].kind
     if isinstance(typed, bool):
         return typed
-    if typed == ME and isinstance(kind, Party):
-        return _me()
+    if typed == ME and isinstance(kind, Identifier):
+        return _me(kind)
     if typed == STANDARD_INPUT and isinstance(kind, Text) and kind.has_many_lines:
         return (sys.stdin.read(kind.most + 2) if sys.stdin else "").removesuffix("\n")
     return kind.parse(name, typed)
 
 
-def _me() -> str:
+def _me(kind: Identifier) -> str:
+    """Who types, as a session's id or, where a person may be meant, `user:NAME`; raises IdentityMissing."""
     from roost.here import current_user
+    from roost.identity import from_environment
 
+    if session_id := from_environment():
+        return session_id
+    if not isinstance(kind, Party):
+        raise IdentityMissing("no agent's session runs this command", hint="Say whose it is: export ROOST_SESSION=ID")
     user = current_user()
     if user is None:
         raise InvalidInput("nobody knows who you are", hint="Say it: export ROOST_USER=NAME")
