@@ -9,10 +9,11 @@ from subprocess import Popen
 
 import pytest
 
+import postgres
 from roost.bus import LocalBus
 from roost.clock import FakeClock
 from roost.identity import AGENTS
-from support import STORES, Here, start_worker
+from support import STORES, Here, start_worker, store_at
 
 
 @pytest.fixture
@@ -21,12 +22,20 @@ def clock() -> FakeClock:
 
 
 @pytest.fixture(params=STORES)
-def open_bus(request: pytest.FixtureRequest, tmp_path: Path, clock: FakeClock) -> Iterator[Callable[[], LocalBus]]:
+def address(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """Where the test's bus is: a file that is not there yet, or an empty schema of a real PostgreSQL."""
+    address = postgres.new_address(request.param, tmp_path / "bus")
+    yield address
+    postgres.forget(address)
+
+
+@pytest.fixture
+def open_bus(address: str, clock: FakeClock) -> Iterator[Callable[[], LocalBus]]:
     """Opens the test's bus, each time with a connection of its own, as another process would."""
     opened: list[LocalBus] = []
 
     def open_bus() -> LocalBus:
-        opened.append(LocalBus(STORES[request.param](tmp_path / "bus", clock), Here()))
+        opened.append(LocalBus(store_at(address, clock), Here()))
         return opened[-1]
 
     yield open_bus

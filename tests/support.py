@@ -7,12 +7,17 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from roost.bus import LocalBus
+from roost.clock import FakeClock
 from roost.model import Event
 from roost.store.sqlite import SQLiteStore
 
-STORES = {"sqlite": lambda folder, clock=None: SQLiteStore(str(folder / "bus.db"), clock=clock)}
+if TYPE_CHECKING:
+    from roost.store.postgres import PostgresStore
+
+STORES = ("sqlite", "postgres")
 PATIENCE_S = 20.0  # how long a slow machine may take for what is quick
 
 
@@ -25,9 +30,26 @@ class Here:
     user = "alice"
 
 
-def open_store(path: str) -> LocalBus:
-    """A bus on a file, at the host's own time."""
-    return LocalBus(SQLiteStore(path), Here())
+def store_at(address: str, clock: FakeClock | None = None) -> SQLiteStore | PostgresStore:
+    """The store at an address: a file's path, or a database's URL."""
+    if "://" not in address:
+        return SQLiteStore(address, clock=clock)
+    from roost.store.postgres import PostgresStore  # which takes longer to import than most workers live
+
+    return PostgresStore(address, clock=clock)
+
+
+def open_store(address: str) -> LocalBus:
+    """A bus at an address, at its store's own time."""
+    return LocalBus(store_at(address), Here())
+
+
+def waits(bus: LocalBus, topic: str) -> int:
+    """How many wait for a topic that begins so, and would be woken."""
+    if isinstance(bus.store, SQLiteStore):
+        return len(list(Path(bus.store.wake_folder).glob(f"{topic}*")))
+    listening = "SELECT 1 FROM pg_stat_activity WHERE query = 'LISTEN \"roost_' || current_schema() || '\"'"
+    return len(bus.store._connection.execute(listening).fetchall())
 
 
 def until(condition: Callable[[], object], within_s: float = PATIENCE_S) -> None:

@@ -17,11 +17,11 @@ from roost import bus as bus_module
 from roost.bus import LocalBus
 from roost.errors import Conflict, VersionConflict
 from roost.here import Nowhere
-from roost.store.sqlite import SQLiteStore
+from support import store_at
 
 
-def open_bus(path: str) -> LocalBus:
-    return LocalBus(SQLiteStore(path), Nowhere())
+def open_bus(address: str) -> LocalBus:
+    return LocalBus(store_at(address), Nowhere())
 
 
 def ready() -> None:

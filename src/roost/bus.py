@@ -21,7 +21,7 @@ from roost.services.retention import KEEP_S, Retention
 from roost.services.sessions import SessionRegistry
 from roost.services.stats import Statistics
 from roost.services.tasks import TaskBoard
-from roost.wake import EVENTS, Waiter, notify
+from roost.wake import EVENTS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from roost.here import Surroundings
     from roost.model import Event, Stats
     from roost.operation import Operation
+    from roost.store import Ear
+    from roost.store.postgres import PostgresStore
     from roost.store.sqlite import SQLiteStore
 
 FILE_NAME = "bus.db"
@@ -65,7 +67,7 @@ def bus_file(url: str | None) -> str:
 
 
 def connect(url: str | os.PathLike[str] | None = None, *, project: str | None = None) -> Bus:
-    """Open a bus: a folder or file, `sqlite:///PATH`, or a hub's `http(s)://` address.
+    """Open a bus: a folder or file, `sqlite:///PATH`, `postgresql://…`, or a hub's `http(s)://` address.
 
     Unset, `ROOST_URL` decides, else it is this user's own file. `project` is what new sessions belong to that do not
     say; unset, the repository this process runs in. Close it, or use it in a `with` block.
@@ -76,6 +78,8 @@ def connect(url: str | os.PathLike[str] | None = None, *, project: str | None = 
         from roost.remote import RemoteBus
 
         return RemoteBus(address, here)
+    if address and address.startswith(("postgresql://", "postgres://")):
+        return LocalBus(_postgres(address), here)
     if address and "://" in address and not address.startswith("sqlite:///"):
         raise UnsupportedUrl(f"{address.partition('://')[0]}:// is no kind of bus that this roost can open")
     from roost.store.sqlite import SQLiteStore
@@ -83,13 +87,28 @@ def connect(url: str | os.PathLike[str] | None = None, *, project: str | None = 
     return LocalBus(SQLiteStore(bus_file(address)), here)
 
 
+def _postgres(url: str) -> PostgresStore:
+    try:
+        from roost.store.postgres import PostgresStore
+    except ModuleNotFoundError:
+        raise UnsupportedUrl(
+            "this roost was installed without what PostgreSQL needs", hint="Install it: pip install 'roost[postgres]'"
+        ) from None
+    return PostgresStore(url)
+
+
 class Bus:
     """A bus and its services, wherever it is."""
 
     store: Any = None  # what a local bus keeps its rows in
     folder = ""  # where this machine keeps what it knows of the bus's sessions beside their rows
-    news: set[str] = frozenset()  # type: ignore[assignment]
     is_swept = True
+
+    @property
+    def news(self) -> set[str]:
+        """The topics that the open transaction has something new for."""
+        news: set[str] = self.store.news
+        return news
 
     def __init__(self, here: Surroundings) -> None:
         self.here = here
@@ -149,12 +168,10 @@ class Bus:
 class LocalBus(Bus):
     """A bus whose store this process has open."""
 
-    def __init__(self, store: SQLiteStore, here: Surroundings) -> None:
+    def __init__(self, store: SQLiteStore | PostgresStore, here: Surroundings) -> None:
         super().__init__(here)
         self.store = store
-        self.folder = os.path.dirname(store.path)
-        self.wake_folder = os.path.join(self.folder, "wake")
-        self.news: set[str] = set()  # the topics that the open transaction has something new for
+        self.folder = store.folder or data_folder()
         self.is_swept = True
         self._end_gone_at = 0.0
 
@@ -179,7 +196,7 @@ class LocalBus(Bus):
     def _wait(self, operation: Operation, service: Service, arguments: dict[str, Any]) -> Any:
         """Look until there is something or the time is up, holding nothing in between."""
         deadline = time.monotonic() + arguments["wait_s"]
-        waiter = Waiter(self.wake_folder, operation.topic(arguments))
+        waiter = self.store.ear(operation.topic(arguments))
         try:
             # What came before the waiter was bound is found by this first look, what comes after it wakes it.
             while not (found := self._look(operation, service, arguments)):
@@ -224,13 +241,13 @@ class LocalBus(Bus):
         return self._follow(after, {"project": project, "kinds": kinds}, timeout_s)
 
     def _follow(self, after: int, filters: dict[str, Any], timeout_s: float | None) -> Iterator[Event]:
-        waiter = Waiter(self.wake_folder, EVENTS)
+        waiter = self.store.ear(EVENTS)
         try:
             yield from self._listen(waiter, after, filters, timeout_s)
         finally:
             waiter.close()
 
-    def _listen(self, waiter: Waiter, after: int, filters: dict[str, Any], timeout_s: float | None) -> Iterator[Event]:
+    def _listen(self, waiter: Ear, after: int, filters: dict[str, Any], timeout_s: float | None) -> Iterator[Event]:
         heard_at = time.monotonic()
         while True:
             newest = self.events.last_seq()
@@ -267,7 +284,6 @@ class Transaction:
         bus = self._bus
         if not self._is_outermost:
             return
-        bus.news = set()
         try:
             bus.is_swept = not bus._is_due() or bus.sessions.sweep()
         except BaseException as error:  # no `with` block has begun that would let go of the lock
@@ -279,8 +295,4 @@ class Transaction:
         self._write.commit()
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
-        bus = self._bus
-        news = bus.news  # taken before the commit lets other threads in
         self._write.__exit__(kind, error, trace)
-        if self._is_outermost and news and kind is None:
-            notify(bus.wake_folder, news)

@@ -22,6 +22,7 @@ MAX_PATH = 100  # of a Unix socket's 104 to 108 bytes
 EVENTS = "events"  # the topic of every change
 TOPICS = 2**32 - 5  # of a noun; a prime, so that all of a name counts. Two that meet wake each other, no more
 ANYTHING = "any"  # the topic of a process that waits for all topics, as a hub does
+TOO_MANY = "!"  # in place of topics: too many to name, or nobody knows which
 LOST = "lost"  # before the name of a socket whose full queue made it miss topics
 
 _count = count()
@@ -74,6 +75,22 @@ class Waiter:
             except BlockingIOError:
                 pass
 
+    def fileno(self) -> int:
+        """What an event loop watches, -1 where there is no socket."""
+        return -1 if self.socket is None else self.socket.fileno()
+
+    def hear(self) -> set[str]:
+        """The topics told since the last time, without waiting; `!` where there were too many to name."""
+        topics: set[str] = set()
+        if self.socket is not None:
+            self.socket.setblocking(False)
+            try:
+                while heard := self.socket.recv(MAX_DATAGRAM):
+                    topics.update(heard.decode().split())
+            except BlockingIOError:
+                pass
+        return topics
+
     def has_lost(self) -> bool:
         """Whether a wake-up found the queue full since this was last asked: topics were missed."""
         folder, name = os.path.split(self._path)
@@ -119,7 +136,7 @@ def notify(folder: str, topics: set[str]) -> None:
 
 def _send(folder: str, names: list[str], topics: set[str]) -> None:
     told = " ".join(topics).encode()
-    payload = told if len(told) < MAX_DATAGRAM else b"!"  # "!": too many topics to name
+    payload = told if len(told) < MAX_DATAGRAM else TOO_MANY.encode()
     with _Short(folder) as short:
         sender = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         sender.setblocking(False)

@@ -15,13 +15,14 @@ from subprocess import Popen
 
 import pytest
 
+from postgres import ON_A_FILE
 from roost import bus as bus_module
 from roost import errors
 from roost.bus import LocalBus
 from roost.clock import FakeClock, moment
 from roost.model import Event
 from roost.wake import ANYTHING, EVENTS, Waiter, notify
-from support import Here, all_events, kinds, open_store, start_together, until
+from support import Here, all_events, kinds, open_store, start_together, until, waits
 
 SHOP = Here.project
 NEVER_S = 30.0  # a slow look that comes too late for any test: what arrives sooner was woken
@@ -112,11 +113,10 @@ def test_a_reader_that_resumes_misses_nothing_and_repeats_nothing(bus: LocalBus)
 
 @pytest.mark.promise("E1")
 def test_a_reader_that_tails_concurrent_writers_has_everything_once(
-    tmp_path: Path, start: Callable[..., Popen[str]]
+    address: str, start: Callable[..., Popen[str]]
 ) -> None:
-    path = str(tmp_path / "bus.db")
-    with open_store(path) as bus:
-        writers = [start("register_many", path, f"w{n}", 100) for n in range(4)]
+    with open_store(address) as bus:
+        writers = [start("register_many", address, f"w{n}", 100) for n in range(4)]
         start_together(writers)
         read: list[Event] = []
         while len(read) < 400:
@@ -242,7 +242,8 @@ def test_a_handler_outlives_its_errors(bus: LocalBus, caplog: pytest.LogCaptureF
 
 
 @pytest.mark.promise("E2")
-def test_closing_ends_the_threads_and_the_sockets(bus: LocalBus) -> None:
+def test_closing_ends_the_threads_and_the_sockets(bus: LocalBus, open_bus: Callable[[], LocalBus]) -> None:
+    other = open_bus()
     before = threading.active_count()
     heard: list[Event] = []
     first = bus.events.on("*", heard.append)
@@ -254,7 +255,7 @@ def test_closing_ends_the_threads_and_the_sockets(bus: LocalBus) -> None:
     until(lambda: len(heard) == 1)
     bus.close()
     assert threading.active_count() == before
-    assert os.listdir(bus.wake_folder) == []
+    until(lambda: not waits(other, EVENTS))
 
 
 @pytest.mark.promise("E2")
@@ -271,14 +272,13 @@ def test_a_handler_may_close_its_own_bus(bus: LocalBus, open_bus: Callable[[], L
 
 
 @pytest.mark.promise("E3")
-def test_a_follower_in_another_process_is_woken(tmp_path: Path, start: Callable[..., Popen[str]]) -> None:
-    path = str(tmp_path / "bus.db")
-    with open_store(path) as bus:
-        followers = [start("follow", path, NEVER_S, 20) for _ in range(2)]
+def test_a_follower_in_another_process_is_woken(address: str, start: Callable[..., Popen[str]]) -> None:
+    with open_store(address) as bus:
+        followers = [start("follow", address, NEVER_S, 20) for _ in range(2)]
         for follower in followers:
             assert follower.stdout.readline() == "ready\n"
-        # Its socket is bound when it first waits; what came before that it reads without being woken.
-        until(lambda: len(os.listdir(bus.wake_folder)) == 2)
+        # Its ear is made when it first waits; what came before that it reads without being woken.
+        until(lambda: waits(bus, EVENTS) == 2)
         late_s = []
         for number in range(20):
             sent_at = time.time()
@@ -303,8 +303,7 @@ def test_threads_of_one_bus_wake_each_other(bus: LocalBus) -> None:
 @pytest.mark.promise("E3")
 @pytest.mark.usefixtures("no_slow_look")
 def test_a_writer_tells_of_its_news_though_other_threads_write_too(bus: LocalBus) -> None:
-    waiter = Waiter(bus.wake_folder, EVENTS)
-    waiter.socket.settimeout(NEVER_S / 3)
+    waiter = bus.store.ear(EVENTS)
     may_end, is_open = threading.Event(), threading.Event()
 
     def hold() -> None:
@@ -320,33 +319,36 @@ def test_a_writer_tells_of_its_news_though_other_threads_write_too(bus: LocalBus
     may_end.set()
     holder.join()
     writer.join()
-    assert waiter.socket.recv(100)
+    until(lambda: EVENTS in waiter.hear(), within_s=NEVER_S / 3)
     waiter.close()
 
 
+@ON_A_FILE
 @pytest.mark.promise("E3")
 def test_a_lost_wake_up_is_made_good_by_the_slow_look(bus: LocalBus, open_bus: Callable[[], LocalBus]) -> None:
     other = open_bus()
     heard: list[Event] = []
     bus.events.on("*", heard.append)
-    until(lambda: os.path.isdir(bus.wake_folder) and os.listdir(bus.wake_folder))
-    shutil.rmtree(bus.wake_folder, ignore_errors=True)
+    until(lambda: os.path.isdir(bus.store.wake_folder) and os.listdir(bus.store.wake_folder))
+    shutil.rmtree(bus.store.wake_folder, ignore_errors=True)
     register(other, "alice")
     until(lambda: len(heard) == 1)
 
 
+@ON_A_FILE
 @pytest.mark.promise("E3")
 def test_where_no_socket_can_be_bound_following_still_works(bus: LocalBus) -> None:
-    Path(bus.wake_folder).write_text("somebody's file")
+    Path(bus.store.wake_folder).write_text("somebody's file")
     heard: list[Event] = []
     bus.events.on("*", heard.append)
     register(bus, "alice")
     until(lambda: len(heard) == 1)
 
 
+@ON_A_FILE
 @pytest.mark.promise("E3")
 def test_sockets_of_the_dead_are_removed_by_the_next_writer(bus: LocalBus, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = Path(bus.wake_folder)
+    folder = Path(bus.store.wake_folder)
     folder.mkdir(parents=True)
     dead = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     monkeypatch.chdir(folder)  # a name short enough for any socket
@@ -415,6 +417,7 @@ def test_waiters_made_at_once_do_not_take_each_others_names(tmp_path: Path) -> N
         waiter.close()
 
 
+@ON_A_FILE
 @pytest.mark.promise("E3")
 def test_a_committed_write_succeeds_whatever_becomes_of_the_wake_ups(
     bus: LocalBus, monkeypatch: pytest.MonkeyPatch
@@ -422,7 +425,7 @@ def test_a_committed_write_succeeds_whatever_becomes_of_the_wake_ups(
     def fail(*_: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    waiter = Waiter(bus.wake_folder, EVENTS)
+    waiter = Waiter(bus.store.wake_folder, EVENTS)
     for name in ("listdir", "unlink"):
         with monkeypatch.context() as broken:
             broken.setattr(os, name, fail)

@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import roost
+from postgres import ON_A_FILE
 from roost import errors
 from roost.bus import LocalBus
 from roost.clock import FakeClock, moment
@@ -238,6 +239,7 @@ def test_a_globs_range_ends_after_its_last_literal_character(team: LocalBus, las
     assert keys_of(team.memory.search(f"k{last}*")) == [f"k{last}", f"k{last}{last}"]
 
 
+@ON_A_FILE
 @pytest.mark.promise("R2")
 def test_a_glob_with_a_literal_prefix_reads_a_range_of_an_index(team: LocalBus) -> None:
     text = team.store._statements["memory.in_key_order"]

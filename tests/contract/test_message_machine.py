@@ -21,10 +21,11 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from postgres import forget, new_address
 from roost import errors
 from roost.bus import LocalBus
 from roost.clock import SECOND, FakeClock
-from support import STORES, Here, all_events
+from support import STORES, Here, all_events, store_at
 
 NAMES = ("alice", "bob", "carol", "dave")
 SIDES = st.sampled_from([0, 1])
@@ -48,10 +49,10 @@ class MessageMachine(RuleBasedStateMachine):
 
     letters = Bundle("letters")
 
-    @initialize(store=st.sampled_from(sorted(STORES)))
+    @initialize(store=st.sampled_from(STORES))
     def open(self, store: str) -> None:
         self.folder = Path(tempfile.mkdtemp())
-        self.store = store
+        self.address = new_address(store, self.folder)
         self.clock = FakeClock()
         self.buses = [self.connect(), self.connect()]
         self.sent: list[Letter] = []
@@ -61,7 +62,7 @@ class MessageMachine(RuleBasedStateMachine):
             self.beat(0, name)
 
     def connect(self) -> LocalBus:
-        bus = LocalBus(STORES[self.store](self.folder, self.clock), Here())
+        bus = LocalBus(store_at(self.address, self.clock), Here())
         bus.messages.burst = 0
         return bus
 
@@ -71,6 +72,7 @@ class MessageMachine(RuleBasedStateMachine):
         for bus in self.buses:
             bus.close()
         shutil.rmtree(self.folder)
+        forget(self.address)
 
     # -- what happens -------------------------------------------------------------------------------------------------
 

@@ -17,7 +17,7 @@ from roost.clock import FakeClock, moment
 from roost.model import MESSAGE_TYPES, Message
 from roost.services import messages, retention
 from roost.services.messages import CollaborationHub
-from support import Here, all_events, kinds, until
+from support import Here, all_events, kinds, until, waits
 
 SHOP = Here.project
 NAMES = ("alice", "bob", "carol")
@@ -425,14 +425,14 @@ def test_an_inbox_waits_and_wakes_at_once(shop: LocalBus, open_bus: Callable[[],
 
     thread = threading.Thread(target=wait)
     thread.start()
-    until(lambda: list((Path(shop.store.path).parent / "wake").glob("messages-*")))
+    until(lambda: waits(shop, "messages-"))
     send(shop, "alice", "carol", "not for bob")
     send(shop, subject="for bob")
     sent_at = time.monotonic()
     thread.join()
     assert subjects(found) == ["for bob"]
     assert took_s[0] - sent_at < 0.5
-    assert not list((Path(shop.store.path).parent / "wake").glob("messages-*"))
+    until(lambda: not waits(shop, "messages-"))
 
 
 @pytest.mark.promise("M6")

@@ -1,8 +1,8 @@
 """Wake-ups inside the hub: what happened, by topic, for everything that waits on its event loop.
 
-One datagram socket hears of every commit on the bus, this hub's own included. A slow look finds out whether its queue
-was ever too full for one, or a writer died before it sent one, and sweeps, so that expiries are told in time with
-nobody reading.
+One ear of the store hears of every commit on the bus, this hub's own included. A slow look finds out whether it ever
+missed one (its queue was full, its connection was lost), or a writer died before it told, and sweeps, so that expiries
+are told in time with nobody reading.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from roost.bus import LOOK_EVERY_S
 from roost.errors import RoostError
-from roost.wake import ANYTHING, MAX_DATAGRAM, Waiter
+from roost.wake import ANYTHING, TOO_MANY
 
 if TYPE_CHECKING:
     from roost.bus import LocalBus
@@ -29,10 +29,9 @@ class Wakes:
         self._loop = asyncio.get_running_loop()
         self._waiting: dict[str, set[asyncio.Future[None]]] = {}
         self._has_heard = False  # since the last look
-        self._waiter = Waiter(bus.wake_folder, ANYTHING)
-        if self._waiter.socket is not None:
-            self._waiter.socket.setblocking(False)
-            self._loop.add_reader(self._waiter.socket.fileno(), self._hear)
+        self._ear = bus.store.ear(ANYTHING)
+        self._watched = -1
+        self._watch()
         self._looking = self._loop.create_task(self._look())
         self.is_closed = False
 
@@ -56,18 +55,21 @@ class Wakes:
         if not waiting:
             self._waiting.pop(topic, None)
 
+    def _watch(self) -> None:
+        """Listen with the loop to the ear, which may have another connection than before."""
+        heard = self._ear.fileno()
+        if heard != self._watched:
+            if self._watched >= 0:
+                self._loop.remove_reader(self._watched)
+            if heard >= 0:
+                self._loop.add_reader(heard, self._hear)
+            self._watched = heard
+
     def _hear(self) -> None:
         self._has_heard = True
-        topics: set[str] = set()
-        assert self._waiter.socket is not None  # noqa: S101 (it is what called us)
-        try:
-            while heard := self._waiter.socket.recv(MAX_DATAGRAM):
-                topics.update(heard.decode().split())
-        except BlockingIOError:
-            pass
-        if "!" in topics:  # there were too many to name
-            topics = set(self._waiting)
-        self._wake(topics)
+        topics = self._ear.hear()
+        self._watch()
+        self._wake(set(self._waiting) if TOO_MANY in topics else topics)
 
     def _wake(self, topics: set[str]) -> None:
         for topic in topics:
@@ -82,12 +84,15 @@ class Wakes:
             await asyncio.sleep(LOOK_EVERY_S)
             try:
                 newest = await asyncio.to_thread(self._sweep_and_look)
+                has_lost = await asyncio.to_thread(self._ear.has_lost)
             except RoostError as error:
                 log.warning("cannot look at the bus: %s", error)
+                continue
+            self._watch()
             # All news are events. One that is not told of by the second look never will be: its writer has died. To
             # wake all for any commit, heartbeats too, would be a stampede of every open poll four times a second.
             is_untold = newest != seen and not self._has_heard
-            if (is_untold and is_suspect) or self._waiter.socket is None or self._waiter.has_lost():
+            if (is_untold and is_suspect) or has_lost or self._watched < 0:
                 self._wake(set(self._waiting))
                 is_untold = False
             is_suspect = is_untold
@@ -106,7 +111,7 @@ class Wakes:
         self.is_closed = True
         self._wake(set(self._waiting))
         self._looking.cancel()
-        if self._waiter.socket is not None:
-            self._loop.remove_reader(self._waiter.socket.fileno())
-        self._waiter.close()
+        if self._watched >= 0:
+            self._loop.remove_reader(self._watched)
+        self._ear.close()
         self._bus.close()

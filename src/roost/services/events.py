@@ -87,6 +87,7 @@ class EventLog(Service, noun="events"):
 
     def append(self, kind: str, project: str, session_id: str | None = None, /, **data: Any) -> None:
         """Write an event into the transaction that is open; services call this, faces do not."""
+        self._store.exclusive()
         self._store.rows("events.append", now=self._store.now, kind=kind, project=project,
                          session_id=session_id, data=encode(data) if data else "{}")  # fmt: skip
         self.bus.news.add(EVENTS)

@@ -15,7 +15,7 @@ from roost.operation import operation
 from roost.schema import Integer, decode, encode
 from roost.services import Service
 from roost.services.search import Search, label_words, labels_of
-from roost.store import fulltext
+from roost.store import words
 from roost.vocabulary import VERSIONS_DEFAULT
 
 TYPE_CHECKING = False
@@ -130,7 +130,7 @@ class SharedMemory(Service, noun="memory"):
         after the last `cursor` of this one, and an empty one is the end; values, where wanted, end a page at 1 MiB.
         """
         project = project or self.bus.here.project
-        labels = labels_of(project, type, session_id, tags or [], match_all)
+        labels = labels_of(self._store, project, type, session_id, tags or [], match_all)
         search = Search(self._store, project, labels, pattern, limit)
         if query:
             found = search.by_relevance(query, after)
@@ -282,10 +282,10 @@ class SharedMemory(Service, noun="memory"):
         return row_id
 
     def _index(self, id_: int, entry: MemoryEntry, text: str) -> None:
+        labels = label_words(entry.project, entry.type, entry.session_id, entry.tags)
         self._store.rows(
-            "memory.index_add", id=id_, key=fulltext.spread(entry.key), tags=fulltext.spread(" ".join(entry.tags)),
-            text=fulltext.spread(fulltext.plain(text)),
-            labels=" ".join(label_words(entry.project, entry.type, entry.session_id, entry.tags)),
+            "memory.index_add", id=id_,
+            **self._store.fulltext.indexed(entry.key, " ".join(entry.tags), words.plain(text), labels),
         )  # fmt: skip
 
     def _forget(self, key_id: int, session_id: str | None = None) -> int:
@@ -370,5 +370,5 @@ def _finding(row: Row, cursor: str, query: str, has_value: bool) -> Finding:
     if not has_value:
         row = (*row[:3], "null", *row[4:])
     shown = text[:SHOWN_LENGTH].strip('"') if text[0] == '"' else text[:SHOWN_LENGTH]
-    line = fulltext.excerpt(fulltext.plain(shown), query)
+    line = words.excerpt(words.plain(shown), query)
     return Finding.of((*_entry(row).to_dict().values(), line, cursor))

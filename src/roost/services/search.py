@@ -6,18 +6,18 @@ A search knows rows, not entries: it gives ids, sizes and cursors, and `SharedMe
 from __future__ import annotations
 
 from roost.errors import InvalidInput
-from roost.store import fulltext
+from roost.store.words import COUNT_MOST, weight
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
     from roost.store import Row, Store
+    from roost.store.words import Word
 
 CANDIDATES = 500  # so many of the newest matches are ranked
 LAST = 2**63 - 1
 BEST = 1e300
-AFTER_EVERY_TEXT = b""  # as SQLite sorts
 ANY = "~"  # begins the cursor of a search that fell back to any of the words
 
 
@@ -37,29 +37,32 @@ class Search:
 
     def __init__(self, store: Store, project: str, labels: str, pattern: str | None, limit: int) -> None:
         self._store = store
+        self._fulltext = store.fulltext
         self._project = project
         self._labels = labels
-        self._narrowed: dict[str, Any] = {"pattern": pattern, "limit": limit, "now": store.now}
+        self._narrowed: dict[str, Any] = {
+            "pattern": self._fulltext.glob(pattern), "limit": limit, "now": store.now,
+        }  # fmt: skip
 
     def by_relevance(self, query: str, after: str | None) -> list[Hit]:
         """The best fit first: entries with all of the words or, where there are none, with any of them."""
-        words = fulltext.words_of(query)
+        words, match = self._fulltext.words_of(query), self._fulltext.match
         if not words:
             return []
-        counts = {word: self._count("memory.count_matches", match=fulltext.match([word])) for word in words}
+        counts = {word: self._count("memory.count_matches", match=match([word])) for word in words}
         if not (after or "").startswith(ANY):
-            found = self._best(fulltext.match(words, self._labels), self._weights(words, counts), after, "")
+            found = self._best(match(words, self._labels), self._ranking(words, counts), after, "")
             if found or after or len(words) == 1:
                 return found
         # A word that is everywhere would fill the candidates with entries that have nothing else to do with it.
-        rare = [word for word in words if 0 < counts[word] < fulltext.COUNT_MOST] or words
-        match = fulltext.match(rare, self._labels, is_any=True)
-        return self._best(match, self._weights(rare, counts), (after or "")[1:], ANY)
+        rare = [word for word in words if 0 < counts[word] < COUNT_MOST] or words
+        either = match(rare, self._labels, is_any=True)
+        return self._best(either, self._ranking(rare, counts), (after or "")[1:], ANY)
 
     def newest_first(self, after: str | None) -> list[Hit]:
         """What was written last comes first."""
         _, after_id = _position(after)
-        match = fulltext.match(labels=self._labels)
+        match = self._fulltext.match(labels=self._labels)
         rows = self._store.rows("memory.newest_first", match=match, after_id=after_id, **self._narrowed)
         return [Hit(entry, f"0:{entry}", size_bytes) for entry, size_bytes in rows]
 
@@ -71,46 +74,39 @@ class Search:
         )
         return [Hit(entry, key, size_bytes) for entry, key, size_bytes in rows]
 
-    def _best(self, match: str, weights: str, after: str | None, mark: str) -> list[Hit]:
+    def _best(self, match: str, ranking: dict[str, Any], after: str | None, mark: str) -> list[Hit]:
         after_score, after_id = _position(after)
         rows = self._store.rows(
-            "memory.by_relevance", match=match, weights=weights, candidates=CANDIDATES, after_score=after_score,
-            after_id=after_id, **self._narrowed,
+            "memory.by_relevance", match=match, candidates=CANDIDATES, after_score=after_score, after_id=after_id,
+            **ranking, **self._narrowed,
         )  # fmt: skip
         return [Hit(entry, f"{mark}{score!r}:{entry}", size_bytes) for entry, score, size_bytes in rows]
 
-    def _weights(self, words: list[fulltext.Word], counts: dict[fulltext.Word, int]) -> str:
-        """The weight of each phrase of an expression of these words, in order, as the SQL function takes it."""
+    def _ranking(self, words: list[Word], counts: dict[Word, int]) -> dict[str, Any]:
         entries = self._count("memory.count_keys")
-        return " ".join(f"{fulltext.weight(entries, counts[word]):.4f}" for word in words for _ in range(word.phrases))
+        return self._fulltext.ranking(words, [weight(entries, counts[word]) for word in words])
 
     def _count(self, statement: str, **parameters: str) -> int:
-        row: Row | None = self._store.one(statement, **parameters, most=fulltext.COUNT_MOST)
+        row: Row | None = self._store.one(statement, **parameters, most=COUNT_MOST)
         return row[0] if row else 0
 
 
 def label_words(project: str, type_: str, session_id: str, tags: list[str]) -> list[str]:
-    """The labels that an entry is indexed under."""
-    return [
-        fulltext.label("p", project), fulltext.label("t", type_), fulltext.label("s", session_id),
-        *(fulltext.label("g", tag) for tag in tags),
-    ]  # fmt: skip
+    """The labels that an entry is indexed under: a letter that tells whose value it is, and the value."""
+    return [f"p{project}", f"t{type_}", f"s{session_id}", *(f"g{tag}" for tag in tags)]
 
 
-def labels_of(project: str, type_: str | None, session_id: str | None, tags: list[str], match_all: bool) -> str:
+def labels_of(
+    store: Store, project: str, type_: str | None, session_id: str | None, tags: list[str], match_all: bool
+) -> str:
     """The expression for entries that are labelled so."""
-    wanted = [fulltext.label("p", project)]
-    wanted += [fulltext.label("t", type_)] if type_ else []
-    wanted += [fulltext.label("s", session_id)] if session_id else []
-    labels = " AND ".join(f'"{word}"' for word in wanted)
-    if tags:
-        tagged = (" AND " if match_all else " OR ").join(f'"{fulltext.label("g", tag)}"' for tag in tags)
-        labels += f" AND ({tagged})"
-    return labels
+    wanted = [f"p{project}", *([f"t{type_}"] if type_ else []), *([f"s{session_id}"] if session_id else [])]
+    tagged = [f"g{tag}" for tag in tags]
+    return store.fulltext.labelled(wanted + tagged) if match_all else store.fulltext.labelled(wanted, tagged)
 
 
-def key_range(pattern: str) -> tuple[str, str | bytes]:
-    """The keys that can fit a glob: from the first of these on and before the second."""
+def key_range(pattern: str) -> tuple[str, str | None]:
+    """The keys that can fit a glob: from the first of these on and before the second, where there is one."""
     literal = pattern
     for at, character in enumerate(pattern):
         if character in "*?[":
@@ -119,7 +115,7 @@ def key_range(pattern: str) -> tuple[str, str | bytes]:
     for at in range(len(literal) - 1, -1, -1):
         if (point := ord(literal[at]) + 1) < 0x110000:
             return literal, literal[:at] + chr(0xE000 if point == 0xD800 else point)
-    return literal, AFTER_EVERY_TEXT
+    return literal, None
 
 
 def _position(cursor: str | None) -> tuple[float, int]:

@@ -214,6 +214,7 @@ class SessionRegistry(Service, noun="sessions"):
 
     def sweep(self) -> bool:
         """Make overdue expiries durable, each exactly once (S3); False when more are left than one sweep takes."""
+        self._store.exclusive()
         now = self._store.now
         if self._store.rows("sessions.rewind_clock", now=now):
             self._store.rows("sessions.rewind", now=now)
@@ -261,6 +262,7 @@ class SessionRegistry(Service, noun="sessions"):
 
     def _be_alive(self, session_id: str, said: dict[str, Any]) -> Session:
         """Write what a session said of itself, and that it is alive now; publish what changed."""
+        self._store.exclusive()
         if not self.bus.is_swept:  # more is overdue than one sweep takes, and this session may be among the rest
             self._expired(self._store.rows("sessions.expire_one", now=self._store.now, session_id=session_id))
         row = self._store.one("sessions.get", now=self._store.now, session_id=session_id)

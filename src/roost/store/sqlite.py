@@ -16,9 +16,10 @@ import apsw
 from roost import errors
 from roost.clock import SystemClock
 from roost.store import load_statements
-from roost.store.fulltext import relevance
+from roost.store.fulltext import FtsText, relevance
 from roost.store.lock import SideLock
 from roost.store.migrate import migrations, newest_version, read_migration
+from roost.wake import Waiter, notify
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,10 +36,15 @@ CHECKPOINT_PAGES = 8000  # fewer, longer checkpoints: a third more sends a secon
 class SQLiteStore:
     """A bus in one file; made, with its folder (0700) and itself (0600), when it is not there."""
 
+    fulltext = FtsText()
+
     def __init__(self, path: str, *, clock: SystemClock | None = None, busy_timeout_s: float = BUSY_TIMEOUT_S) -> None:
         self.path = path
         self.clock = clock or SystemClock()
         self.busy_timeout_s = busy_timeout_s
+        self.folder = os.path.dirname(path)
+        self.wake_folder = os.path.join(self.folder, "wake")
+        self.news: set[str] = set()  # the topics that the open transaction has something new for
         self._statements = load_statements("sqlite")
         self._mutex = RLock()
         self._is_forked = False
@@ -139,6 +145,13 @@ class SQLiteStore:
         another process keeps the lock for longer than the busy timeout.
         """
         return _Savepoint(self) if self.is_in_transaction else _Write(self, is_durable)
+
+    def exclusive(self) -> None:
+        """Nothing: every write transaction is the only one here."""
+
+    def ear(self, topic: str) -> Waiter:
+        """Hears from now on of commits that have something new under a topic."""
+        return Waiter(self.wake_folder, topic)
 
     def read(self) -> _Read:
         """One consistent snapshot for several reads; inside a transaction, part of it."""
@@ -276,9 +289,11 @@ class _Write:
             store._mutex.release()
             raise
         store._depth = 1
+        store.news = set()
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
         store = self._store
+        news = store.news  # taken before the commit lets other threads in
         store._depth = 0
         try:
             if kind is not None:
@@ -288,6 +303,8 @@ class _Write:
         finally:
             store._unlock()
             store._mutex.release()
+        if news and kind is None:
+            notify(store.wake_folder, news)
 
     def commit(self) -> None:
         """Commit before the block ends, on whatever thread can wait for the disk; nothing may be written after."""

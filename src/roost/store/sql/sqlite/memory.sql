@@ -1,74 +1,3 @@
--- name: memory.project_of
--- Where what a session writes belongs.
-SELECT project FROM sessions WHERE session_id = :session_id;
-
--- name: memory.head
--- A key's row, whether or not it has an entry now.
-SELECT id, last_version, entry, expires_at FROM memory_keys WHERE project = :project AND key = :key;
-
--- name: memory.head_of
-SELECT entry, expires_at FROM memory_keys WHERE id = :key_id;
-
--- name: memory.add_key
-INSERT INTO memory_keys (project, key) VALUES (:project, :key) RETURNING id;
-
--- name: memory.insert
-INSERT INTO memory_entries (key_id, version, entry_id, type, session_id, created_at, expires_at, size_bytes, tags,
-                            metadata, value, idempotency_key)
-VALUES (:key_id, :version, :entry_id, :type, :session_id, :now, :expires_at, :size_bytes, :tags, :metadata, :value,
-        :idempotency_key)
-RETURNING id;
-
--- name: memory.trim
--- R4: what is beyond the number of versions kept.
-DELETE FROM memory_entries WHERE key_id = :key_id AND version <= :until;
-
--- name: memory.forget
--- Every version of a key, or only one session's.
-DELETE FROM memory_entries WHERE key_id = :key_id AND (:session_id IS NULL OR session_id = :session_id)
-RETURNING expires_at;
-
--- name: memory.has
-SELECT 1 FROM memory_entries WHERE entry_id = :entry_id;
-
--- name: memory.has_version
-SELECT 1 FROM memory_entries WHERE key_id = :key_id AND version = :version;
-
--- name: memory.count_on
-UPDATE memory_keys SET last_version = :last_version WHERE id = :key_id AND last_version < :last_version RETURNING id;
-
--- name: memory.expired
-SELECT id FROM memory_keys WHERE expires_at <= :now ORDER BY expires_at LIMIT :limit;
-
--- name: memory.project_keys
--- The keys of a project that a reader finds now, or finds one session's entries under.
-SELECT id FROM memory_keys AS k
-WHERE project = :project AND entry IS NOT NULL AND (expires_at IS NULL OR expires_at > :now)
-  AND (:session_id IS NULL OR EXISTS (
-        SELECT 1 FROM memory_entries AS e
-        WHERE key_id = k.id AND session_id = :session_id AND (e.expires_at IS NULL OR e.expires_at > :now)))
-LIMIT :limit;
-
--- name: memory.get
-SELECT entry_id, key, e.type, value, version, tags, session_id, project, created_at, e.expires_at, metadata
-FROM memory_keys AS k JOIN memory_entries AS e ON e.id = k.entry
-WHERE k.project = :project AND k.key = :key AND (k.expires_at IS NULL OR k.expires_at > :now);
-
--- name: memory.same
--- What a session wrote before with the same key of its own.
-SELECT entry_id, key, e.type, value, version, tags, session_id, project, created_at, e.expires_at, metadata
-FROM memory_entries AS e JOIN memory_keys AS k ON k.id = e.key_id
-WHERE session_id = :session_id AND idempotency_key = :idempotency_key;
-
--- name: memory.history
--- The ids and sizes of a live key's live versions, newest first.
-SELECT e.id, e.size_bytes
-FROM memory_keys AS k JOIN memory_entries AS e ON e.key_id = k.id
-WHERE k.project = :project AND k.key = :key AND (k.expires_at IS NULL OR k.expires_at > :now)
-  AND (e.expires_at IS NULL OR e.expires_at > :now)
-  AND (:before_version IS NULL OR version < :before_version)
-ORDER BY version DESC LIMIT :limit;
-
 -- name: memory.entries
 -- Entries by their ids, a JSON list, in its order.
 SELECT entry_id, k.key, e.type, e.value, version, tags, session_id, project, created_at, e.expires_at, metadata
@@ -80,7 +9,7 @@ ORDER BY wanted.key;
 -- The newest entries whose keys are in a range and fit a glob.
 SELECT entry, key, e.size_bytes
 FROM memory_keys AS k JOIN memory_entries AS e ON e.id = k.entry
-WHERE k.project = :project AND k.key >= :low AND k.key < :high AND k.key > :after AND k.key GLOB :pattern
+WHERE k.project = :project AND k.key >= :low AND k.key < coalesce(:high, x'') AND k.key > :after AND k.key GLOB :pattern
   AND (k.expires_at IS NULL OR k.expires_at > :now)
 ORDER BY k.key LIMIT :limit;
 
@@ -108,17 +37,8 @@ ORDER BY score DESC, id DESC LIMIT :limit;
 -- name: memory.count_matches
 SELECT count(*) FROM (SELECT 1 FROM memory_index WHERE memory_index MATCH :match LIMIT :most);
 
--- name: memory.count_keys
-SELECT count(*) FROM (SELECT 1 FROM memory_keys WHERE entry IS NOT NULL LIMIT :most);
-
 -- name: memory.index_drop
 DELETE FROM memory_index WHERE rowid = :id;
 
 -- name: memory.index_add
 INSERT INTO memory_index (rowid, key, tags, text, labels) VALUES (:id, :key, :tags, :text, :labels);
-
--- name: memory.counts
--- How many live entries there are of each type.
-SELECT type, count(*) FROM memory_keys
-WHERE entry IS NOT NULL AND (expires_at IS NULL OR expires_at > :now) AND (:project IS NULL OR project = :project)
-GROUP BY type;

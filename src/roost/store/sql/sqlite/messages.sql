@@ -1,17 +1,9 @@
--- name: messages.parties
--- Who of the two is a session, and how it is. A row that is overdue but not swept yet counts as offline (S2).
-SELECT session_id, project, CASE WHEN ended_at IS NULL AND expires_at <= :now THEN 'offline' ELSE status END
-FROM sessions WHERE session_id IN (:from_session, :to_session);
-
 -- name: messages.insert
 INSERT INTO messages (message_id, thread_id, in_reply_to, task_id, type, from_session, to_session, project, subject,
                       body, data, priority, sent_at, expires_at, idempotency_key, digest)
 VALUES (:message_id, :thread_id, :in_reply_to, :task_id, :type, :from_session, :to_session, :project, :subject,
         :body, :data, :priority, :now, :expires_at, :idempotency_key, :digest)
 RETURNING seq;
-
--- name: messages.deliver
-INSERT INTO deliveries (recipient, seq, expires_at) VALUES (:recipient, :seq, :expires_at);
 
 -- name: messages.deliver_to_all
 -- To every live session of a project except the sender, or to those of them that have a capability (null: any).
@@ -34,24 +26,6 @@ ON CONFLICT DO UPDATE
 SET used_until = max(:now, min(used_until, :now + (:burst - 1) * :interval)) + :interval
 WHERE used_until + :interval <= :now + :burst * :interval OR used_until > :now + :burst * :interval
 RETURNING used_until;
-
--- name: messages.used_until
-SELECT used_until FROM pairs WHERE from_session = :from_session AND to_session = :to_session;
-
--- name: messages.like
--- The messages since an instant that may say the same; whether they do, the caller compares.
-SELECT message_id, sent_at, from_session, to_session, type, subject, body, data, in_reply_to
-FROM messages WHERE digest = :digest AND sent_at > :since ORDER BY seq DESC;
-
--- name: messages.first
--- What a sender has sent under a key.
-SELECT message_id, seq, thread_id, task_id, to_session FROM messages
-WHERE from_session = :from_session AND idempotency_key = :idempotency_key;
-
--- name: messages.get
-SELECT message_id, seq, type, from_session, to_session, project, subject, body, data, priority, in_reply_to,
-       thread_id, task_id, sent_at, expires_at
-FROM messages WHERE message_id = :message_id;
 
 -- name: messages.inbox
 SELECT message_id, d.seq AS seq, type, from_session, to_session, project, subject, body, data, priority, in_reply_to,
@@ -162,16 +136,9 @@ SELECT message_id, recipient, sent_at, injected_at, acknowledged_at
 FROM messages CROSS JOIN deliveries USING (seq)
 WHERE message_id = :message_id AND recipient > :after_id ORDER BY recipient LIMIT :limit;
 
--- name: messages.count_deliveries
-SELECT count(*) FROM deliveries WHERE seq = :seq;
-
 -- name: messages.has_inbox
 SELECT 1 FROM sessions WHERE session_id = :session_id
 UNION ALL SELECT 1 FROM (SELECT 1 FROM deliveries INDEXED BY deliveries_inbox WHERE recipient = :session_id LIMIT 1);
-
--- name: messages.totals
-SELECT type, sum(total), sum(size_bytes) FROM message_totals
-WHERE (:project IS NULL OR project = :project) GROUP BY type HAVING sum(total) > 0;
 
 -- name: messages.prune_old
 -- M7: never what a live session has not acknowledged. `last` bounds the search; the age of each decides, since an import
@@ -183,13 +150,6 @@ DELETE FROM messages WHERE seq IN (
           AND (d.expires_at IS NULL OR d.expires_at > :now))
     ORDER BY seq LIMIT :limit)
 RETURNING 1;
-
--- name: messages.from
--- The first message from a seq on, and when it was sent.
-SELECT seq, sent_at FROM messages WHERE seq >= :seq ORDER BY seq LIMIT 1;
-
--- name: messages.last_seq
-SELECT coalesce(max(seq), 0) FROM messages;
 
 -- name: messages.prune_expired
 DELETE FROM messages WHERE seq IN (
@@ -209,6 +169,3 @@ DELETE FROM messages WHERE seq IN (
             ORDER BY seq LIMIT :limit))
     WHERE before_it < :excess)
 RETURNING 1;
-
--- name: messages.prune_pairs
-DELETE FROM pairs WHERE used_until <= :now;

@@ -1,12 +1,3 @@
--- name: tasks.insert
-INSERT INTO tasks (task_id, project, subject, body, data, status, address, offered_by, offered_to, owner,
-                   created_at, updated_at)
-VALUES (:task_id, :project, :subject, :body, :data, :status, :offered_to, :offered_by, :offered_to, :owner, :now, :now);
-
--- name: tasks.get
-SELECT task_id, project, subject, body, data, status, offered_by, offered_to, owner, result, created_at, updated_at
-FROM tasks WHERE task_id = :task_id;
-
 -- name: tasks.accept
 -- T1: of any number of these, one finds the task open to it.
 UPDATE tasks SET status = 'accepted', owner = :session_id, offered_to = NULL, updated_at = :now
@@ -15,50 +6,6 @@ WHERE task_id = :task_id AND status IN ('offered', 'accepted')
         SELECT 1 FROM sessions, json_each(capabilities) AS each
         WHERE session_id = :session_id AND offered_to = 'capability:' || each.value))
 RETURNING project;
-
--- name: tasks.hand_off
--- T2: offered to another, while the owner stays the owner.
-UPDATE tasks SET offered_to = :to_session, updated_at = :now
-WHERE task_id = :task_id AND status = 'accepted' AND owner = :session_id
-RETURNING project;
-
--- name: tasks.complete
-UPDATE tasks SET status = 'completed', offered_to = NULL, result = :result, updated_at = :now
-WHERE task_id = :task_id AND status = 'accepted' AND owner = :session_id
-RETURNING project;
-
--- name: tasks.cancel
--- By who offered it, who owns it, or a person.
-UPDATE tasks SET status = 'cancelled', offered_to = NULL, result = :reason, updated_at = :now
-WHERE task_id = :task_id AND status IN ('offered', 'accepted')
-  AND (:session_id IN (offered_by, owner) OR substr(:session_id, 1, 5) = 'user:')
-RETURNING project;
-
--- name: tasks.reoffer
--- T3: what a session had accepted, to whom it was offered first; to everybody where that was one recipient.
-UPDATE tasks
-SET status = 'offered', owner = NULL, updated_at = :now,
-    offered_to = CASE WHEN offered_to IS NULL AND substr(address, 1, 11) = 'capability:' THEN address ELSE '*' END
-WHERE owner = :session_id AND status = 'accepted'
-RETURNING task_id;
-
--- name: tasks.find
--- Newest first.
-SELECT task_id, project, subject, body, data, status, offered_by, offered_to, owner, result, created_at, updated_at
-FROM tasks
-WHERE (:include_done OR status IN ('offered', 'accepted'))
-  AND (:status IS NULL OR status = :status)
-  AND (:project IS NULL OR project = :project)
-  AND (:owner IS NULL OR owner = :owner)
-  AND (:after_id IS NULL OR id < (SELECT id FROM tasks WHERE task_id = :after_id))
-ORDER BY id DESC LIMIT :limit;
-
--- name: tasks.counts
-SELECT status, count(*) FROM tasks WHERE (:project IS NULL OR project = :project) GROUP BY status;
-
--- name: tasks.ids
--- For near matches: the newest ids.
-SELECT task_id FROM tasks ORDER BY id DESC LIMIT 100;
 
 -- name: tasks.prune
 DELETE FROM tasks WHERE id IN (

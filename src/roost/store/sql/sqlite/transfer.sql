@@ -1,24 +1,3 @@
--- Export and import: rows as they are, a page at a time, each after the first column of the one before.
-
--- name: transfer.read_session
-SELECT id, session_id, agent_name, agent_type, project, status, current_task, status_detail, human_user, location,
-       branch, capabilities, metadata, started_at, last_seen, ttl_s, ended_at, end_reason
-FROM sessions WHERE id > :after AND (:project IS NULL OR project = :project) ORDER BY id LIMIT :limit;
-
--- name: transfer.add_session
-INSERT INTO sessions (session_id, agent_name, agent_type, project, status, current_task, status_detail, human_user,
-                      location, branch, capabilities, metadata, started_at, last_seen, ttl_s, ended_at, end_reason,
-                      expires_at, check_at)
-VALUES (:session_id, :agent_name, :agent_type, :project, :status, :current_task, :status_detail, :human_user,
-        :location, :branch, :capabilities, :metadata, :started_at, :last_seen, :ttl_s, :ended_at, :end_reason,
-        :last_seen + :ttl_s * 1000000, :last_seen + :ttl_s * 1000000)
-ON CONFLICT DO NOTHING RETURNING id;
-
--- name: transfer.read_message
-SELECT seq, message_id, seq, type, from_session, to_session, project, subject, body, data, priority, in_reply_to,
-       thread_id, task_id, sent_at, expires_at, idempotency_key, digest
-FROM messages WHERE seq > :after AND (:project IS NULL OR project = :project) ORDER BY seq LIMIT :limit;
-
 -- name: transfer.add_message
 INSERT INTO messages (seq, message_id, type, from_session, to_session, project, subject, body, data, priority,
                       in_reply_to, thread_id, task_id, sent_at, expires_at, idempotency_key, digest)
@@ -26,64 +5,10 @@ VALUES (:seq, :message_id, :type, :from_session, :to_session, :project, :subject
         :in_reply_to, :thread_id, :task_id, :sent_at, :expires_at, :idempotency_key, :digest)
 ON CONFLICT DO NOTHING RETURNING seq;
 
--- name: transfer.has_message
-SELECT 1 FROM messages WHERE message_id = :message_id;
-
--- name: transfer.read_deliveries
-SELECT m.message_id, d.recipient, d.expires_at, d.injected_at, d.acknowledged_at
-FROM messages AS m JOIN deliveries AS d ON d.seq = m.seq WHERE m.seq = :seq ORDER BY d.recipient;
-
--- name: transfer.add_delivery
-INSERT INTO deliveries (seq, recipient, expires_at, injected_at, acknowledged_at)
-SELECT seq, :recipient, :expires_at, :injected_at, :acknowledged_at FROM messages WHERE message_id = :message_id
-ON CONFLICT DO NOTHING RETURNING seq;
-
--- name: transfer.read_task
-SELECT id, task_id, project, subject, body, data, status, address, offered_by, offered_to, owner, result, created_at,
-       updated_at
-FROM tasks WHERE id > :after AND (:project IS NULL OR project = :project) ORDER BY id LIMIT :limit;
-
--- name: transfer.add_task
-INSERT INTO tasks (task_id, project, subject, body, data, status, address, offered_by, offered_to, owner, result,
-                   created_at, updated_at)
-VALUES (:task_id, :project, :subject, :body, :data, :status, :address, :offered_by, :offered_to, :owner, :result,
-        :created_at, :updated_at)
-ON CONFLICT DO NOTHING RETURNING id;
-
--- name: transfer.read_memory
--- Every version that is there for a reader now (R3).
-SELECT e.id, entry_id, key, e.type, value, version, tags, session_id, project, created_at, e.expires_at, metadata
-FROM memory_entries AS e JOIN memory_keys AS k ON k.id = e.key_id
-WHERE e.id > :after AND (:project IS NULL OR project = :project)
-  AND (k.expires_at IS NULL OR k.expires_at > :now) AND (e.expires_at IS NULL OR e.expires_at > :now)
-ORDER BY e.id LIMIT :limit;
-
--- name: transfer.read_memory_key
--- The keys whose count of versions is ahead of their entries': deleted or expired, and never to be given out again.
-SELECT k.id, project, key, last_version
-FROM memory_keys AS k LEFT JOIN memory_entries AS e ON e.id = k.entry
-WHERE k.id > :after AND (:project IS NULL OR project = :project)
-  AND (e.id IS NULL OR version < last_version OR k.expires_at <= :now)
-ORDER BY k.id LIMIT :limit;
-
--- name: transfer.read_event
-SELECT seq, seq, at, kind, project, session_id, data FROM events
-WHERE seq > :after AND (:project IS NULL OR project = :project) ORDER BY seq LIMIT :limit;
-
 -- name: transfer.add_event
 INSERT INTO events (seq, at, kind, project, session_id, data)
 VALUES (:seq, :at, :kind, :project, :session_id, :data) RETURNING seq;
 
--- name: transfer.event_at
-SELECT at, kind, project, session_id, data FROM events WHERE seq = :seq;
-
 -- name: transfer.last_seq
 -- The highest seq that a table ever gave out.
 SELECT seq FROM sqlite_sequence WHERE name = :table;
-
--- name: transfer.count
-SELECT (SELECT count(*) FROM sessions WHERE (:project IS NULL OR project = :project))
-     + (SELECT count(*) FROM messages WHERE (:project IS NULL OR project = :project))
-     + (SELECT count(*) FROM tasks WHERE (:project IS NULL OR project = :project))
-     + (SELECT count(*) FROM memory_keys WHERE (:project IS NULL OR project = :project))
-     + (SELECT count(*) FROM events WHERE (:project IS NULL OR project = :project));

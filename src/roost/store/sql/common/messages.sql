@@ -1,0 +1,42 @@
+-- name: messages.parties
+-- Who of the two is a session, and how it is. A row that is overdue but not swept yet counts as offline (S2).
+SELECT session_id, project, CASE WHEN ended_at IS NULL AND expires_at <= :now THEN 'offline' ELSE status END
+FROM sessions WHERE session_id IN (:from_session, :to_session);
+
+-- name: messages.deliver
+INSERT INTO deliveries (recipient, seq, expires_at) VALUES (:recipient, :seq, :expires_at);
+
+-- name: messages.used_until
+SELECT used_until FROM pairs WHERE from_session = :from_session AND to_session = :to_session;
+
+-- name: messages.like
+-- The messages since an instant that may say the same; whether they do, the caller compares.
+SELECT message_id, sent_at, from_session, to_session, type, subject, body, data, in_reply_to
+FROM messages WHERE digest = :digest AND sent_at > :since ORDER BY seq DESC;
+
+-- name: messages.first
+-- What a sender has sent under a key.
+SELECT message_id, seq, thread_id, task_id, to_session FROM messages
+WHERE from_session = :from_session AND idempotency_key = :idempotency_key;
+
+-- name: messages.get
+SELECT message_id, seq, type, from_session, to_session, project, subject, body, data, priority, in_reply_to,
+       thread_id, task_id, sent_at, expires_at
+FROM messages WHERE message_id = :message_id;
+
+-- name: messages.count_deliveries
+SELECT count(*) FROM deliveries WHERE seq = :seq;
+
+-- name: messages.totals
+SELECT type, sum(total), sum(size_bytes) FROM message_totals
+WHERE (:project IS NULL OR project = :project) GROUP BY type HAVING sum(total) > 0;
+
+-- name: messages.from
+-- The first message from a seq on, and when it was sent.
+SELECT seq, sent_at FROM messages WHERE seq >= :seq ORDER BY seq LIMIT 1;
+
+-- name: messages.last_seq
+SELECT coalesce(max(seq), 0) FROM messages;
+
+-- name: messages.prune_pairs
+DELETE FROM pairs WHERE used_until <= :now;

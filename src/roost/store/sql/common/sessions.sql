@@ -1,0 +1,63 @@
+-- name: sessions.get
+-- A row that is overdue but not swept yet counts as offline (S2).
+SELECT session_id, agent_name, agent_type, project, status, current_task, status_detail, human_user, location, branch,
+       capabilities, metadata, started_at, last_seen, ttl_s,
+       CASE WHEN ended_at IS NULL AND expires_at <= :now THEN expires_at ELSE ended_at END,
+       CASE WHEN ended_at IS NULL AND expires_at <= :now THEN 'expired' ELSE end_reason END
+FROM sessions WHERE session_id = :session_id;
+
+-- name: sessions.exists
+SELECT id FROM sessions WHERE session_id = :session_id;
+
+-- name: sessions.end
+UPDATE sessions SET status = 'offline', ended_at = :now, end_reason = :end_reason
+WHERE session_id = :session_id AND ended_at IS NULL;
+
+-- name: sessions.due
+-- Whether the sweep has something to do: a session is to be looked at, or the clock was set back.
+SELECT 1 WHERE (SELECT min(check_at) FROM sessions WHERE ended_at IS NULL) <= :now
+UNION ALL
+SELECT 1 FROM clock WHERE at > :now + 1000000;
+
+-- name: sessions.expire
+-- S3: each overdue session becomes offline once; the caller writes one event for each row returned.
+UPDATE sessions SET status = 'offline', ended_at = expires_at, end_reason = 'expired'
+WHERE id IN (SELECT id FROM sessions WHERE ended_at IS NULL AND check_at <= :now ORDER BY check_at LIMIT :limit)
+  AND expires_at <= :now
+RETURNING session_id, project, last_seen;
+
+-- name: sessions.put_off
+-- Those that have beaten since: the next look is at their expiry. Once a TTL, not at every heartbeat.
+UPDATE sessions SET check_at = expires_at
+WHERE id IN (SELECT id FROM sessions WHERE ended_at IS NULL AND check_at <= :now ORDER BY check_at LIMIT :limit)
+  AND expires_at > :now;
+
+-- name: sessions.expire_one
+UPDATE sessions SET status = 'offline', ended_at = expires_at, end_reason = 'expired'
+WHERE session_id = :session_id AND ended_at IS NULL AND expires_at <= :now
+RETURNING session_id, project, last_seen;
+
+-- name: sessions.rewind_clock
+UPDATE clock SET at = :now WHERE at > :now + 1000000 RETURNING at;
+
+-- name: sessions.peers
+-- The live sessions of a project except one (-1: none excepted), newest first: a peer's fields, in order.
+SELECT session_id, agent_name, agent_type, status, current_task, human_user, branch, (:now - last_seen) / 1000000
+FROM sessions
+WHERE project = :project AND ended_at IS NULL AND expires_at > :now AND id <> :except_id
+ORDER BY last_seen DESC LIMIT :limit;
+
+-- name: sessions.live_in_project
+SELECT live FROM projects WHERE project = :project;
+
+-- name: sessions.count_live
+SELECT count(*) FROM sessions WHERE project = :project AND ended_at IS NULL AND expires_at > :now;
+
+-- name: sessions.counts
+-- How many sessions there are of each status, type and user, overdue ones as offline.
+SELECT CASE WHEN ended_at IS NULL AND expires_at <= :now THEN 'offline' ELSE status END, agent_type, human_user, count(*)
+FROM sessions WHERE (:project IS NULL OR project = :project) GROUP BY 1, 2, 3;
+
+-- name: sessions.ids
+-- For near matches: the newest ids on the bus.
+SELECT session_id FROM sessions ORDER BY id DESC LIMIT 1000;

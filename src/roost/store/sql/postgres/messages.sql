@@ -1,0 +1,177 @@
+-- name: messages.insert
+-- The counter's row stays locked until the commit, so that no message becomes visible before one with a lower seq (M4).
+WITH next AS (UPDATE counters SET last = last + 1 WHERE name = 'messages' RETURNING last)
+INSERT INTO messages (seq, message_id, thread_id, in_reply_to, task_id, type, from_session, to_session, project,
+                      subject, body, data, priority, sent_at, expires_at, idempotency_key, digest)
+SELECT last, :message_id, :thread_id, :in_reply_to, :task_id, :type, :from_session, :to_session, :project, :subject,
+       :body, :data, :priority, :now, :expires_at, :idempotency_key, :digest FROM next
+RETURNING seq;
+
+-- name: messages.deliver_to_all
+-- To every live session of a project except the sender, or to those of them that have a capability (null: any).
+INSERT INTO deliveries (recipient, seq, expires_at)
+SELECT session_id, :seq, :expires_at FROM sessions
+WHERE project = :project AND ended_at IS NULL AND expires_at > :now AND session_id <> :from_session
+  AND (:capability IS NULL OR EXISTS (
+        SELECT 1 FROM json_array_elements_text(capabilities::json) AS each WHERE each = :capability))
+RETURNING recipient;
+
+-- name: messages.capabilities
+-- For near matches: what the live sessions of a project can do.
+SELECT DISTINCT each FROM sessions, json_array_elements_text(capabilities::json) AS each
+WHERE project = :project AND ended_at IS NULL AND expires_at > :now LIMIT 1000;
+
+-- name: messages.use
+-- M8: takes one message from what a pair may send, which fills up by one every `interval` to at most `burst`. No row:
+-- it is used up. More than the burst can only be used up where the clock was set back; then it counts as just used up.
+INSERT INTO pairs VALUES (:from_session, :to_session, :now + :interval)
+ON CONFLICT (from_session, to_session) DO UPDATE
+SET used_until = greatest(:now, least(pairs.used_until, :now + (:burst - 1) * :interval)) + :interval
+WHERE pairs.used_until + :interval <= :now + :burst * :interval OR pairs.used_until > :now + :burst * :interval
+RETURNING used_until;
+
+-- name: messages.inbox
+SELECT message_id, d.seq AS seq, type, from_session, to_session, project, subject, body, data, priority, in_reply_to,
+       thread_id, task_id, sent_at, m.expires_at
+FROM deliveries AS d JOIN messages AS m USING (seq)
+WHERE d.recipient = :session_id AND d.acknowledged_at IS NULL AND d.seq > :after
+  AND (d.expires_at IS NULL OR d.expires_at > :now)
+  AND (:types IS NULL OR m.type IN (SELECT json_array_elements_text(:types::json)))
+  AND (NOT :new_only OR d.injected_at IS NULL)
+ORDER BY d.seq LIMIT :limit;
+
+-- name: messages.unread_in_all
+SELECT count(*) FROM deliveries AS d
+WHERE acknowledged_at IS NULL AND (expires_at IS NULL OR expires_at > :now)
+  AND (:project IS NULL OR EXISTS (SELECT 1 FROM messages AS m WHERE m.seq = d.seq AND m.project = :project));
+
+-- name: messages.acknowledge
+UPDATE deliveries AS d SET acknowledged_at = :now
+FROM messages AS m
+WHERE d.recipient = :session_id AND d.acknowledged_at IS NULL AND d.seq = m.seq
+  AND m.message_id IN (SELECT json_array_elements_text(:message_ids::json))
+RETURNING m.message_id, m.project;
+
+-- name: messages.inject
+UPDATE deliveries AS d SET injected_at = :now
+FROM messages AS m
+WHERE d.recipient = :session_id AND d.injected_at IS NULL AND d.acknowledged_at IS NULL AND d.seq = m.seq
+  AND m.message_id IN (SELECT json_array_elements_text(:message_ids::json))
+RETURNING m.message_id, m.project;
+
+-- name: messages.received_after
+-- What a session has not read, what it has, and the broadcasts of its project from before it came; oldest first.
+SELECT * FROM (
+    (SELECT message_id, d.seq AS seq, type, from_session, to_session, project, subject, body, data, priority,
+            in_reply_to, thread_id, task_id, sent_at, m.expires_at
+     FROM deliveries AS d JOIN messages AS m USING (seq)
+     WHERE d.recipient = :session_id AND d.acknowledged_at IS NULL AND d.seq > :after
+       AND (:message_type IS NULL OR type = :message_type)
+       AND (:include_broadcasts OR to_session <> '*')
+     ORDER BY d.seq LIMIT :limit)
+    UNION ALL
+    (SELECT message_id, d.seq AS seq, type, from_session, to_session, project, subject, body, data, priority,
+            in_reply_to, thread_id, task_id, sent_at, m.expires_at
+     FROM deliveries AS d JOIN messages AS m USING (seq)
+     WHERE d.recipient = :session_id AND d.acknowledged_at IS NOT NULL AND d.seq > :after
+       AND (:message_type IS NULL OR type = :message_type)
+       AND (:include_broadcasts OR to_session <> '*')
+       AND NOT :unread_only
+     ORDER BY d.seq LIMIT :limit)
+    UNION ALL
+    (SELECT message_id, m.seq, type, from_session, to_session, project, subject, body, data, priority,
+            in_reply_to, thread_id, task_id, sent_at, expires_at
+     FROM messages AS m
+     WHERE :include_broadcasts AND NOT :unread_only AND to_session = '*' AND project = :project AND m.seq > :after
+       AND (:message_type IS NULL OR type = :message_type) AND from_session <> :session_id
+       AND NOT EXISTS (SELECT 1 FROM deliveries AS d WHERE d.recipient = :session_id AND d.seq = m.seq)
+     ORDER BY m.seq LIMIT :limit)) AS received
+ORDER BY seq LIMIT :limit;
+
+-- name: messages.received_last
+-- The same, newest first.
+SELECT * FROM (
+    (SELECT message_id, d.seq AS seq, type, from_session, to_session, project, subject, body, data, priority,
+            in_reply_to, thread_id, task_id, sent_at, m.expires_at
+     FROM deliveries AS d JOIN messages AS m USING (seq)
+     WHERE d.recipient = :session_id AND d.acknowledged_at IS NULL
+       AND (:message_type IS NULL OR type = :message_type)
+       AND (:include_broadcasts OR to_session <> '*')
+     ORDER BY d.seq DESC LIMIT :limit)
+    UNION ALL
+    (SELECT message_id, d.seq AS seq, type, from_session, to_session, project, subject, body, data, priority,
+            in_reply_to, thread_id, task_id, sent_at, m.expires_at
+     FROM deliveries AS d JOIN messages AS m USING (seq)
+     WHERE d.recipient = :session_id AND d.acknowledged_at IS NOT NULL
+       AND (:message_type IS NULL OR type = :message_type)
+       AND (:include_broadcasts OR to_session <> '*')
+       AND NOT :unread_only
+     ORDER BY d.seq DESC LIMIT :limit)
+    UNION ALL
+    (SELECT message_id, m.seq, type, from_session, to_session, project, subject, body, data, priority,
+            in_reply_to, thread_id, task_id, sent_at, expires_at
+     FROM messages AS m
+     WHERE :include_broadcasts AND NOT :unread_only AND to_session = '*' AND project = :project
+       AND (:message_type IS NULL OR type = :message_type) AND from_session <> :session_id
+       AND NOT EXISTS (SELECT 1 FROM deliveries AS d WHERE d.recipient = :session_id AND d.seq = m.seq)
+     ORDER BY m.seq DESC LIMIT :limit)) AS received
+ORDER BY seq DESC LIMIT :limit;
+
+-- name: messages.thread
+-- Its first message, where that is still there, and the others.
+SELECT message_id, seq, type, from_session, to_session, project, subject, body, data, priority, in_reply_to,
+       thread_id, task_id, sent_at, expires_at
+FROM messages WHERE message_id = :thread_id AND seq > :after
+UNION ALL
+SELECT message_id, seq, type, from_session, to_session, project, subject, body, data, priority, in_reply_to,
+       thread_id, task_id, sent_at, expires_at
+FROM messages
+WHERE thread_id = :thread_id AND thread_id <> message_id AND seq > :after
+ORDER BY seq LIMIT :limit;
+
+-- name: messages.deliveries_in_thread
+-- Of the given messages, in order.
+SELECT message_id, recipient, sent_at, injected_at, acknowledged_at
+FROM json_array_elements_text(:seqs::json) WITH ORDINALITY AS wanted (seq, place)
+JOIN messages AS m ON m.seq = wanted.seq::bigint JOIN deliveries AS d ON d.seq = m.seq
+ORDER BY place, recipient LIMIT :limit;
+
+-- name: messages.deliveries
+SELECT message_id, recipient, sent_at, injected_at, acknowledged_at
+FROM messages JOIN deliveries USING (seq)
+WHERE message_id = :message_id AND recipient > :after_id ORDER BY recipient LIMIT :limit;
+
+-- name: messages.has_inbox
+SELECT 1 FROM sessions WHERE session_id = :session_id
+UNION ALL SELECT 1 WHERE EXISTS (SELECT 1 FROM deliveries WHERE recipient = :session_id AND acknowledged_at IS NULL)
+UNION ALL SELECT 1 WHERE EXISTS (SELECT 1 FROM deliveries WHERE recipient = :session_id AND acknowledged_at IS NOT NULL);
+
+-- name: messages.prune_old
+-- M7: never what a live session has not acknowledged. `last` bounds the search; the age of each decides, since an import
+-- or a clock set back puts an old message after a newer one.
+DELETE FROM messages WHERE seq IN (
+    SELECT seq FROM messages AS m WHERE seq <= :last AND sent_at <= :before AND NOT EXISTS (
+        SELECT 1 FROM deliveries AS d JOIN sessions AS s ON s.session_id = d.recipient
+        WHERE d.seq = m.seq AND d.acknowledged_at IS NULL AND s.ended_at IS NULL
+          AND (d.expires_at IS NULL OR d.expires_at > :now))
+    ORDER BY seq LIMIT :limit)
+RETURNING 1;
+
+-- name: messages.prune_expired
+DELETE FROM messages WHERE seq IN (
+    SELECT seq FROM messages WHERE expires_at <= :now ORDER BY expires_at LIMIT :limit)
+RETURNING 1;
+
+-- name: messages.prune_size
+-- The oldest, as many as it takes to make up the excess; never what a live session has not acknowledged.
+DELETE FROM messages WHERE seq IN (
+    SELECT seq FROM (
+        SELECT seq, sum(size) OVER (ORDER BY seq) - size AS before_it FROM (
+            SELECT seq, octet_length(subject) + octet_length(body) + octet_length(data) AS size FROM messages AS m
+            WHERE NOT EXISTS (
+                SELECT 1 FROM deliveries AS d JOIN sessions AS s ON s.session_id = d.recipient
+                WHERE d.seq = m.seq AND d.acknowledged_at IS NULL AND s.ended_at IS NULL
+                  AND (d.expires_at IS NULL OR d.expires_at > :now))
+            ORDER BY seq LIMIT :limit) AS oldest) AS sums
+    WHERE before_it < :excess)
+RETURNING 1;

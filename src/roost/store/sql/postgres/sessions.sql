@@ -1,0 +1,70 @@
+-- name: sessions.beat
+-- A heartbeat that changes nothing but the time. No row: the session is unknown, is not live, or something changed; or
+-- somebody else is writing it, for whom nothing waits here, so that heartbeats are never part of a deadlock.
+WITH mine AS (
+    SELECT id FROM sessions
+    WHERE session_id = :session_id AND ended_at IS NULL AND expires_at > :now
+      AND (:status IS NULL OR status = :status)
+      AND (:current_task IS NULL OR current_task = :current_task)
+      AND (:branch IS NULL OR branch = :branch)
+      AND (:project IS NULL OR project = :project)
+      AND (:ttl_s IS NULL OR ttl_s = :ttl_s)
+    FOR NO KEY UPDATE SKIP LOCKED)
+UPDATE sessions AS s SET last_seen = seen(:now), expires_at = :now + ttl_s * 1000000
+FROM mine WHERE s.id = mine.id
+RETURNING s.id, project, status;
+
+-- name: sessions.insert
+INSERT INTO sessions (session_id, agent_name, agent_type, project, status, current_task, status_detail, human_user,
+                      location, branch, capabilities, metadata, started_at, last_seen, ttl_s, expires_at,
+                      check_at)
+VALUES (:session_id, :agent_name, :agent_type, :project, :status, :current_task, :status_detail, :human_user,
+        :location, :branch, :capabilities, :metadata, :now, seen(:now), :ttl_s, :now + :ttl_s * 1000000,
+        :now + :ttl_s * 1000000);
+
+-- name: sessions.replace
+-- Everything a session's owner may say of it, and that it is alive now.
+UPDATE sessions
+SET agent_name = :agent_name, agent_type = :agent_type, project = :project, status = :status,
+    current_task = :current_task, status_detail = :status_detail, human_user = :human_user, location = :location,
+    branch = :branch, capabilities = :capabilities, metadata = :metadata, ttl_s = :ttl_s, last_seen = seen(:now),
+    expires_at = :now + :ttl_s * 1000000, check_at = :now + :ttl_s * 1000000, ended_at = NULL, end_reason = NULL
+WHERE session_id = :session_id;
+
+-- name: sessions.rewind
+-- The clock was set back: what was seen in the future was seen now, so that a session that died meanwhile is found
+-- out within one TTL.
+UPDATE sessions
+SET last_seen = :now, expires_at = :now + ttl_s * 1000000, check_at = least(check_at, :now + ttl_s * 1000000)
+WHERE ended_at IS NULL AND last_seen > :now;
+
+-- name: sessions.beside
+-- What a heartbeat tells besides the others: how many live sessions its project has, and how many messages wait.
+SELECT (SELECT live FROM projects WHERE project = :project),
+       (SELECT count(*) FROM (SELECT 1 FROM deliveries
+            WHERE recipient = :session_id AND acknowledged_at IS NULL AND (expires_at IS NULL OR expires_at > :now)
+            LIMIT 1000) AS unread);
+
+-- name: sessions.find
+-- Newest registration first. A row that is overdue but not swept yet counts as offline (S2).
+SELECT session_id, agent_name, agent_type, project, status, current_task, status_detail, human_user, location, branch,
+       capabilities, metadata, started_at, last_seen, ttl_s,
+       CASE WHEN ended_at IS NULL AND expires_at <= :now THEN expires_at ELSE ended_at END,
+       CASE WHEN ended_at IS NULL AND expires_at <= :now THEN 'expired' ELSE end_reason END
+FROM sessions
+WHERE (:include_offline OR (ended_at IS NULL AND expires_at > :now))
+  AND (:status IS NULL OR CASE WHEN ended_at IS NULL AND expires_at <= :now THEN 'offline' ELSE status END = :status)
+  AND (:agent_type IS NULL OR agent_type = :agent_type)
+  AND (:human_user IS NULL OR human_user = :human_user)
+  AND (:project IS NULL OR project = :project)
+  AND (:capability IS NULL OR EXISTS (
+        SELECT 1 FROM json_array_elements_text(capabilities::json) AS each WHERE each = :capability))
+  AND (:after_id IS NULL OR id < (SELECT id FROM sessions WHERE session_id = :after_id))
+ORDER BY id DESC LIMIT :limit;
+
+-- name: sessions.clear
+-- A negative limit: all.
+DELETE FROM sessions WHERE id IN (
+    SELECT id FROM sessions WHERE ended_at <= :before AND (:project IS NULL OR project = :project)
+    ORDER BY ended_at LIMIT nullif(:limit, -1))
+RETURNING session_id, project;

@@ -1,0 +1,14 @@
+-- name: tasks.accept
+-- T1: of any number of these, one finds the task open to it.
+UPDATE tasks SET status = 'accepted', owner = :session_id, offered_to = NULL, updated_at = :now
+WHERE task_id = :task_id AND status IN ('offered', 'accepted')
+  AND (offered_to IN ('*', :session_id) OR EXISTS (
+        SELECT 1 FROM sessions, json_array_elements_text(capabilities::json) AS each
+        WHERE session_id = :session_id AND offered_to = 'capability:' || each))
+RETURNING project;
+
+-- name: tasks.prune
+DELETE FROM tasks WHERE id IN (
+    SELECT id FROM tasks
+    WHERE status IN ('completed', 'cancelled') AND updated_at <= :before ORDER BY updated_at LIMIT :limit)
+RETURNING 1;

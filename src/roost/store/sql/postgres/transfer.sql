@@ -1,0 +1,24 @@
+-- name: transfer.add_message
+-- With the seq that it had, where that is free; the counter never falls behind.
+WITH next AS (
+    UPDATE counters SET last = coalesce(:seq, last + 1)
+    WHERE name = 'messages' AND NOT EXISTS (
+        SELECT 1 FROM messages
+        WHERE message_id = :message_id
+           OR (from_session = :from_session AND idempotency_key = :idempotency_key AND :idempotency_key IS NOT NULL))
+    RETURNING last)
+INSERT INTO messages (seq, message_id, type, from_session, to_session, project, subject, body, data, priority,
+                      in_reply_to, thread_id, task_id, sent_at, expires_at, idempotency_key, digest)
+SELECT last, :message_id, :type, :from_session, :to_session, :project, :subject, :body, :data, :priority,
+       :in_reply_to, :thread_id, :task_id, :sent_at, :expires_at, :idempotency_key, :digest FROM next
+RETURNING seq;
+
+-- name: transfer.add_event
+WITH next AS (UPDATE counters SET last = coalesce(:seq, last + 1) WHERE name = 'events' RETURNING last)
+INSERT INTO events (seq, at, kind, project, session_id, data)
+SELECT last, :at, :kind, :project, :session_id, :data FROM next
+RETURNING seq;
+
+-- name: transfer.last_seq
+-- The highest seq that a table ever gave out.
+SELECT last FROM counters WHERE name = :table;

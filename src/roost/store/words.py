@@ -1,0 +1,138 @@
+"""Words of a text and of a query, whichever store finds them.
+
+A text falls into words at everything that is neither letter nor digit, so `user_id` and `api/auth.py` fall apart by
+themselves and a query for either is a phrase. What no sign separates is added to the text: the parts of `camelCase`
+words, and the character pairs of Chinese, Japanese and Korean, which write without spaces. A query is words, never a
+language: no input is an error. Languages that write without spaces otherwise (Thai, Khmer …) are found by the
+beginning of a run only.
+"""
+
+from __future__ import annotations
+
+import math
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from re import Pattern
+
+MAX_WORDS = 32
+PREFIX_LEAST = 3  # letters before a `*`; fewer would collect half of the dictionary
+COUNT_MOST = 2_000  # a word in more entries than this is common, and how common does not matter
+LEAST_WEIGHT = 0.05  # of a word that is everywhere, so that having it still beats not having it
+LINE_LENGTH = 120
+
+_CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff"
+_patterns: dict[str, Pattern[str]] = {}
+
+
+def pattern(text: str) -> Pattern[str]:
+    """A compiled regular expression, kept."""
+    if text not in _patterns:
+        import re  # costs a hook 5 ms, and only memory needs it
+
+        _patterns[text] = re.compile(text)
+    return _patterns[text]
+
+
+def spread(text: str) -> str:
+    """A text and, behind it, the parts of its words that no space or sign separates."""
+    parts = []
+    if not text.islower():
+        for word in pattern("[A-Za-z0-9]*(?:[a-z0-9][A-Z]|[A-Z][A-Z][a-z])[A-Za-z0-9]*").findall(text):
+            parts += _camel_parts(word)
+    if not text.isascii():
+        for run in pattern(f"[{_CJK}]+").findall(text):
+            parts += [*_pairs(run), run[-1]]
+    return f"{text} {' '.join(parts)}" if parts else text
+
+
+def _camel_parts(word: str) -> list[str]:
+    return pattern("(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])").sub(" ", word).split()
+
+
+def _pairs(run: str) -> list[str]:
+    return [run[at : at + 2] for at in range(max(len(run) - 1, 1))]
+
+
+def plain(json_text: str) -> str:
+    """JSON text as words: its signs separate them anyway, its escapes must not stick to them."""
+    return pattern(r'\\(?:["\\/bfnrt]|u[0-9a-f]{4})').sub(" ", json_text) if "\\" in json_text else json_text
+
+
+class Grammar:
+    """How a store writes what it looks for; `Word` and `match` are the same in all of them."""
+
+    AND, OR = " AND ", " OR "
+
+    def phrase(self, text: str, *, is_start: bool = False) -> str:
+        """The expression for the words of a text, one after the other; of the last one perhaps only the start."""
+        raise NotImplementedError
+
+    def words_of(self, query: str) -> list[Word]:
+        """A query's words; what holds no letter and no digit is none."""
+        typed = dict.fromkeys(part for part in query.replace("\0", " ").split() if any(map(str.isalnum, part)))
+        return [Word(part, self) for part in list(typed)[:MAX_WORDS]]
+
+    def joined(self, expressions: Sequence[str], *, is_any: bool = False) -> str:
+        """All of these, or any."""
+        return f"({(self.OR if is_any else self.AND).join(expressions)})"
+
+
+class Word:
+    """A word of a query as a store's expression, and how many phrases that has."""
+
+    __slots__ = ("expression", "phrases")
+
+    def __init__(self, typed: str, grammar: Grammar) -> None:
+        core = typed.rstrip("*")
+        is_start = core != typed and len(core) >= PREFIX_LEAST
+        self.expression = grammar.phrase(core, is_start=is_start)
+        self.phrases = 1
+        if not is_start and (other := _otherwise(core, grammar)):
+            self.expression = grammar.joined((self.expression, other[0]), is_any=True)
+            self.phrases += other[1]
+
+
+def _otherwise(word: str, grammar: Grammar) -> tuple[str, int] | None:
+    """The same word as it may be written elsewhere, and its number of phrases: user id for userId, pairs for CJK."""
+    if runs := [] if word.isascii() else pattern(f"[{_CJK}]+|[^{_CJK}]+").findall(word):
+        asked = [_asked(run, grammar) for run in runs if any(map(str.isalnum, run))]
+        return grammar.joined(asked), len(asked)
+    parts = pattern("[A-Za-z0-9]+").sub(lambda found: " ".join(_camel_parts(found[0])), word)
+    return (grammar.phrase(parts), 1) if parts != word else None
+
+
+def _asked(run: str, grammar: Grammar) -> str:
+    if not pattern(f"[{_CJK}]").match(run):
+        return grammar.phrase(run)
+    return grammar.phrase(" ".join(_pairs(run)), is_start=len(run) == 1)
+
+
+def weight(entries: int, found: int) -> float:
+    """How much a word tells that so many of so many entries have: BM25's inverse document frequency."""
+    return max(math.log(1 + (entries - found + 0.5) / (found + 0.5)), LEAST_WEIGHT)
+
+
+def excerpt(text: str, query: str) -> str:
+    """One short line of a text, around the first word asked for; words asked for stand between `**`."""
+    text = " ".join(text.split())
+    wanted = _wanted(query)
+    first = wanted.search(text) if wanted else None
+    line = _cut(text, first.start() if first else 0)
+    return wanted.sub(r"**\g<0>**", line) if wanted else line
+
+
+def _wanted(query: str) -> Pattern[str] | None:
+    """What to look for in a text: the query's words whole, also as parts of compound ones."""
+    edge = r"(?:(?<![^\W_])(?=[^\W_])|(?<=[^\W_])(?![^\W_])|(?-i:(?<=[a-z0-9])(?=[A-Z])))"
+    parts = set(pattern(f"[{_CJK}]+").findall(query))
+    for word in pattern(rf"[^\W_{_CJK}]+").findall(query):
+        parts |= {f"{edge}{part}{edge}" for part in (word, *_camel_parts(word))}
+    return pattern(f"(?i)(?:{'|'.join(sorted(parts, key=len, reverse=True))})+") if parts else None
+
+
+def _cut(text: str, at: int) -> str:
+    start = max(min(at - LINE_LENGTH // 3, len(text) - LINE_LENGTH), 0)
+    line = text[start : start + LINE_LENGTH]
+    return ("…" if start else "") + line + ("…" if start + LINE_LENGTH < len(text) else "")

@@ -1,0 +1,89 @@
+"""Both stores know the same statements, and what they share they read from one text."""
+
+from __future__ import annotations
+
+import re
+
+import psycopg
+import pytest
+
+import postgres
+from roost.errors import BusIsNewer
+from roost.services.search import key_range
+from roost.store import load_statements, statements_in
+from roost.store.dialect import Statement, as_text
+from roost.store.migrate import migrations
+from roost.store.postgres import PostgresStore
+from roost.store.tsearch import TsText
+from support import open_store
+
+
+def test_each_store_has_every_statement() -> None:
+    assert load_statements("sqlite").keys() == load_statements("postgres").keys()
+
+
+def test_no_statement_is_shared_and_written_twice() -> None:
+    shared = statements_in("common")
+    assert not shared.keys() & (statements_in("sqlite").keys() | statements_in("postgres").keys())
+    own, other = statements_in("sqlite"), statements_in("postgres")
+    assert [name for name in own.keys() & other.keys() if own[name] == other[name]] == []
+
+
+def test_both_take_the_same_parameters() -> None:
+    words = re.compile(r"(?<!:):([a-z_]+)")
+    for name, text in load_statements("sqlite").items():
+        wanted = set(words.findall(text))
+        if not name.startswith("memory."):  # full text is asked in each store's own way
+            assert set(Statement(load_statements("postgres")[name]).names) == wanted, name
+
+
+def test_both_have_been_migrated_as_often() -> None:
+    numbers = {dialect: [number for number, _ in migrations(dialect)] for dialect in ("sqlite", "postgres")}
+    assert numbers["sqlite"] == numbers["postgres"]
+
+
+def test_parameters_are_numbered_and_typed_by_their_names() -> None:
+    statement = Statement("SELECT ':no', a::text FROM t WHERE seq > :after AND key > :after_id AND b = :kinds::json")
+    assert statement.text == b"SELECT ':no', a::text FROM t WHERE seq > $1::bigint AND key > $2::text AND b = $3::json"
+    assert statement.names == ("after", "after_id", "kinds")
+    assert statement.values({"after": 7, "after_id": None, "kinds": True}) == [b"7", None, b"t"]
+    assert as_text(['a "b"', "c\\d", None]) == b'{"a \\"b\\"","c\\\\d",NULL}'
+
+
+@pytest.mark.parametrize(
+    ("glob", "expression"),
+    [
+        ("task_*", r"^task\_.*$"),
+        ("a.b?", r"^a\.b.$"),
+        ("[0-9]", "^[0-9]$"),
+        ("[^a-c]x", "^[^a-c]x$"),
+        ("[]a]", r"^[\]a]$"),
+        ("[a-", "^$_$"),
+        ("[*]", r"^[\*]$"),
+    ],
+)
+def test_a_glob_becomes_a_regular_expression(glob: str, expression: str) -> None:
+    assert TsText().glob(glob) == expression
+    assert key_range(glob)[0] == glob.partition("*")[0].partition("?")[0].partition("[")[0]
+
+
+@pytest.fixture
+def database() -> str:
+    url = postgres.new_bus(postgres.server_url())
+    yield url
+    postgres.drop_bus(url)
+
+
+def test_a_database_that_a_newer_roost_has_written_is_refused(database: str) -> None:
+    open_store(database).close()
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute("INSERT INTO roost_migrations VALUES (9999)")
+    with pytest.raises(BusIsNewer):
+        PostgresStore(database)
+
+
+def test_messages_about_a_database_hold_no_password(database: str) -> None:
+    with pytest.raises(Exception, match="does not answer") as error:
+        PostgresStore("postgresql://alice:s3cret@127.0.0.1:1/bus")
+    assert "s3cret" not in str(error.value)
+    assert "alice@127.0.0.1:1/bus" in str(error.value)
