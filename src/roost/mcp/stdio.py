@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from roost.bus import Bus
     from roost.mcp.protocol import Json, Work
+    from roost.model import Event
     from roost.operation import Operation
 
 MOST_BYTES = 1024 * 1024  # of a message, as over HTTP
@@ -148,6 +149,7 @@ class StdioServer:
                 self._read()
             elif descriptor == 1:
                 self._write()
+                self._tell_changes()
             elif descriptor in ends:
                 self._is_open = False
             elif descriptor in news:
@@ -229,14 +231,13 @@ class StdioServer:
             return None, error
 
     def _answered(self, answer: Any) -> None:
+        if isinstance(answer, Listening) or self._client.watched:
+            self._listen()
         if isinstance(answer, Listening):
             self._listening[answer.request_id] = answer
             self._send(answer.acknowledged())
-            self._listen()
         elif answer is not None:
             self._send(answer)
-        if self._client.watched:
-            self._listen()
 
     def _cancel(self, params: Any) -> None:
         """Stop what a request began; one that is answered, or was never asked, is nothing to stop."""
@@ -268,15 +269,22 @@ class StdioServer:
             self._seen = self._bus.events.last_seq()
 
     def _tell_changes(self) -> None:
+        """Tell who asked what has changed; a client that does not read hears of it once it does."""
         if self._events is None:
             return
         self._events.drain()
-        session_id = self.resident.named() or ""
-        while events := self._bus.events.read(self._seen, limit=200):
-            self._seen = events[-1].seq
-            told = dict.fromkeys(uri for event in events for uri in changed(event, session_id, self._bus.here.project))
-            for uri in told:
+        session_id, project = self.resident.named() or "", self._bus.here.project
+        while len(self._out) < UNREAD_MOST and (events := self._new_events()):
+            for uri in dict.fromkeys(uri for event in events for uri in changed(event, session_id, project)):
                 self._tell(uri)
+
+    def _new_events(self) -> list[Event]:
+        try:
+            events = self._bus.events.read(self._seen, limit=200)
+        except RoostError:
+            return []  # the bus is out of reach; what was missed is told with the next change
+        self._seen = events[-1].seq if events else self._seen
+        return events
 
     def _tell(self, uri: str | None) -> None:
         for listening in self._listening.values():
