@@ -16,7 +16,10 @@ from support import kinds, until
 
 SLEEPER = [sys.executable, "-c", "import sys; print('ready', flush=True); sys.stdin.read()"]
 
-pytestmark = pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="start times are read from /proc")
+pytestmark = [
+    pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="start times are read from /proc"),
+    pytest.mark.usefixtures("home"),
+]
 
 
 @pytest.fixture
@@ -67,7 +70,7 @@ def test_two_readers_end_it_once(
     presence.end_gone(one)
     presence.end_gone(other)
     assert kinds(one).count("session.ended") == 1
-    assert not os.listdir(os.path.join(one.folder, presence.FOLDER))
+    assert not os.listdir(os.path.join(one.folder, presence.CLIENTS))
 
 
 def test_a_session_resumed_in_another_process_stays(
@@ -107,7 +110,7 @@ def test_a_process_id_that_came_back_is_another_process(
     client = process()
     bus.sessions.register("s1", "one", "codex")
     presence.bind(bus.folder, "s1", client.pid)
-    folder = os.path.join(bus.folder, presence.FOLDER)
+    folder = os.path.join(bus.folder, presence.CLIENTS)
     (name,) = os.listdir(folder)
     pid, start, space = name.split(".")
     os.rename(os.path.join(folder, name), os.path.join(folder, f"{pid}.{int(start) - 1}.{space}"))
@@ -118,7 +121,7 @@ def test_a_process_id_that_came_back_is_another_process(
 
 def test_processes_of_another_machine_or_container_are_not_judged(bus: LocalBus) -> None:
     bus.sessions.register("s1", "one", "codex")
-    folder = os.path.join(bus.folder, presence.FOLDER)
+    folder = os.path.join(bus.folder, presence.CLIENTS)
     os.makedirs(folder)
     path = os.path.join(folder, "999999.1.0badcafe")
     with open(path, "w", encoding="utf-8") as file:
@@ -134,8 +137,8 @@ def test_binding_twice_changes_nothing_and_the_last_session_counts(bus: LocalBus
     for session_id in ("s1", "s1", "s2", "s1"):
         presence.bind(bus.folder, session_id, os.getpid())
     assert presence.bound(bus.folder, os.getpid()) == "s1"
-    (name,) = os.listdir(os.path.join(bus.folder, presence.FOLDER))
-    with open(os.path.join(bus.folder, presence.FOLDER, name), encoding="utf-8") as file:
+    (name,) = os.listdir(os.path.join(bus.folder, presence.CLIENTS))
+    with open(os.path.join(bus.folder, presence.CLIENTS, name), encoding="utf-8") as file:
         assert file.read() == "s1\ns2\ns1\n"
 
 
@@ -149,4 +152,4 @@ def test_shells_in_between_are_not_the_client() -> None:
 def test_a_process_that_never_was_binds_nothing(bus: LocalBus) -> None:
     presence.bind(bus.folder, "s1", 2**22 + 1)
     assert presence.bound(bus.folder, 2**22 + 1) is None
-    assert not os.path.exists(os.path.join(bus.folder, presence.FOLDER))
+    assert not os.path.exists(os.path.join(bus.folder, presence.CLIENTS))

@@ -21,7 +21,7 @@ from roost.services.retention import KEEP_S, Retention
 from roost.services.sessions import SessionRegistry
 from roost.services.stats import Statistics
 from roost.services.tasks import TaskBoard
-from roost.wake import EVENTS
+from roost.wake import EVENTS, topic
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -52,6 +52,13 @@ def data_folder() -> str:
     else:
         base = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
     return os.path.join(os.path.expanduser(base), "roost")
+
+
+def folder_of(address: str) -> str:
+    """Where this machine keeps what it knows of the sessions of a bus that is not in its own files."""
+    from zlib import crc32
+
+    return os.path.join(data_folder(), "elsewhere", f"{crc32(address.encode()):08x}")
 
 
 def bus_file(url: str | None) -> str:
@@ -152,6 +159,14 @@ class Bus:
         """What `EventLog.follow` promises."""
         raise NotImplementedError
 
+    def inbox_ear(self, session_id: str) -> Ear:
+        """Hears from now on that a session has got a message; to be closed."""
+        raise NotImplementedError
+
+    def events_ear(self) -> Ear:
+        """Hears from now on of every change; to be closed."""
+        raise NotImplementedError
+
     def close(self) -> None:
         """End handlers and followers and let go of the store or the connection."""
         for close in reversed(self.closers):
@@ -171,7 +186,7 @@ class LocalBus(Bus):
     def __init__(self, store: SQLiteStore | PostgresStore, here: Surroundings) -> None:
         super().__init__(here)
         self.store = store
-        self.folder = store.folder or data_folder()
+        self.folder = store.folder or folder_of(store.path)
         self.is_swept = True
         self._end_gone_at = 0.0
 
@@ -208,6 +223,14 @@ class LocalBus(Bus):
         finally:
             waiter.close()
 
+    def inbox_ear(self, session_id: str) -> Ear:
+        ear: Ear = self.store.ear(topic(self.messages.noun, session_id))
+        return ear
+
+    def events_ear(self) -> Ear:
+        ear: Ear = self.store.ear(EVENTS)
+        return ear
+
     def transaction(self, *, is_durable: bool = True) -> Transaction:
         """A write transaction that begins with a sweep and ends with a wake-up; operations inside are savepoints."""
         return Transaction(self, is_durable)
@@ -241,7 +264,7 @@ class LocalBus(Bus):
         return self._follow(after, {"project": project, "kinds": kinds}, timeout_s)
 
     def _follow(self, after: int, filters: dict[str, Any], timeout_s: float | None) -> Iterator[Event]:
-        waiter = self.store.ear(EVENTS)
+        waiter = self.events_ear()
         try:
             yield from self._listen(waiter, after, filters, timeout_s)
         finally:

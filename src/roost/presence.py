@@ -15,36 +15,45 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from roost.bus import Bus
 
-FOLDER = "processes"
+CLIENTS = "processes"  # of agents; a session ends with them
+SERVERS = "servers"  # `roost mcp` processes of a session, of which there may be several
 GONE = "process gone"  # the `end_reason` of a session whose process went away
 FOREIGN_FOR_S = 7 * 24 * 3600  # how long a file of another boot or namespace is kept: nobody here can judge it
 SHELLS = frozenset({"sh", "ash", "bash", "busybox", "dash", "fish", "ksh", "zsh"})
 
 
-def bind(folder: str, session_id: str, pid: int) -> None:
+def bind(folder: str, session_id: str, pid: int, kind: str = CLIENTS) -> None:
     """Say that a session lives in a process from now on; doing so twice changes nothing.
 
     Raises OSError where the folder cannot be written.
     """
-    if (name := _name(pid)) and bound(folder, pid) != session_id:
-        os.makedirs(os.path.join(folder, FOLDER), mode=0o700, exist_ok=True)
-        file = os.open(os.path.join(folder, FOLDER, name), os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    if (name := _name(pid)) and bound(folder, pid, kind) != session_id:
+        os.makedirs(os.path.join(folder, kind), mode=0o700, exist_ok=True)
+        file = os.open(os.path.join(folder, kind, name), os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             os.write(file, f"{session_id}\n".encode())
         finally:
             os.close(file)
 
 
-def bound(folder: str, pid: int) -> str | None:
+def bound(folder: str, pid: int, kind: str = CLIENTS) -> str | None:
     """The session that lives in a process now, or None."""
-    return Binding(folder, pid).session_id
+    return Binding(folder, pid, kind).session_id
+
+
+def release(folder: str, pid: int, kind: str) -> None:
+    """Forget what is bound to a process, and to those of its kind that are gone."""
+    folder = os.path.join(folder, kind)
+    for name in _names(folder):
+        if name == _name(pid) or (_is_ours(name) and not _is_there(name)):
+            _unlink(os.path.join(folder, name))
 
 
 class Binding:
     """What is bound to one process, looked at again and again at little cost; a process that came later has its own."""
 
-    def __init__(self, folder: str, pid: int) -> None:
-        self._path = os.path.join(folder, FOLDER, _name(pid) or "-")
+    def __init__(self, folder: str, pid: int, kind: str = CLIENTS) -> None:
+        self._path = os.path.join(folder, kind, _name(pid) or "-")
         self._size = -1
         self._session_id: str | None = None
 
@@ -84,33 +93,35 @@ def started(pid: int) -> str:
     return "0"
 
 
+def living(folder: str, kind: str = CLIENTS, but: int = 0) -> set[str]:
+    """The sessions of all processes that are there, but for one of them."""
+    folder = os.path.join(folder, kind)
+    names = [name for name in _names(folder) if not name.startswith(f"{but}.")]
+    there = [name for name in names if _is_ours(name) and _is_there(name)]
+    return {session_id for name in there for session_id in _sessions(os.path.join(folder, name))}
+
+
 def end_gone(bus: Bus) -> None:
     """End the sessions whose process is gone and that live in no other; raises the bus's errors."""
-    folder = os.path.join(bus.folder, FOLDER)
+    folder = os.path.join(bus.folder, CLIENTS)
     for name in _names(folder):
         path = os.path.join(folder, name)
         if not _is_ours(name):
             _forget_old(path)
         elif not _is_there(name):
-            _end(bus, _sessions(path), folder)
+            _end(bus, _sessions(path))
             _unlink(path)
 
 
-def _end(bus: Bus, session_ids: list[str], folder: str) -> None:
+def _end(bus: Bus, session_ids: list[str]) -> None:
     from roost.errors import InvalidInput, SessionNotFound
 
     for session_id in session_ids:
         try:
-            if session_id not in _living(folder):  # looked up for each: it may just be resumed elsewhere
+            if session_id not in living(bus.folder):  # looked up for each: it may just be resumed elsewhere
                 bus.sessions.end(session_id, GONE)
         except (SessionNotFound, InvalidInput):
             pass  # pruned since, or never on this bus
-
-
-def _living(folder: str) -> set[str]:
-    """The sessions of all processes that are there."""
-    there = [name for name in _names(folder) if _is_ours(name) and _is_there(name)]
-    return {session_id for name in there for session_id in _sessions(os.path.join(folder, name))}
 
 
 def _is_ours(name: str) -> bool:

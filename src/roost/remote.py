@@ -10,17 +10,18 @@ from __future__ import annotations
 import http.client
 import os
 import time
+from select import select
 from urllib.parse import parse_qs, quote, urlencode, urlsplit
-from zlib import crc32
 
-from roost.bus import Bus, data_folder
+from roost.bus import Bus, folder_of
 from roost.clock import new_id
 from roost.errors import HubUnreachable, InvalidInput, RoostError, UnsupportedUrl, from_dict
 from roost.model import Event
 from roost.operation import decode_record, decode_result
 from roost.schema import decode, encode
 from roost.services.events import PAGE
-from roost.vocabulary import kind_of
+from roost.vocabulary import WAIT_MOST_S, kind_of
+from roost.wake import TOO_MANY
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ class RemoteBus(Bus):
     def __init__(self, url: str, here: Surroundings) -> None:
         super().__init__(here)
         self.url = url.rstrip("/")
-        self.folder = os.path.join(data_folder(), "hubs", f"{crc32(self.url.encode()):08x}")
+        self.folder = folder_of(self.url)
         try:
             self._split = urlsplit(self.url)
             self._port = self._split.port
@@ -221,10 +222,89 @@ class RemoteBus(Bus):
         finally:
             connection.close()
 
+    def inbox_ear(self, session_id: str) -> RemoteEar:
+        path = f"/sessions/{quote(session_id, safe='')}/inbox?limit=20&wait_s={WAIT_MOST_S}&after="
+        return RemoteEar(self, path, is_stream=False)
+
+    def events_ear(self) -> RemoteEar:
+        return RemoteEar(self, f"/events?after={self.events.last_seq()}", is_stream=True)
+
+    def ask(self, path: str, is_stream: bool) -> http.client.HTTPConnection:
+        """Send a request whose answer somebody watches for; raises OSError where the hub cannot be reached."""
+        connection = self._connect(TIMEOUT_S)
+        headers = {HERE_HEADER: write_here(self.here), "Accept": "text/event-stream" if is_stream else "*/*"}
+        connection.request("GET", self._split.path + path, headers=headers)
+        return connection
+
     def close(self) -> None:
         super().close()
         while connection := self._idle_connection():
             connection.close()
+
+
+class RemoteEar:
+    """Hears of a hub's news at a connection that an event loop can watch: a long poll of an inbox, or the stream.
+
+    Where the connection is lost, or the hub away, there is nothing to watch until `hear` is called again.
+    """
+
+    def __init__(self, bus: RemoteBus, path: str, *, is_stream: bool) -> None:
+        self._bus = bus
+        self._path = path
+        self._is_stream = is_stream
+        self._after = 0  # the last message heard of
+        self._answer: http.client.HTTPResponse | None = None
+        self._connection: http.client.HTTPConnection | None = None
+        self._ask()
+
+    def _ask(self) -> None:
+        try:
+            self._connection = self._bus.ask(f"{self._path}{'' if self._is_stream else self._after}", self._is_stream)
+            self._answer = self._connection.getresponse() if self._is_stream else None
+        except (OSError, http.client.HTTPException):
+            self.close()
+
+    def fileno(self) -> int:
+        return self._connection.sock.fileno() if self._connection and self._connection.sock else -1
+
+    def hear(self) -> set[str]:
+        """What there is to hear, then watch on; `!` for something."""
+        if self._connection is None:
+            self._ask()
+            return {TOO_MANY}
+        try:
+            is_news = self._read_stream() if self._answer else self._read_poll(self._connection)
+        except (OSError, http.client.HTTPException, *MALFORMED):
+            self.close()
+            return {TOO_MANY}
+        return {TOO_MANY} if is_news else set()
+
+    def _read_stream(self) -> bool:
+        part = self._answer.read1(65536) if self._answer else b""
+        if not part:
+            self.close()
+        return b"data:" in part
+
+    def _read_poll(self, connection: http.client.HTTPConnection) -> bool:
+        found = decode(connection.getresponse().read())
+        connection.close()
+        if found:
+            self._after = found[-1]["seq"]
+        self._ask()
+        return bool(found)
+
+    def wait(self, timeout_s: float) -> None:
+        """Return when there is something to hear, or after the time."""
+        select([self] if self.fileno() >= 0 else [], [], [], timeout_s)
+
+    def has_lost(self) -> bool:
+        """Whether it hears nothing now."""
+        return self._connection is None
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+        self._connection = self._answer = None
 
 
 def _as_query(named: dict[str, Any]) -> str:

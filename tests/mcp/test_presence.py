@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 import roost
+from hub.process import HubProcess
 from mcp_server import Server, environment
 from roost import presence
 from roost.bus import Bus
@@ -395,4 +396,37 @@ def test_a_bus_that_cannot_be_opened_leaves_the_agent_its_server(home: Path, ser
     assert failed["hint"]
     (home / "roost" / "bus.db").unlink()
     assert server.call("status")["session_id"] == "c1"  # healed
+    assert server.close() == 0
+
+
+# -- on a bus behind a hub --------------------------------------------------------------------------------------------
+
+
+def test_a_message_through_a_hub_wakes_the_server_of_its_session(
+    home: Path, serve: Callable[..., Server], shop: Bus
+) -> None:
+    shop.sessions.register("bob", "bob", "codex")
+    with HubProcess(home / "roost") as hub:
+        server = serve(**CLAUDE, ROOST_URL=hub.url)
+        server.initialize()
+        assert server.call("status")["session_id"] == "c1"
+        took = []
+        for number in range(3):
+            server.send("tools/call", name="inbox", arguments={"wait_s": 30}, _meta=MODERN)
+            time.sleep(0.3)
+            began = time.monotonic()
+            shop.messages.send("bob", "c1", body=f"a question {number}")
+            (message,) = server.receive()["result"]["structuredContent"]["messages"]
+            took.append(time.monotonic() - began)
+            server.call("ack", message_ids=[message["message_id"]])
+        assert min(took) < 0.5
+        assert server.close() == 0
+        assert status(shop, "c1") == "offline"
+
+
+def test_a_hub_that_is_away_leaves_the_agent_its_server(home: Path, serve: Callable[..., Server], shop: Bus) -> None:
+    server = serve(**CLAUDE, ROOST_URL="http://127.0.0.1:9")
+    server.initialize()
+    assert server.ask("tools/list")["tools"]
+    assert server.call("status")["code"] == "hub_unreachable"
     assert server.close() == 0

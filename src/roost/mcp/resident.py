@@ -13,12 +13,12 @@ import time
 
 from roost import identity, presence
 from roost.errors import RoostError, SessionNotFound
-from roost.wake import Waiter, topic
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from roost.bus import Bus
     from roost.mcp.protocol import Json, Peer
+    from roost.store import Ear
 
 BEAT_S = 40.0  # a third of the time to live that sessions have unless they say otherwise
 ANNOUNCE_S = 0.3  # after the start: the client's first questions go first, and a health check is over by then
@@ -36,7 +36,7 @@ class Resident:
         self._peer = peer
         self._client = presence.client_process()
         self._binding = presence.Binding(bus.folder, self._client)
-        self._waiters: dict[str, Waiter] = {}
+        self._ears: dict[str, Ear] = {}
         self._unannounced: set[str] = set()  # taken in, and not yet said to be alive
         self._told: str | None = None  # by the last call's metadata
         self._own_from = time.monotonic() + STRANGER_S
@@ -47,7 +47,7 @@ class Resident:
         """The session that a call is made for, known from now on."""
         self._told = identity.from_metadata(meta) or self._told
         session_id = self.named() or self._own()
-        if session_id not in self._waiters:
+        if session_id not in self._ears:
             self._take_in(session_id)
         return session_id
 
@@ -77,11 +77,12 @@ class Resident:
 
     def _take_in(self, session_id: str) -> None:
         """Hold the session's wake-ups, and say in which process it lives; one of its own ends where it is known now."""
-        for own in [each for each in self._waiters if each.startswith(OWN)]:
+        for own in [each for each in self._ears if each.startswith(OWN)]:
             self._end(own, f"known as {session_id}")
-        self._waiters[session_id] = Waiter(os.path.join(self.bus.folder, "wake"), topic("messages", session_id))
+        self._ears[session_id] = self.bus.inbox_ear(session_id)
         self._unannounced.add(session_id)
         try:
+            presence.bind(self.bus.folder, session_id, os.getpid(), presence.SERVERS)
             if self._client > 1:
                 presence.bind(self.bus.folder, session_id, self._client)
         except OSError:
@@ -92,17 +93,20 @@ class Resident:
     def beat(self) -> float:
         """Say that the client's sessions are alive, once it is known which they are; returns when to do so again."""
         session_id = self.named()
-        if session_id is None and not self._waiters:
+        if session_id is None and not self._ears:
             if time.monotonic() < self._own_from:
                 return self._own_from
             session_id = self._own()
-        if session_id is not None and session_id not in self._waiters:
+        if session_id is not None and session_id not in self._ears:
             self._take_in(session_id)
         for each in self.sessions:
             try:
                 self._say_alive(each)
             except RoostError:
                 pass  # the next beat may reach the bus; a call tells the agent what is wrong
+        for ear in self._ears.values():
+            if ear.fileno() < 0:
+                ear.hear()  # it listens anew
         return time.monotonic() + BEAT_S
 
     def introduce(self, session_id: str) -> None:
@@ -131,11 +135,12 @@ class Resident:
 
     def leave(self) -> None:
         """The client has gone, or wants no more of this server: its sessions end, but for those another one serves."""
-        for session_id in list(self._waiters):
+        presence.release(self.bus.folder, os.getpid(), presence.SERVERS)
+        for session_id in self.sessions:
             self._end(session_id, CLOSED)
 
     def _end(self, session_id: str, reason: str) -> None:
-        self._waiters.pop(session_id).close()
+        self._ears.pop(session_id).close()
         try:
             if not self._has_another_server(session_id):
                 self.bus.sessions.end(session_id, reason)
@@ -145,18 +150,12 @@ class Resident:
             pass  # unknown by now, or the bus is out of reach: the time to live ends it
 
     def _has_another_server(self, session_id: str) -> bool:
-        """Whether another process of this machine waits for the session's messages."""
-        try:
-            names = os.listdir(os.path.join(self.bus.folder, "wake"))
-        except OSError:
-            return False
-        waits = [name.split(".")[1] for name in names if name.startswith(topic("messages", session_id) + ".")]
-        return any(pid.isdigit() and int(pid) != os.getpid() and presence.started(int(pid)) for pid in waits)
+        return session_id in presence.living(self.bus.folder, presence.SERVERS, but=os.getpid())
 
     @property
     def sessions(self) -> list[str]:
         """The sessions that it speaks for."""
-        return list(self._waiters)
+        return list(self._ears)
 
     @property
     def has_unannounced(self) -> bool:
@@ -168,10 +167,11 @@ class Resident:
     @property
     def sockets(self) -> dict[int, str]:
         """The sessions by the descriptors at which their news arrive."""
-        return {waiter.socket.fileno(): each for each, waiter in self._waiters.items() if waiter.socket is not None}
+        return {ear.fileno(): each for each, ear in self._ears.items() if ear.fileno() >= 0}
 
-    def drain(self, session_id: str) -> None:
-        self._waiters[session_id].drain()
+    def hear(self, session_id: str) -> None:
+        """Take the news that there are of a session: one look at the bus serves them all."""
+        self._ears[session_id].hear()
 
 
 def _word(text: str) -> str:

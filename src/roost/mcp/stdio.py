@@ -19,7 +19,6 @@ from roost.mcp.protocol import INTERNAL_ERROR, INVALID_REQUEST, PARSE_ERROR, Fau
 from roost.mcp.resident import ANNOUNCE_S, BEAT_S, STRANGER_S, Resident
 from roost.presence import client_process
 from roost.schema import decode, encode
-from roost.wake import EVENTS, Waiter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from roost.mcp.protocol import Json, Work
     from roost.model import Event
     from roost.operation import Operation
+    from roost.store import Ear
 
 MOST_BYTES = 1024 * 1024  # of a message, as over HTTP
 CHUNK = 64 * 1024
@@ -88,7 +88,7 @@ class StdioServer:
         self._out = bytearray()
         self._pending: list[Pending] = []
         self._listening: dict[Any, Listening] = {}
-        self._events: Waiter | None = None
+        self._events: Ear | None = None
         self._seen = 0
         self._due_at = time.monotonic() + ANNOUNCE_S
         self._is_open = True
@@ -142,8 +142,8 @@ class StdioServer:
         news = self._resident.sockets if self._resident else {}
         for descriptor in (*ends, *news):
             poll.register(descriptor, select.POLLIN)
-        if self._events and self._events.socket is not None:
-            poll.register(self._events.socket.fileno(), select.POLLIN)
+        if self._events and self._events.fileno() >= 0:
+            poll.register(self._events.fileno(), select.POLLIN)
         for descriptor, _ in poll.poll(max(0, (self._next_at() - time.monotonic()) * 1000)):
             if descriptor == 0:
                 self._read()
@@ -250,7 +250,7 @@ class StdioServer:
 
     def _woken(self, session_id: str) -> None:
         """Something came for a session."""
-        self.resident.drain(session_id)
+        self.resident.hear(session_id)
         self._go_on_pending()
 
     def _go_on_pending(self) -> None:
@@ -265,14 +265,14 @@ class StdioServer:
     def _listen(self) -> None:
         """Hear of every change from now on, for who asked to be told."""
         if self._events is None:
-            self._events = Waiter(os.path.join(self._bus.folder, "wake"), EVENTS)
+            self._events = self._bus.events_ear()
             self._seen = self._bus.events.last_seq()
 
     def _tell_changes(self) -> None:
         """Tell who asked what has changed; a client that does not read hears of it once it does."""
         if self._events is None:
             return
-        self._events.drain()
+        self._events.hear()
         session_id, project = self.resident.named() or "", self._bus.here.project
         while len(self._out) < UNREAD_MOST and (events := self._new_events()):
             for uri in dict.fromkeys(uri for event in events for uri in changed(event, session_id, project)):
