@@ -141,6 +141,15 @@ def test_a_look_at_the_tools_registers_nobody(serve: Callable[..., Server], shop
     assert shop.sessions.list_sessions(include_offline=True) == []
 
 
+def test_nobody_is_registered_before_the_client_has_said_who_it_is(serve: Callable[..., Server], shop: Bus) -> None:
+    """An agent that another one started has that one's variables, too, until it says which it is."""
+    server = serve(**CLAUDE)
+    time.sleep(0.6)
+    assert shop.sessions.list_sessions() == []
+    server.initialize("gemini-cli-mcp-client")
+    assert server.call("status")["session_id"] != "c1"
+
+
 @pytest.mark.promise("S7")
 def test_no_tool_takes_a_sender(serve: Callable[..., Server], shop: Bus) -> None:
     shop.sessions.register("bob", "bob", "codex")

@@ -7,6 +7,7 @@ its own answers and nobody else; half a line at the end is no message; when the 
 
 from __future__ import annotations
 
+import math
 import os
 import select
 import sys
@@ -90,7 +91,7 @@ class StdioServer:
         self._listening: dict[Any, Listening] = {}
         self._events: Ear | None = None
         self._seen = 0
-        self._due_at = time.monotonic() + ANNOUNCE_S
+        self._due_at = math.inf  # until the client has said who it is
         self._is_open = True
 
     @property
@@ -144,7 +145,7 @@ class StdioServer:
             poll.register(descriptor, select.POLLIN)
         if self._events and self._events.fileno() >= 0:
             poll.register(self._events.fileno(), select.POLLIN)
-        for descriptor, _ in poll.poll(max(0, (self._next_at() - time.monotonic()) * 1000)):
+        for descriptor, _ in poll.poll(self._patience_ms()):
             if descriptor == 0:
                 self._read()
             elif descriptor == 1:
@@ -158,12 +159,11 @@ class StdioServer:
                 self._tell_changes()
         self._look_at_clock()
 
-    def _next_at(self) -> float:
-        """When there is something to do even if nothing comes."""
-        times = [self._due_at]
-        if self._pending:
-            times.append(min(time.monotonic() + LOOK_AGAIN_S, *(each.deadline for each in self._pending)))
-        return min(times)
+    def _patience_ms(self) -> float | None:
+        """How long until there is something to do even if nothing comes; None for ever."""
+        now = time.monotonic()
+        at = min([self._due_at, *(min(now + LOOK_AGAIN_S, each.deadline) for each in self._pending)])
+        return None if at == math.inf else max(0, (at - now) * 1000)
 
     def _look_at_clock(self) -> None:
         if time.monotonic() >= self._due_at:
@@ -185,6 +185,8 @@ class StdioServer:
         if not data:
             self._is_open = False
             return
+        if self._due_at == math.inf:
+            self._due_at = time.monotonic() + ANNOUNCE_S
         for line in self._in.feed(data):
             self._receive(line)
 
