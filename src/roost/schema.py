@@ -349,19 +349,23 @@ class Moment(Kind):
     json_type = {"type": "string", "format": "date-time"}
 
 
-_encode: Callable[[Any], str] | None = None
+try:
+    # The C halves of `json`, which itself costs a hook 7 ms, most of it for `re`.
+    from _json import encode_basestring, make_encoder, make_scanner
+except ImportError:
+    make_encoder = make_scanner = None  # type: ignore[assignment,misc]
 
 
 def encode(value: Any) -> str:
     """Compact JSON text, times as RFC 3339; raises ValueError for what JSON cannot say."""
-    global _encode
-    if _encode is None:
-        import json  # costs a hook 7 ms, and most heartbeats need none
+    if make_encoder is None:
+        import json
 
-        _encode = json.JSONEncoder(
-            ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=to_builtins
-        ).encode
-    return _encode(value)
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=to_builtins)
+    if isinstance(value, str):
+        return encode_basestring(value)
+    encoder = make_encoder({}, to_builtins, encode_basestring, None, ":", ",", False, False, False)
+    return "".join(encoder(value, 0))
 
 
 def to_builtins(value: Any) -> Any:
@@ -375,18 +379,47 @@ def to_builtins(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} is no JSON type")
 
 
+class _Reading:
+    """What the scanner asks of its decoder."""
+
+    strict = True
+    object_hook = object_pairs_hook = None
+    parse_float = float
+    parse_int = int
+
+    @staticmethod
+    def parse_constant(name: str) -> None:
+        _refuse_constant(name)
+
+
+_scan = make_scanner(_Reading) if make_scanner is not None else None  # type: ignore[arg-type]
 _decode: Callable[[str], Any] | None = None
 
 
 def decode(text: str | bytes) -> Any:
     """Read JSON text; raises ValueError for anything that is not JSON in UTF-8, deep nesting and NaN included."""
+    if isinstance(text, bytes):
+        text = text.decode()
+    try:
+        if _scan is not None:
+            value, end = _scan(text, 0)
+            if end == len(text):
+                return value
+    except (StopIteration, SystemError):  # the second where it wants to raise an error of `json`, not imported yet
+        pass  # blanks stand before it, or it is no JSON and `json` says why
+    except RecursionError:
+        raise ValueError("it is nested too deep") from None
+    return _decode_slowly(text)
+
+
+def _decode_slowly(text: str) -> Any:
     global _decode
     if _decode is None:
         import json
 
         _decode = json.JSONDecoder(parse_constant=_refuse_constant).decode
     try:
-        return _decode(text.decode() if isinstance(text, bytes) else text)
+        return _decode(text)
     except RecursionError:
         raise ValueError("it is nested too deep") from None
 
