@@ -21,7 +21,7 @@ LAYERS = (
     ("__main__",),
     ("cli", "hub"),
     ("mcp",),
-    ("beacon", "older_layout", "transfer"),
+    ("agents", "beacon", "older_layout", "transfer"),
     ("frame", "view"),
     ("roost",),  # the public names
     ("bus", "remote"),
@@ -29,10 +29,10 @@ LAYERS = (
     ("services", "listener"),
     ("here", "store"),
     ("operation",),
-    ("identity", "wake", "vocabulary"),
+    ("identity", "quiet", "wake", "vocabulary"),
     ("schema",),
     ("model",),
-    ("clock", "errors"),
+    ("clock", "errors", "place"),
 )
 RANKS = {name: rank for rank, names in enumerate(reversed(LAYERS)) for name in names}
 
@@ -42,7 +42,10 @@ EXCEPTIONS = {
 }
 
 # Where a process meets what it does not control, and so may catch anything.
-EDGES = {"listener.py", "mcp/stdio.py", "hub/worker.py", "hub/http.py", "__main__.py"}
+EDGES = {
+    "agents/hook/entry.py", "agents/hook/launch.py", "listener.py", "mcp/stdio.py", "hub/worker.py", "hub/http.py",
+    "__main__.py",
+}  # fmt: skip
 
 
 def sources() -> Iterator[tuple[str, ast.Module]]:

@@ -15,6 +15,10 @@ def main() -> int:
     """Run the command line; returns its exit status."""
     if sys.argv[1:2] == ["mcp"] and (status := _serve_mcp(sys.argv[2:])) is not None:
         return status
+    if sys.argv[1:2] == ["hook"] and not {"-h", "--help"} & set(sys.argv):
+        from roost.agents.hook.entry import main as hook
+
+        hook(sys.argv[2:])
     from roost.cli.call import guarded, parse_plainly, perform
 
     plain = parse_plainly(sys.argv[1:])

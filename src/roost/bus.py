@@ -7,14 +7,18 @@ on a store in this process; `RemoteBus` (remote.py) sends them to a hub. Both gi
 from __future__ import annotations
 
 import os
-import sys
 import time
 
 from roost.errors import StorageError, Unavailable, UnsupportedUrl
 from roost.here import Here
 from roost.model import Pruned
+from roost.place import bus_file as bus_file
+from roost.place import bus_folder
+from roost.place import data_folder as data_folder
+from roost.quiet import rouse
 from roost.services import Service
 from roost.services.events import PAGE, EventLog
+from roost.services.files import FileLog
 from roost.services.memory import SharedMemory
 from roost.services.messages import CollaborationHub
 from roost.services.retention import KEEP_S, Retention
@@ -35,42 +39,9 @@ if TYPE_CHECKING:
     from roost.store.postgres import PostgresStore
     from roost.store.sqlite import SQLiteStore
 
-FILE_NAME = "bus.db"
 LOOK_AGAIN_S = 1.0  # the same net under a wait for one inbox
 END_GONE_EVERY_S = 1.0  # how often a process looks whether others are still there
 LOOK_EVERY_S = 0.25  # the net under lost wake-ups, and how late a follower may notice an expiry
-
-
-def data_folder() -> str:
-    """Where the bus of this user is: `ROOST_HOME`, else the platform's place for an application's data."""
-    if home := os.environ.get("ROOST_HOME"):
-        return os.path.abspath(os.path.expanduser(home))
-    if sys.platform == "darwin":
-        base = "~/Library/Application Support"
-    elif sys.platform == "win32":
-        base = os.environ.get("LOCALAPPDATA") or "~/AppData/Local"
-    else:
-        base = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
-    return os.path.join(os.path.expanduser(base), "roost")
-
-
-def folder_of(address: str) -> str:
-    """Where this machine keeps what it knows of the sessions of a bus that is not in its own files."""
-    from zlib import crc32
-
-    return os.path.join(data_folder(), "elsewhere", f"{crc32(address.encode()):08x}")
-
-
-def bus_file(url: str | None) -> str:
-    """The file of a local bus: of a folder, `bus.db` in it; of `sqlite:///PATH` or a path with a suffix, itself."""
-    if url is None:
-        return os.path.join(data_folder(), FILE_NAME)
-    path = url.removeprefix("sqlite:///") if url.startswith("sqlite:///") else url
-    if url.startswith("sqlite:////"):
-        path = url.removeprefix("sqlite://").replace("//", "/", 1)
-    path = os.path.abspath(os.path.expanduser(path))
-    is_file = os.path.isfile(path) or (not os.path.isdir(path) and path.endswith((".db", ".sqlite", ".sqlite3")))
-    return path if is_file else os.path.join(path, FILE_NAME)
 
 
 def connect(url: str | os.PathLike[str] | None = None, *, project: str | None = None) -> Bus:
@@ -109,6 +80,7 @@ class Bus:
 
     store: Any = None  # what a local bus keeps its rows in
     folder = ""  # where this machine keeps what it knows of the bus's sessions beside their rows
+    roused: set[str] = frozenset()  # type: ignore[assignment]
     is_swept = True
 
     @property
@@ -125,6 +97,7 @@ class Bus:
         self.tasks = TaskBoard(self)
         self.events = EventLog(self)
         self.memory = SharedMemory(self)
+        self.files = FileLog(self)
         self.retention = Retention(self)
         self.statistics = Statistics(self)
         self.services: dict[str, Service] = {
@@ -186,7 +159,8 @@ class LocalBus(Bus):
     def __init__(self, store: SQLiteStore | PostgresStore, here: Surroundings) -> None:
         super().__init__(here)
         self.store = store
-        self.folder = store.folder or folder_of(store.path)
+        self.folder = store.folder or bus_folder(store.path)
+        self.roused: set[str] = set()  # the sessions that the open transaction has news for, whose hooks should look
         self.is_swept = True
         self._end_gone_at = 0.0
 
@@ -307,6 +281,7 @@ class Transaction:
         bus = self._bus
         if not self._is_outermost:
             return
+        bus.roused = set()
         try:
             bus.is_swept = not bus._is_due() or bus.sessions.sweep()
         except BaseException as error:  # no `with` block has begun that would let go of the lock
@@ -318,4 +293,8 @@ class Transaction:
         self._write.commit()
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
+        bus = self._bus
+        roused = bus.roused  # taken before the commit lets other threads in
         self._write.__exit__(kind, error, trace)
+        if self._is_outermost and roused and kind is None:
+            rouse(bus.folder, roused)

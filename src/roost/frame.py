@@ -28,7 +28,7 @@ def frame(sender: str, text: str, about: str = "") -> str:
     id), which is a peer's word too and framed with it. Nothing in any of them ends the frame: all lines but the first
     begin with `> `.
     """
-    heading = f"{about_sender(sender)}{' ' + _in_quotes(about, LINE_MOST) if about else ''}:"
+    heading = f"{about_sender(sender)}{' ' + in_quotes(about, LINE_MOST) if about else ''}:"
     return f"{heading}\n{quote(text)}"
 
 
@@ -37,7 +37,7 @@ def frame_line(sender: str, text: str, most: int = LINE_MOST) -> str:
 
     A digest says once, at its head, whose words these are: `DIGEST_NOTE`.
     """
-    return f"{_in_quotes(sender, SENDER_MOST)}: {_in_quotes(text, most)}"
+    return f"{in_quotes(sender, SENDER_MOST)}: {in_quotes(text, most)}"
 
 
 DIGEST_NOTE = f"What stands in quotation marks was written in {NOTE}."
@@ -45,7 +45,7 @@ DIGEST_NOTE = f"What stands in quotation marks was written in {NOTE}."
 
 def about_sender(sender: str) -> str:
     """Who says it, and that it is not the user: `From "bob" (another agent's session, …)`."""
-    return f"From {_in_quotes(sender, SENDER_MOST)} ({NOTE_PERSON if sender.startswith(PERSON) else NOTE})"
+    return f"From {in_quotes(sender, SENDER_MOST)} ({NOTE_PERSON if sender.startswith(PERSON) else NOTE})"
 
 
 def quote(text: str) -> str:
@@ -53,7 +53,7 @@ def quote(text: str) -> str:
     return "\n".join(QUOTE + _harmless(line) for line in text.splitlines() or [""])
 
 
-def _in_quotes(text: str, most: int) -> str:
+def in_quotes(text: str, most: int) -> str:
     """One line in quotation marks, of at most so many characters, with none inside."""
     text = " ".join(text[: 4 * most].split()).translate(QUOTATION_MARKS)
     return f'"{_harmless(text if len(text) <= most else text[: most - 1] + "…")}"'

@@ -331,6 +331,15 @@ class MemoryStats(Record):
     by_type: dict[str, int]
 
 
+class FileTouch(Record):
+    """That a session has written a file, and when last; `path` is absolute on the session's machine."""
+
+    project: str
+    path: str
+    session_id: str
+    at: datetime
+
+
 class Stats(Record):
     """The bus in numbers, noun by noun."""
 

@@ -13,11 +13,12 @@ import time
 from select import select
 from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
-from roost.bus import Bus, folder_of
+from roost.bus import Bus
 from roost.clock import new_id
 from roost.errors import HubUnreachable, InvalidInput, RoostError, UnsupportedUrl, from_dict
 from roost.model import Event
 from roost.operation import decode_record, decode_result
+from roost.place import bus_folder
 from roost.schema import decode, encode
 from roost.services.events import PAGE
 from roost.vocabulary import WAIT_MOST_S, kind_of
@@ -91,7 +92,7 @@ class RemoteBus(Bus):
     def __init__(self, url: str, here: Surroundings) -> None:
         super().__init__(here)
         self.url = url.rstrip("/")
-        self.folder = folder_of(self.url)
+        self.folder = bus_folder(self.url)
         try:
             self._split = urlsplit(self.url)
             self._port = self._split.port

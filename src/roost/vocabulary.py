@@ -149,6 +149,14 @@ TASKS: dict[str, Kind] = {
     "after_id": Identifier("Only tasks made before this one: the last of the page before", metavar="TASK"),
 }
 
+PATH = Text("A file's absolute path on the session's machine", most=4096, metavar="PATH")
+
+FILES: dict[str, Kind] = {
+    "paths": Listing(PATH, "The files' absolute paths on the session's machine", most=100, metavar="A,B"),
+    "path": PATH,
+    "within_s": Duration("Only what was written within so many seconds", most=AGE_MOST_S, metavar="SECONDS"),
+}
+
 RETENTION: dict[str, Kind] = {
     "older_than_s": Duration("Remove what is at least this many seconds old", most=AGE_MOST_S,
                              flag="--older-than", metavar="SECONDS"),
@@ -161,6 +169,7 @@ NOUNS: dict[str, dict[str, Kind]] = {
     "tasks": TASKS,
     "memory": MEMORY,
     "events": EVENTS,
+    "files": FILES,
     "retention": RETENTION,
 }
 

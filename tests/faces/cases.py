@@ -348,4 +348,17 @@ MEMORY = [
          fails="session_not_found"),
 ]  # fmt: skip
 
-CASES = [*SESSIONS, *EVENTS, *MESSAGES, *TASKS, *MEMORY]
+FILES = [
+    case("the files that a session wrote", ALICE, call("files.touch", session_id="alice", paths=["/a", "/b,c", "/a"]),
+         gives=2),
+    case("who wrote a file", ALICE, BOB, *[call(
+        "files.touch", session_id=name, paths=["/shop/cart.py", f"/shop/{name}.py"],
+    ) for name in ("alice", "bob")], call("files.touched", project=SHOP, path="/shop/cart.py", session_id="bob",
+                                          within_s=60, limit=5),
+         gives=[{"project": SHOP, "path": "/shop/cart.py", "session_id": "bob"}]),
+    case("a file that nobody wrote", call("files.touched", path="/none"), gives=[]),
+    case("a file that a stranger wrote", call("files.touch", session_id="alicia", paths=["/a"]),
+         fails="session_not_found"),
+]  # fmt: skip
+
+CASES = [*SESSIONS, *EVENTS, *MESSAGES, *TASKS, *MEMORY, *FILES]

@@ -1,4 +1,4 @@
-"""The commands that are no operations: watch, serve, mcp, beacon, export, import, doctor, completion."""
+"""The commands that are no operations: watch, serve, mcp, beacon, export, import, hook, doctor, completion."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PROFILE = Choice("daily", "engram", "full")
 
 def add_to(verbs: Any, shared: ArgumentParser) -> None:
     """Give the parser these commands."""
-    for command in (watch, serve, mcp, beacon, export, import_, doctor, completion):
+    for command in (watch, serve, mcp, beacon, export, import_, hook, doctor, completion):
         about, _, _ = (command.__doc__ or "").partition("\n")
         name = command.__name__.rstrip("_")
         parser = verbs.add_parser(name, help=about, description=described(command.__doc__), parents=[shared])
@@ -147,6 +147,17 @@ def _progress(total: int | None = None) -> Callable[[int], None] | None:
     return show
 
 
+def hook(args: Namespace) -> None:
+    """Tell the bus what happened in a client; what the client's own hooks run.
+
+    It reads the client's payload from standard input, answers with what is new for the session's agent, if anything
+    is, and exits with 0 whatever happens. What went wrong, roost doctor tells.
+    """
+    from roost.agents.hook.entry import main
+
+    main([args.client, *args.event])
+
+
 def doctor(args: Namespace) -> int:
     """Tell what is where, what is wrong, and what to do about it.
 
@@ -213,6 +224,11 @@ def _import_options(parser: ArgumentParser) -> None:
     parser.add_argument("--project", metavar="PROJECT", help="of an older folder: the project that it goes to")
 
 
+def _hook_options(parser: ArgumentParser) -> None:
+    parser.add_argument("client", metavar="CLIENT", help="the client that runs it: claude-code, codex, gemini …")
+    parser.add_argument("event", metavar="EVENT", nargs="*", help="what happened, where the payload does not say")
+
+
 def _doctor_options(parser: ArgumentParser) -> None:
     pass
 
@@ -228,6 +244,7 @@ OPTIONS = {
     "beacon": _beacon_options,
     "export": _export_options,
     "import": _import_options,
+    "hook": _hook_options,
     "doctor": _doctor_options,
     "completion": _completion_options,
 }

@@ -21,8 +21,9 @@ from urllib.parse import urlsplit
 import apsw
 
 import roost
-from roost.bus import bus_file
+from roost.agents.hook import log as hook_log
 from roost.cli.screen import Column, table
+from roost.place import bus_file, bus_folder
 from roost.schema import decode, encode
 from roost.store.migrate import newest_version
 from roost.store.sqlite import APPLICATION_ID
@@ -66,6 +67,7 @@ def examine(url: str | None) -> Iterator[Finding]:
     yield Finding(OK, "roost", f"{roost.__version__}, Python {platform.python_version()} at {sys.executable}")
     yield _sqlite()
     address = url or os.environ.get("ROOST_URL") or None
+    yield _hooks(bus_folder(address))
     if address and address.startswith(("http://", "https://")):
         yield _hub(address)
         return
@@ -104,6 +106,15 @@ def _sqlite() -> Finding:
         wanted = ".".join(map(str, SQLITE_LEAST))
         return Finding(FAIL, "sqlite", f"{version}, but {wanted} is needed", "pip install --upgrade apsw")
     return Finding(OK, "sqlite", version)
+
+
+def _hooks(folder: str) -> Finding:
+    """What went wrong in the agents' hooks, which may say it nowhere else (A1)."""
+    lines = hook_log.last(folder)
+    if not lines:
+        return Finding(OK, "hooks", "no trouble")
+    path = os.path.join(folder, hook_log.NAME)
+    return Finding(WARN, "hooks", f"the last trouble: {lines[-1]}", f"less {shlex.quote(path)}; once it is over: rm it")
 
 
 # -- a hub ------------------------------------------------------------------------------------------------------------

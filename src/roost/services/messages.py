@@ -440,6 +440,7 @@ class CollaborationHub(Service, noun="messages"):
             recipients=len(recipients),
         )  # fmt: skip
         self.bus.news.update(topic(self.noun, recipient) for recipient in recipients)
+        self.bus.roused.update(recipients)
         return Receipt.of((
             draft["message_id"], seq, draft["thread_id"], draft["task_id"], len(recipients), recipient_status, False,
         ))  # fmt: skip

@@ -281,9 +281,17 @@ class SessionRegistry(Service, noun="sessions"):
         self._store.rows("sessions.replace", **columns, now=self._store.now)
         if not before.is_live:
             self.bus.events.append("session.resumed", columns["project"], session_id, was=before.end_reason, **changed)
+            self._rouse_peers(columns["project"])
         elif changed:
             self.bus.events.append("session.updated", columns["project"], session_id, **changed)
         return self.require(session_id) if changed or not before.is_live else self._seen_now(before)
+
+    def _rouse_peers(self, project: str) -> None:
+        """Have the hooks of a project's sessions look: somebody came or left. The newest; others look soon anyway."""
+        rows = self._store.rows(
+            "sessions.peers", project=project, now=self._store.now, except_id=-1, limit=OTHERS_DEFAULT
+        )
+        self.bus.roused.update(row[0] for row in rows)
 
     def _seen_now(self, session: Session) -> Session:
         return session.replace(last_seen=moment(self._store.now))
@@ -301,6 +309,7 @@ class SessionRegistry(Service, noun="sessions"):
         self.bus.events.append(
             "session.registered", columns["project"], session_id, **{name: columns[name] for name in told}
         )
+        self._rouse_peers(columns["project"])
 
     def _end(self, session: Session, reason: str) -> Session:
         if session.is_live:
@@ -308,6 +317,7 @@ class SessionRegistry(Service, noun="sessions"):
             self._store.rows("sessions.end", session_id=session.session_id, now=now, end_reason=reason)
             self.bus.events.append("session.ended", session.project, session.session_id, end_reason=reason)
             self.bus.session_gone(session.session_id, session.project)
+            self._rouse_peers(session.project)
             return self.require(session.session_id)
         return session
 

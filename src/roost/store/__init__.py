@@ -95,6 +95,22 @@ if TYPE_CHECKING:
 SQL = os.path.join(os.path.dirname(__file__), "sql")
 
 
+_files: dict[str, str] = {}
+
+
+def load_statement(dialect: str, name: str) -> str:
+    """One named statement of a dialect, reading no more than its noun's files."""
+    for folder in (dialect, "common"):
+        path = os.path.join(SQL, folder, f"{name.partition('.')[0]}.sql")
+        if path not in _files:
+            with open(path, encoding="utf-8") as file:
+                _files[path] = file.read()
+        _, found, rest = _files[path].partition(f"-- name: {name}\n")
+        if found:
+            return rest.partition("-- name: ")[0]
+    raise KeyError(name)
+
+
 def load_statements(dialect: str) -> dict[str, str]:
     """All named statements of a dialect, those that dialects share among them: {name: SQL}."""
     return {**statements_in("common"), **statements_in(dialect)}

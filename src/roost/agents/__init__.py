@@ -1,0 +1,1 @@
+"""What roost does inside the clients: hooks, installing them, and waking a session that idles."""

@@ -1,0 +1,203 @@
+"""`roost hook CLIENT`: reads what the client tells, has it done, writes what the agent should see, and is gone.
+
+This is where roost meets somebody else's work, so nothing here may be felt (A1): it exits with 0 whatever happens,
+writes one JSON object or nothing, and after `BUDGET_MS` it gives up. What went wrong is in a log that `roost doctor`
+reads. The order of its steps is that of their cost: most runs end before anything but `os` is imported.
+"""
+
+from __future__ import annotations
+
+import _thread
+import os
+import sys
+import time
+
+from roost.agents.hook.moment import END, PROMPT, START, TOOL
+from roost.agents.hook.notes import Notes
+from roost.agents.hook.wire import read, written
+from roost.place import HUBS, bus_file, bus_folder
+from roost.quiet import BY_PROCESS, file_of, hush, is_quiet, link, unlink
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
+
+    from roost.agents.hook.moment import Dialect, Moment
+
+BUDGET_MS = 300  # ROOST_HOOK_BUDGET_MS
+PAYLOAD_MOST = 32 * 1024 * 1024
+CLIENTS = ("claude-code", "codex", "gemini", "qwen", "copilot", "cursor", "opencode")
+
+
+def main(words: list[str]) -> NoReturn:
+    """Run the hook of a client, and leave without tidying up."""
+    client = words[0] if words else ""
+    is_heard = _fill_standard_files()
+    run = Run(client, is_heard=is_heard)
+    try:
+        if client not in CLIENTS:
+            raise ValueError(f"there is no client {client!r}; there are {', '.join(CLIENTS)}")
+        _thread.start_new_thread(run.give_up_late, ())
+        run.handle(_standard_input(), "".join(words[1:2]))
+    except Exception as error:  # the edge between the client and roost
+        run.trouble(f"{type(error).__name__}: {error}")
+    os._exit(0)
+
+
+class Run:
+    """One run of a hook."""
+
+    def __init__(self, client: str, *, is_heard: bool = True) -> None:
+        self.client = client
+        self._is_heard = is_heard
+        self.url = os.environ.get("ROOST_URL") or None
+        self.folder = bus_folder(self.url)
+        self._is_answered = False
+
+    def give_up_late(self) -> None:
+        """End the process when its time is up, whatever it hangs in."""
+        budget_ms = _budget_ms()
+        time.sleep(budget_ms / 1000)
+        if not self._is_answered:
+            self.trouble(f"gave up after {budget_ms} ms")
+        os._exit(0)
+
+    def trouble(self, what: str) -> None:
+        from roost.agents.hook import log
+
+        log.note(self.folder, self.client or "hook", what)
+
+    def handle(self, told: bytes, event: str) -> None:
+        dialect = dialect_of(self.client)
+        moment = dialect.read(read(told.decode("utf-8", "replace")), event, os.environ)
+        if moment is None:
+            return
+        quiet_file = _quiet_file(self.folder, moment.session_id)
+        is_small = moment.kind == TOOL and not moment.files
+        if is_small and is_quiet(quiet_file):
+            return
+        notes = Notes(quiet_file)
+        if notes.is_first(told):
+            _set_quiet(quiet_file, moment.kind)
+            if not (is_small and notes.known and self._beat(moment, quiet_file, notes)):
+                self._answer(dialect, moment, notes, quiet_file)
+        notes.save()
+
+    def _beat(self, moment: Moment, quiet_file: str, notes: Notes) -> bool:
+        """Whether a heartbeat was all there was to do, and is done."""
+        if self.url and (self.url.startswith(HUBS) or (not self.url.startswith("sqlite:") and "://" in self.url)):
+            return False
+        from roost.agents.hook.pulse import beat
+
+        last = beat(bus_file(self.url), moment.session_id, notes.told)
+        notes.told = notes.told if last is None else last
+        return last is not None
+
+    def _answer(self, dialect: Dialect, moment: Moment, notes: Notes, quiet_file: str) -> None:
+        import roost.agents.hook.pulse  # noqa: F401 (imports apsw the short way)
+        from roost.agents.hook.answer import Answerer
+        from roost.bus import connect
+
+        if moment.directory:
+            _enter(moment.directory)
+        if moment.kind in (START, PROMPT, END):
+            self._note_process(moment)
+        with connect(self.url) as bus:
+            answerer = Answerer(bus, dialect, notes)
+            answer = answerer.answer(moment)
+            self._is_answered = True
+            if answer and self._is_heard:
+                _write(written(answer))
+                answerer.taken()
+        if moment.kind == END:
+            notes.remove()
+            _unlink(quiet_file)
+
+    def _note_process(self, moment: Moment) -> None:
+        """Remember in which process the session lives, whose end is its end, and by which its hooks find it."""
+        from roost.presence import bind, client_process
+
+        told = os.environ.get("CLAUDE_PID", "") if self.client == "claude-code" else ""
+        bind(self.folder, moment.session_id, int(told) if told.isdecimal() else client_process())
+        if self.client in BY_PROCESS:
+            if moment.kind != PROMPT:
+                unlink(self.folder, os.getppid())
+            if moment.kind != END:
+                link(self.folder, os.getppid(), moment.session_id)
+
+
+def dialect_of(client: str) -> Dialect:
+    """How a client speaks; each is a module of its own, so that a hook imports one."""
+    name = f"roost.agents.hook.{client.replace('-', '_')}"
+    __import__(name)
+    dialect: Dialect = sys.modules[name].DIALECT
+    return dialect
+
+
+def _quiet_file(folder: str, session_id: str) -> str:
+    """The session's file; of one whose id no shell could write, a file that no shell looks for."""
+    if path := file_of(folder, session_id):
+        return path
+    from zlib import crc32
+
+    return file_of(folder, f"_{crc32(session_id.encode('utf-8', 'replace')):08x}")
+
+
+def _set_quiet(path: str, kind: str) -> None:
+    """Say that nothing is due before looking what is: news that comes after the look says otherwise.
+
+    What a session at work does not do (ask, stop) is undone by the next tool that runs, so that one is due.
+    """
+    if kind in (TOOL, PROMPT):
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        hush(path)
+    elif kind != START:
+        _unlink(path)
+
+
+def _unlink(path: str) -> None:
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        pass
+
+
+def _fill_standard_files() -> bool:
+    """Keep files that are opened here from becoming the standard output of a client that closed it; is it there?"""
+    is_heard = True
+    for file in (0, 1, 2):
+        try:
+            os.fstat(file)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # becomes `file`, the lowest that is free
+            is_heard = is_heard and file != 1
+    return is_heard
+
+
+def _budget_ms() -> int:
+    text = os.environ.get("ROOST_HOOK_BUDGET_MS") or ""
+    return int(text) if text.isdecimal() and int(text) else BUDGET_MS
+
+
+def _standard_input() -> bytes:
+    parts, size = [], 0
+    while part := os.read(0, 1 << 20):
+        parts.append(part)
+        size += len(part)
+        if size > PAYLOAD_MOST:
+            raise ValueError(f"the payload is larger than {PAYLOAD_MOST} bytes")
+    return b"".join(parts)
+
+
+def _enter(directory: str) -> None:
+    """Be where the session is, so that its project and branch are found."""
+    try:
+        os.chdir(directory)
+    except OSError:
+        pass  # removed since
+
+
+def _write(answer: str) -> None:
+    left = answer.encode("ascii")
+    while left:
+        left = left[os.write(1, left) :]

@@ -1,0 +1,1 @@
+"""Ways to reach a session that idles, by what its client supports."""

@@ -1,0 +1,107 @@
+"""Whether something is due for a session, told by the time of one file, so that a shell can ask and start nothing.
+
+`quiet/ID` beside the bus lies in the future while there is nothing to do for the session: a hook sets it there once
+it has done everything (`hush`), for as long as a heartbeat may wait. Whoever has news for the session puts it into the
+past (`rouse`), after the commit. The order is what makes it right: a hook hushes first and looks at the bus then, so
+news that it does not see comes after and rouses. A file that is not there means that something is due.
+
+A client that does not name its session to its hooks finds the file by its process: `quiet/pid-N` is a link to it.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+FOLDER = "quiet"
+HUSH_S = 30  # between two heartbeats of a session at work; also how late news can be that nobody could tell of
+FORGET_S = 7 * 24 * 3600
+NAME_MOST = 128
+_SIGNS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_")
+_PROCESS = "pid-"
+BY_PROCESS = ("codex", "copilot", "cursor")  # clients that do not name a session to its hooks
+
+
+def file_of(folder: str, session_id: str) -> str:
+    """The file of a session on the bus in a folder; empty for an id that a shell could not safely write in a path."""
+    if not _SIGNS.issuperset(session_id) or not 0 < len(session_id) <= NAME_MOST or session_id.startswith(_PROCESS):
+        return ""
+    return os.path.join(folder, FOLDER, session_id)
+
+
+def link_of(folder: str, pid: int) -> str:
+    """By what a client's process finds its session's file."""
+    return os.path.join(folder, FOLDER, f"{_PROCESS}{pid}")
+
+
+def is_quiet(path: str) -> bool:
+    """Whether nothing is due."""
+    try:
+        return os.stat(path).st_mtime > time.time()
+    except OSError:
+        return False
+
+
+def hush(path: str) -> None:
+    """Say that nothing is due until the next heartbeat; raises OSError where that cannot be written."""
+    until = time.time() + HUSH_S
+    os.utime(path, (until, until))
+
+
+def rouse(folder: str, session_ids: Iterable[str]) -> None:
+    """Say that something is due for sessions. It is a hint: where it fails, they look after `HUSH_S` by themselves."""
+    if not os.path.isdir(os.path.join(folder, FOLDER)):
+        return  # no hook has ever run here
+    for session_id in session_ids:
+        if path := file_of(folder, session_id):
+            try:
+                os.utime(path, (0, 0))
+            except OSError:
+                pass  # it has no hooks
+
+
+def link(folder: str, pid: int, session_id: str) -> None:
+    """Let a process find its session's file; of a process with several sessions none is ever quiet."""
+    path, target = link_of(folder, pid), session_id
+    try:
+        known = os.readlink(path)
+    except OSError:
+        known = ""
+    if known == target:
+        return
+    if known and os.path.exists(os.path.join(folder, FOLDER, known)):
+        target = "several"  # is no file
+    if known != target:
+        _replace_link(path, target)
+
+
+def unlink(folder: str, pid: int) -> None:
+    """Forget what a process was linked to: a session begins in it, or has ended."""
+    try:
+        os.unlink(link_of(folder, pid))
+    except OSError:
+        pass
+
+
+def _replace_link(path: str, target: str) -> None:
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        pass
+    os.symlink(target, path)
+
+
+def forget_old(folder: str) -> None:
+    """Remove what no session has touched for a week."""
+    home, now = os.path.join(folder, FOLDER), time.time()
+    for name in os.listdir(home):
+        path = os.path.join(home, name)
+        try:
+            if now - max(os.lstat(path).st_ctime, os.lstat(path).st_mtime) > FORGET_S:
+                os.unlink(path)
+        except OSError:
+            pass

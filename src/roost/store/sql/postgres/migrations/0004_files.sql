@@ -1,0 +1,13 @@
+-- Which files sessions have written, and when last: one row for each file and session, however often it was written.
+-- Times are microseconds since 1970, UTC.
+
+CREATE TABLE files (
+    project    text COLLATE "C" NOT NULL,
+    path       text COLLATE "C" NOT NULL,
+    session_id text COLLATE "C" NOT NULL,
+    at         bigint NOT NULL,
+    PRIMARY KEY (project, path, session_id)
+);
+
+CREATE INDEX files_session ON files (session_id, at);
+CREATE INDEX files_age ON files (at);
