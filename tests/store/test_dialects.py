@@ -19,7 +19,8 @@ from support import open_store
 
 
 def test_each_store_has_every_statement() -> None:
-    assert load_statements("sqlite").keys() == load_statements("postgres").keys()
+    fast_lane = {"beats.many"}  # which only a store across a network needs
+    assert load_statements("sqlite").keys() == load_statements("postgres").keys() - fast_lane
 
 
 def test_no_statement_is_shared_and_written_twice() -> None:

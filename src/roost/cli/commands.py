@@ -67,7 +67,7 @@ def serve(args: Namespace) -> None:
 
     port = PORT.check("port", PORT.parse("port", args.port))
     keep = read_keep(args.keep, args.keep_bytes)
-    serve_hub(host=args.host, port=port, url=args.url, log_format=args.log_format, keep=keep)
+    serve_hub(host=args.host, port=port, url=args.store or args.url, log_format=args.log_format, keep=keep)
 
 
 def mcp(args: Namespace) -> None:
@@ -193,6 +193,9 @@ def _watch_options(parser: ArgumentParser) -> None:
 
 def _serve_options(parser: ArgumentParser) -> None:
     parser.add_argument("--host", default="127.0.0.1", help="the address to listen on (127.0.0.1)")
+    parser.add_argument(
+        "--store", metavar="URL", help="the store to serve: a folder, sqlite:///PATH, postgresql://… (else: ROOST_URL)"
+    )
     parser.add_argument("--port", default="7433", help="the port to listen on; 0: any that is free (7433)")
     parser.add_argument(
         "--keep", default=os.environ.get("ROOST_KEEP") or "30d", metavar="AGE",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ from starlette.routing import Router
 import roost
 from roost.bus import LocalBus, connect
 from roost.errors import RoostError, Unavailable, UnsupportedUrl
+from roost.hub.beats import Beats
 from roost.hub.guard import LOOPBACK_NAMES, Guard
 from roost.hub.http import encode_json, respond, respond_error
 from roost.hub.keeper import Keeper
@@ -22,7 +22,7 @@ from roost.hub.paths import Paths
 from roost.hub.routes import NOWHERE, OperationEndpoint
 from roost.hub.stream import LAST, READ, EventsEndpoint, Feed
 from roost.hub.wakes import Wakes
-from roost.hub.worker import Reader, Writer
+from roost.hub.worker import Reader, ThreadWriter, Writer
 from roost.services.sessions import SessionRegistry
 
 if TYPE_CHECKING:
@@ -30,9 +30,11 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp, Receive, Scope, Send
 
+    from roost.hub.worker import Worker
     from roost.operation import Operation
 
 HEALTH_WITHIN_S = 2.0
+READERS = 4  # threads that read, then
 HOTTEST = SessionRegistry.operations["heartbeat"]  # its path is looked at first
 
 
@@ -60,12 +62,10 @@ class Hub:
     @asynccontextmanager
     async def _lifespan(self, _: object) -> AsyncIterator[None]:
         loop = asyncio.get_running_loop()
-        self._writer = Writer(self.open(), loop)
-        self._reader = Reader(self.open(), loop)
+        self._open_workers(loop)
         self._wakes = Wakes(self.open())
         self._feed = Feed(self._reader, self._wakes)
         keeper = Keeper(self._writer, self._keep)
-        self._file = self._file_in_place()
         self._add_paths()
         try:
             yield
@@ -73,7 +73,20 @@ class Hub:
             keeper.close()
             self.close_streams()
             await self._writer.close()
+            if self._beats:
+                self._beats.close()
             await asyncio.to_thread(self._reader.close)
+
+    def _open_workers(self, loop: asyncio.AbstractEventLoop) -> None:
+        """The threads and connections that the store wants: more of them where each answer comes over a network."""
+        bus = self.open()
+        self._writer = (Writer if bus.store.is_local else ThreadWriter)(bus, loop)
+        self._reader = Reader([self.open() for _ in range(1 if bus.store.is_local else READERS)], loop)
+        self._beats = None if bus.store.is_local else Beats(bus.store.flight(), self._writer, loop)
+
+    def _workers(self) -> dict[str, Reader | Writer | Beats]:
+        beats = {"beats": self._beats} if self._beats else {}
+        return {"writer": self._writer, "reader": self._reader, **beats}
 
     def close_streams(self) -> None:
         """End event streams and waits, so that their connections can close."""
@@ -97,7 +110,9 @@ class Hub:
         return EventsEndpoint(self._feed, endpoint) if operation is READ else endpoint
 
     def _operation_endpoint(self, operation: Operation) -> OperationEndpoint:
-        worker = self._writer if operation.is_write else self._reader
+        worker: Worker = self._writer if operation.is_write else self._reader
+        if operation is HOTTEST and self._beats:
+            worker = self._beats
         return OperationEndpoint(operation, worker, self._wakes, self._meter)
 
     async def _health(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -105,7 +120,7 @@ class Hub:
         answers = (worker.run(LAST, {}, NOWHERE) for worker in (self._reader, self._writer))
         try:
             await asyncio.wait_for(asyncio.gather(*answers), HEALTH_WITHIN_S)
-            if self._file_in_place() != self._file:
+            if not self._writer.bus.store.is_in_place():
                 raise Unavailable("its file was replaced", hint="Start the hub again: roost serve")
         except (RoostError, TimeoutError, OSError) as error:
             hint = error.hint if isinstance(error, RoostError) else None
@@ -115,12 +130,8 @@ class Hub:
         answer: dict[str, Any] = {"status": "ok", "version": roost.__version__, "streams": self._feed.streams}
         await respond(send, encode_json(answer))
 
-    def _file_in_place(self) -> tuple[int, int]:
-        found = os.stat(self._writer.bus.store.path)
-        return found.st_dev, found.st_ino
-
     async def _metrics(self, scope: Scope, receive: Receive, send: Send) -> None:
-        text = render(HubCollector(self._meter, self._writer, self._reader, self._wakes, self._feed))
+        text = render(HubCollector(self._meter, self._workers(), self._wakes, self._feed))
         await respond(send, text, headers=((b"content-type", CONTENT_TYPE),))
 
     async def _openapi(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -12,14 +12,17 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
+from roost.hub.worker import Reader
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from prometheus_client.core import Metric
 
+    from roost.hub.beats import Beats
     from roost.hub.stream import Feed
     from roost.hub.wakes import Wakes
-    from roost.hub.worker import Reader, Writer
+    from roost.hub.worker import Writer
 
 BUCKETS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4.encode()
@@ -45,10 +48,9 @@ class Meter:
 class HubCollector:
     """The hub's numbers at the moment they are asked for."""
 
-    def __init__(self, meter: Meter, writer: Writer, reader: Reader, wakes: Wakes, feed: Feed) -> None:
+    def __init__(self, meter: Meter, workers: dict[str, Reader | Writer | Beats], wakes: Wakes, feed: Feed) -> None:
         self._meter = meter
-        self._writer = writer
-        self._reader = reader
+        self._workers = workers
         self._wakes = wakes
         self._feed = feed
 
@@ -77,10 +79,11 @@ class HubCollector:
         return family
 
     def _batches(self) -> Iterator[Metric]:
-        yield CounterMetricFamily("roost_commits", "Batches of writes, one commit each", value=self._writer.batches)
+        batches = sum(0 if isinstance(worker, Reader) else worker.batches for worker in self._workers.values())
+        yield CounterMetricFamily("roost_commits", "Batches of writes, one commit each", value=batches)
         jobs = CounterMetricFamily("roost_jobs", "Operations run", labels=("worker",))
         queued = GaugeMetricFamily("roost_queued", "Operations that wait for a worker", labels=("worker",))
-        for name, worker in (("writer", self._writer), ("reader", self._reader)):
+        for name, worker in self._workers.items():
             jobs.add_metric((name,), worker.jobs)
             queued.add_metric((name,), worker.waiting)
         yield from (jobs, queued)

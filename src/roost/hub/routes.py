@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from roost.here import Surroundings
     from roost.hub.metrics import Meter
     from roost.hub.wakes import Wakes
-    from roost.hub.worker import Reader, Writer
+    from roost.hub.worker import Worker
     from roost.operation import Operation
 
 NOWHERE = Nowhere()
@@ -36,7 +36,7 @@ HERE = HERE_HEADER.lower().encode()
 class OperationEndpoint:
     """One operation over HTTP: reads its parameters, has it run, and sends what came of it."""
 
-    def __init__(self, operation: Operation, worker: Reader | Writer, wakes: Wakes, meter: Meter) -> None:
+    def __init__(self, operation: Operation, worker: Worker, wakes: Wakes, meter: Meter) -> None:
         self._operation = operation
         self._short = {each.kind.short: each.name for each in operation.parameters.values() if each.kind.short}
         self._worker = worker

@@ -14,9 +14,10 @@ import logging
 import threading
 from collections import deque
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from roost.errors import BusBusy, RoostError, Unavailable
+from roost.store.sqlite import SQLiteStore
 
 if TYPE_CHECKING:
     import asyncio
@@ -28,6 +29,12 @@ if TYPE_CHECKING:
     from roost.services import Service
 
     Execute = Callable[[Operation, Service, dict[str, Any]], Any]
+
+    class Worker(Protocol):
+        """What runs operations for endpoints."""
+
+        def run(self, operation: Operation, arguments: dict[str, Any], here: Surroundings) -> asyncio.Future[Any]: ...
+
 
 log = logging.getLogger("roost.hub")
 
@@ -120,29 +127,49 @@ class Caller:
 
 
 class Reader:
-    """Runs reads one after the other on a thread, on a connection of its own: a long list holds up no write."""
+    """Runs reads on threads, each on a connection of its own: a long list holds up no write."""
 
-    def __init__(self, bus: LocalBus, loop: asyncio.AbstractEventLoop) -> None:
-        self.bus = bus
+    def __init__(self, buses: list[LocalBus], loop: asyncio.AbstractEventLoop) -> None:
         self.jobs = 0
         self._loop = loop
-        self._caller = Caller("roost-reader", loop)
+        self._lanes = [_Lane(bus, loop) for bus in buses]
 
     @property
     def waiting(self) -> int:
         """How many jobs are queued and not begun."""
-        return self._caller.waiting
+        return sum(max(lane.open - 1, 0) for lane in self._lanes)
 
     def run(self, operation: Operation, arguments: dict[str, Any], here: Surroundings) -> asyncio.Future[Any]:
         """Queue an operation whose arguments are checked; the future gets its result or its error."""
         job = Job(operation, arguments, here, self._loop.create_future())
         self.jobs += 1
-        self._caller.call(lambda: job.run(self.bus, self.bus.execute), job.answer)
+        min(self._lanes, key=lambda lane: lane.open).run(job)
         return job.future
 
     def close(self) -> None:
+        for lane in self._lanes:
+            lane.close()
+
+
+class _Lane:
+    """One of a reader's threads, and how many jobs it has."""
+
+    def __init__(self, bus: LocalBus, loop: asyncio.AbstractEventLoop) -> None:
+        self.open = 0
+        self._bus = bus
+        self._caller = Caller("roost-reader", loop)
+
+    def run(self, job: Job) -> None:
+        self.open += 1
+        self._caller.call(lambda: job.run(self._bus, self._bus.execute), lambda outcome: self._answer(job, outcome))
+
+    def _answer(self, job: Job, outcome: Any) -> None:
+        self.open -= 1
+        job.answer(outcome)
+
+    def close(self) -> None:
         self._caller.close()
-        self.bus.close()
+        self._bus.close()
 
 
 class Writer:
@@ -164,30 +191,44 @@ class Writer:
 
     def run(self, operation: Operation, arguments: dict[str, Any], here: Surroundings) -> asyncio.Future[Any]:
         """Queue an operation whose arguments are checked; the future gets its result or its error."""
-        future = self._loop.create_future()
+        job = Job(operation, arguments, here, self._loop.create_future())
+        self.take(job)
+        return job.future
+
+    def take(self, job: Job) -> None:
+        """Queue a job."""
         if self._idle is not None:
-            future.set_exception(Unavailable("the hub is stopping", hint="Start it again: roost serve"))
-            return future
-        self._queue.append(Job(operation, arguments, here, future))
+            job.answer(Unavailable("the hub is stopping", hint="Start it again: roost serve"))
+            return
+        self._queue.append(job)
         if not self._is_running:
             self._is_running = True
             self._loop.call_soon(self._next)  # after this turn of the loop, which may bring more of them
-        return future
 
     def _next(self) -> None:
         if not self._queue:
             self._is_running = False
             if self._idle is not None:
                 self._idle.set_result(None)
-        elif self.bus.store.lock(0):
+        else:
+            self._start()
+
+    def _start(self) -> None:
+        store = self.bus.store
+        assert isinstance(store, SQLiteStore)  # noqa: S101 (what another one has is `ThreadWriter`)
+        if store.lock(0):
             self._begin(True)
         else:
-            self._caller.call(lambda: self.bus.store.lock(self.bus.store.busy_timeout_s), self._begin)
+            self._caller.call(lambda: store.lock(store.busy_timeout_s), self._begin)
 
-    def _begin(self, is_locked: bool | RoostError) -> None:
+    def _batch(self) -> list[Job]:
         batch = [self._queue.popleft() for _ in range(min(len(self._queue), MOST_AT_ONCE))]
         self.batches += 1
         self.jobs += len(batch)
+        return batch
+
+    def _begin(self, is_locked: bool | RoostError) -> None:
+        batch = self._batch()
         transaction = self.bus.transaction()
         try:
             if is_locked is not True:
@@ -230,12 +271,8 @@ class Writer:
 
     def _run_one(self, job: Job, execute: Execute) -> Any:
         outcome = job.run(self.bus, execute)
-        if isinstance(outcome, RoostError):
-            try:
-                with self.bus.transaction():
-                    pass
-            except RoostError:  # SQLite has rolled everything back, as it does when the disk is full
-                raise outcome from None
+        if isinstance(outcome, RoostError) and not self.bus.store.holds():
+            raise outcome from None
         return outcome
 
     def _answer(self, batch: list[Job], outcomes: list[Any]) -> None:
@@ -250,3 +287,29 @@ class Writer:
             await self._idle
         self._caller.close()
         self.bus.close()
+
+
+class ThreadWriter(Writer):
+    """The same for a store across a network: a whole batch runs on the thread, for every statement waits."""
+
+    def _start(self) -> None:
+        batch = self._batch()
+        self._caller.call(lambda: self._transact(batch), lambda outcomes: self._answer(batch, outcomes))
+
+    def _transact(self, batch: list[Job]) -> list[Any]:
+        """The jobs' outcomes. A batch whose connection is lost before its commit was sent has done nothing: again."""
+        try:
+            return self._committed(batch)
+        except Unavailable as error:
+            if self.bus.store.is_ending:
+                return [error] * len(batch)
+        except Exception as error:  # a batch without an answer would leave everybody waiting
+            return [_told(error, "a batch")] * len(batch)
+        try:
+            return self._committed(batch)
+        except Exception as error:
+            return [_told(error, "a batch")] * len(batch)
+
+    def _committed(self, batch: list[Job]) -> list[Any]:
+        with self.bus.transaction():
+            return self._run(batch)

@@ -66,6 +66,7 @@ if TYPE_CHECKING:
         """Rows, transactions and time."""
 
         fulltext: FullText
+        is_local: bool
         news: set[str]
 
         @property
@@ -86,9 +87,6 @@ if TYPE_CHECKING:
 
         def rows(self, statement: str, **parameters: Any) -> list[Row]: ...
         def one(self, statement: str, **parameters: Any) -> Row | None: ...
-        def changes_seen(self) -> int:
-            """A number that differs once another process or connection has committed."""
-
         def close(self) -> None: ...
 
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from roost.clock import FakeClock, SystemClock
     from roost.store import Row
+    from roost.store.flight import Flight
 
 BUSY_TIMEOUT_S = 5.0
 STALLED_S = 5  # after which the database ends a transaction whose process is frozen, cut off or gone
@@ -52,6 +53,7 @@ class PostgresStore:
     """A bus in a PostgreSQL database, in the schema that its connections come to; its tables are made when missing."""
 
     fulltext = TsText()
+    is_local = False  # a statement waits for the network, so no event loop runs one itself
 
     def __init__(
         self, url: str, *, clock: SystemClock | FakeClock | None = None, busy_timeout_s: float = BUSY_TIMEOUT_S
@@ -62,6 +64,7 @@ class PostgresStore:
         self.clock = clock  # tests have one; else time is the database's
         self.busy_timeout_s = busy_timeout_s
         self.news: set[str] = set()  # the topics that the open transaction has something new for
+        self.is_ending = False  # whether its commit was sent: an error after that leaves open what became of it
         self._statements = {name: Statement(text) for name, text in load_statements("postgres").items()}
         self._mutex = RLock()
         self._pid = os.getpid()
@@ -181,6 +184,7 @@ class PostgresStore:
         try:
             if self.news:
                 self._execute(f"NOTIFY {Notices.channel(self.schema)}, '{Notices.payload(self.news)}'")
+            self.is_ending = True
             self._execute("COMMIT")
         except errors.RoostError:
             self._rollback()
@@ -235,6 +239,7 @@ class PostgresStore:
         except psycopg.OperationalError as error:
             raise translated(self.path, "", str(error).strip()) from None
         if result.status not in OK:
+            self._written += 1  # whatever it did, the transaction cannot go on as it is
             raise self._translated(result)
         return result
 
@@ -253,8 +258,18 @@ class PostgresStore:
         """How many rows this connection has written: it differs when something wrote in between."""
         return self._written
 
-    def lock(self, timeout_s: float) -> bool:
-        """Nothing to take ahead of the transaction here."""
+    def holds(self) -> bool:
+        """Whether the open transaction is still there: a lost connection takes it along."""
+        return self._pgconn.status == pq.ConnStatus.OK
+
+    def flight(self) -> Flight:
+        """A connection for statements that nobody waits for."""
+        from roost.store.flight import Flight
+
+        return Flight(self.url)
+
+    def is_in_place(self) -> bool:
+        """Whether the bus is still the one that was opened: an address has no other."""
         return True
 
     # -- ending and errors ------------------------------------------------------------------------------------------
@@ -295,6 +310,7 @@ class _Write:
             store._mutex.release()
             raise
         store._is_exclusive = self._is_durable
+        store.is_ending = False
         store._depth = 1
         store.news = set()
 

@@ -37,6 +37,7 @@ class SQLiteStore:
     """A bus in one file; made, with its folder (0700) and itself (0600), when it is not there."""
 
     fulltext = FtsText()
+    is_local = True  # a statement takes microseconds, so an event loop can run it itself
 
     def __init__(self, path: str, *, clock: SystemClock | None = None, busy_timeout_s: float = BUSY_TIMEOUT_S) -> None:
         self.path = path
@@ -52,6 +53,7 @@ class SQLiteStore:
         self._is_locked = False
         self._transaction_now = 0
         self._open()
+        self._file = self._identity()
         _stores.add(ref(self, _stores.discard))
 
     # -- opening ----------------------------------------------------------------------------------------------------
@@ -204,10 +206,17 @@ class SQLiteStore:
         """How many rows this connection has written: it differs when something wrote in between."""
         return self._connection.total_changes()
 
-    def changes_seen(self) -> int:
-        """A number that differs once another connection has committed: the net under missed wake-ups (E3)."""
-        with self.read():
-            return self._connection.data_version()
+    def holds(self) -> bool:
+        """Whether the open transaction is still there: a full disk makes SQLite roll it back."""
+        return self._connection.in_transaction
+
+    def is_in_place(self) -> bool:
+        """Whether the file at the path is still the one that is open; raises OSError where there is none."""
+        return self._identity() == self._file
+
+    def _identity(self) -> tuple[int, int]:
+        found = os.stat(self.path)
+        return found.st_dev, found.st_ino
 
     def _begin(self, is_durable: bool) -> None:
         if not self.lock(self.busy_timeout_s):
