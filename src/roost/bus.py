@@ -45,7 +45,8 @@ LOOK_EVERY_S = 0.25  # the net under lost wake-ups, and how late a follower may 
 
 
 def connect(url: str | os.PathLike[str] | None = None, *, project: str | None = None) -> Bus:
-    """Open a bus: a folder or file, `sqlite:///PATH`, `postgresql://…`, or a hub's `http(s)://` address.
+    """Open a bus: a folder or file, `sqlite:///PATH`, `postgresql://…`, or a hub's `http(s)://` address
+    (several of hubs that serve one bus: with commas between).
 
     Unset, `ROOST_URL` decides, else it is this user's own file. `project` is what new sessions belong to that do not
     say; unset, the repository this process runs in. Close it, or use it in a `with` block.

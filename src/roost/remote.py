@@ -1,8 +1,10 @@
 """The same services over HTTP: a bus that is a hub somewhere else.
 
 Standard library only. Every operation may be sent twice (S1; sends carry a key), so where the hub has let go of a
-connection in between, a request is repeated once on a new one. The caller's surroundings travel in a header, so that a
-new session takes over where its caller runs, not where the hub does.
+connection in between, a request is repeated once on a new one. Where several hubs serve one bus, their addresses stand
+in one URL with commas between; a request that one of them does not answer, or cannot answer now, goes to the next, and
+the one that answered is asked first from then on. The caller's surroundings travel in a header, so that a new session
+takes over where its caller runs, not where the hub does.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
 from roost.bus import Bus
 from roost.clock import new_id
-from roost.errors import HubUnreachable, InvalidInput, RoostError, UnsupportedUrl, from_dict
+from roost.errors import HubUnreachable, InvalidInput, RoostError, Unavailable, UnsupportedUrl, from_dict
 from roost.model import Event
 from roost.operation import decode_record, decode_result
 from roost.place import bus_folder
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 
 HERE_HEADER = "Roost-Here"
 TIMEOUT_S = 30.0
+TRY_S = 10.0  # how long one of several hubs may take, besides what was asked for: it may be frozen, or cut off
 SILENCE_S = 45.0  # of a stream, whose keep-alives come every 15
 RETRY_S = 1.0
 MALFORMED = (ValueError, TypeError, KeyError, AttributeError)  # what reading an answer that is no hub's raises
@@ -86,32 +89,95 @@ class SentHere:
         return self._get("user", "human_user")
 
 
-class RemoteBus(Bus):
-    """A bus that a hub serves; threads may share it, each request has a connection to itself."""
+class Address:
+    """One hub's address and the connections to it that nobody uses at the moment."""
 
-    def __init__(self, url: str, here: Surroundings) -> None:
-        super().__init__(here)
+    def __init__(self, url: str) -> None:
         self.url = url.rstrip("/")
-        self.folder = bus_folder(self.url)
         try:
             self._split = urlsplit(self.url)
             self._port = self._split.port
         except ValueError as error:
             raise UnsupportedUrl(f"{url} is no address: {error}") from None
-        if not self._split.hostname:
-            raise UnsupportedUrl(f"{url} names no host")
+        if not self._split.hostname or self._split.scheme not in ("http", "https"):
+            raise UnsupportedUrl(f"{url} names no host" if not self._split.hostname else f"{url} is no hub's address")
         self._idle: list[http.client.HTTPConnection] = []
         self._pid = os.getpid()
 
+    def ask(
+        self, method: str, path: str, body: bytes | None, headers: dict[str, str], timeout_s: float
+    ) -> tuple[int, bytes]:
+        """The status and the text of an answer; raises HubUnreachable where none comes."""
+        connection = self._idle_connection() or self.connect(timeout_s)
+        while True:
+            is_new = connection.sock is None
+            if not is_new:
+                connection.sock.settimeout(timeout_s)
+            try:
+                connection.request(method, self._split.path + path, body, headers)
+                response = connection.getresponse()
+                text = response.read()
+            except (OSError, http.client.HTTPException) as error:
+                connection.close()
+                if is_new or isinstance(error, TimeoutError):
+                    raise HubUnreachable(f"no hub answers at {self.url}: {error}") from None
+                connection = self.connect(timeout_s)
+            else:
+                self._idle.append(connection)
+                return response.status, text
+
+    def _idle_connection(self) -> http.client.HTTPConnection | None:
+        if os.getpid() != self._pid:  # a forked child does not speak on its parent's connections
+            self._idle, self._pid = [], os.getpid()
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return None
+
+    def connect(self, timeout_s: float) -> http.client.HTTPConnection:
+        """A new connection, made when it is first used."""
+        kind = http.client.HTTPSConnection if self._split.scheme == "https" else http.client.HTTPConnection
+        return kind(self._split.hostname or "", self._port, timeout=timeout_s)
+
+    def stream(self, path: str, headers: dict[str, str], silence_s: float) -> http.client.HTTPConnection:
+        """A connection on which a stream was asked for."""
+        connection = self.connect(silence_s)
+        connection.request("GET", f"{self._split.path}{path}", headers=headers)
+        return connection
+
+    def error(self, status: int, text: bytes) -> RoostError:
+        """The error that a hub sent; where it is none, that this is no hub."""
+        try:
+            return from_dict(decode(text)) if status >= 400 else self.stranger(status)
+        except MALFORMED:
+            return self.stranger(status)
+
+    def stranger(self, status: int) -> HubUnreachable:
+        return HubUnreachable(f"{self.url} answered with status {status}, but not as a hub of this version does")
+
+    def close(self) -> None:
+        while connection := self._idle_connection():
+            connection.close()
+
+
+class RemoteBus(Bus):
+    """A bus that a hub serves, or several; threads may share it, each request has a connection to itself."""
+
+    def __init__(self, url: str, here: Surroundings) -> None:
+        super().__init__(here)
+        self._addresses = [Address(each.strip()) for each in url.split(",") if each.strip()]
+        self.url = ",".join(address.url for address in self._addresses)
+        self.folder = bus_folder(self.url)
+
     def execute(self, operation: Operation, service: Service, arguments: dict[str, Any]) -> Any:
         path, body = self._request(operation, arguments)
-        status, text = self._send(operation.method, path, body, TIMEOUT_S + (arguments.get("wait_s") or 0))
+        address, status, text = self._send(operation.method, path, body, arguments.get("wait_s") or 0)
         if status != 200:
-            raise self._error(status, text)
+            raise address.error(status, text)
         try:
             return decode_result(operation, decode(text))
         except MALFORMED:
-            raise self._stranger(status) from None
+            raise address.stranger(status) from None
 
     def _request(self, operation: Operation, arguments: dict[str, Any]) -> tuple[str, str | None]:
         # None is a value where a parameter that must be there has it; elsewhere it means: left out.
@@ -131,50 +197,28 @@ class RemoteBus(Bus):
             return (f"{path}?{query}" if query else path), None
         return path, encode(said)
 
-    def _send(self, method: str, path: str, body: str | None, timeout_s: float) -> tuple[int, bytes]:
+    def _send(self, method: str, path: str, body: str | None, wait_s: float) -> tuple[Address, int, bytes]:
+        """The first answer of a hub that can answer now: each is asked once, the last that did so first."""
         headers = {HERE_HEADER: write_here(self.here)}
         if body is not None:
             headers["Content-Type"] = "application/json"
         encoded = None if body is None else body.encode()
-        connection = self._idle_connection() or self._connect(timeout_s)
+        left = list(self._addresses)
         while True:
-            is_new = connection.sock is None
-            if not is_new:
-                connection.sock.settimeout(timeout_s)
+            address = left.pop(0)
             try:
-                connection.request(method, self._split.path + path, encoded, headers)
-                response = connection.getresponse()
-                text = response.read()
-            except (OSError, http.client.HTTPException) as error:
-                connection.close()
-                if is_new or isinstance(error, TimeoutError):
-                    raise HubUnreachable(f"no hub answers at {self.url}: {error}") from None
-                connection = self._connect(timeout_s)
+                status, text = address.ask(method, path, encoded, headers, (TRY_S if left else TIMEOUT_S) + wait_s)
+            except HubUnreachable:
+                if not left:
+                    raise
             else:
-                self._idle.append(connection)
-                return response.status, text
+                if not left or not _is_elsewhere(status, text):
+                    return address, status, text
+            self._avoid(address)
 
-    def _idle_connection(self) -> http.client.HTTPConnection | None:
-        if os.getpid() != self._pid:  # a forked child does not speak on its parent's connections
-            self._idle, self._pid = [], os.getpid()
-        try:
-            return self._idle.pop()
-        except IndexError:
-            return None
-
-    def _connect(self, timeout_s: float) -> http.client.HTTPConnection:
-        kind = http.client.HTTPSConnection if self._split.scheme == "https" else http.client.HTTPConnection
-        return kind(self._split.hostname or "", self._port, timeout=timeout_s)
-
-    def _error(self, status: int, text: bytes) -> RoostError:
-        """The error that a hub sent; where it is none, that this is no hub."""
-        try:
-            return from_dict(decode(text)) if status >= 400 else self._stranger(status)
-        except MALFORMED:
-            return self._stranger(status)
-
-    def _stranger(self, status: int) -> HubUnreachable:
-        return HubUnreachable(f"{self.url} answered with status {status}, but not as a hub of this version does")
+    def _avoid(self, address: Address) -> None:
+        """Ask this one last from now on; what threads do at once leaves each of them in the list."""
+        self._addresses = [each for each in self._addresses if each is not address] + [address]
 
     # -- following ----------------------------------------------------------------------------------------------------
 
@@ -201,18 +245,21 @@ class RemoteBus(Bus):
                         after, heard_at = event.seq, time.monotonic()
                     elif timeout_s is not None and time.monotonic() - heard_at >= timeout_s:
                         return
-            except (OSError, http.client.HTTPException):
-                time.sleep(min(RETRY_S, left_s))
+            except (OSError, http.client.HTTPException, Unavailable) as error:
+                if isinstance(error, Unavailable) and error.code != Unavailable.code:
+                    raise
+                self._avoid(self._addresses[0])
+                time.sleep(min(RETRY_S / len(self._addresses), left_s))
 
     def _stream(self, filters: dict[str, Any], after: int, silence_s: float) -> Iterator[Event | None]:
         """The events of one connection; None for each keep-alive, so that the caller can look at the time."""
-        connection = self._connect(silence_s)
+        address = self._addresses[0]
+        headers = {"Accept": "text/event-stream", "Last-Event-ID": str(after)}
+        connection = address.stream(f"/events?{_as_query(filters)}", headers, silence_s)
         try:
-            headers = {"Accept": "text/event-stream", "Last-Event-ID": str(after)}
-            connection.request("GET", f"{self._split.path}/events?{_as_query(filters)}", headers=headers)
             response = connection.getresponse()
             if response.status != 200:
-                raise self._error(response.status, response.read())
+                raise address.error(response.status, response.read())
             for line in response:
                 if line.startswith(b"data: "):
                     yield decode_record(Event, decode(line[6:]))
@@ -232,15 +279,26 @@ class RemoteBus(Bus):
 
     def ask(self, path: str, is_stream: bool) -> http.client.HTTPConnection:
         """Send a request whose answer somebody watches for; raises OSError where the hub cannot be reached."""
-        connection = self._connect(TIMEOUT_S)
+        address = self._addresses[0]
         headers = {HERE_HEADER: write_here(self.here), "Accept": "text/event-stream" if is_stream else "*/*"}
-        connection.request("GET", self._split.path + path, headers=headers)
-        return connection
+        try:
+            return address.stream(path, headers, TIMEOUT_S)
+        except OSError:
+            self._avoid(address)
+            raise
 
     def close(self) -> None:
         super().close()
-        while connection := self._idle_connection():
-            connection.close()
+        for address in self._addresses:
+            address.close()
+
+
+def _is_elsewhere(status: int, text: bytes) -> bool:
+    """Whether another hub may be able to do what this one cannot now."""
+    try:
+        return status == Unavailable.status and decode(text)["error"]["code"] == Unavailable.code
+    except MALFORMED:
+        return status in (502, 503, 504)  # a proxy's, which has no hub behind it
 
 
 class RemoteEar:

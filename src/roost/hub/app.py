@@ -19,6 +19,7 @@ from roost.hub.mcp import McpEndpoint
 from roost.hub.metrics import CONTENT_TYPE, HubCollector, Meter, render
 from roost.hub.openapi import document
 from roost.hub.paths import Paths
+from roost.hub.pulse import Pulse
 from roost.hub.routes import NOWHERE, OperationEndpoint
 from roost.hub.stream import LAST, READ, EventsEndpoint, Feed
 from roost.hub.wakes import Wakes
@@ -71,6 +72,8 @@ class Hub:
             yield
         finally:
             keeper.close()
+            if self._pulse:
+                self._pulse.close()
             self.close_streams()
             await self._writer.close()
             if self._beats:
@@ -83,6 +86,7 @@ class Hub:
         self._writer = (Writer if bus.store.is_local else ThreadWriter)(bus, loop)
         self._reader = Reader([self.open() for _ in range(1 if bus.store.is_local else READERS)], loop)
         self._beats = None if bus.store.is_local else Beats(bus.store.flight(), self._writer, loop)
+        self._pulse = None if bus.store.is_local else Pulse(loop)
 
     def _workers(self) -> dict[str, Reader | Writer | Beats]:
         beats = {"beats": self._beats} if self._beats else {}
@@ -113,10 +117,13 @@ class Hub:
         worker: Worker = self._writer if operation.is_write else self._reader
         if operation is HOTTEST and self._beats:
             worker = self._beats
-        return OperationEndpoint(operation, worker, self._wakes, self._meter)
+        return OperationEndpoint(operation, worker, self._wakes, self._meter, self._pulse)
 
     async def _health(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Whether both workers answer, and the file is still the one that they have open."""
+        """Whether it is ready: both workers answer, and the file is still the one that they have open.
+
+        An answer at all says that the hub is alive; 503, that it cannot work now and why. It heals by itself.
+        """
         answers = (worker.run(LAST, {}, NOWHERE) for worker in (self._reader, self._writer))
         try:
             await asyncio.wait_for(asyncio.gather(*answers), HEALTH_WITHIN_S)
@@ -125,9 +132,14 @@ class Hub:
         except (RoostError, TimeoutError, OSError) as error:
             hint = error.hint if isinstance(error, RoostError) else None
             why = str(error) or f"nothing came within {HEALTH_WITHIN_S:g} s"
-            await respond_error(send, Unavailable(f"the bus does not answer: {why}", hint=hint))
+            await respond_error(send, Unavailable(f"the bus does not answer: {why}", hint=hint, is_ready=False))
             return
-        answer: dict[str, Any] = {"status": "ok", "version": roost.__version__, "streams": self._feed.streams}
+        answer: dict[str, Any] = {
+            "status": "ok",
+            "is_ready": True,
+            "version": roost.__version__,
+            "streams": self._feed.streams,
+        }
         await respond(send, encode_json(answer))
 
     async def _metrics(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -62,6 +62,8 @@ class Beats:
 
     def _next(self) -> None:
         self._is_due = False
+        while self._queue and self._queue[0].is_given_up():
+            self._queue.popleft().answer(Unavailable("this hub did not come to it in time", hint="Ask again"))
         if self._queue:
             self._flying = [self._queue.popleft() for _ in range(min(len(self._queue), MOST_AT_ONCE))]
             self.batches += 1

@@ -165,7 +165,8 @@ def _type(annotation: str) -> dict[str, Any]:
 
 def _plain_paths() -> dict[str, Any]:
     """The paths that are the hub's own and no operation."""
-    health = {"type": "object", "required": ["status", "version"], "properties": {"status": {"const": "ok"}}}
+    health = {"type": "object", "required": ["status", "is_ready", "version"],
+              "properties": {"status": {"const": "ok"}, "is_ready": {"const": True}}}  # fmt: skip
     message = {"type": ["object", "array"], "properties": {"jsonrpc": {"const": "2.0"}}}
     answer = {"description": "A JSON-RPC response", "content": _json(message)}
     return {

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from roost.here import Surroundings
     from roost.hub.metrics import Meter
+    from roost.hub.pulse import Pulse
     from roost.hub.wakes import Wakes
     from roost.hub.worker import Worker
     from roost.operation import Operation
@@ -36,16 +37,21 @@ HERE = HERE_HEADER.lower().encode()
 class OperationEndpoint:
     """One operation over HTTP: reads its parameters, has it run, and sends what came of it."""
 
-    def __init__(self, operation: Operation, worker: Worker, wakes: Wakes, meter: Meter) -> None:
+    def __init__(
+        self, operation: Operation, worker: Worker, wakes: Wakes, meter: Meter, pulse: Pulse | None = None
+    ) -> None:
         self._operation = operation
         self._short = {each.kind.short: each.name for each in operation.parameters.values() if each.kind.short}
         self._worker = worker
         self._wakes = wakes
         self._meter = meter
+        self._pulse = pulse if operation.is_write else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         began, status = time.perf_counter(), 200
         try:
+            if self._pulse:
+                self._pulse.check()
             arguments = self._operation.arguments((), await self._parameters(scope, receive))
             result = await self.perform(arguments, scope, receive)
             await respond(send, encode_json(result))

@@ -12,11 +12,13 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import deque
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Protocol
 
 from roost.errors import BusBusy, RoostError, Unavailable
+from roost.remote import TRY_S
 from roost.store.sqlite import SQLiteStore
 
 if TYPE_CHECKING:
@@ -59,7 +61,7 @@ def _told(error: Exception, what: str) -> RoostError:
 class Job:
     """An operation to run for a caller, and the future that its answer goes to."""
 
-    __slots__ = ("arguments", "future", "here", "operation")
+    __slots__ = ("arguments", "asked_at", "future", "here", "operation")
 
     def __init__(
         self, operation: Operation, arguments: dict[str, Any], here: Surroundings, future: asyncio.Future[Any]
@@ -68,6 +70,11 @@ class Job:
         self.arguments = arguments
         self.here = here
         self.future = future
+        self.asked_at = time.monotonic()
+
+    def is_given_up(self) -> bool:
+        """Whether it has waited for longer than who asked it does, who has asked another hub since."""
+        return time.monotonic() - self.asked_at > TRY_S
 
     def run(self, bus: LocalBus, execute: Execute) -> Any:
         """The result, or the error as a value: one job's error is not its batch's."""
@@ -296,12 +303,19 @@ class ThreadWriter(Writer):
         batch = self._batch()
         self._caller.call(lambda: self._transact(batch), lambda outcomes: self._answer(batch, outcomes))
 
+    def _batch(self) -> list[Job]:
+        late = [job for job in self._queue if job.is_given_up()]
+        for job in late:
+            self._queue.remove(job)
+            job.answer(Unavailable("this hub did not come to it in time", hint="Ask again, here or at another hub"))
+        return super()._batch()
+
     def _transact(self, batch: list[Job]) -> list[Any]:
         """The jobs' outcomes. A batch whose connection is lost before its commit was sent has done nothing: again."""
         try:
             return self._committed(batch)
         except Unavailable as error:
-            if self.bus.store.is_ending:
+            if self.bus.store.is_ending or any(job.is_given_up() for job in batch):
                 return [error] * len(batch)
         except Exception as error:  # a batch without an answer would leave everybody waiting
             return [_told(error, "a batch")] * len(batch)

@@ -8,7 +8,7 @@ of it, so whoever has the message can act on the task.
 from __future__ import annotations
 
 from roost.clock import moment
-from roost.errors import Conflict, InvalidInput, Refused, TaskNotFound
+from roost.errors import Conflict, InvalidInput, Refused, Repeated, TaskNotFound
 from roost.model import Task, TaskStats
 from roost.operation import operation
 from roost.schema import decode, encode
@@ -62,13 +62,17 @@ class TaskBoard(Service, noun="tasks"):
     ) -> Task:
         """Hand a task you own to another session, with what it should know; you keep it until that one accepts.
 
-        Handing it to somebody else, or accepting it again, takes back the handoff before.
+        Handing it to somebody else, or accepting it again, takes back the handoff before; the same twice is once.
         """
         task = self.require(task_id)
-        self.bus.messages.send(
-            session_id, to_session, "handoff", task.subject, body, {**(data or {}), "task_id": task_id},
-            task_id if self.bus.messages.has(task_id) else None,
-        )  # fmt: skip
+        try:
+            self.bus.messages.send(
+                session_id, to_session, "handoff", task.subject, body, {**(data or {}), "task_id": task_id},
+                task_id if self.bus.messages.has(task_id) else None,
+            )  # fmt: skip
+        except Repeated:  # whoever did not hear the answer says it again
+            if task.owner != session_id or task.offered_to != to_session:
+                raise
         return self.require(task_id)
 
     @operation("POST /tasks/{task_id}/complete", verb="task complete", words=("session_id", "task_id", "result"))

@@ -1,0 +1,222 @@
+"""Any number of hubs on one PostgreSQL: each serves any session, and they wake each other."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import postgres
+import roost
+from hub.client import Client, Stream
+from hub.process import HubProcess
+from roost import errors
+from roost.bus import LocalBus
+from roost.remote import RemoteBus
+from support import Here, all_events, open_store, until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+SHOP = Here.project
+
+
+@pytest.fixture(scope="module")
+def database() -> Iterator[str]:
+    url = postgres.new_bus(postgres.server_url())
+    yield url
+    postgres.drop_bus(url)
+
+
+@pytest.fixture(scope="module")
+def hubs(database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[HubProcess]]:
+    """Two hubs that know nothing of each other but the database."""
+    folder = tmp_path_factory.mktemp("hubs")
+    with HubProcess(folder / "a", "--store", database) as a, HubProcess(folder / "b", "--store", database) as b:
+        yield [a, b]
+
+
+@pytest.fixture
+def clients(hubs: list[HubProcess]) -> Iterator[list[Client]]:
+    with Client(hubs[0].port) as a, Client(hubs[1].port) as b:
+        yield [a, b]
+
+
+@pytest.fixture
+def bus(database: str) -> Iterator[LocalBus]:
+    with open_store(database) as bus:
+        yield bus
+
+
+def test_each_hub_serves_any_session(clients: list[Client]) -> None:
+    a, b = clients
+    a.register("any-1"), b.register("any-2")
+    beat = a.post("/sessions/any-2/heartbeat", {}).json
+    assert {"any-1"} <= {peer["session_id"] for peer in beat["others"]}
+    b.post("/messages", {"from_session": "any-1", "to_session": "any-2", "subject": "hello"})
+    assert [message["subject"] for message in a.get("/sessions/any-2/inbox").json] == ["hello"]
+
+
+@pytest.mark.promise("S5")
+def test_a_heartbeat_in_the_fast_lane_says_what_the_service_says(clients: list[Client], bus: LocalBus) -> None:
+    a, _ = clients
+    for name in ("fast-1", "fast-2", "fast-3"):
+        a.register(name, project="fast", current_task="read")
+    a.post("/messages", {"from_session": "fast-1", "to_session": "fast-2", "subject": "hello"})
+    events = bus.events.last_seq()
+    for said in ({}, {"status": "active"}, {"current_task": "read", "project": "fast"}, {"limit": 1}):
+        told = a.post("/sessions/fast-2/heartbeat", said).json
+        assert bus.events.last_seq() == events
+        with bus.transaction():
+            meant = bus.sessions.heartbeat("fast-2", **said)
+        assert {**told, "others": sorted(p["session_id"] for p in told["others"])} == {
+            **meant.to_dict(), "others": sorted(peer.session_id for peer in meant.others),
+        }  # fmt: skip
+    assert a.post("/sessions/fast-2/heartbeat", {"current_task": "write"}).status == 200
+    assert bus.events.last_seq() == events + 1
+    assert bus.sessions.get("fast-2").current_task == "write"
+
+
+@pytest.mark.promise("S4", "S5")
+def test_heartbeats_beside_each_other_on_two_hubs_are_all_answered_and_change_nothing(
+    hubs: list[HubProcess], clients: list[Client], bus: LocalBus
+) -> None:
+    names = [f"crowd-{number}" for number in range(20)]
+    for name in names:
+        clients[0].register(name, project="crowd")
+    seq = bus.events.last_seq()
+    failed: list[Any] = []
+
+    def beat(port: int) -> None:
+        with Client(port) as client:
+            for _ in range(10):
+                answers = [client.post(f"/sessions/{name}/heartbeat", {}) for name in names]
+                failed.extend(each.body for each in answers if each.status != 200 or each.json["others_total"] != 19)
+
+    threads = [threading.Thread(target=beat, args=(hubs[number % 2].port,)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failed == []
+    assert bus.events.read(seq, project="crowd") == []
+
+
+@pytest.mark.promise("M6", "E3")
+def test_a_long_poll_on_one_hub_is_woken_by_a_send_on_another(hubs: list[HubProcess], clients: list[Client]) -> None:
+    clients[0].register("poll-1", "poll-2")
+    late_s = []
+    for number in range(5):
+        found: list[Any] = []
+
+        def poll(found: list[Any] = found) -> None:
+            with Client(hubs[0].port) as client:
+                found.extend([client.get("/sessions/poll-2/inbox?wait_s=20").json, time.monotonic()])
+
+        thread = threading.Thread(target=poll)
+        thread.start()
+        until(lambda: b"roost_waits 1.0" in clients[0].get("/metrics").body)
+        sent = clients[1].post(
+            "/messages", {"from_session": "poll-1", "to_session": "poll-2", "subject": f"news {number}"}
+        )
+        sent_at = time.monotonic()
+        thread.join()
+        messages, came_at = found
+        assert [message["message_id"] for message in messages] == [sent.json["message_id"]]
+        clients[0].post("/sessions/poll-2/inbox/ack", {"message_ids": [sent.json["message_id"]]})
+        late_s.append(came_at - sent_at)
+    assert sorted(late_s)[2] < 0.2
+
+
+@pytest.mark.promise("E1", "E2")
+def test_an_event_stream_goes_on_at_another_hub(hubs: list[HubProcess], clients: list[Client]) -> None:
+    began = clients[0].get("/events/last").json
+    seqs: list[int] = []
+    for number in range(6):
+        clients[number % 2].register(f"stream-{number}-1", f"stream-{number}-2")
+        after = seqs[-1] if seqs else began
+        with Stream(hubs[number % 2].port, last_event_id=after) as stream:
+            seqs += [frame.id for frame in stream.take(2)]
+    assert seqs == list(range(began + 1, began + 13))
+
+
+@pytest.mark.promise("S3")
+def test_an_expiry_is_told_once_though_every_hub_sweeps(clients: list[Client], bus: LocalBus) -> None:
+    names = [f"gone-{number}" for number in range(30)]
+    for number, name in enumerate(names):
+        clients[number % 2].register(name, project="gone", ttl_s=10)
+    bus.store._connection.execute(
+        "UPDATE sessions SET expires_at = 1, check_at = 1 WHERE project = 'gone' AND ended_at IS NULL"
+    )
+    until(lambda: not bus.sessions.active("gone").total)
+    until(lambda: len(bus.events.read(project="gone", kinds=["session.expired"])) >= 30)
+    told = Counter(event.session_id for event in bus.events.read(project="gone", kinds=["session.expired"]))
+    assert told == Counter(names)
+
+
+def test_migrations_run_once_when_many_start_together(tmp_path: Path) -> None:
+    url = postgres.new_bus(postgres.server_url())
+    opened: list[LocalBus] = []
+    threads = [threading.Thread(target=lambda: opened.append(open_store(url))) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(opened) == 8
+    opened[0].sessions.register("alice", "agent", "codex")
+    assert [event.seq for event in all_events(opened[7])] == [1]
+    for bus in opened:
+        bus.close()
+    postgres.drop_bus(url)
+
+
+# -- clients with several addresses -----------------------------------------------------------------------------------
+
+
+def test_a_client_goes_to_the_next_address_and_stays_there(hubs: list[HubProcess]) -> None:
+    nobody = f"http://127.0.0.1:{postgres.free_port()}"
+    with roost.connect(f"{nobody}, {hubs[1].url}/", project=SHOP) as bus:
+        assert isinstance(bus, RemoteBus)
+        bus.sessions.register("several", "agent", "codex")
+        assert [address.url for address in bus._addresses] == [hubs[1].url, nobody]
+        events = bus.events.follow(timeout_s=20)
+        bus.sessions.update_status("several", "working")
+        assert next(events).kind == "session.updated"
+    with pytest.raises(errors.UnsupportedUrl):
+        roost.connect(f"{nobody},elsewhere:1")
+
+
+def lose_the_next_answer(bus: RemoteBus) -> None:
+    """Have the hub that is asked next do what it is asked, and its answer not arrive."""
+    address = bus._addresses[0]
+
+    def ask(*said: Any) -> tuple[int, bytes]:
+        del address.ask
+        address.ask(*said)
+        raise errors.HubUnreachable("the answer was lost")
+
+    address.ask = ask  # type: ignore[method-assign]
+
+
+@pytest.mark.promise("M1", "T1")
+def test_what_is_said_again_at_another_hub_is_done_once(hubs: list[HubProcess]) -> None:
+    with RemoteBus(",".join(hub.url for hub in hubs), Here()) as bus:
+        for name in ("once-1", "once-2"):
+            bus.sessions.register(name, "agent", "codex")
+        lose_the_next_answer(bus)
+        assert bus.messages.send("once-1", "once-2", subject="once").is_repeat
+        lose_the_next_answer(bus)
+        assert bus.memory.set("once-1", "once", 1).version == 1
+        lose_the_next_answer(bus)
+        task = bus.tasks.offer("once-1", "once-2", "review")
+        lose_the_next_answer(bus)
+        assert bus.tasks.accept("once-2", task.task_id).owner == "once-2"
+        lose_the_next_answer(bus)
+        assert bus.tasks.handoff("once-2", task.task_id, "once-1").offered_to == "once-1"
+        assert [message.subject for message in bus.messages.inbox("once-2")] == ["once", "review"]
+        assert [message.type for message in bus.messages.inbox("once-1")].count("handoff") == 1
+        assert bus.memory.get_entry("once").version == 1
