@@ -223,7 +223,7 @@ class LocalBus(Bus):
             pass  # a full disk or a stuck writer stops no reader: each derives who is live (S2)
 
     def _end_gone(self) -> None:
-        if os.path.isdir(os.path.join(self.folder, "processes")):
+        if any(os.path.isdir(os.path.join(self.folder, kind)) for kind in ("processes", "hosts")):
             from roost.presence import end_gone
 
             end_gone(self)

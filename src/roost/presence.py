@@ -1,8 +1,9 @@
 """In which process a session lives, so that its end is seen at once and not when its time to live is over (A5).
 
-A hook or the session's MCP server leaves a file `processes/PID.START.SPACE` beside the bus: a process's id, when it
-began (ids come back) and the kernel's boot and id namespace (a container's 17 is not the host's). Its lines are the
-sessions that lived there, the last one now. Whoever reads the bus looks whether the processes are still there, at most
+A hook leaves a file `processes/PID.START.SPACE` beside the bus: a process's id, when it began (ids come back) and the
+kernel's boot and id namespace (a container's 17 is not the host's). Its lines are the sessions that lived there, the
+last one now. The session's MCP server does the same in `hosts`, for it knows that its session lives in that process,
+and not whether another one does, too. Whoever reads the bus looks whether the processes are still there, at most
 once a second. On a system without `/proc` only the id counts.
 """
 
@@ -15,7 +16,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from roost.bus import Bus
 
-CLIENTS = "processes"  # of agents; a session ends with them
+CLIENTS = "processes"  # of agents, as their hooks say; a session ends with them
+HOSTS = "hosts"  # the same, as a session's server says, of which a process may have several, each with its session
 SERVERS = "servers"  # `roost mcp` processes of a session, of which there may be several
 GONE = "process gone"  # the `end_reason` of a session whose process went away
 FOREIGN_FOR_S = 7 * 24 * 3600  # how long a file of another boot or namespace is kept: nobody here can judge it
@@ -93,8 +95,8 @@ def started(pid: int) -> str:
     return "0"
 
 
-def living(folder: str, kind: str = CLIENTS, but: int = 0) -> set[str]:
-    """The sessions of all processes that are there, but for one of them."""
+def living(folder: str, kind: str, but: int = 0) -> set[str]:
+    """The sessions of all processes of a kind that are there, but for one of them."""
     folder = os.path.join(folder, kind)
     names = [name for name in _names(folder) if not name.startswith(f"{but}.")]
     there = [name for name in names if _is_ours(name) and _is_there(name)]
@@ -103,7 +105,11 @@ def living(folder: str, kind: str = CLIENTS, but: int = 0) -> set[str]:
 
 def end_gone(bus: Bus) -> None:
     """End the sessions whose process is gone and that live in no other; raises the bus's errors."""
-    folder = os.path.join(bus.folder, CLIENTS)
+    for kind in (CLIENTS, HOSTS):
+        _end_gone(bus, os.path.join(bus.folder, kind))
+
+
+def _end_gone(bus: Bus, folder: str) -> None:
     for name in _names(folder):
         path = os.path.join(folder, name)
         if not _is_ours(name):
@@ -118,7 +124,9 @@ def _end(bus: Bus, session_ids: list[str]) -> None:
 
     for session_id in session_ids:
         try:
-            if session_id not in living(bus.folder):  # looked up for each: it may just be resumed elsewhere
+            if session_id not in living(bus.folder, CLIENTS) | living(
+                bus.folder, HOSTS
+            ):  # looked up for each: it may just be resumed elsewhere
                 bus.sessions.end(session_id, GONE)
         except (SessionNotFound, InvalidInput):
             pass  # pruned since, or never on this bus

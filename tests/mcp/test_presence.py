@@ -109,6 +109,26 @@ def test_a_hooks_word_for_the_client_process_names_the_session(serve: Callable[.
     assert server.call("status")["session_id"] == "next"
 
 
+@pytest.mark.promise("S7")
+def test_two_sessions_in_one_client_process_do_not_speak_for_each_other(
+    serve: Callable[..., Server], shop: Bus
+) -> None:
+    """A program may run several agents, each with a server of its own that is told its session."""
+    servers = {session_id: serve(ROOST_SESSION=session_id) for session_id in ("a1", "a2")}
+    for _ in range(2):
+        for session_id, server in servers.items():
+            assert server.call("status")["session_id"] == session_id
+    assert {each.session_id for each in shop.sessions.list_sessions()} == {"a1", "a2"}
+
+
+def test_a_server_started_again_knows_the_session_that_a_call_named(serve: Callable[..., Server], shop: Bus) -> None:
+    first = serve()
+    first.initialize("codex-mcp-client")
+    assert first.call("status", {"sessionId": "t1"})["session_id"] == "t1"
+    first.kill()
+    assert serve().call("status")["session_id"] == "t1"
+
+
 def test_where_nothing_names_one_it_has_a_session_of_its_own(serve: Callable[..., Server], shop: Bus) -> None:
     first = serve()
     first.initialize("a nice client")

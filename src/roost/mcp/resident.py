@@ -36,6 +36,7 @@ class Resident:
         self._peer = peer
         self._client = presence.client_process()
         self._binding = presence.Binding(bus.folder, self._client)
+        self._last = presence.Binding(bus.folder, self._client, presence.HOSTS)
         self._ears: dict[str, Ear] = {}
         self._unannounced: set[str] = set()  # taken in, and not yet said to be alive
         self._told: str | None = None  # by the last call's metadata
@@ -55,14 +56,12 @@ class Resident:
         """The session's id, if anything names it; the newest word counts, for a client may go on with another one.
 
         A call's metadata is the client's own word for that call, a binding a hook's for this process; the environment
-        is as old as this server.
+        is as old as this server. What an earlier server of the process knew is better than nothing.
         """
-        if self._told:
-            return self._told
-        bound = self._binding.session_id
-        if bound and not bound.startswith(OWN):
-            return bound
-        return identity.from_environment(agent_type=identity.agent_type_of(self._peer.client))
+        named = self._told or self._binding.session_id
+        named = named or identity.from_environment(agent_type=identity.agent_type_of(self._peer.client))
+        last = self._last.session_id
+        return named or (last if last and not last.startswith(OWN) else None)
 
     def _own(self) -> str:
         """An id of its own, the same for each server that this client process starts."""
@@ -84,7 +83,7 @@ class Resident:
         try:
             presence.bind(self.bus.folder, session_id, os.getpid(), presence.SERVERS)
             if self._client > 1:
-                presence.bind(self.bus.folder, session_id, self._client)
+                presence.bind(self.bus.folder, session_id, self._client, presence.HOSTS)
         except OSError:
             pass  # a bus that can only be read: the session ends by its time to live
 
