@@ -8,11 +8,10 @@ same text again and the file is left alone.
 from __future__ import annotations
 
 import os
-import stat
-import tempfile
 from typing import TYPE_CHECKING
 
 from roost.errors import FileUnusable
+from roost.files import identity, read_file, replace_file
 from roost.view import clean, in_order, look
 
 if TYPE_CHECKING:
@@ -53,12 +52,12 @@ def write_beacon(bus: Bus, path: str) -> bool:
     """
     lines = section(bus, bus.here.project)
     for _ in range(TRIES):
-        before = _identity(path)
-        old = _read(path)
+        before = identity(path)
+        old = read_file(path)
         new = _with_section(old, lines, path)
         if new == old and before is not None:
             return False
-        if _replace(path, new, before):
+        if replace_file(path, new, before):
             return True
     raise FileUnusable(f"{path} is changed by somebody else all the time")
 
@@ -154,25 +153,6 @@ def _short(text: str) -> str:
 # -- the file ---------------------------------------------------------------------------------------------------------
 
 
-def _read(path: str) -> bytes:
-    try:
-        with open(path, "rb") as file:
-            return file.read()
-    except FileNotFoundError:
-        return b""
-    except OSError as error:
-        raise FileUnusable(f"{path} cannot be read: {error.strerror}") from None
-
-
-def _identity(path: str) -> tuple[int, ...] | None:
-    """What differs once somebody has changed a file; None where there is none."""
-    try:
-        found = os.stat(path)
-    except OSError:
-        return None
-    return found.st_ino, found.st_size, found.st_mtime_ns, found.st_mode
-
-
 def _with_section(old: bytes, lines: list[str], path: str) -> bytes:
     """The file's bytes with the section in its place, or behind everything else where there is none yet."""
     if b"\0" in old:
@@ -204,31 +184,3 @@ def _marks(old: bytes, path: str) -> tuple[int | None, int | None]:
             hint=f"Delete the lines that begin with {BEGIN} or {END}, and what is left of the section between",
         )
     return starts[0][1], stops[0][1]
-
-
-def _replace(path: str, content: bytes, before: tuple[int, ...] | None) -> bool:
-    """Put a file in place of another, with its mode; False where that one changed meanwhile."""
-    mode = stat.S_IMODE(before[3]) if before else 0o666 & ~_umask()
-    if not mode & stat.S_IWUSR:
-        raise FileUnusable(f"{path} is read-only", hint=f"Make it writable: chmod u+w {path}")
-    try:
-        file, temporary = tempfile.mkstemp(prefix=".roost-", dir=os.path.dirname(path))
-        try:
-            with os.fdopen(file, "wb") as stream:
-                stream.write(content)
-            os.chmod(temporary, mode)
-            if _identity(path) != before:
-                return False
-            os.replace(temporary, path)
-        finally:
-            if os.path.exists(temporary):
-                os.unlink(temporary)
-    except OSError as error:
-        raise FileUnusable(f"{path} cannot be written: {error.strerror}") from None
-    return True
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
