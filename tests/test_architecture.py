@@ -32,6 +32,7 @@ LAYERS = (
     ("identity", "quiet", "wake", "vocabulary"),
     ("schema",),
     ("model",),
+    ("files",),
     ("clock", "errors", "place"),
 )
 RANKS = {name: rank for rank, names in enumerate(reversed(LAYERS)) for name in names}

@@ -24,7 +24,8 @@
     │   ├── NotABus             the file is something else
     │   └── BusIsNewer          a newer roost wrote it
     ├── FileUnusable            a file that a command reads or writes for the user
-    │   └── ImportInvalid       a line of it cannot be taken
+    │   ├── ImportInvalid       a line of it cannot be taken
+    │   └── ConfigBroken        a client's configuration cannot be edited as it is
     ├── AddressInUse            two hubs on one port
     └── UnsupportedUrl
 
@@ -224,6 +225,13 @@ class ImportInvalid(FileUnusable):
 
     code = "import_invalid"
     hint = "Mend or delete the line, then import the file again: what is there already is left alone"
+
+
+class ConfigBroken(FileUnusable):
+    """A client's configuration file is malformed, or changed meanwhile; no file was changed."""
+
+    code = "config_broken"
+    hint = "Mend the file, then say it again; or name the other clients: roost install AGENT…"
 
 
 class AddressInUse(RoostError):

@@ -90,5 +90,5 @@ def test_every_decision_is_listed() -> None:
 
 def run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("ROOST_")}
-    environ = {**kept, "ROOST_HOME": str(folder / "home")}
+    environ = {**kept, "HOME": str(folder), "ROOST_HOME": str(folder / "home")}
     return subprocess.run(command, env=environ, cwd=folder, capture_output=True, text=True)

@@ -1,4 +1,4 @@
-"""The commands that are no operations: watch, serve, mcp, beacon, export, import, hook, doctor, completion."""
+"""The commands that are no operations: what a bus is watched, served, carried over and looked after with."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
     from collections.abc import Callable
 
+    from roost.agents.install import Outcome
+
 SHELLS = ("bash", "zsh", "fish")
 PORT = Integer(least=0, most=65535)
 PROFILE = Choice("daily", "engram", "full")
@@ -23,7 +25,7 @@ PROFILE = Choice("daily", "engram", "full")
 
 def add_to(verbs: Any, shared: ArgumentParser) -> None:
     """Give the parser these commands."""
-    for command in (watch, serve, mcp, beacon, export, import_, hook, doctor, completion):
+    for command in (watch, serve, mcp, beacon, export, import_, install, uninstall, hook, doctor, completion):
         about, _, _ = (command.__doc__ or "").partition("\n")
         name = command.__name__.rstrip("_")
         parser = verbs.add_parser(name, help=about, description=described(command.__doc__), parents=[shared])
@@ -158,14 +160,48 @@ def hook(args: Namespace) -> None:
     main([args.client, *args.event])
 
 
+def install(args: Namespace) -> None:
+    """Make the coding agents on this machine know roost.
+
+    Without names it is all that are found: claude-code, codex, gemini, opencode, qwen, copilot, cursor. Each gets
+    roost's tools and hooks in its own configuration; everything else in there stays as it is, and roost uninstall
+    undoes it. With --dry-run it shows what it would change.
+    """
+    from roost.agents.install import install
+
+    _tell_outcomes(install(args.agents, is_project=args.is_project, is_dry=args.is_dry), args, is_undoing=False)
+
+
+def uninstall(args: Namespace) -> None:
+    """Take roost out of the coding agents again.
+
+    Files that nobody has changed since are byte for byte what they were before.
+    """
+    from roost.agents.install import uninstall
+
+    _tell_outcomes(uninstall(args.agents, is_project=args.is_project, is_dry=args.is_dry), args, is_undoing=True)
+
+
+def _tell_outcomes(outcomes: list[Outcome], args: Namespace, *, is_undoing: bool) -> None:
+    from roost.cli.render.install import installed
+
+    screen = out()
+    said = clean_json(encode([outcome.to_dict() for outcome in outcomes])) if args.is_json else None
+    screen.write(*([said] if said is not None else installed(screen, outcomes, is_undoing=is_undoing)))
+
+
 def doctor(args: Namespace) -> int:
     """Tell what is where, what is wrong, and what to do about it.
 
     It looks and changes nothing; a bus that is not there is not made. The exit status is 1 when something fails.
     """
-    from roost.cli.doctor import examine, show_findings
+    from itertools import chain
 
-    return show_findings(out(), examine(args.url), is_json=args.is_json)
+    from roost.cli.doctor import examine, local_file, show_findings
+    from roost.cli.doctor_agents import examine_agents
+
+    findings = chain(examine(args.url), examine_agents(local_file(args.url)))
+    return show_findings(out(), findings, is_json=args.is_json)
 
 
 def completion(args: Namespace) -> None:
@@ -232,6 +268,12 @@ def _hook_options(parser: ArgumentParser) -> None:
     parser.add_argument("event", metavar="EVENT", nargs="*", help="what happened, where the payload does not say")
 
 
+def _install_options(parser: ArgumentParser) -> None:
+    parser.add_argument("agents", nargs="*", metavar="AGENT", help="the agents (all that are found)")
+    parser.add_argument("--project", action="store_true", dest="is_project", help="in this repository's configuration")
+    parser.add_argument("--dry-run", action="store_true", dest="is_dry", help="show the changes and make none")
+
+
 def _doctor_options(parser: ArgumentParser) -> None:
     pass
 
@@ -248,6 +290,8 @@ OPTIONS = {
     "export": _export_options,
     "import": _import_options,
     "hook": _hook_options,
+    "install": _install_options,
+    "uninstall": _install_options,
     "doctor": _doctor_options,
     "completion": _completion_options,
 }

@@ -85,6 +85,12 @@ def examine(url: str | None) -> Iterator[Finding]:
     yield _disk(os.path.dirname(path))
 
 
+def local_file(url: str | None) -> str | None:
+    """The file of the bus that this command line would use; None where that is no file."""
+    address = url or os.environ.get("ROOST_URL") or None
+    return bus_file(address) if address is None or "://" not in address or address.startswith("sqlite:///") else None
+
+
 def show_findings(screen: Screen, findings: Iterator[Finding], *, is_json: bool) -> int:
     """Write the findings; 1 when one of them is a failure."""
     found = list(findings)
