@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 JUDGES := tests/mcp/node_modules/installed
 
-.PHONY: demo test check lint types conformance bench docs clean
+.PHONY: demo test agents check lint types conformance bench docs clean
 
 demo: $(STAMP)  ## the main job on real processes; its exit status says whether its claims held
 	$(BIN)/python examples/demo.py
@@ -13,7 +13,11 @@ demo: $(STAMP)  ## the main job on real processes; its exit status says whether 
 test: $(STAMP)  ## all tests
 	$(BIN)/python -m pytest -q
 
-check: lint types test conformance  ## exactly what CI runs
+agents: $(STAMP)  ## roost in the real coding agents, all or CLIENTS="codex gemini"; they come from npm, into .agents/
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group agents
+	$(BIN)/python tests/agents $(CLIENTS)
+
+check: lint types test conformance  ## what CI runs, but for make agents
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

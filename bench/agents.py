@@ -1,0 +1,89 @@
+"""What roost costs a whole run of a real client: the same script with roost installed and without.
+
+The clients are those of `make agents`; where they are not installed, this says how to get them and measures nothing.
+Each run has a home of its own, a scripted model on loopback, and no network besides.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from bench.tools import HERE, Result
+
+TESTS = HERE.parent / "tests"
+CLIENTS = ("claude-code", "codex")
+ROUNDS = 9
+TOOLS = 20  # commands that the agent runs: a short piece of work
+BAR = 1.10
+
+
+def all_results() -> Iterator[Result]:
+    sys.path[:0] = [str(TESTS)]
+    from agents.clients import is_installed
+
+    missing = [name for name in CLIENTS if not is_installed(name)]
+    if missing:
+        print(f"not measured, for they are not installed: {', '.join(missing)}. To install them: make agents")
+        return
+    for name in CLIENTS:
+        seconds = measured(name)
+        plain, with_roost = (statistics.median(seconds[case]) for case in ("plain", "roost"))
+        yield Result(
+            f"a scripted run of {name} with roost installed, wall time against one without", with_roost / plain, BAR,
+            at_least=False, note=f"{with_roost * 1000:.0f} against {plain * 1000:.0f} ms; {TOOLS} commands",
+        )  # fmt: skip
+
+
+def measured(name: str) -> dict[str, list[float]]:
+    """The seconds of each run, measured in turns, in a process that reaches nobody."""
+    alone = ["unshare", "--net"] if os.geteuid() == 0 else ["unshare", "--map-root-user", "--net"]
+    if shutil.which("unshare") is None or subprocess.call([*alone, "true"], stderr=subprocess.DEVNULL):
+        alone = []
+    done = subprocess.run(
+        [*alone, sys.executable, "-m", "bench.agents", name, "alone" if alone else ""],
+        cwd=HERE.parent, check=True, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    found: dict[str, list[float]] = json.loads(done.stdout)
+    return found
+
+
+def measure(name: str) -> dict[str, list[float]]:
+    from agents.desk import Desk
+    from agents.model import Reply
+    from agents.programs import ALL
+
+    program = ALL[name]
+    taken: dict[str, list[float]] = {"plain": [], "roost": []}
+    with tempfile.TemporaryDirectory(prefix="roost-bench-") as folder:
+        desks = {case: Desk(Path(folder) / case) for case in taken}
+        models = {case: desk.model() for case, desk in desks.items()}
+        for case, desk in desks.items():
+            desk.prepare(program, models[case], with_roost=case == "roost")
+        for number in range(ROUNDS + 1):
+            for case, desk in desks.items():
+                models[case].script = [*(Reply(None, program.runs("echo one")) for _ in range(TOOLS)), Reply("Done.")]
+                began = time.perf_counter()
+                desk.run(program, models[case], "look around")
+                if number:  # the first run makes caches
+                    taken[case].append(time.perf_counter() - began)
+        for desk in desks.values():
+            desk.close()
+    return taken
+
+
+if __name__ == "__main__":
+    sys.path[:0] = [str(TESTS), str(TESTS / "agents")]
+    if sys.argv[2]:
+        from agents.__main__ import raise_loopback
+
+        raise_loopback()
+    print(json.dumps(measure(sys.argv[1])))

@@ -1,0 +1,60 @@
+"""`python tests/agents [NAME…]`: install the pinned clients, cut this machine's network off, run their tests.
+
+The tests run in a network namespace of their own that has nothing but loopback, so no client reaches anything, whatever
+it tries. `make agents` calls this.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import socket
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+import clients  # beside this file
+
+INSIDE = "--inside"
+ALONE = "ROOST_TEST_ALONE"  # whether the network is cut off
+TESTS = Path(__file__).parent
+SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 1
+
+
+def main(words: list[str]) -> int:
+    if words[:1] == [INSIDE]:
+        if os.environ.get(ALONE):
+            raise_loopback()
+        return subprocess.call([sys.executable, "-m", "pytest", "-q", str(TESTS), *words[1:]], cwd=TESTS.parents[1])
+    names = [word for word in words if not word.startswith("-")]
+    if status := clients.main(names):
+        return status
+    command = alone()
+    environ = {**os.environ, "ROOST_TEST_AGENTS": " ".join(names or clients.PINNED), ALONE: "1" if command else ""}
+    options = [word for word in words if word.startswith("-")]
+    return subprocess.call([*command, sys.executable, __file__, INSIDE, *options], env=environ)
+
+
+def alone() -> list[str]:
+    """What starts a program in a network of its own; nothing where that is not allowed."""
+    command = ["unshare", "--net"] if os.geteuid() == 0 else ["unshare", "--map-root-user", "--net"]
+    if shutil.which("unshare") and not subprocess.call([*command, "true"], stderr=subprocess.DEVNULL):
+        return command
+    print(
+        "unshare --net is not allowed here: nothing but their settings keeps the clients from the network", flush=True
+    )
+    return []
+
+
+def raise_loopback() -> None:
+    """Bring up the one interface of a new network, which is down at first."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as channel:
+        found = fcntl.ioctl(channel, SIOCGIFFLAGS, struct.pack("16sH14s", b"lo", 0, b""))
+        flags = struct.unpack("16sH14s", found)[1] | IFF_UP
+        fcntl.ioctl(channel, SIOCSIFFLAGS, struct.pack("16sH14s", b"lo", flags, b""))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

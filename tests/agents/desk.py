@@ -1,0 +1,137 @@
+"""A person's machine for one test: a home, a repository, a bus, and agents that are started there."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import roost
+from agents.model import Model
+from agents.programs import Program
+from roost.model import Session
+
+PROJECT = "github.com/acme/shop"
+PATIENCE_S = 120
+
+
+class Run:
+    """What a program printed, how it ended, and how long it took."""
+
+    def __init__(self, output: str, errors: str, status: int, seconds: float) -> None:
+        self.output, self.errors, self.status, self.seconds = output, errors, status, seconds
+
+
+class Desk:
+    """`bus` is the one that roost uses in this home when nothing else is said."""
+
+    def __init__(self, folder: Path) -> None:
+        self.home = folder / "home"
+        self.repository = folder / "shop"
+        (self.home / "tmp").mkdir(parents=True)
+        git = self.repository / ".git"
+        for made in ("objects", "refs/heads"):
+            (git / made).mkdir(parents=True)
+        (git / "HEAD").write_text("ref: refs/heads/main\n")
+        (git / "config").write_text(f'[core]\n\tbare = false\n[remote "origin"]\n\turl = https://{PROJECT}.git\n')
+        self.bus = roost.connect(self.home / ".local" / "share" / "roost", project=PROJECT)
+        self._models: list[Model] = []
+        self._processes: list[subprocess.Popen[str]] = []
+        self._terminals: list[Terminal] = []
+        self._with_roost: set[str] = set()
+
+    def model(self, *script: object) -> Model:
+        self._models.append(Model(*script))  # type: ignore[arg-type]
+        return self._models[-1]
+
+    def prepare(self, program: Program, model: Model, *, with_roost: bool = True) -> None:
+        """Set a client up as its person has it, then install roost as everybody does."""
+        program.prepare(self.home, self.repository, model.url)
+        if with_roost:
+            self.types(program, "install", program.name)
+            self._with_roost.add(program.name)
+
+    def types(self, program: Program, *words: str) -> str:
+        """What `roost …` prints in this home, where the program is on the PATH."""
+        done = subprocess.run(
+            [sys.executable, "-m", "roost", *words], env=program.environ(self.home, ""), cwd=self.repository,
+            capture_output=True, text=True, timeout=PATIENCE_S, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def session_of(self, program: Program) -> Session:
+        """The session of a program that is on the bus."""
+        (found,) = [each for each in self.bus.sessions.list_sessions() if each.agent_type == program.name]
+        return found
+
+    def start(self, program: Program, model: Model, prompt: str) -> subprocess.Popen[str]:
+        more = program.words_with_roost() if program.name in self._with_roost else []
+        self._processes.append(
+            subprocess.Popen(
+                [program.path, *program.words(prompt), *more],
+                env=program.environ(self.home, model.url), cwd=self.repository, text=True, start_new_session=True,
+                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            )
+        )  # fmt: skip
+        return self._processes[-1]
+
+    def finish(self, process: subprocess.Popen[str], began: float = 0.0) -> Run:
+        output, errors = process.communicate(timeout=PATIENCE_S)
+        return Run(output, errors, process.returncode, time.monotonic() - began)
+
+    def run(self, program: Program, model: Model, prompt: str) -> Run:
+        """Run a client to its end; it must end well and have played the whole script."""
+        began = time.monotonic()
+        run = self.finish(self.start(program, model, prompt), began)
+        print(run.output[-3000:], run.errors[-3000:], file=sys.stderr)  # shown when the test fails
+        model.check()
+        assert run.status == 0, f"{run.output}\n{run.errors}"[-3000:]
+        return run
+
+    def terminal(self, program: Program, model: Model, *words: str) -> Terminal:
+        """A client in its own interface, in a terminal that nobody looks at."""
+        environ = {**program.environ(self.home, model.url), "TERM": "xterm-256color"}
+        self._terminals.append(Terminal([program.path, *words], environ, self.repository, self.home / "tmux"))
+        return self._terminals[-1]
+
+    def close(self) -> None:
+        for terminal in self._terminals:
+            terminal.close()
+        for process in self._processes:
+            if process.poll() is None:
+                os.killpg(process.pid, 9)
+            process.communicate()
+        for model in self._models:
+            model.close()
+        self.bus.close()
+
+
+class Terminal:
+    """A program in a terminal of tmux."""
+
+    def __init__(self, command: list[str], environ: dict[str, str], folder: Path, socket: Path) -> None:
+        self._tmux = ["tmux", "-S", str(socket), "-f", "/dev/null"]
+        self._environ = environ
+        self._run("new-session", "-d", "-s", "client", "-x", "120", "-y", "40", "-c", str(folder), *command)
+
+    def types(self, text: str) -> None:
+        self._run("send-keys", "-t", "client", "-l", text)
+
+    def presses(self, key: str) -> None:
+        self._run("send-keys", "-t", "client", key)
+
+    @property
+    def screen(self) -> str:
+        return self._run("capture-pane", "-p", "-t", "client")
+
+    def close(self) -> None:
+        subprocess.run([*self._tmux, "kill-server"], check=False, capture_output=True)
+
+    def _run(self, *words: str) -> str:
+        done = subprocess.run(
+            [*self._tmux, *words], env=self._environ, capture_output=True, text=True, timeout=PATIENCE_S, check=True
+        )
+        return done.stdout

@@ -1,0 +1,60 @@
+"""The Claude Code plugin in this repository: valid, installable from here, and as good as `roost install`."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from agents.conftest import needs
+from agents.desk import Desk
+from agents.model import Reply
+from agents.programs import ClaudeCode
+
+ROOT = Path(__file__).parents[2]
+
+
+class WithPlugin(ClaudeCode):
+    """Claude Code on a machine where `roost` is on the PATH, as the plugin expects."""
+
+    def environ(self, home: Path, model_url: str) -> dict[str, str]:
+        found = super().environ(home, model_url)
+        return {**found, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{found['PATH']}"}
+
+    def words(self, prompt: str) -> list[str]:
+        return [word.replace("mcp__roost", "mcp__plugin_roost_roost") for word in super().words(prompt)]
+
+
+def plugin(desk: Desk, *words: str | Path) -> str:
+    """What `claude plugin …` prints."""
+    claude = WithPlugin()
+    done = subprocess.run(
+        [claude.path, "plugin", *words], env=claude.environ(desk.home, ""), cwd=desk.repository,
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("folder", [ROOT, ROOT / "plugin"], ids=["marketplace", "plugin"])
+def test_claude_code_finds_it_valid(desk: Desk, folder: Path) -> None:
+    needs("claude-code")
+    assert "Validation passed" in plugin(desk, "validate", folder)
+
+
+def test_a_session_with_the_plugin_is_on_the_bus(desk: Desk) -> None:
+    needs("claude-code")
+    claude = WithPlugin()
+    desk.bus.sessions.register("alice", "alice's session", "human")
+    model = desk.model(Reply(None, claude.roost("send", to_session="alice", body="I am here.")), Reply("Done."))
+    desk.prepare(claude, model, with_roost=False)
+    plugin(desk, "marketplace", "add", ROOT)
+    plugin(desk, "install", "roost@roost")
+    run = desk.run(claude, model, "say hello")
+    session = desk.bus.sessions.get(claude.session_id(run.output))
+    assert (session.agent_type, session.status, session.current_task) == ("claude-code", "offline", "say hello")
+    (message,) = desk.bus.messages.inbox("alice")
+    assert message.from_session == session.session_id
