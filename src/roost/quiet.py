@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 FOLDER = "quiet"
 HUSH_S = 30  # between two heartbeats of a session at work; also how late news can be that nobody could tell of
 FORGET_S = 7 * 24 * 3600
+LOOKED_AT = 200
 NAME_MOST = 128
+WAITER = ".waiter"  # the lock of who waits beside an idle session
 _SIGNS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_")
 _PROCESS = "pid-"
 BY_PROCESS = ("codex", "copilot", "cursor")  # clients that do not name a session to its hooks
@@ -96,12 +98,13 @@ def _replace_link(path: str, target: str) -> None:
 
 
 def forget_old(folder: str) -> None:
-    """Remove what no session has touched for a week."""
-    home, now = os.path.join(folder, FOLDER), time.time()
-    for name in os.listdir(home):
-        path = os.path.join(home, name)
-        try:
-            if now - max(os.lstat(path).st_ctime, os.lstat(path).st_mtime) > FORGET_S:
-                os.unlink(path)
-        except OSError:
-            pass
+    """Remove what no session has touched for a week; some of it each time, so that it never takes long."""
+    now = time.time()
+    with os.scandir(os.path.join(folder, FOLDER)) as entries:
+        for entry, _ in zip(entries, range(LOOKED_AT), strict=False):
+            try:
+                found = entry.stat(follow_symlinks=False)
+                if now - max(found.st_ctime, found.st_mtime) > FORGET_S:
+                    os.unlink(entry.path)
+            except OSError:
+                pass

@@ -25,6 +25,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from roost.agents.wake.waker import Waker
     from roost.bus import Bus
     from roost.mcp.protocol import Json, Work
     from roost.model import Event
@@ -85,6 +86,7 @@ class StdioServer:
         self._protocol = Protocol(BusOffer(profile))
         self._client = Client(self)
         self._resident: Resident | None = None
+        self._waker: Waker | None = None
         self._in = Lines()
         self._out = bytearray()
         self._pending: list[Pending] = []
@@ -174,6 +176,8 @@ class StdioServer:
     def _beat(self) -> None:
         try:
             self._due_at = self.resident.beat()
+            for session_id in self.resident.sessions:
+                self._wake(session_id)  # what came at the end of a turn, from a bus that tells of nothing
         except RoostError as error:  # the bus cannot be opened now; a call tells the agent, this whoever looks
             self._due_at = time.monotonic() + BEAT_S
             sys.stderr.write(f"roost mcp: {error}\n")
@@ -254,6 +258,17 @@ class StdioServer:
         """Something came for a session."""
         self.resident.hear(session_id)
         self._go_on_pending()
+        self._wake(session_id)
+        if (named := self.resident.named()) and named not in self.resident.sessions:
+            self._due_at = time.monotonic()  # a hook has said whose session this is
+
+    def _wake(self, session_id: str) -> None:
+        """Have an idle agent look at what nothing here waited for."""
+        if self._waker is None:
+            from roost.agents.wake.waker import Waker
+
+            self._waker = Waker(self._bus, client_process())
+        self._waker.deliver(session_id)
 
     def _go_on_pending(self) -> None:
         waiting, self._pending = self._pending, []

@@ -9,10 +9,12 @@ from __future__ import annotations
 import os
 
 from roost.agents.hook.digest import Digest, message_line
-from roost.agents.hook.moment import ASKED, END, PROMPT, START, STOP
+from roost.agents.hook.moment import ASKED, END, NEWS, PROMPT, START, STOP
+from roost.agents.wake.waker import HEAD, IDLE, LOOKED_AT, wake_words, worth_a_turn
 from roost.errors import SessionNotFound
 from roost.frame import DIGEST_NOTE
 from roost.quiet import rouse
+from roost.wake import notify, topic
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,6 +27,7 @@ TASK_MOST = 200
 FILES_MOST = 100  # of one tool's call
 PATH_MOST = 4096
 NO_TASK = ("0", "no", "off", "false")  # of ROOST_TASK_FROM_PROMPT
+NOT_TYPED = ("<", "Another Claude session", HEAD, "[SYSTEM NOTIFICATION")  # how what no user said begins
 HELD = (
     "Before you stop: this was asked urgently and has no answer yet. Answer with roost's reply tool and the id, even"
     " if only to say when or that you will not; then you may stop."
@@ -51,11 +54,15 @@ class Answerer:
             self._arrive(moment)
         if moment.kind == STOP:
             return self._stop(moment)
+        if moment.kind == NEWS:
+            return self._wake(moment)
         if moment.kind == ASKED:
             self._beat("waiting")
             return None
         if moment.kind != START:
             self._beat("working", _task(moment.prompt) if moment.kind == PROMPT else None)
+        if moment.kind == PROMPT and HEAD in moment.prompt:
+            self._woken(moment.prompt)
         if paths := _paths(moment):
             self._bus.files.touch(moment.session_id, paths)
         return self._digest(moment)
@@ -100,11 +107,30 @@ class Answerer:
         asked = [] if moment.is_repeat or moment.is_inner else self._unanswered()
         if not asked:
             self._beat("waiting")
+            self._have_woken()
             return None
         self._notes.held += [each.message_id for each in asked]
         self._shown = [each.message_id for each in asked]
         self._beat("working")
         return self._dialect.hold(moment, "\n".join((HELD, DIGEST_NOTE, *map(message_line, asked))))
+
+    def _wake(self, moment: Moment) -> Payload | None:
+        """What to start a turn with in a session that idles, if anything is worth one."""
+        if self._bus.sessions.get(moment.session_id).status not in IDLE:
+            return None
+        messages = worth_a_turn(self._bus, moment.session_id)
+        return self._dialect.hold(moment, wake_words(messages)[0]) if messages else None
+
+    def _woken(self, prompt: str) -> None:
+        """The client has started a turn with what a way of waking handed to it: now those messages are injected."""
+        new = self._bus.messages.inbox(self._session_id, limit=LOOKED_AT, new_only=True)
+        if taken := [each.message_id for each in new if each.message_id in prompt]:
+            self._bus.messages.mark_injected(self._session_id, taken)
+
+    def _have_woken(self) -> None:
+        """What came too late for the turn's last tool is for whoever wakes the session: its server is told again."""
+        if worth_a_turn(self._bus, self._session_id):
+            notify(os.path.join(self._bus.folder, "wake"), {topic("messages", self._session_id)})
 
     def _unanswered(self) -> list[Message]:
         """The first urgent requests that neither an answer nor a stop has met."""
@@ -137,7 +163,7 @@ def _task(prompt: str) -> str | None:
         return None
     lines = prompt.strip().splitlines()
     line = " ".join(lines[0].split()) if lines else ""
-    if not line or line.startswith(("<", "Another Claude session")):
+    if not line or line.startswith(NOT_TYPED):
         return None
     line = "".join(c if c.isprintable() else " " for c in line)
     return line if len(line) <= TASK_MOST else f"{line[: TASK_MOST - 1]}…"

@@ -38,6 +38,7 @@ EVENTS: dict[str, tuple[tuple[str, str | None, str], ...]] = {
         ("PermissionRequest", "*", ""),
         ("Notification", "permission_prompt|elicitation_dialog|idle_prompt", ""),
         ("Stop", None, ""),
+        ("Stop", None, IDLE),
         ("SessionEnd", None, ""),
     ),
     "codex": (

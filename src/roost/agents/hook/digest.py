@@ -22,6 +22,7 @@ TEXT_MOST = 120
 COMINGS = {
     "session.registered": "came", "session.resumed": "came", "session.ended": "left", "session.expired": "left",
 }  # fmt: skip
+HEAD = "roost, the bus your session shares with others."
 MORE = "Read with roost's inbox tool, answer with its reply tool and the id."
 
 
@@ -32,30 +33,31 @@ class Digest:
 
     def __init__(self, bus: Bus, session_id: str, told: int, *, project: str, is_start: bool) -> None:
         self.told = bus.events.last_seq()
-        self.shown: list[str] = []
         messages = _urgent_first(bus.messages.inbox(session_id, limit=MESSAGES_LOOKED_AT, new_only=True))
         peers = _others(bus, session_id, project) if is_start else []
         news = _comings(bus, session_id, project, told) if not is_start and -1 < told < self.told else []
         lines = [(message_line(each), each.message_id) for each in messages]
         lines += [(line, "") for line in (*peers, *news)]
-        self.words = self._fitted(lines, has_messages=bool(messages)) if lines else ""
+        self.words, self.shown = compose(lines, has_messages=bool(messages)) if lines else ("", [])
 
-    def _fitted(self, lines: list[tuple[str, str]], *, has_messages: bool) -> str:
-        """As many lines as there is room for, and how many are left."""
-        head = f"roost, the bus your session shares with others. {DIGEST_NOTE}"
-        tail = [MORE] if has_messages else []
-        room = SIZE_MOST - sum(_size(line) for line in (head, *tail)) - _size("… and 100 more.")
-        taken: list[str] = []
-        for line, message_id in lines:
-            if _size(line) > room and not taken:
-                line = line.encode()[: room - 8].decode(errors="ignore") + '…"'  # of a sender with the longest name
-            if _size(line) > room:
-                break
-            room -= _size(line)
-            taken.append(line)
-            self.shown += [message_id] if message_id else []
-        left = len(lines) - len(taken)
-        return "\n".join((head, *taken, *([f"… and {left} more."] if left else []), *tail))
+
+def compose(lines: list[tuple[str, str]], *, head: str = HEAD, has_messages: bool = False) -> tuple[str, list[str]]:
+    """As many lines as there is room for under a head, how many are left; and the ids of the messages among them."""
+    tail = [MORE] if has_messages else []
+    first = f"{head} {DIGEST_NOTE}"
+    room = SIZE_MOST - sum(_size(line) for line in (first, *tail)) - _size("… and 100 more.")
+    taken: list[str] = []
+    shown: list[str] = []
+    for line, message_id in lines:
+        if _size(line) > room and not taken:
+            line = line.encode()[: room - 8].decode(errors="ignore") + '…"'  # of a sender with the longest name
+        if _size(line) > room:
+            break
+        room -= _size(line)
+        taken.append(line)
+        shown += [message_id] if message_id else []
+    left = len(lines) - len(taken)
+    return "\n".join((first, *taken, *([f"… and {left} more."] if left else []), *tail)), shown
 
 
 def message_line(message: Message) -> str:

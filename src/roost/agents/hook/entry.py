@@ -12,11 +12,11 @@ import os
 import sys
 import time
 
-from roost.agents.hook.moment import END, PROMPT, START, TOOL
+from roost.agents.hook.moment import END, NEWS, PROMPT, START, STOP, TOOL
 from roost.agents.hook.notes import Notes
 from roost.agents.hook.wire import read, written
 from roost.place import HUBS, bus_file, bus_folder
-from roost.quiet import BY_PROCESS, file_of, hush, is_quiet, link, unlink
+from roost.quiet import BY_PROCESS, WAITER, file_of, forget_old, hush, is_quiet, link, unlink
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 BUDGET_MS = 300  # ROOST_HOOK_BUDGET_MS
 PAYLOAD_MOST = 32 * 1024 * 1024
+IDLE = "idle"  # wait beside an idle session: the one hook that may take long, and end with another status
 CLIENTS = ("claude-code", "codex", "gemini", "qwen", "copilot", "cursor", "opencode")
 
 
@@ -37,6 +38,8 @@ def main(words: list[str]) -> NoReturn:
     try:
         if client not in CLIENTS:
             raise ValueError(f"there is no client {client!r}; there are {', '.join(CLIENTS)}")
+        if IDLE in words[1:]:
+            os._exit(run.wait_idle(_standard_input()))
         _thread.start_new_thread(run.give_up_late, ())
         run.handle(_standard_input(), "".join(words[1:2]))
     except Exception as error:  # the edge between the client and roost
@@ -67,6 +70,11 @@ class Run:
 
         log.note(self.folder, self.client or "hook", what)
 
+    def wait_idle(self, told: bytes) -> int:
+        from roost.agents.wake.waiter import wait_idle
+
+        return wait_idle(self.folder, self.url, read(told.decode("utf-8", "replace")), os.environ)
+
     def handle(self, told: bytes, event: str) -> None:
         dialect = dialect_of(self.client)
         moment = dialect.read(read(told.decode("utf-8", "replace")), event, os.environ)
@@ -78,7 +86,7 @@ class Run:
             return
         notes = Notes(quiet_file)
         if notes.is_first(told):
-            _set_quiet(quiet_file, moment.kind)
+            _set_quiet(quiet_file, moment.kind, looks_idle=self.client == "opencode")
             if not (is_small and notes.known and self._beat(moment, quiet_file, notes)):
                 self._answer(dialect, moment, notes, quiet_file)
         notes.save()
@@ -111,19 +119,28 @@ class Run:
                 answerer.taken()
         if moment.kind == END:
             notes.remove()
-            _unlink(quiet_file)
+            for path in (quiet_file, f"{quiet_file}{WAITER}"):
+                _unlink(path)
 
     def _note_process(self, moment: Moment) -> None:
         """Remember in which process the session lives, whose end is its end, and by which its hooks find it."""
-        from roost.presence import bind, client_process
+        from roost.presence import bind, bound, client_process
 
         told = os.environ.get("CLAUDE_PID", "") if self.client == "claude-code" else ""
-        bind(self.folder, moment.session_id, int(told) if told.isdecimal() else client_process())
+        pid = int(told) if told.isdecimal() else client_process()
+        before = bound(self.folder, pid)
+        bind(self.folder, moment.session_id, pid)
+        if before and before != moment.session_id:
+            from roost.wake import notify, topic
+
+            notify(os.path.join(self.folder, "wake"), {topic("messages", before)})  # its server goes on as this one's
         if self.client in BY_PROCESS:
             if moment.kind != PROMPT:
                 unlink(self.folder, os.getppid())
             if moment.kind != END:
                 link(self.folder, os.getppid(), moment.session_id)
+        if moment.kind == START:
+            forget_old(self.folder)
 
 
 def dialect_of(client: str) -> Dialect:
@@ -143,12 +160,13 @@ def _quiet_file(folder: str, session_id: str) -> str:
     return file_of(folder, f"_{crc32(session_id.encode('utf-8', 'replace')):08x}")
 
 
-def _set_quiet(path: str, kind: str) -> None:
+def _set_quiet(path: str, kind: str, *, looks_idle: bool) -> None:
     """Say that nothing is due before looking what is: news that comes after the look says otherwise.
 
-    What a session at work does not do (ask, stop) is undone by the next tool that runs, so that one is due.
+    What a session at work does not do (ask, stop) is undone by the next tool that runs, so that one is due; but a
+    client that looks at the file while it idles needs it there.
     """
-    if kind in (TOOL, PROMPT):
+    if kind in (TOOL, PROMPT, NEWS) or (kind == STOP and looks_idle):
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
         hush(path)
     elif kind != START:

@@ -7,6 +7,9 @@ import { join } from "node:path"
 
 const ROOST = "ROOST"
 const LIMIT_MS = 5000
+const LOOK_EVERY_MS = 1000 // at the file's time, while a session idles
+const WAKES_MOST = 10 // so that two agents cannot wake each other for ever
+const WITHIN_MS = 600_000
 const EDITS = new Set(["edit", "write", "patch", "multiedit"])
 
 export const Roost = async ({ client, directory }) => {
@@ -14,13 +17,19 @@ export const Roost = async ({ client, directory }) => {
   const told = new Set() // the sessions that have begun
   const waiting = new Map() // words for a session that no call has taken yet
 
-  const isQuiet = (id) => {
+  const idle = new Set() // the sessions whose turn is over
+  const wokenAt = []
+
+  const timeOf = (id) => {
     try {
-      return ROOST.quiet !== null && statSync(join(ROOST.quiet, id)).mtimeMs > Date.now()
+      return ROOST.quiet === null ? NaN : statSync(join(ROOST.quiet, id)).mtimeMs
     } catch {
-      return false
+      return NaN
     }
   }
+
+  const isQuiet = (id) => !idle.has(id) && timeOf(id) > Date.now()
+  const isRoused = (id) => timeOf(id) < 1000 // somebody has put it into the past, as far as it goes
 
   const run = (payload) =>
     new Promise((resolve) => {
@@ -65,8 +74,33 @@ export const Roost = async ({ client, directory }) => {
   }
 
   const wake = async (id, text) => {
+    idle.delete(id)
     await client.session.promptAsync({ path: { id }, body: { parts: [{ type: "text", text }] } }).catch(() => {})
   }
+
+  const mayWake = () => {
+    while (wokenAt.length && Date.now() - wokenAt[0] > WITHIN_MS) wokenAt.shift()
+    return wokenAt.length < WAKES_MOST
+  }
+
+  const look = async () => {
+    for (const id of idle) {
+      if (!isRoused(id) || !mayWake()) continue
+      const { prompt } = await tell("news", id)
+      if (!prompt || !idle.has(id)) continue
+      wokenAt.push(Date.now())
+      await wake(id, prompt)
+    }
+  }
+
+  let isLooking = false
+  const looking = setInterval(async () => {
+    if (isLooking) return
+    isLooking = true
+    await look().catch(() => {})
+    isLooking = false
+  }, LOOK_EVERY_MS)
+  looking.unref?.()
 
   const part = (message, sessionID, text) => ({
     id: `prt_${Date.now().toString(16)}${Math.random().toString(16).slice(2, 12)}`,
@@ -86,10 +120,12 @@ export const Roost = async ({ client, directory }) => {
       else if (type === "session.idle" && !parents.has(properties.sessionID)) {
         const { prompt } = await tell("stop", properties.sessionID)
         if (prompt) await wake(properties.sessionID, prompt)
+        else idle.add(properties.sessionID)
       }
     },
     "chat.message": async (input, output) => {
       if (parents.has(input.sessionID)) return
+      idle.delete(input.sessionID)
       const prompt = output.parts.find((each) => each.type === "text" && !each.synthetic)?.text ?? ""
       const { text } = await tell("prompt", input.sessionID, { prompt: prompt.replace(/^"([\s\S]*)"$/, "$1") })
       const words = [waiting.get(input.sessionID), text].filter(Boolean)
@@ -98,12 +134,14 @@ export const Roost = async ({ client, directory }) => {
     },
     "tool.execute.after": async (input, output) => {
       if (!EDITS.has(input.tool) && isQuiet(owner(input.sessionID))) return
+      idle.delete(owner(input.sessionID))
       const { text } = await tell("tool", input.sessionID, { tool_name: input.tool, tool_input: input.args })
       if (!text) return
       if (typeof output.output === "string") output.output += `\n\n${text}`
       else if (Array.isArray(output.content)) output.content.push({ type: "text", text })
     },
     dispose: async () => {
+      clearInterval(looking)
       await Promise.all([...told].map((id) => tell("end", id, { reason: "exit" })))
     },
   }

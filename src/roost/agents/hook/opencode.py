@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from roost.agents.hook.moment import ASKED, END, PROMPT, START, STOP, TOOL, Dialect
+from roost.agents.hook.moment import ASKED, END, NEWS, PROMPT, START, STOP, TOOL, Dialect
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 class OpenCode(Dialect):
     client = "opencode"
     title = "OpenCode"
-    kinds = {kind: kind for kind in (START, PROMPT, TOOL, ASKED, STOP, END)}
+    kinds = {kind: kind for kind in (START, PROMPT, TOOL, ASKED, STOP, END, NEWS)}
     edits = frozenset(("edit", "write", "patch", "multiedit"))
 
     def files(self, payload: Payload) -> list[str]:
