@@ -205,6 +205,15 @@ class Delivery(Record):
     acknowledged_at: datetime | None
 
 
+class Inbox(Record):
+    """How much a session or person has not acknowledged: `unread` messages, `urgent` ones of them, since when."""
+
+    recipient: str
+    unread: int
+    urgent: int
+    oldest_at: datetime
+
+
 class Thread(Record):
     """A message and everything that replies to it, by `seq`; `in_reply_to` makes it a tree, whose root may be gone."""
 

@@ -121,6 +121,7 @@ MESSAGES: dict[str, Kind] = {
     "message_id": MESSAGE_ID,
     "to_message": Identifier("The id of the message that this answers", metavar="MESSAGE"),
     "in_reply_to": Identifier("The id of the message that this answers", flag="--reply-to", metavar="MESSAGE"),
+    "before": Integer("Only what was sent before this seq", least=1, metavar="SEQ"),
     "message_ids": Listing(MESSAGE_ID, "The messages' ids", most=1000, metavar="A,B"),
     "expires_in_s": Duration("Seconds after which nobody needs it any more", least=1, most=365 * DAY_S,
                             flag="--expires-in", metavar="SECONDS"),

@@ -245,6 +245,20 @@ MESSAGES = [
     case("a subject of two lines", ALICE, BOB, call(
         "messages.send", from_session="alice", to_session="bob", subject="two\nlines",
     ), fails="invalid_input"),
+    case("what was sent, newest first", ALICE, BOB, SENT, call(
+        "messages.reply", from_session="bob", to_message=earlier(2, "message_id"), body="yes",
+    ), call("messages.sent", project=SHOP), gives=[{"from_session": "bob", "seq": 2}, {"from_session": "alice"}]),
+    case("what one session sent, by pages", ALICE, BOB, SENT, call(
+        "messages.reply", from_session="bob", to_message=earlier(2, "message_id"), body="yes",
+    ), call("messages.sent", from_session="alice", before=2, limit=1), gives=[{"seq": 1, "subject": "hello"}]),
+    case("whose inboxes have something in them", ALICE, BOB, SENT, call(
+        "messages.send", from_session="user:carol", to_session="alice", subject="now", priority="urgent",
+    ), call("messages.inboxes", project=SHOP, limit=5), gives=[
+        {"recipient": "alice", "unread": 1, "urgent": 1}, {"recipient": "bob", "unread": 1, "urgent": 0},
+    ]),
+    case("no inbox has anything in it", ALICE, BOB, SENT, call(
+        "messages.acknowledge", session_id="bob", message_ids=[earlier(2, "message_id")],
+    ), call("messages.inboxes"), gives=[]),
     case("what is old is removed", ALICE, BOB, SENT, call("sessions.end", session_id="alice"), call(
         "messages.acknowledge", session_id="bob", message_ids=[earlier(2, "message_id")],
     ), call("retention.prune", older_than_s=0, keep_bytes=10),

@@ -12,7 +12,7 @@ import time
 
 from roost.clock import SECOND, moment, new_id
 from roost.errors import InvalidInput, MessageNotFound, NoAnswer, RateLimited, Repeated, SessionNotFound
-from roost.model import CAPABILITY, EVERYBODY, PERSON, Delivery, Message, MessageStats, Pong, Receipt, Thread
+from roost.model import CAPABILITY, EVERYBODY, PERSON, Delivery, Inbox, Message, MessageStats, Pong, Receipt, Thread
 from roost.operation import operation
 from roost.schema import decode, encode, shown
 from roost.services import Service, near_matches
@@ -35,6 +35,7 @@ BURST = 1000  # messages that one party may send another at once (M8); ROOST_MES
 REFILL_S = 1  # and how long it takes until it may send one more
 REPEAT_S = 60  # within which saying the same again is refused
 DIGESTS = 2**63 - 25  # a prime: a column's worth of different digests, and no module to import for them
+LOOK_BACK = 50_000  # messages among which one sender's are looked for
 STATES_SHOWN = 1000  # deliveries that a thread tells with its messages
 ONE_WAIT_S = 20.0  # of a longer wait: what a connection's own time limit allows with room to spare
 SAID = ("from_session", "to_session", "type", "subject", "body", "data", "in_reply_to")  # what makes two the same
@@ -240,6 +241,35 @@ class CollaborationHub(Service, noun="messages"):
             message_type=message_type, unread_only=unread_only, project=self._project_of(session_id),
         )  # fmt: skip
         return [_message(row) for row in (reversed(rows) if after is None else rows)]
+
+    @operation("GET /messages/sent")
+    def sent(
+        self,
+        from_session: str | None = None,
+        *,
+        project: str | None = None,
+        before: int | None = None,
+        limit: int = 50,
+    ) -> list[Message]:
+        """What was sent on the bus, newest first: by one session or person, in a project, or all of it.
+
+        The next page is what was sent before the last `seq` of this one. Of one sender, the newest 50,000 messages
+        of the bus are looked at.
+        """
+        rows = self._store.rows(
+            "messages.sent", from_session=from_session, project=project, before=before, limit=limit,
+            look_back=LOOK_BACK,
+        )  # fmt: skip
+        return [_message(row) for row in rows]
+
+    @operation("GET /inboxes")
+    def inboxes(self, project: str | None = None, *, limit: int = 1000) -> list[Inbox]:
+        """Who has messages that are not acknowledged, and how many; those with urgent ones first, then the fullest.
+
+        A project left out means messages of every project.
+        """
+        rows = self._store.rows("messages.inboxes", now=self._store.now, project=project, limit=limit)
+        return [Inbox.of((recipient, unread, urgent, moment(oldest))) for recipient, unread, urgent, oldest in rows]
 
     @operation("GET /messages/{message_id}")
     def get(self, message_id: str) -> Message:

@@ -49,6 +49,31 @@ FROM recipients CROSS JOIN deliveries AS d INDEXED BY deliveries_inbox ON d.reci
 WHERE d.is_read = 0 AND (d.expires_at IS NULL OR d.expires_at > :now)
   AND (:project IS NULL OR EXISTS (SELECT 1 FROM messages AS m WHERE m.seq = d.seq AND m.project = :project));
 
+-- name: messages.inboxes
+-- Recipient by recipient, as above.
+WITH RECURSIVE recipients (recipient) AS (
+    SELECT min(recipient) FROM deliveries
+    UNION ALL
+    SELECT (SELECT min(d.recipient) FROM deliveries AS d WHERE d.recipient > recipients.recipient) FROM recipients
+    WHERE recipients.recipient IS NOT NULL)
+SELECT recipients.recipient, count(*), sum(m.priority = 'urgent'), min(m.sent_at)
+FROM recipients CROSS JOIN deliveries AS d INDEXED BY deliveries_inbox ON d.recipient = recipients.recipient
+     CROSS JOIN messages AS m USING (seq)
+WHERE d.is_read = 0 AND (d.expires_at IS NULL OR d.expires_at > :now) AND (:project IS NULL OR m.project = :project)
+GROUP BY recipients.recipient
+ORDER BY sum(m.priority = 'urgent') > 0 DESC, count(*) DESC, recipients.recipient LIMIT :limit;
+
+-- name: messages.sent
+-- Newest first; of one sender, among the newest of all, since no index is kept for it.
+SELECT message_id, seq, type, from_session, to_session, project, subject, body, data, priority, in_reply_to,
+       thread_id, task_id, sent_at, expires_at
+FROM messages
+WHERE (:before IS NULL OR seq < :before)
+  AND (:from_session IS NULL
+       OR (from_session = :from_session AND seq > (SELECT coalesce(max(seq), 0) FROM messages) - :look_back))
+  AND (:project IS NULL OR project = :project)
+ORDER BY seq DESC LIMIT :limit;
+
 -- name: messages.acknowledge
 UPDATE deliveries SET acknowledged_at = :now
 WHERE recipient = :session_id AND acknowledged_at IS NULL
