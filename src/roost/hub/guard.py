@@ -2,6 +2,8 @@
 
 Host and Origin are checked so that no page on the web can reach a hub on loopback through its reader's browser (DNS
 rebinding). Sources: the HTML standard's origin, and CWE-350.
+
+Every answer says what a browser may do with it: nothing but this hub's own files, in no other page's frame.
 """
 
 from __future__ import annotations
@@ -13,7 +15,19 @@ from roost.hub.http import respond_error
 from roost.schema import shown
 
 if TYPE_CHECKING:
-    from starlette.types import ASGIApp, Receive, Scope, Send
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; "
+    "base-uri 'none'; frame-ancestors 'none'"
+)
+HEADERS = [
+    (b"content-security-policy", POLICY.encode()),
+    (b"x-content-type-options", b"nosniff"),
+    # Not no-referrer: with that a browser says `Origin: null` of the page's own forms.
+    (b"referrer-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+]
 
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
@@ -27,13 +41,21 @@ class Guard:
         self._passed: set[tuple[bytes, bytes]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            try:
-                self._check(scope)
-            except RoostError as error:
-                await respond_error(send, error)
-                return
-        await self._app(scope, receive, send)
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def send_guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], *HEADERS]
+            await send(message)
+
+        try:
+            self._check(scope)
+        except RoostError as error:
+            await respond_error(send_guarded, error)
+            return
+        await self._app(scope, receive, send_guarded)
 
     def _check(self, scope: Scope) -> None:
         host = origin = b""
