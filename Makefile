@@ -5,12 +5,12 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 JUDGES := tests/mcp/node_modules/installed
 
-.PHONY: demo test agents check lint types conformance bench docs clean
+.PHONY: demo test agents check lint types conformance bench docs browser screenshots clean
 
 demo: $(STAMP)  ## the main job on real processes; its exit status says whether its claims held
 	$(BIN)/python examples/demo.py
 
-test: $(STAMP)  ## all tests
+test: $(STAMP) browser  ## all tests
 	$(BIN)/python -m pytest -q
 
 agents: $(STAMP)  ## roost in the real coding agents, all or CLIENTS="codex gemini"; they come from npm, into .agents/
@@ -34,6 +34,14 @@ bench: $(STAMP)  ## the benchmarks, as ratios within one run
 
 docs: $(STAMP)  ## write docs/reference anew from the code
 	$(BIN)/python docs/generate.py
+
+browser:  ## what the page's tests drive: Debian's Chromium; without it and without root, they are skipped
+	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null; } || \
+	  echo "no Chromium here: the tests of the page are skipped"
+
+screenshots: $(STAMP) browser  ## every page, in both themes and three widths, to build/screenshots
+	$(BIN)/python tests/web/screenshots.py build/screenshots
 
 clean:
 	rm -rf $(VENV) tests/mcp/node_modules

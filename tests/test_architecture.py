@@ -19,7 +19,7 @@ SOURCE = Path(roost.__file__).parent
 # From top to bottom: a module may import what is on a line below its own, and its neighbours on it.
 LAYERS = (
     ("__main__",),
-    ("cli", "hub"),
+    ("cli", "hub", "web"),
     ("mcp",),
     ("agents", "beacon", "older_layout", "transfer"),
     ("frame", "view"),

@@ -266,5 +266,32 @@ def remember_aloud(path: str, name: str) -> None:
                 print(key, bus.memory.set(name, key, f"word{name} " * 50).version, flush=True)
 
 
+# -- the page ---------------------------------------------------------------------------------------------------------
+
+
+def live_a_life(path: str) -> None:
+    """A session that does what it is told, line by line."""
+    with open_bus(path) as bus:
+        bus.sessions.register("s1", "alice's agent", "claude-code", "alice", project="github.com/acme/shop")
+        for line in sys.stdin:
+            if line == "work\n":
+                bus.sessions.heartbeat("s1", status="working", current_task="mend the login form")
+            elif line == "wait\n":
+                bus.sessions.heartbeat("s1", status="waiting", current_task="may I run the migration?")
+            else:
+                bus.sessions.end("s1")
+
+
+def answer_one(path: str, session_id: str) -> None:
+    """A session that waits for a message, says what it was, answers it and has dealt with it."""
+    with open_bus(path) as bus:
+        bus.sessions.register(session_id, session_id, "codex", project="github.com/acme/shop")
+        print("ready", flush=True)
+        (message,) = bus.messages.inbox(session_id, wait_s=60)
+        print(f"{message.priority} {message.type} from {message.from_session}: {message.body!r}", flush=True)
+        bus.messages.reply(session_id, message.message_id, "the new one")
+        bus.messages.acknowledge(session_id, [message.message_id])
+
+
 if __name__ == "__main__":
     globals()[sys.argv[1]](*sys.argv[2:])

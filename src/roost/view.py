@@ -67,6 +67,35 @@ TASK_LOOKS = {
     "cancelled": Look("×", "grey", "was called off"),
 }
 
+# What a session does in an event, in words; a kind that is not here is shown as it is.
+EVENT_WORDS = {
+    "session.registered": "is here",
+    "session.resumed": "is back",
+    "session.updated": "says",
+    "session.ended": "has ended",
+    "session.expired": "has gone silent",
+    "message.acknowledged": "dealt with",
+    "message.injected": "took",
+    "task.offered": "offers",
+    "task.accepted": "takes",
+    "task.handed_off": "hands over",
+    "task.completed": "has done",
+    "task.cancelled": "calls off",
+    "task.reoffered": "left, so offered again:",
+    "memory.set": "remembers",
+    "memory.deleted": "forgets",
+    "memory.cleared": "forgets",
+}
+
+# What to say, and what to type, where there is nothing to show.
+EMPTY = {
+    "sessions": ("Nobody is here. Register a session:", "roost register s1 'my first session' claude-code"),
+    "messages": ("Nothing has been said yet. Say something:", "roost send me s1 'How is it going?' --type request"),
+    "tasks": ("No task is open. Offer one:", "roost task offer me '*' 'mend the login form'"),
+    "memory": ("Nothing is remembered here. Remember something:", "roost memory set me db/port 5432 --type fact"),
+    "events": ("Nothing has happened yet. Make something happen:", "roost heartbeat s1 --task 'look around'"),
+}
+
 UNITS = ((86_400, "d"), (3_600, "h"), (60, "m"))
 
 

@@ -25,6 +25,8 @@ from roost.hub.stream import LAST, READ, EventsEndpoint, Feed
 from roost.hub.wakes import Wakes
 from roost.hub.worker import Reader, ThreadWriter, Writer
 from roost.services.sessions import SessionRegistry
+from roost.web.asking import Ask
+from roost.web.site import Site
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -108,6 +110,7 @@ class Hub:
         self._paths.add("POST", "/mcp", McpEndpoint(self._operation_endpoint, self._feed))
         for path, plain in (("/health", self._health), ("/metrics", self._metrics), ("/openapi.json", self._openapi)):
             self._paths.add("GET", path, plain)
+        Site(Ask(self._reader, self._writer)).mount(self._paths)
 
     def _endpoint(self, operation: Operation) -> ASGIApp:
         endpoint = self._operation_endpoint(operation)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from roost.cli.render.parts import fact_lines, how_many, next_page, when
 from roost.cli.screen import Column, table
 from roost.schema import encode
-from roost.view import age, clean, duration, in_order, look
+from roost.view import EMPTY, age, clean, duration, in_order, look
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -82,7 +82,8 @@ def _nobody(arguments: dict[str, Any]) -> list[str]:
     if any(arguments.get(name) for name in FILTERS):
         return ["No session fits. Everybody: roost list --all"]
     gone = [] if arguments.get("include_offline") else ["Those that have ended: roost list --all"]
-    return ["Nobody is here. Register a session:", "  roost register s1 'my first session' claude-code", *gone]
+    sentence, command = EMPTY["sessions"]
+    return [sentence, f"  {command}", *gone]
 
 
 def session(screen: Screen, each: Session, arguments: dict[str, Any]) -> list[str]:

@@ -1,0 +1,24 @@
+"""How pages ask the bus: operations, run on the hub's workers like everybody else's."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from roost.here import Nowhere
+
+if TYPE_CHECKING:
+    from roost.hub.worker import Reader, Writer
+    from roost.operation import Operation
+
+
+class Ask:
+    """Runs operations for the page's reader: `await ask(OPERATION, name=value)`."""
+
+    def __init__(self, reader: Reader, writer: Writer) -> None:
+        self._reader = reader
+        self._writer = writer
+
+    async def __call__(self, operation: Operation, **named: Any) -> Any:
+        """What the operation answers; raises its errors, and InvalidInput for what it cannot take."""
+        worker = self._writer if operation.is_write else self._reader
+        return await worker.run(operation, operation.arguments((), named), Nowhere())

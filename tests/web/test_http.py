@@ -1,0 +1,230 @@
+"""The page over plain HTTP: its headers, its JSON twins, its files, and who may write."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode
+
+import pytest
+
+import roost
+from roost.bus import LocalBus
+from roost.store.sqlite import SQLiteStore
+from roost.web.pages import PAGES
+from support import Here
+from web.scene import SHOP, play
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    from hub.process import HubProcess
+
+VENDOR = Path(roost.__file__).parent / "web" / "static" / "vendor"
+SAID = {"to_session": "s1", "body": "hello", "type": "request"}
+
+
+@pytest.fixture
+def bus(hub: HubProcess) -> Iterator[LocalBus]:
+    with LocalBus(SQLiteStore(str(hub.bus_file)), Here()) as bus:
+        yield bus
+
+
+def exchange(
+    hub: HubProcess, method: str, path: str, body: str | None = None, **headers: str
+) -> tuple[int, dict[str, str], str]:
+    connection = http.client.HTTPConnection("127.0.0.1", hub.port, timeout=30)
+    try:
+        connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
+        answer = connection.getresponse()
+        return answer.status, {name.lower(): value for name, value in answer.headers.items()}, answer.read().decode()
+    finally:
+        connection.close()
+
+
+def token(hub: HubProcess) -> str:
+    """A browser's token, as its first page sets it."""
+    _, headers, text = exchange(hub, "GET", "/page/session?id=s1")
+    found = re.fullmatch(r"roost_page=([\w-]{32,}); Path=/; SameSite=Strict", headers["set-cookie"])
+    assert found
+    assert f'name="token" value="{found[1]}"' in text
+    return found[1]
+
+
+def say(hub: HubProcess, fields: dict[str, str], **headers: str) -> tuple[int, dict[str, str], str]:
+    told = {"Content_Type": "application/x-www-form-urlencoded", **headers}
+    return exchange(hub, "POST", "/page/say", urlencode(fields), **told)
+
+
+# -- who may write ----------------------------------------------------------------------------------------------------
+
+
+def test_a_form_with_its_browsers_token_is_taken(hub: HubProcess, bus: LocalBus) -> None:
+    bus.sessions.register("s1", "login claude", "claude-code")
+    own = token(hub)
+    status, headers, _ = say(hub, {**SAID, "token": own}, Cookie=f"roost_page={own}", Sec_Fetch_Site="same-origin",
+                             Origin=hub.url)  # fmt: skip
+    assert (status, headers["location"]) == (303, "/page/session?id=s1")
+    (message,) = bus.messages.inbox("s1")
+    assert (message.from_session, message.type, message.body) == ("user:alice", "request", "hello")
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        {"Sec_Fetch_Site": "cross-site"},
+        {"Sec_Fetch_Site": "same-site"},  # another port of this machine
+        {"Sec_Fetch_Site": "none"},
+        {"Origin": "http://evil.example"},
+        {"Origin": "null"},
+        {"Host": "evil.example"},
+        {"Cookie": ""},
+        {"Cookie": "roost_page=" + "x" * 32},
+        {"Cookie": "roost_page="},
+        {"Cookie": 'roost_page="\\"'},
+        {"X_Roost_Token": "wrong"},
+        {"X_Roost_Token": "wröng".encode().decode("latin-1")},
+    ],
+    ids=str,
+)
+def test_a_form_of_another_page_is_refused(hub: HubProcess, bus: LocalBus, forged: dict[str, str]) -> None:
+    bus.sessions.register("s1", "login claude", "claude-code")
+    own = token(hub)
+    headers = {"Cookie": f"roost_page={own}", "Sec_Fetch_Site": "same-origin", "Origin": hub.url, **forged}
+    status, _, body = say(hub, {**SAID, "token": own}, **headers)
+    assert status == 403, body
+    assert json.loads(body)["error"]["code"] == "refused"
+    assert bus.messages.inbox("s1") == []
+
+
+def test_a_form_without_a_token_is_refused(hub: HubProcess, bus: LocalBus) -> None:
+    bus.sessions.register("s1", "login claude", "claude-code")
+    own = token(hub)
+    for fields in (SAID, {**SAID, "token": ""}, {**SAID, "token": own[:-1]}):
+        assert say(hub, fields, Cookie=f"roost_page={own}")[0] == 403
+    assert bus.messages.inbox("s1") == []
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/json", "multipart/form-data", ""])
+def test_what_is_no_form_is_refused(hub: HubProcess, kind: str) -> None:
+    assert exchange(hub, "POST", "/page/say", "{}", Content_Type=kind)[0] == 400
+
+
+@pytest.mark.parametrize(
+    ("fields", "code"),
+    [({"body": "  "}, "invalid_input"), ({"to_session": "nobody"}, "session_not_found"),
+     ({"to_session": "user:a/b"}, "invalid_input"), ({"type": "shout"}, "invalid_input"),
+     ({"body": "x" * 70_000}, "too_large"), ({"body": "a\x00b"}, "invalid_input")],
+)  # fmt: skip
+def test_a_form_that_says_nonsense_gets_its_operations_error(
+    hub: HubProcess, bus: LocalBus, fields: dict[str, str], code: str
+) -> None:
+    bus.sessions.register("s1", "login claude", "claude-code")
+    own = token(hub)
+    status, _, body = say(hub, {**SAID, **fields, "token": own}, Cookie=f"roost_page={own}")
+    assert (status >= 400, json.loads(body)["error"]["code"]) == (True, code)
+
+
+# -- what every answer says -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", ["/", "/page/nothing", "/sessions", "/health", "/page/static/0/roost.js"])
+def test_every_answer_forbids_other_script_and_frames(hub: HubProcess, path: str) -> None:
+    _, headers, _ = exchange(hub, "GET", path)
+    policy = dict(part.strip().split(" ", 1) for part in headers["content-security-policy"].split(";"))
+    assert policy["default-src"] == "'none'"
+    assert policy["script-src"] == policy["style-src"] == policy["connect-src"] == "'self'"
+    assert policy["frame-ancestors"] == policy["base-uri"] == "'none'"
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["referrer-policy"] == "same-origin"
+
+
+def test_no_page_has_script_or_style_of_its_own_or_asks_elsewhere(tmp_path: Path, hub: HubProcess) -> None:
+    play_on(hub)
+    for address in addresses():
+        _, _, text = exchange(hub, "GET", address)
+        assert not re.search(r"<style|\sstyle=|\son\w+=|<script(?! src=\"/page/static/)|javascript:", text), address
+        elsewhere = set(re.findall(r"(?:src|href|action)=\"(?:https?:)?//[^\"]*", text))
+        assert all("acme" in each for each in elsewhere), elsewhere  # links in messages
+
+
+def play_on(hub: HubProcess) -> None:
+    """The scene, on the bus of a hub that runs."""
+    play(hub.home)
+
+
+def addresses() -> list[str]:
+    known = {"session": "?id=login", "memory": f"?project={SHOP}", "entry": f"?key=db/orders&project={SHOP}"}
+    return [f"{page.path}{known.get(page.name, '')}" for page in PAGES if page.name not in ("thread", "task")]
+
+
+def test_every_page_has_a_twin_with_the_same_in_json(hub: HubProcess, bus: LocalBus) -> None:
+    play_on(hub)
+    twins: dict[str, Any] = {}
+    sent = bus.messages.sent(limit=1)[0]
+    task = bus.tasks.list_tasks()[0]
+    queries = {
+        "session": "?id=login", "thread": f"?id={sent.message_id}", "task": f"?id={task.task_id}",
+        "memory": f"?project={SHOP}", "entry": f"?key=db/orders&project={SHOP}",
+    }  # fmt: skip
+    for page in PAGES:
+        query = queries.get(page.name, "")
+        status, headers, text = exchange(hub, "GET", page.path + query)
+        assert (status, headers["content-type"]) == (200, "text/html; charset=utf-8"), text
+        assert re.search(rf'<link rel="alternate" type="application/json" href="{re.escape(page.twin)}[?"]', text)
+        status, headers, text = exchange(hub, "GET", page.twin + query)
+        assert (status, headers["content-type"]) == (200, "application/json"), text
+        twins[page.name] = json.loads(text)
+    assert {each["session_id"] for each in twins["home"]["rows"]} >= {"login", "schema", "release"}
+    assert [each["session"]["session_id"] for each in twins["home"]["needs"]["waiting"]] == ["release", "login"]
+    assert twins["session"]["session"]["current_task"] == "which of the two designs do you prefer?"
+    assert twins["entry"]["entry"]["version"] == 3
+    assert twins["stats"]["stats"]["sessions"]["live"] == 7
+
+
+def test_a_twin_of_what_is_not_there_is_an_error_as_everywhere(hub: HubProcess) -> None:
+    status, _, text = exchange(hub, "GET", "/page/session.json?id=nobody")
+    assert (status, json.loads(text)["error"]["code"]) == (404, "session_not_found")
+    status, headers, text = exchange(hub, "GET", "/page/session?id=nobody")
+    assert (status, headers["content-type"]) == (404, "text/html; charset=utf-8")
+    assert "session_not_found" in text
+
+
+@pytest.mark.parametrize(
+    "query", ["?page=0", "?page=99999", "?page=x", "?q=%00", "?q=" + "x" * 5000, "?project=", "?nothing=1"]
+)
+def test_a_strange_filter_is_no_error(hub: HubProcess, bus: LocalBus, query: str) -> None:
+    bus.sessions.register("s1", "login claude", "claude-code")
+    assert exchange(hub, "GET", f"/{query}")[0] == 200
+
+
+@pytest.mark.parametrize("path", ["/page/messages?before=x", "/page/events?before=-1", "/page/events?kind=no.such"])
+def test_a_strange_place_to_go_on_from_is_no_error(hub: HubProcess, path: str) -> None:
+    assert exchange(hub, "GET", path)[0] == 200
+
+
+# -- files ------------------------------------------------------------------------------------------------------------
+
+
+def test_vendored_files_are_what_they_were_when_they_were_taken() -> None:
+    told = dict(reversed(line.split()) for line in (VENDOR / "SHA256SUMS").read_text().splitlines())
+    there = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in VENDOR.iterdir()}
+    del there["SHA256SUMS"]
+    assert there == told
+    assert all((VENDOR / f"{name}-LICENSE").exists() for name in ("htmx", "uplot"))
+
+
+def test_files_are_kept_for_ever_under_their_digest_and_nowhere_else(hub: HubProcess) -> None:
+    _, _, text = exchange(hub, "GET", "/")
+    paths = re.findall(r'(?:src|href)="(/page/static/[^"]+)"', text)
+    assert len(paths) >= 5
+    for path in paths:
+        status, headers, _ = exchange(hub, "GET", path)
+        assert (status, "immutable" in headers["cache-control"]) == (200, True)
+    assert exchange(hub, "GET", "/page/static/0000000000000000/roost.js")[0] == 404
+    assert exchange(hub, "GET", "/page/static/0/..%2Fpages.py")[0] == 404

@@ -1,0 +1,334 @@
+"""The page in a browser, on a hub that other processes feed."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+from playwright.sync_api import expect
+
+from hub.process import HubProcess
+from support import until
+from web.conftest import PATIENCE_MS, live
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+    from subprocess import Popen
+
+    from playwright.sync_api import Page
+
+    from roost.bus import LocalBus
+
+expect.set_options(timeout=PATIENCE_MS)
+
+
+def row(page: Page, session_id: str):  # type: ignore[no-untyped-def]
+    return page.locator(f"#s-{session_id}")
+
+
+def test_an_empty_bus_says_what_to_type(tab: Page) -> None:
+    expect(tab.locator("#people")).to_contain_text("roost register s1 'my first session' claude-code")
+    expect(tab.locator("#needs")).to_contain_text("Nobody needs you.")
+
+
+def test_a_session_appears_changes_and_goes_offline_without_a_reload(
+    tab: Page, hub: HubProcess, start: Callable[..., Popen[str]]
+) -> None:
+    tab.evaluate("window.isSamePage = true")
+    agent = start("live_a_life", str(hub.bus_file))
+    expect(row(tab, "s1")).to_contain_text("active")
+    agent.stdin.write("work\n")
+    agent.stdin.flush()
+    expect(row(tab, "s1")).to_contain_text("working")
+    expect(row(tab, "s1")).to_contain_text("mend the login form")
+    agent.stdin.write("wait\n")
+    agent.stdin.flush()
+    expect(tab.locator("#needs .is-waiting")).to_contain_text("may I run the migration?")
+    expect(tab).to_have_title(re.compile(r"\(1\) Sessions"))
+    agent.stdin.write("end\n")
+    agent.stdin.flush()
+    expect(row(tab, "s1")).to_contain_text("offline")
+    expect(tab.locator("#needs")).to_contain_text("Nobody needs you.")
+    assert tab.evaluate("window.isSamePage")
+
+
+def test_a_session_that_falls_silent_goes_offline_on_the_page(tab: Page, bus: LocalBus) -> None:
+    bus.sessions.register("s1", "alice's agent", "codex", ttl_s=10)
+    expect(row(tab, "s1")).to_contain_text("active")
+    expect(row(tab, "s1")).to_contain_text("offline")
+    expect(tab.locator("#feed")).to_contain_text("has gone silent")
+
+
+def test_a_message_typed_on_the_page_reaches_a_session_and_its_reply_shows_up(
+    open_tab: Callable[..., Page], hub: HubProcess, start: Callable[..., Popen[str]]
+) -> None:
+    agent = start("answer_one", str(hub.bus_file), "s1")
+    assert agent.stdout.readline() == "ready\n"
+    page = open_tab("/page/session?id=s1")
+    live(page)
+    page.keyboard.press("r")
+    expect(page.locator("[data-reply]")).to_be_focused()
+    page.keyboard.type("Which form do you mean?\nThe old one?")
+    page.locator("[name=priority]").check()
+    page.locator("[data-reply]").press("Control+Enter")
+    expect(page.locator("#said")).to_contain_text("In the inbox of s1, who is active.")
+    expect(page.locator("[data-reply]")).to_have_value("")
+    assert agent.stdout.readline() == "urgent request from user:alice: 'Which form do you mean?\\nThe old one?'\n"
+    expect(page.locator("#talk")).to_contain_text("the new one")
+    expect(page.locator("#talk li.is-in")).to_contain_text("acknowledged")
+    page.goto("/")
+    page.locator(".person").click()
+    expect(page.locator("#live")).to_contain_text("the new one")
+    page.get_by_role("button", name="done").click()
+    expect(page.locator("#live")).to_contain_text("Nothing is in your inbox.")
+
+
+def test_a_question_to_a_person_is_answered_on_the_page(tab: Page, bus: LocalBus) -> None:
+    bus.sessions.register("s1", "login claude", "claude-code")
+    bus.sessions.update_status("s1", "waiting", "wait for an answer")
+    asked = bus.messages.send("s1", "user:alice", "request", "One form or two?", "I would take one.")
+    card = tab.locator("#needs .is-waiting")
+    expect(card).to_contain_text("One form or two?")
+    card.locator("[data-row]").click()
+    tab.locator("[data-reply]").fill("One.")
+    tab.get_by_role("button", name="Reply").click()
+    expect(tab.locator(".tree li")).to_have_count(2)
+    (reply,) = bus.messages.inbox("s1")
+    assert (reply.type, reply.from_session, reply.body, reply.in_reply_to) == (
+        "response", "user:alice", "One.", asked.message_id,
+    )  # fmt: skip
+    assert bus.messages.inbox("user:alice") == []
+
+
+def test_an_error_is_told_where_the_form_is_and_the_text_stays(open_tab: Callable[..., Page], bus: LocalBus) -> None:
+    bus.sessions.register("s1", "login claude", "claude-code")
+    page = open_tab("/page/session?id=s1")
+    live(page)
+    for said in ("In the inbox of s1", "said exactly this"):
+        page.locator("[data-reply]").fill("the same twice")
+        page.get_by_role("button", name="Send").click()
+        expect(page.locator("#said")).to_contain_text(said)
+    expect(page.locator("[data-reply]")).to_have_value("the same twice")
+    assert len(bus.messages.inbox("s1")) == 1
+
+
+def test_the_page_writes_without_script_too(open_tab: Callable[..., Page], bus: LocalBus) -> None:
+    bus.sessions.register("s1", "login claude", "claude-code")
+    page = open_tab("/page/session?id=s1", java_script_enabled=False)
+    page.locator("[data-reply]").fill("hello")
+    page.get_by_role("button", name="Send").click()
+    expect(page.locator("#talk")).to_contain_text("hello")
+    assert [each.body for each in bus.messages.inbox("s1")] == ["hello"]
+
+
+@pytest.mark.parametrize(
+    ("query", "there"),
+    [("project=github.com/acme/infra", "c"), ("agent=gemini", "b"), ("user=bob", "b"), ("status=waiting", "a"),
+     ("q=MIGRATION", "a"), ("q=nothing+like+it", "")],
+)  # fmt: skip
+def test_the_filter_is_in_the_address(open_tab: Callable[..., Page], bus: LocalBus, query: str, there: str) -> None:
+    bus.sessions.register("a", "first", "codex", current_task="may I run the migration?", status="waiting")
+    bus.sessions.register("b", "second", "gemini", "bob")
+    bus.sessions.register("c", "third", "codex", project="github.com/acme/infra")
+    page = open_tab(f"/?{query}")
+    live(page)
+    expect(page.locator("tbody tr")).to_have_count(len(there))
+    assert {each.get_attribute("id") for each in page.locator("tbody tr").all()} == {f"s-{each}" for each in there}
+
+
+def test_a_filter_is_applied_as_it_is_typed_and_stays_through_updates(tab: Page, bus: LocalBus) -> None:
+    bus.sessions.register("a", "first", "codex")
+    bus.sessions.register("b", "second", "gemini")
+    expect(tab.locator("tbody tr")).to_have_count(2)
+    tab.keyboard.press("/")
+    tab.keyboard.type("seco")
+    expect(tab.locator("tbody tr")).to_have_count(1)
+    expect(tab).to_have_url(re.compile(r"/\?q=seco$"))
+    tab.locator("select[name=agent]").select_option("gemini")
+    expect(tab).to_have_url(re.compile(r"/\?q=seco&agent=gemini$"))
+    bus.sessions.register("c", "second of all", "gemini")
+    bus.sessions.register("d", "third", "gemini")
+    expect(tab.locator("tbody tr")).to_have_count(2)
+    tab.reload()
+    expect(tab.locator("[data-search]")).to_have_value("seco")
+    expect(tab.locator("tbody tr")).to_have_count(2)
+    tab.locator("[data-clear]").click()
+    expect(tab.locator("tbody tr")).to_have_count(4)
+
+
+def test_the_keyboard_goes_through_the_page(tab: Page, bus: LocalBus) -> None:
+    for name in "abc":
+        bus.sessions.register(name, f"agent {name}", "codex")
+    expect(tab.locator("tbody tr")).to_have_count(3)
+    tab.keyboard.press("j")
+    tab.keyboard.press("j")
+    expect(tab.locator("#row-b")).to_be_focused()
+    tab.keyboard.press("k")
+    expect(tab.locator("#row-c")).to_be_focused()
+    tab.keyboard.press("?")
+    expect(tab.locator("#help")).to_be_visible()
+    tab.keyboard.press("Escape")
+    expect(tab.locator("#help")).to_be_hidden()
+    expect(tab.locator("#row-c")).to_be_focused()
+    tab.keyboard.press("Enter")
+    tab.wait_for_url("**/page/session?id=c")
+    tab.go_back()
+    live(tab)
+    tab.keyboard.press("j")
+    tab.keyboard.press("r")
+    tab.wait_for_url("**/page/session?id=c#compose-body")
+    expect(tab.locator("[data-reply]")).to_be_focused()
+
+
+def test_what_a_person_types_and_where_they_are_survives_updates(open_tab: Callable[..., Page], bus: LocalBus) -> None:
+    bus.sessions.register("s1", "login claude", "claude-code")
+    for number in range(40):
+        bus.messages.send("s1", "user:alice", body=f"message {number}")
+    page = open_tab("/page/session?id=s1")
+    live(page)
+    page.evaluate("scrollTo(0, 600)")
+    page.locator("[data-reply]").fill("half a sent")
+    before = page.evaluate("scrollY")
+    assert before > 0
+    bus.messages.send("user:bob", "s1", body="meanwhile")
+    expect(page.locator("#talk")).to_contain_text("meanwhile")
+    expect(page.locator("[data-reply]")).to_have_value("half a sent")
+    expect(page.locator("[data-reply]")).to_be_focused()
+    assert page.evaluate("scrollY") >= before  # the browser's scroll anchoring may follow what was being read
+
+
+def test_nothing_jumps_under_the_pointer(tab: Page, bus: LocalBus) -> None:
+    for name in "abc":
+        bus.sessions.register(name, f"agent {name}", "codex")
+    expect(tab.locator("tbody tr")).to_have_count(3)
+    order = lambda: [each.get_attribute("id") for each in tab.locator("tbody tr").all()]  # noqa: E731
+    assert order() == ["s-c", "s-b", "s-a"]
+    row(tab, "b").hover()
+    bus.sessions.update_status("a", "waiting", "may I?")
+    bus.sessions.register("d", "agent d", "codex")
+    expect(row(tab, "a")).to_contain_text("waiting")
+    expect(row(tab, "d")).to_be_visible()
+    assert order() == ["s-c", "s-b", "s-a", "s-d"]
+    tab.mouse.move(5, 5)
+    until(lambda: order() == ["s-a", "s-d", "s-c", "s-b"])
+
+
+def test_ages_tick_by_the_hubs_clock(open_tab: Callable[..., Page], bus: LocalBus) -> None:
+    bus.sessions.register("s1", "login claude", "claude-code")
+    page = open_tab("/")
+    live(page)
+    age = row(page, "s1").locator("time")
+    expect(age).to_have_text("3s")
+    page.evaluate("Date.now = ((real) => () => real() + 3600e3)(Date.now)")  # this browser's clock is wrong
+    bus.sessions.update_status("s1", "working")
+    expect(row(page, "s1")).to_contain_text("working")
+    expect(age).to_have_text("2s")
+
+
+def test_a_hidden_tab_lets_go_of_its_stream_and_catches_up(tab: Page, hub: HubProcess, bus: LocalBus) -> None:
+    until(lambda: streams(tab) == 1)
+    hide(tab, True)
+    until(lambda: streams(tab) == 0)
+    expect(tab.locator("#link-state")).to_have_text("paused")
+    bus.sessions.register("s1", "login claude", "claude-code")
+    hide(tab, False)
+    expect(row(tab, "s1")).to_be_visible()
+    live(tab)
+    bus.sessions.update_status("s1", "working")
+    expect(row(tab, "s1")).to_contain_text("working")
+    assert streams(tab) == 1
+
+
+def streams(page: Page) -> int:
+    """How many streams the hub has open; asked outside the browser."""
+    answer = page.request.get("/health").json()
+    found: int = answer["streams"]
+    return found
+
+
+def hide(page: Page, is_hidden: bool) -> None:
+    """What a browser does when another tab comes to the front."""
+    page.evaluate(
+        """(is) => {
+            Object.defineProperty(document, "hidden", { value: is, configurable: true });
+            document.dispatchEvent(new Event("visibilitychange"));
+        }""",
+        is_hidden,
+    )
+
+
+def test_a_restart_of_the_hub_is_survived_and_caught_up(tab: Page, hub: HubProcess, bus: LocalBus) -> None:
+    bus.sessions.register("s1", "login claude", "claude-code")
+    expect(row(tab, "s1")).to_contain_text("active")
+    port = hub.port
+    hub.stop()
+    bus.sessions.update_status("s1", "working", "went on without a hub")
+    expect(tab.locator("#link-state")).to_have_text("reconnecting")
+    with HubProcess(hub.home, port=port):
+        expect(row(tab, "s1")).to_contain_text("went on without a hub")
+        live(tab)
+        expect(tab.locator("#banner")).to_be_hidden()
+        bus.sessions.update_status("s1", "waiting", "and now?")
+        expect(row(tab, "s1")).to_contain_text("and now?")
+        tab.locator("#row-s1").click()
+        tab.locator("[data-reply]").fill("the token of before the restart is good")
+        tab.get_by_role("button", name="Send").click()
+        expect(tab.locator("#said")).to_contain_text("In the inbox of s1")
+
+
+def test_a_message_that_cannot_be_sent_stays_in_its_field(
+    open_tab: Callable[..., Page], hub: HubProcess, bus: LocalBus
+) -> None:
+    bus.sessions.register("s1", "login claude", "claude-code")
+    page = open_tab("/page/session?id=s1")
+    live(page)
+    hub.stop()
+    page.locator("[data-reply]").fill("is anybody there?")
+    page.get_by_role("button", name="Send").click()
+    expect(page.locator("#said")).to_contain_text("It was not sent")
+    expect(page.locator("[data-reply]")).to_have_value("is anybody there?")
+    expect(page.locator("#live")).to_contain_text("login claude")
+
+
+def test_colours_follow_the_readers_preference(open_tab: Callable[..., Page]) -> None:
+    def ground(theme: str) -> str:
+        page = open_tab("/", color_scheme=theme)
+        found: str = page.evaluate("getComputedStyle(document.documentElement).backgroundColor")
+        return found
+
+    assert ground("light") == "rgb(251, 251, 250)"
+    assert ground("dark") == "rgb(19, 21, 23)"
+
+
+@pytest.mark.parametrize("width", [360, 2560])
+def test_no_page_is_wider_than_its_window(open_tab: Callable[..., Page], bus: LocalBus, width: int) -> None:
+    wide = "x" * 180
+    bus.sessions.register("s1", wide, "codex", project=f"github.com/{wide}", branch=wide, current_task=wide)
+    sent = bus.messages.send("s1", "user:alice", "request", wide, wide * 3, {"wide": wide})
+    task = bus.tasks.offer("s1", "*", wide, wide)
+    bus.memory.set("s1", wide, [wide, wide], "fact", tags=[wide[:60]])
+    page = open_tab("/", viewport={"width": width, "height": 800})
+    for address in (
+        "/", "/page/session?id=s1", "/page/messages", f"/page/thread?id={sent.message_id}", "/page/tasks",
+        f"/page/task?id={task.task_id}", "/page/memory", f"/page/entry?key={wide}", "/page/events", "/page/stats",
+        "/page/inbox", "/page/session?id=nobody",
+    ):  # fmt: skip
+        page.goto(address)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, address
+
+
+def test_a_thousand_sessions_come_in_pages(open_tab: Callable[..., Page], bus: LocalBus, tmp_path: Path) -> None:
+    with bus.transaction():
+        for number in range(250):
+            bus.sessions.register(f"s{number}", f"agent {number}", "codex")
+        bus.sessions.update_status("s7", "waiting", "may I?")
+    page = open_tab("/")
+    live(page)
+    expect(page.locator("tbody tr")).to_have_count(100)
+    expect(page.locator("tbody tr").first).to_contain_text("agent 7")
+    page.get_by_role("link", name="next").click()
+    page.get_by_role("link", name="next").click()
+    expect(page.locator("tbody tr")).to_have_count(50)
+    expect(page.locator(".paging")).to_contain_text("201–250 of 250")
