@@ -309,6 +309,49 @@ def test_a_recipient_sees_its_messages_in_one_order_on_every_page(shop: LocalBus
     assert subjects(shop.messages.get_messages("bob", unread_only=True)) == ["1", "3", "5"]
 
 
+def test_what_was_sent_comes_newest_first_by_sender_project_and_page(shop: LocalBus) -> None:
+    for number in range(5):
+        send(shop, subject=f"a{number}")
+    send(shop, "bob", "carol", "b")
+    shop.messages.send("user:dan", "alice", subject="from elsewhere", project="github.com/acme/infra")
+    sent = shop.messages.sent()
+    assert subjects(sent) == ["from elsewhere", "b", "a4", "a3", "a2", "a1", "a0"]
+    assert subjects(shop.messages.sent(limit=2, before=sent[1].seq)) == ["a4", "a3"]
+    assert subjects(shop.messages.sent("alice", limit=2)) == ["a4", "a3"]
+    assert subjects(shop.messages.sent("user:dan")) == ["from elsewhere"]
+    assert subjects(shop.messages.sent(project=SHOP, limit=1)) == ["b"]
+    assert shop.messages.sent("nobody") == []
+
+
+def test_of_one_sender_only_the_newest_messages_of_the_bus_are_looked_at(
+    shop: LocalBus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(messages, "LOOK_BACK", 3)
+    for number in range(4):
+        send(shop, subject=f"a{number}")
+    assert subjects(shop.messages.sent("alice")) == ["a3", "a2", "a1"]
+
+
+def test_inboxes_with_something_in_them_are_told_the_urgent_ones_first(shop: LocalBus, clock: FakeClock) -> None:
+    began = clock.now()
+    for number in range(3):
+        send(shop, "alice", "bob", f"m{number}")
+    clock.advance(5)
+    urgent = send(shop, "bob", "user:dan", priority="urgent")
+    send(shop, "bob", "carol", expires_in_s=1)
+    read = send(shop, "bob", "alice")
+    shop.messages.acknowledge("alice", [read])
+    clock.advance(2)
+    found = [each.to_dict().values() for each in shop.messages.inboxes()]
+    assert [tuple(each) for each in found] == [
+        ("user:dan", 1, 1, moment(began + 5_000_000)), ("bob", 3, 0, moment(began)),
+    ]  # fmt: skip
+    assert shop.messages.inboxes("github.com/acme/infra") == []
+    assert len(shop.messages.inboxes(limit=1)) == 1
+    shop.messages.acknowledge("user:dan", [urgent])
+    assert [each.recipient for each in shop.messages.inboxes()] == ["bob"]
+
+
 def test_the_history_can_be_of_one_type(shop: LocalBus) -> None:
     send(shop, subject="note")
     shop.messages.broadcast("carol", "hear")

@@ -40,3 +40,14 @@ SELECT coalesce(max(seq), 0) FROM messages;
 
 -- name: messages.prune_pairs
 DELETE FROM pairs WHERE used_until <= :now;
+
+-- name: messages.sent
+-- Newest first; of one sender, among the newest of all, since no index is kept for it.
+SELECT message_id, seq, type, from_session, to_session, project, subject, body, data, priority, in_reply_to,
+       thread_id, task_id, sent_at, expires_at
+FROM messages
+WHERE (:before IS NULL OR seq < :before)
+  AND (:from_session IS NULL
+       OR (from_session = :from_session AND seq > (SELECT coalesce(max(seq), 0) FROM messages) - CAST(:look_back AS BIGINT)))
+  AND (:project IS NULL OR project = :project)
+ORDER BY seq DESC LIMIT :limit;

@@ -45,6 +45,14 @@ SELECT count(*) FROM deliveries AS d
 WHERE acknowledged_at IS NULL AND (expires_at IS NULL OR expires_at > :now)
   AND (:project IS NULL OR EXISTS (SELECT 1 FROM messages AS m WHERE m.seq = d.seq AND m.project = :project));
 
+-- name: messages.inboxes
+SELECT recipient, count(*), sum(CASE WHEN m.priority = 'urgent' THEN 1 ELSE 0 END), min(m.sent_at)
+FROM deliveries AS d JOIN messages AS m USING (seq)
+WHERE d.acknowledged_at IS NULL AND (d.expires_at IS NULL OR d.expires_at > :now)
+  AND (:project IS NULL OR m.project = :project)
+GROUP BY recipient
+ORDER BY sum(CASE WHEN m.priority = 'urgent' THEN 1 ELSE 0 END) > 0 DESC, count(*) DESC, recipient LIMIT :limit;
+
 -- name: messages.acknowledge
 UPDATE deliveries AS d SET acknowledged_at = :now
 FROM messages AS m

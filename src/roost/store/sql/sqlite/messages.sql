@@ -63,17 +63,6 @@ WHERE d.is_read = 0 AND (d.expires_at IS NULL OR d.expires_at > :now) AND (:proj
 GROUP BY recipients.recipient
 ORDER BY sum(m.priority = 'urgent') > 0 DESC, count(*) DESC, recipients.recipient LIMIT :limit;
 
--- name: messages.sent
--- Newest first; of one sender, among the newest of all, since no index is kept for it.
-SELECT message_id, seq, type, from_session, to_session, project, subject, body, data, priority, in_reply_to,
-       thread_id, task_id, sent_at, expires_at
-FROM messages
-WHERE (:before IS NULL OR seq < :before)
-  AND (:from_session IS NULL
-       OR (from_session = :from_session AND seq > (SELECT coalesce(max(seq), 0) FROM messages) - :look_back))
-  AND (:project IS NULL OR project = :project)
-ORDER BY seq DESC LIMIT :limit;
-
 -- name: messages.acknowledge
 UPDATE deliveries SET acknowledged_at = :now
 WHERE recipient = :session_id AND acknowledged_at IS NULL
