@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import expect
 
 from hub.process import HubProcess
+from roost.view import duration
 from support import until
 from web.conftest import PATIENCE_MS, live
 
@@ -225,6 +226,27 @@ def test_ages_tick_by_the_hubs_clock(open_tab: Callable[..., Page], bus: LocalBu
     bus.sessions.update_status("s1", "working")
     expect(row(page, "s1")).to_contain_text("working")
     expect(age).to_have_text("2s")
+
+
+def test_ages_are_told_by_the_script_as_by_the_server(tab: Page) -> None:
+    ages = [-5, 0.5, 59.5, 60.5, 3599.5, 3600.5, 86_399.5, 86_400.5, 200_000.5, 10_000_000.5]
+    told = tab.evaluate(
+        """async (ages) => {
+            Date.now = () => 0; // a clock that stands still, so that both look at one instant
+            const now = document.querySelector("[data-now]");
+            now.dataset.now = "1000000000";
+            const times = ages.map((age) => {
+                const time = document.createElement("time");
+                time.dataset.at = String(1e9 - age);
+                document.body.append(time);
+                return time;
+            });
+            document.dispatchEvent(new Event("DOMContentLoaded")); // what the script does when a page is there
+            return times.map((time) => time.textContent);
+        }""",
+        ages,
+    )
+    assert told == [duration(age) for age in ages]
 
 
 def test_a_hidden_tab_lets_go_of_its_stream_and_catches_up(tab: Page, hub: HubProcess, bus: LocalBus) -> None:

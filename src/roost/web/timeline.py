@@ -30,7 +30,8 @@ class Timeline:
 
     def to_dict(self) -> dict[str, Any]:
         """What there is to draw."""
-        hours = int((self._end_s - self._begin_s) // HOUR_S)
+        long_s = self._end_s - self._begin_s
+        hours = range(int(long_s // HOUR_S), -1, -1)
         return {
             "begin_s": self._begin_s,
             "end_s": self._end_s,
@@ -38,7 +39,7 @@ class Timeline:
             "row": ROW,
             "rows": [self._row(each) for each in self._sessions],
             "marks": self._marks(),
-            "hours": [{"x": round(WIDE - WIDE * hour / hours), "ago": hour} for hour in range(hours, -1, -1)],
+            "hours": [{"x": round(WIDE - WIDE * hour * HOUR_S / long_s), "ago": hour} for hour in hours],
         }
 
     def _row(self, session: Session) -> dict[str, Any]:

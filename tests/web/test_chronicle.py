@@ -1,0 +1,176 @@
+"""What pages tell of the past is what the record says, and unknown where it says nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import roost
+from roost import view
+from roost.web import chronicle as module
+from roost.web import record
+from roost.web.chronicle import Chronicle
+from roost.web.timeline import Timeline
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from roost.bus import LocalBus
+    from roost.clock import FakeClock
+    from roost.operation import Operation
+
+WEB = Path(roost.__file__).parent / "web"
+
+
+class Asking:
+    """Pages' way to the bus, on a bus of this process."""
+
+    def __init__(self, bus: LocalBus) -> None:
+        self._bus = bus
+
+    async def __call__(self, operation: Operation, **named: Any) -> Any:
+        service = self._bus.services[operation.noun]
+        return self._bus.execute(operation, service, operation.arguments((), named))
+
+
+@pytest.fixture
+def bus(open_bus: Callable[[], LocalBus]) -> LocalBus:
+    """No hub's: one whose clock is told."""
+    return open_bus()
+
+
+@pytest.fixture
+def chronicle(bus: LocalBus) -> Chronicle:
+    return Chronicle(Asking(bus))  # type: ignore[arg-type]
+
+
+def life(chronicle: Chronicle, bus: LocalBus, session_id: str, begin_s: float, end_s: float) -> list[tuple[Any, ...]]:
+    asyncio.run(chronicle.read_on())
+    spans = chronicle.life(bus.sessions.get(session_id), begin_s, end_s)
+    return [(round(span.begin_s - begin_s), round(span.end_s - begin_s), span.status) for span in spans]
+
+
+def test_a_life_is_a_bar_for_each_status(chronicle: Chronicle, bus: LocalBus, clock: FakeClock) -> None:
+    began_s = clock.now() / 1e6
+    clock.advance(10)
+    bus.sessions.register("s1", "x", "codex", ttl_s=3600)
+    clock.advance(20)
+    bus.sessions.heartbeat("s1", status="working")
+    asyncio.run(chronicle.read_on())  # what comes in pieces is the same as what comes at once
+    clock.advance(5)
+    bus.sessions.heartbeat("s1", current_task="something else")  # is no change of status, and no bar
+    clock.advance(15)
+    bus.sessions.heartbeat("s1", status="waiting")
+    clock.advance(10)
+    bus.sessions.end("s1")
+    clock.advance(40)
+    assert life(chronicle, bus, "s1", began_s, began_s + 100) == [
+        (10, 30, "active"), (30, 50, "working"), (50, 60, "waiting"), (60, 100, "offline"),
+    ]  # fmt: skip
+    assert life(chronicle, bus, "s1", began_s + 40, began_s + 55) == [(0, 10, "working"), (10, 15, "waiting")]
+
+
+def test_an_expiry_and_a_revival_are_in_a_life(chronicle: Chronicle, bus: LocalBus, clock: FakeClock) -> None:
+    began_s = clock.now() / 1e6
+    bus.sessions.register("s1", "x", "codex", ttl_s=10)
+    clock.advance(10)
+    bus.sweep()
+    clock.advance(20)
+    bus.sessions.heartbeat("s1", status="working")
+    clock.advance(5)
+    assert life(chronicle, bus, "s1", began_s, began_s + 35) == [
+        (0, 10, "active"), (10, 30, "offline"), (30, 35, "working"),
+    ]  # fmt: skip
+
+
+def test_what_lies_before_the_record_is_unknown(
+    chronicle: Chronicle, bus: LocalBus, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began_s = clock.now() / 1e6
+    for name in ("changes", "stays", "ended"):
+        bus.sessions.register(name, "x", "codex", ttl_s=3600)
+    clock.advance(10)
+    bus.sessions.end("ended")
+    clock.advance(10)
+    bus.sessions.heartbeat("new", ttl_s=3600)
+    clock.advance(10)
+    bus.sessions.heartbeat("changes", status="working")
+    clock.advance(10)
+    monkeypatch.setattr(module, "LOOK_BACK", 2)  # as on a bus with a long record
+    assert life(chronicle, bus, "changes", began_s, began_s + 40) == [(0, 30, "unknown"), (30, 40, "working")]
+    assert life(chronicle, bus, "stays", began_s, began_s + 40) == [(0, 20, "unknown"), (20, 40, "active")]
+    assert life(chronicle, bus, "ended", began_s, began_s + 40)[-1] == (10, 40, "offline")
+    assert all(status != "active" for *_, status in life(chronicle, bus, "ended", began_s, began_s + 40))
+
+
+def test_sessions_are_counted_by_status_over_time_those_that_have_gone_too(
+    chronicle: Chronicle, bus: LocalBus, clock: FakeClock
+) -> None:
+    began_s = clock.now() / 1e6
+    bus.sessions.register("a", "x", "codex", ttl_s=3600)
+    bus.sessions.register("b", "x", "codex", ttl_s=3600, project="github.com/acme/infra")
+    clock.advance(15)
+    bus.sessions.heartbeat("a", status="working")
+    clock.advance(10)
+    bus.sessions.end("b")
+    clock.advance(15)
+    asyncio.run(chronicle.read_on())
+    instants = [began_s + 10, began_s + 20, began_s + 30, began_s + 40]
+    live = bus.sessions.list_sessions()
+    assert chronicle.by_status(live, None, instants) == {"active": [2, 1, 0, 0], "working": [0, 1, 1, 1]}
+    assert chronicle.by_status(live, "github.com/acme/infra", instants) == {"active": [1, 1, 0, 0]}
+
+
+def test_messages_are_marks_and_their_acknowledgements_waits(
+    chronicle: Chronicle, bus: LocalBus, clock: FakeClock
+) -> None:
+    bus.sessions.register("a", "x", "codex", ttl_s=3600)
+    bus.sessions.register("b", "x", "codex", ttl_s=3600)
+    began_s = clock.now() / 1e6
+    sent = [bus.messages.send("a", "b", subject=f"m{number}").message_id for number in range(3)]
+    bus.messages.send("b", "user:alice", subject="and you?")
+    clock.advance(30)
+    bus.messages.acknowledge("b", sent[:2])
+    clock.advance(60)
+    bus.messages.acknowledge("b", sent[2:])
+    asyncio.run(chronicle.read_on())
+    assert [(mark.from_session, mark.to_session) for mark in chronicle.marks] == [("a", "b")] * 3 + [
+        ("b", "user:alice")
+    ]
+    assert [round(wait.seconds) for wait in chronicle.waits] == [30, 30, 90]
+    instants = [began_s + 60, began_s + 120]
+    assert record._medians([(each.at_s, each.seconds) for each in chronicle.waits], instants, 60) == [30, 90]
+    assert record._per_minute([each.at_s for each in chronicle.marks], instants, 60) == [4, 0]
+    picture = Timeline(chronicle, bus.sessions.list_sessions(), began_s - 10, began_s + 90).to_dict()
+    assert [(mark["x"], mark["top"], mark["bottom"]) for mark in picture["marks"]] == [(100, 0, 0)] + [(100, 0, 1)] * 3
+
+
+def test_what_it_keeps_is_bounded(chronicle: Chronicle, bus: LocalBus, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST_LIVES", 3)
+    monkeypatch.setattr(module, "MOST_CHANGES", 4)
+    for number in range(6):
+        bus.sessions.register(f"s{number}", "x", "codex")
+    for number in range(20):
+        bus.sessions.heartbeat("s5", status=("working", "idle")[number % 2])
+    bus.sessions.end("s4")
+    asyncio.run(chronicle.read_on())
+    assert {name: len(found.changes) for name, found in chronicle._lives.items()} == {"s3": 1, "s5": 4, "s4": 2}
+    assert chronicle.gone_since(0) == ["s4"]
+
+
+def test_every_colour_and_every_status_has_its_style() -> None:
+    style = (WEB / "static" / "roost.css").read_text()
+    colours = {look.colour for looks in (view.LOOKS, view.MESSAGE_LOOKS, view.DELIVERY_LOOKS, view.TASK_LOOKS)
+               for look in looks.values()}  # fmt: skip
+    colours |= {view.UNKNOWN.colour, *filter(None, view.PRIORITY_COLOURS.values())}
+    assert {colour for colour in colours if f".c-{colour} {{ color: var(--{colour}); }}" not in style} == set()
+    live = view.LOOKS.keys() - {"offline"}
+    assert {status for status in (*live, "unknown") if f".bar.s-{status} {{" not in style} == set()
+    used = set(re.findall(r"var\((--[\w-]+)\)", style))
+    for theme in style.split("color-scheme: dark;")[0].split("color-scheme: light;"):
+        declared = set(re.findall(r"(--[\w-]+):", theme))
+        assert {name for name in used if name not in declared} - {"--mono", "--sans"} == set()
