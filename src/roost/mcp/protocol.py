@@ -52,6 +52,7 @@ RESOURCE_NOT_FOUND = -32002  # of the older revisions; since 2026-07-28 it is IN
 NAMED_BY = {"tools/call": "name", "resources/read": "uri", "prompts/get": "name"}  # what the header Mcp-Name repeats
 LIST_TTL_MS = 300_000  # how long a client may keep what changes only with the server's version
 READ_TTL_MS = 0
+MOST_WATCHED = 1000  # resources that a connection subscribes to
 
 
 class Fault(Exception):
@@ -250,6 +251,8 @@ class Protocol:
 
     def _subscribe(self, method: str, uri: str, peer: Peer) -> Json:
         if method == "resources/subscribe":
+            if len(peer.watched) >= MOST_WATCHED:
+                raise Fault(INVALID_REQUEST, f"{MOST_WATCHED} resources are subscribed to, the most")
             peer.watched.add(uri)
         else:
             peer.watched.discard(uri)

@@ -36,6 +36,7 @@ MOST_BYTES = 1024 * 1024  # of a message, as over HTTP
 CHUNK = 64 * 1024
 UNREAD_MOST = 1024 * 1024  # of answers that the client has not taken: then no more of its messages are
 LOOK_AGAIN_S = 1.0  # the net under a wait for messages
+MOST_WAITS = 100  # of calls and subscriptions that wait for news at once
 STUCK_S = 5.0  # how long to try to get rid of the last answers at the end
 
 
@@ -88,7 +89,9 @@ class StdioServer:
         self._resident: Resident | None = None
         self._waker: Waker | None = None
         self._in = Lines()
+        self._lines: list[bytes | None] = []  # read and not answered yet, the next one last
         self._out = bytearray()
+        self._taken_at = 0.0  # when the client last took something
         self._pending: list[Pending] = []
         self._listening: dict[Any, Listening] = {}
         self._events: Ear | None = None
@@ -138,7 +141,7 @@ class StdioServer:
     def _turn(self, ends: set[int]) -> None:
         """Wait for something to do, and do it; at one of `ends` it is to end."""
         poll = select.poll()
-        if len(self._out) < UNREAD_MOST:
+        if not self._is_full:
             poll.register(0, select.POLLIN)
         if self._out:
             poll.register(1, select.POLLOUT)
@@ -159,12 +162,19 @@ class StdioServer:
                 self._woken(news[descriptor])
             else:
                 self._tell_changes()
+        self._answer_lines()
         self._look_at_clock()
+
+    @property
+    def _is_full(self) -> bool:
+        """Whether the client has so much to read that it gets no more until it does."""
+        return len(self._out) >= UNREAD_MOST
 
     def _patience_ms(self) -> float | None:
         """How long until there is something to do even if nothing comes; None for ever."""
         now = time.monotonic()
-        at = min([self._due_at, *(min(now + LOOK_AGAIN_S, each.deadline) for each in self._pending)])
+        stuck_at = self._taken_at + STUCK_S if self._is_full else math.inf
+        at = min([self._due_at, stuck_at, *(min(now + LOOK_AGAIN_S, each.deadline) for each in self._pending)])
         return None if at == math.inf else max(0, (at - now) * 1000)
 
     def _look_at_clock(self) -> None:
@@ -172,6 +182,9 @@ class StdioServer:
             self._beat()
         if self._pending:
             self._go_on_pending()
+        if self._is_full and time.monotonic() >= self._taken_at + STUCK_S:
+            self._taken_at = time.monotonic()
+            self._is_open = not _is_closed(0)  # behind what it does not read its input is not, either
 
     def _beat(self) -> None:
         try:
@@ -191,8 +204,11 @@ class StdioServer:
             return
         if self._due_at == math.inf:
             self._due_at = time.monotonic() + ANNOUNCE_S
-        for line in self._in.feed(data):
-            self._receive(line)
+        self._lines[:0] = reversed(self._in.feed(data))
+
+    def _answer_lines(self) -> None:
+        while self._lines and not self._is_full:
+            self._receive(self._lines.pop())
 
     def _receive(self, line: bytes | None) -> None:
         """Answer one line; None is one that was too long to be kept."""
@@ -206,11 +222,10 @@ class StdioServer:
         except ValueError as error:
             self._send(failed(None, Fault(PARSE_ERROR, f"a line is one JSON message: {error}")))
             return
-        if isinstance(message, dict) and message.get("method") == "notifications/cancelled":
+        if isinstance(message, dict) and message.get("method") == "notifications/cancelled" and "id" not in message:
             self._cancel(message.get("params"))
-        else:
-            request_id = message.get("id") if isinstance(message, dict) else None
-            self._advance(self._protocol.handle(message, self._client), request_id)
+        request_id = message.get("id") if isinstance(message, dict) else None
+        self._advance(self._protocol.handle(message, self._client), request_id)
 
     def _advance(self, work: Work, request_id: Any, value: Any = None, error: RoostError | None = None) -> None:
         """Carry an answer's work as far as it goes without waiting for anybody."""
@@ -218,7 +233,7 @@ class StdioServer:
             while True:
                 operation, arguments = work.throw(error) if error else work.send(value)
                 value, error = self._perform(operation, arguments)
-                if error is None and not value and operation.waits_for and arguments["wait_s"]:
+                if error is None and not value and operation.waits_for and arguments["wait_s"] and self._may_wait:
                     self._pending.append(Pending(work, operation, arguments, request_id))
                     return
         except StopIteration as done:
@@ -240,10 +255,22 @@ class StdioServer:
         if isinstance(answer, Listening) or self._client.watched:
             self._listen()
         if isinstance(answer, Listening):
-            self._listening[answer.request_id] = answer
-            self._send(answer.acknowledged())
+            self._begin(answer)
         elif answer is not None:
             self._send(answer)
+
+    def _begin(self, listening: Listening) -> None:
+        if not self._may_wait:
+            fault = Fault(INVALID_REQUEST, f"{MOST_WAITS} calls and subscriptions wait already, the most")
+            self._send(failed(listening.request_id, fault))
+            return
+        self._listening[listening.request_id] = listening
+        self._send(listening.acknowledged())
+
+    @property
+    def _may_wait(self) -> bool:
+        """Whether one more may wait for news; a call that may not is answered at once."""
+        return len(self._pending) + len(self._listening) < MOST_WAITS
 
     def _cancel(self, params: Any) -> None:
         """Stop what a request began; one that is answered, or was never asked, is nothing to stop."""
@@ -323,6 +350,7 @@ class StdioServer:
         try:
             while self._out:
                 del self._out[: os.write(1, self._out)]
+                self._taken_at = time.monotonic()
         except BlockingIOError:
             pass
 
@@ -374,6 +402,13 @@ class Lines:
             self._rest.clear()
         else:
             self._rest += part
+
+
+def _is_closed(descriptor: int) -> bool:
+    """Whether nobody has the other end of a pipe any more, whatever is still in it."""
+    poll = select.poll()
+    poll.register(descriptor, 0)
+    return bool(poll.poll(0))
 
 
 def _watch(pid: int) -> int:
