@@ -77,14 +77,18 @@ def fill(home: str, sessions: int, per_project: int = 10) -> None:
 class HubProcess:
     """A hub in a process of its own, with an extra `POST /empty` as the baseline."""
 
-    def __init__(self, home: str, *, sync_delay_ms: float = 0) -> None:
+    def __init__(
+        self, home: str, *, sync_delay_ms: float = 0, store: str | None = None, script: str = "hub.py"
+    ) -> None:
         self.home = home
         environ = {**os.environ, "ROOST_HOME": home}
         environ.pop("ROOST_URL", None)
+        if store:
+            environ["ROOST_URL"] = store
         if sync_delay_ms:
             environ |= {"LD_PRELOAD": slow_sync_library(home), "SYNC_DELAY_US": str(int(sync_delay_ms * 1000))}
         self.process = subprocess.Popen(
-            [sys.executable, str(HERE / "hub.py")], env=environ, stdout=subprocess.PIPE, text=True
+            [sys.executable, str(HERE / script)], env=environ, stdout=subprocess.PIPE, text=True
         )
         assert self.process.stdout is not None
         self.port = int(self.process.stdout.readline())

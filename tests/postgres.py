@@ -113,6 +113,15 @@ class PostgresServer:
         """End it: `immediate` is a crash, `fast` is in order."""
         self._run("pg_ctl", "stop", "--pgdata", str(self.data), "--mode", mode, "--silent")
 
+    def revive(self) -> None:
+        """Have it run again, whatever state it is in."""
+        if not self.answers():
+            if (self.data / "postmaster.pid").exists():
+                subprocess.run(["kill", "-9", str(self.pid)], check=False)
+                until(lambda: not Path(f"/proc/{self.pid}").exists())
+                (self.data / "postmaster.pid").unlink()
+            self.start()
+
     @property
     def pid(self) -> int:
         return int((self.data / "postmaster.pid").read_text().split()[0])

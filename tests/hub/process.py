@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from typing import Self
 
 CHANGED = """\
-import importlib, json, sys
+import importlib, json, sys, time
+ahead_s, now, now_ns = int(sys.argv.pop(1)), time.time, time.time_ns
+if ahead_s:
+    time.time, time.time_ns = (lambda: now() + ahead_s), (lambda: now_ns() + ahead_s * 10**9)
 for name, value in json.loads(sys.argv[1]).items():
     module, _, constant = name.rpartition(".")
     assert hasattr(importlib.import_module(module), constant)
@@ -40,18 +43,24 @@ class HubProcess:
         port: int = 0,
         constants: dict[str, Any] | None = None,
         program: tuple[str, ...] = ("-m", "roost"),
+        clock_ahead_s: int = 0,
+        inside: str | None = None,
         **environ: str,
     ) -> None:
         self.home = home
         self.forgiven: set[str] = set()  # messages of errors that a test provokes
         home.mkdir(parents=True, exist_ok=True)
         serve = ["serve", "--port", str(port), "--log-format", "json", *options]
-        command = ["-c", CHANGED, json.dumps(constants), *serve] if constants else [*program, *serve]
+        if constants or clock_ahead_s:
+            command = ["-c", CHANGED, str(clock_ahead_s), json.dumps(constants or {}), *serve]
+        else:
+            command = [*program, *serve]
+        within = ["nsenter", f"--net=/var/run/netns/{inside}"] if inside else []
         self._log = home / "hub.log"
         self._log_begins = self._log.stat().st_size if self._log.exists() else 0
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, *command],
+                [*within, sys.executable, *command],
                 env={**environment(home), **environ},
                 stdout=subprocess.DEVNULL,
                 stderr=log,

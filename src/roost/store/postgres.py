@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from roost.store.flight import Flight
 
 BUSY_TIMEOUT_S = 5.0
-STALLED_S = 5  # after which the database ends a transaction whose process is frozen, cut off or gone
+STALLED_S = 3  # after which the database ends a transaction whose process is frozen, cut off or gone
 LOCKS = 0x726F6F73  # "roos": the first half of the key of the bus's advisory lock
 # Of every connection, unless its address says otherwise: a dead peer is noticed within some 15 s, by the kernel.
 SETTINGS = {
