@@ -44,8 +44,8 @@ EXCEPTIONS = {
 
 # Where a process meets what it does not control, and so may catch anything.
 EDGES = {
-    "agents/hook/entry.py", "agents/hook/launch.py", "listener.py", "mcp/stdio.py", "hub/worker.py", "hub/http.py",
-    "__main__.py",
+    "agents/hook/entry.py", "agents/hook/launch.py", "agents/hook/serving.py", "listener.py", "mcp/stdio.py",
+    "hub/worker.py", "hub/http.py", "__main__.py",
 }  # fmt: skip
 
 

@@ -25,6 +25,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from roost.agents.hook.serving import HookServer
     from roost.agents.wake.waker import Waker
     from roost.bus import Bus
     from roost.mcp.protocol import Json, Work
@@ -88,6 +89,7 @@ class StdioServer:
         self._client = Client(self)
         self._resident: Resident | None = None
         self._waker: Waker | None = None
+        self._hooks: HookServer | None = None
         self._in = Lines()
         self._lines: list[bytes | None] = []  # read and not answered yet, the next one last
         self._out = bytearray()
@@ -134,6 +136,8 @@ class StdioServer:
     def _leave(self) -> None:
         if self._events:
             self._events.close()
+        if self._hooks:
+            self._hooks.close()
         if self._resident:
             self._resident.leave()
             self._resident.bus.close()
@@ -146,7 +150,8 @@ class StdioServer:
         if self._out:
             poll.register(1, select.POLLOUT)
         news = self._resident.sockets if self._resident else {}
-        for descriptor in (*ends, *news):
+        hooks = self._listen_for_hooks()
+        for descriptor in (*ends, *news, *hooks):
             poll.register(descriptor, select.POLLIN)
         if self._events and self._events.fileno() >= 0:
             poll.register(self._events.fileno(), select.POLLIN)
@@ -160,6 +165,8 @@ class StdioServer:
                 self._is_open = False
             elif descriptor in news:
                 self._woken(news[descriptor])
+            elif self._hooks and descriptor in hooks:
+                self._hooks.answer(descriptor)
             else:
                 self._tell_changes()
         self._answer_lines()
@@ -169,6 +176,17 @@ class StdioServer:
     def _is_full(self) -> bool:
         """Whether the client has so much to read that it gets no more until it does."""
         return len(self._out) >= UNREAD_MOST
+
+    def _listen_for_hooks(self) -> list[int]:
+        """Where the session's hooks knock, which would have to open the bus themselves."""
+        if self._hooks is None and self._resident and self._resident.sessions:
+            from roost.agents.hook.serving import HookServer
+
+            self._hooks = HookServer(self._resident.bus)
+        if self._hooks is None or self._resident is None:
+            return []
+        self._hooks.listen(self._resident.sessions)
+        return self._hooks.descriptors
 
     def _patience_ms(self) -> float | None:
         """How long until there is something to do even if nothing comes; None for ever."""

@@ -20,6 +20,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from roost.agents.hook.moment import Dialect, Moment, Payload
     from roost.agents.hook.notes import Notes
+    from roost.agents.hook.serving import Remembered
     from roost.bus import Bus
     from roost.model import Message
 
@@ -37,12 +38,12 @@ HELD = (
 class Answerer:
     """One moment of one session: `answer` it, then, once the client has taken that, say so with `taken`."""
 
-    def __init__(self, bus: Bus, dialect: Dialect, notes: Notes) -> None:
+    def __init__(self, bus: Bus, dialect: Dialect, notes: Notes | Remembered) -> None:
         self._bus = bus
         self._dialect = dialect
         self._notes = notes
         self._shown: list[str] = []
-        self._session_id = ""
+        self._session_id = self._project = ""
 
     def answer(self, moment: Moment) -> Payload | None:
         """Tell the bus what happened; what the client should be answered, None for nothing."""
@@ -76,6 +77,7 @@ class Answerer:
         """Be on the bus: under the name it already has there, if any."""
         bus, client = self._bus, self._dialect
         status = "active" if moment.kind == START and moment.is_new else None
+        self._project = bus.here.project
         try:
             bus.sessions.get(moment.session_id)
         except SessionNotFound:
@@ -88,14 +90,15 @@ class Answerer:
         self._notes.known = True
 
     def _beat(self, status: str, current_task: str | None = None) -> None:
-        self._bus.sessions.heartbeat(self._session_id, status=status, current_task=current_task, limit=1)
+        beat = self._bus.sessions.heartbeat(self._session_id, status=status, current_task=current_task, limit=1)
+        self._project = beat.project
 
     def _digest(self, moment: Moment) -> Payload | None:
         if moment.is_inner:
             rouse(self._bus.folder, [moment.session_id])  # what is new is for the agent, not for one it has sent out
             return None
         found = Digest(
-            self._bus, moment.session_id, self._notes.told, project=self._bus.here.project,
+            self._bus, moment.session_id, self._notes.told, project=self._project,
             is_start=moment.kind == START,
         )  # fmt: skip
         self._notes.told = found.told

@@ -87,11 +87,27 @@ class Run:
         notes = Notes(quiet_file)
         if notes.is_first(told):
             _set_quiet(quiet_file, moment.kind, looks_idle=self.client == "opencode")
-            if not (is_small and notes.known and self._beat(moment, quiet_file, notes)):
+            self._note_link(moment)
+            if not (self._ask(moment, notes) or (is_small and notes.known and self._beat(moment, notes))):
                 self._answer(dialect, moment, notes, quiet_file)
         notes.save()
 
-    def _beat(self, moment: Moment, quiet_file: str, notes: Notes) -> bool:
+    def _ask(self, moment: Moment, notes: Notes) -> bool:
+        """Whether the session's own server has done it; it cannot know where a session begins, or that it is over."""
+        if moment.kind in (START, END):
+            return False
+        from roost.agents.hook.asking import ask
+
+        asked = ask(self.folder, self.client, moment, notes)
+        if asked is None:
+            return False
+        self._is_answered = True
+        if asked.answer and self._is_heard:
+            _write(written(asked.answer))
+            asked.taken()
+        return True
+
+    def _beat(self, moment: Moment, notes: Notes) -> bool:
         """Whether a heartbeat was all there was to do, and is done."""
         if self.url and (self.url.startswith(HUBS) or (not self.url.startswith("sqlite:") and "://" in self.url)):
             return False
@@ -122,6 +138,15 @@ class Run:
             for path in (quiet_file, f"{quiet_file}{WAITER}"):
                 _unlink(path)
 
+    def _note_link(self, moment: Moment) -> None:
+        """Let the shell find a session's file by its process, where the client does not name it."""
+        if self.client not in BY_PROCESS or moment.kind not in (START, PROMPT, END):
+            return
+        if moment.kind != PROMPT:
+            unlink(self.folder, os.getppid())
+        if moment.kind != END:
+            link(self.folder, os.getppid(), moment.session_id)
+
     def _note_process(self, moment: Moment) -> None:
         """Remember in which process the session lives, whose end is its end, and by which its hooks find it."""
         from roost.presence import bind, bound, client_process
@@ -134,11 +159,6 @@ class Run:
             from roost.wake import notify, topic
 
             notify(os.path.join(self.folder, "wake"), {topic("messages", before)})  # its server goes on as this one's
-        if self.client in BY_PROCESS:
-            if moment.kind != PROMPT:
-                unlink(self.folder, os.getppid())
-            if moment.kind != END:
-                link(self.folder, os.getppid(), moment.session_id)
         if moment.kind == START:
             forget_old(self.folder)
 

@@ -37,11 +37,13 @@ def read(text: str) -> Payload:
 
 
 def written(value: Any) -> str:
-    """An answer (objects, texts and booleans) as JSON, in ASCII."""
+    """Objects, lists, texts, whole numbers and booleans as JSON, in ASCII."""
     if isinstance(value, dict):
         return "{" + ",".join(f"{written(name)}:{written(member)}" for name, member in value.items()) + "}"
-    if isinstance(value, bool):
-        return "true" if value else "false"
+    if isinstance(value, list):
+        return f"[{','.join(map(written, value))}]"
+    if isinstance(value, int):
+        return str(value).lower()
     from _json import encode_basestring_ascii
 
     return str(encode_basestring_ascii(value))

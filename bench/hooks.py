@@ -1,0 +1,193 @@
+"""What a hook costs the client that runs it: whole processes, from their start to their end, against an interpreter
+that does nothing."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from unittest import mock
+
+import roost
+from bench.tools import Result, fill, folder
+from roost.agents.hook.asking import socket_of
+from roost.agents.hook.commands import command_of, interpreter
+from roost.quiet import file_of
+
+SESSION = "6f1c"
+ROUNDS = 60
+NODE = (
+    "setInterval(() => {}, 1000); const { statSync } = require('fs'); const n = 1e5; const b = process.hrtime.bigint();\
+ for (let i = 0; i < n; i++) statSync(process.argv[1]).mtimeMs > Date.now();\
+ console.log(Number(process.hrtime.bigint() - b) / n / 1e6); process.exit()"
+)
+CLAUDE = {"name": "claude-code", "version": "2"}
+HELLO = {
+    "jsonrpc": "2.0", "id": 1, "method": "initialize",
+    "params": {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": CLAUDE},
+}  # fmt: skip
+
+
+class Session:
+    """A session of Claude Code at work, on a bus of its own with others beside it."""
+
+    def __init__(self, home: str, others: int) -> None:
+        if others:
+            fill(home, others)
+        self.home = home
+        self.environ = {**os.environ, "ROOST_HOME": home, "CLAUDE_CODE_SESSION_ID": SESSION, "ROOST_PROJECT": "bench",
+                        "ROOST_HOOK_BUDGET_MS": "10000"}  # fmt: skip
+        self.environ.pop("ROOST_URL", None)
+        self.bus = roost.connect(home, project="bench")
+        self._numbers = itertools.count()
+        with mock.patch.dict(os.environ, {"ROOST_HOME": home}):
+            os.environ.pop("ROOST_URL", None)
+            self.quick, self.always = command_of("claude-code", runs_for="any"), command_of("claude-code")
+        self.bus.sessions.register("bob", "bob's agent", "codex", ttl_s=86_400)
+        self.hook("SessionStart")
+        self.prompt()
+
+    def hook(self, event: str, command: str | None = None, **more: object) -> tuple[float, bytes]:
+        """The seconds that a hook takes, and what it writes."""
+        told = {"hook_event_name": event, "session_id": SESSION, "cwd": self.home, "n": next(self._numbers), **more}
+        return self.run(["/bin/sh", "-c", command or self.always], json.dumps(told).encode())
+
+    def run(self, command: list[str], told: bytes = b"") -> tuple[float, bytes]:
+        began = time.perf_counter()
+        done = subprocess.run(command, input=told, stdout=subprocess.PIPE, env=self.environ, check=True)
+        return time.perf_counter() - began, done.stdout
+
+    def nothing(self) -> float:
+        return self.run([*interpreter()[:3], "-c", "pass"])[0]
+
+    def shell(self) -> float:
+        return self.run(["/bin/sh", "-c", ":"])[0]
+
+    def quiet(self) -> float:
+        """A tool when nothing is due."""
+        until = time.time() + 30
+        os.utime(file_of(self.home, SESSION), (until, until))
+        return self.hook("PostToolUse", self.quick, tool_name="Bash")[0]
+
+    def due(self) -> float:
+        """A tool when only the heartbeat is due."""
+        os.utime(file_of(self.home, SESSION), (0, 0))
+        taken, said = self.hook("PostToolUse", self.quick, tool_name="Bash")
+        assert not said
+        return taken
+
+    def news(self) -> float:
+        """A tool when a message waits."""
+        self.bus.messages.send("bob", SESSION, "notification", f"The cart, {next(self._numbers)}", "is broken")
+        taken, said = self.hook("PostToolUse", self.quick, tool_name="Bash")
+        assert said
+        return taken
+
+    def wrote(self) -> float:
+        return self.hook("PostToolUse", tool_name="Edit", tool_input={"file_path": f"/src/{next(self._numbers)}"})[0]
+
+    def prompt(self) -> float:
+        return self.hook("UserPromptSubmit", prompt=f"mend the login, {next(self._numbers)}")[0]
+
+    def stop(self) -> float:
+        return self.hook("Stop")[0]
+
+    @contextmanager
+    def server(self) -> Iterator[None]:
+        """The session's own MCP server, as its client starts it."""
+        with subprocess.Popen([sys.executable, "-m", "roost", "mcp"], env=self.environ, stdin=subprocess.PIPE,
+                              stdout=subprocess.PIPE, text=True) as server:  # fmt: skip
+            assert server.stdin is not None
+            assert server.stdout is not None
+            server.stdin.write(json.dumps(HELLO) + "\n")
+            server.stdin.flush()
+            server.stdout.readline()
+            while not os.path.exists(socket_of(self.home, SESSION)):
+                time.sleep(0.01)
+            yield
+            server.stdin.close()
+
+
+def turns(cases: dict[str, Callable[[], float]], rounds: int = ROUNDS) -> dict[str, float]:
+    """Each case's median, measured in turns."""
+    taken: dict[str, list[float]] = {name: [] for name in cases}
+    for _ in range(rounds):
+        for name, case in cases.items():
+            taken[name].append(case())
+    return {name: statistics.median(seconds) for name, seconds in taken.items()}
+
+
+def all_results() -> Iterator[Result]:
+    yield from in_a_session()
+    yield from in_a_crowd()
+    yield from in_open_code()
+    yield digest()
+
+
+def in_a_session() -> Iterator[Result]:
+    """A session as `roost install` sets it up, with its server, and one whose server is not there."""
+    with folder() as home:
+        session = Session(home, 0)
+        cases = {
+            "shell": session.shell, "nothing": session.nothing, "quiet": session.quiet, "due": session.due,
+            "news": session.news, "wrote": session.wrote, "stop": session.stop, "prompt": session.prompt,
+        }  # fmt: skip
+        alone = turns(cases)
+        with session.server():
+            served = turns(cases)
+        session.bus.close()
+    note = f"{served['quiet'] * 1000:.2f} ms; {served['quiet'] / served['nothing']:.2f} × of `python -I -S -c pass`"
+    yield Result("a hook after a tool, nothing due, against `sh -c :`", served["quiet"] / served["shell"], 1.5,
+                 at_least=False, note=note)  # fmt: skip
+    told = {
+        "due": "a heartbeat is due", "news": "a message waits: a digest", "wrote": "a file was written",
+        "prompt": "the user says something", "stop": "the turn is over",
+    }  # fmt: skip
+    for where, seconds in (("", served), (", without the session's server", alone)):
+        for name, what in told.items():
+            note = f"{seconds[name] * 1000:.1f} against {seconds['nothing'] * 1000:.1f} ms"
+            yield Result(f"{what}{where}, against `python -I -S -c pass`", seconds[name] / seconds["nothing"], 2,
+                         at_least=False, note=note)  # fmt: skip
+
+
+def in_a_crowd() -> Iterator[Result]:
+    """One session on the bus, and 10,000."""
+    with folder() as few, folder() as many:
+        one, crowd = Session(few, 0), Session(many, 10_000)
+        seconds = turns({"one": one.due, "crowd": crowd.due, "one prompt": one.prompt, "crowd prompt": crowd.prompt})
+        one.bus.close()
+        crowd.bus.close()
+    for name, what in (("", "a heartbeat that is due"), (" prompt", "a prompt")):
+        ratio = seconds[f"crowd{name}"] / seconds[f"one{name}"]
+        yield Result(f"{what}: 10,000 sessions on the bus against one", ratio, 1.2, at_least=False)
+
+
+def in_open_code() -> Iterator[Result]:
+    """OpenCode's plugin starts nothing: it looks at a file's time."""
+    if node := shutil.which("node"):
+        with folder() as home:
+            session = Session(home, 0)
+            done = subprocess.run(
+                [node, "-e", NODE, file_of(home, SESSION)], capture_output=True, text=True, check=True
+            )
+            session.bus.close()
+        yield Result("OpenCode's plugin after a tool, nothing due", float(done.stdout), 3, at_least=False, unit="ms")
+
+
+def digest() -> Result:
+    """How much of an agent's attention much news takes."""
+    with folder() as home:
+        session = Session(home, 50)
+        for number in range(100):
+            session.bus.messages.send("bob", SESSION, "request", f"{number} 漢🙂" * 20, "<b>" * 1000, priority="urgent")
+        _, said = session.hook("PostToolUse", tool_name="Bash")
+        session.bus.close()
+    shown = json.loads(said)["hookSpecificOutput"]["additionalContext"]
+    return Result("a digest of 100 urgent messages", len(shown.encode()), 1024, at_least=False, unit="bytes")
