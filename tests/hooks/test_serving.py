@@ -16,6 +16,7 @@ import pytest
 
 from hooks.client import SESSION, Client
 from hooks.test_quiet import HEAVY, modules
+from roost.agents.hook import log
 from roost.agents.hook.asking import FOLDER, socket_of
 from roost.bus import LocalBus
 from support import until
@@ -36,6 +37,12 @@ def client(shop: LocalBus, start_client: StartClient) -> Client:
     return client
 
 
+def is_listening(path: str) -> bool:
+    """Whether somebody answers there: a socket's file is there an instant before anybody listens."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as caller:
+        return caller.connect_ex(path) == 0
+
+
 @pytest.fixture
 def server(shop: LocalBus, client: Client) -> Iterator[subprocess.Popen[str]]:
     """The session's own server, listening for its hooks."""
@@ -46,7 +53,7 @@ def server(shop: LocalBus, client: Client) -> Iterator[subprocess.Popen[str]]:
         server.stdin.write(json.dumps(HELLO) + "\n")
         server.stdin.flush()
         server.stdout.readline()
-        until(lambda: os.path.exists(socket_of(shop.folder, SESSION)))
+        until(lambda: is_listening(socket_of(shop.folder, SESSION)))
         yield server
         server.send_signal(signal.SIGCONT)
         server.stdin.close()
@@ -112,14 +119,13 @@ def test_a_server_that_died_is_done_without(shop: LocalBus, client: Client, serv
 def test_who_is_no_hook_holds_up_nobody(
     shop: LocalBus, client: Client, server: subprocess.Popen[str], said: bytes
 ) -> None:
-    stranger = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    stranger.connect(socket_of(shop.folder, SESSION))
-    stranger.sendall(said)
-    began = time.monotonic()
-    client.does("prompt", prompt="mend the login")
-    assert shop.sessions.get(SESSION).status == "working"
-    assert time.monotonic() - began < 10
-    stranger.close()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as stranger:
+        stranger.connect(socket_of(shop.folder, SESSION))
+        stranger.sendall(said)
+        began = time.monotonic()
+        assert client.does("prompt", prompt="mend the login") == ("", "", 0)
+        assert shop.sessions.get(SESSION).status == "working", log.last(shop.folder)
+        assert time.monotonic() - began < 10
 
 
 def test_what_goes_wrong_in_the_server_is_logged_by_the_hook(
