@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,8 +49,14 @@ def chronicle(bus: LocalBus) -> Chronicle:
     return Chronicle(Asking(bus))  # type: ignore[arg-type]
 
 
+def read_on(chronicle: Chronicle) -> None:
+    """Have it read, on a loop of its own: a browser's tests leave theirs running in this thread."""
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(lambda: asyncio.run(chronicle.read_on())).result()
+
+
 def life(chronicle: Chronicle, bus: LocalBus, session_id: str, begin_s: float, end_s: float) -> list[tuple[Any, ...]]:
-    asyncio.run(chronicle.read_on())
+    read_on(chronicle)
     spans = chronicle.life(bus.sessions.get(session_id), begin_s, end_s)
     return [(round(span.begin_s - begin_s), round(span.end_s - begin_s), span.status) for span in spans]
 
@@ -60,7 +67,7 @@ def test_a_life_is_a_bar_for_each_status(chronicle: Chronicle, bus: LocalBus, cl
     bus.sessions.register("s1", "x", "codex", ttl_s=3600)
     clock.advance(20)
     bus.sessions.heartbeat("s1", status="working")
-    asyncio.run(chronicle.read_on())  # what comes in pieces is the same as what comes at once
+    read_on(chronicle)  # what comes in pieces is the same as what comes at once
     clock.advance(5)
     bus.sessions.heartbeat("s1", current_task="something else")  # is no change of status, and no bar
     clock.advance(15)
@@ -118,7 +125,7 @@ def test_sessions_are_counted_by_status_over_time_those_that_have_gone_too(
     clock.advance(10)
     bus.sessions.end("b")
     clock.advance(15)
-    asyncio.run(chronicle.read_on())
+    read_on(chronicle)
     instants = [began_s + 10, began_s + 20, began_s + 30, began_s + 40]
     live = bus.sessions.list_sessions()
     assert chronicle.by_status(live, None, instants) == {"active": [2, 1, 0, 0], "working": [0, 1, 1, 1]}
@@ -137,7 +144,7 @@ def test_messages_are_marks_and_their_acknowledgements_waits(
     bus.messages.acknowledge("b", sent[:2])
     clock.advance(60)
     bus.messages.acknowledge("b", sent[2:])
-    asyncio.run(chronicle.read_on())
+    read_on(chronicle)
     assert [(mark.from_session, mark.to_session) for mark in chronicle.marks] == [("a", "b")] * 3 + [
         ("b", "user:alice")
     ]
@@ -157,7 +164,7 @@ def test_what_it_keeps_is_bounded(chronicle: Chronicle, bus: LocalBus, monkeypat
     for number in range(20):
         bus.sessions.heartbeat("s5", status=("working", "idle")[number % 2])
     bus.sessions.end("s4")
-    asyncio.run(chronicle.read_on())
+    read_on(chronicle)
     assert {name: len(found.changes) for name, found in chronicle._lives.items()} == {"s3": 1, "s5": 4, "s4": 2}
     assert chronicle.gone_since(0) == ["s4"]
 
