@@ -67,6 +67,8 @@ TASK_LOOKS = {
     "cancelled": Look("×", "grey", "was called off"),
 }
 
+CONFLICT = Look("≠", "red", "two sessions have written the same file within an hour")
+
 # What a session does in an event, in words; a kind that is not here is shown as it is.
 EVENT_WORDS = {
     "session.registered": "is here",

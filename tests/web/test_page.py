@@ -86,6 +86,46 @@ def test_a_message_typed_on_the_page_reaches_a_session_and_its_reply_shows_up(
     expect(page.locator("#live")).to_contain_text("Nothing is in your inbox.")
 
 
+def test_what_needs_a_person_is_on_top(tab: Page, bus: LocalBus) -> None:
+    bus.sessions.register("a", "first", "codex", location="laptop:/src/shop")
+    bus.sessions.register("b", "second", "codex", location="laptop:/src/shop")
+    bus.sessions.register("c", "third", "codex", location="another:/src/shop")
+    needs = tab.locator("#needs")
+    for name in "abc":
+        bus.files.touch(name, ["/src/shop/cart.py", f"/src/shop/{name}.py"])
+    bus.messages.send("a", "b", subject="stop", priority="urgent")
+    bus.messages.send("a", "user:alice", subject="only to tell you")
+    task = bus.tasks.offer("a", "*", "mend the cart")
+    expect(needs.locator(".card")).to_have_count(3)
+    expect(needs).to_contain_text("has not read 1 urgent message")
+    expect(needs).to_contain_text("wrote the same file: cart.py")
+    expect(needs).to_contain_text("mend the cart")
+    expect(needs).to_contain_text("1 message for you")
+    assert "third" not in needs.inner_text()  # the same path on another machine is another file
+    bus.messages.acknowledge("b", [each.message_id for each in bus.messages.inbox("b", types=["notification"])])
+    bus.tasks.accept("b", task.task_id)
+    expect(needs.locator(".card")).to_have_count(1)
+    bus.sessions.end("a")
+    expect(needs).to_contain_text("Nobody needs you.")
+
+
+def test_a_session_shows_what_it_wrote_took_and_remembers(open_tab: Callable[..., Page], bus: LocalBus) -> None:
+    bus.sessions.register("a", "first", "codex", location="laptop:/src/shop")
+    bus.files.touch("a", ["/src/shop/cart.py"])
+    task = bus.tasks.offer("user:alice", "*", "mend the cart")
+    bus.tasks.accept("a", task.task_id)
+    bus.memory.set("a", "cart/currency", "JPY", "fact")
+    bus.sessions.set_status_detail("a", {"step": 3})
+    page = open_tab("/page/session?id=a")
+    live(page)
+    expect(page.locator("#files code")).to_have_text("cart.py")
+    expect(page.locator("#tasks")).to_contain_text("accepted mend the cart")
+    expect(page.locator("#memory")).to_contain_text("cart/currency")
+    expect(page.locator("#detail")).to_contain_text('"step": 3')
+    bus.tasks.complete("a", task.task_id, "done")
+    expect(page.locator("#tasks")).to_contain_text("completed mend the cart")
+
+
 def test_a_question_to_a_person_is_answered_on_the_page(tab: Page, bus: LocalBus) -> None:
     bus.sessions.register("s1", "login claude", "claude-code")
     bus.sessions.update_status("s1", "waiting", "wait for an answer")

@@ -8,16 +8,18 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from roost.errors import SessionNotFound
+from roost.services.files import FileLog
 from roost.services.memory import SharedMemory
 from roost.services.messages import TASK_TYPES, CollaborationHub
 from roost.services.sessions import SessionRegistry
 from roost.services.tasks import TaskBoard
 from roost.view import LOOKS, in_order
 from roost.web.chronicle import WINDOW_S
+from roost.web.render import host_of
 from roost.web.timeline import Timeline
 
 if TYPE_CHECKING:
-    from roost.model import Delivery, Event, Inbox, Message, Session
+    from roost.model import Delivery, Event, FileTouch, Inbox, Message, Session
     from roost.web.site import Site
 
 FIND = SessionRegistry.operations["find_sessions"]
@@ -28,6 +30,7 @@ RECEIVED = CollaborationHub.operations["get_messages"]
 SENT = CollaborationHub.operations["sent"]
 DELIVERIES = CollaborationHub.operations["deliveries"]
 TASKS = TaskBoard.operations["list_tasks"]
+TOUCHED = FileLog.operations["touched"]
 REMEMBERED = SharedMemory.operations["find"]
 
 READ_AT_ONCE = 1000
@@ -38,6 +41,7 @@ MOST_GONE = 50
 DRAWN = 24  # sessions on the timeline
 DRAWN_OF_MANY = 12
 MANY = 30  # rows, above which the timeline comes before the table
+MEET_WITHIN_S = 3600  # two sessions that wrote one file in this time are in each other's way
 FEED = 30
 NEEDS = 6  # of each kind, and how many more there are
 TALK = 30
@@ -145,20 +149,37 @@ async def needs(site: Site, live: list[Session], inboxes: dict[str, Inbox]) -> d
     others = [each for each in asked if each.from_session not in waiting_ids]
     urgent = [each for each in inboxes.values() if each.urgent and each.recipient != site.person]
     tasks = await site.ask(TASKS, status="offered", limit=READ_AT_ONCE)
+    conflicts = shared_files(await site.ask(TOUCHED, within_s=MEET_WITHIN_S, limit=READ_AT_ONCE), live)
     taken = {each.message_id for each in asked}
     tasks = [each for each in tasks if each.task_id not in taken]  # one offered to this person is among the questions
-    names = await site.names.of([*(each.recipient for each in urgent), *(each.from_session for each in others)])
+    named = [each.recipient for each in urgent] + [each.from_session for each in others]
+    names = await site.names.of([*named, *(each for found in conflicts for each in found["sessions"])])
     return {
         "waiting": [{"session": each, "asks": by_sender.get(each.session_id)} for each in waiting[:NEEDS]],
         "asked": others[-NEEDS:][::-1],
         "urgent": urgent[:NEEDS],
+        "conflicts": conflicts[:NEEDS],
         "tasks": tasks[:NEEDS],
         "names": names,
         "for_you_total": len(for_you),
-        "total": len(waiting) + len(others) + len(urgent) + len(tasks),
+        "total": len(waiting) + len(others) + len(urgent) + len(conflicts) + len(tasks),
         "waiting_total": len(waiting),
-        "more": sum(max(len(each) - NEEDS, 0) for each in (waiting, others, urgent, tasks)),
+        "more": sum(max(len(each) - NEEDS, 0) for each in (waiting, others, urgent, conflicts, tasks)),
     }
+
+
+def shared_files(touched: list[FileTouch], live: list[Session]) -> list[dict[str, Any]]:
+    """Files that two live sessions on one machine have written, the newest first; `touched` is newest first."""
+    hosts = {each.session_id: host_of(each.location) for each in live}
+    writers: dict[tuple[str, str, str], list[FileTouch]] = {}
+    for each in touched:
+        if each.session_id in hosts:
+            writers.setdefault((each.project, hosts[each.session_id], each.path), []).append(each)
+    return [
+        {"project": project, "path": path, "at": found[0].at, "sessions": [each.session_id for each in found]}
+        for (project, _, path), found in writers.items()
+        if len(found) > 1
+    ]
 
 
 async def inbox(site: Site, query: dict[str, str]) -> dict[str, Any]:
@@ -230,6 +251,7 @@ async def session(site: Site, query: dict[str, str]) -> dict[str, Any]:
         "unread_total": len(unread_ids),
         "tasks": [*(each for each in offered if each.offered_to == session_id), *owned],
         "memory": await site.ask(REMEMBERED, session_id=session_id, project=found.project, limit=TALK),
+        "files": await site.ask(TOUCHED, session_id=session_id, limit=TALK),
         "events": events,
         "timeline": Timeline(site.chronicle, [found], now_s - WINDOW_S, now_s).to_dict(),
     }

@@ -138,7 +138,7 @@ class Renderer:
         self._environment.tests["session_id"] = is_session
         self._environment.globals.update(
             static=files.url, address=address, look=lambda word, kind="session": view.look(word, LOOKS[kind]),
-            age=view.age, LOOKS=view.LOOKS, EMPTY=view.EMPTY, EVENT_WORDS=view.EVENT_WORDS,
+            age=view.age, LOOKS=view.LOOKS, EMPTY=view.EMPTY, EVENT_WORDS=view.EVENT_WORDS, CONFLICT=view.CONFLICT,
             PRIORITY_COLOURS=view.PRIORITY_COLOURS, EVERYBODY=EVERYBODY, PERSON=PERSON, MESSAGE_TYPES=MESSAGE_TYPES,
             LONG_TEXT=LONG_TEXT,
         )  # fmt: skip

@@ -22,6 +22,8 @@
     timer = setTimeout(update, Math.max(0, readyAt - performance.now()));
   }
 
+  setInterval(changed, 30000); // the hours go on where nothing happens, and not everything that shows is an event
+
   async function update() {
     timer = 0; running = true; again = false;
     const began = performance.now(), asked = location.href;
@@ -227,6 +229,7 @@
   document.addEventListener("DOMContentLoaded", () => {
     settle();
     connect();
+    document.querySelector(".top nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
     if (location.hash === "#compose-body") write();
   });
 })();
