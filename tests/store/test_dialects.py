@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import psycopg
 import pytest
 
 import postgres
+from roost.cli.main import run
 from roost.errors import BusIsNewer
 from roost.services.search import key_range
 from roost.store import load_statements, statements_in
@@ -88,3 +90,29 @@ def test_messages_about_a_database_hold_no_password(database: str) -> None:
         PostgresStore("postgresql://alice:s3cret@127.0.0.1:1/bus")
     assert "s3cret" not in str(error.value)
     assert "alice@127.0.0.1:1/bus" in str(error.value)
+
+
+def test_the_doctor_knows_a_database(database: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["doctor", "--json", "--url", database]) == 0
+    before = {check["check"]: check["detail"] for check in json.loads(capsys.readouterr().out)["checks"]}
+    assert before["schema"] == "there is no bus yet"
+    open_store(database).close()
+    assert run(["doctor", "--json", "--url", database]) == 0
+    after = {check["check"]: check["detail"] for check in json.loads(capsys.readouterr().out)["checks"]}
+    assert "PostgreSQL" in after["database"]
+    assert "up to date" in after["schema"]
+    nobody = f"http://127.0.0.1:{postgres.free_port()}"
+    for address in ("postgresql://127.0.0.1:1/bus", f"{nobody},{nobody}"):
+        assert run(["doctor", "--json", "--url", address]) == 1
+        checks = json.loads(capsys.readouterr().out)["checks"]
+        assert [check["level"] for check in checks].count("fail") == address.count("127.0.0.1")
+
+
+def test_one_transaction_gives_one_instant_that_the_database_tells(database: str) -> None:
+    with open_store(database) as bus:
+        with bus.transaction():
+            first = bus.store.now
+            bus.sessions.register("alice", "agent", "codex")
+            assert bus.store.now == first
+        told = bus.store._connection.execute("SELECT extract(epoch FROM now())").fetchall()[0][0]
+        assert abs(float(told) - first / 1e6) < 60

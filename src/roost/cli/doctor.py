@@ -23,6 +23,7 @@ import apsw
 import roost
 from roost.agents.hook import log as hook_log
 from roost.cli.screen import Column, table
+from roost.errors import RoostError
 from roost.place import bus_file, bus_folder
 from roost.schema import decode, encode
 from roost.store.migrate import newest_version
@@ -39,6 +40,7 @@ OK, WARN, FAIL = "ok", "warn", "fail"
 GLYPHS = {OK: "✓", WARN: "!", FAIL: "✗"}
 COLOURS = {"✓": "green", "!": "yellow", "✗": "red"}
 
+POSTGRES_LEAST = 140_000  # as PostgreSQL counts its versions
 SQLITE_LEAST = (3, 51, 3)  # older ones can lose commits that several processes make at once
 WAL_LARGE_BYTES = 256 * 1024 * 1024
 DISK_LOW_BYTES = 200 * 1024 * 1024
@@ -69,7 +71,10 @@ def examine(url: str | None) -> Iterator[Finding]:
     address = url or os.environ.get("ROOST_URL") or None
     yield _hooks(bus_folder(address))
     if address and address.startswith(("http://", "https://")):
-        yield _hub(address)
+        yield from (_hub(each.strip()) for each in address.split(",") if each.strip())
+        return
+    if address and address.startswith(("postgresql://", "postgres://")):
+        yield from _database(address)
         return
     if address and "://" in address and not address.startswith("sqlite:///"):
         yield Finding(FAIL, "address", f"{address} is no kind of bus that this roost can open", "unset ROOST_URL")
@@ -121,6 +126,42 @@ def _hooks(folder: str) -> Finding:
         return Finding(OK, "hooks", "no trouble")
     path = os.path.join(folder, hook_log.NAME)
     return Finding(WARN, "hooks", f"the last trouble: {lines[-1]}", f"less {shlex.quote(path)}; once it is over: rm it")
+
+
+# -- a database -------------------------------------------------------------------------------------------------------
+
+
+def _database(url: str) -> Iterator[Finding]:
+    """Whether a database answers, is new enough, and has a bus that this roost can use."""
+    try:
+        from roost.store.postgres import connect as connect_to
+        from roost.store.postgres import schema_version, shown
+    except ModuleNotFoundError:
+        yield Finding(FAIL, "database", "what PostgreSQL needs is not installed", "pip install 'roost[postgres]'")
+        return
+    try:
+        connection = connect_to(url)
+    except RoostError as error:
+        yield Finding(FAIL, "database", str(error), error.hint)
+        return
+    with connection:
+        server = connection.info.server_version
+        said = f"{shown(url)}, PostgreSQL {server // 10_000}.{server % 10_000}"
+        if server < POSTGRES_LEAST:
+            yield Finding(FAIL, "database", f"{said}, but {POSTGRES_LEAST // 10_000} is needed", "upgrade the server")
+        else:
+            yield Finding(OK, "database", said)
+        yield _database_schema(schema_version(connection))
+
+
+def _database_schema(version: int) -> Finding:
+    newest = newest_version("postgres")
+    if version > newest:
+        return Finding(FAIL, "schema", f"{version}, but this roost knows up to {newest}", "pip install --upgrade roost")
+    if version < newest:
+        found = f"{version} of {newest}: the next command brings it up to date" if version else "there is no bus yet"
+        return Finding(OK, "schema", found)
+    return Finding(OK, "schema", f"{version}, up to date")
 
 
 # -- a hub ------------------------------------------------------------------------------------------------------------

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 HEALTH_WITHIN_S = 2.0
 READERS = 4  # threads that read, then
+LANES = 2  # connections for heartbeats
 HOTTEST = SessionRegistry.operations["heartbeat"]  # its path is looked at first
 
 
@@ -87,7 +88,9 @@ class Hub:
         bus = self.open()
         self._writer = (Writer if bus.store.is_local else ThreadWriter)(bus, loop)
         self._reader = Reader([self.open() for _ in range(1 if bus.store.is_local else READERS)], loop)
-        self._beats = None if bus.store.is_local else Beats(bus.store.flight(), self._writer, loop)
+        self._beats = (
+            None if bus.store.is_local else Beats([bus.store.flight() for _ in range(LANES)], self._writer, loop)
+        )
         self._pulse = None if bus.store.is_local else Pulse(loop)
 
     def _workers(self) -> dict[str, Reader | Writer | Beats]:

@@ -1,8 +1,9 @@
-"""Heartbeats without news, many in one statement: the fast lane beside the writer, where the store has one.
+"""Heartbeats without news, many in one statement: the fast lanes beside the writer, where the store has them.
 
 Most of what a hub is asked is "I am still alive". On PostgreSQL such heartbeats need not wait for the bus's writers:
-those that queue up while a statement is under way become the next one, sent from the event loop without a thread.
-What it does not answer (a session that is new, has expired, or says something new) is the writer's, in the usual way.
+those that queue up while a statement is under way become the next one, sent from the event loop without a thread. Two
+lanes, so that one is at work in the database while the other's answers go out. What a lane does not answer (a session
+that is new, has expired, or says something new) is the writer's, in the usual way.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
     from roost.store import Row
     from roost.store.flight import Flight
 
-MOST_AT_ONCE = 256
+MOST_AT_ONCE = 128
+AGAIN_AFTER_S = 0.5  # between attempts to connect
 SAID = ("session_id", "status", "current_task", "branch", "project", "ttl_s")
 ASKED = ("session_ids", "statuses", "current_tasks", "branches", "projects", "ttls")
 
@@ -31,18 +33,14 @@ ASKED = ("session_ids", "statuses", "current_tasks", "branches", "projects", "tt
 class Beats:
     """A worker for `sessions.heartbeat` alone."""
 
-    def __init__(self, flight: Flight, writer: Writer, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, flights: list[Flight], writer: Writer, loop: asyncio.AbstractEventLoop) -> None:
         self.batches = self.jobs = 0
-        self._flight = flight
-        self._writer = writer
-        self._loop = loop
-        self._caller = Caller("roost-beats", loop)
+        self.writer = writer
+        self.loop = loop
         self._queue: deque[Job] = deque()
-        self._flying: list[Job] = []
-        self._is_due = False  # a batch is about to be sent, or cannot be before there is a new connection
-        self._is_second = False  # the batch under way was sent before, on a connection that is gone
-        self._watched = -1
-        self._watch()
+        self._flying: set[str] = set()  # the sessions that a lane has under way; two would skip each other's rows
+        self._is_due = False
+        self._lanes = [_Lane(self, flight) for flight in flights]
 
     @property
     def waiting(self) -> int:
@@ -52,37 +50,75 @@ class Beats:
     def run(self, operation: Operation, arguments: dict[str, Any], here: Surroundings) -> asyncio.Future[Any]:
         """Queue a heartbeat whose arguments are checked; the future gets its result or its error."""
         if arguments["agent_name"] is not None or arguments["agent_type"] is not None:
-            return self._writer.run(operation, arguments, here)
-        job = Job(operation, arguments, here, self._loop.create_future())
+            return self.writer.run(operation, arguments, here)
+        job = Job(operation, arguments, here, self.loop.create_future())
         self._queue.append(job)
-        if not (self._is_due or self._flying):
+        if not self._is_due:
             self._is_due = True
-            self._loop.call_soon(self._next)  # after this turn of the loop, which may bring more of them
+            self.loop.call_soon(self.dispatch)  # after this turn of the loop, which may bring more of them
         return job.future
 
-    def _next(self) -> None:
+    def dispatch(self) -> None:
+        """Send what is queued on the lanes that are free."""
         self._is_due = False
-        while self._queue and self._queue[0].is_given_up():
-            self._queue.popleft().answer(Unavailable("this hub did not come to it in time", hint="Ask again"))
+        for lane in self._lanes:
+            if self._queue and lane.is_free and (batch := self._batch()):
+                self.batches += 1
+                self.jobs += len(batch)
+                lane.send(batch)
+
+    def _batch(self) -> list[Job]:
+        """The next jobs, one of each session; those of a session that is under way stay, in order."""
+        batch: list[Job] = []
+        left: list[Job] = []
+        while self._queue and len(batch) < MOST_AT_ONCE:
+            job = self._queue.popleft()
+            if job.is_given_up():
+                job.answer(Unavailable("this hub did not come to it in time", hint="Ask again, here or at another hub"))
+            elif job.arguments["session_id"] in self._flying:
+                left.append(job)
+            else:
+                self._flying.add(job.arguments["session_id"])
+                batch.append(job)
+        self._queue.extendleft(reversed(left))
+        return batch
+
+    def landed(self, batch: list[Job]) -> None:
+        """A lane is done with these sessions."""
+        self._flying.difference_update(job.arguments["session_id"] for job in batch)
         if self._queue:
-            self._flying = [self._queue.popleft() for _ in range(min(len(self._queue), MOST_AT_ONCE))]
-            self.batches += 1
-            self.jobs += len(self._flying)
-            self._send()
+            self.dispatch()
 
-    def _send(self) -> None:
-        said = [job.arguments for job in self._flying]
-        asked = {name: [each[word] for each in said] for name, word in zip(ASKED, SAID, strict=True)}
-        limit = max(each["limit"] for each in said)
-        try:
-            if not self._flight.send("beats.many", now=None, limit=limit, **asked):
-                self._loop.add_writer(self._watched, self._go_on)
-        except RoostError as error:
-            self._lost(error)
+    def refuse(self, error: RoostError) -> None:
+        """A lane has no connection and gets none; where no other has one, nobody waits for that."""
+        if not any(lane.is_connected for lane in self._lanes):
+            while self._queue:
+                self._queue.popleft().answer(error)
 
-    def _go_on(self) -> None:
-        if self._flight.flush():
-            self._loop.remove_writer(self._watched)
+    def close(self) -> None:
+        """Let go of the connections; nothing may be queued after."""
+        for lane in self._lanes:
+            lane.close()
+
+
+class _Lane:
+    """One connection, and the heartbeats that are under way on it."""
+
+    def __init__(self, beats: Beats, flight: Flight) -> None:
+        self.is_free = True
+        self._beats = beats
+        self._flight = flight
+        self._loop = beats.loop
+        self._caller = Caller("roost-beats", beats.loop)
+        self._batch: list[Job] = []
+        self._is_second = False  # the batch was sent before, on a connection that is gone
+        self._watched = -1
+        self._watch()
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether there is a connection that is not known to be lost."""
+        return self._watched >= 0
 
     def _watch(self) -> None:
         self._watched = self._flight.fileno()
@@ -95,57 +131,76 @@ class Beats:
             self._loop.remove_writer(self._watched)
             self._watched = -1
 
+    def send(self, batch: list[Job]) -> None:
+        """Ask the database; the answers come by and by."""
+        self.is_free, self._batch = False, batch
+        said = [job.arguments for job in batch]
+        asked = {name: [each[word] for each in said] for name, word in zip(ASKED, SAID, strict=True)}
+        limit = max(each["limit"] for each in said)
+        try:
+            if not self._flight.send("beats.many", now=None, limit=limit, **asked):
+                self._loop.add_writer(self._watched, self._go_on)
+        except RoostError as error:
+            self._lost(error)
+
+    def _go_on(self) -> None:
+        if self._flight.flush():
+            self._loop.remove_writer(self._watched)
+
     def _hear(self) -> None:
         try:
-            rows = self._flight.poll() if self._flying else []
+            rows = self._flight.poll()
         except RoostError as error:
             self._lost(error)
             return
-        if rows is not None and self._flying:
-            self._answer(rows)
+        if rows is not None and self._batch:
+            self._land(rows)
 
-    def _answer(self, rows: list[Row]) -> None:
-        flying, self._flying, self._is_second = self._flying, [], False
-        if self._queue:
-            self._next()  # the database works on these while we answer those
+    def _land(self, rows: list[Row]) -> None:
+        batch, self._batch, self._is_second, self.is_free = self._batch, [], False, True
+        self._beats.landed(batch)  # the database works on the next ones while we answer these
         near: dict[str, list[tuple[int, Peer]]] = {}
-        beats: dict[int, Row] = {}
+        beaten: dict[int, Row] = {}
         for row in rows:
             if row[0] is None:
                 near.setdefault(row[2], []).append((row[1], Peer.of(row[3:11])))
             else:
-                beats[row[0]] = row
-        for place, job in enumerate(flying, 1):
-            if place in beats:
-                job.answer(_heartbeat(job, beats[place], near))
+                beaten[row[0]] = row
+        for place, job in enumerate(batch, 1):
+            if place in beaten:
+                job.answer(_heartbeat(job, beaten[place], near))
             else:
-                self._writer.take(job)
+                self._beats.writer.take(job)
 
     def _lost(self, error: RoostError) -> None:
         """Ask once more on a new connection: a heartbeat said twice is one. A second loss is told."""
         self._unwatch()
+        self.is_free = False
         if self._is_second or not isinstance(error, Unavailable):
-            flying, self._flying = self._flying, []
-            for job in flying:
-                job.answer(error)
-        self._is_second, self._is_due = bool(self._flying), True
+            self._give_up(error)
+        self._is_second = bool(self._batch)
         self._caller.call(self._flight.renew, self._renewed)
 
     def _renewed(self, error: RoostError | None) -> None:
-        if error is None:
-            self._watch()
-            self._is_due = False
-            self._send() if self._flying else self._next()
+        if error is not None:
+            self._give_up(error)
+            self._beats.refuse(error)
+            self._loop.call_later(AGAIN_AFTER_S, self._caller.call, self._flight.renew, self._renewed)
             return
-        waiting = [*self._flying, *self._queue]
-        self._flying, self._is_second = [], False
-        self._queue.clear()
-        for job in waiting:
+        self._watch()
+        if self._batch:
+            self.send(self._batch)
+        else:
+            self.is_free = True
+            self._beats.dispatch()
+
+    def _give_up(self, error: RoostError) -> None:
+        batch, self._batch, self._is_second = self._batch, [], False
+        self._beats.landed(batch)
+        for job in batch:
             job.answer(error)
-        self._is_due = False
 
     def close(self) -> None:
-        """Let go of the connection; nothing may be queued after."""
         self._unwatch()
         self._caller.close()
         self._flight.close()
@@ -153,6 +208,5 @@ class Beats:
 
 def _heartbeat(job: Job, row: Row, near: dict[str, list[tuple[int, Peer]]]) -> Heartbeat:
     _, own_id, project, _, _, _, status, _, _, _, live, unread = row
-    limit = job.arguments["limit"]
-    others = [peer for id_, peer in near.get(project, ()) if id_ != own_id][:limit]
+    others = [peer for id_, peer in near.get(project, ()) if id_ != own_id][: job.arguments["limit"]]
     return Heartbeat.of((job.arguments["session_id"], project, status, others, max((live or 0) - 1, 0), unread, []))

@@ -90,26 +90,19 @@ class PostgresStore:
 
     def _migrate(self) -> None:
         """Make the tables, or bring them up to date; of many who do so at once one does and the others wait."""
-        newest, version = newest_version("postgres"), self._version()
+        newest, version = newest_version("postgres"), schema_version(self._connection)
         if version > newest:
             raise errors.BusIsNewer(f"{self.path} has schema {version}, but this roost knows up to {newest}")
         if version == newest:
             return
         with _Write(self, True):
-            done = self._version()
+            done = schema_version(self._connection)
             if not done:
                 self._execute("CREATE TABLE roost_migrations (number integer PRIMARY KEY)")
             for number, path in migrations("postgres"):
                 if number > done:
                     self._execute(read_migration(path))
                     self._execute(f"INSERT INTO roost_migrations VALUES ({number})")  # noqa: S608 (an integer)
-
-    def _version(self) -> int:
-        found = self._connection.execute("SELECT to_regclass('roost_migrations')").fetchall()
-        if found[0][0] is None:
-            return 0
-        rows = self._connection.execute("SELECT coalesce(max(number), 0) FROM roost_migrations").fetchall()
-        return int(rows[0][0])
 
     # -- time and transactions ----------------------------------------------------------------------------------------
 
@@ -398,6 +391,13 @@ def connect(url: str) -> psycopg.Connection:
         raise errors.UnsupportedUrl(f"{shown(url)} cannot be read: {error}") from None
     except psycopg.OperationalError as error:
         raise translated(shown(url), "08001", str(error).strip()) from None
+
+
+def schema_version(connection: psycopg.Connection) -> int:
+    """The number of the last migration that the bus there has had; 0 where there is none."""
+    if connection.execute("SELECT to_regclass('roost_migrations')").fetchall()[0][0] is None:
+        return 0
+    return int(connection.execute("SELECT coalesce(max(number), 0) FROM roost_migrations").fetchall()[0][0])
 
 
 def shown(url: str) -> str:
