@@ -67,6 +67,10 @@ class Server:
 
     def receive(self, within_s: float = PATIENCE_S) -> dict[str, Any]:
         """The next message; fails when none comes in time."""
+        return dict(json.loads(self.line(within_s)))
+
+    def line(self, within_s: float = PATIENCE_S) -> bytes:
+        """The next line without its end, whatever is in it."""
         assert self.process.stdout
         deadline = time.monotonic() + within_s
         while b"\n" not in self._rest:
@@ -76,7 +80,7 @@ class Server:
             assert data, "the server has closed its output"
             self._rest += data
         line, _, self._rest = self._rest.partition(b"\n")
-        return dict(json.loads(line))
+        return line
 
     def close(self) -> int:
         """Close its input and wait for its end."""

@@ -294,7 +294,7 @@ def test_the_oldest_handshake_has_batches(server: Raw) -> None:
         {**request("tools/list"), "id": "b"}, [], {**request("nope"), "id": "c"},
     ])  # fmt: skip
     assert server.process.stdout
-    answers = json.loads(server_line(server))
+    answers = json.loads(server.line())
     said = [(each["id"], each.get("error", {}).get("code")) for each in answers]
     assert said == [
         ("a", None), (None, INVALID_REQUEST), ("b", None), (None, INVALID_REQUEST), ("c", METHOD_NOT_FOUND),
@@ -322,7 +322,7 @@ def test_a_wait_in_a_batch_holds_up_nobody_for_ever(server: Raw) -> None:
     server.write([{**wait, "id": "w"}, {**request(), "id": "p"}])
     server.write({**request(), "id": "now"})
     assert server.receive()["id"] == "now"
-    assert {each["id"] for each in json.loads(server_line(server))} == {"w", "p"}
+    assert {each["id"] for each in json.loads(server.line())} == {"w", "p"}
 
 
 def test_an_id_that_is_used_twice_is_answered_twice(server: Raw) -> None:
@@ -477,16 +477,6 @@ def memory_kib(server: Raw | subprocess.Popen[bytes]) -> int:
     pid = server.process.pid if isinstance(server, Server) else server.pid
     with open(f"/proc/{pid}/status") as status:
         return int(status.read().partition("VmRSS:")[2].split()[0])
-
-
-def server_line(server: Raw) -> bytes:
-    """The next line, for an answer that is no object."""
-    while b"\n" not in server._rest:
-        assert server.process.stdout
-        assert select.select([server.process.stdout], [], [], PATIENCE_S)[0]
-        server._rest += os.read(server.process.stdout.fileno(), 65536)
-    line, _, server._rest = server._rest.partition(b"\n")
-    return line
 
 
 # -- over HTTP --------------------------------------------------------------------------------------------------------

@@ -55,7 +55,8 @@ class Caller(Peer):
         self._named = named
 
     def session_of(self, arguments: Json, meta: Json, *, is_needed: bool = True) -> str | None:
-        said = {each for each in (arguments.pop("session_id", None), self._named, from_metadata(meta)) if each}
+        words = (arguments.pop("session_id", None), self._named, from_metadata(meta))
+        said = {kind_of("sessions", "session_id").check("session_id", each) for each in words if each is not None}
         if len(said) > 1:
             raise InvalidInput("the calling session is said twice, and not the same")
         if not said and is_needed:
@@ -63,7 +64,7 @@ class Caller(Peer):
                 "over HTTP nothing tells which session calls",
                 hint=f"Pass session_id, your session's id, or send it as the header {SESSION_HEADER}",
             )
-        return kind_of("sessions", "session_id").check("session_id", said.pop()) if said else None
+        return said.pop() if said else None
 
     def project(self, session_id: str | None) -> Work:
         if session_id is None:
