@@ -1,4 +1,4 @@
-"""Writes docs/reference from the code: operations, commands, errors. `make docs`; a test runs it and compares."""
+"""Writes docs/reference from the code: operations, tools, commands, errors. `make docs`; a test compares."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from pathlib import Path
 
 from roost.cli.main import build_parser
 from roost.errors import RoostError
+from roost.mcp.offer import INSTRUCTIONS
+from roost.mcp.tools import DAILY, ENGRAM, READS, SESSION, Tool, full
 from roost.operation import Operation, Parameter
 
 REFERENCE = Path(__file__).parent / "reference"
@@ -38,8 +40,9 @@ def operations_page() -> str:
     return "\n".join(lines) + "\n"
 
 
-def _parameter(parameter: Parameter) -> str:
-    name = f"`{parameter.name}`" + (", required" if parameter.is_required else "")
+def _parameter(parameter: Parameter, is_needed: bool | None = None) -> str:
+    is_needed = parameter.is_required if is_needed is None else is_needed
+    name = f"`{parameter.name}`" + (", required" if is_needed else "")
     return f"| {name} | {_may_be(parameter.kind.json_schema())} | {parameter.kind.about} |".replace("| |", "| |")
 
 
@@ -73,6 +76,45 @@ def _tree(error: type[RoostError]) -> list[type[RoostError]]:
     return [error, *(found for below in ours for found in _tree(below))]
 
 
+def tools_page() -> str:
+    lines = ["# MCP tools", "", WRITTEN]
+    lines += [
+        "What agents have, by profile; [how to connect one](../how-to/mcp.md). Which session calls is never asked"
+    ]
+    lines += [f"over standard input and output; over HTTP it is `{SESSION}` or the header `Roost-Session`."]
+    lines += ["", "## Daily", "", "The profile unless another is named. Its instructions to the agent:", ""]
+    lines += ["```text", INSTRUCTIONS, "```"]
+    lines += [line for tool in DAILY for line in _tool(tool)]
+    lines += ["", "## Engram", "", "The daily tools, and these, for agents that are configured for that contract."]
+    lines += [line for tool in ENGRAM for line in _tool(tool)]
+    lines += [
+        "",
+        "## Full",
+        "",
+        "Each of the [operations](operations.md), with all its parameters and its whole result:",
+    ]
+    lines += [", ".join(f"`{tool.name}`" for tool in full()) + "."]
+    return "\n".join(lines) + "\n"
+
+
+def _tool(tool: Tool) -> list[str]:
+    kind = "reads" if tool.annotations is READS else "writes; destroys nothing, and reaches nothing but the bus"
+    lines = [
+        "",
+        f"### {tool.name}",
+        "",
+        tool.about.rstrip(".") + ".",
+        "",
+        f"- operation: `{tool.operation.name}`",
+        f"- {kind}",
+    ]
+    lines += [f"- gives: {', '.join(f'`{name}`' for name in tool.gives)}"]
+    if tool.takes:
+        lines += ["", "| parameter | may be | means |", "|---|---|---|"]
+        lines += [_parameter(tool.operation.parameters[name], name in tool.needs) for name in tool.takes]
+    return lines
+
+
 def commands_page() -> str:
     os.environ["COLUMNS"] = "100"  # what argparse wraps at
     parser = build_parser()
@@ -93,7 +135,9 @@ def _commands(parser: object, before: str = "") -> list[tuple[str, object]]:
     return found
 
 
-PAGES = {"operations.md": operations_page, "errors.md": errors_page, "commands.md": commands_page}
+PAGES = {
+    "operations.md": operations_page, "errors.md": errors_page, "tools.md": tools_page, "commands.md": commands_page,
+}  # fmt: skip
 
 
 def main() -> int:

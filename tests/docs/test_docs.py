@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import re
 import subprocess
@@ -11,6 +12,8 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+
+from mcp_server import Server
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -26,7 +29,7 @@ def generator() -> ModuleType:
     return module
 
 
-@pytest.mark.parametrize("page", ["operations.md", "errors.md"])
+@pytest.mark.parametrize("page", ["operations.md", "errors.md", "tools.md"])
 def test_the_reference_is_what_the_code_says(page: str) -> None:
     written = (ROOT / "docs" / "reference" / page).read_text(encoding="utf-8")
     assert written == generator().PAGES[page](), "run: make docs"
@@ -73,6 +76,19 @@ def test_every_setting_is_told() -> None:
     }
     told = "".join(page.read_text(encoding="utf-8") for page in PAGES)
     assert {name for name in read if f"`{name}`" not in told} == set()
+
+
+def test_the_configurations_of_a_client_by_hand_start_a_server(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "how-to" / "mcp.md").read_text(encoding="utf-8")
+    entries = [json.loads(block)["mcpServers"]["roost"] for block in re.findall(r"```json\n(.*?)```", page, re.DOTALL)]
+    started = [entry for entry in entries if "command" in entry]
+    assert (len(entries), len(started)) == (3, 2)
+    for entry in started:
+        assert (entry["command"], entry["args"][0]) == ("roost", "mcp")
+        server = Server(tmp_path / "roost", *entry["args"][1:], **entry.get("env", {}))
+        named = entry.get("env", {}).get("ROOST_SESSION")
+        assert server.call("status")["session_id"] == named or named is None
+        assert server.close() == 0
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

@@ -43,7 +43,7 @@ PLAIN = frozenset({
     "query", "result", "subject", "tags", "task_id", "to_message", "to_session", "type",
 })  # fmt: skip
 HINTS = {
-    "session_not_found": "See who is here: sessions",
+    "session_not_found": "See who is here: sessions. Is it yours? status puts it on the bus",
     "message_not_found": "See what waits for you: inbox",
     "task_not_found": "See what there is: tasks",
     "entry_not_found": "Look for it: search_memory",
