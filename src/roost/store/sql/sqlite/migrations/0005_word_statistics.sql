@@ -1,0 +1,1 @@
+-- Nothing here: the statistics that PostgreSQL's planner wants are no matter of SQLite's, whose finds have one plan.
