@@ -24,11 +24,11 @@ LAYERS = (
     ("agents", "beacon", "older_layout", "transfer"),
     ("frame", "view"),
     ("roost",),  # the public names
-    ("bus", "remote"),
+    ("bus", "credentials", "remote"),
     ("presence",),
     ("services", "listener"),
     ("here", "store"),
-    ("operation",),
+    ("authority", "operation"),
     ("identity", "quiet", "wake", "vocabulary"),
     ("schema",),
     ("model",),

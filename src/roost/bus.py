@@ -25,6 +25,7 @@ from roost.services.retention import KEEP_S, Retention
 from roost.services.sessions import SessionRegistry
 from roost.services.stats import Statistics
 from roost.services.tasks import TaskBoard
+from roost.services.tokens import TokenRegistry
 from roost.wake import EVENTS, topic
 
 TYPE_CHECKING = False
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any, Self
 
+    from roost.authority import Principal
     from roost.here import Surroundings
     from roost.model import Event, Stats
     from roost.operation import Operation
@@ -48,15 +50,17 @@ def connect(url: str | os.PathLike[str] | None = None, *, project: str | None = 
     """Open a bus: a folder or file, `sqlite:///PATH`, `postgresql://…`, or a hub's `http(s)://` address
     (several of hubs that serve one bus: with commas between).
 
-    Unset, `ROOST_URL` decides, else it is this user's own file. `project` is what new sessions belong to that do not
-    say; unset, the repository this process runs in. Close it, or use it in a `with` block.
+    Unset, `ROOST_URL` decides, else it is this user's own file. A hub that wants a token gets `ROOST_TOKEN`, else what
+    `roost login` stored for it. `project` is what new sessions belong to that do not say; unset, the repository this
+    process runs in. Close it, or use it in a `with` block.
     """
     address = os.fspath(url) if url is not None else os.environ.get("ROOST_URL") or None
     here = Here(project)
     if address and address.startswith(("http://", "https://")):
+        from roost.credentials import token_for
         from roost.remote import RemoteBus
 
-        return RemoteBus(address, here)
+        return RemoteBus(address, here, token_for(address, data_folder))
     if address and address.startswith(("postgresql://", "postgres://")):
         return LocalBus(_postgres(address), here)
     if address and "://" in address and not address.startswith("sqlite:///"):
@@ -83,6 +87,7 @@ class Bus:
     folder = ""  # where this machine keeps what it knows of the bus's sessions beside their rows
     roused: set[str] = frozenset()  # type: ignore[assignment]
     is_swept = True
+    principal: Principal | None = None  # who calls; None: whoever owns this bus
 
     @property
     def news(self) -> set[str]:
@@ -99,11 +104,26 @@ class Bus:
         self.events = EventLog(self)
         self.memory = SharedMemory(self)
         self.files = FileLog(self)
+        self.tokens = TokenRegistry(self)
         self.retention = Retention(self)
         self.statistics = Statistics(self)
         self.services: dict[str, Service] = {
             each.noun: each for each in vars(self).values() if isinstance(each, Service)
         }
+
+    @property
+    def visible(self) -> str | None:
+        """The projects that the caller sees, as statements take them: a JSON list, None for all."""
+        return None if self.principal is None else self.principal.visible
+
+    @property
+    def person(self) -> str | None:
+        """The caller's own name as an address; None for whoever owns this bus."""
+        return None if self.principal is None else self.principal.person
+
+    def sees(self, project: str) -> bool:
+        """Whether a project is there for the caller."""
+        return self.principal is None or self.principal.sees(project)
 
     def stats(self, project: str | None = None) -> Stats:
         """The bus in numbers."""
@@ -211,7 +231,11 @@ class LocalBus(Bus):
         return Transaction(self, is_durable)
 
     def sweep(self) -> None:
-        """Expire what is overdue, if anything is (S3), and end the sessions whose process is gone (A5)."""
+        """Expire what is overdue, if anything is (S3), and end the sessions whose process is gone (A5).
+
+        Whoever looks: the bus does it by itself, not as the principal that happens to ask.
+        """
+        principal, self.principal = self.principal, None
         try:
             if time.monotonic() >= self._end_gone_at:
                 self._end_gone_at = time.monotonic() + END_GONE_EVERY_S
@@ -221,6 +245,8 @@ class LocalBus(Bus):
                     pass
         except (StorageError, Unavailable):
             pass  # a full disk or a stuck writer stops no reader: each derives who is live (S2)
+        finally:
+            self.principal = principal
 
     def _end_gone(self) -> None:
         if any(os.path.isdir(os.path.join(self.folder, kind)) for kind in ("processes", "hosts")):

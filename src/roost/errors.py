@@ -5,11 +5,13 @@
     │   ├── TooLarge            it is right in kind, but too much of it
     │   └── IdentityMissing     a write by nobody (S7)
     ├── Refused                 the caller may not do this
+    │   └── Unauthorised        nobody knows the caller: no token, or none that is valid
     ├── NotFound
     │   ├── SessionNotFound
     │   ├── EntryNotFound
     │   ├── MessageNotFound
-    │   └── TaskNotFound
+    │   ├── TaskNotFound
+    │   └── TokenNotFound
     ├── Conflict                somebody else was first
     │   ├── VersionConflict     a memory entry is at another version than expected
     │   └── Repeated                the same was said a moment ago
@@ -18,6 +20,7 @@
     │   ├── HubUnreachable      no hub answers at this address
     │   ├── NoAnswer            the other session has not answered in time
     │   └── RateLimited         two parties talk faster than a loop may
+    │       └── LimitReached    a token asks for more than it may
     ├── StorageError            the bus's file cannot be used as it is
     │   ├── DiskFull
     │   ├── NotWritable
@@ -88,6 +91,13 @@ class Refused(RoostError):
     hint = "Call the hub by its own address, as `roost serve` printed it"
 
 
+class Unauthorised(Refused):
+    """The hub wants a token and got none, or one that was never made, was revoked or has expired."""
+
+    code, status = "unauthorised", 401
+    hint = "Log in: roost login URL, or export ROOST_TOKEN. An admin makes tokens: roost token create NAME"
+
+
 class NotFound(RoostError):
     """Nothing of this name is on the bus."""
 
@@ -114,6 +124,13 @@ class TaskNotFound(NotFound):
 
     code = "task_not_found"
     hint = "See what there is: roost task list --all"
+
+
+class TokenNotFound(NotFound):
+    """No valid token has this name: it was never made, or it was revoked."""
+
+    code = "token_not_found"
+    hint = "See which there are: roost token list"
 
 
 class EntryNotFound(NotFound):
@@ -177,6 +194,13 @@ class RateLimited(Unavailable):
 
     code, status = "rate_limited", 429
     hint = "Say it in fewer messages. Two programs that answer each other without end look like this"
+
+
+class LimitReached(RateLimited):
+    """A token has used up what the hub lets one have; nothing was done. `retry_after_s` says when there is more."""
+
+    code = "limit_reached"
+    hint = "Wait so long, then go on more slowly; whoever runs the hub can raise it: roost serve --help"
 
 
 class StorageError(RoostError):

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Protocol
 
+    from roost.authority import Principal
+
     class Surroundings(Protocol):
         """What a new session takes over from its caller when it does not say."""
 
@@ -186,6 +188,38 @@ class Here:
     @property
     def user(self) -> str | None:
         return current_user()
+
+
+class TokenHere:
+    """The surroundings that a token's bearer told, as far as they go for that token.
+
+    A project that it is not for is refused where it would be used. Who told none works in the only one there is.
+    """
+
+    def __init__(self, told: Surroundings, principal: Principal) -> None:
+        self._told = told
+        self._principal = principal
+
+    @property
+    def project(self) -> str:
+        told, projects = self._told.project, self._principal.projects or frozenset()
+        if told == NO_PROJECT and len(projects) == 1:
+            return next(iter(projects))
+        if not self._principal.sees(told):
+            raise self._principal.outside(told)
+        return told
+
+    @property
+    def branch(self) -> str | None:
+        return self._told.branch
+
+    @property
+    def location(self) -> str | None:
+        return self._told.location
+
+    @property
+    def user(self) -> str | None:
+        return self._told.user or self._principal.name
 
 
 class Nowhere:

@@ -27,6 +27,7 @@ MESSAGE_TYPES = (
 PRIORITIES = ("low", "normal", "high", "urgent")
 DELIVERY_STATES = ("stored", "injected", "acknowledged")
 TASK_STATUSES = ("offered", "accepted", "completed", "cancelled")
+ROLES = OBSERVER, AGENT, ADMIN = "observer", "agent", "admin"
 EVERYBODY = "*"  # the address of a project's sessions
 CAPABILITY = "capability:"  # of those of them that have one
 PERSON = "user:"
@@ -347,6 +348,40 @@ class FileTouch(Record):
     path: str
     session_id: str
     at: datetime
+
+
+class Token(Record):
+    """What a token lets its bearer do, and when it was used last; the token itself is nowhere kept.
+
+    `projects` null: all of them. It is good until `expires_at` or `revoked_at`.
+    """
+
+    name: str
+    role: str
+    projects: list[str] | None
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    last_used_at: datetime | None
+    last_used_from: str | None
+
+
+class NewToken(Record):
+    """A token that was just made; `token` is shown this once."""
+
+    name: str
+    role: str
+    projects: list[str] | None
+    expires_at: datetime | None
+    token: str
+
+
+class Identity(Record):
+    """Who the bus takes a caller for: the name of its token, null for whoever owns the bus."""
+
+    name: str | None
+    role: str
+    projects: list[str] | None
 
 
 class Stats(Record):

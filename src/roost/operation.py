@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import builtins
 
+from roost.authority import authorise
 from roost.errors import IdentityMissing, InvalidInput
 from roost.model import Record
 from roost.vocabulary import kind_of
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     S = TypeVar("S", bound=Service)
 
 _MISSING = object()
+ACTORS = ("from_session", "session_id")  # as whom a write is done
 
 
 class Parameter:
@@ -51,7 +53,9 @@ class Operation:
     `method` and `path` are its HTTP route; `verb` its command-line words (None: none); `body` the parameter that is
     the whole request body, where there is one; `is_durable` whether its commit waits for the disk; `waits_for` the
     parameter that says whose news it may wait for. `words` are the parameters that the command line wants in order
-    and without a flag: unless declared, the required ones.
+    and without a flag: unless declared, the required ones. `actor` is the parameter that says as whom it acts: of a
+    write its `from_session` or `session_id`, of a read whose news it waits for. `is_admins`: only admins may, as they
+    alone may write as nobody.
     """
 
     def __init__(
@@ -63,6 +67,7 @@ class Operation:
         is_durable: bool,
         words: tuple[str, ...],
         waits_for: str | None,
+        is_admins: bool = False,
     ) -> None:
         self.function = function
         self.method, self.path = http.split(" ")
@@ -71,6 +76,8 @@ class Operation:
         self.is_durable = is_durable
         self.words = words
         self.waits_for = waits_for
+        self.is_admins = is_admins
+        self.actor = waits_for
         self.is_write = self.method != "GET"
         self.noun = self.name = ""
         self.parameters: dict[str, Parameter] = {}
@@ -88,6 +95,9 @@ class Operation:
             name: Parameter(name, kind_of(noun, name), known.get(name, _MISSING)) for name in positional + keyword
         }
         self.words = self.words or tuple(each.name for each in self.parameters.values() if each.is_required)
+        if self.is_write:
+            self.actor = next((name for name in ACTORS if name in self.parameters), None)
+            self.is_admins = self.actor is None
 
     @property
     def about(self) -> str:
@@ -140,7 +150,13 @@ class Operation:
         return topic(self.noun, arguments[self.waits_for or ""])
 
     def run(self, service: Service, arguments: dict[str, Any]) -> Any:
-        """Call the method itself with checked arguments, inside whatever transaction there is."""
+        """Call the method itself with checked arguments, inside whatever transaction there is.
+
+        Every face's calls end here, so here it is asked whether the caller may.
+        """
+        principal = service.bus.principal
+        if principal is not None:
+            authorise(service.bus, principal, self, arguments)
         return self.function(service, **arguments)
 
 
@@ -152,11 +168,12 @@ def operation(
     is_durable: bool = True,
     words: tuple[str, ...] = (),
     waits_for: str | None = None,
+    is_admins: bool = False,
 ) -> Callable[[Callable[Concatenate[S, P], R]], Callable[Concatenate[S, P], R]]:
     """Declare a service method as an operation; see `Operation` for what the words mean."""
 
     def declare(function: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P], R]:
-        declared = Operation(function, http, verb, body, is_durable, words, waits_for)
+        declared = Operation(function, http, verb, body, is_durable, words, waits_for, is_admins)
 
         def call(self: S, /, *args: P.args, **kwargs: P.kwargs) -> R:
             result: R = self.bus.execute(declared, self, declared.arguments(args, kwargs))

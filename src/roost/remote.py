@@ -163,8 +163,9 @@ class Address:
 class RemoteBus(Bus):
     """A bus that a hub serves, or several; threads may share it, each request has a connection to itself."""
 
-    def __init__(self, url: str, here: Surroundings) -> None:
+    def __init__(self, url: str, here: Surroundings, token: str | None = None) -> None:
         super().__init__(here)
+        self._credentials = {} if token is None else {"Authorization": f"Bearer {token}"}
         self._addresses = [Address(each.strip()) for each in url.split(",") if each.strip()]
         self.url = ",".join(address.url for address in self._addresses)
         self.folder = bus_folder(self.url)
@@ -199,7 +200,7 @@ class RemoteBus(Bus):
 
     def _send(self, method: str, path: str, body: str | None, wait_s: float) -> tuple[Address, int, bytes]:
         """The first answer of a hub that can answer now: each is asked once, the last that did so first."""
-        headers = {HERE_HEADER: write_here(self.here)}
+        headers = {HERE_HEADER: write_here(self.here), **self._credentials}
         if body is not None:
             headers["Content-Type"] = "application/json"
         encoded = None if body is None else body.encode()
@@ -254,7 +255,7 @@ class RemoteBus(Bus):
     def _stream(self, filters: dict[str, Any], after: int, silence_s: float) -> Iterator[Event | None]:
         """The events of one connection; None for each keep-alive, so that the caller can look at the time."""
         address = self._addresses[0]
-        headers = {"Accept": "text/event-stream", "Last-Event-ID": str(after)}
+        headers = {"Accept": "text/event-stream", "Last-Event-ID": str(after), **self._credentials}
         connection = address.stream(f"/events?{_as_query(filters)}", headers, silence_s)
         try:
             response = connection.getresponse()
@@ -280,7 +281,8 @@ class RemoteBus(Bus):
     def ask(self, path: str, is_stream: bool) -> http.client.HTTPConnection:
         """Send a request whose answer somebody watches for; raises OSError where the hub cannot be reached."""
         address = self._addresses[0]
-        headers = {HERE_HEADER: write_here(self.here), "Accept": "text/event-stream" if is_stream else "*/*"}
+        accepted = "text/event-stream" if is_stream else "*/*"
+        headers = {HERE_HEADER: write_here(self.here), "Accept": accepted, **self._credentials}
         try:
             return address.stream(path, headers, TIMEOUT_S)
         except OSError:

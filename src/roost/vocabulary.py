@@ -6,7 +6,7 @@ among those that all nouns share. A parameter that is not here is an error when 
 
 from __future__ import annotations
 
-from roost.model import MEMORY_TYPES, MESSAGE_TYPES, PRIORITIES, STATUSES, TASK_STATUSES
+from roost.model import MEMORY_TYPES, MESSAGE_TYPES, PRIORITIES, ROLES, STATUSES, TASK_STATUSES
 from roost.schema import (
     Address,
     Boolean,
@@ -158,6 +158,17 @@ FILES: dict[str, Kind] = {
     "within_s": Duration("Only what was written within so many seconds", most=AGE_MOST_S, metavar="SECONDS"),
 }
 
+TOKENS: dict[str, Kind] = {
+    "name": Identifier("Whose it is: its bearer writes as user:NAME", most=100, metavar="NAME"),
+    "role": Choice(*ROLES, about="What it may do: read; write as itself; everything", metavar="ROLE"),
+    "projects": Listing(
+        Text(most=1024), "The projects that it is for; unset, all of them", flag="--project", metavar="A,B"
+    ),
+    "expires_in_s": Duration("Seconds after which it is no longer accepted", least=1, most=AGE_MOST_S,
+                             flag="--expires", metavar="SECONDS"),
+    "include_revoked": Boolean("Those that were revoked or have expired, too", flag="--all"),
+}  # fmt: skip
+
 RETENTION: dict[str, Kind] = {
     "older_than_s": Duration("Remove what is at least this many seconds old", most=AGE_MOST_S,
                              flag="--older-than", metavar="SECONDS"),
@@ -171,6 +182,7 @@ NOUNS: dict[str, dict[str, Kind]] = {
     "memory": MEMORY,
     "events": EVENTS,
     "files": FILES,
+    "tokens": TOKENS,
     "retention": RETENTION,
 }
 

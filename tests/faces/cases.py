@@ -375,4 +375,27 @@ FILES = [
          fails="session_not_found"),
 ]  # fmt: skip
 
-CASES = [*SESSIONS, *EVENTS, *MESSAGES, *TASKS, *MEMORY, *FILES]
+CAROL = call("tokens.create", name="carol", role="observer", projects=[SHOP, "other"], expires_in_s=60)
+
+TOKENS = [
+    case("a token", CAROL, gives={
+        "name": "carol", "role": "observer", "projects": [SHOP, "other"], "expires_at": "moment 1", "token": "a token",
+    }),
+    case("a name that is taken", CAROL, CAROL, fails="conflict"),
+    case("a role that is none", call("tokens.create", name="carol", role="king"), fails="invalid_input"),
+    case("the tokens", CAROL, call("tokens.create", name="bob"), call("tokens.list_tokens"), gives=[
+        {"name": "bob", "role": "agent", "projects": None, "expires_at": None, "last_used_at": None},
+        {"name": "carol", "role": "observer", "projects": [SHOP, "other"]},
+    ]),
+    case("a token with a new secret", CAROL, call("tokens.rotate", name="carol"),
+         gives={"name": "carol", "token": "a token", "expires_at": "moment 1"}),
+    case("a token that is taken back", CAROL, call("tokens.revoke", name="carol"), gives={"name": "carol"}),
+    case("what was taken back, too", CAROL, call("tokens.revoke", name="carol"), call(
+        "tokens.list_tokens", include_revoked=True,
+    ), gives=[{"name": "carol"}]),
+    case("a token that is not there, with near matches", CAROL, call("tokens.revoke", name="caroll"),
+         fails="token_not_found"),
+    case("who I am", call("tokens.whoami"), gives={"name": None, "role": "admin", "projects": None}),
+]  # fmt: skip
+
+CASES = [*SESSIONS, *EVENTS, *MESSAGES, *TASKS, *MEMORY, *FILES, *TOKENS]

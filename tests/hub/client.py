@@ -40,8 +40,9 @@ class Answer(NamedTuple):
 class Client:
     """One keep-alive connection to a hub."""
 
-    def __init__(self, port: int, host: str = "127.0.0.1") -> None:
+    def __init__(self, port: int, host: str = "127.0.0.1", token: str | None = None) -> None:
         self._connection = http.client.HTTPConnection(host, port, timeout=TIMEOUT_S)
+        self._credentials = {"Authorization": f"Bearer {token}"} if token else {}
         self._declared: Declared | None = None
 
     @property
@@ -66,7 +67,8 @@ class Client:
         return answer
 
     def _exchange(self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None) -> Answer:
-        self._connection.request(method, path, body, headers or {}, encode_chunked=isinstance(body, list))
+        said = {**self._credentials, **(headers or {})}
+        self._connection.request(method, path, body, said, encode_chunked=isinstance(body, list))
         response = self._connection.getresponse()
         return Answer(response.status, response.headers, response.read())
 
@@ -162,9 +164,9 @@ class Frame(NamedTuple):
 class Stream:
     """An open `GET /events`; iterating it blocks until the next event and skips keep-alive comments."""
 
-    def __init__(self, port: int, query: str = "", last_event_id: object = None) -> None:
+    def __init__(self, port: int, query: str = "", last_event_id: object = None, token: str | None = None) -> None:
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_S)
-        headers = {"Accept": "text/event-stream"}
+        headers = {"Accept": "text/event-stream", **({"Authorization": f"Bearer {token}"} if token else {})}
         if last_event_id is not None:
             headers["Last-Event-ID"] = str(last_event_id)
         self._connection.request("GET", f"/events{query}", headers=headers)

@@ -16,6 +16,7 @@ import roost
 from hub.client import Answer, Client, Stream
 from roost import errors
 from roost.bus import LocalBus
+from roost.hub.visitor import Visitor
 from roost.hub.worker import MOST_AT_ONCE, Failure, Writer
 from roost.operation import Operation
 from roost.store.sqlite import SQLiteStore
@@ -56,7 +57,7 @@ class Batches:
         writer = Writer(open_bus(folder), asyncio.get_running_loop())
         change(writer.bus)
         for batch in batches:
-            jobs = [writer.run(as_operation(work), {}, Here()) for work in batch]
+            jobs = [writer.run(as_operation(work), {}, Visitor(Here())) for work in batch]
             self.outcomes.append(await asyncio.wait_for(asyncio.gather(*jobs, return_exceptions=True), 20))
         await writer.close()
         self.commits = writer.batches
@@ -190,7 +191,7 @@ def test_another_process_that_writes_delays_a_batch(tmp_path: Path, bus: LocalBu
         writer = Writer(open_bus(tmp_path), loop)
         writer.bus.store.busy_timeout_s = 20
         with bus.transaction():
-            job = writer.run(as_operation(registers("alice")), {}, Here())
+            job = writer.run(as_operation(registers("alice")), {}, Visitor(Here()))
             turns = 0
             until_s = loop.time() + 0.2
             while loop.time() < until_s:  # the loop goes round meanwhile
@@ -219,10 +220,10 @@ def test_another_process_that_is_stuck_in_a_write_is_told_as_busy(tmp_path: Path
 def test_a_job_whose_caller_has_gone_harms_nobody(tmp_path: Path, bus: LocalBus) -> None:
     async def leave() -> Any:
         writer = Writer(open_bus(tmp_path), asyncio.get_running_loop())
-        jobs = [writer.run(as_operation(work), {}, Here()) for work in (registers("alice"), finds_nobody)]
+        jobs = [writer.run(as_operation(work), {}, Visitor(Here())) for work in (registers("alice"), finds_nobody)]
         for job in jobs:
             job.cancel()
-        outcome = await writer.run(as_operation(registers("bob")), {}, Here())
+        outcome = await writer.run(as_operation(registers("bob")), {}, Visitor(Here()))
         await writer.close()
         return outcome
 

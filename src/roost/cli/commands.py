@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from roost.bus import connect
+from roost.cli.login import address_option, login, logout
 from roost.cli.render.events import event_line
 from roost.cli.screen import err, out
 from roost.schema import Choice, Integer, encode
@@ -25,7 +26,9 @@ PROFILE = Choice("daily", "engram", "full")
 
 def add_to(verbs: Any, shared: ArgumentParser) -> None:
     """Give the parser these commands."""
-    for command in (watch, serve, mcp, beacon, export, import_, install, uninstall, hook, doctor, completion):
+    for command in (
+        watch, serve, mcp, login, logout, beacon, export, import_, install, uninstall, hook, doctor, completion,
+    ):  # fmt: skip
         about, _, _ = (command.__doc__ or "").partition("\n")
         name = command.__name__.rstrip("_")
         parser = verbs.add_parser(name, help=about, description=described(command.__doc__), parents=[shared])
@@ -60,16 +63,23 @@ def watch(args: Namespace) -> None:
 def serve(args: Namespace) -> None:
     """Serve this bus over HTTP to other programs and machines.
 
-    It listens on this machine only unless --host says otherwise; Ctrl-C ends it once the requests at hand are
-    answered. Every hour it removes what is older than --keep, as roost prune does: never what a live session has not
+    It listens on this machine only unless --host says otherwise; then every request needs a token (roost token
+    create), and there is TLS or a proxy that has it. Ctrl-C ends it once the requests at hand are answered.
+
+    Every hour it removes what is older than --keep, as roost prune does: never what a live session has not
     acknowledged.
     """
     from roost.hub.keeper import read_keep
     from roost.hub.serve import serve as serve_hub
+    from roost.hub.wire import Wire
 
+    wire = Wire(
+        tls_cert=args.tls_cert, tls_key=args.tls_key, is_behind_proxy=args.is_behind_proxy, trusted=args.trusted,
+        names=tuple(args.names or ()), wants_tokens=args.wants_tokens,
+    )  # fmt: skip
     port = PORT.check("port", PORT.parse("port", args.port))
     keep = read_keep(args.keep, args.keep_bytes)
-    serve_hub(host=args.host, port=port, url=args.store or args.url, log_format=args.log_format, keep=keep)
+    serve_hub(host=args.host, port=port, url=args.store or args.url, log_format=args.log_format, keep=keep, wire=wire)
 
 
 def mcp(args: Namespace) -> None:
@@ -241,6 +251,23 @@ def _serve_options(parser: ArgumentParser) -> None:
         "--keep-bytes", default=os.environ.get("ROOST_KEEP_BYTES") or None, metavar="BYTES",
         help="remove the oldest messages beyond that size (else: ROOST_KEEP_BYTES; any)",
     )  # fmt: skip
+    parser.add_argument("--tls-cert", metavar="FILE", help="the certificate to speak TLS with, and those above it")
+    parser.add_argument("--tls-key", metavar="FILE", help="its private key")
+    parser.add_argument(
+        "--behind-proxy", action="store_true", dest="is_behind_proxy",
+        help="a proxy in front has the TLS; believe what it says of where requests come from",
+    )  # fmt: skip
+    parser.add_argument(
+        "--trust-proxy", default="127.0.0.1,::1", dest="trusted", metavar="ADDRESSES",
+        help="behind a proxy: the addresses it calls from (127.0.0.1,::1)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--name", action="append", dest="names", metavar="HOST", help="a host name that callers reach this hub by"
+    )
+    parser.add_argument(
+        "--require-tokens", action="store_true", dest="wants_tokens",
+        help="demand a token on this machine, too; elsewhere it always is",
+    )  # fmt: skip
     parser.add_argument("--log-format", choices=("text", "json"), default="text", help="how the log reads (text)")
 
 
@@ -286,6 +313,8 @@ OPTIONS = {
     "watch": _watch_options,
     "serve": _serve_options,
     "mcp": _mcp_options,
+    "login": address_option,
+    "logout": address_option,
     "beacon": _beacon_options,
     "export": _export_options,
     "import": _import_options,

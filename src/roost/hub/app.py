@@ -10,18 +10,22 @@ from starlette.routing import Router
 
 import roost
 from roost.bus import LocalBus, connect
-from roost.errors import RoostError, Unavailable, UnsupportedUrl
+from roost.errors import Refused, RoostError, Unavailable, UnsupportedUrl
+from roost.hub.audit import Audit
 from roost.hub.beats import Beats
+from roost.hub.door import Door
 from roost.hub.guard import LOOPBACK_NAMES, Guard
 from roost.hub.http import encode_json, respond, respond_error
 from roost.hub.keeper import Keeper
+from roost.hub.keyring import Keyring
 from roost.hub.mcp import McpEndpoint
 from roost.hub.metrics import CONTENT_TYPE, HubCollector, Meter, render
 from roost.hub.openapi import document
 from roost.hub.paths import Paths
 from roost.hub.pulse import Pulse
-from roost.hub.routes import NOWHERE, OperationEndpoint
+from roost.hub.routes import OperationEndpoint
 from roost.hub.stream import LAST, READ, EventsEndpoint, Feed
+from roost.hub.visitor import ITSELF, visitor_of
 from roost.hub.wakes import Wakes
 from roost.hub.worker import Reader, ThreadWriter, Writer
 from roost.services.sessions import SessionRegistry
@@ -39,6 +43,7 @@ if TYPE_CHECKING:
 HEALTH_WITHIN_S = 2.0
 READERS = 4  # threads that read, then
 LANES = 2  # connections for heartbeats
+HINT = "See one project's: GET /stats?project=NAME"
 HOTTEST = SessionRegistry.operations["heartbeat"]  # its path is looked at first
 
 
@@ -46,13 +51,22 @@ class Hub:
     """One bus, served: `app` is what a server runs."""
 
     def __init__(
-        self, url: str | None, hosts: frozenset[str] = LOOPBACK_NAMES, keep: dict[str, Any] | None = None
+        self,
+        url: str | None,
+        hosts: frozenset[str] = LOOPBACK_NAMES,
+        keep: dict[str, Any] | None = None,
+        *,
+        demands_tokens: bool = False,
+        is_secure: bool = False,
     ) -> None:
         self._url = url
         self._keep = keep or {}
         self._meter = Meter()
         self._paths = Paths()
-        self.app: ASGIApp = Guard(Router(lifespan=self._lifespan, default=self._paths), hosts)
+        self._audit = Audit()
+        routes = Router(lifespan=self._lifespan, default=self._paths)
+        self._door = Door(routes, self._audit, demands_tokens=demands_tokens)
+        self.app: ASGIApp = Guard(self._door, hosts, is_secure=is_secure)
 
     def open(self) -> LocalBus:
         """A bus of its own for each thread that uses one; raises the store's errors."""
@@ -69,6 +83,7 @@ class Hub:
         self._open_workers(loop)
         self._wakes = Wakes(self.open())
         self._feed = Feed(self._reader, self._wakes)
+        self._door.keyring = keyring = Keyring(self.open(), self._wakes, self._audit)
         keeper = Keeper(self._writer, self._keep)
         self._add_paths()
         try:
@@ -78,6 +93,7 @@ class Hub:
             if self._pulse:
                 self._pulse.close()
             self.close_streams()
+            keyring.close()
             await self._writer.close()
             if self._beats:
                 self._beats.close()
@@ -130,7 +146,7 @@ class Hub:
 
         An answer at all says that the hub is alive; 503, that it cannot work now and why. It heals by itself.
         """
-        answers = (worker.run(LAST, {}, NOWHERE) for worker in (self._reader, self._writer))
+        answers = (worker.run(LAST, {}, ITSELF) for worker in (self._reader, self._writer))
         try:
             await asyncio.wait_for(asyncio.gather(*answers), HEALTH_WITHIN_S)
             if not self._writer.bus.store.is_in_place():
@@ -149,6 +165,12 @@ class Hub:
         await respond(send, encode_json(answer))
 
     async def _metrics(self, scope: Scope, receive: Receive, send: Send) -> None:
+        visitor = visitor_of(scope)
+        if visitor.principal is not None and visitor.principal.visible is not None:
+            error = Refused("the hub's numbers are about all projects, and this token is not for all", hint=HINT)
+            visitor.note_refusal("metrics", error)
+            await respond_error(send, error)
+            return
         text = render(HubCollector(self._meter, self._workers(), self._wakes, self._feed))
         await respond(send, text, headers=((b"content-type", CONTENT_TYPE),))
 

@@ -3,7 +3,8 @@
 Most of what a hub is asked is "I am still alive". On PostgreSQL such heartbeats need not wait for the bus's writers:
 those that queue up while a statement is under way become the next one, sent from the event loop without a thread. Two
 lanes, so that one is at work in the database while the other's answers go out. What a lane does not answer (a session
-that is new, has expired, or says something new) is the writer's, in the usual way.
+that is new, has expired, says something new, or is another token's) is the writer's, in the usual way, where it is
+asked whether the caller may.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from roost.model import Heartbeat, Peer
 if TYPE_CHECKING:
     import asyncio
 
-    from roost.here import Surroundings
+    from roost.hub.visitor import Visitor
     from roost.hub.worker import Writer
     from roost.operation import Operation
     from roost.store import Row
@@ -47,11 +48,11 @@ class Beats:
         """How many jobs are queued and not begun."""
         return len(self._queue)
 
-    def run(self, operation: Operation, arguments: dict[str, Any], here: Surroundings) -> asyncio.Future[Any]:
+    def run(self, operation: Operation, arguments: dict[str, Any], visitor: Visitor) -> asyncio.Future[Any]:
         """Queue a heartbeat whose arguments are checked; the future gets its result or its error."""
-        if arguments["agent_name"] is not None or arguments["agent_type"] is not None:
-            return self.writer.run(operation, arguments, here)
-        job = Job(operation, arguments, here, self.loop.create_future())
+        if arguments["agent_name"] is not None or arguments["agent_type"] is not None or visitor.is_observer:
+            return self.writer.run(operation, arguments, visitor)
+        job = Job(operation, arguments, visitor, self.loop.create_future())
         self._queue.append(job)
         if not self._is_due:
             self._is_due = True
@@ -136,9 +137,10 @@ class _Lane:
         self.is_free, self._batch = False, batch
         said = [job.arguments for job in batch]
         asked = {name: [each[word] for each in said] for name, word in zip(ASKED, SAID, strict=True)}
+        principals = [job.visitor.name for job in batch]
         limit = max(each["limit"] for each in said)
         try:
-            if not self._flight.send("beats.many", now=None, limit=limit, **asked):
+            if not self._flight.send("beats.many", now=None, limit=limit, principals=principals, **asked):
                 self._loop.add_writer(self._watched, self._go_on)
         except RoostError as error:
             self._lost(error)
@@ -167,7 +169,7 @@ class _Lane:
             else:
                 beaten[row[0]] = row
         for place, job in enumerate(batch, 1):
-            if place in beaten:
+            if place in beaten and job.visitor.sees(beaten[place][2]):
                 job.answer(_heartbeat(job, beaten[place], near))
             else:
                 self._beats.writer.take(job)

@@ -8,6 +8,7 @@ Every answer says what a browser may do with it: nothing but this hub's own file
 
 from __future__ import annotations
 
+import ipaddress
 from typing import TYPE_CHECKING
 
 from roost.errors import Refused, RoostError
@@ -27,17 +28,23 @@ HEADERS = [
     # Not no-referrer: with that a browser says `Origin: null` of the page's own forms.
     (b"referrer-policy", b"same-origin"),
     (b"cross-origin-resource-policy", b"same-origin"),
+    (b"x-frame-options", b"DENY"),
+    (b"cache-control", b"no-store"),
 ]
 
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
+ANY_ADDRESS = "*"  # among a hub's names: any address in figures, which no rebinding can make a browser send
+STRICT_TRANSPORT = (b"strict-transport-security", b"max-age=31536000")
 
 
 class Guard:
     """Passes on the requests that name this hub as their host and, if any, their origin."""
 
-    def __init__(self, app: ASGIApp, hosts: frozenset[str] = LOOPBACK_NAMES) -> None:
+    def __init__(self, app: ASGIApp, hosts: frozenset[str] = LOOPBACK_NAMES, *, is_secure: bool = False) -> None:
         self._app = app
         self._hosts = hosts
+        self._scheme = "https" if is_secure else "http"
+        self._headers = (*HEADERS, *((STRICT_TRANSPORT,) if is_secure else ()))
         self._passed: set[tuple[bytes, bytes]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -45,17 +52,18 @@ class Guard:
             await self._app(scope, receive, send)
             return
 
-        async def send_guarded(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], *HEADERS]
+                said = {name for name, _ in message["headers"]}
+                message["headers"] = [*message["headers"], *(each for each in self._headers if each[0] not in said)]
             await send(message)
 
         try:
             self._check(scope)
         except RoostError as error:
-            await respond_error(send_guarded, error)
+            await respond_error(send_with_headers, error)
             return
-        await self._app(scope, receive, send_guarded)
+        await self._app(scope, receive, send_with_headers)
 
     def _check(self, scope: Scope) -> None:
         host = origin = b""
@@ -70,12 +78,21 @@ class Guard:
                 self._passed.add((host, origin))
 
     def _check_names(self, host: str, origin: str) -> None:
-        if _without_port(host) not in self._hosts:
+        name = _without_port(host)
+        if name not in self._hosts and not (ANY_ADDRESS in self._hosts and _is_address(name)):
             raise Refused(f"the request is for the host {shown(host)}, which is not this hub's name")
-        if origin and origin != f"http://{host}":
+        if origin and origin != f"{self._scheme}://{host}":
             raise Refused(f"the request comes from a page of {shown(origin)}, not from this hub's own")
 
 
 def _without_port(host: str) -> str:
     name, colon, port = host.rpartition(":")
     return (name if colon and port.isdigit() else host).lower()
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name.strip("[]"))
+    except ValueError:
+        return False
+    return True

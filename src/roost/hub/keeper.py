@@ -7,7 +7,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from roost.errors import RoostError
-from roost.hub.routes import NOWHERE
+from roost.hub.visitor import ITSELF
 from roost.services.retention import Retention
 from roost.vocabulary import AGE_MOST_S
 
@@ -52,7 +52,7 @@ class Keeper:
             await asyncio.sleep(EVERY_S)
 
     async def _prune(self) -> None:
-        while not (await self._writer.run(PRUNE, self._keep, NOWHERE)).is_complete:
+        while not (await self._writer.run(PRUNE, self._keep, ITSELF)).is_complete:
             await asyncio.sleep(BETWEEN_STEPS_S)
 
     def close(self) -> None:

@@ -13,7 +13,8 @@ from urllib.parse import unquote
 
 from roost.errors import IdentityMissing, InvalidInput, RoostError, Unavailable
 from roost.hub.http import JSON_TYPE, disconnected, encode_json, header, parse_query, read_body, respond
-from roost.hub.stream import KEEP_ALIVE_S, MOST_STREAMS, STUCK_S
+from roost.hub.stream import KEEP_ALIVE_S, MOST_STREAMS, STUCK_S, Wanted
+from roost.hub.visitor import visitor_of
 from roost.identity import from_metadata
 from roost.mcp.offer import PROFILES, BusOffer, changed
 from roost.mcp.protocol import (
@@ -27,7 +28,7 @@ from roost.mcp.protocol import (
     check_headers,
     failed,
 )
-from roost.mcp.tools import SESSIONS
+from roost.mcp.tools import MESSAGES, SESSIONS
 from roost.schema import Choice, decode
 from roost.vocabulary import kind_of
 
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from roost.operation import Operation
 
 SESSION_HEADER = "Roost-Session"
+INBOX = MESSAGES["inbox"]
 REPEATED = ("mcp-protocol-version", "mcp-method", "mcp-name")
 
 
@@ -151,13 +153,15 @@ class McpEndpoint:
         try:
             session_id = caller.session_of({}, {}, is_needed=False)
             project = await self._drive(caller.project(session_id), scope, receive)
+            if session_id:  # whoever may not read an inbox is not told that it changed
+                await self._endpoint(INBOX).perform(INBOX.arguments((), {"session_id": session_id}), scope, receive)
         except RoostError as error:
             await _respond(send, failed(listening.request_id, Fault(INVALID_REQUEST, error.message)), error.status)
             return
         feed.streams += 1
         gone = asyncio.ensure_future(disconnected(receive))
         try:
-            await self._stream(listening, session_id or "", project, gone, send)
+            await self._stream(listening, session_id or "", project, gone, send, Wanted(visitor_of(scope)))
         except (TimeoutError, OSError):
             pass  # it stopped reading or has gone; it listens anew and reads what there is
         finally:
@@ -165,26 +169,36 @@ class McpEndpoint:
             feed.streams -= 1
 
     async def _stream(
-        self, listening: Listening, session_id: str, project: str | None, gone: asyncio.Future[None], send: Send
+        self,
+        listening: Listening,
+        session_id: str,
+        project: str | None,
+        gone: asyncio.Future[None],
+        send: Send,
+        wanted: Wanted,
     ) -> None:
         feed, after = self._feed, await self._feed.last_seq()
         headers = [(b"content-type", b"text/event-stream"), (b"cache-control", b"no-store"),
                    (b"x-accel-buffering", b"no")]  # fmt: skip
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await _send_part(send, _frame(listening.acknowledged()))
-        while not (feed.is_closed or gone.done()):
+        while not (feed.is_closed or gone.done() or wanted.is_over):
             news = feed.expect()
             events = await feed.after(after)
             uris = dict.fromkeys(
-                uri for event in events for uri in changed(event, session_id, project or event.project)
+                uri
+                for event in events
+                if wanted.has(event)
+                for uri in changed(event, session_id, project or event.project)
             )
             if frames := b"".join(_frame(note) for uri in uris if (note := listening.about(uri))):
                 await _send_part(send, frames)
             if events:
                 after = events[-1].seq
             else:
-                await asyncio.wait((news, gone), timeout=KEEP_ALIVE_S, return_when=asyncio.FIRST_COMPLETED)
-                if not news.done() and not gone.done():
+                ends = (news, gone, *wanted.visitor.end)
+                await asyncio.wait(ends, timeout=KEEP_ALIVE_S, return_when=asyncio.FIRST_COMPLETED)
+                if not any(end.done() for end in ends):
                     await _send_part(send, b": still here\n\n")
             feed.forget(news)
         if not gone.done():

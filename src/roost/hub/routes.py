@@ -7,31 +7,26 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from roost.errors import InvalidInput, RoostError
-from roost.here import Nowhere
 from roost.hub.http import (
     disconnected,
     encode_json,
-    header,
     parse_object,
     parse_query,
     read_body,
     respond,
     respond_error,
 )
-from roost.remote import HERE_HEADER, read_here
+from roost.hub.visitor import visitor_of
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
-    from roost.here import Surroundings
     from roost.hub.metrics import Meter
     from roost.hub.pulse import Pulse
+    from roost.hub.visitor import Visitor
     from roost.hub.wakes import Wakes
     from roost.hub.worker import Worker
     from roost.operation import Operation
-
-NOWHERE = Nowhere()
-HERE = HERE_HEADER.lower().encode()
 
 
 class OperationEndpoint:
@@ -82,26 +77,27 @@ class OperationEndpoint:
 
     async def perform(self, arguments: dict[str, Any], scope: Scope, receive: Receive) -> Any:
         """Run the operation for a request whose body has been read; where it waits, for as long as the caller does."""
-        here = surroundings(scope)
+        visitor = visitor_of(scope)
         if not (self._operation.waits_for and arguments["wait_s"]):
-            return await self._worker.run(self._operation, arguments, here)
+            return await self._worker.run(self._operation, arguments, visitor)
         gone = asyncio.ensure_future(disconnected(receive))
         try:
-            return await self._awaited(arguments, here, gone)
+            return await self._awaited(arguments, visitor, gone)
         finally:
             gone.cancel()
 
-    async def _awaited(self, arguments: dict[str, Any], here: Surroundings, gone: asyncio.Future[None]) -> Any:
+    async def _awaited(self, arguments: dict[str, Any], visitor: Visitor, gone: asyncio.Future[None]) -> Any:
         """Look until there is something, the time is up or the caller gone; futures are all that wait in between."""
         topic, deadline = self._operation.topic(arguments), time.monotonic() + arguments["wait_s"]
         arguments = {**arguments, "wait_s": 0}  # each look is one; the waiting is done here, not on the reader's thread
         while True:
             news = self._wakes.expect(topic)
             try:
-                found = await self._worker.run(self._operation, arguments, here)
+                found = await self._worker.run(self._operation, arguments, visitor)
                 left_s = deadline - time.monotonic()
                 if not (found or left_s <= 0 or self._wakes.is_closed):
-                    await asyncio.wait((news, gone), timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
+                    await asyncio.wait((news, gone, *visitor.end), timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
+                    visitor.require_valid()
                     if not (gone.done() or self._wakes.is_closed):
                         continue
                 return found
@@ -114,9 +110,3 @@ def _joined(named: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
         if named[name] != more[name]:
             raise InvalidInput(f"{name} is said twice, and not the same")
     return {**more, **named}
-
-
-def surroundings(scope: Scope) -> Surroundings:
-    """Where the caller runs, as its client told."""
-    told = header(scope, HERE)
-    return read_here(told.decode("latin-1")) if told else NOWHERE

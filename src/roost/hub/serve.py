@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import ipaddress
 import json
 import logging
 import os
@@ -19,8 +18,8 @@ import uvicorn
 
 from roost.errors import AddressInUse, InvalidInput, RoostError
 from roost.hub.app import Hub
-from roost.hub.guard import LOOPBACK_NAMES
 from roost.hub.stream import READ
+from roost.hub.wire import Wire
 
 try:
     import resource
@@ -44,31 +43,36 @@ def serve(
     url: str | None = None,
     log_format: str = "text",
     keep: dict[str, Any] | None = None,
+    wire: Wire | None = None,
 ) -> None:
     """Serve a bus until SIGTERM or Ctrl-C; in-flight requests are answered, streams closed.
 
     `keep` is what the hub prunes with by itself: the parameters of `Retention.prune`. Raises AddressInUse for a taken
-    port, InvalidInput for an address that other machines could reach, and the store's errors when the bus cannot be
-    opened.
+    port, InvalidInput for an address that other machines could reach in clear or without a token, and the store's
+    errors when the bus cannot be opened.
     """
     set_up_logging(log_format)
-    if not is_loopback(host):
-        raise InvalidInput(
-            f"{host} can be reached by other machines, and this hub has no tokens to tell them apart",
-            hint="Serve loopback: roost serve --host 127.0.0.1",
-        )
-    hub = Hub(url, LOOPBACK_NAMES | {_as_host_header(host)}, keep)
-    hub.open().close()  # before anything listens, so that trouble with the bus is one clear error
-    run(hub, listen(host, port))
+    wire = wire or Wire()
+    demands_tokens = wire.demands_tokens(host)
+    hub = Hub(url, wire.names(host), keep, demands_tokens=demands_tokens, is_secure=wire.is_secure)
+    with hub.open() as bus:  # before anything listens, so that trouble with the bus is one clear error
+        if demands_tokens and not bus.tokens.valid():
+            raise InvalidInput(
+                "this hub would demand a token of everybody, and there is none",
+                hint="Make yourself one first: roost token create NAME --role admin",
+            )
+    run(hub, listen(host, port), wire)
 
 
-def run(hub: Hub, listening: socket.socket) -> None:
+def run(hub: Hub, listening: socket.socket, wire: Wire | None = None) -> None:
     """Serve a hub on a listening socket until it is told to stop."""
+    wire = wire or Wire()
     host, port = listening.getsockname()[:2]
-    address = f"http://{_as_host_header(host)}:{port}"
+    address = f"{'https' if wire.tls_cert else 'http'}://{_as_host_header(host)}:{port}"
     config = uvicorn.Config(
         hub.app, lifespan="on", access_log=False, log_config=None, http="httptools", ws="none",
-        timeout_graceful_shutdown=GRACE_S, server_header=False, proxy_headers=False, backlog=2048,
+        timeout_graceful_shutdown=GRACE_S, server_header=False, backlog=2048, proxy_headers=wire.is_behind_proxy,
+        forwarded_allow_ips=wire.trusted, ssl_certfile=wire.tls_cert, ssl_keyfile=wire.tls_key,
     )  # fmt: skip
     settle_memory()
     allow_many_files()
@@ -88,16 +92,6 @@ def allow_many_files() -> None:
     if resource is not None:
         _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach an address; a name other than localhost counts as reachable."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from roost.errors import InvalidInput, RoostError, Unavailable
 from roost.hub.http import disconnected, encode_json, header, parse_query, respond_error
-from roost.hub.routes import NOWHERE
+from roost.hub.visitor import ITSELF, visitor_of
 from roost.services.events import PAGE, EventLog
 from roost.wake import EVENTS
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
+    from roost.hub.visitor import Visitor
     from roost.hub.wakes import Wakes
     from roost.hub.worker import Reader
     from roost.model import Event
@@ -48,7 +49,7 @@ class Feed:
         return self._wakes.is_closed
 
     async def last_seq(self) -> int:
-        seq: int = await self._reader.run(LAST, {}, NOWHERE)
+        seq: int = await self._reader.run(LAST, {}, ITSELF)
         return seq
 
     async def after(self, seq: int) -> list[Event]:
@@ -62,7 +63,7 @@ class Feed:
 
     async def _page(self, seq: int) -> list[Event]:
         arguments = {"after": seq, "project": None, "kinds": None, "limit": PAGE}
-        page: list[Event] = await self._reader.run(READ, arguments, NOWHERE)
+        page: list[Event] = await self._reader.run(READ, arguments, ITSELF)
         return page
 
     async def _refresh(self) -> None:
@@ -106,14 +107,15 @@ class EventsEndpoint:
             await self._as_json(scope, receive, send)
             return
         try:
-            arguments = self._arguments(scope)
+            arguments, visitor = self._arguments(scope), visitor_of(scope)
             if self._feed.streams >= MOST_STREAMS:
                 raise Unavailable(f"the hub has {MOST_STREAMS} open streams, its most", hint="Close some, or try later")
             after = await self._feed.last_seq() if arguments["after"] is None else arguments["after"]
         except RoostError as error:
             await respond_error(send, error)
             return
-        await self._stream(receive, send, after, arguments["project"], arguments["kinds"])
+        wanted = Wanted(visitor, arguments["project"], arguments["kinds"])
+        await self._stream(receive, send, after, wanted)
 
     def _arguments(self, scope: Scope) -> dict[str, Any]:
         named = {name: READ.parameters[name].kind.parse(name, text) if name in READ.parameters else text
@@ -125,24 +127,23 @@ class EventsEndpoint:
         checked = READ.arguments((), named)
         return checked if "after" in named else {**checked, "after": None}
 
-    async def _stream(
-        self, receive: Receive, send: Send, after: int, project: str | None, kinds: list[str] | None
-    ) -> None:
+    async def _stream(self, receive: Receive, send: Send, after: int, wanted: Wanted) -> None:
         self._feed.streams += 1
         gone = asyncio.ensure_future(disconnected(receive))
         try:
             await _send_head(send)
-            while not self._feed.is_closed and not gone.done():
+            while not (self._feed.is_closed or gone.done() or wanted.is_over):
                 news = self._feed.expect()
                 events = await self._feed.after(after)
-                frames = b"".join(_frame(event) for event in events if _is_wanted(event, project, kinds))
+                frames = b"".join(_frame(event) for event in events if wanted.has(event))
                 if frames:
                     await asyncio.wait_for(_send_part(send, frames), STUCK_S)
                 if events:
                     after = events[-1].seq
                 else:
-                    await asyncio.wait((news, gone), timeout=KEEP_ALIVE_S, return_when=asyncio.FIRST_COMPLETED)
-                    if not news.done() and not gone.done():
+                    ends = (news, gone, *wanted.visitor.end)
+                    await asyncio.wait(ends, timeout=KEEP_ALIVE_S, return_when=asyncio.FIRST_COMPLETED)
+                    if not any(end.done() for end in ends):
                         await asyncio.wait_for(_send_part(send, b": still here\n\n"), STUCK_S)
                 self._feed.forget(news)
             await send({"type": "http.response.body", "body": b""})
@@ -153,10 +154,25 @@ class EventsEndpoint:
             self._feed.streams -= 1
 
 
-def _is_wanted(event: Event, project: str | None, kinds: list[str] | None) -> bool:
-    return (project is None or event.project == project) and (
-        not kinds or any(event.kind == kind or event.kind.startswith(f"{kind}.") for kind in kinds)
-    )
+class Wanted:
+    """Which events a stream's reader asked for and sees, for as long as its token is valid."""
+
+    def __init__(self, visitor: Visitor, project: str | None = None, kinds: list[str] | None = None) -> None:
+        self.visitor = visitor
+        self._principal = visitor.principal
+        self._project = project
+        self._kinds = kinds
+
+    @property
+    def is_over(self) -> bool:
+        return any(end.done() for end in self.visitor.end)
+
+    def has(self, event: Event) -> bool:
+        if self._project is not None and event.project != self._project:
+            return False
+        if self._principal is not None and not self._principal.sees(event.project):
+            return False
+        return not self._kinds or any(event.kind == kind or event.kind.startswith(f"{kind}.") for kind in self._kinds)
 
 
 def _frame(event: Event) -> bytes:

@@ -16,6 +16,8 @@ from roost.errors import RoostError
 from roost.wake import ANYTHING, TOO_MANY
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from roost.bus import LocalBus
 
 log = logging.getLogger("roost.hub")
@@ -28,6 +30,7 @@ class Wakes:
         self._bus = bus  # a connection of its own
         self._loop = asyncio.get_running_loop()
         self._waiting: dict[str, set[asyncio.Future[None]]] = {}
+        self._listeners: dict[str, Callable[[], None]] = {}
         self._has_heard = False  # since the last look
         self._ear = bus.store.ear(ANYTHING)
         self._watched = -1
@@ -55,6 +58,13 @@ class Wakes:
         if not waiting:
             self._waiting.pop(topic, None)
 
+    def listen(self, topic: str, listener: Callable[[], None]) -> None:
+        """Have a function called at every wake-up of a topic, for as long as the hub runs."""
+        self._listeners[topic] = listener
+
+    def _topics(self) -> set[str]:
+        return {*self._waiting, *self._listeners}
+
     def _watch(self) -> None:
         """Listen with the loop to the ear, which may have another connection than before."""
         heard = self._ear.fileno()
@@ -69,10 +79,12 @@ class Wakes:
         self._has_heard = True
         topics = self._ear.hear()
         self._watch()
-        self._wake(set(self._waiting) if TOO_MANY in topics else topics)
+        self._wake(self._topics() if TOO_MANY in topics else topics)
 
     def _wake(self, topics: set[str]) -> None:
         for topic in topics:
+            if listener := self._listeners.get(topic):
+                listener()
             for future in self._waiting.pop(topic, ()):
                 if not future.done():
                     future.set_result(None)
@@ -93,7 +105,7 @@ class Wakes:
             # wake all for any commit, heartbeats too, would be a stampede of every open poll four times a second.
             is_untold = newest != seen and not self._has_heard
             if (is_untold and is_suspect) or has_lost or self._watched < 0:
-                self._wake(set(self._waiting))
+                self._wake(self._topics())
                 is_untold = False
             is_suspect = is_untold
             seen = seen if is_untold else newest
@@ -109,7 +121,7 @@ class Wakes:
         if self.is_closed:
             return
         self.is_closed = True
-        self._wake(set(self._waiting))
+        self._wake(self._topics())
         self._looking.cancel()
         if self._watched >= 0:
             self._loop.remove_reader(self._watched)

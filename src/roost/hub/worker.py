@@ -17,7 +17,7 @@ from collections import deque
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Protocol
 
-from roost.errors import BusBusy, RoostError, Unavailable
+from roost.errors import BusBusy, Refused, RoostError, Unavailable
 from roost.remote import TRY_S
 from roost.store.sqlite import SQLiteStore
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from roost.bus import LocalBus
-    from roost.here import Surroundings
+    from roost.hub.visitor import Visitor
     from roost.operation import Operation
     from roost.services import Service
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     class Worker(Protocol):
         """What runs operations for endpoints."""
 
-        def run(self, operation: Operation, arguments: dict[str, Any], here: Surroundings) -> asyncio.Future[Any]: ...
+        def run(self, operation: Operation, arguments: dict[str, Any], visitor: Visitor) -> asyncio.Future[Any]: ...
 
 
 log = logging.getLogger("roost.hub")
@@ -59,16 +59,16 @@ def _told(error: Exception, what: str) -> RoostError:
 
 
 class Job:
-    """An operation to run for a caller, and the future that its answer goes to."""
+    """An operation to run for a visitor, and the future that its answer goes to."""
 
-    __slots__ = ("arguments", "asked_at", "future", "here", "operation")
+    __slots__ = ("arguments", "asked_at", "future", "operation", "visitor")
 
     def __init__(
-        self, operation: Operation, arguments: dict[str, Any], here: Surroundings, future: asyncio.Future[Any]
+        self, operation: Operation, arguments: dict[str, Any], visitor: Visitor, future: asyncio.Future[Any]
     ) -> None:
         self.operation = operation
         self.arguments = arguments
-        self.here = here
+        self.visitor = visitor
         self.future = future
         self.asked_at = time.monotonic()
 
@@ -78,13 +78,17 @@ class Job:
 
     def run(self, bus: LocalBus, execute: Execute) -> Any:
         """The result, or the error as a value: one job's error is not its batch's."""
-        bus.here = self.here
+        bus.here, bus.principal = self.visitor.here, self.visitor.principal
         try:
             return execute(self.operation, bus.services[self.operation.noun], self.arguments)
         except Exception as error:  # the edge between the hub and its operations
             return _told(error, self.operation.name)
+        finally:
+            bus.principal = None  # what the bus does by itself, as sweeping, it does as its owner
 
     def answer(self, outcome: Any) -> None:
+        if isinstance(outcome, Refused):
+            self.visitor.note_refusal(self.operation.name, outcome)
         if self.future.done():  # its connection went away
             return
         if isinstance(outcome, RoostError):
@@ -146,9 +150,9 @@ class Reader:
         """How many jobs are queued and not begun."""
         return sum(max(lane.open - 1, 0) for lane in self._lanes)
 
-    def run(self, operation: Operation, arguments: dict[str, Any], here: Surroundings) -> asyncio.Future[Any]:
+    def run(self, operation: Operation, arguments: dict[str, Any], visitor: Visitor) -> asyncio.Future[Any]:
         """Queue an operation whose arguments are checked; the future gets its result or its error."""
-        job = Job(operation, arguments, here, self._loop.create_future())
+        job = Job(operation, arguments, visitor, self._loop.create_future())
         self.jobs += 1
         min(self._lanes, key=lambda lane: lane.open).run(job)
         return job.future
@@ -196,9 +200,9 @@ class Writer:
         """How many jobs are queued and not begun."""
         return len(self._queue)
 
-    def run(self, operation: Operation, arguments: dict[str, Any], here: Surroundings) -> asyncio.Future[Any]:
+    def run(self, operation: Operation, arguments: dict[str, Any], visitor: Visitor) -> asyncio.Future[Any]:
         """Queue an operation whose arguments are checked; the future gets its result or its error."""
-        job = Job(operation, arguments, here, self._loop.create_future())
+        job = Job(operation, arguments, visitor, self._loop.create_future())
         self.take(job)
         return job.future
 

@@ -38,8 +38,9 @@ class EventLog(Service, noun="events"):
         mean that there is nothing more now.
         """
         rows = self._store.rows(
-            "events.read", after=after, project=project, kinds=encode(kinds) if kinds else None, limit=limit
-        )
+            "events.read", after=after, project=project, kinds=encode(kinds) if kinds else None, limit=limit,
+            visible=self.bus.visible,
+        )  # fmt: skip
         return [
             Event.of((seq, moment(at), kind, in_project, session_id, decode(data)))
             for seq, at, kind, in_project, session_id, data in rows
@@ -48,7 +49,11 @@ class EventLog(Service, noun="events"):
     @operation("GET /events/last")
     def last_seq(self) -> int:
         """The newest event's seq; 0 when nothing has happened yet."""
-        row = self._store.one("events.last_seq")
+        visible = self.bus.visible
+        if visible is None:
+            row = self._store.one("events.last_seq")
+        else:
+            row = self._store.one("events.last_visible_seq", visible=visible)
         return int(row[0]) if row else 0
 
     def follow(
@@ -79,7 +84,7 @@ class EventLog(Service, noun="events"):
         return listener
 
     def stats(self, project: str | None = None) -> EventStats:
-        row = self._store.one("events.count", project=project)
+        row = self._store.one("events.count", project=project, visible=self.bus.visible)
         return EventStats.of(row or (0, 0))
 
     def prune_old(self, before: int, limit: int) -> int:

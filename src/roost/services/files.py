@@ -46,7 +46,7 @@ class FileLog(Service, noun="files"):
         """Who wrote which files within so many seconds, newest first; all filters must fit."""
         rows = self._store.rows(
             "files.touched", project=project, path=path, session_id=session_id, limit=limit,
-            since=self._store.now - within_s * SECOND,
+            since=self._store.now - within_s * SECOND, visible=self.bus.visible,
         )  # fmt: skip
         return [FileTouch.of((in_project, name, who, moment(at))) for in_project, name, who, at in rows]
 

@@ -30,6 +30,7 @@ CLEAR_AT_ONCE = 10_000  # keys
 PAGE_BYTES = 1024 * 1024  # of values; a page that reaches it ends early
 SHOWN_LENGTH = 8 * 1024  # of a value's text, where its line in a list is looked for
 PAGE = 20
+NOWHERE = ""  # no project has this name
 
 
 class SharedMemory(Service, noun="memory"):
@@ -82,7 +83,11 @@ class SharedMemory(Service, noun="memory"):
     @operation("GET /memory/{key}", verb="memory get")
     def get_entry(self, key: str, *, project: str | None = None) -> MemoryEntry:
         """The newest version of an entry; raises EntryNotFound where there is none, or it has expired."""
-        return self._require(project or self.bus.here.project, key)
+        project = project or self.bus.here.project
+        entry = self._current(self._seen(project), key)
+        if entry is None:
+            raise EntryNotFound(f"nothing is remembered under {key!r} in {project}")
+        return entry
 
     def get(self, key: str, default: Json = None, *, project: str | None = None) -> Json:
         """The newest value under a key, or the default where there is none."""
@@ -101,7 +106,7 @@ class SharedMemory(Service, noun="memory"):
         only an empty one means that there is nothing more.
         """
         rows = self._store.rows(
-            "memory.history", project=project or self.bus.here.project, key=key, now=self._store.now,
+            "memory.history", project=self._seen(project), key=key, now=self._store.now,
             before_version=before_version, limit=limit,
         )  # fmt: skip
         count = _how_many_fit([size_bytes for _, size_bytes in rows])
@@ -129,9 +134,9 @@ class SharedMemory(Service, noun="memory"):
         come in order of their keys, else newest first. Only the newest version of a key is found. The next page comes
         after the last `cursor` of this one, and an empty one is the end; values, where wanted, end a page at 1 MiB.
         """
-        project = project or self.bus.here.project
+        project = self._seen(project)
         labels = labels_of(self._store, project, type, session_id, tags or [], match_all)
-        search = Search(self._store, project, labels, pattern, limit)
+        search = Search(self._store, project, labels, pattern, limit, is_alone=self.bus.visible is not None)
         if query:
             found = search.by_relevance(query, after)
         elif pattern and not (type or session_id or tags):
@@ -162,7 +167,7 @@ class SharedMemory(Service, noun="memory"):
         What other sessions wrote stays, and the newest of it counts. A key that is set again goes on with the next
         version number.
         """
-        project = project or self.bus.here.project
+        project = self._seen(project)
         head = self._store.one("memory.head", project=project, key=key)
         count = self._forget(head[0], session_id) if head else 0
         if count:
@@ -175,7 +180,7 @@ class SharedMemory(Service, noun="memory"):
 
         At most 10,000 keys at a time, so that nobody waits long for the lock: ask again until it forgets none.
         """
-        project = project or self.bus.here.project
+        project = self._seen(project)
         keys = self._store.rows(
             "memory.project_keys", project=project, session_id=session_id, limit=CLEAR_AT_ONCE, now=self._store.now
         )
@@ -205,7 +210,9 @@ class SharedMemory(Service, noun="memory"):
         return len(expired)
 
     def stats(self, project: str | None = None) -> MemoryStats:
-        by_type: dict[str, int] = dict(self._store.rows("memory.counts", project=project, now=self._store.now))
+        by_type: dict[str, int] = dict(
+            self._store.rows("memory.counts", project=project, now=self._store.now, visible=self.bus.visible)
+        )
         return MemoryStats.of((sum(by_type.values()), by_type))
 
     def restore(self, entry: MemoryEntry, at: int, until: int | None) -> str:
@@ -318,11 +325,10 @@ class SharedMemory(Service, noun="memory"):
         row = self._store.one("memory.get", project=project, key=key, now=self._store.now)
         return _entry(row) if row else None
 
-    def _require(self, project: str, key: str) -> MemoryEntry:
-        entry = self._current(project, key)
-        if entry is None:
-            raise EntryNotFound(f"nothing is remembered under {key!r} in {project}")
-        return entry
+    def _seen(self, project: str | None) -> str:
+        """The project to look in: unset, the caller's; of one that the caller does not see, one that never was."""
+        project = project or self.bus.here.project
+        return project if self.bus.sees(project) else NOWHERE
 
     def _entries(self, ids: list[int]) -> list[Row]:
         return self._store.rows("memory.entries", ids=encode(ids)) if ids else []

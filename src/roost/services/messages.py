@@ -239,6 +239,7 @@ class CollaborationHub(Service, noun="messages"):
         rows = self._store.rows(
             statement, session_id=session_id, after=after, limit=limit, include_broadcasts=include_broadcasts,
             message_type=message_type, unread_only=unread_only, project=self._project_of(session_id),
+            visible=None if self._is_own(session_id) else self.bus.visible,
         )  # fmt: skip
         return [_message(row) for row in (reversed(rows) if after is None else rows)]
 
@@ -284,8 +285,12 @@ class CollaborationHub(Service, noun="messages"):
         out; `deliveries` has them all.
         """
         row = self._store.one("messages.get", message_id=message_id)
+        row = row if row and self._is_seen(_message(row)) else None
         thread_id = row[11] if row else message_id  # the first message of a thread may be gone
-        rows = self._store.rows("messages.thread", thread_id=thread_id, after=after, limit=limit)
+        rows = self._store.rows(
+            "messages.thread", thread_id=thread_id, after=after, limit=limit, visible=self.bus.visible,
+            person=self.bus.person,
+        )  # fmt: skip
         if not rows and not row:
             raise _no_message(message_id)
         messages = [_message(each) for each in rows]
@@ -336,17 +341,19 @@ class CollaborationHub(Service, noun="messages"):
     # -- called by the bus and by other services, inside a transaction ------------------------------------------------
 
     def stats(self, project: str | None = None) -> MessageStats:
-        rows = self._store.rows("messages.totals", project=project)
-        unread = self._store.one("messages.unread_in_all", now=self._store.now, project=project)
+        seen = {"project": project, "visible": self.bus.visible}
+        rows = self._store.rows("messages.totals", **seen)
+        unread = self._store.one("messages.unread_in_all", now=self._store.now, **seen)
         total, size_bytes = sum(row[1] for row in rows), sum(row[2] for row in rows)
         return MessageStats.of((total, size_bytes, unread[0] if unread else 0, {row[0]: row[1] for row in rows}))
 
     def require(self, message_id: str) -> Message:
-        """The message, or MessageNotFound."""
+        """The message, or MessageNotFound; one that the caller does not see is not there."""
         row = self._store.one("messages.get", message_id=message_id)
-        if row is None:
+        found = _message(row) if row else None
+        if found is None or not self._is_seen(found):
             raise _no_message(message_id)
-        return _message(row)
+        return found
 
     def has(self, message_id: str) -> bool:
         """Whether a message is still there."""
@@ -380,7 +387,7 @@ class CollaborationHub(Service, noun="messages"):
 
     def prune_to(self, keep_bytes: int, limit: int) -> int:
         """Remove the oldest messages until the rest has no more than so many bytes (M7)."""
-        excess = sum(row[2] for row in self._store.rows("messages.totals", project=None)) - keep_bytes
+        excess = sum(row[2] for row in self._store.rows("messages.totals", project=None, visible=None)) - keep_bytes
         if excess <= 0:
             return 0
         return len(self._store.rows("messages.prune_size", now=self._store.now, excess=excess, limit=limit))
@@ -448,8 +455,9 @@ class CollaborationHub(Service, noun="messages"):
         """Check who speaks and to whom, and settle the project; returns how a recipient that is a session is."""
         from_session, to_session = draft["from_session"], draft["to_session"]
         found = self._store.rows(
-            "messages.parties", now=self._store.now, from_session=from_session, to_session=to_session
-        )
+            "messages.parties", now=self._store.now, from_session=from_session, to_session=to_session,
+            visible=None if self._is_answer(draft) else self.bus.visible,
+        )  # fmt: skip
         parties = {session_id: (project, status) for session_id, project, status in found}
         for party in (from_session, to_session):
             if party not in parties and not _is_no_session(party):
@@ -504,7 +512,9 @@ class CollaborationHub(Service, noun="messages"):
             return None
         message_id, seq, thread_id, task_id, to_session = row
         count = self._store.one("messages.count_deliveries", seq=seq)
-        found = self._store.rows("messages.parties", now=self._store.now, from_session=None, to_session=to_session)
+        found = self._store.rows(
+            "messages.parties", now=self._store.now, from_session=None, to_session=to_session, visible=self.bus.visible
+        )
         status = found[0][2] if found else None
         return Receipt.of((message_id, seq, thread_id, task_id, count[0] if count else 0, status, True))
 
@@ -562,8 +572,35 @@ class CollaborationHub(Service, noun="messages"):
     def _is_reachable(self, to_session: str) -> bool:
         return _is_no_session(to_session) or bool(self._store.one("messages.has_inbox", session_id=to_session))
 
+    def _is_own(self, party: str) -> bool:
+        """Whether the caller may act as a party."""
+        who = self.bus.principal
+        if who is None or party == who.person:
+            return True
+        row = self._store.one("sessions.owner", session_id=party)
+        return row is not None and row[0] == who.name
+
+    def _is_seen(self, message: Message) -> bool:
+        return self.is_visible(message.project, message.from_session, message.to_session)
+
+    def is_visible(self, project: str, *parties: str | None) -> bool:
+        """Whether a message or task is there for the caller: it sees the project, or somebody whom it concerns."""
+        visible = self.bus.visible
+        if visible is None or self.bus.sees(project) or self.bus.person in parties:
+            return True
+        return self._store.one("messages.has_seen_party", parties=encode(parties), visible=visible) is not None
+
+    def _is_answer(self, draft: dict[str, Any]) -> bool:
+        """Whether a message goes to who wrote the one that it replies to: an answer reaches whom a caller sees not."""
+        if self.bus.visible is None or draft["in_reply_to"] is None:
+            return False
+        parent = self.require(draft["in_reply_to"])
+        return bool(draft["to_session"] in (parent.from_session, parent.to_session))
+
     def _project_of(self, party: str) -> str:
-        rows = self._store.rows("messages.parties", now=self._store.now, from_session=party, to_session=None)
+        rows = self._store.rows(
+            "messages.parties", now=self._store.now, from_session=party, to_session=None, visible=self.bus.visible
+        )
         return str(rows[0][1]) if rows else self.bus.here.project
 
 

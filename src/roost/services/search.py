@@ -33,13 +33,20 @@ class Hit:
 
 
 class Search:
-    """One search in a project, narrowed by labels and a glob of keys."""
+    """One search in a project, narrowed by labels and a glob of keys.
 
-    def __init__(self, store: Store, project: str, labels: str, pattern: str | None, limit: int) -> None:
+    How rare a word is, is counted over the whole bus, unless the project `is_alone`: whoever sees no other must not
+    read from a score how often others use a word.
+    """
+
+    def __init__(
+        self, store: Store, project: str, labels: str, pattern: str | None, limit: int, *, is_alone: bool = False
+    ) -> None:
         self._store = store
         self._fulltext = store.fulltext
         self._project = project
         self._labels = labels
+        self._is_alone = is_alone
         self._narrowed: dict[str, Any] = {
             "pattern": self._fulltext.glob(pattern), "limit": limit, "now": store.now,
         }  # fmt: skip
@@ -49,7 +56,8 @@ class Search:
         words, match = self._fulltext.words_of(query), self._fulltext.match
         if not words:
             return []
-        counts = {word: self._count("memory.count_matches", match=match([word])) for word in words}
+        alone = labels_of(self._store, self._project, None, None, [], False) if self._is_alone else ""
+        counts = {word: self._count("memory.count_matches", match=match([word], alone)) for word in words}
         if not (after or "").startswith(ANY):
             found = self._best(match(words, self._labels), self._ranking(words, counts), after, "")
             if found or after or len(words) == 1:
@@ -83,10 +91,11 @@ class Search:
         return [Hit(entry, f"{mark}{score!r}:{entry}", size_bytes) for entry, score, size_bytes in rows]
 
     def _ranking(self, words: list[Word], counts: dict[Word, int]) -> dict[str, Any]:
-        entries = self._count("memory.count_keys")
-        return self._fulltext.ranking(words, [weight(entries, counts[word]) for word in words])
+        entries = self._count("memory.count_keys", project=self._project if self._is_alone else None)
+        weights = [weight(entries, counts[word]) for word in words]
+        return self._fulltext.ranking(words, weights, is_alone=self._is_alone)
 
-    def _count(self, statement: str, **parameters: str) -> int:
+    def _count(self, statement: str, **parameters: str | None) -> int:
         row: Row | None = self._store.one(statement, **parameters, most=COUNT_MOST)
         return row[0] if row else 0
 

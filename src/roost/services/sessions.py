@@ -121,6 +121,8 @@ class SessionRegistry(Service, noun="sessions"):
     def active(self, project: str | None = None, *, limit: int = OTHERS_DEFAULT) -> ActiveSessions:
         """The live sessions of a project, newest first, and how many there are; unset: of where the caller runs."""
         project = project or self.bus.here.project
+        if not self.bus.sees(project):
+            return ActiveSessions.of((project, [], 0))
         return ActiveSessions.of((project, self._peers(project, -1, limit), self._count_live(project)))
 
     @operation("GET /sessions/{session_id}", verb="show")
@@ -148,7 +150,7 @@ class SessionRegistry(Service, noun="sessions"):
         """
         rows = self._store.rows(
             "sessions.find", now=self._store.now, project=project, status=status, agent_type=agent_type,
-            human_user=human_user, capability=capability, after_id=after_id, limit=limit,
+            human_user=human_user, capability=capability, after_id=after_id, limit=limit, visible=self.bus.visible,
             include_offline=include_offline or status == "offline",
         )  # fmt: skip
         return [_session(row) for row in rows]
@@ -190,7 +192,7 @@ class SessionRegistry(Service, noun="sessions"):
         by_type: dict[str, int] = {}
         by_user: dict[str, int] = {}
         for status, agent_type, user, count in self._store.rows(
-            "sessions.counts", now=self._store.now, project=project
+            "sessions.counts", now=self._store.now, project=project, visible=self.bus.visible
         ):
             by_status[status] = by_status.get(status, 0) + count
             by_type[agent_type] = by_type.get(agent_type, 0) + count
@@ -228,10 +230,11 @@ class SessionRegistry(Service, noun="sessions"):
             self.bus.session_gone(session_id, project)
 
     def require(self, session_id: str) -> Session:
-        """The session, or SessionNotFound with near matches."""
+        """The session, or SessionNotFound with near matches; one that the caller does not see is not there."""
         row = self._store.one("sessions.get", now=self._store.now, session_id=session_id)
-        if row is None:
-            near = near_matches(session_id, [known for (known,) in self._store.rows("sessions.ids")])
+        if row is None or not self.bus.sees(row[3]):
+            rows = self._store.rows("sessions.ids", visible=self.bus.visible)
+            near = near_matches(session_id, [known for (known,) in rows])
             hint = f"Did you mean {', '.join(near)}?" if near else None
             raise SessionNotFound(f"no session has the id {session_id!r}", hint=hint, near=near)
         return _session(row)
@@ -304,7 +307,8 @@ class SessionRegistry(Service, noun="sessions"):
             "location": here.location, "branch": here.branch, "capabilities": [], "metadata": {},
             "ttl_s": TTL_DEFAULT_S, **said,
         }  # fmt: skip
-        self._store.rows("sessions.insert", **_columns(columns), now=self._store.now)
+        principal = self.bus.principal.name if self.bus.principal else None
+        self._store.rows("sessions.insert", **_columns(columns), principal=principal, now=self._store.now)
         told = ("agent_name", "agent_type", "status", "current_task", "human_user", "location", "branch")
         self.bus.events.append(
             "session.registered", columns["project"], session_id, **{name: columns[name] for name in told}

@@ -137,7 +137,7 @@ class TaskBoard(Service, noun="tasks"):
         """
         rows = self._store.rows(
             "tasks.find", project=project, status=status, owner=owner, after_id=after_id, limit=limit,
-            include_done=include_done or status is not None,
+            include_done=include_done or status is not None, visible=self.bus.visible, person=self.bus.person,
         )  # fmt: skip
         return [_task(row) for row in rows]
 
@@ -148,7 +148,9 @@ class TaskBoard(Service, noun="tasks"):
     # -- called by the bus and by other services, inside a transaction ------------------------------------------------
 
     def stats(self, project: str | None = None) -> TaskStats:
-        by_status = {row[0]: row[1] for row in self._store.rows("tasks.counts", project=project)}
+        by_status = {
+            row[0]: row[1] for row in self._store.rows("tasks.counts", project=project, visible=self.bus.visible)
+        }
         return TaskStats.of((sum(by_status.values()), by_status))
 
     def hear(self, message: Message) -> None:
@@ -165,13 +167,18 @@ class TaskBoard(Service, noun="tasks"):
             self._insert(message)
 
     def require(self, task_id: str) -> Task:
-        """The task, or TaskNotFound with near matches."""
-        row = self._store.one("tasks.get", task_id=task_id)
-        if row is None:
-            near = near_matches(task_id, [known for (known,) in self._store.rows("tasks.ids")])
+        """The task, or TaskNotFound with near matches; one that the caller does not see is not there."""
+        task = self._find(task_id)
+        if task is None or not self.bus.messages.is_visible(task.project, task.offered_by, task.offered_to, task.owner):
+            rows = self._store.rows("tasks.ids", visible=self.bus.visible)
+            near = near_matches(task_id, [known for (known,) in rows])
             hint = f"Did you mean {', '.join(near)}?" if near else None
             raise TaskNotFound(f"no task has the id {task_id!r}", hint=hint, near=near)
-        return _task(row)
+        return task
+
+    def _find(self, task_id: str) -> Task | None:
+        row = self._store.one("tasks.get", task_id=task_id)
+        return _task(row) if row else None
 
     def session_gone(self, session_id: str, project: str) -> None:
         """Offer again what a session had accepted that has expired or ended (T3)."""
@@ -225,8 +232,9 @@ class TaskBoard(Service, noun="tasks"):
         self._changed("task.handed_off", task.task_id, message.from_session)
 
     def _changed(self, kind: str, task_id: str, session_id: str) -> Task:
-        """The task as it is now, its change told as an event."""
-        task = self.require(task_id)
+        """The task as it is now, its change told as an event; whoever caused it, seen by them or not."""
+        task = self._find(task_id)
+        assert task is not None  # noqa: S101 (the transaction has just changed it)
         self.bus.events.append(
             kind, task.project, session_id, task_id=task_id, subject=task.subject, owner=task.owner,
             offered_to=task.offered_to,

@@ -56,8 +56,8 @@ if TYPE_CHECKING:
         def labelled(self, labels: Sequence[str], any_of: Sequence[str] = ()) -> str:
             """The expression for entries with all of these labels and, where there are any, one of those."""
 
-        def ranking(self, words: Sequence[Word], weights: Sequence[float]) -> dict[str, Any]:
-            """What `memory.by_relevance` ranks by, besides its `match`."""
+        def ranking(self, words: Sequence[Word], weights: Sequence[float], *, is_alone: bool = False) -> dict[str, Any]:
+            """What `memory.by_relevance` ranks by, besides its `match`; alone: by nothing of other projects."""
 
         def glob(self, pattern: str | None) -> str | None:
             """A glob as the statements take it."""

@@ -18,8 +18,10 @@ INTEGERS = {
     "last", "last_seen", "last_version", "limit", "most", "now", "seq", "since", "size_bytes", "started_at", "ttl_s",
     "until", "updated_at", "sent_at", "version",
 }  # fmt: skip
-BOOLEANS = {"include_broadcasts", "include_done", "include_offline", "new_only", "unread_only"}
+BOOLEANS = {"include_broadcasts", "include_done", "include_offline", "include_revoked", "new_only", "unread_only"}
 NUMBERS = {"after_score"}
+# The one table function that shared texts use: the items of a JSON list, in a column `value`.
+LIST, ITS_ITEMS = re.compile(r"json_each\(:([a-z]+)\)"), r"json_array_elements_text(:\1::json)"
 PARAMETER = re.compile(r"'(?:[^']|'')*'|(?<!:):([a-z_]+)(::)?")
 
 
@@ -45,7 +47,7 @@ class Statement:
             number = names.setdefault(name, len(names) + 1)
             return f"${number}{is_cast or '::' + type_of(name)}"
 
-        self.text = PARAMETER.sub(numbered, text.rstrip(";")).encode()
+        self.text = PARAMETER.sub(numbered, LIST.sub(ITS_ITEMS, text.rstrip(";"))).encode()
         self.names = tuple(names)
 
     def values(self, parameters: dict[str, Any]) -> list[bytes | None]:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 COLUMN_WEIGHTS = (4.0, 2.0, 1.0, 0.0)  # of a word in the key, the tags, the text; labels are no words
 SATURATION, LENGTH_SHARE = 1.2, 0.75  # BM25's k1 and b
+USUAL_LENGTH = " @100"  # behind weights: take this for the usual length of a text, not what the whole bus has
 
 
 def label(text: str) -> str:
@@ -44,10 +45,10 @@ class FtsText(Grammar):
         wanted = [f"{{key tags text}} : {self.joined(asked, is_any=is_any)}"] if asked else []
         return " AND ".join(wanted + ([f"labels : ({labels})"] if labels else []))
 
-    def ranking(self, words: Sequence[Word], weights: Sequence[float]) -> dict[str, Any]:
+    def ranking(self, words: Sequence[Word], weights: Sequence[float], *, is_alone: bool = False) -> dict[str, Any]:
         """The weight of each phrase of an expression of these words, in order, as the SQL function takes it."""
         each = [f"{weight:.4f}" for word, weight in zip(words, weights, strict=True) for _ in range(word.phrases)]
-        return {"weights": " ".join(each)}
+        return {"weights": " ".join(each) + (USUAL_LENGTH if is_alone else "")}
 
     def glob(self, pattern: str | None) -> str | None:
         """A glob as the statements take it: SQLite knows them."""
@@ -62,8 +63,9 @@ def relevance(api: FTS5ExtensionApi, /, *arguments: Any) -> float:
     """
     known = api.aux_data  # made for the first row and kept for the others
     if known is None:
-        usual = api.column_total_size(2) / max(api.row_count, 1)
-        known = api.aux_data = ([float(each) for each in arguments[0].split()], max(usual, 1.0))
+        weights, _, said = arguments[0].partition("@")
+        usual = float(said) if said else api.column_total_size(2) / max(api.row_count, 1)
+        known = api.aux_data = ([float(each) for each in weights.split()], max(usual, 1.0))
     by_phrase, usual = known
     damping = SATURATION * (1 - LENGTH_SHARE + LENGTH_SHARE * api.column_size(2) / usual)
     score = 0.0

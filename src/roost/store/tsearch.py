@@ -76,8 +76,8 @@ class TsText(Grammar):
         wanted = [self.joined(asked, is_any=is_any)] if asked else []
         return " & ".join(wanted + ([labels] if labels else []))
 
-    def ranking(self, words: Sequence[Word], weights: Sequence[float]) -> dict[str, Any]:
-        """Each word, and how much it tells."""
+    def ranking(self, words: Sequence[Word], weights: Sequence[float], *, is_alone: bool = False) -> dict[str, Any]:
+        """Each word, and how much it tells; nothing else here is of more than the one text."""
         return {"asked": [word.expression for word in words], "weights": list(weights)}
 
     def glob(self, pattern: str | None) -> str | None:

@@ -70,10 +70,13 @@ WHERE k.project = :project AND k.key = :key AND (k.expires_at IS NULL OR k.expir
 ORDER BY version DESC LIMIT :limit;
 
 -- name: memory.count_keys
-SELECT count(*) FROM (SELECT 1 FROM memory_keys WHERE entry IS NOT NULL LIMIT :most);
+-- Up to so many, of all projects or of one.
+SELECT count(*) FROM (
+    SELECT 1 FROM memory_keys WHERE entry IS NOT NULL AND (:project IS NULL OR project = :project) LIMIT :most) AS counted;
 
 -- name: memory.counts
 -- How many live entries there are of each type.
 SELECT type, count(*) FROM memory_keys
 WHERE entry IS NOT NULL AND (expires_at IS NULL OR expires_at > :now) AND (:project IS NULL OR project = :project)
+  AND (:visible IS NULL OR project IN (SELECT value FROM json_each(:visible)))
 GROUP BY type;

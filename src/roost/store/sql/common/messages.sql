@@ -1,7 +1,10 @@
 -- name: messages.parties
--- Who of the two is a session, and how it is. A row that is overdue but not swept yet counts as offline (S2).
+-- Who of the two is a session that the caller sees, and how it is. A row that is overdue but not swept yet counts as
+-- offline (S2).
 SELECT session_id, project, CASE WHEN ended_at IS NULL AND expires_at <= :now THEN 'offline' ELSE status END
-FROM sessions WHERE session_id IN (:from_session, :to_session);
+FROM sessions
+WHERE session_id IN (:from_session, :to_session)
+  AND (:visible IS NULL OR project IN (SELECT value FROM json_each(:visible)));
 
 -- name: messages.deliver
 INSERT INTO deliveries (recipient, seq, expires_at) VALUES (:recipient, :seq, :expires_at);
@@ -24,12 +27,20 @@ SELECT message_id, seq, type, from_session, to_session, project, subject, body, 
        thread_id, task_id, sent_at, expires_at
 FROM messages WHERE message_id = :message_id;
 
+-- name: messages.has_seen_party
+-- Whether one of the parties of a message or task, a JSON list, is a session of the projects of another.
+SELECT 1 FROM sessions
+WHERE session_id IN (SELECT value FROM json_each(:parties))
+  AND project IN (SELECT value FROM json_each(:visible)) LIMIT 1;
+
 -- name: messages.count_deliveries
 SELECT count(*) FROM deliveries WHERE seq = :seq;
 
 -- name: messages.totals
 SELECT type, sum(total), sum(size_bytes) FROM message_totals
-WHERE (:project IS NULL OR project = :project) GROUP BY type HAVING sum(total) > 0;
+WHERE (:project IS NULL OR project = :project)
+  AND (:visible IS NULL OR project IN (SELECT value FROM json_each(:visible)))
+GROUP BY type HAVING sum(total) > 0;
 
 -- name: messages.from
 -- The first message from a seq on, and when it was sent.

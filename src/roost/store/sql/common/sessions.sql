@@ -9,6 +9,10 @@ FROM sessions WHERE session_id = :session_id;
 -- name: sessions.exists
 SELECT id FROM sessions WHERE session_id = :session_id;
 
+-- name: sessions.owner
+-- Whose token registered a session, and where the session is.
+SELECT principal, project FROM sessions WHERE session_id = :session_id;
+
 -- name: sessions.end
 UPDATE sessions SET status = 'offline', ended_at = :now, end_reason = :end_reason
 WHERE session_id = :session_id AND ended_at IS NULL;
@@ -56,8 +60,13 @@ SELECT count(*) FROM sessions WHERE project = :project AND ended_at IS NULL AND 
 -- name: sessions.counts
 -- How many sessions there are of each status, type and user, overdue ones as offline.
 SELECT CASE WHEN ended_at IS NULL AND expires_at <= :now THEN 'offline' ELSE status END, agent_type, human_user, count(*)
-FROM sessions WHERE (:project IS NULL OR project = :project) GROUP BY 1, 2, 3;
+FROM sessions
+WHERE (:project IS NULL OR project = :project)
+  AND (:visible IS NULL OR project IN (SELECT value FROM json_each(:visible)))
+GROUP BY 1, 2, 3;
 
 -- name: sessions.ids
--- For near matches: the newest ids on the bus.
-SELECT session_id FROM sessions ORDER BY id DESC LIMIT 1000;
+-- For near matches: the newest ids on the bus, of those that the caller sees.
+SELECT session_id FROM sessions
+WHERE (:visible IS NULL OR project IN (SELECT value FROM json_each(:visible)))
+ORDER BY id DESC LIMIT 1000;

@@ -34,19 +34,31 @@ WHERE owner = :session_id AND status = 'accepted'
 RETURNING task_id;
 
 -- name: tasks.find
--- Newest first.
+-- Newest first, of those that the caller sees.
 SELECT task_id, project, subject, body, data, status, offered_by, offered_to, owner, result, created_at, updated_at
 FROM tasks
 WHERE (:include_done OR status IN ('offered', 'accepted'))
   AND (:status IS NULL OR status = :status)
   AND (:project IS NULL OR project = :project)
   AND (:owner IS NULL OR owner = :owner)
-  AND (:after_id IS NULL OR id < (SELECT id FROM tasks WHERE task_id = :after_id))
+  AND (:visible IS NULL OR project IN (SELECT value FROM json_each(:visible))
+       OR :person IN (offered_by, offered_to, owner)
+       OR EXISTS (SELECT 1 FROM sessions AS s WHERE s.session_id IN (offered_by, offered_to, owner)
+                  AND s.project IN (SELECT value FROM json_each(:visible))))
+  AND (:after_id IS NULL OR id < (SELECT id FROM tasks WHERE task_id = :after_id AND (:visible IS NULL OR project IN (SELECT value FROM json_each(:visible))
+       OR :person IN (offered_by, offered_to, owner)
+       OR EXISTS (SELECT 1 FROM sessions AS s WHERE s.session_id IN (offered_by, offered_to, owner)
+                  AND s.project IN (SELECT value FROM json_each(:visible))))))
 ORDER BY id DESC LIMIT :limit;
 
 -- name: tasks.counts
-SELECT status, count(*) FROM tasks WHERE (:project IS NULL OR project = :project) GROUP BY status;
+SELECT status, count(*) FROM tasks
+WHERE (:project IS NULL OR project = :project)
+  AND (:visible IS NULL OR project IN (SELECT value FROM json_each(:visible)))
+GROUP BY status;
 
 -- name: tasks.ids
--- For near matches: the newest ids.
-SELECT task_id FROM tasks ORDER BY id DESC LIMIT 100;
+-- For near matches: the newest ids, of those that the caller sees.
+SELECT task_id FROM tasks
+WHERE (:visible IS NULL OR project IN (SELECT value FROM json_each(:visible)))
+ORDER BY id DESC LIMIT 100;

@@ -8,8 +8,8 @@ WITH moment AS MATERIALIZED (
 mine AS MATERIALIZED (
     SELECT asked.place, s.id, s.session_id, s.project, s.status
     FROM moment, unnest(:session_ids::text[], :statuses::text[], :current_tasks::text[], :branches::text[],
-                        :projects::text[], :ttls::bigint[])
-         WITH ORDINALITY AS asked (session_id, status, current_task, branch, project, ttl_s, place)
+                        :projects::text[], :ttls::bigint[], :principals::text[])
+         WITH ORDINALITY AS asked (session_id, status, current_task, branch, project, ttl_s, principal, place)
     JOIN sessions AS s ON s.session_id = asked.session_id
     WHERE s.ended_at IS NULL AND s.expires_at > moment.now
       AND (asked.status IS NULL OR s.status = asked.status)
@@ -17,6 +17,7 @@ mine AS MATERIALIZED (
       AND (asked.branch IS NULL OR s.branch = asked.branch)
       AND (asked.project IS NULL OR s.project = asked.project)
       AND (asked.ttl_s IS NULL OR s.ttl_s = asked.ttl_s)
+      AND (asked.principal IS NULL OR s.principal = asked.principal)
     FOR NO KEY UPDATE OF s SKIP LOCKED),
 ticked AS MATERIALIZED (SELECT seen(now) AS now FROM moment),
 beaten AS (

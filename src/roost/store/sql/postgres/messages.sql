@@ -43,7 +43,10 @@ ORDER BY d.seq LIMIT :limit;
 -- name: messages.unread_in_all
 SELECT count(*) FROM deliveries AS d
 WHERE acknowledged_at IS NULL AND (expires_at IS NULL OR expires_at > :now)
-  AND (:project IS NULL OR EXISTS (SELECT 1 FROM messages AS m WHERE m.seq = d.seq AND m.project = :project));
+  AND (:project IS NULL OR EXISTS (SELECT 1 FROM messages AS m WHERE m.seq = d.seq AND m.project = :project))
+  AND (:visible IS NULL OR EXISTS (
+        SELECT 1 FROM messages AS m
+        WHERE m.seq = d.seq AND m.project IN (SELECT value FROM json_each(:visible))));
 
 -- name: messages.inboxes
 SELECT recipient, count(*), sum(CASE WHEN m.priority = 'urgent' THEN 1 ELSE 0 END), min(m.sent_at)
@@ -76,6 +79,7 @@ SELECT * FROM (
      WHERE d.recipient = :session_id AND d.acknowledged_at IS NULL AND d.seq > :after
        AND (:message_type IS NULL OR type = :message_type)
        AND (:include_broadcasts OR to_session <> '*')
+       AND (:visible IS NULL OR project IN (SELECT value FROM json_each(:visible)))
      ORDER BY d.seq LIMIT :limit)
     UNION ALL
     (SELECT message_id, d.seq AS seq, type, from_session, to_session, project, subject, body, data, priority,
@@ -84,6 +88,7 @@ SELECT * FROM (
      WHERE d.recipient = :session_id AND d.acknowledged_at IS NOT NULL AND d.seq > :after
        AND (:message_type IS NULL OR type = :message_type)
        AND (:include_broadcasts OR to_session <> '*')
+       AND (:visible IS NULL OR project IN (SELECT value FROM json_each(:visible)))
        AND NOT :unread_only
      ORDER BY d.seq LIMIT :limit)
     UNION ALL
@@ -105,6 +110,7 @@ SELECT * FROM (
      WHERE d.recipient = :session_id AND d.acknowledged_at IS NULL
        AND (:message_type IS NULL OR type = :message_type)
        AND (:include_broadcasts OR to_session <> '*')
+       AND (:visible IS NULL OR project IN (SELECT value FROM json_each(:visible)))
      ORDER BY d.seq DESC LIMIT :limit)
     UNION ALL
     (SELECT message_id, d.seq AS seq, type, from_session, to_session, project, subject, body, data, priority,
@@ -113,6 +119,7 @@ SELECT * FROM (
      WHERE d.recipient = :session_id AND d.acknowledged_at IS NOT NULL
        AND (:message_type IS NULL OR type = :message_type)
        AND (:include_broadcasts OR to_session <> '*')
+       AND (:visible IS NULL OR project IN (SELECT value FROM json_each(:visible)))
        AND NOT :unread_only
      ORDER BY d.seq DESC LIMIT :limit)
     UNION ALL
@@ -126,15 +133,22 @@ SELECT * FROM (
 ORDER BY seq DESC LIMIT :limit;
 
 -- name: messages.thread
--- Its first message, where that is still there, and the others.
+-- Its first message, where that is still there, and the others: of what the caller sees.
 SELECT message_id, seq, type, from_session, to_session, project, subject, body, data, priority, in_reply_to,
        thread_id, task_id, sent_at, expires_at
-FROM messages WHERE message_id = :thread_id AND seq > :after
+FROM messages
+WHERE message_id = :thread_id AND seq > :after
+  AND (:visible IS NULL OR project IN (SELECT value FROM json_each(:visible)) OR :person IN (from_session, to_session)
+       OR EXISTS (SELECT 1 FROM sessions AS s WHERE s.session_id IN (from_session, to_session)
+                  AND s.project IN (SELECT value FROM json_each(:visible))))
 UNION ALL
 SELECT message_id, seq, type, from_session, to_session, project, subject, body, data, priority, in_reply_to,
        thread_id, task_id, sent_at, expires_at
 FROM messages
 WHERE thread_id = :thread_id AND thread_id <> message_id AND seq > :after
+  AND (:visible IS NULL OR project IN (SELECT value FROM json_each(:visible)) OR :person IN (from_session, to_session)
+       OR EXISTS (SELECT 1 FROM sessions AS s WHERE s.session_id IN (from_session, to_session)
+                  AND s.project IN (SELECT value FROM json_each(:visible))))
 ORDER BY seq LIMIT :limit;
 
 -- name: messages.deliveries_in_thread

@@ -47,7 +47,10 @@ WITH RECURSIVE recipients (recipient) AS (
 SELECT count(*)
 FROM recipients CROSS JOIN deliveries AS d INDEXED BY deliveries_inbox ON d.recipient = recipients.recipient
 WHERE d.is_read = 0 AND (d.expires_at IS NULL OR d.expires_at > :now)
-  AND (:project IS NULL OR EXISTS (SELECT 1 FROM messages AS m WHERE m.seq = d.seq AND m.project = :project));
+  AND (:project IS NULL OR EXISTS (SELECT 1 FROM messages AS m WHERE m.seq = d.seq AND m.project = :project))
+  AND (:visible IS NULL OR EXISTS (
+        SELECT 1 FROM messages AS m
+        WHERE m.seq = d.seq AND m.project IN (SELECT value FROM json_each(:visible))));
 
 -- name: messages.inboxes
 -- Recipient by recipient, as above.
@@ -85,6 +88,7 @@ FROM deliveries AS d INDEXED BY deliveries_inbox CROSS JOIN messages AS m USING 
 WHERE d.recipient = :session_id AND d.is_read = 0 AND d.seq > :after
   AND (:message_type IS NULL OR type = :message_type)
   AND (:include_broadcasts OR to_session <> '*')
+  AND (:visible IS NULL OR project IN (SELECT value FROM json_each(:visible)))
 UNION ALL
 SELECT message_id, d.seq AS seq, type, from_session, to_session, project, subject, body, data, priority, in_reply_to,
        thread_id, task_id, sent_at, m.expires_at
@@ -92,6 +96,7 @@ FROM deliveries AS d INDEXED BY deliveries_inbox CROSS JOIN messages AS m USING 
 WHERE d.recipient = :session_id AND d.is_read = 1 AND d.seq > :after
   AND (:message_type IS NULL OR type = :message_type)
   AND (:include_broadcasts OR to_session <> '*')
+  AND (:visible IS NULL OR project IN (SELECT value FROM json_each(:visible)))
   AND NOT :unread_only
 UNION ALL
 SELECT message_id, m.seq, type, from_session, to_session, project, subject, body, data, priority, in_reply_to,
@@ -110,6 +115,7 @@ FROM deliveries AS d INDEXED BY deliveries_inbox CROSS JOIN messages AS m USING 
 WHERE d.recipient = :session_id AND d.is_read = 0
   AND (:message_type IS NULL OR type = :message_type)
   AND (:include_broadcasts OR to_session <> '*')
+  AND (:visible IS NULL OR project IN (SELECT value FROM json_each(:visible)))
 UNION ALL
 SELECT message_id, d.seq AS seq, type, from_session, to_session, project, subject, body, data, priority, in_reply_to,
        thread_id, task_id, sent_at, m.expires_at
@@ -117,6 +123,7 @@ FROM deliveries AS d INDEXED BY deliveries_inbox CROSS JOIN messages AS m USING 
 WHERE d.recipient = :session_id AND d.is_read = 1
   AND (:message_type IS NULL OR type = :message_type)
   AND (:include_broadcasts OR to_session <> '*')
+  AND (:visible IS NULL OR project IN (SELECT value FROM json_each(:visible)))
   AND NOT :unread_only
 UNION ALL
 SELECT message_id, m.seq, type, from_session, to_session, project, subject, body, data, priority, in_reply_to,
@@ -128,15 +135,22 @@ WHERE :include_broadcasts AND NOT :unread_only AND to_session = '*' AND project 
 ORDER BY seq DESC LIMIT :limit;
 
 -- name: messages.thread
--- Its first message, where that is still there, and the others.
+-- Its first message, where that is still there, and the others: of what the caller sees.
 SELECT message_id, seq, type, from_session, to_session, project, subject, body, data, priority, in_reply_to,
        thread_id, task_id, sent_at, expires_at
-FROM messages WHERE message_id = :thread_id AND seq > :after
+FROM messages
+WHERE message_id = :thread_id AND seq > :after
+  AND (:visible IS NULL OR project IN (SELECT value FROM json_each(:visible)) OR :person IN (from_session, to_session)
+       OR EXISTS (SELECT 1 FROM sessions AS s WHERE s.session_id IN (from_session, to_session)
+                  AND s.project IN (SELECT value FROM json_each(:visible))))
 UNION ALL
 SELECT message_id, seq, type, from_session, to_session, project, subject, body, data, priority, in_reply_to,
        thread_id, task_id, sent_at, expires_at
 FROM messages INDEXED BY messages_thread
 WHERE thread_id = :thread_id AND thread_id <> message_id AND seq > :after
+  AND (:visible IS NULL OR project IN (SELECT value FROM json_each(:visible)) OR :person IN (from_session, to_session)
+       OR EXISTS (SELECT 1 FROM sessions AS s WHERE s.session_id IN (from_session, to_session)
+                  AND s.project IN (SELECT value FROM json_each(:visible))))
 ORDER BY seq LIMIT :limit;
 
 -- name: messages.deliveries_in_thread

@@ -12,10 +12,10 @@ RETURNING id, project, status;
 -- name: sessions.insert
 INSERT INTO sessions (session_id, agent_name, agent_type, project, status, current_task, status_detail, human_user,
                       location, branch, capabilities, metadata, started_at, last_seen, ttl_s, expires_at,
-                      check_at)
+                      check_at, principal)
 VALUES (:session_id, :agent_name, :agent_type, :project, :status, :current_task, :status_detail, :human_user,
         :location, :branch, :capabilities, :metadata, :now, :now, :ttl_s, :now + :ttl_s * 1000000,
-        :now + :ttl_s * 1000000);
+        :now + :ttl_s * 1000000, :principal);
 
 -- name: sessions.replace
 -- Everything a session's owner may say of it, and that it is alive now.
@@ -52,7 +52,10 @@ WHERE (:include_offline OR (ended_at IS NULL AND expires_at > :now))
   AND (:human_user IS NULL OR human_user = :human_user)
   AND (:project IS NULL OR project = :project)
   AND (:capability IS NULL OR EXISTS (SELECT 1 FROM json_each(capabilities) WHERE value = :capability))
-  AND (:after_id IS NULL OR id < (SELECT id FROM sessions WHERE session_id = :after_id))
+  AND (:visible IS NULL OR project IN (SELECT value FROM json_each(:visible)))
+  AND (:after_id IS NULL OR id < (
+        SELECT id FROM sessions
+        WHERE session_id = :after_id AND (:visible IS NULL OR project IN (SELECT value FROM json_each(:visible)))))
 ORDER BY id DESC LIMIT :limit;
 
 -- name: sessions.clear

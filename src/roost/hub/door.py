@@ -1,0 +1,56 @@
+"""Whose request is this? Every one passes here, behind the guard and before the routes.
+
+A hub that only this machine reaches takes a request without a token for its owner's. One that others reach demands a
+token of everything but what holds no secret. A token that is sent must be valid, wherever it is sent.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from roost.errors import RoostError, Unauthorised
+from roost.hub.http import header, respond_error
+from roost.hub.visitor import address_of
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+    from roost.hub.audit import Audit
+    from roost.hub.keyring import Grant, Keyring
+
+OPEN = frozenset({"/health", "/openapi.json"})  # what says nothing of the bus
+BEARER = b"bearer "
+CHALLENGE = (b"www-authenticate", b'Bearer realm="roost"')
+
+
+class Door:
+    """Passes on requests with the grant of their token, `scope["grant"]`: None for the bus's owner.
+
+    What is open gets none at all, so that nothing there can be taken for the owner's.
+    """
+
+    def __init__(self, app: ASGIApp, audit: Audit, *, demands_tokens: bool) -> None:
+        self._app = app
+        self._audit = audit
+        self._demands_tokens = demands_tokens
+        self.keyring: Keyring | None = None  # from when the hub has opened its bus
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"] not in OPEN:
+            try:
+                scope["grant"] = await self._grant(scope)
+            except RoostError as error:
+                self._audit.note(None, f"{scope['method']} {scope['path']}"[:200], error.code, address_of(scope))
+                await respond_error(send, error, CHALLENGE)
+                return
+        await self._app(scope, receive, send)
+
+    async def _grant(self, scope: Scope) -> Grant | None:
+        said = header(scope, b"authorization")
+        if said:
+            if said[: len(BEARER)].lower() != BEARER or self.keyring is None:
+                raise Unauthorised("the header Authorization holds no bearer token", hint="Send: Bearer TOKEN")
+            return await self.keyring.grant_of(said[len(BEARER) :].strip(), address_of(scope))
+        if self._demands_tokens:
+            raise Unauthorised("this hub wants a token")
+        return None

@@ -1,0 +1,121 @@
+"""A bus with two projects and three tokens, and a call of every operation about what is whose.
+
+`own` is alice's, `others` is bob's in the same project, `elsewhere` is carol's in another one.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from roost.authority import Principal
+from roost.services import Service
+
+if TYPE_CHECKING:
+    from roost.bus import LocalBus
+    from roost.operation import Operation
+
+SHOP, BANK = "github.com/acme/shop", "github.com/acme/bank"
+OPERATIONS: dict[str, Operation] = {
+    operation.name: operation for service in Service.__subclasses__() for operation in service.operations.values()
+}
+TARGETS = ("own", "others", "elsewhere")
+OWNERS = {"own": ("alice", SHOP), "others": ("bob", SHOP), "elsewhere": ("carol", BANK)}
+
+
+def principal(role: str, name: str = "alice") -> Principal:
+    """Alice's token, which is for the shop alone unless it is an admin's."""
+    return Principal(name, role, None if role == "admin" else [SHOP])
+
+
+class World:
+    """What is on the bus, by whose it is: a session, a message it got and one it sent, a task, a memory entry."""
+
+    def __init__(self, bus: LocalBus) -> None:
+        self.bus = bus
+        self.messages: dict[str, str] = {}
+        self.tasks: dict[str, str] = {}
+        for target, (owner, project) in OWNERS.items():
+            bus.principal = Principal(owner, "agent", [project])
+            for session_id in (target, f"{target}-2"):
+                bus.sessions.register(session_id, f"{owner}'s agent", "codex", project=project, capabilities=["go"])
+            sent = bus.messages.send(f"{target}-2", target, "request", f"about {target}", f"{target} {owner} text")
+            self.messages[target] = sent.message_id
+            self.tasks[target] = bus.tasks.offer(f"{target}-2", target, f"task of {target}").task_id
+            bus.files.touch(target, ["/shop/cart.py"])
+            bus.memory.set(target, f"key-{target}", f"value of {target}", tags=["t"])
+        bus.principal = None
+
+    def call(self, who: Principal | None, operation: str, arguments: dict[str, Any]) -> Any:
+        """What an operation gives that principal, as the door of every face runs it."""
+        declared = OPERATIONS[operation]
+        self.bus.principal = who
+        try:
+            checked = declared.arguments((), arguments)
+            return self.bus.execute(declared, self.bus.services[declared.noun], checked)
+        finally:
+            self.bus.principal = None
+
+    def arguments(self, operation: str, target: str) -> dict[str, Any]:
+        """How an operation is called about what is somebody's."""
+        said = CALLS[operation]
+        words = {
+            "$session": target, "$message": self.messages[target], "$task": self.tasks[target],
+            "$key": f"key-{target}", "$project": OWNERS[target][1], "$owner": OWNERS[target][0],
+            "$neighbour": f"{target}-2",
+        }  # fmt: skip
+        return {name: _filled(value, words) for name, value in said.items()}
+
+
+def _filled(value: Any, words: dict[str, str]) -> Any:
+    if isinstance(value, list):
+        return [_filled(each, words) for each in value]
+    return words.get(value, value) if isinstance(value, str) else value
+
+
+CALLS: dict[str, dict[str, Any]] = {
+    "sessions.register": {"session_id": "$session", "agent_name": "a", "agent_type": "b"},
+    "sessions.heartbeat": {"session_id": "$session"},
+    "sessions.ping": {"session_id": "$session"},
+    "sessions.update_status": {"session_id": "$session", "status": "working"},
+    "sessions.set_status_detail": {"session_id": "$session", "blob": {"a": 1}},
+    "sessions.active": {"project": "$project"},
+    "sessions.get": {"session_id": "$session"},
+    "sessions.find_sessions": {"project": "$project"},
+    "sessions.end": {"session_id": "$session"},
+    "sessions.clear_offline": {"project": "$project"},
+    "messages.send": {"from_session": "$session", "to_session": "$neighbour", "subject": "hello"},
+    "messages.broadcast": {"from_session": "$session", "subject": "hello"},
+    "messages.reply": {"from_session": "$session", "to_message": "$message", "body": "an answer"},
+    "messages.ping_session": {"from_session": "$session", "to_session": "$neighbour"},
+    "messages.inbox": {"session_id": "$session"},
+    "messages.acknowledge": {"session_id": "$session", "message_ids": ["$message"]},
+    "messages.mark_injected": {"session_id": "$session", "message_ids": ["$message"]},
+    "messages.get_messages": {"session_id": "$session"},
+    "messages.get": {"message_id": "$message"},
+    "messages.get_conversation": {"message_id": "$message"},
+    "messages.deliveries": {"message_id": "$message"},
+    "tasks.offer": {"from_session": "$session", "to_session": "$neighbour", "subject": "work"},
+    "tasks.accept": {"session_id": "$session", "task_id": "$task"},
+    "tasks.handoff": {"session_id": "$session", "task_id": "$task", "to_session": "$neighbour", "body": "b"},
+    "tasks.complete": {"session_id": "$session", "task_id": "$task"},
+    "tasks.cancel": {"session_id": "$neighbour", "task_id": "$task"},
+    "tasks.get": {"task_id": "$task"},
+    "tasks.list_tasks": {"project": "$project"},
+    "memory.set": {"session_id": "$session", "key": "$key", "value": 1},
+    "memory.get_entry": {"key": "$key", "project": "$project"},
+    "memory.get_all": {"key": "$key", "project": "$project"},
+    "memory.find": {"query": "value", "project": "$project"},
+    "memory.delete": {"key": "$key", "session_id": "$session", "project": "$project"},
+    "memory.clear_some": {"session_id": "$session", "project": "$project"},
+    "events.read": {"project": "$project"},
+    "events.last_seq": {},
+    "stats.read": {"project": "$project"},
+    "files.touch": {"session_id": "$session", "paths": ["/shop/a.py"]},
+    "files.touched": {"project": "$project"},
+    "retention.prune": {},
+    "tokens.create": {"name": "dave"},
+    "tokens.list_tokens": {},
+    "tokens.revoke": {"name": "$owner"},
+    "tokens.rotate": {"name": "$owner"},
+    "tokens.whoami": {},
+}
