@@ -91,6 +91,8 @@ CALLS: dict[str, dict[str, Any]] = {
     "messages.acknowledge": {"session_id": "$session", "message_ids": ["$message"]},
     "messages.mark_injected": {"session_id": "$session", "message_ids": ["$message"]},
     "messages.get_messages": {"session_id": "$session"},
+    "messages.sent": {"from_session": "$neighbour"},
+    "messages.inboxes": {"project": "$project"},
     "messages.get": {"message_id": "$message"},
     "messages.get_conversation": {"message_id": "$message"},
     "messages.deliveries": {"message_id": "$message"},

@@ -6,11 +6,13 @@ token of everything but what holds no secret. A token that is sent must be valid
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from roost.errors import RoostError, Unauthorised
-from roost.hub.http import header, respond_error
+from roost.hub.http import header, respond, respond_error
 from roost.hub.visitor import address_of
+from roost.web.login import LOGIN, is_page, token_of, way_in
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
@@ -18,7 +20,8 @@ if TYPE_CHECKING:
     from roost.hub.audit import Audit
     from roost.hub.keyring import Grant, Keyring
 
-OPEN = frozenset({"/health", "/openapi.json"})  # what says nothing of the bus
+OPEN = frozenset({"/health", "/openapi.json", LOGIN})  # what says nothing of the bus
+OPEN_FOLDER = "/page/static/"
 BEARER = b"bearer "
 CHALLENGE = (b"www-authenticate", b'Bearer realm="roost"')
 
@@ -36,10 +39,15 @@ class Door:
         self.keyring: Keyring | None = None  # from when the hub has opened its bus
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"] not in OPEN:
+        if scope["type"] == "http" and _is_open(scope):
+            scope["try_token"] = partial(self._try, scope)
+        elif scope["type"] == "http":
             try:
                 scope["grant"] = await self._grant(scope)
             except RoostError as error:
+                if is_page(scope):
+                    await respond(send, b"", 303, ((b"location", way_in(scope)),))
+                    return
                 self._audit.note(None, f"{scope['method']} {scope['path']}"[:200], error.code, address_of(scope))
                 await respond_error(send, error, CHALLENGE)
                 return
@@ -51,6 +59,23 @@ class Door:
             if said[: len(BEARER)].lower() != BEARER or self.keyring is None:
                 raise Unauthorised("the header Authorization holds no bearer token", hint="Send: Bearer TOKEN")
             return await self.keyring.grant_of(said[len(BEARER) :].strip(), address_of(scope))
+        if self._demands_tokens and self.keyring is not None and (token := token_of(scope)):
+            return await self.keyring.grant_of(token, address_of(scope))
         if self._demands_tokens:
             raise Unauthorised("this hub wants a token")
         return None
+
+    async def _try(self, scope: Scope, token: bytes) -> None:
+        """Whether a token opens this hub, for its login; raises Unauthorised."""
+        if self.keyring is None or not token:
+            raise Unauthorised("there is no token in the form")
+        try:
+            await self.keyring.grant_of(token, address_of(scope))
+        except RoostError as error:
+            self._audit.note(None, "login", error.code, address_of(scope))
+            raise
+
+
+def _is_open(scope: Scope) -> bool:
+    path: str = scope["path"]
+    return path in OPEN or path.startswith(OPEN_FOLDER)

@@ -259,7 +259,7 @@ class CollaborationHub(Service, noun="messages"):
         """
         rows = self._store.rows(
             "messages.sent", from_session=from_session, project=project, before=before, limit=limit,
-            look_back=LOOK_BACK,
+            look_back=LOOK_BACK, visible=self.bus.visible,
         )  # fmt: skip
         return [_message(row) for row in rows]
 
@@ -269,7 +269,9 @@ class CollaborationHub(Service, noun="messages"):
 
         A project left out means messages of every project.
         """
-        rows = self._store.rows("messages.inboxes", now=self._store.now, project=project, limit=limit)
+        rows = self._store.rows(
+            "messages.inboxes", now=self._store.now, project=project, limit=limit, visible=self.bus.visible
+        )
         return [Inbox.of((recipient, unread, urgent, moment(oldest))) for recipient, unread, urgent, oldest in rows]
 
     @operation("GET /messages/{message_id}")

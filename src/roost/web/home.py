@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from roost.errors import SessionNotFound
+from roost.errors import Refused, SessionNotFound
+from roost.model import OBSERVER
 from roost.services.files import FileLog
 from roost.services.memory import SharedMemory
 from roost.services.messages import TASK_TYPES, CollaborationHub
@@ -142,7 +144,7 @@ async def unread(site: Site) -> dict[str, Inbox]:
 async def needs(site: Site, live: list[Session], inboxes: dict[str, Inbox]) -> dict[str, Any]:
     """What waits for a person: sessions, questions to them, urgent messages that nobody reads, tasks nobody took."""
     waiting = [each for each in live if each.status == "waiting"]
-    for_you: list[Message] = await site.ask(INBOX, session_id=site.person, limit=READ_AT_ONCE)
+    for_you = await _for_you(site)
     asked = [each for each in for_you if each.type in ASKING or each.priority in ("high", "urgent")]
     by_sender = {each.from_session: each for each in asked}
     waiting_ids = {each.session_id for each in waiting}
@@ -182,9 +184,17 @@ def shared_files(touched: list[FileTouch], live: list[Session]) -> list[dict[str
     ]
 
 
+async def _for_you(site: Site) -> list[Message]:
+    """What waits for the person who looks; an observer is nobody whom anything waits for."""
+    if site.principal and site.principal.role == OBSERVER:
+        return []
+    found: list[Message] = await site.ask(INBOX, session_id=site.person, limit=READ_AT_ONCE)
+    return found
+
+
 async def inbox(site: Site, query: dict[str, str]) -> dict[str, Any]:
     """What was sent to the person who looks and is not dealt with, newest first."""
-    found: list[Message] = await site.ask(INBOX, session_id=site.person, limit=READ_AT_ONCE)
+    found = await _for_you(site)
     return {
         "messages": found[::-1],
         "names": await site.names.of(each.from_session for each in found),
@@ -230,10 +240,7 @@ async def session(site: Site, query: dict[str, str]) -> dict[str, Any]:
     found: Session = await site.ask(GET, session_id=query.get("id", ""))
     session_id = found.session_id
     received = await site.ask(RECEIVED, session_id=session_id, limit=TALK)
-    unread_ids = {each.message_id for each in await site.ask(INBOX, session_id=session_id, limit=READ_AT_ONCE)}
-    new_ids = {
-        each.message_id for each in await site.ask(INBOX, session_id=session_id, limit=READ_AT_ONCE, new_only=True)
-    }
+    unread_ids, new_ids = await _unread_ids(site, session_id)
     sent = await site.ask(SENT, from_session=session_id, limit=TALK)
     deliveries = await asyncio.gather(*(site.ask(DELIVERIES, message_id=each.message_id) for each in sent))
     owned = await site.ask(TASKS, owner=session_id, include_done=True, limit=TALK)
@@ -255,6 +262,23 @@ async def session(site: Site, query: dict[str, str]) -> dict[str, Any]:
         "events": events,
         "timeline": Timeline(site.chronicle, [found], now_s - WINDOW_S, now_s).to_dict(),
     }
+
+
+async def _unread_ids(site: Site, session_id: str) -> tuple[set[str], set[str]]:
+    """Which messages a session has not acknowledged, and which of them no client has taken.
+
+    An inbox is its session's own: who may not look into it, looks at the newest messages one by one.
+    """
+    try:
+        unread = await site.ask(INBOX, session_id=session_id, limit=READ_AT_ONCE)
+        new = await site.ask(INBOX, session_id=session_id, limit=READ_AT_ONCE, new_only=True)
+        return {each.message_id for each in unread}, {each.message_id for each in new}
+    except Refused:
+        unread = await site.ask(RECEIVED, session_id=session_id, unread_only=True, limit=READ_AT_ONCE)
+    newest = unread[-TALK:]
+    states = await asyncio.gather(*(site.ask(DELIVERIES, message_id=each.message_id) for each in newest))
+    stored = [each for each in chain.from_iterable(states) if each.recipient == session_id and each.state == "stored"]
+    return {each.message_id for each in unread}, {each.message_id for each in stored}
 
 
 def _talk(

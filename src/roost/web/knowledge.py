@@ -46,7 +46,8 @@ async def memory(site: Site, query: dict[str, str]) -> dict[str, Any]:
 def _busiest(site: Site) -> str:
     """The project that most happens in, where nobody said one."""
     most = site.chronicle.projects.most_common(1)
-    return most[0][0] if most else ""
+    seen = site.principal.projects if site.principal else None
+    return most[0][0] if most else min(seen or {""})
 
 
 async def entry(site: Site, query: dict[str, str]) -> dict[str, Any]:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import OrderedDict
+from copy import copy
 from typing import TYPE_CHECKING, Any
 
 from roost.errors import RoostError
 from roost.here import current_user
 from roost.hub.http import encode_json, header, parse_query, respond, respond_error
+from roost.hub.visitor import visitor_of
 from roost.model import PERSON
 from roost.web import forms
 from roost.web.chronicle import Chronicle
+from roost.web.login import LOGIN, LOGOUT, LoginEndpoint
 from roost.web.names import Names
 from roost.web.pages import PAGES
 from roost.web.render import Renderer, address
@@ -21,7 +25,10 @@ from roost.web.writing import WRITES
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
+    from roost.authority import Principal
+    from roost.hub.keyring import Grant
     from roost.hub.paths import Paths
+    from roost.hub.visitor import Visitor
     from roost.web.asking import Ask
     from roost.web.pages import Page
     from roost.web.writing import Write
@@ -30,6 +37,7 @@ HTML = (b"content-type", b"text/html; charset=utf-8")
 NO_STORE = (b"cache-control", b"no-store")
 VARY = (b"vary", b"hx-request")  # the same address gives the whole page, or its living part to the page's own script
 NOBODY = "owner"
+MOST_READERS = 50  # tokens whose view of the bus is kept
 
 
 class Site:
@@ -43,6 +51,27 @@ class Site:
         self.renderer = Renderer(self.files)
         # A slash would make it no party's name.
         self.person = PERSON + (current_user() or NOBODY).replace("/", "-")
+        self._others: OrderedDict[Grant, Site] = OrderedDict()
+
+    def seen_by(self, visitor: Visitor) -> Site:
+        """The site as one token's bearer sees it: what it remembers is asked for, and kept, for that one alone."""
+        grant = visitor.grant
+        if grant is None:
+            return self
+        if grant not in self._others:
+            other = self._others[grant] = copy(self)
+            other.ask = self.ask.on_behalf_of(visitor)
+            other.chronicle, other.names = Chronicle(other.ask), Names(other.ask)
+            other.person = grant.principal.person
+            if len(self._others) > MOST_READERS:
+                self._others.popitem(last=False)
+        self._others.move_to_end(grant)
+        return self._others[grant]
+
+    @property
+    def principal(self) -> Principal | None:
+        """Whose token the reader has; None for the owner of the bus."""
+        return self.ask.visitor.principal
 
     def mount(self, paths: Paths) -> None:
         for page in PAGES:
@@ -51,9 +80,13 @@ class Site:
         for write in WRITES:
             paths.add("POST", write.path, WriteEndpoint(self, write))
         paths.add("GET", "/page/static/{digest}/{name}", self.files)
+        login = LoginEndpoint(self.renderer)
+        paths.add("GET", LOGIN, login.show)
+        paths.add("POST", LOGIN, login.enter)
+        paths.add("POST", LOGOUT, login.leave)
 
     async def data(self, page: Page, scope: Scope) -> tuple[dict[str, str], dict[str, Any]]:
-        """What was asked of a page, and what it shows."""
+        """What was asked of a page, and what it shows to who asks."""
         query = {name: value.strip() for name, value in parse_query(scope).items()}
         await self.chronicle.read_on()
         return query, await page.show(self, query)
@@ -70,25 +103,26 @@ class PageEndpoint:
         known = forms.token_of(scope)
         token = known or forms.new_token()
         headers = [HTML, NO_STORE, VARY, *(() if known else [forms.cookie_header(token)])]
+        site = self._site.seen_by(visitor_of(scope))
         try:
-            query, shown = await self._site.data(self._page, scope)
+            query, shown = await site.data(self._page, scope)
             name, status = self._page.name, 200
         except RoostError as error:
             name, status, query, shown = "error", error.status, {}, {"error": error}
-        data = {**self._around(token, query), **shown}
+        data = {**self._around(site, token, query), **shown}
         is_part = header(scope, b"hx-request") == b"true"
         make = self._site.renderer.live if is_part else self._site.renderer.page
         # On a thread: other requests go on while a long page is written.
         body = await asyncio.to_thread(make, name, data)
         await respond(send, body, status, tuple(headers))
 
-    def _around(self, token: str, query: dict[str, str]) -> dict[str, Any]:
+    def _around(self, site: Site, token: str, query: dict[str, str]) -> dict[str, Any]:
         """What every template knows."""
         page = self._page
         return {
             "page": page, "pages": [each for each in PAGES if each.in_menu], "query": query, "token": token,
-            "twin": address(page.twin, **query), "now_s": time.time(), "seq": self._site.chronicle.seq,
-            "person": self._site.person, "names": {},
+            "twin": address(page.twin, **query), "now_s": time.time(), "seq": site.chronicle.seq,
+            "person": site.person, "names": {}, "principal": site.principal, "logout": LOGOUT,
         }  # fmt: skip
 
 
@@ -101,7 +135,7 @@ class TwinEndpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            _, shown = await self._site.data(self._page, scope)
+            _, shown = await self._site.seen_by(visitor_of(scope)).data(self._page, scope)
         except RoostError as error:
             await respond_error(send, error)
             return
@@ -121,7 +155,7 @@ class WriteEndpoint:
         where = "/"
         try:
             fields = await forms.read_form(scope, receive)
-            data["said"], where = await self._write.run(self._site, fields)
+            data["said"], where = await self._write.run(self._site.seen_by(visitor_of(scope)), fields)
         except RoostError as error:
             status, data["error"] = error.status, error
         if header(scope, b"hx-request") == b"true":

@@ -29,6 +29,7 @@
     const began = performance.now(), asked = location.href;
     try {
       const answer = await fetch(asked, { headers: { "HX-Request": "true" }, cache: "no-store" });
+      if (answer.status === 401) { location.reload(); return; } // the token has ended: the hub sends us to its login
       if (answer.status >= 500) throw new Error(`the hub answers ${answer.status}`);
       const text = await answer.text();
       if (asked === location.href) await show(text);

@@ -61,4 +61,5 @@ WHERE (:before IS NULL OR seq < :before)
   AND (:from_session IS NULL
        OR (from_session = :from_session AND seq > (SELECT coalesce(max(seq), 0) FROM messages) - CAST(:look_back AS BIGINT)))
   AND (:project IS NULL OR project = :project)
+  AND (:visible IS NULL OR project IN (SELECT value FROM json_each(:visible)))
 ORDER BY seq DESC LIMIT :limit;

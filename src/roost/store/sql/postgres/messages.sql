@@ -53,6 +53,7 @@ SELECT recipient, count(*), sum(CASE WHEN m.priority = 'urgent' THEN 1 ELSE 0 EN
 FROM deliveries AS d JOIN messages AS m USING (seq)
 WHERE d.acknowledged_at IS NULL AND (d.expires_at IS NULL OR d.expires_at > :now)
   AND (:project IS NULL OR m.project = :project)
+  AND (:visible IS NULL OR m.project IN (SELECT value FROM json_each(:visible)))
 GROUP BY recipient
 ORDER BY sum(CASE WHEN m.priority = 'urgent' THEN 1 ELSE 0 END) > 0 DESC, count(*) DESC, recipient LIMIT :limit;
 

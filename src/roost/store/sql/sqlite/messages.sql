@@ -63,6 +63,7 @@ SELECT recipients.recipient, count(*), sum(m.priority = 'urgent'), min(m.sent_at
 FROM recipients CROSS JOIN deliveries AS d INDEXED BY deliveries_inbox ON d.recipient = recipients.recipient
      CROSS JOIN messages AS m USING (seq)
 WHERE d.is_read = 0 AND (d.expires_at IS NULL OR d.expires_at > :now) AND (:project IS NULL OR m.project = :project)
+  AND (:visible IS NULL OR m.project IN (SELECT value FROM json_each(:visible)))
 GROUP BY recipients.recipient
 ORDER BY sum(m.priority = 'urgent') > 0 DESC, count(*) DESC, recipients.recipient LIMIT :limit;
 
