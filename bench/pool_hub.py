@@ -22,7 +22,7 @@ from roost.store.dialect import PARAMETER, type_of
 from roost.store.postgres import CLOCK
 
 if TYPE_CHECKING:
-    from roost.here import Surroundings
+    from roost.hub.visitor import Visitor
     from roost.operation import Operation
 
 CONNECTIONS = 8
@@ -44,7 +44,7 @@ class PoolWorker:
         self._beat = for_psycopg(plain["sessions.beat"])  # one plain UPDATE, which waits for others
         self._peers, self._beside = for_psycopg(known["sessions.peers"]), for_psycopg(known["sessions.beside"])
 
-    def run(self, operation: Operation, arguments: dict[str, Any], here: Surroundings) -> asyncio.Future[Any]:
+    def run(self, operation: Operation, arguments: dict[str, Any], visitor: Visitor) -> asyncio.Future[Any]:
         return asyncio.get_running_loop().run_in_executor(self._threads, self._heartbeat, arguments)
 
     def _heartbeat(self, said: dict[str, Any]) -> Heartbeat:
