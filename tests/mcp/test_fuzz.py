@@ -117,6 +117,7 @@ def check(message: Any, answer: Any) -> None:
         assert isinstance(message, list)
         assert 0 < len(answer) <= len(message)
         for each in answer:
+            assert isinstance(each, dict)
             check(None, each)
     else:
         assert answer["jsonrpc"] == "2.0"

@@ -301,6 +301,14 @@ def test_what_is_no_message_in_a_batch_is_refused_one_by_one(ask: Callable[..., 
     assert {(each["id"], each["error"]["code"]) for each in answers} == {(None, INVALID_REQUEST)}
 
 
+def test_a_batch_has_no_subscription_and_is_no_longer_than_may_be_answered(ask: Callable[..., Any]) -> None:
+    listen = modern("subscriptions/listen", notifications={"resourcesListChanged": True})
+    [answer] = ask([listen], Known("2025-03-26"))
+    assert (answer["id"], answer["error"]["code"]) == (1, INVALID_REQUEST)
+    assert len(ask([request("ping")] * 100, Known("2025-03-26"))) == 100
+    assert ask([request("ping")] * 101, Known("2025-03-26"))["error"]["code"] == INVALID_REQUEST
+
+
 # -- subscriptions ----------------------------------------------------------------------------------------------------
 
 

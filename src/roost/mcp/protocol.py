@@ -52,6 +52,7 @@ RESOURCE_NOT_FOUND = -32002  # of the older revisions; since 2026-07-28 it is IN
 NAMED_BY = {"tools/call": "name", "resources/read": "uri", "prompts/get": "name"}  # what the header Mcp-Name repeats
 LIST_TTL_MS = 300_000  # how long a client may keep what changes only with the server's version
 READ_TTL_MS = 0
+MOST_IN_BATCH = 100  # messages, for each may have a long answer
 MOST_WATCHED = 1000  # resources that a connection subscribes to
 
 
@@ -161,11 +162,15 @@ class Protocol:
         """Several messages at once, which only revision 2025-03-26 has."""
         if peer.version != "2025-03-26" or not messages:
             return failed(None, Fault(INVALID_REQUEST, "one message at a time: this revision has no batches"))
+        if len(messages) > MOST_IN_BATCH:
+            return failed(None, Fault(INVALID_REQUEST, f"a batch has at most {MOST_IN_BATCH} messages"))
         answers = []
         for message in messages:
             is_nested = isinstance(message, list)
             fault = Fault(INVALID_REQUEST, "a batch in a batch")
             answer = failed(None, fault) if is_nested else (yield from self.handle(message, peer))
+            if isinstance(answer, Listening):
+                answer = failed(answer.request_id, Fault(INVALID_REQUEST, "a subscription stands alone, in no batch"))
             if answer is not None:
                 answers.append(answer)
         return answers or None
