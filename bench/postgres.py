@@ -114,11 +114,20 @@ def together(hubs: list[HubProcess], connections: int) -> Load:
     return found[0]
 
 
+CROWD = """\
+INSERT INTO sessions (session_id, agent_name, agent_type, project, status, current_task, human_user, started_at,
+                      last_seen, ttl_s, expires_at, check_at)
+SELECT 's' || number, 'alice''s agent', 'claude-code', 'github.com/acme/p' || number / 10, 'active',
+       'mend the login form', 'alice', now, now, 86400, now + 86400000000, now + 86400000000
+FROM generate_series(0, 99999) AS number, (SELECT (extract(epoch FROM now()) * 1000000)::bigint AS now) AS moment
+"""
+
+
 def many_sessions(database: postgres.PostgresServer) -> Iterator[Result]:
     """100,000 live sessions; and what a million heartbeats leave behind on the disk."""
     url = postgres.new_bus(database.url)
-    fill(url, 100_000)
     store = PostgresStore(url)
+    store._execute(CROWD)
     store._execute("VACUUM ANALYZE")
     with folder() as home, HubProcess(home, store=url) as hub:
         steady(os.getpid(), database.pid, hub.process.pid)

@@ -69,8 +69,10 @@ def test_a_heartbeat_in_the_fast_lane_says_what_the_service_says(clients: list[C
     a.post("/messages", {"from_session": "fast-1", "to_session": "fast-2", "subject": "hello"})
     events = bus.events.last_seq()
     for said in ({}, {"status": "active"}, {"current_task": "read", "project": "fast"}, {"limit": 1}):
+        before = bus.sessions.get("fast-2").last_seen
         told = a.post("/sessions/fast-2/heartbeat", said).json
         assert bus.events.last_seq() == events
+        assert bus.sessions.get("fast-2").last_seen > before
         with bus.transaction():
             meant = bus.sessions.heartbeat("fast-2", **said)
         assert {**told, "others": sorted(p["session_id"] for p in told["others"])} == {

@@ -81,10 +81,12 @@ class Notices:
         self._dead, self._connection = self._connection, None
 
     def wait(self, timeout_s: float) -> None:
-        """Return at a wake-up for the topic, or after the time."""
+        """Return at a wake-up for the topic, after a lost connection was made anew, or after the time."""
         deadline = time.monotonic() + timeout_s
         while (left_s := deadline - time.monotonic()) > 0:
-            if self._connection is None and not self.again():
+            if self._connection is None:
+                if self.again():
+                    return  # what was told meanwhile nobody heard: look
                 time.sleep(min(left_s, AGAIN_AFTER_S / 10))
                 continue
             ready, _, _ = select.select([self], [], [], left_s)

@@ -22,8 +22,7 @@ mine AS MATERIALIZED (
 ticked AS MATERIALIZED (SELECT seen(now) AS now FROM moment),
 beaten AS (
     UPDATE sessions AS s SET last_seen = ticked.now, expires_at = ticked.now + s.ttl_s * 1000000
-    FROM mine, ticked WHERE s.id = mine.id
-    RETURNING s.id),
+    FROM mine, ticked WHERE s.id = mine.id),
 overdue AS MATERIALIZED (
     SELECT project, count(*) AS number FROM sessions, moment
     WHERE ended_at IS NULL AND check_at <= moment.now AND expires_at <= moment.now GROUP BY project)
@@ -34,7 +33,7 @@ SELECT mine.place, mine.id, mine.project, NULL AS session_id, NULL AS agent_name
        (SELECT count(*) FROM (SELECT 1 FROM deliveries
             WHERE recipient = mine.session_id AND acknowledged_at IS NULL
               AND (expires_at IS NULL OR expires_at > moment.now) LIMIT 1000) AS unread)
-FROM mine JOIN beaten USING (id), moment
+FROM mine, moment
 UNION ALL
 SELECT NULL, near.id, near.project, near.session_id, near.agent_name, near.agent_type, near.status, near.current_task,
        near.human_user, near.branch, (moment.now - near.last_seen) / 1000000, NULL
