@@ -60,6 +60,15 @@ def test_a_resumed_session_keeps_its_name_and_is_live_again(shop: LocalBus, star
     assert shop.sessions.get(SESSION).is_live
 
 
+def test_a_prompts_hook_may_be_quicker_than_the_starts(shop: LocalBus, start_client: StartClient) -> None:
+    """Copilot CLI runs both at once."""
+    client = start_client("copilot")
+    client.does("prompt", prompt="mend the login form")
+    client.does("start")
+    (session,) = shop.sessions.list_sessions()
+    assert (session.status, session.current_task) == ("working", "mend the login form")
+
+
 def test_compacting_in_the_middle_of_a_turn_is_no_new_start(shop: LocalBus, start_client: StartClient) -> None:
     client = start_client()
     client.does("start", source="startup")

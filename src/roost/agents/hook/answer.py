@@ -79,11 +79,13 @@ class Answerer:
         status = "active" if moment.kind == START and moment.is_new else None
         self._project = bus.here.project
         try:
-            bus.sessions.get(moment.session_id)
+            known = bus.sessions.get(moment.session_id)
         except SessionNotFound:
             name = f"{client.title} in {os.path.basename(moment.directory) or '/'}"
             bus.sessions.register(moment.session_id, name, client.client, status=status)
         else:
+            if known.is_live and known.status == "working":
+                status = None  # the prompt's hook, which some clients start beside this one, was quicker
             bus.sessions.heartbeat(
                 moment.session_id, project=bus.here.project, branch=bus.here.branch, status=status, limit=1
             )
