@@ -120,7 +120,10 @@ class Operation:
         if positional:
             if len(positional) > len(self.positional):
                 raise InvalidInput(f"{self.name} takes {len(self.positional)} positional parameters")
-            named = {**dict(zip(self.positional, positional, strict=False)), **named}
+            placed = dict(zip(self.positional, positional, strict=False))
+            if twice := placed.keys() & named.keys():
+                raise InvalidInput(f"{self.name} is given {min(twice)} twice")
+            named = {**placed, **named}
         checked = {}
         for name, parameter in self.parameters.items():
             value = named.get(name)

@@ -655,3 +655,9 @@ def test_a_caller_that_told_nothing_is_in_the_default_project(bus: LocalBus) -> 
     assert bus.sessions.heartbeat("alice").project == "default"
     assert bus.sessions.get("alice").human_user is None
     assert [peer.session_id for peer in bus.sessions.active().sessions] == ["alice"]
+
+
+def test_a_parameter_that_is_given_twice_is_an_error(bus: LocalBus) -> None:
+    with pytest.raises(errors.InvalidInput, match="session_id twice"):
+        bus.sessions.heartbeat("alice", session_id="bob")
+    assert bus.sessions.list_sessions() == []
