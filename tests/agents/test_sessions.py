@@ -11,7 +11,7 @@ from agents.model import Reply, Request
 from agents.programs import Program
 from support import until
 
-TASK = "mend the login form"
+TASK, QUESTION = "mend the login form", "Which of the forms?"
 PATH = ["active", "working", "waiting", "ended"]
 
 
@@ -42,10 +42,11 @@ def test_a_session_is_on_the_bus_from_start_to_end(desk: Desk, program: Program)
         assert (session.agent_type, session.project) == (program.name, PROJECT)
         assert session.current_task == TASK
         assert "alice" in request.told, "who is here is told at the start"
-        desk.bus.messages.send("alice", session.session_id, "Which form?", type="request", subject="forms")
+        desk.bus.messages.send("alice", session.session_id, "request", "forms", QUESTION)
         return Reply("I look first.", program.runs("echo looked > made.txt; cat made.txt"))
 
     def once_it_has_read(request: Request) -> Reply:
+        assert QUESTION in request.told
         message_id = asked_by("alice", request)
         return Reply(None, program.roost("reply", to_message=message_id, body="The one in the header."))
 

@@ -1,0 +1,45 @@
+"""A Claude Code session in its terminal interface that idles is woken by a message and starts a turn."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+from agents.conftest import needs
+from agents.desk import Desk
+from agents.model import Reply, Request
+from support import until
+
+BODY = "The tests are red since your last change."
+
+
+@pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
+@pytest.mark.promise("A3")
+def test_an_idle_session_is_woken_by_a_message(desk: Desk) -> None:
+    claude = needs("claude-code")
+    desk.bus.sessions.register("alice", "alice's session", "human")
+
+    def woken(request: Request) -> Reply:
+        assert BODY in request.told
+        assert "not your user" in request.told
+        return Reply("I look into it.")
+
+    model = desk.model(Reply("Ready."), woken)
+    desk.prepare(claude, model)
+    terminal = desk.terminal(claude, model)
+    try:
+        until(lambda: "❯" in terminal.screen or ">" in terminal.screen, 60)
+        terminal.types("are you there?")
+        terminal.presses("Enter")
+        until(lambda: len(model.requests) == 1, 60)
+        until(lambda: "Ready." in terminal.screen, 60)
+        until(lambda: desk.session_of(claude).status == "waiting")
+        session_id = desk.session_of(claude).session_id
+        sent = desk.bus.messages.send("alice", session_id, "request", "tests", BODY)
+        until(lambda: len(model.requests) == 2, 10)
+        until(lambda: "I look into it." in terminal.screen)
+        model.check()
+    finally:
+        print(terminal.screen)
+    assert [each.state for each in desk.bus.messages.deliveries(sent.message_id)] == ["injected"]
