@@ -63,7 +63,7 @@ def test_without_news_the_model_is_shown_nothing_more(desk: Desk, program: Progr
     try:
         shown = []
         for each, with_roost in ((other, False), (desk, True)):
-            model = each.model(Reply("I look.", program.runs("echo one")), Reply("Done."))
+            model = each.model(Reply("I look.", program.runs("true")), Reply("Done."))
             each.prepare(program, model, with_roost=with_roost)
             each.run(program, model, "look around")
             shown.append(lines(model.requests, each))

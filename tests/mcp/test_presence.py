@@ -22,7 +22,7 @@ from roost import presence
 from roost.bus import Bus
 from roost.errors import SessionNotFound
 from roost.mcp.protocol import Peer
-from roost.mcp.resident import BEAT_S, CLOSED, Resident
+from roost.mcp.resident import BEAT_S, CLOSED, STRANGER_S, Resident
 from support import kinds, until
 
 pytestmark = pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="processes are watched through /proc")
@@ -159,6 +159,18 @@ def test_a_look_at_the_tools_registers_nobody(serve: Callable[..., Server], shop
     time.sleep(0.5)
     assert server.close() == 0
     assert shop.sessions.list_sessions(include_offline=True) == []
+
+
+def test_a_client_with_hooks_is_given_time_to_name_its_session(serve: Callable[..., Server], shop: Bus) -> None:
+    """Gemini CLI starts its servers, and looks at what they have, well before its session."""
+    server = serve()
+    server.initialize("gemini-cli-mcp-client")
+    server.ask("resources/list")
+    time.sleep(STRANGER_S + 1)
+    assert shop.sessions.list_sessions() == []
+    presence.bind(shop.folder, "real", os.getpid())
+    assert server.call("status")["session_id"] == "real"
+    assert ids(shop) == {"real"}
 
 
 def test_nobody_is_registered_before_the_client_has_said_who_it_is(serve: Callable[..., Server], shop: Bus) -> None:

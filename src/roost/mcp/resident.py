@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 BEAT_S = 40.0  # a third of the time to live that sessions have unless they say otherwise
 ANNOUNCE_S = 0.3  # after the start: the client's first questions go first, and a health check is over by then
 STRANGER_S = 3.0  # how long to wait for a hook or a call to say whose session this is, before it gets its own
+HOOKED_S = 30.0  # the same for a client that roost has hooks for: it may start its servers long before its session
 CLOSED = "client closed"
 EXPIRED = "expired"
 OWN = "own-"  # how the ids of sessions begin that nobody named
@@ -40,15 +41,16 @@ class Resident:
         self._ears: dict[str, Ear] = {}
         self._unannounced: set[str] = set()  # taken in, and not yet said to be alive
         self._told: str | None = None  # by the last call's metadata
-        self._own_from = time.monotonic() + STRANGER_S
+        self._began = time.monotonic()
 
     # -- which session ------------------------------------------------------------------------------------------------
 
-    def session_of(self, meta: Json) -> str:
-        """The session that a call is made for, known from now on."""
+    def session_of(self, meta: Json, *, is_needed: bool = True) -> str | None:
+        """The session that a call is made for, known from now on; None where nothing names it yet and it needs none."""
         self._told = identity.from_metadata(meta) or self._told
-        session_id = self.named() or self._own()
-        if session_id not in self._ears:
+        is_early = time.monotonic() < self._began + STRANGER_S and not self._ears
+        session_id = self.named() or (self._own() if is_needed or not is_early else None)
+        if session_id is not None and session_id not in self._ears:
             self._take_in(session_id)
         return session_id
 
@@ -93,8 +95,9 @@ class Resident:
         """Say that the client's sessions are alive, once it is known which they are; returns when to do so again."""
         session_id = self.named()
         if session_id is None and not self._ears:
-            if time.monotonic() < self._own_from:
-                return self._own_from
+            patience_s = HOOKED_S if identity.agent_type_of(self._peer.client) else STRANGER_S
+            if time.monotonic() < self._began + patience_s:
+                return self._began + patience_s
             session_id = self._own()
         if session_id is not None and session_id not in self._ears:
             self._take_in(session_id)

@@ -57,8 +57,8 @@ class Client(Peer):
         super().__init__(can_push=True)
         self._server = server
 
-    def session_of(self, arguments: Json, meta: Json, *, is_needed: bool = True) -> str:
-        return self._server.session_of(meta)
+    def session_of(self, arguments: Json, meta: Json, *, is_needed: bool = True) -> str | None:
+        return self._server.session_of(meta, is_needed=is_needed)
 
     def introduce(self, session_id: str) -> None:
         self._server.resident.introduce(session_id)
@@ -108,9 +108,9 @@ class StdioServer:
             self._resident = Resident(connect(self._url), self._client)
         return self._resident
 
-    def session_of(self, meta: Json) -> str:
-        """The session that a call is made for; one that is new here is soon said to be alive."""
-        session_id = self.resident.session_of(meta)
+    def session_of(self, meta: Json, *, is_needed: bool) -> str | None:
+        """The session that a call is made for, if any; one that is new here is soon said to be alive."""
+        session_id = self.resident.session_of(meta, is_needed=is_needed)
         if self.resident.has_unannounced:
             self._due_at = min(self._due_at, time.monotonic() + STRANGER_S)
         return session_id
