@@ -348,6 +348,8 @@ def test_inboxes_with_something_in_them_are_told_the_urgent_ones_first(shop: Loc
     ]  # fmt: skip
     assert shop.messages.inboxes("github.com/acme/infra") == []
     assert len(shop.messages.inboxes(limit=1)) == 1
+    assert [each.unread for each in shop.messages.inboxes(session_id="bob")] == [3]
+    assert shop.messages.inboxes(session_id="alice") == []
     shop.messages.acknowledge("user:dan", [urgent])
     assert [each.recipient for each in shop.messages.inboxes()] == ["bob"]
 

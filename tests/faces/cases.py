@@ -256,6 +256,8 @@ MESSAGES = [
     ), call("messages.inboxes", project=SHOP, limit=5), gives=[
         {"recipient": "alice", "unread": 1, "urgent": 1}, {"recipient": "bob", "unread": 1, "urgent": 0},
     ]),
+    case("how much is in one inbox", ALICE, BOB, SENT, call("messages.inboxes", session_id="bob"),
+         gives=[{"recipient": "bob", "unread": 1, "oldest_at": "moment 3"}]),
     case("no inbox has anything in it", ALICE, BOB, SENT, call(
         "messages.acknowledge", session_id="bob", message_ids=[earlier(2, "message_id")],
     ), call("messages.inboxes"), gives=[]),

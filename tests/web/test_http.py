@@ -12,18 +12,18 @@ from urllib.parse import urlencode
 
 import pytest
 
+import postgres
 import roost
+from hub.process import HubProcess
 from roost.bus import LocalBus
 from roost.store.sqlite import SQLiteStore
 from roost.web.pages import PAGES
-from support import Here
+from support import Here, open_store
 from web.scene import SHOP, play
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
-
-    from hub.process import HubProcess
 
 VENDOR = Path(roost.__file__).parent / "web" / "static" / "vendor"
 SAID = {"to_session": "s1", "body": "hello", "type": "request"}
@@ -185,6 +185,55 @@ def test_every_page_has_a_twin_with_the_same_in_json(hub: HubProcess, bus: Local
     assert twins["session"]["session"]["current_task"] == "which of the two designs do you prefer?"
     assert twins["entry"]["entry"]["version"] == 3
     assert twins["stats"]["stats"]["sessions"]["live"] == 7
+
+
+def test_pages_are_the_same_on_postgresql(tmp_path: Path) -> None:
+    url = postgres.new_bus(postgres.server_url())
+    try:
+        with HubProcess(tmp_path / "roost", "--store", url) as hub, open_store(url) as bus:
+            bus.sessions.register("login", "login claude", "claude-code", status="waiting", current_task="may I?")
+            sent = bus.messages.send("login", "user:alice", "request", "may I?", priority="urgent")
+            task = bus.tasks.offer("login", "*", "mend the login form")
+            bus.memory.set("login", "db/orders", [1], "fact")
+            bus.files.touch("login", ["/src/shop/login.py"])
+            known = {
+                "session": "?id=login", "thread": f"?id={sent.message_id}", "task": f"?id={task.task_id}",
+                "memory": "?q=orders", "entry": "?key=db/orders",
+            }  # fmt: skip
+            for page in PAGES:
+                for path in (page.path, page.twin):
+                    status, _, text = exchange(hub, "GET", path + known.get(page.name, ""))
+                    assert status == 200, text
+            home = json.loads(exchange(hub, "GET", "/page/home.json")[2])
+            assert home["needs"]["waiting"][0]["asks"]["subject"] == "may I?"
+    finally:
+        postgres.drop_bus(url)
+
+
+def test_events_of_any_shape_are_shown_and_hurt_no_page(hub: HubProcess, bus: LocalBus) -> None:
+    """As an import of a file may bring them, or a newer roost writes them."""
+    bus.sessions.register("s1", "login claude", "claude-code")
+    strange: list[Any] = [None, 7, "x", [1, None, {"a": []}], {"a": {"b": []}}, True, ["a"] * 300, ""]
+    names = (
+        "status", "current_task", "task_id", "subject", "key", "message_ids", "end_reason", "count", "type",
+        "to_session", "message_id", "session_ids", "owner", "offered_to", "items", "keys", "get",
+    )  # fmt: skip
+    kinds = (
+        "session.registered", "session.updated", "session.ended", "session.expired", "session.cleared", "session",
+        "message.sent", "message.acknowledged", "message.injected", "task.offered", "memory.set", "new.kind", "odd", "",
+    )  # fmt: skip
+    with bus.transaction():
+        for kind in kinds:
+            bus.events.append(kind, SHOP, "s1")
+            bus.events.append(kind, "", None)
+            for value in strange:
+                bus.events.append(kind, SHOP, "s1", **dict.fromkeys(names, value))
+    for page in ("/", "/page/session?id=s1", "/page/events", "/page/stats", "/page/messages", "/page/tasks"):
+        status, _, text = exchange(hub, "GET", page)
+        assert status == 200, text
+        status, _, text = exchange(hub, "GET", page, HX_Request="true")
+        assert (status, "<html" in text) == (200, False)
+    assert "new.kind" in exchange(hub, "GET", "/page/events?kind=new")[2]
 
 
 def test_a_twin_of_what_is_not_there_is_an_error_as_everywhere(hub: HubProcess) -> None:

@@ -264,14 +264,15 @@ class CollaborationHub(Service, noun="messages"):
         return [_message(row) for row in rows]
 
     @operation("GET /inboxes")
-    def inboxes(self, project: str | None = None, *, limit: int = 1000) -> list[Inbox]:
+    def inboxes(self, project: str | None = None, *, session_id: str | None = None, limit: int = 1000) -> list[Inbox]:
         """Who has messages that are not acknowledged, and how many; those with urgent ones first, then the fullest.
 
-        A project left out means messages of every project.
+        Of everybody, or of one session or person. A project left out means messages of every project.
         """
         rows = self._store.rows(
-            "messages.inboxes", now=self._store.now, project=project, limit=limit, visible=self.bus.visible
-        )
+            "messages.inboxes", now=self._store.now, project=project, session_id=session_id, limit=limit,
+            visible=self.bus.visible,
+        )  # fmt: skip
         return [Inbox.of((recipient, unread, urgent, moment(oldest))) for recipient, unread, urgent, oldest in rows]
 
     @operation("GET /messages/{message_id}")

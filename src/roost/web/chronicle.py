@@ -11,6 +11,7 @@ from bisect import bisect_left
 from collections import Counter, OrderedDict, deque
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from roost.schema import encode
 from roost.services.events import EventLog
 
 if TYPE_CHECKING:
@@ -26,6 +27,12 @@ MOST_EVENTS = 3000  # kept whole, for feeds
 MOST_MESSAGES = 5000
 MOST_LIVES = 5000  # sessions whose changes are kept
 MOST_CHANGES = 500  # of one session
+
+TEXTS = {
+    "status", "current_task", "task_id", "subject", "key", "end_reason", "type", "to_session", "message_id", "owner",
+    "offered_to",
+}  # fmt: skip
+LISTS = {"message_ids", "session_ids"}
 
 READ = EventLog.operations["read"]
 LAST = EventLog.operations["last_seq"]
@@ -78,7 +85,6 @@ class Chronicle:
         self.marks: deque[Mark] = deque(maxlen=MOST_MESSAGES)
         self.waits: deque[Wait] = deque(maxlen=MOST_MESSAGES)
         self.projects: Counter[str] = Counter()
-        self.message_seq = 0  # of the last event that changed an inbox
         self._sent: OrderedDict[str, float] = OrderedDict()
         self._lives: OrderedDict[str, Life] = OrderedDict()
 
@@ -107,13 +113,13 @@ class Chronicle:
     def _take(self, event: Event) -> None:
         at_s = event.at.timestamp()
         self.begins_at_s = self.begins_at_s or at_s
+        event = readable(event)
         self.events.append(event)
         self.projects[event.project] += 1
         noun, _, change = event.kind.partition(".")
         if noun == "session":
             self._take_session(event, change, at_s)
         elif noun == "message":
-            self.message_seq = event.seq
             self._take_message(event, change, at_s)
 
     def _take_session(self, event: Event, change: str, at_s: float) -> None:
@@ -122,7 +128,7 @@ class Chronicle:
                 self._lives.pop(session_id, None)
         elif event.session_id:
             status = "offline" if change in ("ended", "expired") else event.data.get("status")
-            if isinstance(status, str):
+            if status:
                 self._now_is(event.session_id, event.project, at_s, status)
 
     def _now_is(self, session_id: str, project: str, at_s: float, status: str) -> None:
@@ -138,7 +144,7 @@ class Chronicle:
         data = event.data
         if change == "sent":
             to_session, kind, message_id, subject = (
-                str(data.get(name, "")) for name in ("to_session", "type", "message_id", "subject")
+                data.get(name, "") for name in ("to_session", "type", "message_id", "subject")
             )
             mark = Mark(at_s, str(event.session_id), to_session, kind, message_id, subject, event.project)
             self.marks.append(mark)
@@ -206,6 +212,17 @@ class Chronicle:
                 if len(found) == count:
                     break
         return found
+
+
+def readable(event: Event) -> Event:
+    """An event whose data is of the shapes that services write: one that came by an import may hold anything."""
+    data = dict(event.data)
+    for name in TEXTS & data.keys():
+        if not isinstance(data[name], str):
+            data[name] = "" if data[name] is None else encode(data[name])
+    for name in LISTS & data.keys():
+        data[name] = [each for each in data[name] if isinstance(each, str)] if isinstance(data[name], list) else []
+    return event.replace(data=data)
 
 
 def _spans(changes: list[tuple[float, str]], begin_s: float, end_s: float) -> list[Span]:

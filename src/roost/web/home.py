@@ -35,6 +35,7 @@ TASKS = TaskBoard.operations["list_tasks"]
 TOUCHED = FileLog.operations["touched"]
 REMEMBERED = SharedMemory.operations["find"]
 
+MESSAGES = 200  # and tasks, which may be 64 KiB each
 READ_AT_ONCE = 1000
 MOST_SESSIONS = 5000  # that a page looks at; it says so where there are more
 ROWS = 100
@@ -144,13 +145,16 @@ async def unread(site: Site) -> dict[str, Inbox]:
 async def needs(site: Site, live: list[Session], inboxes: dict[str, Inbox]) -> dict[str, Any]:
     """What waits for a person: sessions, questions to them, urgent messages that nobody reads, tasks nobody took."""
     waiting = [each for each in live if each.status == "waiting"]
-    for_you = await _for_you(site)
-    asked = [each for each in for_you if each.type in ASKING or each.priority in ("high", "urgent")]
+    mine: list[Inbox] = [] if _is_observer(site) else await site.ask(INBOXES, session_id=site.person)
+    asked = await _for_you(site, types=list(ASKING))
+    if mine and mine[0].urgent:
+        told = await _for_you(site)
+        asked += [each for each in told if each.priority == "urgent" and each.type not in ASKING]
     by_sender = {each.from_session: each for each in asked}
     waiting_ids = {each.session_id for each in waiting}
     others = [each for each in asked if each.from_session not in waiting_ids]
     urgent = [each for each in inboxes.values() if each.urgent and each.recipient != site.person]
-    tasks = await site.ask(TASKS, status="offered", limit=READ_AT_ONCE)
+    tasks = await site.ask(TASKS, status="offered", limit=MESSAGES)
     conflicts = shared_files(await site.ask(TOUCHED, within_s=MEET_WITHIN_S, limit=READ_AT_ONCE), live)
     taken = {each.message_id for each in asked}
     tasks = [each for each in tasks if each.task_id not in taken]  # one offered to this person is among the questions
@@ -163,7 +167,7 @@ async def needs(site: Site, live: list[Session], inboxes: dict[str, Inbox]) -> d
         "conflicts": conflicts[:NEEDS],
         "tasks": tasks[:NEEDS],
         "names": names,
-        "for_you_total": len(for_you),
+        "for_you_total": mine[0].unread if mine else 0,
         "total": len(waiting) + len(others) + len(urgent) + len(conflicts) + len(tasks),
         "waiting_total": len(waiting),
         "more": sum(max(len(each) - NEEDS, 0) for each in (waiting, others, urgent, conflicts, tasks)),
@@ -184,11 +188,16 @@ def shared_files(touched: list[FileTouch], live: list[Session]) -> list[dict[str
     ]
 
 
-async def _for_you(site: Site) -> list[Message]:
-    """What waits for the person who looks; an observer is nobody whom anything waits for."""
-    if site.principal and site.principal.role == OBSERVER:
+def _is_observer(site: Site) -> bool:
+    """Whether who looks is nobody whom anything waits for."""
+    return site.principal is not None and site.principal.role == OBSERVER
+
+
+async def _for_you(site: Site, **filters: Any) -> list[Message]:
+    """What waits for the person who looks, oldest first."""
+    if _is_observer(site):
         return []
-    found: list[Message] = await site.ask(INBOX, session_id=site.person, limit=READ_AT_ONCE)
+    found: list[Message] = await site.ask(INBOX, session_id=site.person, limit=MESSAGES, **filters)
     return found
 
 
@@ -197,6 +206,7 @@ async def inbox(site: Site, query: dict[str, str]) -> dict[str, Any]:
     found = await _for_you(site)
     return {
         "messages": found[::-1],
+        "is_cut": len(found) == MESSAGES,
         "names": await site.names.of(each.from_session for each in found),
     }
 
@@ -240,11 +250,12 @@ async def session(site: Site, query: dict[str, str]) -> dict[str, Any]:
     found: Session = await site.ask(GET, session_id=query.get("id", ""))
     session_id = found.session_id
     received = await site.ask(RECEIVED, session_id=session_id, limit=TALK)
-    unread_ids, new_ids = await _unread_ids(site, session_id)
+    unread_ids, new_ids = await _unread_ids(site, session_id, received)
+    in_inbox: list[Inbox] = await site.ask(INBOXES, session_id=session_id)
     sent = await site.ask(SENT, from_session=session_id, limit=TALK)
     deliveries = await asyncio.gather(*(site.ask(DELIVERIES, message_id=each.message_id) for each in sent))
     owned = await site.ask(TASKS, owner=session_id, include_done=True, limit=TALK)
-    offered = await site.ask(TASKS, status="offered", project=found.project, limit=READ_AT_ONCE)
+    offered = await site.ask(TASKS, status="offered", project=found.project, limit=MESSAGES)
     talk = _talk(session_id, received, sent, deliveries, unread_ids, new_ids)
     said = [each["message"] for each in talk]
     events = [each for each in site.chronicle.newest(TALK, session_id=session_id) if _is_news(each)]
@@ -255,7 +266,7 @@ async def session(site: Site, query: dict[str, str]) -> dict[str, Any]:
         "names": await site.names.of(
             [*(each.from_session for each in said), *(each.to_session for each in said), *_parties(events)]
         ),
-        "unread_total": len(unread_ids),
+        "unread_total": in_inbox[0].unread if in_inbox else 0,
         "tasks": [*(each for each in offered if each.offered_to == session_id), *owned],
         "memory": await site.ask(REMEMBERED, session_id=session_id, project=found.project, limit=TALK),
         "files": await site.ask(TOUCHED, session_id=session_id, limit=TALK),
@@ -264,19 +275,19 @@ async def session(site: Site, query: dict[str, str]) -> dict[str, Any]:
     }
 
 
-async def _unread_ids(site: Site, session_id: str) -> tuple[set[str], set[str]]:
-    """Which messages a session has not acknowledged, and which of them no client has taken.
+async def _unread_ids(site: Site, session_id: str, received: list[Message]) -> tuple[set[str], set[str]]:
+    """Which of a session's newest messages it has not acknowledged, and which of them no client has taken.
 
-    An inbox is its session's own: who may not look into it, looks at the newest messages one by one.
+    An inbox is its session's own: who may not look into it, looks at the messages one by one.
     """
+    newest = {"session_id": session_id, "after": max(received[0].seq - 1, 0) if received else 0, "limit": TALK}
     try:
-        unread = await site.ask(INBOX, session_id=session_id, limit=READ_AT_ONCE)
-        new = await site.ask(INBOX, session_id=session_id, limit=READ_AT_ONCE, new_only=True)
+        unread = await site.ask(INBOX, **newest)
+        new = await site.ask(INBOX, **newest, new_only=True)
         return {each.message_id for each in unread}, {each.message_id for each in new}
     except Refused:
-        unread = await site.ask(RECEIVED, session_id=session_id, unread_only=True, limit=READ_AT_ONCE)
-    newest = unread[-TALK:]
-    states = await asyncio.gather(*(site.ask(DELIVERIES, message_id=each.message_id) for each in newest))
+        unread = await site.ask(RECEIVED, **newest, unread_only=True)
+    states = await asyncio.gather(*(site.ask(DELIVERIES, message_id=each.message_id) for each in unread))
     stored = [each for each in chain.from_iterable(states) if each.recipient == session_id and each.state == "stored"]
     return {each.message_id for each in unread}, {each.message_id for each in stored}
 

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 SENT = CollaborationHub.operations["sent"]
 THREAD = CollaborationHub.operations["get_conversation"]
 
-LOOKED_AT = 500  # messages whose threads make a page
-MOST_IN_THREAD = 500
+LOOKED_AT = 200  # messages whose threads make a page
+MOST_IN_THREAD = 200
 SHOWN_PARTIES = 4
 DEEPEST = 6  # levels that are indented: a long talk of two is no staircase
 

@@ -17,7 +17,7 @@ LIST = TaskBoard.operations["list_tasks"]
 GET = TaskBoard.operations["get"]
 THREAD = CollaborationHub.operations["get_conversation"]
 
-MOST = 500  # of each status
+MOST = 200  # of each status
 DONE = 50
 
 

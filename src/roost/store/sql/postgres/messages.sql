@@ -52,7 +52,7 @@ WHERE acknowledged_at IS NULL AND (expires_at IS NULL OR expires_at > :now)
 SELECT recipient, count(*), sum(CASE WHEN m.priority = 'urgent' THEN 1 ELSE 0 END), min(m.sent_at)
 FROM deliveries AS d JOIN messages AS m USING (seq)
 WHERE d.acknowledged_at IS NULL AND (d.expires_at IS NULL OR d.expires_at > :now)
-  AND (:project IS NULL OR m.project = :project)
+  AND (:project IS NULL OR m.project = :project) AND (:session_id IS NULL OR recipient = :session_id)
   AND (:visible IS NULL OR m.project IN (SELECT value FROM json_each(:visible)))
 GROUP BY recipient
 ORDER BY sum(CASE WHEN m.priority = 'urgent' THEN 1 ELSE 0 END) > 0 DESC, count(*) DESC, recipient LIMIT :limit;

@@ -53,12 +53,12 @@ WHERE d.is_read = 0 AND (d.expires_at IS NULL OR d.expires_at > :now)
         WHERE m.seq = d.seq AND m.project IN (SELECT value FROM json_each(:visible))));
 
 -- name: messages.inboxes
--- Recipient by recipient, as above.
+-- Recipient by recipient, as above; of one, that one alone.
 WITH RECURSIVE recipients (recipient) AS (
-    SELECT min(recipient) FROM deliveries
+    SELECT coalesce(:session_id, (SELECT min(recipient) FROM deliveries))
     UNION ALL
     SELECT (SELECT min(d.recipient) FROM deliveries AS d WHERE d.recipient > recipients.recipient) FROM recipients
-    WHERE recipients.recipient IS NOT NULL)
+    WHERE recipients.recipient IS NOT NULL AND :session_id IS NULL)
 SELECT recipients.recipient, count(*), sum(m.priority = 'urgent'), min(m.sent_at)
 FROM recipients CROSS JOIN deliveries AS d INDEXED BY deliveries_inbox ON d.recipient = recipients.recipient
      CROSS JOIN messages AS m USING (seq)
