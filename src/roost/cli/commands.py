@@ -18,9 +18,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from roost.agents.install import Outcome
+    from roost.hub.limits import Limits
 
 SHELLS = ("bash", "zsh", "fish")
 PORT = Integer(least=0, most=65535)
+AMOUNT = Integer(least=0)
 PROFILE = Choice("daily", "engram", "full")
 
 
@@ -75,7 +77,7 @@ def serve(args: Namespace) -> None:
 
     wire = Wire(
         tls_cert=args.tls_cert, tls_key=args.tls_key, is_behind_proxy=args.is_behind_proxy, trusted=args.trusted,
-        names=tuple(args.names or ()), wants_tokens=args.wants_tokens,
+        names=tuple(args.names or ()), wants_tokens=args.wants_tokens, limits=_limits(args),
     )  # fmt: skip
     port = PORT.check("port", PORT.parse("port", args.port))
     keep = read_keep(args.keep, args.keep_bytes)
@@ -237,6 +239,13 @@ def _watch_options(parser: ArgumentParser) -> None:
         parser.add_argument(option, dest=name, metavar=kind.metavar, help=kind.about)
 
 
+def _limits(args: Namespace) -> Limits:
+    from roost.hub.limits import Limits
+
+    asked = {"requests_per_s": args.limit_requests, "waits": args.limit_waits, "bytes_per_hour": args.limit_bytes}
+    return Limits(**{name: AMOUNT.check(name, AMOUNT.parse(name, text)) for name, text in asked.items() if text})
+
+
 def _serve_options(parser: ArgumentParser) -> None:
     parser.add_argument("--host", default="127.0.0.1", help="the address to listen on (127.0.0.1)")
     parser.add_argument(
@@ -268,6 +277,9 @@ def _serve_options(parser: ArgumentParser) -> None:
         "--require-tokens", action="store_true", dest="wants_tokens",
         help="demand a token on this machine, too; elsewhere it always is",
     )  # fmt: skip
+    parser.add_argument("--limit-requests", metavar="N", help="requests a second of one token; 0: any number (500)")
+    parser.add_argument("--limit-waits", metavar="N", help="open streams and waits of one token (200)")
+    parser.add_argument("--limit-bytes", metavar="N", help="bytes that one token writes in an hour (268435456)")
     parser.add_argument("--log-format", choices=("text", "json"), default="text", help="how the log reads (text)")
 
 

@@ -18,6 +18,7 @@ from roost.hub.guard import LOOPBACK_NAMES, Guard
 from roost.hub.http import encode_json, respond, respond_error
 from roost.hub.keeper import Keeper
 from roost.hub.keyring import Keyring
+from roost.hub.limits import Limits
 from roost.hub.mcp import McpEndpoint
 from roost.hub.metrics import CONTENT_TYPE, HubCollector, Meter, render
 from roost.hub.openapi import document
@@ -58,12 +59,14 @@ class Hub:
         *,
         demands_tokens: bool = False,
         is_secure: bool = False,
+        limits: Limits | None = None,
     ) -> None:
         self._url = url
         self._keep = keep or {}
         self._meter = Meter()
         self._paths = Paths()
         self._audit = Audit()
+        self._limits = limits or Limits()
         routes = Router(lifespan=self._lifespan, default=self._paths)
         self._door = Door(routes, self._audit, demands_tokens=demands_tokens)
         self.app: ASGIApp = Guard(self._door, hosts, is_secure=is_secure)
@@ -83,7 +86,7 @@ class Hub:
         self._open_workers(loop)
         self._wakes = Wakes(self.open())
         self._feed = Feed(self._reader, self._wakes)
-        self._door.keyring = keyring = Keyring(self.open(), self._wakes, self._audit)
+        self._door.keyring = keyring = Keyring(self.open(), self._wakes, self._audit, self._limits)
         keeper = Keeper(self._writer, self._keep)
         self._add_paths()
         try:

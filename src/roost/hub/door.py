@@ -43,13 +43,15 @@ class Door:
             scope["try_token"] = partial(self._try, scope)
         elif scope["type"] == "http":
             try:
-                scope["grant"] = await self._grant(scope)
+                scope["grant"] = grant = await self._grant(scope)
+                if grant is not None:
+                    grant.allowance.take_request()
             except RoostError as error:
-                if is_page(scope):
+                if is_page(scope) and isinstance(error, Unauthorised):
                     await respond(send, b"", 303, ((b"location", way_in(scope)),))
                     return
                 self._audit.note(None, f"{scope['method']} {scope['path']}"[:200], error.code, address_of(scope))
-                await respond_error(send, error, CHALLENGE)
+                await respond_error(send, error, *([CHALLENGE] if isinstance(error, Unauthorised) else []))
                 return
         await self._app(scope, receive, send)
 

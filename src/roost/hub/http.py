@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from math import ceil
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
@@ -61,6 +62,8 @@ async def read_body(scope: Scope, receive: Receive) -> bytes:
         if size > MAX_BODY_BYTES:
             raise _too_large()
         is_whole = not message.get("more_body")
+    if grant := scope.get("grant"):
+        grant.allowance.take_bytes(size)
     return b"".join(parts)
 
 
@@ -118,4 +121,6 @@ async def respond(
 
 async def respond_error(send: Send, error: RoostError, *headers: tuple[bytes, bytes]) -> None:
     """The error's status, and its JSON shape: code, message, hint."""
+    if "retry_after_s" in error.details:
+        headers = (*headers, (b"retry-after", b"%d" % ceil(error.details["retry_after_s"])))
     await respond(send, encode_json(error.to_dict()), error.status, (JSON_TYPE, *headers))

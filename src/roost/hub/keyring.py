@@ -15,12 +15,14 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from roost.errors import RoostError, Unauthorised
+from roost.hub.limits import Allowance
 from roost.services.tokens import NEWS
 
 if TYPE_CHECKING:
     from roost.authority import Principal
     from roost.bus import LocalBus
     from roost.hub.audit import Audit, Counts
+    from roost.hub.limits import Limits
     from roost.hub.wakes import Wakes
 
 REREAD_S = 2.0
@@ -33,10 +35,11 @@ log = logging.getLogger("roost.hub")
 class Grant:
     """What a valid token opens, for as long as it is valid; `ended` is done when it no longer is."""
 
-    def __init__(self, digest: str, principal: Principal, audit: Audit) -> None:
+    def __init__(self, digest: str, principal: Principal, audit: Audit, limits: Limits) -> None:
         self.digest = digest
         self.principal = principal
         self.audit = audit
+        self.allowance = Allowance(principal.name, limits)
         self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.used_from: str | None = None  # since it was last written down
         self.noted_at = -USED_EVERY_S
@@ -49,10 +52,11 @@ class Grant:
 class Keyring:
     """The grants of all valid tokens, by their digests."""
 
-    def __init__(self, bus: LocalBus, wakes: Wakes, audit: Audit) -> None:
+    def __init__(self, bus: LocalBus, wakes: Wakes, audit: Audit, limits: Limits) -> None:
         self._bus = bus  # a connection of its own
         self._wakes = wakes
         self._audit = audit
+        self._limits = limits
         self._grants: dict[str, Grant] = {}
         self._put(bus.tokens.valid())
         self._miss: asyncio.Future[None] | None = None  # what tokens that are not known wait for
@@ -125,7 +129,7 @@ class Keyring:
         for digest in self._grants.keys() - valid.keys():
             self._grants.pop(digest).ended.set_result(None)
         for digest in valid.keys() - self._grants.keys():
-            self._grants[digest] = Grant(digest, valid[digest], self._audit)
+            self._grants[digest] = Grant(digest, valid[digest], self._audit, self._limits)
 
     def close(self) -> None:
         self._keeping.cancel()

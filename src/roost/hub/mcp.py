@@ -11,7 +11,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from roost.errors import IdentityMissing, InvalidInput, RoostError, Unavailable
+from roost.errors import IdentityMissing, InvalidInput, LimitReached, RoostError, Unavailable
 from roost.hub.http import JSON_TYPE, disconnected, encode_json, header, parse_query, read_body, respond
 from roost.hub.stream import KEEP_ALIVE_S, MOST_STREAMS, STUCK_S, Wanted
 from roost.hub.visitor import visitor_of
@@ -161,7 +161,11 @@ class McpEndpoint:
         feed.streams += 1
         gone = asyncio.ensure_future(disconnected(receive))
         try:
-            await self._stream(listening, session_id or "", project, gone, send, Wanted(visitor_of(scope)))
+            visitor = visitor_of(scope)
+            with visitor.allowance:
+                await self._stream(listening, session_id or "", project, gone, send, Wanted(visitor))
+        except LimitReached as error:
+            await _respond(send, failed(listening.request_id, Fault(INVALID_REQUEST, error.message)), error.status)
         except (TimeoutError, OSError):
             pass  # it stopped reading or has gone; it listens anew and reads what there is
         finally:

@@ -82,7 +82,8 @@ class OperationEndpoint:
             return await self._worker.run(self._operation, arguments, visitor)
         gone = asyncio.ensure_future(disconnected(receive))
         try:
-            return await self._awaited(arguments, visitor, gone)
+            with visitor.allowance:
+                return await self._awaited(arguments, visitor, gone)
         finally:
             gone.cancel()
 

@@ -18,6 +18,7 @@ import uvicorn
 
 from roost.errors import AddressInUse, InvalidInput, RoostError
 from roost.hub.app import Hub
+from roost.hub.protocol import BoundedProtocol
 from roost.hub.stream import READ
 from roost.hub.wire import Wire
 
@@ -54,7 +55,7 @@ def serve(
     set_up_logging(log_format)
     wire = wire or Wire()
     demands_tokens = wire.demands_tokens(host)
-    hub = Hub(url, wire.names(host), keep, demands_tokens=demands_tokens, is_secure=wire.is_secure)
+    hub = Hub(url, wire.names(host), keep, demands_tokens=demands_tokens, is_secure=wire.is_secure, limits=wire.limits)
     with hub.open() as bus:  # before anything listens, so that trouble with the bus is one clear error
         if demands_tokens and not bus.tokens.valid():
             raise InvalidInput(
@@ -70,7 +71,7 @@ def run(hub: Hub, listening: socket.socket, wire: Wire | None = None) -> None:
     host, port = listening.getsockname()[:2]
     address = f"{'https' if wire.tls_cert else 'http'}://{_as_host_header(host)}:{port}"
     config = uvicorn.Config(
-        hub.app, lifespan="on", access_log=False, log_config=None, http="httptools", ws="none",
+        hub.app, lifespan="on", access_log=False, log_config=None, http=BoundedProtocol, ws="none",
         timeout_graceful_shutdown=GRACE_S, server_header=False, backlog=2048, proxy_headers=wire.is_behind_proxy,
         forwarded_allow_ips=wire.trusted, ssl_certfile=wire.tls_cert, ssl_keyfile=wire.tls_key,
     )  # fmt: skip

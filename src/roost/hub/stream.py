@@ -11,7 +11,7 @@ import asyncio
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from roost.errors import InvalidInput, RoostError, Unavailable
+from roost.errors import InvalidInput, LimitReached, RoostError, Unavailable
 from roost.hub.http import disconnected, encode_json, header, parse_query, respond_error
 from roost.hub.visitor import ITSELF, visitor_of
 from roost.services.events import PAGE, EventLog
@@ -115,7 +115,11 @@ class EventsEndpoint:
             await respond_error(send, error)
             return
         wanted = Wanted(visitor, arguments["project"], arguments["kinds"])
-        await self._stream(receive, send, after, wanted)
+        try:
+            with visitor.allowance:
+                await self._stream(receive, send, after, wanted)
+        except LimitReached as error:
+            await respond_error(send, error)
 
     def _arguments(self, scope: Scope) -> dict[str, Any]:
         named = {name: READ.parameters[name].kind.parse(name, text) if name in READ.parameters else text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
 from roost.errors import Unauthorised
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from roost.hub.keyring import Grant
 
 NOWHERE = Nowhere()
+NOTHING = nullcontext()
 HERE = HERE_HEADER.lower().encode()
 
 
@@ -49,6 +51,11 @@ class Visitor:
 
     def sees(self, project: str) -> bool:
         return self.grant is None or self.grant.principal.sees(project)
+
+    @property
+    def allowance(self) -> AbstractContextManager[None]:
+        """What an open stream or wait is taken from."""
+        return NOTHING if self.grant is None else self.grant.allowance
 
     @property
     def end(self) -> tuple[asyncio.Future[None], ...]:

@@ -12,6 +12,7 @@ import ipaddress
 
 from roost.errors import FileUnusable, InvalidInput
 from roost.hub.guard import ANY_ADDRESS, LOOPBACK_NAMES
+from roost.hub.limits import Limits
 
 WILDCARDS = ("0.0.0.0", "::")  # noqa: S104 (what is asked about, not bound)
 
@@ -28,6 +29,7 @@ class Wire:
         trusted: str = "127.0.0.1,::1",
         names: tuple[str, ...] = (),
         wants_tokens: bool = False,
+        limits: Limits | None = None,
     ) -> None:
         if bool(tls_cert) != bool(tls_key):
             raise InvalidInput("TLS needs both a certificate and its key", hint="Pass --tls-cert FILE --tls-key FILE")
@@ -39,6 +41,7 @@ class Wire:
         self.trusted = trusted
         self._names = names
         self._wants_tokens = wants_tokens
+        self.limits = limits or Limits()
 
     @property
     def is_secure(self) -> bool:
