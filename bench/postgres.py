@@ -145,7 +145,7 @@ def beat_a_million(store: PostgresStore) -> Result:
     numbers = itertools.cycle(random.Random(5).sample(range(100_000), 100_000))
     most, nothing = before, [None] * 250
     for count in range(BEATS // 250):
-        asked = dict.fromkeys(("statuses", "current_tasks", "branches", "projects", "ttls"), nothing)
+        asked = dict.fromkeys(("statuses", "current_tasks", "branches", "projects", "ttls", "principals"), nothing)
         store.rows("beats.many", now=None, limit=1, session_ids=[f"s{next(numbers)}" for _ in nothing], **asked)
         if count % 100 == 0:
             most = max(most, size_of(store))

@@ -10,7 +10,7 @@ import pytest
 
 import postgres
 from roost.cli.main import run
-from roost.errors import BusIsNewer
+from roost.errors import BusIsNewer, NotWritable
 from roost.services.search import key_range
 from roost.store import load_statements, statements_in
 from roost.store.dialect import Statement, as_text
@@ -116,3 +116,8 @@ def test_one_transaction_gives_one_instant_that_the_database_tells(database: str
             assert bus.store.now == first
         told = bus.store._connection.execute("SELECT extract(epoch FROM now())").fetchall()[0][0]
         assert abs(float(told) - first / 1e6) < 60
+
+
+def test_an_address_without_a_schema_is_told(database: str) -> None:
+    with pytest.raises(NotWritable, match="no schema"):
+        PostgresStore(f"{database}_that_is_nowhere")

@@ -74,21 +74,24 @@ class PostgresStore:
         self._is_exclusive = False
         self._transaction_now = 0
         self._written = 0
-        self._open()
         try:
+            self._open()
             self._migrate()
         except BaseException:
-            self._connection.close()
+            self.close()
             raise
 
     # -- connecting ---------------------------------------------------------------------------------------------------
 
     def _open(self) -> None:
-        self._connection = connect(self.url)
+        self._connection: psycopg.Connection = connect(self.url)
         self._pgconn = self._connection.pgconn
         self._prepared: set[str] = set()
         self._execute(PLANNING)
-        self.schema = str(self._connection.execute("SELECT current_schema()").fetchall()[0][0])
+        schema = self._connection.execute("SELECT current_schema()").fetchall()[0][0]
+        if schema is None:
+            raise errors.NotWritable(f"{self.path} has no schema to be in: its search_path names none that is there")
+        self.schema = str(schema)
         self._lock = f"SELECT pg_advisory_xact_lock({LOCKS}, hashtext('{self.schema}'))"
 
     def _migrate(self) -> None:
@@ -272,7 +275,7 @@ class PostgresStore:
 
     def close(self) -> None:
         """Give the connection back; a closed store cannot be used again."""
-        if self._pid == os.getpid():
+        if self._pid == os.getpid() and hasattr(self, "_connection"):
             self._connection.close()
 
     def _translated(self, result: pq.abc.PGresult) -> errors.RoostError:
