@@ -259,6 +259,22 @@ def test_one_waits_for_a_session(shop: LocalBus, idle: Client) -> None:
         process.communicate()
 
 
+@pytest.mark.promise("M8")
+def test_a_session_that_was_woken_often_is_left_alone_for_a_while(shop: LocalBus, idle: Client) -> None:
+    lock = Path(shop.folder) / "quiet" / f"{SESSION}.waiter"
+    lock.write_text(" ".join(str(int(time.time()) - 100) for _ in range(WAKES_MOST)))
+    process = waiter(idle)
+    assert process.communicate(timeout=30) == ("", "")
+    assert process.returncode == 0
+    lock.write_text(" ".join(str(int(time.time()) - 1000) for _ in range(WAKES_MOST)))
+    process = waiter(idle)
+    until(lambda: waits(shop))
+    ask(shop)
+    process.communicate(timeout=30)
+    assert process.returncode == 2
+    assert len(lock.read_text().split()) == 1
+
+
 def test_nobody_waits_where_the_server_can_wake_it_or_nobody_sits(
     shop: LocalBus, idle: Client, inbox: Inbox, terminal: dict[str, str]
 ) -> None:

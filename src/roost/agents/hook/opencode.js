@@ -19,6 +19,7 @@ export const Roost = async ({ client, directory }) => {
 
   const idle = new Set() // the sessions whose turn is over
   const wokenAt = []
+  let count = 0
 
   const timeOf = (id) => {
     try {
@@ -48,7 +49,8 @@ export const Roost = async ({ client, directory }) => {
             resolve({})
           }
         })
-        hook.stdin.end(JSON.stringify({ cwd: directory, ...payload }))
+        count += 1 // the same thing told twice is two things
+        hook.stdin.end(JSON.stringify({ cwd: directory, count, ...payload }))
       } catch {
         resolve({})
       }

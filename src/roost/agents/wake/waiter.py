@@ -11,7 +11,7 @@ import os
 import time
 
 from roost.agents.hook.moment import text
-from roost.agents.wake.waker import IDLE, wake_words, worth_a_turn
+from roost.agents.wake.waker import IDLE, WAKES_MOST, WITHIN_S, wake_words, worth_a_turn
 from roost.errors import RoostError
 from roost.quiet import WAITER, file_of
 
@@ -32,12 +32,20 @@ def wait_idle(folder: str, url: str | None, payload: Payload, environ: Mapping[s
     session_id = text(payload, "session_id")
     if environ.get("CLAUDE_CODE_ENTRYPOINT") != "cli" or environ.get("CLAUDE_CODE_SESSION_ID") != session_id:
         return DONE
-    if not (path := file_of(folder, session_id)) or not _lock(path + WAITER) or _is_served(folder, session_id, environ):
+    path = file_of(folder, session_id)
+    if not path or _is_served(folder, session_id, environ) or (lock := _lock(path + WAITER)) is None:
+        return DONE
+    woken_at = [at for at in os.pread(lock, 4096, 0).split() if time.time() - int(at) < WITHIN_S]
+    if len(woken_at) >= WAKES_MOST:
         return DONE
     from roost.bus import connect
 
     with connect(url) as bus:
-        return _wait(bus, session_id)
+        status = _wait(bus, session_id)
+    if status == WOKEN:
+        os.truncate(lock, 0)
+        os.pwrite(lock, b" ".join([*woken_at, str(int(time.time())).encode()]), 0)
+    return status
 
 
 def _wait(bus: Bus, session_id: str) -> int:
@@ -64,16 +72,16 @@ def _wait(bus: Bus, session_id: str) -> int:
     return DONE
 
 
-def _lock(path: str) -> bool:
-    """Be the one that waits; false where another does."""
+def _lock(path: str) -> int | None:
+    """Be the one that waits: the file that says so, and when the session was woken; None where another does."""
     import fcntl
 
-    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        return False
-    return True
+        return None
+    return file
 
 
 def _is_served(folder: str, session_id: str, environ: Mapping[str, str]) -> bool:
