@@ -222,8 +222,11 @@ def waiter(idle: Client, **environ: str) -> subprocess.Popen[str]:
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert process.stdin is not None
-    process.stdin.write(json.dumps(idle.payload("stop")))
-    process.stdin.close()
+    try:
+        process.stdin.write(json.dumps(idle.payload("stop")))
+        process.stdin.close()
+    except BrokenPipeError:
+        pass  # it has gone already
     process.stdin = None
     return process
 
