@@ -140,6 +140,10 @@ def test_news_that_waits_is_shown_at_the_next_moment(shop: LocalBus, client: Cli
     client.does("start")
     client.does("stop")
     message_id = say(shop, "The cart", "is broken")
+    if (client.kind, moment) == ("cursor", "prompt"):  # which takes no words there
+        assert client.does(moment, prompt="go on").out == ""
+        assert shop.messages.deliveries(message_id)[0].state == "stored"
+        moment = "tool"
     assert message_id in client.does(moment, prompt="go on").shown
 
 

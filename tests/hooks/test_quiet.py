@@ -43,6 +43,8 @@ def at_work(start_client: StartClient, kind: str = "claude-code", session_id: st
     client = start_client(kind, session_id)
     client.does("start")
     client.does("prompt", prompt="go on")
+    if kind == "cursor":
+        client.does("tool")  # it takes no words with a prompt, so its first tool looks whether there are some
     return client
 
 

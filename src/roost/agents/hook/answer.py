@@ -96,8 +96,9 @@ class Answerer:
         self._project = beat.project
 
     def _digest(self, moment: Moment) -> Payload | None:
-        if moment.is_inner:
-            rouse(self._bus.folder, [moment.session_id])  # what is new is for the agent, not for one it has sent out
+        if moment.is_inner or moment.kind not in self._dialect.shows:
+            # What is new is for the agent, not for one it has sent out, and waits until the client takes words for it.
+            rouse(self._bus.folder, [moment.session_id])
             return None
         found = Digest(
             self._bus, moment.session_id, self._notes.told, project=self._project,

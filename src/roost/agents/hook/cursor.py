@@ -22,6 +22,7 @@ class Cursor(Dialect):
         "stop": STOP,
         "sessionEnd": END,
     }
+    shows = (START, TOOL)
 
     def read(self, payload: Payload, event: str, environ: Any) -> Moment | None:
         roots = payload.get("workspace_roots")

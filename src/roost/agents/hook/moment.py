@@ -44,6 +44,7 @@ class Dialect:
     title = ""
     kinds: dict[str, str] = {}
     edits: frozenset[str] = frozenset()  # the tools that write the file their input names
+    shows: tuple[str, ...] = (START, PROMPT, TOOL)  # when the client takes words for its agent
 
     def read(self, payload: Payload, event: str, environ: Any) -> Moment | None:
         """What happened; None for what is no concern of roost's."""
