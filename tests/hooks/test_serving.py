@@ -85,6 +85,12 @@ def test_all_of_a_turn_goes_through_the_server(shop: LocalBus, client: Client, s
     assert shop.sessions.get(SESSION).status == "waiting"
 
 
+def test_the_task_stays_private_there_too(shop: LocalBus, client: Client, server: subprocess.Popen[str]) -> None:
+    client.environ["ROOST_TASK_FROM_PROMPT"] = "off"
+    client.does("prompt", prompt="the secret plan")
+    assert (shop.sessions.get(SESSION).status, shop.sessions.get(SESSION).current_task) == ("working", None)
+
+
 def test_what_the_client_did_not_take_is_not_injected(
     shop: LocalBus, client: Client, server: subprocess.Popen[str]
 ) -> None:

@@ -18,8 +18,9 @@ import pytest
 
 from hooks.client import SESSION, Client
 from roost.agents.hook.commands import command_of
+from roost.agents.hook.moment import WOKEN
 from roost.agents.wake import codex
-from roost.agents.wake.waker import HEAD, WAKES_MOST, Waker
+from roost.agents.wake.waker import WAKES_MOST, Waker
 from roost.bus import LocalBus
 from support import until
 
@@ -243,7 +244,7 @@ def test_a_hook_waits_beside_an_idle_session_and_wakes_it(shop: LocalBus, idle: 
     message_id = ask(shop)
     out, err = process.communicate(timeout=30)
     assert (process.returncode, out) == (2, "")
-    assert err.startswith(HEAD)
+    assert err.startswith(WOKEN)
     assert message_id in err
     idle.does("prompt", prompt=f"<task-notification>{err}</task-notification>")
     assert shop.messages.deliveries(message_id)[0].state == "injected"
@@ -341,6 +342,7 @@ def test_codex_is_queued_with_the_sessions_own_program_and_home(tmp_path: Path) 
         assert process.stdout is not None
         pid = int(process.stdout.readline())
         until(lambda: os.readlink(f"/proc/{pid}/exe") == str(built))
+        until(lambda: b"CODEX_HOME=" in Path(f"/proc/{pid}/environ").read_bytes())  # filled a little later
         assert codex.hand_over(SESSION, "some\nwords", pid, {})
         process.communicate("")
     assert noted.read_text() == f"queue\n--thread\n{SESSION}\n--message\nsome\nwords\n"

@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 
 from roost.agents.hook.digest import Digest, message_line
-from roost.agents.hook.moment import ASKED, END, NEWS, PROMPT, START, STOP
-from roost.agents.wake.waker import HEAD, IDLE, LOOKED_AT, wake_words, worth_a_turn
+from roost.agents.hook.moment import ASKED, END, NEWS, PROMPT, START, STOP, WOKEN
+from roost.agents.wake.waker import IDLE, LOOKED_AT, wake_words, worth_a_turn
 from roost.errors import SessionNotFound
 from roost.frame import DIGEST_NOTE
 from roost.quiet import rouse
@@ -27,8 +27,7 @@ if TYPE_CHECKING:
 TASK_MOST = 200
 FILES_MOST = 100  # of one tool's call
 PATH_MOST = 4096
-NO_TASK = ("0", "no", "off", "false")  # of ROOST_TASK_FROM_PROMPT
-NOT_TYPED = ("<", "Another Claude session", HEAD, "[SYSTEM NOTIFICATION")  # how what no user said begins
+NOT_TYPED = ("<", "Another Claude session", WOKEN, "[SYSTEM NOTIFICATION")  # how what no user said begins
 HELD = (
     "Before you stop: this was asked urgently and has no answer yet. Answer with roost's reply tool and the id, even"
     " if only to say when or that you will not; then you may stop."
@@ -62,7 +61,7 @@ class Answerer:
             return None
         if moment.kind != START:
             self._beat("working", _task(moment.prompt) if moment.kind == PROMPT else None)
-        if moment.kind == PROMPT and HEAD in moment.prompt:
+        if moment.kind == PROMPT and WOKEN in moment.prompt:
             self._woken(moment.prompt)
         if paths := _paths(moment):
             self._bus.files.touch(moment.session_id, paths)
@@ -165,8 +164,6 @@ def _paths(moment: Moment) -> list[str]:
 
 def _task(prompt: str) -> str | None:
     """The first line of what the user said, as the session's current task; not what a program says in their place."""
-    if os.environ.get("ROOST_TASK_FROM_PROMPT", "").lower() in NO_TASK:
-        return None
     lines = prompt.strip().splitlines()
     line = " ".join(lines[0].split()) if lines else ""
     if not line or line.startswith(NOT_TYPED):

@@ -12,7 +12,7 @@ import os
 import sys
 import time
 
-from roost.agents.hook.moment import END, NEWS, PROMPT, START, STOP, TOOL
+from roost.agents.hook.moment import END, NEWS, PROMPT, START, STOP, TOOL, WOKEN
 from roost.agents.hook.notes import Notes
 from roost.agents.hook.wire import read, written
 from roost.place import HUBS, bus_file, bus_folder
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 BUDGET_MS = 300  # ROOST_HOOK_BUDGET_MS
 PAYLOAD_MOST = 32 * 1024 * 1024
+OFF = ("0", "no", "off", "false")
 IDLE = "idle"  # wait beside an idle session: the one hook that may take long, and end with another status
 CLIENTS = ("claude-code", "codex", "gemini", "qwen", "copilot", "cursor", "opencode")
 
@@ -80,6 +81,8 @@ class Run:
         moment = dialect.read(read(told.decode("utf-8", "replace")), event, os.environ)
         if moment is None:
             return
+        if os.environ.get("ROOST_TASK_FROM_PROMPT", "").lower() in OFF and WOKEN not in moment.prompt:
+            moment.prompt = ""  # what the user says stays in the session
         quiet_file = _quiet_file(self.folder, moment.session_id)
         is_small = moment.kind == TOOL and not moment.files
         if is_small and is_quiet(quiet_file):

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
 # A session begins or goes on; a turn begins; a tool has run; a person is asked; the turn is over; the session is.
 START, PROMPT, TOOL, ASKED, STOP, END = "start", "prompt", "tool", "asked", "stop", "end"
+WOKEN = "Not from your user: roost has woken you, because another session wrote to you while you were idle."
 NEWS = "news"  # something came for a session that idles; only a client that can start a turn for it asks
 
 

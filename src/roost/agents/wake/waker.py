@@ -12,6 +12,7 @@ import sys
 import time
 
 from roost.agents.hook.digest import compose, message_line
+from roost.agents.hook.moment import WOKEN
 from roost.errors import RoostError, SessionNotFound
 
 TYPE_CHECKING = False
@@ -26,7 +27,6 @@ IDLE = ("waiting", "idle", "active")
 WAKES_MOST = 10
 WITHIN_S = 600.0
 LOOKED_AT = 20
-HEAD = "Not from your user: roost has woken you, because another session wrote to you while you were idle."
 
 
 class Waker:
@@ -85,4 +85,4 @@ def is_worth(message: Message) -> bool:
 
 def wake_words(messages: list[Message]) -> tuple[str, list[str]]:
     """What an agent is woken with, and the ids of the messages that are in it."""
-    return compose([(message_line(each), each.message_id) for each in messages], head=HEAD, has_messages=True)
+    return compose([(message_line(each), each.message_id) for each in messages], head=WOKEN, has_messages=True)

@@ -1,0 +1,49 @@
+"""Hooks of a session whose bus is a hub's: the same, with what this machine knows of it in a folder of its own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+import roost
+from hooks.client import SESSION, Client
+from hooks.conftest import SHOP
+from hub.process import HubProcess
+from roost.place import bus_folder
+from roost.quiet import file_of, is_quiet
+
+StartClient = Callable[..., Client]
+
+
+@pytest.fixture
+def hub(tmp_path: Path) -> Iterator[HubProcess]:
+    with HubProcess(tmp_path / "elsewhere") as hub:
+        yield hub
+
+
+def test_a_turn_is_known_on_the_hub_and_news_comes_from_there(
+    home: Path, hub: HubProcess, start_client: StartClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ROOST_URL", hub.url)
+    client = start_client()
+    client.does("start")
+    client.does("prompt", prompt="mend the login")
+    quiet = file_of(bus_folder(hub.url), SESSION)
+    assert is_quiet(quiet)
+    assert quiet.startswith(str(home))
+    with roost.connect(hub.url, project=SHOP) as bus:
+        session = bus.sessions.get(SESSION)
+        assert (session.status, session.current_task, session.branch) == ("working", "mend the login", "cart")
+        bus.sessions.register("bob", "bob's agent", "codex")
+        message_id = bus.messages.send("bob", SESSION, "notification", "The cart").message_id
+        assert client.does("tool").out == ""  # nobody can tell this machine's file, so it is seen when it falls due
+        os.utime(quiet, (0, 0))
+        assert message_id in client.does("tool", tool_name="Edit", tool_input={"file_path": "a.py"}).shown
+        assert [each.path for each in bus.files.touched(SHOP)] == [str(client.directory / "a.py")]
+        client.does("stop")
+        assert bus.sessions.get(SESSION).status == "waiting"
+        client.does("end")
+        assert not bus.sessions.get(SESSION).is_live
