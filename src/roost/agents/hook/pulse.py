@@ -48,8 +48,15 @@ LOCK_WAIT_S = 0.1
 def beat(path: str, session_id: str, told: int) -> int | None:
     """Beat as a session at work; the last event's seq when nothing is new since `told`, None when there is more to do.
 
-    Raises apsw's errors and OSError.
+    What goes wrong here is more to do, too: the services meet it again, and say what it is.
     """
+    try:
+        return _beat(path, session_id, told)
+    except (apsw.Error, OSError, KeyError):
+        return None
+
+
+def _beat(path: str, session_id: str, told: int) -> int | None:
     connection = apsw.Connection(path, flags=apsw.SQLITE_OPEN_READWRITE)
     connection.set_busy_timeout(int(LOCK_WAIT_S * 1000))
     now = time.time_ns() // 1000
@@ -68,7 +75,8 @@ def beat(path: str, session_id: str, told: int) -> int | None:
 def _last_seq(connection: apsw.Connection, session_id: str, project: str, told: int, now: int) -> int | None:
     """The last event's seq, unless there is news."""
     last = int(_run(connection, "events.last_seq")[0][0])
-    if last > told and _run(connection, "events.read", after=told, project=project, kinds=COMINGS, limit=1):
+    news = {"after": told, "project": project, "kinds": COMINGS, "visible": None, "limit": 1}
+    if last > told and _run(connection, "events.read", **news):
         return None
     waiting = _run(connection, "messages.inbox", now=now, session_id=session_id, after=0, limit=1, new_only=True,
                    types=None)  # fmt: skip
