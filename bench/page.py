@@ -48,7 +48,8 @@ def first_paint(browser: Browser, hub: HubProcess) -> Iterator[Result]:
     for _ in range(9):
         page = browser.new_context(base_url=hub.url).new_page()
         page.goto("/")
-        page.wait_for_function(PAINT)
+        while not page.evaluate(PAINT):  # the page's policy lets nobody poll by eval
+            time.sleep(0.01)
         paints.append(float(page.evaluate(PAINT)))
         answers.append(float(page.evaluate("performance.getEntriesByType('navigation')[0].responseEnd")))
         page.context.close()

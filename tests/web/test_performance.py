@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import expect
 
+from support import until
 from web.conftest import live
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def test_the_first_paint_with_a_thousand_sessions_takes_less_than_a_second(
     paints = []
     for _ in range(3):
         page = open_tab("/")
-        page.wait_for_function(PAINT)
+        until(lambda page=page: page.evaluate(PAINT))  # the page's policy lets nobody poll by eval
         paints.append(page.evaluate(PAINT))
         page.context.close()
     record_property("first contentful paint, ms", paints)
