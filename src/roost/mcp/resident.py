@@ -24,6 +24,7 @@ BEAT_S = 40.0  # a third of the time to live that sessions have unless they say 
 ANNOUNCE_S = 0.3  # after the start: the client's first questions go first, and a health check is over by then
 STRANGER_S = 3.0  # how long to wait for a hook or a call to say whose session this is, before it gets its own
 HOOKED_S = 30.0  # the same for a client that roost has hooks for: it may start its servers long before its session
+LISTEN_AGAIN_S = 1.0  # between attempts to hear of a session's messages again
 CLOSED = "client closed"
 EXPIRED = "expired"
 OWN = "own-"  # how the ids of sessions begin that nobody named
@@ -42,6 +43,7 @@ class Resident:
         self._unannounced: set[str] = set()  # taken in, and not yet said to be alive
         self._told: str | None = None  # by the last call's metadata
         self._began = time.monotonic()
+        self._listen_at = 0.0
 
     # -- which session ------------------------------------------------------------------------------------------------
 
@@ -106,9 +108,7 @@ class Resident:
                 self._say_alive(each)
             except RoostError:
                 pass  # the next beat may reach the bus; a call tells the agent what is wrong
-        for ear in self._ears.values():
-            if ear.fileno() < 0:
-                ear.hear()  # it listens anew
+        self.listen_anew()
         return time.monotonic() + BEAT_S
 
     def introduce(self, session_id: str) -> None:
@@ -126,7 +126,10 @@ class Resident:
             self.bus.sessions.ping(session_id)
         except SessionNotFound:
             self.register(session_id)
-        self._unannounced.discard(session_id)
+        if session_id in self._unannounced:
+            self._unannounced.discard(session_id)
+            self._ears.pop(session_id).close()  # a hub refuses to tell of a session that it does not know
+            self._ears[session_id] = self.bus.inbox_ear(session_id)
 
     def register(self, session_id: str) -> None:
         """Make the session known, named after its client and directory; raises the bus's errors."""
@@ -170,6 +173,14 @@ class Resident:
     def sockets(self) -> dict[int, str]:
         """The sessions by the descriptors at which their news arrive."""
         return {ear.fileno(): each for each, ear in self._ears.items() if ear.fileno() >= 0}
+
+    def listen_anew(self) -> None:
+        """Open what was lost, now and then: a hub or a database was away, or refuses."""
+        lost = [ear for ear in self._ears.values() if ear.fileno() < 0]
+        if lost and time.monotonic() >= self._listen_at:
+            self._listen_at = time.monotonic() + LISTEN_AGAIN_S
+            for ear in lost:
+                ear.hear()
 
     def hear(self, session_id: str) -> None:
         """Take the news that there are of a session: one look at the bus serves them all."""

@@ -316,6 +316,8 @@ class StdioServer:
         self._waker.deliver(session_id)
 
     def _go_on_pending(self) -> None:
+        if self._resident:
+            self._resident.listen_anew()  # before the look, which finds what came until then
         waiting, self._pending = self._pending, []
         for each in waiting:
             value, error = self._perform(each.operation, each.arguments)
