@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 JUDGES := tests/mcp/node_modules/installed
 
-.PHONY: demo test agents check lint types conformance bench docs browser screenshots clean
+.PHONY: demo test agents check lint types conformance bench docs lock browser screenshots clean
 
 demo: $(STAMP)  ## the main job on real processes; its exit status says whether its claims held
 	$(BIN)/python examples/demo.py
@@ -42,6 +42,9 @@ browser:  ## what the page's tests drive: Debian's Chromium; without it and with
 
 screenshots: $(STAMP) browser  ## every page, in both themes and three widths, to build/screenshots
 	$(BIN)/python tests/web/screenshots.py build/screenshots
+
+lock: $(STAMP)  ## pin what roost needs anew, with hashes, in requirements.lock
+	$(BIN)/python docs/lock.py
 
 clean:
 	rm -rf $(VENV) tests/mcp/node_modules

@@ -29,7 +29,7 @@ LAYERS = (
     ("services", "listener"),
     ("here", "store"),
     ("authority", "operation"),
-    ("identity", "quiet", "wake", "vocabulary"),
+    ("identity", "leaks", "quiet", "wake", "vocabulary"),
     ("schema",),
     ("model",),
     ("files",),

@@ -3,7 +3,8 @@
     RoostError
     ├── InvalidInput            what was passed cannot be right
     │   ├── TooLarge            it is right in kind, but too much of it
-    │   └── IdentityMissing     a write by nobody (S7)
+    │   ├── IdentityMissing     a write by nobody (S7)
+    │   └── SecretFound         a text that others would read holds a key or a token
     ├── Refused                 the caller may not do this
     │   └── Unauthorised        nobody knows the caller: no token, or none that is valid
     ├── NotFound
@@ -82,6 +83,13 @@ class IdentityMissing(InvalidInput):
 
     code, status, exit_status = "identity_missing", 400, 2
     hint = "Name the session: pass its id, as its agent knows it, or export ROOST_SESSION=ID and say me"
+
+
+class SecretFound(InvalidInput):
+    """A message or a memory entry holds what looks like a key or a token; nothing was written."""
+
+    code, status, exit_status = "secret_found", 400, 2
+    hint = "Say where it is kept instead; if it is none, or meant for all to read: --allow-secret (allow_secret)"
 
 
 class Refused(RoostError):

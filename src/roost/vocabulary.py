@@ -45,6 +45,7 @@ COMMON: dict[str, Kind] = {
     "human_user": Text("The person this session works for", flag="--user", metavar="USER"),
     "limit": Integer("How many to return at the most", least=1, most=1000, metavar="N"),
     "after": Integer("Only what comes after this seq", metavar="SEQ"),
+    "allow_secret": Boolean("Even where it holds what looks like a key or a token"),
     "timeout_s": Number("How long to wait, in seconds", least=0, most=3600, metavar="SECONDS"),
 }
 

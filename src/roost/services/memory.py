@@ -10,6 +10,7 @@ import os
 
 from roost.clock import SECOND, moment, new_id
 from roost.errors import EntryNotFound, VersionConflict
+from roost.leaks import refuse_secret
 from roost.model import PERSON, Finding, MemoryEntry, MemoryStats
 from roost.operation import operation
 from roost.schema import Integer, decode, encode
@@ -50,6 +51,7 @@ class SharedMemory(Service, noun="memory"):
         *,
         idempotency_key: str | None = None,
         project: str | None = None,
+        allow_secret: bool = False,
     ) -> MemoryEntry:
         """Remember a value under a key, as a new version; nothing is overwritten.
 
@@ -57,12 +59,15 @@ class SharedMemory(Service, noun="memory"):
         `expected_version` it is written only if that is the newest version now (0: there is none); else
         VersionConflict carries the entry that is. After `ttl` seconds it is gone. The newest versions of a key are
         kept: 100 of them, or as many as ROOST_MEMORY_VERSIONS says. The same idempotency key twice writes once and
-        answers with the version first written.
+        answers with the version first written. Raises SecretFound for what looks like a key or a token, unless that is
+        allowed.
         """
         if idempotency_key is not None:
             row = self._store.one("memory.same", session_id=session_id, idempotency_key=idempotency_key)
             if row:
                 return _entry(row)
+        if not allow_secret:
+            refuse_secret("the entry", key, encode(value), encode(metadata or {}))
         project = project or self._project_of(session_id)
         self.prune_old(0, SWEEP_AT_ONCE)
         if expected_version is not None:

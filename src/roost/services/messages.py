@@ -12,6 +12,7 @@ import time
 
 from roost.clock import SECOND, moment, new_id
 from roost.errors import InvalidInput, MessageNotFound, NoAnswer, RateLimited, Repeated, SessionNotFound
+from roost.leaks import refuse_secret
 from roost.model import CAPABILITY, EVERYBODY, PERSON, Delivery, Inbox, Message, MessageStats, Pong, Receipt, Thread
 from roost.operation import operation
 from roost.schema import decode, encode, shown
@@ -70,6 +71,7 @@ class CollaborationHub(Service, noun="messages"):
         expires_in_s: int | None = None,
         idempotency_key: str | None = None,
         project: str | None = None,
+        allow_secret: bool = False,
     ) -> Receipt:
         """Send a message to a session, a person (user:NAME), a capability (capability:NAME) or everybody (*).
 
@@ -77,12 +79,13 @@ class CollaborationHub(Service, noun="messages"):
         says so; `capability:NAME` reaches every live session of the project that has it. A task_offer makes a task, a
         task_accept in reply to it accepts the task, a handoff hands it over. The project is the sender's; a person
         may name one. The same key twice sends once and answers with the first message. Raises SessionNotFound for an
-        unknown party, Repeated for what was said less than a minute ago, RateLimited for too much at once.
+        unknown party, Repeated for what was said less than a minute ago, RateLimited for too much at once, SecretFound
+        for what looks like a key or a token, unless that is allowed.
         """
         parent = self.require(in_reply_to) if in_reply_to is not None else None
         return self._send(
             idempotency_key, from_session, to_session, type, subject, body, data, parent, priority=priority,
-            expires_in_s=expires_in_s, project=project,
+            expires_in_s=expires_in_s, project=project, allow_secret=allow_secret,
         )  # fmt: skip
 
     @operation("POST /messages/broadcast", verb="broadcast", words=("from_session", "subject", "body"))
@@ -97,6 +100,7 @@ class CollaborationHub(Service, noun="messages"):
         expires_in_s: int | None = None,
         idempotency_key: str | None = None,
         project: str | None = None,
+        allow_secret: bool = False,
     ) -> Receipt:
         """Tell every live session of the project, except the sender.
 
@@ -104,7 +108,7 @@ class CollaborationHub(Service, noun="messages"):
         """
         return self._send(
             idempotency_key, from_session, EVERYBODY, "broadcast", subject, body, data, priority=priority,
-            expires_in_s=expires_in_s, project=project,
+            expires_in_s=expires_in_s, project=project, allow_secret=allow_secret,
         )  # fmt: skip
 
     @operation("POST /messages/{to_message}/reply", verb="reply")
@@ -119,6 +123,7 @@ class CollaborationHub(Service, noun="messages"):
         subject: str = "",
         priority: str = "normal",
         idempotency_key: str | None = None,
+        allow_secret: bool = False,
     ) -> Receipt:
         """Answer a message, in its thread.
 
@@ -129,8 +134,9 @@ class CollaborationHub(Service, noun="messages"):
         to_session = parent.to_session if parent.from_session == from_session else parent.from_session
         subject = subject or f"Re: {parent.subject.removeprefix('Re: ')}"[:200]
         return self._send(
-            idempotency_key, from_session, to_session, type, subject, body, data, parent, priority=priority
-        )
+            idempotency_key, from_session, to_session, type, subject, body, data, parent, priority=priority,
+            allow_secret=allow_secret,
+        )  # fmt: skip
 
     @operation("POST /messages/ping")
     def ping_session(self, from_session: str, to_session: str) -> Pong:
@@ -158,12 +164,15 @@ class CollaborationHub(Service, noun="messages"):
         *,
         timeout_s: float = 60.0,
         priority: str = "normal",
+        allow_secret: bool = False,
     ) -> Message:
         """Send a request and wait for its response, which is acknowledged and returned.
 
         Raises NoAnswer when the time is up; the request stays sent, and a late response comes to the inbox.
         """
-        sent = self.send(from_session, to_session, "request", subject, body, data, priority=priority)
+        sent = self.send(
+            from_session, to_session, "request", subject, body, data, priority=priority, allow_secret=allow_secret
+        )
         after, deadline = sent.seq, time.monotonic() + timeout_s
         left_s = timeout_s
         while left_s > 0:
@@ -416,7 +425,10 @@ class CollaborationHub(Service, noun="messages"):
         first = idempotency_key and self._first(from_session, idempotency_key)
         if first:
             return first
+        allow_secret = options.pop("allow_secret")
         draft = self._draft(*said, **options)
+        if not allow_secret:
+            refuse_secret("the message", draft["subject"], draft["body"], draft["data"])
         draft["idempotency_key"] = idempotency_key
         recipient_status = self._address(draft)
         self._refuse_loops(draft)

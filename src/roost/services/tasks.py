@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from roost.clock import moment
 from roost.errors import Conflict, InvalidInput, Refused, Repeated, TaskNotFound
+from roost.leaks import refuse_secret
 from roost.model import Task, TaskStats
 from roost.operation import operation
 from roost.schema import decode, encode
@@ -34,14 +35,16 @@ class TaskBoard(Service, noun="tasks"):
         data: dict[str, Json] | None = None,
         *,
         idempotency_key: str | None = None,
+        allow_secret: bool = False,
     ) -> Task:
         """Offer a piece of work to a session, a person, a capability, or everybody in the project (*).
 
         It is a message of type task_offer, and has its id.
         """
         sent = self.bus.messages.send(
-            from_session, to_session, "task_offer", subject, body, data, idempotency_key=idempotency_key
-        )
+            from_session, to_session, "task_offer", subject, body, data, idempotency_key=idempotency_key,
+            allow_secret=allow_secret,
+        )  # fmt: skip
         return self.require(sent.message_id)
 
     @operation("POST /tasks/{task_id}/accept", verb="task accept")
@@ -58,8 +61,9 @@ class TaskBoard(Service, noun="tasks"):
         "POST /tasks/{task_id}/handoff", verb="task handoff", words=("session_id", "task_id", "to_session", "body")
     )
     def handoff(
-        self, session_id: str, task_id: str, to_session: str, body: str = "", data: dict[str, Json] | None = None
-    ) -> Task:
+        self, session_id: str, task_id: str, to_session: str, body: str = "", data: dict[str, Json] | None = None,
+        *, allow_secret: bool = False,
+    ) -> Task:  # fmt: skip
         """Hand a task you own to another session, with what it should know; you keep it until that one accepts.
 
         Handing it to somebody else, or accepting it again, takes back the handoff before; the same twice is once.
@@ -68,7 +72,7 @@ class TaskBoard(Service, noun="tasks"):
         try:
             self.bus.messages.send(
                 session_id, to_session, "handoff", task.subject, body, {**(data or {}), "task_id": task_id},
-                task_id if self.bus.messages.has(task_id) else None,
+                task_id if self.bus.messages.has(task_id) else None, allow_secret=allow_secret,
             )  # fmt: skip
         except Repeated:  # whoever did not hear the answer says it again
             if task.owner != session_id or task.offered_to != to_session:
@@ -76,11 +80,13 @@ class TaskBoard(Service, noun="tasks"):
         return self.require(task_id)
 
     @operation("POST /tasks/{task_id}/complete", verb="task complete", words=("session_id", "task_id", "result"))
-    def complete(self, session_id: str, task_id: str, result: str = "") -> Task:
+    def complete(self, session_id: str, task_id: str, result: str = "", *, allow_secret: bool = False) -> Task:
         """Say that a task you own is done, and what came of it; who offered it is told.
 
         Completing it twice changes nothing.
         """
+        if not allow_secret:
+            refuse_secret("the result", result)
         before = self.require(task_id)
         if before.status == "completed" and before.owner == session_id:
             return before
