@@ -19,8 +19,14 @@ FILE_NAME = "credentials.json"
 
 def token_for(url: str, folder: Callable[[], str]) -> str | None:
     """The token to send to a hub, None where there is none; raises InvalidInput for one that no header can hold."""
-    token = os.environ.get("ROOST_TOKEN", "").strip() or read(folder()).get(_key(url))
+    token = os.environ.get("ROOST_TOKEN", "").strip() or _stored(url, folder())
     return None if token is None else checked(token)
+
+
+def _stored(url: str, folder: str) -> str | None:
+    """Of several hubs that serve one bus, a token for any of them is good at all."""
+    known = read(folder)
+    return next((known[key] for each in url.split(",") if (key := _key(each.strip())) in known), None)
 
 
 def checked(token: str) -> str:

@@ -13,7 +13,7 @@ import postgres
 import roost
 from hub.client import Client, Stream
 from hub.process import HubProcess
-from roost import errors
+from roost import credentials, errors
 from roost.bus import LocalBus
 from roost.remote import RemoteBus
 from support import Here, all_events, open_store, until
@@ -190,6 +190,14 @@ def test_a_client_goes_to_the_next_address_and_stays_there(hubs: list[HubProcess
         assert next(events).kind == "session.updated"
     with pytest.raises(errors.UnsupportedUrl):
         roost.connect(f"{nobody},elsewhere:1")
+
+
+def test_a_login_at_one_of_several_hubs_is_good_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ROOST_TOKEN", raising=False)
+    credentials.store("https://b.example.org", "roost_0123", str(tmp_path))
+    both = "https://a.example.org, https://b.example.org/"
+    assert credentials.token_for(both, lambda: str(tmp_path)) == "roost_0123"
+    assert credentials.token_for("https://a.example.org", lambda: str(tmp_path)) is None
 
 
 def lose_the_next_answer(bus: RemoteBus) -> None:
