@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from roost.hub.app import Hub
 from roost.hub.http import parse_object, read_body, respond
+from roost.hub.limits import Limits
 from roost.hub.serve import listen, run, set_up_logging
 
 if TYPE_CHECKING:
@@ -35,4 +36,4 @@ if __name__ == "__main__":
     set_up_logging("text")
     listening = listen("127.0.0.1", 0)
     print(listening.getsockname()[1], flush=True)
-    run(BenchHub(None), listening)
+    run(BenchHub(None, limits=Limits(10**9, 10**9, 10**15)), listening)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import roost
+from roost.authority import Principal
 
 HERE = Path(__file__).parent
 
@@ -62,9 +63,10 @@ def folder() -> Iterator[str]:
         yield path
 
 
-def fill(home: str, sessions: int, per_project: int = 10) -> None:
-    """Register sessions that stay live for a day: s0, s1, … in projects p0, p1, …"""
+def fill(home: str, sessions: int, per_project: int = 10, principal: Principal | None = None) -> None:
+    """Register sessions that stay live for a day: s0, s1, … in projects p0, p1, … They are the principal's."""
     with roost.connect(home, project="bench") as bus:
+        bus.principal = principal
         for first in range(0, sessions, 5000):
             with bus.transaction():  # type: ignore[attr-defined]
                 for number in range(first, min(first + 5000, sessions)):
