@@ -17,9 +17,8 @@ from unittest import mock
 
 import roost
 from bench.tools import Result, fill, folder
-from roost.agents.hook.asking import socket_of
 from roost.agents.hook.commands import command_of, interpreter
-from roost.quiet import file_of
+from roost.quiet import file_of, socket_of
 
 SESSION = "6f1c"
 ROUNDS = 60

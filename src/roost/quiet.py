@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 FOLDER = "quiet"
+SOCKETS = "hooks"
+NAMES = 2**32 - 5  # a prime, so that all of a session's id counts
 HUSH_S = 30  # between two heartbeats of a session at work; also how late news can be that nobody could tell of
 FORGET_S = 7 * 24 * 3600
 LOOKED_AT = 200
@@ -38,6 +40,11 @@ def file_of(folder: str, session_id: str) -> str:
 def link_of(folder: str, pid: int) -> str:
     """By what a client's process finds its session's file."""
     return os.path.join(folder, FOLDER, f"{_PROCESS}{pid}")
+
+
+def socket_of(folder: str, session_id: str) -> str:
+    """Where a session's server, if it has one, listens for its hooks."""
+    return os.path.join(folder, SOCKETS, f"{int.from_bytes(session_id.encode('utf-8', 'replace'), 'big') % NAMES:08x}")
 
 
 def is_quiet(path: str) -> bool:

@@ -17,8 +17,8 @@ import pytest
 from hooks.client import SESSION, Client
 from hooks.test_quiet import HEAVY, modules
 from roost.agents.hook import log
-from roost.agents.hook.asking import FOLDER, socket_of
 from roost.bus import LocalBus
+from roost.quiet import SOCKETS, socket_of
 from support import until
 
 StartClient = Callable[..., Client]
@@ -58,7 +58,7 @@ def server(shop: LocalBus, client: Client) -> Iterator[subprocess.Popen[str]]:
         server.send_signal(signal.SIGCONT)
         server.stdin.close()
         server.wait(timeout=20)
-    assert os.listdir(Path(shop.folder) / FOLDER) == []
+    assert os.listdir(Path(shop.folder) / SOCKETS) == []
 
 
 def test_a_hook_that_asks_its_server_imports_next_to_nothing(

@@ -7,25 +7,18 @@ work itself.
 from __future__ import annotations
 
 import _socket as socket
-import os
 
 from roost.agents.hook.moment import Moment
 from roost.agents.hook.wire import read, written
+from roost.quiet import socket_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from roost.agents.hook.moment import Payload
     from roost.agents.hook.notes import Notes
 
-FOLDER = "hooks"
 PATIENCE_S = 0.2
 PROMPT_MOST = 16 * 1024  # its first line is the task, and what woke the session is within a kilobyte of its start
-NAMES = 2**32 - 5  # a prime, so that all of a session's id counts
-
-
-def socket_of(folder: str, session_id: str) -> str:
-    """Where a session's server listens for its hooks."""
-    return os.path.join(folder, FOLDER, f"{int.from_bytes(session_id.encode('utf-8', 'replace'), 'big') % NAMES:08x}")
 
 
 class Asked:

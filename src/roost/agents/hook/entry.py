@@ -16,7 +16,7 @@ from roost.agents.hook.moment import END, NEWS, PROMPT, START, STOP, TOOL, WOKEN
 from roost.agents.hook.notes import Notes
 from roost.agents.hook.wire import read, written
 from roost.place import HUBS, bus_file, bus_folder
-from roost.quiet import BY_PROCESS, WAITER, file_of, forget_old, hush, is_quiet, link, unlink
+from roost.quiet import BY_PROCESS, WAITER, file_of, forget_old, hush, is_quiet, link, socket_of, unlink
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ class Run:
 
     def _ask(self, moment: Moment, notes: Notes) -> bool:
         """Whether the session's own server has done it; it cannot know where a session begins, or that it is over."""
-        if moment.kind in (START, END):
+        if moment.kind in (START, END) or not os.path.exists(socket_of(self.folder, moment.session_id)):
             return False
         from roost.agents.hook.asking import ask
 

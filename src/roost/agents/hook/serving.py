@@ -6,9 +6,9 @@ import _socket as socket
 import os
 
 from roost.agents.hook.answer import Answerer
-from roost.agents.hook.asking import FOLDER, socket_of
 from roost.agents.hook.entry import CLIENTS, dialect_of
 from roost.agents.hook.moment import Moment
+from roost.quiet import SOCKETS, socket_of
 from roost.schema import decode, encode
 
 TYPE_CHECKING = False
@@ -50,7 +50,7 @@ class HookServer:
         path = socket_of(self._bus.folder, session_id)
         listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
-            os.makedirs(os.path.join(self._bus.folder, FOLDER), mode=0o700, exist_ok=True)
+            os.makedirs(os.path.join(self._bus.folder, SOCKETS), mode=0o700, exist_ok=True)
             _unlink(path)
             listening.bind(path)
             listening.listen(8)
