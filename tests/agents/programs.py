@@ -37,6 +37,7 @@ class Program:
             "LANG": "C.UTF-8",
             "TERM": "dumb",
             "TMPDIR": str(home / "tmp"),
+            "ROOST_HOOK_BUDGET_MS": "4000",  # a machine that runs tests is a busy one
             **self.settings(model_url),
         }
 
