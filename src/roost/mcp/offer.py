@@ -125,4 +125,4 @@ def _resource(uri: str, name: str, about: str) -> Json:
 
 
 def _contents(uri: str, value: Json) -> Json:
-    return {"uri": uri, "mimeType": JSON_TYPE, "text": encode(value)}
+    return {"uri": uri, "mimeType": JSON_TYPE, "text": encode(value).replace("<", "\\u003c")}
