@@ -6,6 +6,7 @@ import http.client
 import json
 import re
 import socket
+import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jsonschema_rs import Draft202012Validator
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from typing import Self
 
 TIMEOUT_S = 30
+IDLE_S = 3.0
 
 
 class Answer(NamedTuple):
@@ -44,6 +46,7 @@ class Client:
         self._connection = http.client.HTTPConnection(host, port, timeout=TIMEOUT_S)
         self._credentials = {"Authorization": f"Bearer {token}"} if token else {}
         self._declared: Declared | None = None
+        self._used_at = time.monotonic()
 
     @property
     def declared(self) -> Declared:
@@ -68,9 +71,13 @@ class Client:
 
     def _exchange(self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None) -> Answer:
         said = {**self._credentials, **(headers or {})}
+        if time.monotonic() - self._used_at > IDLE_S:
+            self._connection.close()  # the hub lets go of one that is idle for longer
         self._connection.request(method, path, body, said, encode_chunked=isinstance(body, list))
         response = self._connection.getresponse()
-        return Answer(response.status, response.headers, response.read())
+        answer = Answer(response.status, response.headers, response.read())
+        self._used_at = time.monotonic()
+        return answer
 
     def get(self, path: str, **headers: str) -> Answer:
         return self.call("GET", path, headers=headers)
