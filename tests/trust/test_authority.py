@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import sys
+from subprocess import PIPE, Popen
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from faces.faces import Normaliser
+from roost import presence
 from roost.authority import Principal
 from roost.errors import Conflict, NotFound, Refused, RoostError
 from roost.schema import encode
@@ -295,6 +298,8 @@ READINGS: list[tuple[str, dict[str, Any]]] = [
 def test_what_happens_elsewhere_changes_nothing_that_a_token_reads(bus: LocalBus, clock: Any, role: str) -> None:
     """Lists, searches and their scores, counts, pages, near matches, statistics, events: all are as before."""
     world = World(bus)
+    for number in range(20):  # so that a word of the others is rare here, and would be common if theirs counted
+        bus.memory.set("own", f"filler-{number}", "nothing of it")
     before = readings(world, role)
     bus.principal = Principal("carol", "agent", [BANK])
     for number in range(30):
@@ -323,6 +328,17 @@ def readings(world: World, role: str) -> list[Any]:
         found.append(json.loads(encode(value)))
     normaliser.see(found)
     return [normaliser.normal(each) for each in found]
+
+
+@pytest.mark.promise("P2")
+def test_a_page_after_what_is_elsewhere_is_one_after_nothing(bus: LocalBus) -> None:
+    world = World(bus)
+    for operation, hidden in (
+        ("tasks.list_tasks", world.tasks["elsewhere"]), ("sessions.find_sessions", "elsewhere"),
+    ):  # fmt: skip
+        assert world.call(principal("admin"), operation, {"after_id": hidden})
+        for after in (hidden, "never-was"):
+            assert world.call(principal("agent"), operation, {"after_id": after}) == []
 
 
 @pytest.mark.promise("P2")
@@ -366,3 +382,16 @@ def test_what_expires_elsewhere_is_swept_whoever_looks(bus: LocalBus, clock: Any
     bus.principal = None
     assert bus.sessions.get("elsewhere").end_reason == "expired"
     assert bus.tasks.get(world.tasks["elsewhere"]).status == "offered"
+
+
+def test_who_is_gone_elsewhere_is_ended_whoever_looks(bus: LocalBus) -> None:
+    """A limited token's look ends sessions that it does not see, whose process is gone."""
+    world = World(bus)
+    if not bus.folder:
+        pytest.skip("this store knows of no processes of this machine")
+    with Popen([sys.executable, "-c", "input()"], stdin=PIPE) as process:
+        presence.bind(bus.folder, "elsewhere", process.pid)
+        process.kill()
+    bus._end_gone_at = 0.0
+    assert len(world.call(principal("agent"), "sessions.find_sessions", {})) == 4
+    assert bus.sessions.get("elsewhere").end_reason == presence.GONE
