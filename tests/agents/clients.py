@@ -42,7 +42,9 @@ def install(name: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     quietly = ("--no-audit", "--no-fund", "--no-update-notifier", "--loglevel=error")
     path = f"{node_folder()}{os.pathsep}{os.environ['PATH']}"
-    command = [node_folder() / "npm", "install", "--prefix", folder, *quietly, PINNED[name]]
+    # By its own file: the wheel's bin/npm was a link, and as a copy it does not find the rest of npm.
+    npm = node_folder().parent / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+    command = [node_folder() / "node", npm, "install", "--prefix", folder, *quietly, PINNED[name]]
     subprocess.run(command, check=True, timeout=PATIENCE_S, env={**os.environ, "PATH": path})
     (folder / "installed").write_text(PINNED[name])
 
