@@ -18,12 +18,12 @@ SESSIONS = (
     # id, name, type, project, user, branch, host and directory, what it can do
     ("login", "login claude", "claude-code", SHOP, "alice", "fix/login-form", "laptop:/src/shop", ["python", "review"]),
     ("schema", "schema codex", "codex", SHOP, "alice", "feat/orders-index", "laptop:/src/shop-2", ["sql"]),
-    ("checkout", "checkout gemini", "gemini", SHOP, "bob", "feat/checkout", "bob-desk:/work/shop", ["typescript"]),
+    ("checkout", "checkout gemini", "gemini", SHOP, "bob", "feat/checkout", "bob-desk:/code/shop", ["typescript"]),
     ("release", "release claude", "claude-code", INFRA, "bob", "main", "build-2:/srv/infra", ["terraform"]),
     ("docs", "docs opencode", "opencode", SHOP, "carol", "docs/api", "carol-mac:/code/shop", []),
     ("flaky", "flaky-test codex", "codex", SHOP, "carol", "fix/flaky-cart", "carol-mac:/code/shop-tests", ["python"]),
     ("cache", "cache claude", "claude-code", INFRA, "alice", "perf/cdn-cache", "laptop:/src/infra", []),
-    ("spike", "search spike", "claude-code", SHOP, "bob", "spike/search", "bob-desk:/work/spike", []),
+    ("spike", "search spike", "claude-code", SHOP, "bob", "spike/search", "bob-desk:/code/spike", []),
 )
 
 # Minutes ago, who, how it is, and on what.
