@@ -184,7 +184,11 @@ class EngramTool(Tool):
 
 
 def actor(operation: Operation) -> str | None:
-    """The parameter by which an operation knows who calls it, if it does: a face fills it in, nobody says it."""
+    """The parameter by which an operation knows who calls it, if it does: a face fills it in, nobody says it.
+
+    Not quite `Operation.actor`, which is whose rights a call needs: an author that a deletion is limited to is the
+    caller's to name, and whose history is read is not.
+    """
     if "from_session" in operation.parameters:
         return "from_session"
     own = operation.parameters.get("session_id")
