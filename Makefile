@@ -13,7 +13,7 @@ demo: $(STAMP)  ## the main job on real processes; its exit status says whether 
 test: $(STAMP) browser  ## all tests
 	$(BIN)/python -m pytest -q
 
-agents: $(STAMP)  ## roost in the real coding agents, all or CLIENTS="codex gemini"; they come from npm, into .agents/
+agents: $(STAMP)  ## hallway in the real coding agents, all or CLIENTS="codex gemini"; they come from npm, into .agents/
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group agents
 	$(BIN)/python tests/agents $(CLIENTS)
 
@@ -26,7 +26,7 @@ lint: $(STAMP)
 types: $(STAMP)
 	$(BIN)/mypy
 
-conformance: $(STAMP) $(JUDGES)  ## the protocol's own suite and Inspector against roost; needs npm
+conformance: $(STAMP) $(JUDGES)  ## the protocol's own suite and Inspector against hallway; needs npm
 	$(BIN)/python -m pytest -q tests/mcp/conformance.py
 
 bench: $(STAMP)  ## the benchmarks, as ratios within one run
@@ -43,7 +43,7 @@ browser:  ## what the page's tests drive: Debian's Chromium; without it and with
 screenshots: $(STAMP) browser  ## every page, in both themes and three widths, to build/screenshots
 	$(BIN)/python tests/web/screenshots.py build/screenshots
 
-lock: $(STAMP)  ## pin what roost needs anew, with hashes, in requirements.lock
+lock: $(STAMP)  ## pin what hallway needs anew, with hashes, in requirements.lock
 	$(BIN)/python docs/lock.py
 
 clean:

@@ -1,4 +1,4 @@
-"""`make bench`: what roost costs, as ratios within one run.
+"""`make bench`: what hallway costs, as ratios within one run.
 
 The machine may be shared and noisy, so nothing here is compared with yesterday: every figure is measured beside its
 own baseline, in turns, and the medians are compared. Each measurement has a bar from its issue; the table says whether

@@ -1,4 +1,4 @@
-"""What roost costs a whole run of a real client: the same script with roost installed and without.
+"""What hallway costs a whole run of a real client: the same script with hallway installed and without.
 
 The clients are those of `make agents`; where they are not installed, this says how to get them and measures nothing.
 Each run has a home of its own, a scripted model on loopback, and no network besides.
@@ -37,11 +37,12 @@ def all_results() -> Iterator[Result]:
         return
     for name in CLIENTS:
         seconds = {case: statistics.median(taken) for case, taken in measured(name).items()}
-        plain, with_roost = seconds["plain"], seconds["roost"]
+        plain, with_hallway = seconds["plain"], seconds["hallway"]
         yield Result(
-            f"a scripted run of {name} with roost installed, wall time against one without", with_roost / plain, BAR,
+            f"a scripted run of {name} with hallway installed, wall time against one without",
+            with_hallway / plain, BAR,
             at_least=False,
-            note=f"{with_roost:.2f} against {plain:.2f} s; processor time {seconds['roost cpu']:.2f} against"
+            note=f"{with_hallway:.2f} against {plain:.2f} s; processor time {seconds['hallway cpu']:.2f} against"
             f" {seconds['plain cpu']:.2f} s; {TOOLS} commands, a model that answers at once",
         )  # fmt: skip
 
@@ -65,12 +66,12 @@ def measure(name: str) -> dict[str, list[float]]:
     from agents.programs import ALL
 
     program = ALL[name]
-    taken: dict[str, list[float]] = {"plain": [], "roost": [], "plain cpu": [], "roost cpu": []}
-    with tempfile.TemporaryDirectory(prefix="roost-bench-") as folder:
-        desks = {case: Desk(Path(folder) / case) for case in ("plain", "roost")}
+    taken: dict[str, list[float]] = {"plain": [], "hallway": [], "plain cpu": [], "hallway cpu": []}
+    with tempfile.TemporaryDirectory(prefix="hallway-bench-") as folder:
+        desks = {case: Desk(Path(folder) / case) for case in ("plain", "hallway")}
         models = {case: desk.model() for case, desk in desks.items()}
         for case, desk in desks.items():
-            desk.prepare(program, models[case], with_roost=case == "roost")
+            desk.prepare(program, models[case], with_hallway=case == "hallway")
         for number in range(ROUNDS + 1):
             for case, desk in desks.items():
                 models[case].script = [*(Reply(None, program.runs("echo one")) for _ in range(TOOLS)), Reply("Done.")]

@@ -15,10 +15,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from unittest import mock
 
-import roost
+import hallway
 from bench.tools import Result, fill, folder
-from roost.agents.hook.commands import command_of, interpreter
-from roost.quiet import file_of, socket_of
+from hallway.agents.hook.commands import command_of, interpreter
+from hallway.quiet import file_of, socket_of
 
 SESSION = "6f1c"
 ROUNDS = 60
@@ -41,13 +41,13 @@ class Session:
         if others:
             fill(home, others)
         self.home = home
-        self.environ = {**os.environ, "ROOST_HOME": home, "CLAUDE_CODE_SESSION_ID": SESSION, "ROOST_PROJECT": "bench",
-                        "ROOST_HOOK_BUDGET_MS": "10000"}  # fmt: skip
-        self.environ.pop("ROOST_URL", None)
-        self.bus = roost.connect(home, project="bench")
+        self.environ = {**os.environ, "HALLWAY_HOME": home, "CLAUDE_CODE_SESSION_ID": SESSION,
+                        "HALLWAY_PROJECT": "bench", "HALLWAY_HOOK_BUDGET_MS": "10000"}  # fmt: skip
+        self.environ.pop("HALLWAY_URL", None)
+        self.bus = hallway.connect(home, project="bench")
         self._numbers = itertools.count()
-        with mock.patch.dict(os.environ, {"ROOST_HOME": home}):
-            os.environ.pop("ROOST_URL", None)
+        with mock.patch.dict(os.environ, {"HALLWAY_HOME": home}):
+            os.environ.pop("HALLWAY_URL", None)
             self.quick, self.always = command_of("claude-code", runs_for="any"), command_of("claude-code")
         self.bus.sessions.register("bob", "bob's agent", "codex", ttl_s=86_400)
         self.hook("SessionStart")
@@ -101,7 +101,7 @@ class Session:
     @contextmanager
     def server(self) -> Iterator[None]:
         """The session's own MCP server, as its client starts it."""
-        with subprocess.Popen([sys.executable, "-m", "roost", "mcp"], env=self.environ, stdin=subprocess.PIPE,
+        with subprocess.Popen([sys.executable, "-m", "hallway", "mcp"], env=self.environ, stdin=subprocess.PIPE,
                               stdout=subprocess.PIPE, text=True) as server:  # fmt: skip
             assert server.stdin is not None
             assert server.stdout is not None
@@ -131,7 +131,7 @@ def all_results() -> Iterator[Result]:
 
 
 def in_a_session() -> Iterator[Result]:
-    """A session as `roost install` sets it up, with its server, and one whose server is not there."""
+    """A session as `hallway install` sets it up, with its server, and one whose server is not there."""
     with folder() as home:
         session = Session(home, 0)
         cases = {

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from roost.hub.app import Hub
-from roost.hub.http import parse_object, read_body, respond
-from roost.hub.limits import Limits
-from roost.hub.serve import listen, run, set_up_logging
+from hallway.hub.app import Hub
+from hallway.hub.http import parse_object, read_body, respond
+from hallway.hub.limits import Limits
+from hallway.hub.serve import listen, run, set_up_logging
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send

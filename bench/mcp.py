@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import roost
+import hallway
 from bench.tools import HubProcess, Result, fill, folder, interleaved, run
 
 META = {"io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {}}
@@ -22,13 +22,13 @@ AGAINST_MS = 0.1  # what a call over a pipe may cost besides
 
 
 class Server:
-    """`roost mcp` on a bus, for one session of it."""
+    """`hallway mcp` on a bus, for one session of it."""
 
     def __init__(self, home: str) -> None:
-        environ = {**os.environ, "ROOST_HOME": home, "ROOST_PROJECT": PROJECT, "CLAUDE_CODE_SESSION_ID": SESSION}
+        environ = {**os.environ, "HALLWAY_HOME": home, "HALLWAY_PROJECT": PROJECT, "CLAUDE_CODE_SESSION_ID": SESSION}
         self._numbers = itertools.count(1)
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "roost", "mcp"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environ
+            [sys.executable, "-m", "hallway", "mcp"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environ
         )
 
     def ask(self, method: str, **params: Any) -> bytes:
@@ -96,7 +96,7 @@ def stdio_calls() -> Iterator[Result]:
         fill(home, 1000)
         server = Server(home)
         texts = itertools.count()
-        with roost.connect(home, project=PROJECT) as bus:
+        with hallway.connect(home, project=PROJECT) as bus:
             pairs: dict[str, tuple[Callable[[], Any], Callable[[], Any]]] = {
                 "sessions": (
                     lambda: server.ask("tools/call", name="sessions", arguments={}),

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-import roost
+import hallway
 from bench.tools import Result, against_heartbeats, fill, folder, interleaved
 
 PROJECT = "github.com/acme/p0"
@@ -115,7 +115,7 @@ def _with_entries(home: str, entries: int) -> Any:
     """A bus with so many memory entries of twelve to forty words."""
     fill(home, 100, per_project=1000)
     dice = random.Random(3)
-    bus = roost.connect(home, project=PROJECT)
+    bus = hallway.connect(home, project=PROJECT)
     for first in range(0, entries, 10_000):
         with bus.transaction():  # type: ignore[attr-defined]
             for number in range(first, min(first + 10_000, entries)):

@@ -13,11 +13,11 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
-import roost
+import hallway
 from bench.tools import HubProcess, Result, against_heartbeats, fill, folder, interleaved, load, loads
-from roost.hub.serve import allow_many_files
+from hallway.hub.serve import allow_many_files
 
-os.environ["ROOST_MESSAGE_BURST"] = "0"  # the benchmarks are the loop that the limit breaks
+os.environ["HALLWAY_MESSAGE_BURST"] = "0"  # the benchmarks are the loop that the limit breaks
 PROJECT = "github.com/acme/p0"
 POLLS = 10_000
 
@@ -31,8 +31,8 @@ def all_results() -> Iterator[Result]:
 
 
 RECEIVER = """
-import sys, time, roost
-with roost.connect(sys.argv[1]) as bus:
+import sys, time, hallway
+with hallway.connect(sys.argv[1]) as bus:
     print("ready", flush=True)
     while True:
         for message in bus.messages.inbox("s1", 20):
@@ -56,7 +56,7 @@ def _latency(name: str, sender: str, receiver: str) -> Result:
     assert process.stdout is not None
     process.stdout.readline()
     taken = []
-    with roost.connect(sender) as bus:
+    with hallway.connect(sender) as bus:
         for number in range(200):
             time.sleep(0.005)  # it acknowledges the last one and waits again
             began = time.time_ns()
@@ -90,7 +90,7 @@ def growth() -> Iterator[Result]:
 def _with_messages(home: str, messages: int) -> Any:
     """A bus with so many messages between 1,000 sessions, and a reader with 310 unread."""
     fill(home, 1000, per_project=1000)
-    bus = roost.connect(home, project=PROJECT)
+    bus = hallway.connect(home, project=PROJECT)
     bus.sessions.register("reader", "the reader", "codex")
     for first in range(0, messages, 10_000):
         with bus.transaction():  # type: ignore[attr-defined]
@@ -112,7 +112,7 @@ def broadcasts() -> Iterator[Result]:
     with folder() as home:
         fill(home, 10_000, per_project=10_000)
         numbers = itertools.count()
-        with roost.connect(home) as bus:
+        with hallway.connect(home) as bus:
             seconds = interleaved(
                 {
                     "send": lambda: bus.messages.send("s0", "s1", subject="a word", body=f"{next(numbers)}"),

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
-import roost
+import hallway
 from bench.tools import HERE, HubProcess, Result, fill, folder
 
 SESSIONS = 1000
@@ -73,7 +73,7 @@ def event_to_page(browser: Browser, hub: HubProcess, home: str) -> Iterator[Resu
 def _shown_after_ms(page: Page, home: str, number: int) -> float:
     time.sleep(0.4)  # a quiet page, as it mostly is
     session_id, task = f"s{SESSIONS - 1}", f"step {number} of 30"
-    with roost.connect(home) as bus:
+    with hallway.connect(home) as bus:
         page.evaluate("(args) => { window.saw = (" + SAW + ")(args); }", [f"s-{session_id}", task])
         bus.sessions.heartbeat(session_id, status="waiting", current_task=task)
         committed_ms = time.time() * 1000

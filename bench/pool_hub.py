@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING, Any
 
 from psycopg_pool import ConnectionPool
 
-from roost.hub.app import HOTTEST, Hub
-from roost.hub.routes import OperationEndpoint
-from roost.hub.serve import listen, run, set_up_logging
-from roost.model import Heartbeat, Peer
-from roost.store import load_statements
-from roost.store.dialect import PARAMETER, type_of
-from roost.store.postgres import CLOCK
+from hallway.hub.app import HOTTEST, Hub
+from hallway.hub.routes import OperationEndpoint
+from hallway.hub.serve import listen, run, set_up_logging
+from hallway.model import Heartbeat, Peer
+from hallway.store import load_statements
+from hallway.store.dialect import PARAMETER, type_of
+from hallway.store.postgres import CLOCK
 
 if TYPE_CHECKING:
-    from roost.hub.visitor import Visitor
-    from roost.operation import Operation
+    from hallway.hub.visitor import Visitor
+    from hallway.operation import Operation
 
 CONNECTIONS = 8
 
@@ -63,7 +63,7 @@ class PoolWorker:
 class PoolHub(Hub):
     def _operation_endpoint(self, operation: Operation) -> OperationEndpoint:
         if operation is HOTTEST:
-            return OperationEndpoint(operation, PoolWorker(os.environ["ROOST_URL"]), self._wakes, self._meter)
+            return OperationEndpoint(operation, PoolWorker(os.environ["HALLWAY_URL"]), self._wakes, self._meter)
         return super()._operation_endpoint(operation)
 
 
@@ -71,4 +71,4 @@ if __name__ == "__main__":
     set_up_logging("text")
     listening = listen("127.0.0.1", 0)
     print(listening.getsockname()[1], flush=True)
-    run(PoolHub(os.environ["ROOST_URL"]), listening)
+    run(PoolHub(os.environ["HALLWAY_URL"]), listening)

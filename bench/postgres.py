@@ -24,13 +24,13 @@ from typing import Any
 
 import psycopg
 
-import roost
+import hallway
 from bench.memory import MILLION, PROJECT, key_of, word
 from bench.tools import HERE, HubProcess, Load, Result, fill, folder, load, loads
-from roost.clock import new_id
-from roost.services.search import label_words
-from roost.store.postgres import PostgresStore
-from roost.store.tsearch import TsText
+from hallway.clock import new_id
+from hallway.services.search import label_words
+from hallway.store.postgres import PostgresStore
+from hallway.store.tsearch import TsText
 
 sys.path.insert(0, str(HERE.parent / "tests"))
 import postgres  # the tests' own way to a server
@@ -189,7 +189,7 @@ def _sent_and_polled(a: HubProcess, b: HubProcess) -> float:
 
     thread = threading.Thread(target=poll)
     thread.start()
-    while b"roost_waits 1.0" not in b.request("GET", "/metrics"):
+    while b"hallway_waits 1.0" not in b.request("GET", "/metrics"):
         time.sleep(0.005)
     said = {"from_session": "s1", "to_session": "s2", "subject": f"news {time.time_ns()}"}
     began = time.perf_counter()
@@ -210,7 +210,7 @@ def search(database: postgres.PostgresServer) -> Iterator[Result]:
     remember(url, MILLION)
     dice, taken = random.Random(11), []
     steady(os.getpid(), database.pid)
-    with roost.connect(url, project=PROJECT) as bus:
+    with hallway.connect(url, project=PROJECT) as bus:
         for _ in range(200):
             query = f"{word(dice)} {word(dice)}"
             began = time.perf_counter()
@@ -225,7 +225,7 @@ def search(database: postgres.PostgresServer) -> Iterator[Result]:
 
 def remember(url: str, entries: int) -> None:
     """Entries as `memory.set` would leave them, copied in at once: a set for each would take an hour."""
-    with roost.connect(url, project=PROJECT):
+    with hallway.connect(url, project=PROJECT):
         pass
     dice, words, now = random.Random(3), TsText(), time.time_ns() // 1000
     with psycopg.connect(url, autocommit=True) as connection:

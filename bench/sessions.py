@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import apsw
 
-import roost
+import hallway
 from bench.tools import HubProcess, Result, fill, folder, interleaved, load, loads, run
 
 BIN = sys.executable
@@ -119,7 +119,7 @@ def in_process() -> Iterator[Result]:
             connection.execute(upsert, (f"s{number}", f"github.com/acme/p{number // 10}", next(ticks)))
             connection.execute("COMMIT")
 
-        with roost.connect(home) as bus:
+        with hallway.connect(home) as bus:
             seconds = interleaved(
                 {"bare": bare, "heartbeat": lambda: bus.sessions.heartbeat(f"s{next(numbers)}")}, rounds=300, calls=10
             )
@@ -132,24 +132,24 @@ def commands() -> Iterator[Result]:
     """Whole processes against an empty interpreter."""
     with folder() as home:
         fill(home, 100)
-        command = f"{sys.prefix}/bin/roost"
+        command = f"{sys.prefix}/bin/hallway"
         seconds = interleaved(
             {
                 "pass": lambda: run(BIN, "-c", "pass"),
-                "heartbeat": lambda: run(command, "heartbeat", "s1", ROOST_HOME=home),
-                "list": lambda: run(command, "list", ROOST_HOME=home),
+                "heartbeat": lambda: run(command, "heartbeat", "s1", HALLWAY_HOME=home),
+                "list": lambda: run(command, "list", HALLWAY_HOME=home),
             },
             rounds=40,
         )
     for name, bar in (("heartbeat", 2.5), ("list", 5.0)):
         note = f"{seconds[name] * 1000:.1f} against {seconds['pass'] * 1000:.1f} ms"
-        yield Result(f"`roost {name}` against `python -c pass`", seconds[name] / seconds["pass"], bar, at_least=False,
+        yield Result(f"`hallway {name}` against `python -c pass`", seconds[name] / seconds["pass"], bar, at_least=False,
                      note=note)  # fmt: skip
 
 
 FOLLOWER = """
-import sys, time, roost
-with roost.connect(sys.argv[1]) as bus:
+import sys, time, hallway
+with hallway.connect(sys.argv[1]) as bus:
     events = bus.events.follow(bus.events.last_seq(), timeout_s=30)
     print("ready", flush=True)
     for event in events:
@@ -166,7 +166,7 @@ def wake_up() -> Iterator[Result]:
         follower.stdout.readline()
         time.sleep(0.3)  # it is in its wait, as a follower mostly is
         taken = []
-        with roost.connect(home) as bus:
+        with hallway.connect(home) as bus:
             for number in range(200):
                 began = time.time_ns()
                 bus.sessions.update_status("s1", "working", f"step {number}")

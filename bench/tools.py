@@ -16,8 +16,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import roost
-from roost.authority import Principal
+import hallway
+from hallway.authority import Principal
 
 HERE = Path(__file__).parent
 
@@ -59,13 +59,13 @@ def run(*command: str, **environ: str) -> None:
 @contextlib.contextmanager
 def folder() -> Iterator[str]:
     """A folder on a real disk, gone afterwards."""
-    with tempfile.TemporaryDirectory(prefix="roost-bench-", dir=os.environ.get("ROOST_BENCH_DIR")) as path:
+    with tempfile.TemporaryDirectory(prefix="hallway-bench-", dir=os.environ.get("HALLWAY_BENCH_DIR")) as path:
         yield path
 
 
 def fill(home: str, sessions: int, per_project: int = 10, principal: Principal | None = None) -> None:
     """Register sessions that stay live for a day: s0, s1, … in projects p0, p1, … They are the principal's."""
-    with roost.connect(home, project="bench") as bus:
+    with hallway.connect(home, project="bench") as bus:
         bus.principal = principal
         for first in range(0, sessions, 5000):
             with bus.transaction():  # type: ignore[attr-defined]
@@ -83,10 +83,10 @@ class HubProcess:
         self, home: str, *, sync_delay_ms: float = 0, store: str | None = None, script: str = "hub.py"
     ) -> None:
         self.home = home
-        environ = {**os.environ, "ROOST_HOME": home}
-        environ.pop("ROOST_URL", None)
+        environ = {**os.environ, "HALLWAY_HOME": home}
+        environ.pop("HALLWAY_URL", None)
         if store:
-            environ["ROOST_URL"] = store
+            environ["HALLWAY_URL"] = store
         if sync_delay_ms:
             environ |= {"LD_PRELOAD": slow_sync_library(home), "SYNC_DELAY_US": str(int(sync_delay_ms * 1000))}
         self.process = subprocess.Popen(

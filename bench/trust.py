@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import roost
+import hallway
 from bench.tools import HubProcess, Result, fill, folder, load, loads
-from roost.authority import Principal
+from hallway.authority import Principal
 
 SESSIONS = 640  # ten to a project
 PROJECTS = [f"github.com/acme/p{number}" for number in range(SESSIONS // 10)]
@@ -22,7 +22,7 @@ def against_the_owner(name: str, projects: list[str] | None) -> Result:
     """16 connections, in turns with a token and without one."""
     with folder() as home:
         fill(home, SESSIONS, principal=Principal("alice", "agent"))
-        with roost.connect(home) as bus:
+        with hallway.connect(home) as bus:
             token = bus.tokens.create("alice", projects=projects).token
         with HubProcess(home) as hub:
             rates, _ = loads({

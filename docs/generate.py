@@ -7,11 +7,11 @@ import os
 import sys
 from pathlib import Path
 
-from roost.cli.main import build_parser
-from roost.errors import RoostError
-from roost.mcp.offer import INSTRUCTIONS
-from roost.mcp.tools import DAILY, ENGRAM, READS, SESSION, Tool, full
-from roost.operation import Operation, Parameter
+from hallway.cli.main import build_parser
+from hallway.errors import HallwayError
+from hallway.mcp.offer import INSTRUCTIONS
+from hallway.mcp.tools import DAILY, ENGRAM, READS, SESSION, Tool, full
+from hallway.operation import Operation, Parameter
 
 REFERENCE = Path(__file__).parent / "reference"
 WRITTEN = "<!-- Written by docs/generate.py; change the code, then run: make docs -->\n"
@@ -19,8 +19,8 @@ WRITTEN = "<!-- Written by docs/generate.py; change the code, then run: make doc
 
 def operations() -> list[Operation]:
     """Every operation of every noun, in the order of the code."""
-    from roost.bus import Bus
-    from roost.here import Nowhere
+    from hallway.bus import Bus
+    from hallway.here import Nowhere
 
     return [found for service in Bus(Nowhere()).services.values() for found in service.operations.values()]
 
@@ -32,7 +32,7 @@ def operations_page() -> str:
         lines += ["", f"## {operation.name}", "", inspect.cleandoc(operation.function.__doc__ or ""), ""]
         lines.append(f"- HTTP: `{operation.method} {operation.path}`")
         if operation.verb:
-            lines.append(f"- command: `roost {operation.verb}`")
+            lines.append(f"- command: `hallway {operation.verb}`")
         lines.append(f"- returns: `{operation.function.__annotations__['return']}`")
         if operation.parameters:
             lines += ["", "| parameter | may be | means |", "|---|---|---|"]
@@ -65,13 +65,13 @@ def errors_page() -> str:
     lines = ["# Errors", "", WRITTEN]
     lines += ["Codes are API, wording is not. Every error has a hint: the next thing to type.", ""]
     lines += ["| code | class | HTTP | exit | means |", "|---|---|---|---|---|"]
-    for error in _tree(RoostError):
+    for error in _tree(HallwayError):
         about = (error.__doc__ or "").partition("\n")[0]
         lines.append(f"| `{error.code}` | `{error.__name__}` | {error.status} | {error.exit_status} | {about} |")
     return "\n".join(lines) + "\n"
 
 
-def _tree(error: type[RoostError]) -> list[type[RoostError]]:
+def _tree(error: type[HallwayError]) -> list[type[HallwayError]]:
     ours = [below for below in error.__subclasses__() if below.__module__ == error.__module__]
     return [error, *(found for below in ours for found in _tree(below))]
 
@@ -81,7 +81,7 @@ def tools_page() -> str:
     lines += [
         "What agents have, by profile; [how to connect one](../how-to/mcp.md). Which session calls is never asked"
     ]
-    lines += [f"over standard input and output; over HTTP it is `{SESSION}` or the header `Roost-Session`."]
+    lines += [f"over standard input and output; over HTTP it is `{SESSION}` or the header `Hallway-Session`."]
     lines += ["", "## Daily", "", "The profile unless another is named. Its instructions to the agent:", ""]
     lines += ["```text", INSTRUCTIONS, "```"]
     lines += [line for tool in DAILY for line in _tool(tool)]
@@ -118,9 +118,9 @@ def _tool(tool: Tool) -> list[str]:
 def commands_page() -> str:
     os.environ["COLUMNS"] = "100"  # what argparse wraps at
     parser = build_parser()
-    lines = ["# Commands", "", WRITTEN, "```console", "$ roost --help", parser.format_help().rstrip(), "```"]
+    lines = ["# Commands", "", WRITTEN, "```console", "$ hallway --help", parser.format_help().rstrip(), "```"]
     for words, command in _commands(parser):
-        lines += ["", f"## roost {words}", "", "```", command.format_help().rstrip(), "```"]
+        lines += ["", f"## hallway {words}", "", "```", command.format_help().rstrip(), "```"]
     return "\n".join(lines) + "\n"
 
 

@@ -1,4 +1,4 @@
-"""Writes requirements.lock: every package that roost and its extras need, pinned and hashed. Run by `make lock`.
+"""Writes requirements.lock: every package that hallway and its extras need, pinned and hashed. Run by `make lock`.
 
 Without addresses: where packages come from is whoever installs them's to say, and the hash says whether it is the one.
 """
@@ -12,7 +12,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 LOCK = ROOT / "requirements.lock"
-HEAD = "# Written by docs/lock.py (make lock): what roost and its extras need, for CPython 3.11 on Linux x86-64.\n"
+HEAD = "# Written by docs/lock.py (make lock): what hallway and its extras need, for CPython 3.11 on Linux x86-64.\n"
 
 
 def main() -> int:
@@ -22,7 +22,7 @@ def main() -> int:
     lines = []
     for found in report["install"]:
         name, version = found["metadata"]["name"], found["metadata"]["version"]
-        if name != "roost":
+        if name != "hallway":
             digest = found["download_info"]["archive_info"]["hashes"]["sha256"]
             lines.append(f"{name.lower()}=={version} --hash=sha256:{digest}")
     LOCK.write_text(HEAD + "\n".join(sorted(lines)) + "\n", encoding="utf-8")

@@ -1,8 +1,8 @@
-"""roost's main job on real processes: sessions that know of each other, talk, share work and remember.
+"""hallway's main job on real processes: sessions that know of each other, talk, share work and remember.
 
 Run it with `make demo`. Three agents, each an operating-system process of its own, share one bus in a throwaway
-folder; you see what happens on it, and what `roost list`, `roost thread`, `roost task list` and `roost memory search`
-show. It ends by itself, and its exit status says whether everything it claims held.
+folder; you see what happens on it, and what `hallway list`, `hallway thread`, `hallway task list` and
+`hallway memory search` show. It ends by itself, and its exit status says whether everything it claims held.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ import time
 from collections.abc import Callable
 from functools import partial
 
-import roost
-from roost.cli.render.events import event as show_event
-from roost.cli.screen import Screen
-from roost.errors import Conflict
-from roost.model import Event, Message, Task
+import hallway
+from hallway.cli.render.events import event as show_event
+from hallway.cli.screen import Screen
+from hallway.errors import Conflict
+from hallway.model import Event, Message, Task
 
 AGENTS = {
     "s-claude": ("alice's claude", "claude-code", ["plan"]),
@@ -41,7 +41,7 @@ def agent(session_id: str) -> None:
     An order is a line of JSON: an operation and what it takes besides the session, `["messages.send", "bob", …]`.
     """
     name, kind, capabilities = AGENTS[session_id]
-    with roost.connect() as bus:
+    with hallway.connect() as bus:
         bus.sessions.register(session_id, name, kind, ttl_s=TTL_S, capabilities=capabilities)
         beating = threading.Event()
 
@@ -61,18 +61,18 @@ def agent(session_id: str) -> None:
         bus.sessions.end(session_id, "closed its window")
 
 
-def answer(bus: roost.Bus, session_id: str, request: Message) -> None:
+def answer(bus: hallway.Bus, session_id: str, request: Message) -> None:
     bus.messages.reply(session_id, request.message_id, "In api/auth.py: check_token, since this morning.")
 
 
-def accept(bus: roost.Bus, session_id: str, offer: Message) -> None:
+def accept(bus: hallway.Bus, session_id: str, offer: Message) -> None:
     try:
         bus.tasks.accept(session_id, str(offer.task_id))
     except Conflict as lost:
         bus.messages.reply(session_id, offer.message_id, f"Never mind: {lost.message}.")
 
 
-def read_plan(bus: roost.Bus, session_id: str, news: Message) -> None:
+def read_plan(bus: hallway.Bus, session_id: str, news: Message) -> None:
     plan = bus.memory.get_entry(str(news.data["key"]))
     bus.messages.reply(session_id, news.message_id, f"I have read {plan.key}, {len(plan.value['steps'])} steps.")
 
@@ -81,7 +81,7 @@ class Demo:
     """Starts the agents, watches the bus, and keeps count of what held."""
 
     def __init__(self) -> None:
-        self.bus = roost.connect()
+        self.bus = hallway.connect()
         self.events: list[Event] = []
         self.failures = 0
         self.agents: dict[str, subprocess.Popen[str]] = {}
@@ -128,8 +128,8 @@ class Demo:
 
     def show(self, *words: str) -> None:
         """What a person would type."""
-        print(f"\n$ roost {' '.join(words)}", flush=True)
-        subprocess.run([sys.executable, "-m", "roost", *words], check=True)
+        print(f"\n$ hallway {' '.join(words)}", flush=True)
+        subprocess.run([sys.executable, "-m", "hallway", *words], check=True)
         print()
 
     def run(self) -> None:
@@ -259,9 +259,9 @@ class Demo:
 
 
 def main() -> int:
-    with tempfile.TemporaryDirectory(prefix="roost-demo-") as home:
-        os.environ.update(ROOST_HOME=home, ROOST_PROJECT=PROJECT, ROOST_USER="alice")
-        os.environ.pop("ROOST_URL", None)
+    with tempfile.TemporaryDirectory(prefix="hallway-demo-") as home:
+        os.environ.update(HALLWAY_HOME=home, HALLWAY_PROJECT=PROJECT, HALLWAY_USER="alice")
+        os.environ.pop("HALLWAY_URL", None)
         demo = Demo()
         try:
             demo.run()

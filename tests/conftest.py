@@ -10,9 +10,9 @@ from subprocess import Popen
 import pytest
 
 import postgres
-from roost.bus import LocalBus
-from roost.clock import FakeClock
-from roost.identity import AGENTS
+from hallway.bus import LocalBus
+from hallway.clock import FakeClock
+from hallway.identity import AGENTS
 from support import STORES, Here, start_worker, store_at
 
 
@@ -52,12 +52,12 @@ def bus(open_bus: Callable[[], LocalBus]) -> LocalBus:
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A home folder of its own, with nothing of the person's who runs the tests in it."""
     for name in os.environ:
-        if name.startswith(("ROOST_", "GIT_", "XDG_")) or name in AGENTS.values():
+        if name.startswith(("HALLWAY_", "GIT_", "XDG_")) or name in AGENTS.values():
             monkeypatch.delenv(name)
     folder = tmp_path / "home"
     folder.mkdir()
     monkeypatch.setenv("HOME", str(folder))
-    monkeypatch.setenv("ROOST_HOME", str(folder / "roost"))
+    monkeypatch.setenv("HALLWAY_HOME", str(folder / "hallway"))
     monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
     return folder
 

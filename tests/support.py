@@ -9,13 +9,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from roost.bus import LocalBus
-from roost.clock import FakeClock
-from roost.model import Event
-from roost.store.sqlite import SQLiteStore
+from hallway.bus import LocalBus
+from hallway.clock import FakeClock
+from hallway.model import Event
+from hallway.store.sqlite import SQLiteStore
 
 if TYPE_CHECKING:
-    from roost.store.postgres import PostgresStore
+    from hallway.store.postgres import PostgresStore
 
 STORES = ("sqlite", "postgres")
 PATIENCE_S = 20.0  # how long a slow machine may take for what is quick
@@ -34,7 +34,7 @@ def store_at(address: str, clock: FakeClock | None = None) -> SQLiteStore | Post
     """The store at an address: a file's path, or a database's URL."""
     if "://" not in address:
         return SQLiteStore(address, clock=clock)
-    from roost.store.postgres import PostgresStore  # which takes longer to import than most workers live
+    from hallway.store.postgres import PostgresStore  # which takes longer to import than most workers live
 
     return PostgresStore(address, clock=clock)
 
@@ -48,7 +48,7 @@ def waits(bus: LocalBus, topic: str) -> int:
     """How many wait for a topic that begins so, and would be woken."""
     if isinstance(bus.store, SQLiteStore):
         return len(list(Path(bus.store.wake_folder).glob(f"{topic}*")))
-    listening = "SELECT 1 FROM pg_stat_activity WHERE query = 'LISTEN \"roost_' || current_schema() || '\"'"
+    listening = "SELECT 1 FROM pg_stat_activity WHERE query = 'LISTEN \"hallway_' || current_schema() || '\"'"
     return len(bus.store._connection.execute(listening).fetchall())
 
 

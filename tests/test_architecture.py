@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-import roost
+import hallway
 
-SOURCE = Path(roost.__file__).parent
+SOURCE = Path(hallway.__file__).parent
 
 # From top to bottom: a module may import what is on a line below its own, and its neighbours on it.
 LAYERS = (
@@ -23,7 +23,7 @@ LAYERS = (
     ("mcp",),
     ("agents", "beacon", "older_layout", "transfer"),
     ("frame", "view"),
-    ("roost",),  # the public names
+    ("hallway",),  # the public names
     ("bus", "credentials", "remote"),
     ("presence",),
     ("services", "listener"),
@@ -55,9 +55,9 @@ def sources() -> Iterator[tuple[str, ast.Module]]:
 
 
 def part_of(module: str) -> str:
-    """The part of roost a module belongs to: `services` of `services/sessions.py`, `roost` of `__init__.py`."""
+    """The part of hallway a module belongs to: `services` of `services/sessions.py`, `hallway` of `__init__.py`."""
     name = module.partition("/")[0].removesuffix(".py")
-    return "roost" if name == "__init__" else name
+    return "hallway" if name == "__init__" else name
 
 
 def run_code(tree: ast.Module) -> Iterator[ast.AST]:
@@ -73,7 +73,7 @@ def run_code(tree: ast.Module) -> Iterator[ast.AST]:
 
 
 def imports(tree: ast.Module) -> set[str]:
-    """The parts of roost that a module imports when it runs, at whatever time."""
+    """The parts of hallway that a module imports when it runs, at whatever time."""
     names: set[str] = set()
     for node in run_code(tree):
         if isinstance(node, ast.Import):
@@ -81,8 +81,8 @@ def imports(tree: ast.Module) -> set[str]:
         elif isinstance(node, ast.ImportFrom):
             assert not node.level, "imports are absolute"
             names.update(f"{node.module}.{alias.name}" for alias in node.names)
-    own = {name.split(".")[1] if "." in name else "roost" for name in names if name.partition(".")[0] == "roost"}
-    return {name if name in RANKS else "roost" for name in own}
+    own = {name.split(".")[1] if "." in name else "hallway" for name in names if name.partition(".")[0] == "hallway"}
+    return {name if name in RANKS else "hallway" for name in own}
 
 
 def test_imports_point_one_way() -> None:
@@ -108,16 +108,16 @@ def test_only_the_edges_catch_everything() -> None:
 
 
 def test_the_public_names_are_few() -> None:
-    assert sorted(roost.__all__) == roost.__all__
-    assert set(roost.__all__) >= {"Bus", "EventLog", "RoostError", "SessionRegistry", "connect", "resolve_project"}
-    assert len(roost.__all__) <= 12
-    assert all(hasattr(roost, name) for name in roost.__all__)
+    assert sorted(hallway.__all__) == hallway.__all__
+    assert set(hallway.__all__) >= {"Bus", "EventLog", "HallwayError", "SessionRegistry", "connect", "resolve_project"}
+    assert len(hallway.__all__) <= 12
+    assert all(hasattr(hallway, name) for name in hallway.__all__)
 
 
-def test_roost_is_imported_the_same_from_any_folder(tmp_path: Path) -> None:
+def test_hallway_is_imported_the_same_from_any_folder(tmp_path: Path) -> None:
     for folder in (tmp_path, SOURCE, Path("/")):
         done = subprocess.run(
-            [sys.executable, "-I", "-c", "import roost; print(roost.__file__)"],
+            [sys.executable, "-I", "-c", "import hallway; print(hallway.__file__)"],
             cwd=folder, check=True, capture_output=True, text=True,
         )  # fmt: skip
         assert Path(done.stdout.strip()) == SOURCE / "__init__.py"
@@ -129,8 +129,8 @@ HOOK = """
 import sys
 sys.path.insert(0, sys.argv[2])
 before = set(sys.modules)
-import roost.bus
-with roost.bus.connect(sys.argv[1], project="github.com/acme/shop") as bus:
+import hallway.bus
+with hallway.bus.connect(sys.argv[1], project="github.com/acme/shop") as bus:
     {what}
 print(*sys.modules)
 print(*set(sys.modules) - before)
@@ -154,29 +154,29 @@ def modules_of(what: str, folder: Path) -> tuple[set[str], set[str]]:
 @pytest.fixture
 def bus_folder(tmp_path: Path) -> Path:
     """A bus that has seen the hook's session before, as nearly every hook finds it."""
-    with roost.connect(tmp_path) as bus:
+    with hallway.connect(tmp_path) as bus:
         bus.sessions.register("alice", "agent", "codex", project="github.com/acme/shop")
     return tmp_path
 
 
-def test_a_heartbeat_loads_nothing_but_roost_and_apsw(bus_folder: Path) -> None:
+def test_a_heartbeat_loads_nothing_but_hallway_and_apsw(bus_folder: Path) -> None:
     everything, added = modules_of('bus.sessions.heartbeat("alice")', bus_folder)
-    assert added - sys.stdlib_module_names == {"roost", "apsw"}
+    assert added - sys.stdlib_module_names == {"hallway", "apsw"}
     assert everything & HEAVY == set()
 
 
 def test_a_first_heartbeat_brings_in_no_other_package(tmp_path: Path) -> None:
     _, added = modules_of('bus.sessions.heartbeat("alice", current_task="read")', tmp_path)
-    assert added - sys.stdlib_module_names == {"roost", "apsw"}
+    assert added - sys.stdlib_module_names == {"hallway", "apsw"}
 
 
 def test_framing_a_text_stays_light(bus_folder: Path) -> None:
-    everything, _ = modules_of('import roost.frame; roost.frame.frame("bob", "<b>" + chr(9))', bus_folder)
+    everything, _ = modules_of('import hallway.frame; hallway.frame.frame("bob", "<b>" + chr(9))', bus_folder)
     assert everything & HEAVY == set()
 
 
 def test_the_server_in_every_session_loads_the_light_path_and_json(bus_folder: Path) -> None:
-    """`roost mcp` answers `tools/list` and a call with no asyncio, no SDK and no other package than apsw (A4)."""
+    """`hallway mcp` answers `tools/list` and a call with no asyncio, no SDK and no other package than apsw (A4)."""
     meta = {"io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {}}
     lines = [
         json.dumps({"jsonrpc": "2.0", "id": method, "method": method, "params": {"_meta": meta, **params}})
@@ -189,12 +189,12 @@ os.write(writer, {chr(10).join([*lines, ""]).encode()!r})
 os.close(writer)
 os.dup2(reader, 0)
 before = set(sys.modules)
-import roost.mcp.stdio
-roost.mcp.stdio.serve(url={str(bus_folder)!r})
+import hallway.mcp.stdio
+hallway.mcp.stdio.serve(url={str(bus_folder)!r})
 print(*set(sys.modules) - before, file=sys.stderr)
 """
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=30)
     assert len(done.stdout.splitlines()) == 2
     loaded = {name.partition(".")[0] for name in done.stderr.split()}
-    assert loaded - sys.stdlib_module_names == {"roost", "apsw"}
+    assert loaded - sys.stdlib_module_names == {"hallway", "apsw"}
     assert loaded & HEAVY <= {"json", "re"}

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from roost import beacon, errors
-from roost.beacon import BEGIN, LAST_LINE, beacon_path, watch_beacon, write_beacon
-from roost.bus import LocalBus
-from roost.clock import FakeClock
+from hallway import beacon, errors
+from hallway.beacon import BEGIN, LAST_LINE, beacon_path, watch_beacon, write_beacon
+from hallway.bus import LocalBus
+from hallway.clock import FakeClock
 
 SECTION = f"{beacon.FIRST_LINE}\nold\n{LAST_LINE}\n"
 

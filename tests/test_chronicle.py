@@ -10,21 +10,21 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-import roost
-from roost import view
-from roost.web import chronicle as module
-from roost.web import record
-from roost.web.chronicle import Chronicle
-from roost.web.timeline import Timeline
+import hallway
+from hallway import view
+from hallway.web import chronicle as module
+from hallway.web import record
+from hallway.web.chronicle import Chronicle
+from hallway.web.timeline import Timeline
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from roost.bus import LocalBus
-    from roost.clock import FakeClock
-    from roost.operation import Operation
+    from hallway.bus import LocalBus
+    from hallway.clock import FakeClock
+    from hallway.operation import Operation
 
-WEB = Path(roost.__file__).parent / "web"
+WEB = Path(hallway.__file__).parent / "web"
 
 
 class Asking:
@@ -170,7 +170,7 @@ def test_what_it_keeps_is_bounded(chronicle: Chronicle, bus: LocalBus, monkeypat
 
 
 def test_every_colour_and_every_status_has_its_style() -> None:
-    style = (WEB / "static" / "roost.css").read_text()
+    style = (WEB / "static" / "hallway.css").read_text()
     colours = {look.colour for looks in (view.LOOKS, view.MESSAGE_LOOKS, view.DELIVERY_LOOKS, view.TASK_LOOKS)
                for look in looks.values()}  # fmt: skip
     colours |= {view.UNKNOWN.colour, *filter(None, view.PRIORITY_COLOURS.values())}

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-import roost
-from roost.here import Here, current_branch, current_user, normalise_remote, resolve_project
+import hallway
+from hallway.here import Here, current_branch, current_user, normalise_remote, resolve_project
 
 Git = Callable[..., str]
 
@@ -191,11 +191,11 @@ def test_outside_of_any_repository_the_directory_is_the_project(tmp_path: Path, 
 def test_an_explicit_project_is_taken_as_it_is(
     repository: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setenv("ROOST_PROJECT", "  our shop ")
+    monkeypatch.setenv("HALLWAY_PROJECT", "  our shop ")
     assert project_of(repository) == "our shop"
-    assert resolve_project(str(repository), environ={"ROOST_PROJECT": "other"}) == "other"
-    assert resolve_project(str(repository), environ={"ROOST_PROJECT": " "}) == str(repository)
-    with roost.connect(tmp_path / "bus", project="ours") as bus:
+    assert resolve_project(str(repository), environ={"HALLWAY_PROJECT": "other"}) == "other"
+    assert resolve_project(str(repository), environ={"HALLWAY_PROJECT": " "}) == str(repository)
+    with hallway.connect(tmp_path / "bus", project="ours") as bus:
         assert bus.sessions.register("alice", "agent", "codex").project == "ours"
 
 
@@ -223,8 +223,8 @@ def test_a_session_takes_project_branch_and_place_from_where_it_registers(
 ) -> None:
     git(repository, "remote", "add", "origin", "git@github.com:acme/shop.git")
     monkeypatch.chdir(repository / "api")
-    monkeypatch.setenv("ROOST_USER", "alice")
-    with roost.connect(tmp_path / "bus") as bus:
+    monkeypatch.setenv("HALLWAY_USER", "alice")
+    with hallway.connect(tmp_path / "bus") as bus:
         session = bus.sessions.register("alice", "agent", "codex")
     assert (session.project, session.branch, session.human_user) == (PROJECT, "main", "alice")
     assert session.location == f"{os.uname().nodename}:{repository / 'api'}"
@@ -238,7 +238,7 @@ def test_a_working_directory_that_was_removed_is_still_a_place(
     monkeypatch.chdir(gone)
     monkeypatch.setenv("PWD", str(gone))
     gone.rmdir()
-    with roost.connect(tmp_path / "bus") as bus:
+    with hallway.connect(tmp_path / "bus") as bus:
         session = bus.sessions.register("alice", "agent", "codex")
     assert session.project == str(gone)
     assert session.location == f"{os.uname().nodename}:{gone}"
@@ -251,7 +251,7 @@ def test_a_place_of_any_name_can_be_stored_and_shown(
     folder = os.fsencode(tmp_path) + b"/" + name
     os.mkdir(folder)
     monkeypatch.chdir(os.fsdecode(folder))
-    with roost.connect(tmp_path / "bus") as bus:
+    with hallway.connect(tmp_path / "bus") as bus:
         session = bus.sessions.register("alice", "agent", "codex")
         assert "�" in session.project
         assert session.project in session.location
@@ -259,14 +259,14 @@ def test_a_place_of_any_name_can_be_stored_and_shown(
 
 
 def test_the_person_is_who_is_logged_in_unless_told() -> None:
-    assert current_user({"USER": "alice", "ROOST_USER": "bob"}) == "bob"
+    assert current_user({"USER": "alice", "HALLWAY_USER": "bob"}) == "bob"
     assert current_user({"USER": "alice"}) == "alice"
     assert current_user({"LOGNAME": "alice", "USER": ""}) == "alice"
     assert current_user({}) is None
 
 
 def test_a_process_that_no_login_began_belongs_to_its_account(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("ROOST_USER", "USER", "LOGNAME", "USERNAME"):
+    for name in ("HALLWAY_USER", "USER", "LOGNAME", "USERNAME"):
         monkeypatch.delenv(name, raising=False)
     assert current_user() == subprocess.check_output(["id", "-un"], text=True).strip()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from roost.identity import agent_type_of, from_environment, from_metadata
+from hallway.identity import agent_type_of, from_environment, from_metadata
 
 
 @pytest.mark.promise("S7")
@@ -24,14 +24,14 @@ def test_an_agent_names_its_session_in_the_environment(variable: str, agent_type
 
 
 def test_an_agent_started_by_another_does_not_speak_as_that_one() -> None:
-    environ = {"CLAUDE_CODE_SESSION_ID": "outer", "ROOST_SESSION": "mine"}
+    environ = {"CLAUDE_CODE_SESSION_ID": "outer", "HALLWAY_SESSION": "mine"}
     assert from_environment({"CLAUDE_CODE_SESSION_ID": "outer"}, "gemini") is None
     assert from_environment(environ, "codex") == "mine"
 
 
 def test_the_user_can_say_it_where_no_agent_does() -> None:
-    assert from_environment({"ROOST_SESSION": "mine"}) == "mine"
-    assert from_environment({"ROOST_SESSION": "mine", "QWEN_CODE_SESSION_ID": "q"}) == "q"
+    assert from_environment({"HALLWAY_SESSION": "mine"}) == "mine"
+    assert from_environment({"HALLWAY_SESSION": "mine", "QWEN_CODE_SESSION_ID": "q"}) == "q"
     assert from_environment({}) is None
 
 

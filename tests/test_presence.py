@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from roost import presence
-from roost.bus import LocalBus
+from hallway import presence
+from hallway.bus import LocalBus
 from support import kinds, until
 
 SLEEPER = [sys.executable, "-c", "import sys; print('ready', flush=True); sys.stdin.read()"]
@@ -143,7 +143,7 @@ def test_binding_twice_changes_nothing_and_the_last_session_counts(bus: LocalBus
 
 
 def test_shells_in_between_are_not_the_client() -> None:
-    script = f"{sys.executable} -c 'from roost.presence import client_process; print(client_process())'; true"
+    script = f"{sys.executable} -c 'from hallway.presence import client_process; print(client_process())'; true"
     for command in (["sh", "-c", script], ["sh", "-c", f'bash -c "{script}"; true']):
         told = subprocess.run(command, check=True, capture_output=True, text=True).stdout
         assert int(told) == os.getpid()

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from jsonschema_rs import Draft202012Validator, meta
 
-from roost.errors import InvalidInput, RoostError, TooLarge
-from roost.operation import Operation, Parameter
-from roost.schema import (
+from hallway.errors import HallwayError, InvalidInput, TooLarge
+from hallway.operation import Operation, Parameter
+from hallway.schema import (
     MAX_DEPTH,
     Boolean,
     Choice,
@@ -30,8 +30,8 @@ from roost.schema import (
     encode,
     shown,
 )
-from roost.services import Service
-from roost.vocabulary import COMMON, NOUNS, kind_of
+from hallway.services import Service
+from hallway.vocabulary import COMMON, NOUNS, kind_of
 
 CONTROLS = "\x00\x07\x1b\x7f\x80\x9b\ud800\udfff"
 LINE = Text(most=5)
@@ -330,5 +330,5 @@ def test_no_argument_breaks_a_check(declared: Operation, value: Any, data: st.Da
         name = data.draw(st.sampled_from(sorted(declared.parameters)))
         try:
             declared.arguments((), {name: value})
-        except RoostError:
+        except HallwayError:
             pass  # any other error is one too many

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
+from hallway import errors
+from hallway.bus import LocalBus
+from hallway.clock import FakeClock
+from hallway.older_layout import import_folder
+from hallway.store.sqlite import SQLiteStore
+from hallway.transfer import SHAPES, Imported, count_records, export_lines, import_file
 from postgres import forget, new_address
-from roost import errors
-from roost.bus import LocalBus
-from roost.clock import FakeClock
-from roost.older_layout import import_folder
-from roost.store.sqlite import SQLiteStore
-from roost.transfer import SHAPES, Imported, count_records, export_lines, import_file
 from support import STORES, Here, store_at
 
 SHOP = Here.project
@@ -154,7 +154,7 @@ def test_an_entry_that_is_different_here_stays_and_is_told(full: LocalBus, empty
 
 def test_one_project_alone_can_be_exported(full: LocalBus, tmp_path: Path) -> None:
     lines = [json.loads(line) for line in export_lines(full, OTHER)]
-    assert {line["record"] for line in lines} == {"roost", "session", "memory", "event"}
+    assert {line["record"] for line in lines} == {"hallway", "session", "memory", "event"}
     assert {line["project"] for line in lines} == {OTHER}
     assert count_records(full, OTHER) == len(lines) - 1
 
@@ -168,7 +168,7 @@ BAD_LINES = {
     "{": "Expecting property name",
     "[1]": "no JSON object",
     '{"record": "claim"}': "no record of a bus",
-    '{"record": "roost", "format": 2}': "format 2",
+    '{"record": "hallway", "format": 2}': "format 2",
     '{"record": "delivery", "message_id": "m"}': "has no recipient",
     '{"record": "memory_key", "project": "p", "key": "k", "last_version": -1}': "last_version",
     '{"record": "memory_key", "project": "p", "key": "k", "last_version": 1, "x": 1}': "unknown field 'x'",

@@ -12,11 +12,11 @@ import threading
 import time
 from pathlib import Path
 
-import roost
-from roost import bus as bus_module
-from roost.bus import LocalBus
-from roost.errors import Conflict, VersionConflict
-from roost.here import Nowhere
+import hallway
+from hallway import bus as bus_module
+from hallway.bus import LocalBus
+from hallway.errors import Conflict, VersionConflict
+from hallway.here import Nowhere
 from support import store_at
 
 
@@ -134,7 +134,7 @@ def hold_the_lock(path: str) -> None:
 def open_with_umask_zero(path: str) -> None:
     """Make a bus where no umask helps, and leave all its files there."""
     os.umask(0)
-    bus = roost.connect(path)
+    bus = hallway.connect(path)
     stream = bus.events.follow(0, timeout_s=0)
     bus.sessions.register("alice", "agent", "codex")
     next(stream)

@@ -18,7 +18,7 @@ from pathlib import Path
 import clients  # beside this file
 
 INSIDE = "--inside"
-ALONE = "ROOST_TEST_ALONE"  # whether the network is cut off
+ALONE = "HALLWAY_TEST_ALONE"  # whether the network is cut off
 TESTS = Path(__file__).parent
 SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 1
 
@@ -32,7 +32,7 @@ def main(words: list[str]) -> int:
     if status := clients.main(names):
         return status
     command = alone()
-    environ = {**os.environ, "ROOST_TEST_AGENTS": " ".join(names or clients.PINNED), ALONE: "1" if command else ""}
+    environ = {**os.environ, "HALLWAY_TEST_AGENTS": " ".join(names or clients.PINNED), ALONE: "1" if command else ""}
     options = [word for word in words if word.startswith("-")]
     return subprocess.call([*command, sys.executable, __file__, INSIDE, *options], env=environ)
 

@@ -22,7 +22,7 @@ PINNED = {
     "copilot": "@github/copilot@1.0.102",
 }
 PROGRAMS = {"claude-code": "claude"}  # where it is not the client's name
-FOLDER = Path(os.environ.get("ROOST_AGENTS_DIR") or Path(__file__).parents[2] / ".agents")
+FOLDER = Path(os.environ.get("HALLWAY_AGENTS_DIR") or Path(__file__).parents[2] / ".agents")
 PATIENCE_S = 300
 
 

@@ -12,7 +12,7 @@ from agents.clients import is_installed
 from agents.desk import Desk
 from agents.programs import ALL, Program
 
-WANTED = os.environ.get("ROOST_TEST_AGENTS", "").split()
+WANTED = os.environ.get("HALLWAY_TEST_AGENTS", "").split()
 if not WANTED:
     collect_ignore_glob = ["test_*.py"]  # under `make test`: they are not asked for
 

@@ -8,10 +8,10 @@ import sys
 import time
 from pathlib import Path
 
-import roost
+import hallway
 from agents.model import Model
 from agents.programs import Program
-from roost.model import Session
+from hallway.model import Session
 
 PROJECT = "github.com/acme/shop"
 PATIENCE_S = 120
@@ -25,7 +25,7 @@ class Run:
 
 
 class Desk:
-    """`bus` is the one that roost uses in this home when nothing else is said."""
+    """`bus` is the one that hallway uses in this home when nothing else is said."""
 
     def __init__(self, folder: Path) -> None:
         self.home = folder / "home"
@@ -36,27 +36,27 @@ class Desk:
             (git / made).mkdir(parents=True)
         (git / "HEAD").write_text("ref: refs/heads/main\n")
         (git / "config").write_text(f'[core]\n\tbare = false\n[remote "origin"]\n\turl = https://{PROJECT}.git\n')
-        self.bus = roost.connect(self.home / ".local" / "share" / "roost", project=PROJECT)
+        self.bus = hallway.connect(self.home / ".local" / "share" / "hallway", project=PROJECT)
         self._models: list[Model] = []
         self._processes: list[subprocess.Popen[str]] = []
         self._terminals: list[Terminal] = []
-        self._with_roost: set[str] = set()
+        self._with_hallway: set[str] = set()
 
     def model(self, *script: object) -> Model:
         self._models.append(Model(*script))  # type: ignore[arg-type]
         return self._models[-1]
 
-    def prepare(self, program: Program, model: Model, *, with_roost: bool = True) -> None:
-        """Set a client up as its person has it, then install roost as everybody does."""
+    def prepare(self, program: Program, model: Model, *, with_hallway: bool = True) -> None:
+        """Set a client up as its person has it, then install hallway as everybody does."""
         program.prepare(self.home, self.repository, model.url)
-        if with_roost:
+        if with_hallway:
             self.types(program, "install", program.name)
-            self._with_roost.add(program.name)
+            self._with_hallway.add(program.name)
 
     def types(self, program: Program, *words: str) -> str:
-        """What `roost …` prints in this home, where the program is on the PATH."""
+        """What `hallway …` prints in this home, where the program is on the PATH."""
         done = subprocess.run(
-            [sys.executable, "-m", "roost", *words], env=program.environ(self.home, ""), cwd=self.repository,
+            [sys.executable, "-m", "hallway", *words], env=program.environ(self.home, ""), cwd=self.repository,
             capture_output=True, text=True, timeout=PATIENCE_S, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stdout + done.stderr
@@ -68,7 +68,7 @@ class Desk:
         return found
 
     def start(self, program: Program, model: Model, prompt: str) -> subprocess.Popen[str]:
-        more = program.words_with_roost() if program.name in self._with_roost else []
+        more = program.words_with_hallway() if program.name in self._with_hallway else []
         self._processes.append(
             subprocess.Popen(
                 [program.path, *program.words(prompt), *more],

@@ -1,6 +1,6 @@
 """The six programs: how each is told of the scripted model, started with a prompt, and which tools it offers.
 
-Nothing here is about roost: that comes from `roost install`, as for everybody.
+Nothing here is about hallway: that comes from `hallway install`, as for everybody.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
 
 
 class Program:
-    """A client; `name` is as roost knows it."""
+    """A client; `name` is as hallway knows it."""
 
     name: str
     shell: str  # the tool that runs commands
@@ -37,7 +37,7 @@ class Program:
             "LANG": "C.UTF-8",
             "TERM": "dumb",
             "TMPDIR": str(home / "tmp"),
-            "ROOST_HOOK_BUDGET_MS": "4000",  # a machine that runs tests is a busy one
+            "HALLWAY_HOOK_BUDGET_MS": "4000",  # a machine that runs tests is a busy one
             **self.settings(model_url),
         }
 
@@ -45,23 +45,23 @@ class Program:
         return {}
 
     def prepare(self, home: Path, repository: Path, model_url: str) -> None:
-        """Write what the client needs to know of the model; before roost is installed, as with people."""
+        """Write what the client needs to know of the model; before hallway is installed, as with people."""
 
     def words(self, prompt: str) -> list[str]:
         """The arguments of a run without a person."""
         raise NotImplementedError
 
-    def words_with_roost(self) -> list[str]:
-        """What a test adds where roost is installed, so that no run begins before its tools are there."""
+    def words_with_hallway(self) -> list[str]:
+        """What a test adds where hallway is installed, so that no run begins before its tools are there."""
         return []
 
     def runs(self, command: str) -> Call:
         """The call of the tool that runs commands."""
         return Call(self.shell, **{"command": command, **self.shell_arguments})
 
-    def roost(self, tool: str, **arguments: Any) -> Call:
-        """The call of one of roost's tools, however the client spells it."""
-        return Call(rf"roost[-_/]+{tool}$", **arguments)
+    def hallway(self, tool: str, **arguments: Any) -> Call:
+        """The call of one of hallway's tools, however the client spells it."""
+        return Call(rf"hallway[-_/]+{tool}$", **arguments)
 
     def session_id(self, output: str) -> str:
         """The session's id, as the client tells it in what it prints."""
@@ -96,7 +96,7 @@ class ClaudeCode(Program):
 
     def words(self, prompt: str) -> list[str]:
         return [
-            "-p", prompt, "--allowedTools", "Bash,mcp__roost", "--output-format", "stream-json", "--verbose",
+            "-p", prompt, "--allowedTools", "Bash,mcp__hallway", "--output-format", "stream-json", "--verbose",
         ]  # fmt: skip
 
 
@@ -138,8 +138,8 @@ trust_level = "trusted"
     def words(self, prompt: str) -> list[str]:
         return ["exec", "--dangerously-bypass-hook-trust", "--json", prompt]
 
-    def words_with_roost(self) -> list[str]:
-        return ["-c", "mcp_servers.roost.required=true"]
+    def words_with_hallway(self) -> list[str]:
+        return ["-c", "mcp_servers.hallway.required=true"]
 
     def runs(self, command: str) -> Call:
         return Call(self.shell, cmd=command, command=command)

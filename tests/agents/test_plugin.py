@@ -1,4 +1,4 @@
-"""The Claude Code plugin in this repository: valid, installable from here, and as good as `roost install`."""
+"""The Claude Code plugin in this repository: valid, installable from here, and as good as `hallway install`."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ ROOT = Path(__file__).parents[2]
 
 
 class WithPlugin(ClaudeCode):
-    """Claude Code on a machine where `roost` is on the PATH, as the plugin expects."""
+    """Claude Code on a machine where `hallway` is on the PATH, as the plugin expects."""
 
     def environ(self, home: Path, model_url: str) -> dict[str, str]:
         found = super().environ(home, model_url)
         return {**found, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{found['PATH']}"}
 
     def words(self, prompt: str) -> list[str]:
-        return [word.replace("mcp__roost", "mcp__plugin_roost_roost") for word in super().words(prompt)]
+        return [word.replace("mcp__hallway", "mcp__plugin_hallway_hallway") for word in super().words(prompt)]
 
 
 def plugin(desk: Desk, *words: str | Path) -> str:
@@ -49,10 +49,10 @@ def test_a_session_with_the_plugin_is_on_the_bus(desk: Desk) -> None:
     needs("claude-code")
     claude = WithPlugin()
     desk.bus.sessions.register("alice", "alice's session", "human")
-    model = desk.model(Reply(None, claude.roost("send", to_session="alice", body="I am here.")), Reply("Done."))
-    desk.prepare(claude, model, with_roost=False)
+    model = desk.model(Reply(None, claude.hallway("send", to_session="alice", body="I am here.")), Reply("Done."))
+    desk.prepare(claude, model, with_hallway=False)
     plugin(desk, "marketplace", "add", ROOT)
-    plugin(desk, "install", "roost@roost")
+    plugin(desk, "install", "hallway@hallway")
     run = desk.run(claude, model, "say hello")
     session = desk.bus.sessions.get(claude.session_id(run.output))
     assert (session.agent_type, session.status, session.current_task) == ("claude-code", "offline", "say hello")

@@ -1,4 +1,4 @@
-"""Each program with roost installed: on the bus from start to end, shown what it is sent, heard when it answers."""
+"""Each program with hallway installed: on the bus from start to end, shown what it is sent, heard when it answers."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_a_session_is_on_the_bus_from_start_to_end(desk: Desk, program: Program)
     def once_it_has_read(request: Request) -> Reply:
         assert QUESTION in request.told
         message_id = asked_by("alice", request)
-        return Reply(None, program.roost("reply", to_message=message_id, body="The one in the header."))
+        return Reply(None, program.hallway("reply", to_message=message_id, body="The one in the header."))
 
     model = desk.model(while_it_works, once_it_has_read, Reply("Done."))
     desk.prepare(program, model)

@@ -23,7 +23,7 @@ def test_claude_code_asks_and_codex_answers(desk: Desk) -> None:
     def ask_the_other(request: Request) -> Reply:
         other = re.search(r"session_id\W+([\w-]+)\W[^{}]*?\bcodex\b", request.told)
         assert other, request.told[-2000:]
-        return Reply(None, claude.roost("send", to_session=other[1], body=QUESTION, type="request"))
+        return Reply(None, claude.hallway("send", to_session=other[1], body=QUESTION, type="request"))
 
     def read_the_answer(request: Request) -> Reply:
         assert ANSWER in request.told
@@ -34,13 +34,13 @@ def test_claude_code_asks_and_codex_answers(desk: Desk) -> None:
         asked = re.search(r"message_id\W+([\w-]+)", request.told)
         assert asked
         questions.append(asked[1])
-        return Reply(None, codex.roost("reply", to_message=asked[1], body=ANSWER))
+        return Reply(None, codex.hallway("reply", to_message=asked[1], body=ANSWER))
 
     asking = desk.model(
-        Reply(None, claude.roost("sessions")), ask_the_other, Reply(None, claude.roost("inbox", wait_s=30)),
+        Reply(None, claude.hallway("sessions")), ask_the_other, Reply(None, claude.hallway("inbox", wait_s=30)),
         read_the_answer,
     )  # fmt: skip
-    answering = desk.model(Reply(None, codex.roost("inbox", wait_s=30)), answer, Reply("Answered."))
+    answering = desk.model(Reply(None, codex.hallway("inbox", wait_s=30)), answer, Reply("Answered."))
     desk.prepare(claude, asking)
     desk.prepare(codex, answering)
 

@@ -1,4 +1,4 @@
-"""A person at a terminal: real `roost` processes on a bus of their own."""
+"""A person at a terminal: real `hallway` processes on a bus of their own."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pathlib import Path
 
-FULL_PARSER = "import sys; from roost.cli.main import run; sys.exit(run(sys.argv[1:]))"
+FULL_PARSER = "import sys; from hallway.cli.main import run; sys.exit(run(sys.argv[1:]))"
 TIMEOUT_S = 30
 
 
@@ -25,9 +25,9 @@ class Person:
             "HOME": str(home.parent),
             "LANG": "C.UTF-8",
             "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
-            "ROOST_HOME": str(home),
-            "ROOST_PROJECT": "github.com/acme/shop",
-            "ROOST_USER": "alice",
+            "HALLWAY_HOME": str(home),
+            "HALLWAY_PROJECT": "github.com/acme/shop",
+            "HALLWAY_USER": "alice",
             "PYTHONWARNINGS": "error",
         }
 
@@ -36,7 +36,7 @@ class Person:
         return self.home / "bus.db"
 
     def command(self, *words: str) -> list[str]:
-        return [sys.executable, "-m", "roost", *words]
+        return [sys.executable, "-m", "hallway", *words]
 
     def types(self, *words: str, **environ: str) -> subprocess.CompletedProcess[str]:
         """Run a command and return what it wrote and how it ended."""

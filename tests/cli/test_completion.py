@@ -22,7 +22,7 @@ def test_a_script_is_valid_and_knows_the_commands(person, shell):
 
 def test_bash_completes_a_command(person):
     script = person.types("completion", "bash").stdout
-    asks = "\nCOMP_WORDS=(roost heartb) COMP_CWORD=1\n_shtab_roost\necho ${COMPREPLY[@]}"
+    asks = "\nCOMP_WORDS=(hallway heartb) COMP_CWORD=1\n_shtab_hallway\necho ${COMPREPLY[@]}"
     done = subprocess.run(["bash", "-c", script + asks], capture_output=True, text=True, check=False)
     assert done.stdout.split() == ["heartbeat"]
 

@@ -47,7 +47,7 @@ def test_a_person_reads_a_line_for_each_look(team):
 def test_looking_makes_no_bus(person):
     found = findings(person, 0)
     assert "not there yet" in found["bus"]["detail"]
-    assert found["bus"]["next"].startswith("roost register")
+    assert found["bus"]["next"].startswith("hallway register")
     assert not person.home.exists()
 
 
@@ -84,7 +84,7 @@ def test_a_file_that_is_no_database(person):
     person.bus_file.chmod(0o600)
     found = findings(person, 1)
     assert levels(found) == {"bus": "fail"}
-    assert "not a roost bus" in found["bus"]["detail"]
+    assert "not a hallway bus" in found["bus"]["detail"]
     subprocess.run(["sh", "-c", found["bus"]["next"]], check=True)
     assert findings(person, 0)
 
@@ -97,7 +97,7 @@ def test_a_database_of_another_program(person):
     assert "another program" in findings(person, 1)["schema"]["detail"]
 
 
-def test_a_bus_of_a_newer_roost(team):
+def test_a_bus_of_a_newer_hallway(team):
     connection = apsw.Connection(str(team.bus_file))
     connection.execute("PRAGMA user_version = 9999")
     connection.close()
@@ -173,20 +173,20 @@ def test_a_hub_that_answers(person):
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         url = f"http://127.0.0.1:{server.server_port}"
-        healthy, other = findings(person, 0, ROOST_URL=url), findings(person, 1, ROOST_URL=f"{url}/elsewhere")
+        healthy, other = findings(person, 0, HALLWAY_URL=url), findings(person, 1, HALLWAY_URL=f"{url}/elsewhere")
         server.shutdown()
         thread.join()
-    assert "roost 9.9" in healthy["hub"]["detail"]
+    assert "hallway 9.9" in healthy["hub"]["detail"]
     assert "does not answer as a hub" in other["hub"]["detail"]
     assert not person.home.exists()
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1", "http://127.0.0.1:no-port", "http://"])
 def test_a_hub_that_does_not_answer(person, url):
-    found = findings(person, 1, ROOST_URL=url)
+    found = findings(person, 1, HALLWAY_URL=url)
     assert "does not answer" in found["hub"]["detail"]
-    assert "unset ROOST_URL" in found["hub"]["next"]
+    assert "unset HALLWAY_URL" in found["hub"]["next"]
 
 
 def test_an_address_of_no_kind(person):
-    assert findings(person, 1, ROOST_URL="ftp://example.org")["address"]["level"] == "fail"
+    assert findings(person, 1, HALLWAY_URL="ftp://example.org")["address"]["level"] == "fail"

@@ -8,7 +8,7 @@ from cli.person import Person
 
 
 @pytest.mark.promise("S7")
-@pytest.mark.parametrize("variable", ["CLAUDE_CODE_SESSION_ID", "ROOST_SESSION"])
+@pytest.mark.parametrize("variable", ["CLAUDE_CODE_SESSION_ID", "HALLWAY_SESSION"])
 def test_an_agents_command_speaks_as_its_session(team: Person, variable: str) -> None:
     team.environ[variable] = "s1"
     team.types("status", "me", "working", "--task", "mend the login")
@@ -22,7 +22,7 @@ def test_an_agents_command_speaks_as_its_session(team: Person, variable: str) ->
 def test_a_person_is_no_session(team: Person) -> None:
     done = team.types("heartbeat", "me")
     assert done.returncode == 2
-    assert "export ROOST_SESSION=ID" in done.stderr
+    assert "export HALLWAY_SESSION=ID" in done.stderr
     team.types("send", "me", "s2", "hello")
     (message,) = team.gets("inbox", "s2")
     assert message["from_session"] == "user:alice"

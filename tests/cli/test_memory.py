@@ -75,9 +75,9 @@ def test_the_beacon_is_written_and_left_alone(team: Person, tmp_path: Path) -> N
     file = tmp_path / "STATUS.md"
     file.write_text("# ours\n")
     assert team.types("beacon", "--file", str(file)).stdout == f"Wrote {file}\n"
-    assert file.read_text().startswith("# ours\n\n<!-- roost:begin")
+    assert file.read_text().startswith("# ours\n\n<!-- hallway:begin")
     assert team.gets("beacon", "--file", str(file)) == {"path": str(file), "has_changed": False}
-    file.write_text("<!-- roost:begin -->\n")
+    file.write_text("<!-- hallway:begin -->\n")
     assert team.types("beacon", "--file", str(file)).returncode == 7
 
 
@@ -85,7 +85,7 @@ def test_a_bus_is_carried_to_another(team: Person, tmp_path: Path) -> None:
     team.types("memory", "set", "s1", "k", "会话 \u202e")
     file = tmp_path / "bus.jsonl"
     file.write_text(team.types("export").stdout)
-    elsewhere = {"ROOST_HOME": str(tmp_path / "elsewhere")}
+    elsewhere = {"HALLWAY_HOME": str(tmp_path / "elsewhere")}
     assert "session 2, memory 1" in team.types("import", str(file), **elsewhere).stdout
     assert "nothing" in team.types("import", str(file), **elsewhere).stdout
     assert team.types("export", **elsewhere).stdout == file.read_text()

@@ -13,9 +13,9 @@ import pytest
 
 from cli.test_plain_path import without_times
 from cli.test_terminal import HOSTILE, on_a_terminal
-from roost.cli.call import operations
-from roost.cli.render import _renderer
-from roost.cli.screen import cell_width, wrap
+from hallway.cli.call import operations
+from hallway.cli.render import _renderer
+from hallway.cli.screen import cell_width, wrap
 from support import until
 
 if TYPE_CHECKING:
@@ -281,7 +281,7 @@ def test_colours_tell_types_and_priorities_apart(team):
 
 
 def make_hostile(person: Person) -> str:
-    """What a faulty or hostile program may have written past roost's own checks; the id to look at it by."""
+    """What a faulty or hostile program may have written past hallway's own checks; the id to look at it by."""
     message_id = sends(person, "s1", "s2", "hello", "there", "--data", '{"a": "b"}', "--type", "task_offer")
     connection = apsw.Connection(str(person.bus_file))
     connection.execute(

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from roost.cli.call import parse_plainly
+from hallway.cli.call import parse_plainly
 
 CASES = [
     ("heartbeat", "s1"),
@@ -84,7 +84,7 @@ def test_both_parsers_give_the_same_answer(team, words):
 
 
 def test_bytes_that_are_no_utf_8_are_refused_by_both(team):
-    for command in (team.command("heartbeat"), [sys.executable, "-m", "roost", "--json", "heartbeat"]):
+    for command in (team.command("heartbeat"), [sys.executable, "-m", "hallway", "--json", "heartbeat"]):
         done = subprocess.run([*command, b"s\xff1"], env=team.environ, capture_output=True, check=False)
         assert done.returncode == 2
         assert b"\xff" not in done.stderr
@@ -100,11 +100,11 @@ def test_what_is_not_plain_is_left_to_argparse(words):
 
 def test_a_plain_command_imports_nothing_heavy(team):
     code = (
-        "import os, sys, roost.__main__\n"
+        "import os, sys, hallway.__main__\n"
         "leave = os._exit\n"
         "os._exit = lambda status: (print(*sorted(sys.modules)), sys.stdout.flush(), leave(status))\n"
-        "sys.argv = ['roost', 'heartbeat', 's1']\n"
-        "roost.__main__.main()\n"
+        "sys.argv = ['hallway', 'heartbeat', 's1']\n"
+        "hallway.__main__.main()\n"
     )
     done = team.runs([sys.executable, "-c", code])
     assert done.returncode == 0

@@ -6,7 +6,7 @@ import io
 
 import pytest
 
-from roost.cli.screen import Column, Screen, cut, table
+from hallway.cli.screen import Column, Screen, cut, table
 
 COLUMNS = (
     Column("ID", least=4, is_precious=True),

@@ -19,8 +19,8 @@ def test_a_registered_session_is_in_the_list(team):
 
 def test_an_empty_bus_says_what_to_type(person):
     done = person.types("list")
-    command = next(line.strip() for line in done.stdout.splitlines() if line.strip().startswith("roost register"))
-    assert person.runs(["sh", "-c", command.replace("roost", " ".join(person.command()), 1)]).returncode == 0
+    command = next(line.strip() for line in done.stdout.splitlines() if line.strip().startswith("hallway register"))
+    assert person.runs(["sh", "-c", command.replace("hallway", " ".join(person.command()), 1)]).returncode == 0
     assert "my first session" in person.types("list").stdout
 
 
@@ -112,14 +112,14 @@ def test_the_address_may_be_said_for_one_command(team, tmp_path):
     ("words", "status", "code", "hint"),
     [
         (("show", "s11"), 4, "session_not_found", "Did you mean"),
-        (("ping", "nobody-like-this"), 4, "session_not_found", "roost list --all"),
+        (("ping", "nobody-like-this"), 4, "session_not_found", "hallway list --all"),
         (("status", "s1", "asleep"), 2, "invalid_input", "--help"),
         (("heartbeat", "s1", "--ttl", "1"), 2, "invalid_input", "--help"),
         (("heartbeat", "s1", "--task", "x" * 1001), 2, "too_large", "file"),
         (("list", "--url", "ftp://example.org"), 2, "unsupported_url", "http"),
-        (("list", "--url", "http://127.0.0.1:1"), 6, "hub_unreachable", "roost serve"),
-        (("list", "--frob"), 2, "invalid_input", "roost list --help"),
-        (("register", "s1"), 2, "invalid_input", "roost register --help"),
+        (("list", "--url", "http://127.0.0.1:1"), 6, "hub_unreachable", "hallway serve"),
+        (("list", "--frob"), 2, "invalid_input", "hallway list --help"),
+        (("register", "s1"), 2, "invalid_input", "hallway register --help"),
         (("lst",), 2, "invalid_input", "Did you mean list"),
         (("serve", "--port", "99999"), 2, "invalid_input", ""),
         (("watch", "--after", "x"), 2, "invalid_input", ""),
@@ -130,12 +130,12 @@ def test_an_error_is_one_line_with_a_hint_and_a_status_of_its_own(team, words, s
     assert done.returncode == status
     assert done.stdout == ""
     message, hinted = done.stderr.splitlines()
-    assert message.startswith("roost: ")
+    assert message.startswith("hallway: ")
     assert hinted.startswith("hint: ")
     assert hint in hinted
     error = json.loads(team.types(*words, "--json").stderr)["error"]
     assert error["code"] == code
-    assert f"roost: {error['message']}" == message
+    assert f"hallway: {error['message']}" == message
 
 
 def test_a_file_that_is_no_bus_is_an_error_of_storage(person):
@@ -143,7 +143,7 @@ def test_a_file_that_is_no_bus_is_an_error_of_storage(person):
     person.bus_file.write_text("This is no database. " * 100)
     done = person.types("list")
     assert done.returncode == 7
-    assert "not a roost bus" in done.stderr
+    assert "not a hallway bus" in done.stderr
 
 
 def test_wrong_input_makes_no_bus(person):
@@ -166,6 +166,6 @@ def test_help_of_a_command_shows_its_whole_description(person):
 
 
 def test_the_version_is_told(person):
-    import roost
+    import hallway
 
-    assert person.types("--version").stdout == f"roost {roost.__version__}\n"
+    assert person.types("--version").stdout == f"hallway {hallway.__version__}\n"

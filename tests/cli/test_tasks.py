@@ -23,7 +23,7 @@ def test_who_is_too_late_is_told_who_was_first(team):
     done = team.types("task", "accept", "s1", task_id)
     assert done.returncode == 5
     assert "was accepted by s2 (bob's codex)" in done.stderr
-    assert f"hint: See it: roost task show {task_id}" in done.stderr
+    assert f"hint: See it: hallway task show {task_id}" in done.stderr
 
 
 def test_a_task_goes_from_hand_to_hand_and_is_done(team, task_id):
@@ -53,7 +53,7 @@ def test_the_list_has_what_is_open_and_more_when_asked(team, task_id):
     assert second.split()[:7] == ["●", "accepted", "Mend", "the", "login", "user:alice", "s1"]
     team.types("task", "complete", "s1", task_id)
     team.types("task", "cancel", "s1", other)
-    assert team.types("task", "list").stdout == "No task is open.\nThose that are done: roost task list --all\n"
+    assert team.types("task", "list").stdout == "No task is open.\nThose that are done: hallway task list --all\n"
     assert {task["status"] for task in team.gets("task", "list", "--all")} == {"completed", "cancelled"}
     assert [task["task_id"] for task in team.gets("task", "list", "--status", "cancelled")] == [other]
     assert [task["task_id"] for task in team.gets("task", "list", "--owner", "s1", "--all")] == [task_id]

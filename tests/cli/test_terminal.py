@@ -54,7 +54,7 @@ def test_a_table_is_no_wider_than_its_terminal(team):
 
 
 def make_hostile(person: Person) -> None:
-    """What a faulty or hostile program may have written past roost's own checks."""
+    """What a faulty or hostile program may have written past hallway's own checks."""
     person.types("register", "s1", "alice", "script")
     connection = apsw.Connection(str(person.bus_file))
     connection.execute(
@@ -115,7 +115,7 @@ def test_an_answer_that_cannot_be_written_is_an_error(team, words):
             team.command(*words), env=team.environ, stdout=full, stderr=subprocess.PIPE, text=True, check=False
         )
     assert done.returncode == 1
-    assert done.stderr.startswith("roost: ")
+    assert done.stderr.startswith("hallway: ")
     assert len(done.stderr.splitlines()) == 2
 
 

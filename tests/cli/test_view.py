@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from roost.model import STATUSES, Peer
-from roost.view import LOOKS, age, clean, clean_json, duration, in_order, look, size
+from hallway.model import STATUSES, Peer
+from hallway.view import LOOKS, age, clean, clean_json, duration, in_order, look, size
 
 
 def peer(session_id: str, status: str, silent_s: int) -> Peer:

@@ -15,13 +15,13 @@ from subprocess import Popen
 
 import pytest
 
+from hallway import bus as bus_module
+from hallway import errors
+from hallway.bus import LocalBus
+from hallway.clock import FakeClock, moment
+from hallway.model import Event
+from hallway.wake import ANYTHING, EVENTS, Waiter, notify
 from postgres import ON_A_FILE
-from roost import bus as bus_module
-from roost import errors
-from roost.bus import LocalBus
-from roost.clock import FakeClock, moment
-from roost.model import Event
-from roost.wake import ANYTHING, EVENTS, Waiter, notify
 from support import Here, all_events, kinds, open_store, start_together, until, waits
 
 SHOP = Here.project
@@ -232,7 +232,7 @@ def test_a_handler_outlives_its_errors(bus: LocalBus, caplog: pytest.LogCaptureF
         heard.append(event.session_id)
         raise ValueError("a bug of the handler's own")
 
-    with caplog.at_level(logging.ERROR, "roost.listener"):
+    with caplog.at_level(logging.ERROR, "hallway.listener"):
         bus.events.on("session", handler)
         register(bus, "alice", "bob")
         until(lambda: heard == ["alice", "bob"])

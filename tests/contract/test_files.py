@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from roost.bus import LocalBus
-from roost.clock import FakeClock
-from roost.errors import SessionNotFound
-from roost.services.files import FILES_MOST
+from hallway.bus import LocalBus
+from hallway.clock import FakeClock
+from hallway.errors import SessionNotFound
+from hallway.services.files import FILES_MOST
 from support import kinds
 
 

@@ -13,13 +13,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-import roost
+import hallway
+from hallway import errors
+from hallway.bus import LocalBus
+from hallway.clock import FakeClock, moment
+from hallway.model import MEMORY_TYPES, Finding, MemoryEntry
+from hallway.services import memory, search
 from postgres import ON_A_FILE
-from roost import errors
-from roost.bus import LocalBus
-from roost.clock import FakeClock, moment
-from roost.model import MEMORY_TYPES, Finding, MemoryEntry
-from roost.services import memory, search
 from support import Here, all_events, kinds
 
 SHOP = Here.project
@@ -551,7 +551,7 @@ def test_clearing_takes_the_lock_in_steps(team: LocalBus, monkeypatch: pytest.Mo
     ],
 )
 def test_what_is_over_a_limit_is_refused_and_nothing_is_written(
-    team: LocalBus, said: dict[str, Any], error: type[errors.RoostError]
+    team: LocalBus, said: dict[str, Any], error: type[errors.HallwayError]
 ) -> None:
     with pytest.raises(error):
         remember(team, **said)
@@ -581,7 +581,7 @@ def test_the_newest_hundred_versions_of_a_key_are_kept(team: LocalBus, monkeypat
     for number in range(1, 103):
         remember(team, "k", number)
     assert [entry.version for entry in team.memory.get_all("k", limit=1000)] == list(range(102, 2, -1))
-    monkeypatch.setenv("ROOST_MEMORY_VERSIONS", "3")
+    monkeypatch.setenv("HALLWAY_MEMORY_VERSIONS", "3")
     remember(team, "k", 103)
     assert [entry.version for entry in team.memory.get_all("k")] == [103, 102, 101]
 
@@ -589,8 +589,8 @@ def test_the_newest_hundred_versions_of_a_key_are_kept(team: LocalBus, monkeypat
 @pytest.mark.promise("R4")
 @pytest.mark.parametrize("text", ["0", "many", "-1"])
 def test_a_senseless_number_of_versions_is_an_error(team: LocalBus, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
-    monkeypatch.setenv("ROOST_MEMORY_VERSIONS", text)
-    with pytest.raises(errors.InvalidInput, match="ROOST_MEMORY_VERSIONS"):
+    monkeypatch.setenv("HALLWAY_MEMORY_VERSIONS", text)
+    with pytest.raises(errors.InvalidInput, match="HALLWAY_MEMORY_VERSIONS"):
         remember(team)
 
 
@@ -645,8 +645,8 @@ def test_every_type_can_be_set_and_found(team: LocalBus, kind: str) -> None:
 
 
 def test_a_memory_opens_a_bus_of_its_own_in_a_folder(tmp_path: Path) -> None:
-    with roost.SharedMemory(tmp_path) as opened:
+    with hallway.SharedMemory(tmp_path) as opened:
         opened.bus.sessions.register("alice", "alice's agent", "claude-code")
         opened.set("alice", "k", 1)
-    with roost.SharedMemory(tmp_path) as opened:
+    with hallway.SharedMemory(tmp_path) as opened:
         assert opened.get("k") == 1

@@ -21,10 +21,10 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from hallway import errors
+from hallway.bus import LocalBus
+from hallway.clock import SECOND, FakeClock
 from postgres import forget, new_address
-from roost import errors
-from roost.bus import LocalBus
-from roost.clock import SECOND, FakeClock
 from support import STORES, Here, all_events, store_at
 
 NAMES = ("alice", "bob", "carol", "dave")

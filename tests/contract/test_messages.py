@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-import roost
-from roost import errors
-from roost.bus import LocalBus
-from roost.clock import FakeClock, moment
-from roost.model import MESSAGE_TYPES, Message
-from roost.services import messages, retention
-from roost.services.messages import CollaborationHub
+import hallway
+from hallway import errors
+from hallway.bus import LocalBus
+from hallway.clock import FakeClock, moment
+from hallway.model import MESSAGE_TYPES, Message
+from hallway.services import messages, retention
+from hallway.services.messages import CollaborationHub
 from support import Here, all_events, kinds, until, waits
 
 SHOP = Here.project
@@ -100,14 +100,14 @@ def test_a_message_to_oneself_is_a_note_for_later(shop: LocalBus) -> None:
 
 
 def test_it_opens_from_a_registry_and_from_a_folder(tmp_path: Path) -> None:
-    with roost.SessionRegistry(tmp_path) as registry:
+    with hallway.SessionRegistry(tmp_path) as registry:
         registry.register("alice", "alice's agent", "codex")
         CollaborationHub(registry).send("alice", "alice", subject="note")
     with CollaborationHub(tmp_path) as hub:
         assert subjects(hub.inbox("alice")) == ["note"]
 
 
-BAD: dict[str, tuple[dict[str, Any], type[errors.RoostError]]] = {
+BAD: dict[str, tuple[dict[str, Any], type[errors.HallwayError]]] = {
     "a type that is none": ({"type": "gossip"}, errors.InvalidInput),
     "a subject of two lines": ({"subject": "a\nb"}, errors.InvalidInput),
     "a subject that is too long": ({"subject": "x" * 201}, errors.TooLarge),
@@ -634,12 +634,12 @@ def test_a_clock_that_is_set_back_locks_nobody_out(shop: LocalBus, clock: FakeCl
 @pytest.mark.promise("M8")
 def test_how_much_is_a_setting(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for text, burst in (("", messages.BURST), ("0", 0), ("60", 60)):
-        monkeypatch.setenv("ROOST_MESSAGE_BURST", text)
-        with roost.connect() as bus:
+        monkeypatch.setenv("HALLWAY_MESSAGE_BURST", text)
+        with hallway.connect() as bus:
             assert bus.messages.burst == burst
-    monkeypatch.setenv("ROOST_MESSAGE_BURST", "many")
-    with pytest.raises(errors.InvalidInput, match="ROOST_MESSAGE_BURST"):
-        roost.connect()
+    monkeypatch.setenv("HALLWAY_MESSAGE_BURST", "many")
+    with pytest.raises(errors.InvalidInput, match="HALLWAY_MESSAGE_BURST"):
+        hallway.connect()
 
 
 @pytest.mark.promise("M8")

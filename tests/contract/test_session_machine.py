@@ -13,11 +13,11 @@ import pytest
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
+from hallway.bus import LocalBus
+from hallway.clock import SECOND, FakeClock, microseconds
+from hallway.errors import SessionNotFound
+from hallway.services import sessions
 from postgres import forget, new_address
-from roost.bus import LocalBus
-from roost.clock import SECOND, FakeClock, microseconds
-from roost.errors import SessionNotFound
-from roost.services import sessions
 from support import STORES, Here, all_events, store_at
 
 IDS = st.sampled_from(["a", "b", "c", "d", "e"])

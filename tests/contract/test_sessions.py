@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-import roost
-from roost import errors
-from roost.bus import LocalBus
-from roost.clock import FakeClock, SystemClock, moment
-from roost.here import Nowhere
-from roost.model import LIVE_STATUSES
-from roost.services import sessions
-from roost.services.sessions import SessionRegistry
+import hallway
+from hallway import errors
+from hallway.bus import LocalBus
+from hallway.clock import FakeClock, SystemClock, moment
+from hallway.here import Nowhere
+from hallway.model import LIVE_STATUSES
+from hallway.services import sessions
+from hallway.services.sessions import SessionRegistry
 from support import Here, all_events, kinds, live_ids
 
 SHOP = Here.project
@@ -619,7 +619,7 @@ def test_no_operation_takes_a_time_from_its_caller(bus: LocalBus) -> None:
 @pytest.mark.promise("S8")
 def test_a_bus_nobody_gave_a_clock_lives_by_the_hosts(tmp_path: Path) -> None:
     before = time.time()
-    with roost.connect(tmp_path) as bus:
+    with hallway.connect(tmp_path) as bus:
         started_at = bus.sessions.register("alice", "agent", "codex").started_at
     assert before - 0.001 <= started_at.timestamp() <= time.time()
 

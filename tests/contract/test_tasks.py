@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 import pytest
 
-from roost import errors
-from roost.bus import LocalBus
-from roost.clock import FakeClock, moment
-from roost.model import Task
+from hallway import errors
+from hallway.bus import LocalBus
+from hallway.clock import FakeClock, moment
+from hallway.model import Task
 from support import Here, all_events, kinds
 
 NAMES = ("alice", "bob", "carol", "dave")

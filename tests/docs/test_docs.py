@@ -38,8 +38,8 @@ def test_the_reference_is_what_the_code_says(page: str) -> None:
 def test_every_command_is_in_the_reference() -> None:
     # Not compared word by word: argparse lays its help out anew with every Python.
     written = (ROOT / "docs" / "reference" / "commands.md").read_text(encoding="utf-8")
-    headings = set(re.findall(r"^## roost (.+)$", written, re.MULTILINE))
-    from roost.cli.main import build_parser
+    headings = set(re.findall(r"^## hallway (.+)$", written, re.MULTILINE))
+    from hallway.cli.main import build_parser
 
     assert headings == {words for words, _ in generator()._commands(build_parser())}, "run: make docs"
 
@@ -58,11 +58,11 @@ def test_the_readmes_python_runs(tmp_path: Path) -> None:
 
 def test_the_readmes_commands_run(tmp_path: Path) -> None:
     """All but those that need a hub or never end, one after the other, in one home."""
-    lines = re.findall(r"^\$ (roost .+?)(?:  +#.*)?$", README, re.MULTILINE)
-    runnable = [line for line in lines if not line.startswith(("roost watch", "roost serve"))]
+    lines = re.findall(r"^\$ (hallway .+?)(?:  +#.*)?$", README, re.MULTILINE)
+    runnable = [line for line in lines if not line.startswith(("hallway watch", "hallway serve"))]
     assert len(runnable) >= 5
     for line in runnable:
-        command = line.replace("roost", f"{sys.executable} -m roost", 1)
+        command = line.replace("hallway", f"{sys.executable} -m hallway", 1)
         done = run(["sh", "-c", command], tmp_path)
         assert done.returncode == 0, f"{line}: {done.stdout}{done.stderr}"
 
@@ -72,7 +72,7 @@ def test_every_setting_is_told() -> None:
     read = {
         name
         for path in (ROOT / "src").rglob("*.py")
-        for name in re.findall(r"\bROOST_[A-Z_]+[A-Z]\b", path.read_text(encoding="utf-8"))
+        for name in re.findall(r"\bHALLWAY_[A-Z_]+[A-Z]\b", path.read_text(encoding="utf-8"))
     }
     told = "".join(page.read_text(encoding="utf-8") for page in PAGES)
     assert {name for name in read if f"`{name}`" not in told} == set()
@@ -80,13 +80,15 @@ def test_every_setting_is_told() -> None:
 
 def test_the_configurations_of_a_client_by_hand_start_a_server(tmp_path: Path) -> None:
     page = (ROOT / "docs" / "how-to" / "mcp.md").read_text(encoding="utf-8")
-    entries = [json.loads(block)["mcpServers"]["roost"] for block in re.findall(r"```json\n(.*?)```", page, re.DOTALL)]
+    entries = [
+        json.loads(block)["mcpServers"]["hallway"] for block in re.findall(r"```json\n(.*?)```", page, re.DOTALL)
+    ]
     started = [entry for entry in entries if "command" in entry]
     assert (len(entries), len(started)) == (3, 2)
     for entry in started:
-        assert (entry["command"], entry["args"][0]) == ("roost", "mcp")
-        server = Server(tmp_path / "roost", *entry["args"][1:], **entry.get("env", {}))
-        named = entry.get("env", {}).get("ROOST_SESSION")
+        assert (entry["command"], entry["args"][0]) == ("hallway", "mcp")
+        server = Server(tmp_path / "hallway", *entry["args"][1:], **entry.get("env", {}))
+        named = entry.get("env", {}).get("HALLWAY_SESSION")
         assert server.call("status")["session_id"] == named or named is None
         assert server.close() == 0
 
@@ -105,6 +107,6 @@ def test_every_decision_is_listed() -> None:
 
 
 def run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("ROOST_")}
-    environ = {**kept, "HOME": str(folder), "ROOST_HOME": str(folder / "home")}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("HALLWAY_")}
+    environ = {**kept, "HOME": str(folder), "HALLWAY_HOME": str(folder / "home")}
     return subprocess.run(command, env=environ, cwd=folder, capture_output=True, text=True)

@@ -10,21 +10,21 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote, urlencode
 
-import roost
+import hallway
+from hallway.cli.call import flag
+from hallway.errors import HallwayError, from_dict
+from hallway.here import Here
+from hallway.mcp.tools import actor
+from hallway.model import PERSON
+from hallway.remote import HERE_HEADER, write_here
+from hallway.schema import Boolean, encode
+from hallway.services import Service
 from hub.client import Client
-from roost.cli.call import flag
-from roost.errors import RoostError, from_dict
-from roost.here import Here
-from roost.mcp.tools import actor
-from roost.model import PERSON
-from roost.remote import HERE_HEADER, write_here
-from roost.schema import Boolean, encode
-from roost.services import Service
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from roost.operation import Operation
+    from hallway.operation import Operation
 
 OPERATIONS = {
     operation.name: operation for service in Service.__subclasses__() for operation in service.operations.values()
@@ -42,13 +42,13 @@ class Python:
     """Methods of a bus: a local one, or one behind a hub."""
 
     def __init__(self, url: str | Path) -> None:
-        self._bus = roost.connect(url)
+        self._bus = hallway.connect(url)
 
     def call(self, operation: Operation, arguments: dict[str, Any]) -> Outcome:
         service = self._bus.services[operation.noun]
         try:
             result = getattr(service, operation.name.partition(".")[2])(**arguments)
-        except RoostError as error:
+        except HallwayError as error:
             return Outcome(error=json.loads(encode(error.to_dict()))["error"])
         return Outcome(json.loads(encode(result)))
 
@@ -84,7 +84,7 @@ class Http:
 
 
 class CommandLine:
-    """`roost --json …` in processes of its own; where it has no verb, what Python says stands in for it."""
+    """`hallway --json …` in processes of its own; where it has no verb, what Python says stands in for it."""
 
     def __init__(self, environ: dict[str, str], folder: Path, stand_in: Python) -> None:
         self._environ = environ
@@ -95,7 +95,7 @@ class CommandLine:
         if operation.verb is None:
             return self._stand_in.call(operation, arguments)
         done = subprocess.run(
-            [sys.executable, "-m", "roost", *words(operation, arguments)],
+            [sys.executable, "-m", "hallway", *words(operation, arguments)],
             env=self._environ, cwd=self._folder, capture_output=True, text=True, timeout=30, check=False,
         )  # fmt: skip
         if done.returncode:
@@ -143,7 +143,7 @@ class Mcp:
 
 
 class McpStdio(Mcp):
-    """`roost mcp` in a process of its own for each case, told in a call's metadata whose session it is."""
+    """`hallway mcp` in a process of its own for each case, told in a call's metadata whose session it is."""
 
     def __init__(self, environ: dict[str, str], folder: Path, stand_in: Python) -> None:
         super().__init__(stand_in)
@@ -161,7 +161,7 @@ class McpStdio(Mcp):
     def _ask(self, message: dict[str, Any], acting: str | None) -> dict[str, Any]:
         if self._process is None:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "roost", "mcp", "--profile", "full"], env=self._environ, cwd=self._folder,
+                [sys.executable, "-m", "hallway", "mcp", "--profile", "full"], env=self._environ, cwd=self._folder,
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
             )  # fmt: skip
         assert self._process.stdin
@@ -189,7 +189,7 @@ class McpHttp(Mcp):
         headers = {"MCP-Protocol-Version": "2026-07-28", "Mcp-Method": "tools/call",
                    "Mcp-Name": message["params"]["name"], HERE_HEADER: write_here(Here())}  # fmt: skip
         if acting is not None:
-            headers["Roost-Session"] = quote(acting, safe="")
+            headers["Hallway-Session"] = quote(acting, safe="")
         answer = self._client.call("POST", "/mcp?profile=full", message, headers)
         assert answer.status == 200
         return dict(answer.json)
@@ -225,7 +225,7 @@ def as_text(value: Any) -> str:
 
 
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
-TOKEN = re.compile(r"roost_[\w-]{43}")
+TOKEN = re.compile(r"hallway_[\w-]{43}")
 ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 

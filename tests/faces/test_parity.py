@@ -50,7 +50,7 @@ class Bench:
             return Http(hub.port)
         if name == "remote":
             return Python(hub.url)
-        return CommandLine({**environment(home), "ROOST_URL": hub.url}, folder, Python(hub.url))
+        return CommandLine({**environment(home), "HALLWAY_URL": hub.url}, folder, Python(hub.url))
 
     def make_empty(self) -> None:
         for face in self.faces.values():
@@ -68,10 +68,10 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     folder = tmp_path_factory.mktemp("faces")
     with pytest.MonkeyPatch.context() as patch, ExitStack() as stack:
         for name in os.environ:
-            if name.startswith("ROOST_"):
+            if name.startswith("HALLWAY_"):
                 patch.delenv(name)
-        patch.setenv("ROOST_PROJECT", "github.com/acme/shop")
-        patch.setenv("ROOST_USER", "alice")
+        patch.setenv("HALLWAY_PROJECT", "github.com/acme/shop")
+        patch.setenv("HALLWAY_USER", "alice")
         patch.chdir(folder)
         yield Bench(folder, stack)
 

@@ -8,9 +8,9 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from hallway import errors
+from hallway.remote import RemoteBus
 from history import History, Op, check_key, check_task
-from roost import errors
-from roost.remote import RemoteBus
 from support import Here, open_store, until
 
 if TYPE_CHECKING:

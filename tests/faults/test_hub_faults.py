@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-import roost
+import hallway
 from hub.client import Client
 from hub.process import HubProcess
 from support import until
@@ -55,7 +55,7 @@ class Load:
 
 def assert_kept(home: Path, acknowledged: dict[str, int]) -> None:
     """All that was acknowledged is there; what was on its way may be, too."""
-    with roost.connect(home) as bus:
+    with hallway.connect(home) as bus:
         for session_id, number in acknowledged.items():
             assert bus.sessions.get(session_id).status_detail["n"] in (number, number + 1)
         events: list[Any] = []
@@ -66,7 +66,7 @@ def assert_kept(home: Path, acknowledged: dict[str, int]) -> None:
 
 
 def test_what_a_killed_hub_had_acknowledged_is_there(tmp_path: Path) -> None:
-    home, port, acknowledged = tmp_path / "roost", 0, {}
+    home, port, acknowledged = tmp_path / "hallway", 0, {}
     for time in range(3):
         with HubProcess(home, port=port) as hub:
             port = hub.port
@@ -81,7 +81,7 @@ def test_what_a_killed_hub_had_acknowledged_is_there(tmp_path: Path) -> None:
 
 
 def test_a_hub_that_was_frozen_goes_on_and_answers_what_came_meanwhile(tmp_path: Path) -> None:
-    with HubProcess(tmp_path / "roost") as hub, Client(hub.port) as client, ThreadPoolExecutor(8) as threads:
+    with HubProcess(tmp_path / "hallway") as hub, Client(hub.port) as client, ThreadPoolExecutor(8) as threads:
         client.register("alice")
         hub.signal(signal.SIGSTOP)
         until(lambda: "T (stopped)" in hub.state())
@@ -91,7 +91,7 @@ def test_a_hub_that_was_frozen_goes_on_and_answers_what_came_meanwhile(tmp_path:
                 return own.post(f"/sessions/frozen-{number}/heartbeat").status
 
         beats = [threads.submit(beat, number) for number in range(8)]
-        with roost.connect(hub.bus_file) as bus:  # nobody waits for a frozen hub but who asks it
+        with hallway.connect(hub.bus_file) as bus:  # nobody waits for a frozen hub but who asks it
             bus.sessions.register("local", "bob's agent", "codex")
             assert not any(each.done() for each in beats)
             hub.signal(signal.SIGCONT)
@@ -115,7 +115,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_a_full_disk_is_told_and_is_over_once_there_is_room(small_disk: Path) -> None:
-    home = small_disk / "roost"
+    home = small_disk / "hallway"
     with HubProcess(home) as hub, Client(hub.port) as client:
         client.register("alice")
         (small_disk / "ballast").write_bytes(b"x" * 3_000_000)
@@ -129,7 +129,7 @@ def test_a_full_disk_is_told_and_is_over_once_there_is_room(small_disk: Path) ->
             kept.append(f"s{number}")
         assert refused is not None
         assert (refused.status, refused.error["code"]) == (507, "disk_full")
-        assert "ROOST_HOME" in refused.error["hint"]
+        assert "HALLWAY_HOME" in refused.error["hint"]
         assert kept
         for path in ("/sessions", "/events", "/stats", "/sessions/alice"):
             assert client.get(path).status == 200

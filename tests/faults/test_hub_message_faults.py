@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-import roost
+import hallway
+from hallway.errors import HallwayError, HubUnreachable
+from hallway.model import Message
 from hub.process import HubProcess
-from roost.errors import HubUnreachable, RoostError
-from roost.model import Message
 from support import open_store, until
 
 SENDERS = ("alice", "bob", "carol", "dave")
@@ -30,23 +30,23 @@ class Party(threading.Thread):
         self.stopping = threading.Event()
 
     def run(self) -> None:
-        with roost.connect(self.url) as bus:
+        with hallway.connect(self.url) as bus:
             try:
                 while not self.is_finished(bus):
                     try:
                         self.step(bus)
                     except HubUnreachable:
                         self.stopping.wait(0.005)
-                    except RoostError as error:
+                    except HallwayError as error:
                         if error.status != 503:  # what a hub says that is stopping
                             raise
             except BaseException as error:
                 self.failure = error
 
-    def is_finished(self, bus: roost.Bus) -> bool:
+    def is_finished(self, bus: hallway.Bus) -> bool:
         return self.stopping.is_set()
 
-    def step(self, bus: roost.Bus) -> None:
+    def step(self, bus: hallway.Bus) -> None:
         raise NotImplementedError
 
     def finish(self) -> None:
@@ -62,7 +62,7 @@ class Sender(Party):
 
     repeats = 0
 
-    def step(self, bus: roost.Bus) -> None:
+    def step(self, bus: hallway.Bus) -> None:
         number = str(len(self.done))
         receipt = bus.messages.send(self.name, "reader", subject=number, idempotency_key=f"{self.name} {number}")
         self.repeats += receipt.is_repeat
@@ -72,21 +72,21 @@ class Sender(Party):
 class Reader(Party):
     """Reads and acknowledges; what the hub has acknowledged to it must not come again."""
 
-    def step(self, bus: roost.Bus) -> None:
+    def step(self, bus: hallway.Bus) -> None:
         for message in bus.messages.inbox(self.name, 1, limit=20):
             assert message.message_id not in self.done
             bus.messages.acknowledge(self.name, [message.message_id])
             self.done.append(message.message_id)
 
-    def is_finished(self, bus: roost.Bus) -> bool:
+    def is_finished(self, bus: hallway.Bus) -> bool:
         return self.stopping.is_set() and not bus.messages.inbox(self.name)
 
 
 @pytest.mark.slow
 @pytest.mark.promise("M1", "M4")
 def test_kills_of_the_hub_lose_repeat_and_reorder_nothing(tmp_path: Path) -> None:
-    hub = HubProcess(tmp_path / "roost", ROOST_MESSAGE_BURST="0")
-    with roost.connect(hub.url) as bus:
+    hub = HubProcess(tmp_path / "hallway", HALLWAY_MESSAGE_BURST="0")
+    with hallway.connect(hub.url) as bus:
         for name in ("reader", *SENDERS):
             bus.sessions.register(name, f"{name}'s agent", "codex", ttl_s=3600)
     senders = [Sender(hub.url, name) for name in SENDERS]
@@ -99,7 +99,7 @@ def test_kills_of_the_hub_lose_repeat_and_reorder_nothing(tmp_path: Path) -> Non
             before = {party: len(party.done) for party in parties}
             until(lambda: all(len(party.done) >= before[party] + MORE or party.failure for party in parties))  # noqa: B023
             hub.kill()
-            hub = HubProcess(tmp_path / "roost", port=hub.port, ROOST_MESSAGE_BURST="0")
+            hub = HubProcess(tmp_path / "hallway", port=hub.port, HALLWAY_MESSAGE_BURST="0")
         for sender in senders:
             sender.finish()
         reader.finish()
@@ -120,7 +120,7 @@ def test_kills_of_the_hub_lose_repeat_and_reorder_nothing(tmp_path: Path) -> Non
     assert len(stored) - len(reader.done) <= KILLS
 
 
-def everything(bus: roost.Bus, name: str) -> list[Message]:
+def everything(bus: hallway.Bus, name: str) -> list[Message]:
     found: list[Message] = []
     while page := bus.messages.get_messages(name, after=found[-1].seq if found else 0, limit=1000):
         found += page

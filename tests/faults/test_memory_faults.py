@@ -10,10 +10,10 @@ from subprocess import Popen
 
 import pytest
 
-from roost import errors
-from roost.bus import LocalBus
-from roost.services import memory
-from roost.store.sqlite import SQLiteStore
+from hallway import errors
+from hallway.bus import LocalBus
+from hallway.services import memory
+from hallway.store.sqlite import SQLiteStore
 from support import Here, answer_of, start_together
 
 Start = Callable[..., "Popen[str]"]
@@ -28,7 +28,7 @@ def path(tmp_path: Path) -> str:
 @pytest.fixture
 def bus(path: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalBus]:
     """A bus with all writers registered, that keeps every version."""
-    monkeypatch.setenv("ROOST_MEMORY_VERSIONS", "100000")
+    monkeypatch.setenv("HALLWAY_MEMORY_VERSIONS", "100000")
     with LocalBus(SQLiteStore(path, busy_timeout_s=30), Here()) as bus:
         for number in range(PROCESSES):
             bus.sessions.register(f"w{number}", "agent", "codex")

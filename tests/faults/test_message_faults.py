@@ -11,8 +11,8 @@ from subprocess import Popen
 
 import pytest
 
-from roost.bus import LocalBus
-from roost.model import Message
+from hallway.bus import LocalBus
+from hallway.model import Message
 from support import all_events, answer_of, open_store, start_together, until
 
 SENDERS = 16

@@ -20,15 +20,15 @@ from pyroute2 import IPRoute, NetNS, netns
 
 import postgres
 from faults.crowd import Crowd
+from hallway import errors, remote
 from hub.process import HubProcess
 from postgres import PostgresServer
-from roost import errors, remote
 from support import PATIENCE_S, Here, open_store, until
 
 Start = Callable[..., HubProcess]
 QUICK_S = 2.0  # how long clients of these tests wait for a hub before they ask the next
-CONSTANTS = {f"roost.{name}.TRY_S": QUICK_S for name in ("remote", "hub.pulse", "hub.worker")}
-SETTINGS = {"ROOST_MEMORY_VERSIONS": "1000000", "ROOST_MESSAGE_BURST": "0"}
+CONSTANTS = {f"hallway.{name}.TRY_S": QUICK_S for name in ("remote", "hub.pulse", "hub.worker")}
+SETTINGS = {"HALLWAY_MEMORY_VERSIONS": "1000000", "HALLWAY_MESSAGE_BURST": "0"}
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +104,7 @@ def test_postgres_is_stopped_and_started_under_load(
 
 END_ONE = """\
 SELECT pg_terminate_backend(pid)
-FROM (SELECT pid FROM pg_stat_activity WHERE application_name = 'roost' ORDER BY random() LIMIT 1) AS one
+FROM (SELECT pid FROM pg_stat_activity WHERE application_name = 'hallway' ORDER BY random() LIMIT 1) AS one
 """
 
 
@@ -299,7 +299,7 @@ def far_health(host: Host, hub: HubProcess) -> object:
 @pytest.fixture
 def small_disk() -> Iterator[Path]:
     """A disk of 160 MB that everybody may get at: PostgreSQL is another user here."""
-    disk = Path(tempfile.mkdtemp(prefix="roost-disk-"))
+    disk = Path(tempfile.mkdtemp(prefix="hallway-disk-"))
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=160m,mode=755", "tmpfs", str(disk)], check=True)
     yield disk
     subprocess.run(["umount", "--lazy", str(disk)], check=True)
@@ -334,10 +334,10 @@ def test_the_databases_disk_is_full_and_then_is_not(small_disk: Path, start_hub:
     server.close()
 
 
-def write_until_refused(bus: remote.RemoteBus) -> errors.RoostError:
+def write_until_refused(bus: remote.RemoteBus) -> errors.HallwayError:
     for number in range(100_000):
         try:
             bus.memory.set("boss", f"big-{number}", os.urandom(60_000).hex())
-        except errors.RoostError as error:
+        except errors.HallwayError as error:
             return error
     raise AssertionError("the disk took everything")

@@ -16,12 +16,12 @@ from subprocess import Popen
 
 import pytest
 
-import roost
-from roost import errors
-from roost.bus import LocalBus
-from roost.clock import FakeClock
-from roost.store.migrate import newest_version
-from roost.store.sqlite import SQLiteStore
+import hallway
+from hallway import errors
+from hallway.bus import LocalBus
+from hallway.clock import FakeClock
+from hallway.store.migrate import newest_version
+from hallway.store.sqlite import SQLiteStore
 from support import Here, all_events, answer_of, kinds, live_ids, open_store, start_together, until
 
 Start = Callable[..., Popen[str]]
@@ -258,7 +258,7 @@ def as_nobody(action: Callable[[], object]) -> str:
 def outcome(action: Callable[[], object]) -> str:
     try:
         return repr(action())
-    except errors.RoostError as error:
+    except errors.HallwayError as error:
         return error.code
     except BaseException as error:
         return repr(error)
@@ -268,7 +268,7 @@ def outcome(action: Callable[[], object]) -> str:
 def shared(tmp_path: Path) -> Path:
     """A bus that everybody may read and nobody but root may write."""
     folder = tmp_path / "shared"
-    with roost.connect(folder) as bus:
+    with hallway.connect(folder) as bus:
         bus.sessions.register("alice", "agent", "codex", project="github.com/acme/shop")
     for parent in (folder, *folder.parents[: len(folder.parents) - 2]):
         parent.chmod(0o755)
@@ -281,9 +281,9 @@ def shared(tmp_path: Path) -> Path:
 
 def test_a_bus_that_may_not_be_written_is_a_clear_error(shared: Path) -> None:
     before = (shared / "bus.db").read_bytes()
-    assert as_nobody(lambda: roost.connect(shared)) == "not_writable"
-    assert as_nobody(lambda: roost.connect(shared / "new" / "bus.db")) == "not_writable"
-    assert as_nobody(lambda: roost.connect(shared / "other.db")) == "not_writable"
+    assert as_nobody(lambda: hallway.connect(shared)) == "not_writable"
+    assert as_nobody(lambda: hallway.connect(shared / "new" / "bus.db")) == "not_writable"
+    assert as_nobody(lambda: hallway.connect(shared / "other.db")) == "not_writable"
     assert (shared / "bus.db").read_bytes() == before
     shared.chmod(0o755)
 
@@ -293,7 +293,7 @@ def test_a_read_only_file_in_a_folder_that_may_be_written_can_be_read_and_no_mor
     (shared / "bus.db.lock").unlink()
 
     def read_then_write() -> None:
-        with roost.connect(shared) as bus:
+        with hallway.connect(shared) as bus:
             assert len(bus.sessions.list_sessions(include_offline=True)) == 1
             bus.sessions.heartbeat("alice")
 
@@ -304,7 +304,7 @@ def test_a_read_only_file_in_a_folder_that_may_be_written_can_be_read_and_no_mor
 def test_a_file_where_the_folder_should_be_is_one_too(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(errors.NotWritable):
-        roost.connect(tmp_path / "file" / "bus")
+        hallway.connect(tmp_path / "file" / "bus")
 
 
 def test_a_disk_that_turns_read_only_is_a_clear_error(small_disk: Path | None, clock: FakeClock) -> None:
@@ -314,7 +314,7 @@ def test_a_disk_that_turns_read_only_is_a_clear_error(small_disk: Path | None, c
         register(bus, "alice")
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
     with pytest.raises(errors.NotWritable):
-        roost.connect(small_disk)
+        hallway.connect(small_disk)
     subprocess.run(["mount", "-o", "remount,rw", str(small_disk)], check=True)
     with LocalBus(SQLiteStore(str(small_disk / "bus.db"), clock=clock), Here()) as bus:
         assert live_ids(bus) == {"alice"}
@@ -348,7 +348,7 @@ def test_a_file_that_is_no_bus_is_refused_and_left_as_it_is(tmp_path: Path, stra
     before = file.read_bytes()
     for _ in range(2):
         with pytest.raises(errors.NotABus, match=r"bus\.db"):
-            roost.connect(tmp_path)
+            hallway.connect(tmp_path)
     assert file.read_bytes() == before
 
 
@@ -379,13 +379,13 @@ def test_a_damaged_bus_is_a_clear_error(path: str, where: str) -> None:
         assert_sound(bus)
 
 
-def test_a_bus_of_a_newer_roost_is_refused_and_left_as_it_is(path: str) -> None:
+def test_a_bus_of_a_newer_hallway_is_refused_and_left_as_it_is(path: str) -> None:
     with open_store(path) as bus:
         register(bus, "alice")
         bus.store._connection.execute(f"PRAGMA user_version = {newest_version('sqlite') + 1}")
     before = Path(path).read_bytes()
     with pytest.raises(errors.BusIsNewer, match=str(newest_version("sqlite") + 1)):
-        roost.connect(path)
+        hallway.connect(path)
     assert Path(path).read_bytes() == before
 
 
@@ -394,7 +394,7 @@ def test_what_cannot_be_opened_leaves_no_file_open(tmp_path: Path) -> None:
     before = len(os.listdir("/dev/fd"))
     for _ in range(20):
         with pytest.raises(errors.NotABus):
-            roost.connect(tmp_path)
+            hallway.connect(tmp_path)
     assert len(os.listdir("/dev/fd")) <= before + 2
 
 

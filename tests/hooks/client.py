@@ -1,4 +1,4 @@
-"""A client that runs hooks: the commands that roost would have it configured with, through a real shell."""
+"""A client that runs hooks: the commands that hallway would have it configured with, through a real shell."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from roost.agents.hook.commands import Hook, command_of, hooks_of
+from hallway.agents.hook.commands import Hook, command_of, hooks_of
 
 SESSION = "0c7f"
 PATIENT_MS = "20000"  # a slow machine's hook has time; what the budget does is a test of its own
@@ -57,7 +57,7 @@ class Client:
         variable, names = NAMES[kind]
         self.names = dict(zip(KINDS, names.split(), strict=True))
         self.count = 0
-        self.environ = {**os.environ, "ROOST_HOOK_BUDGET_MS": PATIENT_MS}
+        self.environ = {**os.environ, "HALLWAY_HOOK_BUDGET_MS": PATIENT_MS}
         if variable:
             self.environ[variable] = session_id
         if kind == "copilot":

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-import roost
+import hallway
+from hallway.bus import LocalBus
 from hooks.client import NAMES, Client
-from roost.bus import LocalBus
 
 SHOP = "github.com/acme/shop"
 
@@ -29,7 +29,7 @@ def directory(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def shop(home: Path, directory: Path) -> Iterator[LocalBus]:
     """The bus of the person."""
-    with roost.connect(project=SHOP) as bus:
+    with hallway.connect(project=SHOP) as bus:
         assert isinstance(bus, LocalBus)
         yield bus
 

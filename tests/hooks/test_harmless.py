@@ -1,4 +1,4 @@
-"""Whatever happens to the bus, the agent does not notice, and `roost doctor` tells (A1)."""
+"""Whatever happens to the bus, the agent does not notice, and `hallway doctor` tells (A1)."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from pathlib import Path
 import apsw
 import pytest
 
+from hallway.agents.hook import log
+from hallway.bus import LocalBus
 from hooks.client import KINDS, SESSION, Client
-from roost.agents.hook import log
-from roost.bus import LocalBus
 
 pytestmark = pytest.mark.promise("A1")
 
@@ -31,7 +31,7 @@ def client(request: pytest.FixtureRequest, directory: Path) -> Client:
 
 def doctor(client: Client, **environ: str) -> dict[str, dict[str, str]]:
     """What doctor finds, by check."""
-    done = subprocess.run([sys.executable, "-m", "roost", "doctor", "--json"], env={**client.environ, **environ},
+    done = subprocess.run([sys.executable, "-m", "hallway", "doctor", "--json"], env={**client.environ, **environ},
                           capture_output=True, text=True, check=False)  # fmt: skip
     return {each["check"]: each for each in json.loads(done.stdout)["checks"]}
 
@@ -45,7 +45,7 @@ def assert_unfelt(client: Client, **environ: str) -> None:
 
 
 def test_a_bus_that_is_no_database(home: Path, client: Client) -> None:
-    folder = home / "roost"
+    folder = home / "hallway"
     folder.mkdir()
     (folder / "bus.db").write_text("This is no database. " * 1000)
     assert_unfelt(client)
@@ -57,19 +57,19 @@ def test_a_bus_that_was_destroyed_while_sessions_use_it(home: Path, shop: LocalB
     client.does("start")
     client.does("prompt", prompt="go on")
     for name in ("bus.db", "bus.db-wal", "bus.db-shm"):
-        (home / "roost" / name).write_bytes(os.urandom(8192))
+        (home / "hallway" / name).write_bytes(os.urandom(8192))
     assert_unfelt(client)
     assert doctor(client)["hooks"]["level"] == "warn"
 
 
 def test_a_folder_that_is_a_file(home: Path, client: Client) -> None:
-    (home / "roost").write_text("")
+    (home / "hallway").write_text("")
     assert_unfelt(client)
     assert doctor(client)["folder"]["level"] == "fail"
 
 
 def test_a_home_that_is_not_there(client: Client) -> None:
-    nowhere = {"HOME": "/dev/null/nowhere", "ROOST_HOME": "", "XDG_DATA_HOME": ""}
+    nowhere = {"HOME": "/dev/null/nowhere", "HALLWAY_HOME": "", "XDG_DATA_HOME": ""}
     assert_unfelt(client, **nowhere)
     assert doctor(client, **nowhere)["folder"]["level"] == "fail"
 
@@ -82,7 +82,7 @@ def test_no_environment_at_all(client: Client) -> None:
     assert ran == ("", "", 0)
 
 
-def test_a_bus_of_a_newer_roost(shop: LocalBus, start_client: StartClient) -> None:
+def test_a_bus_of_a_newer_hallway(shop: LocalBus, start_client: StartClient) -> None:
     client = start_client()
     client.does("start")
     connection = apsw.Connection(shop.store.path)
@@ -94,17 +94,17 @@ def test_a_bus_of_a_newer_roost(shop: LocalBus, start_client: StartClient) -> No
 
 
 def test_a_hub_that_does_not_answer(client: Client) -> None:
-    assert_unfelt(client, ROOST_URL="http://127.0.0.1:9")
-    assert "HubUnreachable" in doctor(client, ROOST_URL="http://127.0.0.1:9")["hooks"]["detail"]
+    assert_unfelt(client, HALLWAY_URL="http://127.0.0.1:9")
+    assert "HubUnreachable" in doctor(client, HALLWAY_URL="http://127.0.0.1:9")["hooks"]["detail"]
 
 
 def test_an_address_that_is_none(client: Client) -> None:
-    assert_unfelt(client, ROOST_URL="gopher://bus")
+    assert_unfelt(client, HALLWAY_URL="gopher://bus")
 
 
 @pytest.fixture
 def small_disk(home: Path) -> Iterator[Path]:
-    disk = home / "roost"
+    disk = home / "hallway"
     disk.mkdir(mode=0o700)
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m,mode=700", "tmpfs", str(disk)],
                              capture_output=True, check=False)  # fmt: skip
@@ -132,7 +132,7 @@ def test_a_full_disk(small_disk: Path, client: Client) -> None:
 def test_a_bus_that_somebody_keeps_locked(shop: LocalBus, start_client: StartClient) -> None:
     client = start_client()
     client.does("start")
-    client.environ["ROOST_HOOK_BUDGET_MS"] = "300"
+    client.environ["HALLWAY_HOOK_BUDGET_MS"] = "300"
     with shop.transaction():
         began = time.monotonic()
         ran = client.does("prompt", prompt="go on")
@@ -145,7 +145,7 @@ def test_a_bus_that_somebody_keeps_locked(shop: LocalBus, start_client: StartCli
 def test_a_client_that_never_ends_its_payload(start_client: StartClient, shop: LocalBus) -> None:
     client = start_client()
     with subprocess.Popen(["/bin/sh", "-c", client.command("prompt")], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                          env={**client.environ, "ROOST_HOOK_BUDGET_MS": "300"}) as process:  # fmt: skip
+                          env={**client.environ, "HALLWAY_HOOK_BUDGET_MS": "300"}) as process:  # fmt: skip
         assert process.stdin is not None
         process.stdin.write(b'{"session_id":')
         process.stdin.flush()
@@ -201,14 +201,14 @@ def test_a_command_that_is_wrong(home: Path, words: str) -> None:
 
 
 def commands_launch() -> str:
-    from roost.agents.hook.commands import LAUNCH
+    from hallway.agents.hook.commands import LAUNCH
 
     return LAUNCH
 
 
-def test_a_roost_that_is_broken(tmp_path: Path, start_client: StartClient) -> None:
+def test_a_hallway_that_is_broken(tmp_path: Path, start_client: StartClient) -> None:
     """Half of an upgrade: the launcher is there, what it imports is not."""
-    launch = tmp_path / "roost" / "agents" / "hook" / "launch.py"
+    launch = tmp_path / "hallway" / "agents" / "hook" / "launch.py"
     launch.parent.mkdir(parents=True)
     shutil.copy(commands_launch(), launch)
     done = subprocess.run(
@@ -226,10 +226,10 @@ def test_the_hooks_log_is_bounded(tmp_path: Path) -> None:
     assert len(log.last(folder)[-1]) < 600
 
 
-def test_roost_hook_is_the_same_from_the_command_line(shop: LocalBus, start_client: StartClient) -> None:
+def test_hallway_hook_is_the_same_from_the_command_line(shop: LocalBus, start_client: StartClient) -> None:
     client = start_client()
     told = json.dumps(client.payload("prompt", prompt="mend the login"))
-    assert client.runs(f"{sys.executable} -m roost hook claude-code", told) == ("", "", 0)
+    assert client.runs(f"{sys.executable} -m hallway hook claude-code", told) == ("", "", 0)
     assert shop.sessions.get(SESSION).status == "working"
-    assert client.runs(f"{sys.executable} -m roost hook emacs", told) == ("", "", 0)
-    assert "standard input" in client.runs(f"{sys.executable} -m roost hook --help", "").out
+    assert client.runs(f"{sys.executable} -m hallway hook emacs", told) == ("", "", 0)
+    assert "standard input" in client.runs(f"{sys.executable} -m hallway hook --help", "").out

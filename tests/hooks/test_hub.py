@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-import roost
+import hallway
+from hallway.place import bus_folder
+from hallway.quiet import file_of, is_quiet
 from hooks.client import SESSION, Client
 from hooks.conftest import SHOP
 from hub.process import HubProcess
-from roost.place import bus_folder
-from roost.quiet import file_of, is_quiet
 
 StartClient = Callable[..., Client]
 
@@ -27,14 +27,14 @@ def hub(tmp_path: Path) -> Iterator[HubProcess]:
 def test_a_turn_is_known_on_the_hub_and_news_comes_from_there(
     home: Path, hub: HubProcess, start_client: StartClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("ROOST_URL", hub.url)
+    monkeypatch.setenv("HALLWAY_URL", hub.url)
     client = start_client()
     client.does("start")
     client.does("prompt", prompt="mend the login")
     quiet = file_of(bus_folder(hub.url), SESSION)
     assert is_quiet(quiet)
     assert quiet.startswith(str(home))
-    with roost.connect(hub.url, project=SHOP) as bus:
+    with hallway.connect(hub.url, project=SHOP) as bus:
         session = bus.sessions.get(SESSION)
         assert (session.status, session.current_task, session.branch) == ("working", "mend the login", "cart")
         bus.sessions.register("bob", "bob's agent", "codex")

@@ -9,10 +9,10 @@ from collections.abc import Callable
 
 import pytest
 
+from hallway.bus import LocalBus
+from hallway.errors import SessionNotFound
 from hooks.client import SESSION, Client
 from hooks.conftest import SHOP
-from roost.bus import LocalBus
-from roost.errors import SessionNotFound
 from support import kinds, until
 
 StartClient = Callable[..., Client]
@@ -87,7 +87,7 @@ def test_what_no_user_typed_is_no_task(shop: LocalBus, start_client: StartClient
 
 def test_the_task_may_be_kept_private(shop: LocalBus, start_client: StartClient) -> None:
     client = start_client()
-    client.environ["ROOST_TASK_FROM_PROMPT"] = "off"
+    client.environ["HALLWAY_TASK_FROM_PROMPT"] = "off"
     client.does("prompt", prompt="the secret plan")
     assert (status(shop), shop.sessions.get(SESSION).current_task) == ("working", None)
 
@@ -100,7 +100,7 @@ def test_qwens_empty_prompts_are_no_prompts(shop: LocalBus, start_client: StartC
 
 
 def test_geminis_prompt_is_what_the_user_said(shop: LocalBus, start_client: StartClient) -> None:
-    start_client("gemini").does("prompt", prompt="<hook_context>roost: news</hook_context>\n\nmend the login")
+    start_client("gemini").does("prompt", prompt="<hook_context>hallway: news</hook_context>\n\nmend the login")
     assert shop.sessions.get(SESSION).current_task == "mend the login"
 
 
@@ -353,7 +353,7 @@ def test_written_files_are_recorded(shop: LocalBus, start_client: StartClient) -
 
 
 def _edit_hooks(client: Client) -> list[str | None]:
-    from roost.agents.hook.commands import hooks_of
+    from hallway.agents.hook.commands import hooks_of
 
     return [each.matcher for each in hooks_of(client.kind) if each.event == client.names["tool"]]
 

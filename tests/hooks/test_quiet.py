@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from hallway import quiet
+from hallway.agents.hook import commands
+from hallway.bus import LocalBus
 from hooks.client import SESSION, Client
-from roost import quiet
-from roost.agents.hook import commands
-from roost.bus import LocalBus
 
 StartClient = Callable[..., Client]
 NO_PYTHON = 127  # what a shell says of an interpreter that is not there
@@ -160,7 +160,7 @@ def test_the_machine_is_asked_what_its_shell_can_do() -> None:
 def test_folders_of_any_name_are_quoted(
     home: Path, folder: str, start_client: StartClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("ROOST_HOME", str(home / folder))
+    monkeypatch.setenv("HALLWAY_HOME", str(home / folder))
     client = at_work(start_client)
     assert not is_due(client, monkeypatch)
 
@@ -186,7 +186,7 @@ def modules(client: Client, **more: object) -> set[str]:
 
 def test_a_throttled_hook_opens_nothing(shop: LocalBus, start_client: StartClient) -> None:
     loaded = modules(at_work(start_client))
-    assert not loaded & {*HEAVY, "apsw", "_json.x", "roost.bus", "roost.store", "fcntl"}
+    assert not loaded & {*HEAVY, "apsw", "_json.x", "hallway.bus", "hallway.store", "fcntl"}
 
 
 def test_a_heartbeat_that_is_due_loads_no_services(shop: LocalBus, start_client: StartClient) -> None:
@@ -194,7 +194,7 @@ def test_a_heartbeat_that_is_due_loads_no_services(shop: LocalBus, start_client:
     os.utime(quiet.file_of(shop.folder, SESSION), (0, 0))
     loaded = modules(client)
     assert "apsw" in loaded
-    assert not loaded & {*HEAVY, "roost.bus", "roost.services", "roost.model"}
+    assert not loaded & {*HEAVY, "hallway.bus", "hallway.services", "hallway.model"}
 
 
 def test_news_is_brought_with_the_light_half_of_the_library(shop: LocalBus, start_client: StartClient) -> None:

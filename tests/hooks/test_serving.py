@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
+from hallway.agents.hook import log
+from hallway.bus import LocalBus
+from hallway.quiet import SOCKETS, socket_of
 from hooks.client import SESSION, Client
 from hooks.test_quiet import HEAVY, modules
-from roost.agents.hook import log
-from roost.bus import LocalBus
-from roost.quiet import SOCKETS, socket_of
 from support import until
 
 StartClient = Callable[..., Client]
@@ -46,7 +46,7 @@ def is_listening(path: str) -> bool:
 @pytest.fixture
 def server(shop: LocalBus, client: Client) -> Iterator[subprocess.Popen[str]]:
     """The session's own server, listening for its hooks."""
-    with subprocess.Popen([sys.executable, "-m", "roost", "mcp"], env=client.environ, cwd=client.directory,
+    with subprocess.Popen([sys.executable, "-m", "hallway", "mcp"], env=client.environ, cwd=client.directory,
                           stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:  # fmt: skip
         assert server.stdin is not None
         assert server.stdout is not None
@@ -66,7 +66,7 @@ def test_a_hook_that_asks_its_server_imports_next_to_nothing(
 ) -> None:
     client.does("prompt", prompt="mend the login")
     os.utime(Path(shop.folder) / "quiet" / SESSION, (0, 0))
-    assert not modules(client) & {*HEAVY, "apsw", "roost.bus", "roost.store", "roost.model"}
+    assert not modules(client) & {*HEAVY, "apsw", "hallway.bus", "hallway.store", "hallway.model"}
 
 
 def test_all_of_a_turn_goes_through_the_server(shop: LocalBus, client: Client, server: subprocess.Popen[str]) -> None:
@@ -86,7 +86,7 @@ def test_all_of_a_turn_goes_through_the_server(shop: LocalBus, client: Client, s
 
 
 def test_the_task_stays_private_there_too(shop: LocalBus, client: Client, server: subprocess.Popen[str]) -> None:
-    client.environ["ROOST_TASK_FROM_PROMPT"] = "off"
+    client.environ["HALLWAY_TASK_FROM_PROMPT"] = "off"
     client.does("prompt", prompt="the secret plan")
     assert (shop.sessions.get(SESSION).status, shop.sessions.get(SESSION).current_task) == ("working", None)
 

@@ -16,12 +16,12 @@ from typing import Any
 
 import pytest
 
+from hallway.agents.hook.commands import command_of
+from hallway.agents.hook.moment import WOKEN
+from hallway.agents.wake import codex
+from hallway.agents.wake.waker import WAKES_MOST, Waker
+from hallway.bus import LocalBus
 from hooks.client import SESSION, Client
-from roost.agents.hook.commands import command_of
-from roost.agents.hook.moment import WOKEN
-from roost.agents.wake import codex
-from roost.agents.wake.waker import WAKES_MOST, Waker
-from roost.bus import LocalBus
 from support import until
 
 StartClient = Callable[..., Client]
@@ -187,7 +187,7 @@ def test_the_sessions_own_server_wakes_it(shop: LocalBus, idle: Client, inbox: I
     """The real server, told by the real wake-up; also of what came while the turn was still on."""
     path = str(inbox.path.resolve())
     environ = {**idle.environ, **terminal, "CLAUDE_CODE_MESSAGING_SOCKET": path}
-    with subprocess.Popen([sys.executable, "-m", "roost", "mcp"], env=environ, cwd=idle.directory,
+    with subprocess.Popen([sys.executable, "-m", "hallway", "mcp"], env=environ, cwd=idle.directory,
                           stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:  # fmt: skip
         assert server.stdin is not None
         assert server.stdout is not None
@@ -282,7 +282,7 @@ def test_a_session_that_was_woken_often_is_left_alone_for_a_while(shop: LocalBus
 def test_nobody_waits_where_the_server_can_wake_it_or_nobody_sits(
     shop: LocalBus, idle: Client, inbox: Inbox, terminal: dict[str, str]
 ) -> None:
-    from roost.wake import Waiter, topic
+    from hallway.wake import Waiter, topic
 
     server = Waiter(os.path.join(shop.folder, "wake"), topic("messages", SESSION))
     for environ in (terminal, {"CLAUDE_CODE_ENTRYPOINT": "sdk-cli"}):
@@ -367,5 +367,5 @@ def test_an_idle_qwen_is_woken_through_its_registry(
     assert inbox.lines[0] == {"msgV": 1, "type": "auth", "token": "own"}
     assert inbox.lines[1]["toSessionId"] == SESSION
     assert message_id in inbox.said[0]
-    client.does("prompt", prompt=f'<cross_session_message name="roost">\n{inbox.said[0]}\n</cross_session_message>')
+    client.does("prompt", prompt=f'<cross_session_message name="hallway">\n{inbox.said[0]}\n</cross_session_message>')
     assert shop.messages.deliveries(message_id)[0].state == "injected"

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]:
     """One hub for all tests of a file: each uses sessions of its own."""
-    with HubProcess(tmp_path_factory.mktemp("shared") / "roost") as hub:
+    with HubProcess(tmp_path_factory.mktemp("shared") / "hallway") as hub:
         yield hub
 
 
@@ -33,7 +33,7 @@ def start_hub(tmp_path: Path) -> Iterator[Callable[..., HubProcess]]:
     started: list[HubProcess] = []
 
     def start_hub(*options: str, **rest: Any) -> HubProcess:
-        started.append(HubProcess(tmp_path / "roost", *options, **rest))
+        started.append(HubProcess(tmp_path / "hallway", *options, **rest))
         return started[-1]
 
     yield start_hub

@@ -24,16 +24,16 @@ for name, value in json.loads(sys.argv[1]).items():
     module, _, constant = name.rpartition(".")
     assert hasattr(importlib.import_module(module), constant)
     setattr(importlib.import_module(module), constant, value)
-from roost.cli.main import run
+from hallway.cli.main import run
 sys.exit(run(sys.argv[2:]))
 """
 
 
 class HubProcess:
-    """`roost serve` on a bus in `home`; it listens when this is made.
+    """`hallway serve` on a bus in `home`; it listens when this is made.
 
     `constants` are a hub's own that this one has other values for, by their full names: a test of what happens after
-    15 seconds need not last so long. `program` is what of Python's command line runs roost.
+    15 seconds need not last so long. `program` is what of Python's command line runs hallway.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class HubProcess:
         *options: str,
         port: int = 0,
         constants: dict[str, Any] | None = None,
-        program: tuple[str, ...] = ("-m", "roost"),
+        program: tuple[str, ...] = ("-m", "hallway"),
         clock_ahead_s: int = 0,
         inside: str | None = None,
         **environ: str,
@@ -137,8 +137,8 @@ def environment(home: Path) -> dict[str, str]:
         "PATH": os.environ["PATH"],
         "HOME": str(home.parent),
         "LANG": "C.UTF-8",
-        "ROOST_HOME": str(home),
-        "ROOST_PROJECT": "github.com/acme/shop",
-        "ROOST_USER": "alice",
+        "HALLWAY_HOME": str(home),
+        "HALLWAY_PROJECT": "github.com/acme/shop",
+        "HALLWAY_USER": "alice",
         "PYTHONWARNINGS": "error",
     }

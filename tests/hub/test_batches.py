@@ -12,22 +12,22 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-import roost
+import hallway
+from hallway import errors
+from hallway.bus import LocalBus
+from hallway.hub.visitor import Visitor
+from hallway.hub.worker import MOST_AT_ONCE, Failure, Writer
+from hallway.operation import Operation
+from hallway.store.sqlite import SQLiteStore
 from hub.client import Answer, Client, Stream
-from roost import errors
-from roost.bus import LocalBus
-from roost.hub.visitor import Visitor
-from roost.hub.worker import MOST_AT_ONCE, Failure, Writer
-from roost.operation import Operation
-from roost.store.sqlite import SQLiteStore
 from support import Here, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from hallway.services.sessions import SessionRegistry
     from hub.process import HubProcess
-    from roost.services.sessions import SessionRegistry
 
     Work = Callable[[SessionRegistry], Any]
 
@@ -212,7 +212,7 @@ def test_another_process_that_is_stuck_in_a_write_is_told_as_busy(tmp_path: Path
         ran = Batches(tmp_path, [registers("alice"), registers("bob")])
     for outcome in ran.outcomes[0]:
         assert isinstance(outcome, errors.BusBusy)
-        assert (outcome.status, "roost doctor" in outcome.hint) == (503, True)
+        assert (outcome.status, "hallway doctor" in outcome.hint) == (503, True)
     assert Batches(tmp_path, [registers("alice")]).outcomes == [["alice"]]
     assert written(bus) == ["alice"]
 
@@ -236,7 +236,7 @@ def test_a_job_whose_caller_has_gone_harms_nobody(tmp_path: Path, bus: LocalBus)
 @contextmanager
 def write_lock(hub: HubProcess) -> Iterator[None]:
     """Hold the bus as another process that writes does."""
-    with roost.connect(hub.bus_file) as bus, bus.store.write():
+    with hallway.connect(hub.bus_file) as bus, bus.store.write():
         yield
 
 
@@ -245,7 +245,7 @@ def counted(client: Client, name: str) -> int:
     return int(float(next(line for line in text.splitlines() if line.startswith(f"{name} ")).rpartition(" ")[2]))
 
 
-QUEUED = 'roost_queued{worker="writer"}'
+QUEUED = 'hallway_queued{worker="writer"}'
 
 
 class Crowd:
@@ -271,18 +271,18 @@ def test_requests_that_wait_for_the_lock_are_one_commit(hub: HubProcess) -> None
     requests: list[tuple[str, Any]] = [(f"/sessions/crowd-{number}/heartbeat", None) for number in range(20)]
     requests += [("/sessions/crowd-nobody/ping", None), ("/sessions/crowd-no-one/end", None)]
     with Client(hub.port) as client:
-        before = counted(client, "roost_commits_total")
+        before = counted(client, "hallway_commits_total")
         with write_lock(hub):
             crowd = Crowd(hub, requests)
             until(lambda: counted(client, QUEUED) == len(requests))
             assert client.get("/sessions/crowd-0").status == 404  # a read does not wait
         assert [answer.status for answer in crowd.answers()] == [200] * 20 + [404] * 2
-        assert counted(client, "roost_commits_total") - before == 1
+        assert counted(client, "hallway_commits_total") - before == 1
 
 
 def test_a_crowd_shares_its_commits(hub: HubProcess) -> None:
     with Client(hub.port) as client, ThreadPoolExecutor(32) as threads:
-        commits, jobs = counted(client, "roost_commits_total"), counted(client, 'roost_jobs_total{worker="writer"}')
+        commits, jobs = counted(client, "hallway_commits_total"), counted(client, 'hallway_jobs_total{worker="writer"}')
 
         def beat(number: int) -> None:
             with Client(hub.port) as own:
@@ -290,8 +290,8 @@ def test_a_crowd_shares_its_commits(hub: HubProcess) -> None:
                     assert own.post(f"/sessions/shares-{number}/heartbeat").status == 200
 
         list(threads.map(beat, range(32)))
-        assert counted(client, 'roost_jobs_total{worker="writer"}') - jobs == 640
-        assert counted(client, "roost_commits_total") - commits < 600
+        assert counted(client, 'hallway_jobs_total{worker="writer"}') - jobs == 640
+        assert counted(client, "hallway_commits_total") - commits < 600
 
 
 def test_a_foreign_program_with_the_file_open_for_writing_delays_and_breaks_nothing(hub: HubProcess) -> None:
@@ -324,7 +324,7 @@ def test_requests_in_flight_are_answered_before_a_hub_ends(start_hub: Callable[.
         until(lambda: not is_listening(hub))
     assert [answer.status for answer in crowd.answers()] == [200] * 5
     assert hub.ends(within_s=5) == 0
-    with roost.connect(hub.bus_file) as bus:
+    with hallway.connect(hub.bus_file) as bus:
         assert len(bus.sessions.list_sessions()) == 5
 
 
@@ -343,15 +343,15 @@ def test_open_streams_and_idle_connections_hold_up_no_end(start_hub: Callable[..
 
 def test_a_reader_that_has_stopped_reading_holds_up_no_end(start_hub: Callable[..., HubProcess]) -> None:
     hub = start_hub()
-    with roost.connect(hub.bus_file) as bus, Client(hub.port) as client, Stream(hub.port, "?after=0") as stuck:
+    with hallway.connect(hub.bus_file) as bus, Client(hub.port) as client, Stream(hub.port, "?after=0") as stuck:
         fill(bus, 10_000)
-        until(lambda: counted(client, "roost_streams") == 1)
+        until(lambda: counted(client, "hallway_streams") == 1)
         assert len(stuck.take(1)) == 1
         hub.signal(15)
         assert hub.ends(within_s=8) == 0
 
 
-def fill(bus: roost.Bus, count: int) -> None:
+def fill(bus: hallway.Bus, count: int) -> None:
     """Write so many events of about half a kilobyte."""
     with bus.transaction():
         for number in range(count):

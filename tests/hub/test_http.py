@@ -12,9 +12,9 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from schemathesis import openapi
 
+from hallway.services import Service
 from hub.client import Answer, Client, raw_exchange
 from hub.process import HubProcess, environment
-from roost.services import Service
 from support import until
 
 if TYPE_CHECKING:
@@ -340,7 +340,7 @@ def test_a_request_that_names_no_host_is_refused(hub: HubProcess) -> None:
 
 def serve(home: Path, *options: str, **environ: str) -> subprocess.CompletedProcess[str]:
     """Start a hub that must not come up."""
-    command = [sys.executable, "-m", "roost", "serve", *options]
+    command = [sys.executable, "-m", "hallway", "serve", *options]
     return subprocess.run(
         command, env={**environment(home), **environ}, capture_output=True, text=True, timeout=20, check=False
     )
@@ -348,7 +348,7 @@ def serve(home: Path, *options: str, **environ: str) -> subprocess.CompletedProc
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "hub.example"])  # noqa: S104 (it is refused)
 def test_an_address_that_others_could_reach_is_refused(tmp_path: Path, host: str) -> None:
-    done = serve(tmp_path / "roost", "--host", host, "--port", "0")
+    done = serve(tmp_path / "hallway", "--host", host, "--port", "0")
     assert done.returncode == 2
     assert "tokens" in done.stderr
     assert "--host 127.0.0.1" in done.stderr
@@ -356,7 +356,7 @@ def test_an_address_that_others_could_reach_is_refused(tmp_path: Path, host: str
 
 
 def test_a_second_hub_on_a_port_is_told_that_it_is_taken(hub: HubProcess, client: Client, tmp_path: Path) -> None:
-    done = serve(tmp_path / "roost", "--port", str(hub.port))
+    done = serve(tmp_path / "hallway", "--port", str(hub.port))
     assert done.returncode == 8
     assert str(hub.port) in done.stderr
     assert "--port" in done.stderr
@@ -365,9 +365,9 @@ def test_a_second_hub_on_a_port_is_told_that_it_is_taken(hub: HubProcess, client
 
 
 def test_a_hub_serves_no_other_hub(tmp_path: Path) -> None:
-    done = serve(tmp_path / "roost", "--port", "0", ROOST_URL="http://127.0.0.1:7433")
+    done = serve(tmp_path / "hallway", "--port", "0", HALLWAY_URL="http://127.0.0.1:7433")
     assert done.returncode == 2
-    assert "ROOST_URL" in done.stderr
+    assert "HALLWAY_URL" in done.stderr
     assert "Traceback" not in done.stderr
 
 
@@ -430,14 +430,14 @@ def test_metrics_count_what_happened(start_hub: Callable[..., HubProcess]) -> No
             client.post("/sessions/alice/heartbeat")
         client.post("/sessions/nobody/ping")
         counted = samples(client.get("/metrics"))
-    assert counted["roost_requests_total", "sessions.register", "200"] == 2
-    assert counted["roost_requests_total", "sessions.heartbeat", "200"] == 3
-    assert counted["roost_requests_total", "sessions.ping", "404"] == 1
-    assert counted["roost_request_seconds_count", "sessions.heartbeat"] == 3
-    assert counted["roost_request_seconds_bucket", "+Inf", "sessions.heartbeat"] == 3
-    assert 0 < counted["roost_request_seconds_sum", "sessions.heartbeat"] < 10
-    assert counted["roost_commits_total",] == counted["roost_jobs_total", "writer"] == 6
-    assert counted["roost_streams",] == counted["roost_queued", "writer"] == 0
+    assert counted["hallway_requests_total", "sessions.register", "200"] == 2
+    assert counted["hallway_requests_total", "sessions.heartbeat", "200"] == 3
+    assert counted["hallway_requests_total", "sessions.ping", "404"] == 1
+    assert counted["hallway_request_seconds_count", "sessions.heartbeat"] == 3
+    assert counted["hallway_request_seconds_bucket", "+Inf", "sessions.heartbeat"] == 3
+    assert 0 < counted["hallway_request_seconds_sum", "sessions.heartbeat"] < 10
+    assert counted["hallway_commits_total",] == counted["hallway_jobs_total", "writer"] == 6
+    assert counted["hallway_streams",] == counted["hallway_queued", "writer"] == 0
 
 
 def test_the_document_is_openapi_and_lists_exactly_the_catalogue(client: Client) -> None:

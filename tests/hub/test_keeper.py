@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-import roost
+import hallway
 from cli.person import Person
 from hub.client import Client
 from support import until
@@ -18,28 +18,28 @@ if TYPE_CHECKING:
 
     from hub.process import HubProcess
 
-OFTEN = {"roost.hub.keeper.FIRST_AFTER_S": 0.0, "roost.hub.keeper.EVERY_S": 0.01}
-IN_STEPS = {"roost.services.retention.AT_ONCE": 2, "roost.hub.keeper.BETWEEN_STEPS_S": 0.0}
+OFTEN = {"hallway.hub.keeper.FIRST_AFTER_S": 0.0, "hallway.hub.keeper.EVERY_S": 0.01}
+IN_STEPS = {"hallway.services.retention.AT_ONCE": 2, "hallway.hub.keeper.BETWEEN_STEPS_S": 0.0}
 
 
-def send(bus: roost.Bus, count: int, *, are_read: bool) -> None:
+def send(bus: hallway.Bus, count: int, *, are_read: bool) -> None:
     ids = [bus.messages.send("alice", "bob", subject=f"{are_read} {number}").message_id for number in range(count)]
     if are_read:
         bus.messages.acknowledge("bob", ids)
 
 
-def meet(bus: roost.Bus) -> None:
+def meet(bus: hallway.Bus) -> None:
     for name in ("alice", "bob"):
         bus.sessions.register(name, f"{name}'s agent", "codex")
 
 
 @pytest.mark.promise("M7")
-@pytest.mark.parametrize(("options", "environ"), [(["--keep", "0s"], {}), ([], {"ROOST_KEEP": "0"})])
+@pytest.mark.parametrize(("options", "environ"), [(["--keep", "0s"], {}), ([], {"HALLWAY_KEEP": "0"})])
 def test_what_is_old_goes_in_steps_and_what_a_live_session_has_to_read_stays(
     start_hub: Callable[..., HubProcess], options: list[str], environ: dict[str, str]
 ) -> None:
     hub = start_hub(*options, constants={**OFTEN, **IN_STEPS}, **environ)
-    with roost.connect(hub.url) as bus:
+    with hallway.connect(hub.url) as bus:
         meet(bus)
         send(bus, 3, are_read=False)
         send(bus, 9, are_read=True)
@@ -51,7 +51,7 @@ def test_what_is_old_goes_in_steps_and_what_a_live_session_has_to_read_stays(
 @pytest.mark.promise("M7")
 def test_messages_beyond_a_size_go_the_oldest_first(start_hub: Callable[..., HubProcess]) -> None:
     hub = start_hub("--keep", "forever", "--keep-bytes", "20", constants=OFTEN)
-    with roost.connect(hub.url) as bus:
+    with hallway.connect(hub.url) as bus:
         meet(bus)
         send(bus, 9, are_read=True)
         until(lambda: bus.messages.get_stats().size_bytes <= 20)
@@ -62,13 +62,13 @@ def test_messages_beyond_a_size_go_the_oldest_first(start_hub: Callable[..., Hub
 @pytest.mark.parametrize("options", [[], ["--keep", "forever"]])
 def test_what_is_young_stays(start_hub: Callable[..., HubProcess], options: list[str]) -> None:
     hub = start_hub(*options, constants=OFTEN)
-    with roost.connect(hub.url) as bus, Client(hub.port) as client:
+    with hallway.connect(hub.url) as bus, Client(hub.port) as client:
         meet(bus)
         send(bus, 3, are_read=True)
 
         def jobs() -> int:
             text = client.get("/metrics").body.decode()
-            return int(float(re.findall(r'^roost_jobs_total\{worker="writer"\} (\S+)$', text, re.MULTILINE)[0]))
+            return int(float(re.findall(r'^hallway_jobs_total\{worker="writer"\} (\S+)$', text, re.MULTILINE)[0]))
 
         before = jobs()
         until(lambda: jobs() > before + 3)
@@ -81,4 +81,4 @@ def test_what_is_young_stays(start_hub: Callable[..., HubProcess], options: list
 def test_what_cannot_be_kept_is_said_before_anything_is_served(tmp_path: Path, options: tuple[str, ...]) -> None:
     done: Any = Person(tmp_path / "home").types("serve", "--port", "0", *options)
     assert done.returncode == 2
-    assert done.stderr.startswith("roost: keep")
+    assert done.stderr.startswith("hallway: keep")

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+import hallway
 import postgres
-import roost
+from hallway import credentials, errors
+from hallway.bus import LocalBus
+from hallway.remote import RemoteBus
 from hub.client import Client, Stream
 from hub.process import HubProcess
-from roost import credentials, errors
-from roost.bus import LocalBus
-from roost.remote import RemoteBus
 from support import Here, all_events, open_store, until
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ def test_a_long_poll_on_one_hub_is_woken_by_a_send_on_another(hubs: list[HubProc
 
         thread = threading.Thread(target=poll)
         thread.start()
-        until(lambda: b"roost_waits 1.0" in clients[0].get("/metrics").body)
+        until(lambda: b"hallway_waits 1.0" in clients[0].get("/metrics").body)
         sent = clients[1].post(
             "/messages", {"from_session": "poll-1", "to_session": "poll-2", "subject": f"news {number}"}
         )
@@ -181,7 +181,7 @@ def test_migrations_run_once_when_many_start_together(tmp_path: Path) -> None:
 
 def test_a_client_goes_to_the_next_address_and_stays_there(hubs: list[HubProcess]) -> None:
     nobody = f"http://127.0.0.1:{postgres.free_port()}"
-    with roost.connect(f"{nobody}, {hubs[1].url}/", project=SHOP) as bus:
+    with hallway.connect(f"{nobody}, {hubs[1].url}/", project=SHOP) as bus:
         assert isinstance(bus, RemoteBus)
         bus.sessions.register("several", "agent", "codex")
         assert [address.url for address in bus._addresses] == [hubs[1].url, nobody]
@@ -189,14 +189,14 @@ def test_a_client_goes_to_the_next_address_and_stays_there(hubs: list[HubProcess
         bus.sessions.update_status("several", "working")
         assert next(events).kind == "session.updated"
     with pytest.raises(errors.UnsupportedUrl):
-        roost.connect(f"{nobody},elsewhere:1")
+        hallway.connect(f"{nobody},elsewhere:1")
 
 
 def test_a_login_at_one_of_several_hubs_is_good_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("ROOST_TOKEN", raising=False)
-    credentials.store("https://b.example.org", "roost_0123", str(tmp_path))
+    monkeypatch.delenv("HALLWAY_TOKEN", raising=False)
+    credentials.store("https://b.example.org", "hallway_0123", str(tmp_path))
     both = "https://a.example.org, https://b.example.org/"
-    assert credentials.token_for(both, lambda: str(tmp_path)) == "roost_0123"
+    assert credentials.token_for(both, lambda: str(tmp_path)) == "hallway_0123"
     assert credentials.token_for("https://a.example.org", lambda: str(tmp_path)) is None
 
 

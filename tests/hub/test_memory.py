@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-import roost
-from roost import errors
+import hallway
+from hallway import errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from hallway.services.memory import SharedMemory
     from hub.client import Client
     from hub.process import HubProcess
-    from roost.services.memory import SharedMemory
 
 KEYS = ["plain", "a/b/c", "a b", "100%", "*", "🚀", "a%2Fb", "x?y#z", "..", "a/../b", "/lead", "trail/", "k/history",
         "history", "a//b", "+", "é", "'\""]  # fmt: skip
@@ -22,7 +22,7 @@ KEYS = ["plain", "a/b/c", "a b", "100%", "*", "🚀", "a%2Fb", "x?y#z", "..", "a
 
 @pytest.fixture
 def memory(hub: HubProcess) -> Iterator[SharedMemory]:
-    with roost.connect(f"http://127.0.0.1:{hub.port}", project="github.com/acme/shop") as bus:
+    with hallway.connect(f"http://127.0.0.1:{hub.port}", project="github.com/acme/shop") as bus:
         bus.sessions.register("s1", "alice's claude", "claude-code")
         yield bus.memory
         bus.memory.clear()

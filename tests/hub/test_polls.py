@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-import roost
+import hallway
+from hallway.bus import LOOK_EVERY_S
 from hub.client import TIMEOUT_S, Client
-from roost.bus import LOOK_EVERY_S
 from support import open_store, until
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def metric(client: Client, name: str) -> float:
 
 
 def waits(client: Client) -> float:
-    return metric(client, "roost_waits")
+    return metric(client, "hallway_waits")
 
 
 @pytest.fixture
@@ -94,17 +94,17 @@ def test_many_polls_read_nothing_while_they_wait_and_leave_nothing_behind(own):
         client.register("alice", "bob", *names)
         polls = [Poll(own.port, name) for name in names]
         until(lambda: waits(client) == MANY)
-        reads = metric(client, 'roost_jobs_total{worker="reader"}')
+        reads = metric(client, 'hallway_jobs_total{worker="reader"}')
         assert reads >= MANY
         for number in range(50):
             client.post("/messages", {"from_session": "alice", "to_session": "bob", "subject": str(number)})
         client.post("/messages", {"from_session": "alice", "to_session": names[0], "subject": "for one"})
         assert [message["subject"] for message in polls.pop(0).answer()] == ["for one"]
-        assert metric(client, 'roost_jobs_total{worker="reader"}') == reads + 1
+        assert metric(client, 'hallway_jobs_total{worker="reader"}') == reads + 1
         for poll in polls:
             poll.socket.close()
         until(lambda: waits(client) == 0)
-        assert metric(client, 'roost_jobs_total{worker="reader"}') == reads + 1
+        assert metric(client, 'hallway_jobs_total{worker="reader"}') == reads + 1
 
 
 def test_heartbeats_wake_no_poll(own):
@@ -113,11 +113,11 @@ def test_heartbeats_wake_no_poll(own):
         client.register("alice", "bob")
         poll = Poll(own.port, "bob")
         until(lambda: waits(client) == 1)
-        reads = metric(client, 'roost_jobs_total{worker="reader"}')
+        reads = metric(client, 'hallway_jobs_total{worker="reader"}')
         deadline = time.monotonic() + 6 * LOOK_EVERY_S
         while time.monotonic() < deadline:
             client.post("/sessions/alice/heartbeat", {})
-        assert metric(client, 'roost_jobs_total{worker="reader"}') == reads
+        assert metric(client, 'hallway_jobs_total{worker="reader"}') == reads
         poll.socket.close()
 
 
@@ -141,7 +141,7 @@ def test_a_hub_that_stops_answers_its_polls(own):
 
 
 def test_a_remote_inbox_waits_at_the_hub(own):
-    with roost.connect(own.url) as bus, Client(own.port) as client:
+    with hallway.connect(own.url) as bus, Client(own.port) as client:
         client.register("alice", "bob")
         found: list[Any] = []
         waiting = threading.Thread(target=lambda: found.extend(bus.messages.inbox("bob", LONG_S)))

@@ -1,4 +1,4 @@
-"""roost.connect("http://…"): a hub's bus with the methods and the errors of a local one."""
+"""hallway.connect("http://…"): a hub's bus with the methods and the errors of a local one."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-import roost
+import hallway
+from hallway import errors
+from hallway.bus import Bus
+from hallway.here import Here
+from hallway.remote import RemoteBus
 from hub.process import HubProcess
-from roost import errors
-from roost.bus import Bus
-from roost.here import Here
-from roost.remote import RemoteBus
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -42,13 +42,13 @@ def remote(hub: HubProcess) -> Iterator[RemoteBus]:
 
 
 def test_connect_gives_a_bus_with_the_same_services(hub: HubProcess, monkeypatch: pytest.MonkeyPatch) -> None:
-    with roost.connect(hub.url) as bus, roost.connect(hub.bus_file) as local:
+    with hallway.connect(hub.url) as bus, hallway.connect(hub.bus_file) as local:
         assert bus.services.keys() == local.services.keys()
         bus.sessions.register("same", "alice's agent", "codex")
         assert bus.sessions.get("same") == local.sessions.get("same")
         assert bus.stats() == local.stats()
-    monkeypatch.setenv("ROOST_URL", hub.url + "/")
-    with roost.connect() as bus:
+    monkeypatch.setenv("HALLWAY_URL", hub.url + "/")
+    with hallway.connect() as bus:
         assert bus.sessions.get("same").agent_name == "alice's agent"
 
 
@@ -62,7 +62,7 @@ def test_a_new_session_takes_over_where_its_caller_runs_not_where_the_hub_does(r
 
 
 def test_a_project_given_to_connect_is_the_one_of_new_sessions(hub: HubProcess) -> None:
-    with roost.connect(hub.url, project=SHOP) as bus:
+    with hallway.connect(hub.url, project=SHOP) as bus:
         assert bus.sessions.register("given", "alice's agent", "codex").project == SHOP
 
 
@@ -81,7 +81,7 @@ def test_an_id_with_odd_characters_makes_the_round_trip(remote: RemoteBus, sessi
 def test_times_are_the_same_moments(remote: RemoteBus, hub: HubProcess) -> None:
     remote.sessions.register("times", "alice's agent", "codex")
     remote.sessions.end("times")
-    with roost.connect(hub.bus_file) as local:
+    with hallway.connect(hub.bus_file) as local:
         assert remote.sessions.get("times") == local.sessions.get("times")
         assert remote.events.read(limit=1000) == local.events.read(limit=1000)
 
@@ -107,7 +107,7 @@ def test_surroundings_that_no_session_could_have_are_refused(hub: HubProcess) ->
     class Wrong(Elsewhere):
         project = "a\x1b[2Jb"
 
-    with RemoteBus(hub.url, Wrong()) as bus, pytest.raises(errors.InvalidInput, match="Roost-Here"):
+    with RemoteBus(hub.url, Wrong()) as bus, pytest.raises(errors.InvalidInput, match="Hallway-Here"):
         bus.sessions.register("wrong", "alice's agent", "codex")
 
 
@@ -253,13 +253,13 @@ def test_where_nobody_listens_there_is_a_clear_error() -> None:
         ):
             with pytest.raises(errors.HubUnreachable, match=f"no hub answers at {bus.url}") as caught:
                 call()
-            assert "roost serve" in caught.value.hint
+            assert "hallway serve" in caught.value.hint
 
 
 @pytest.mark.parametrize("url", ["http://", "http://host:port", "http://host:99999", "http://[::1", "https:///x"])
 def test_an_address_that_is_none_is_refused(url: str) -> None:
     with pytest.raises(errors.UnsupportedUrl):
-        roost.connect(url)
+        hallway.connect(url)
 
 
 def free_port() -> int:
@@ -275,7 +275,7 @@ def free_port() -> int:
 def followed(request: pytest.FixtureRequest, start_hub: Callable[..., HubProcess]) -> Iterator[Bus]:
     """A bus to follow, on both sides of a hub."""
     hub = start_hub()
-    with roost.connect(hub.url if request.param == "remote" else hub.bus_file, project=SHOP) as bus:
+    with hallway.connect(hub.url if request.param == "remote" else hub.bus_file, project=SHOP) as bus:
         yield bus
 
 
@@ -309,7 +309,7 @@ def test_follow_filters_by_project_and_kinds(followed: Bus) -> None:
 
 def test_follow_goes_on_after_the_hub_has_been_started_again(start_hub: Callable[..., HubProcess]) -> None:
     hub = start_hub()
-    with RemoteBus(hub.url, Here(SHOP)) as bus, roost.connect(hub.bus_file) as local:
+    with RemoteBus(hub.url, Here(SHOP)) as bus, hallway.connect(hub.bus_file) as local:
         events = bus.events.follow(timeout_s=20)
         heard = []
         for number, end in enumerate((HubProcess.stop, HubProcess.kill)):
@@ -327,7 +327,7 @@ def test_handlers_hear_what_happens_on_the_hub(remote: RemoteBus) -> None:
     heard: list[str] = []
     came = threading.Event()
 
-    def hear(event: roost.model.Event) -> None:
+    def hear(event: hallway.model.Event) -> None:
         heard.append(event.kind)
         came.set()
 

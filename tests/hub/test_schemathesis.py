@@ -16,8 +16,8 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from hallway.services import Service
 from hub.client import Client
-from roost.services import Service
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-import roost
+import hallway
+from hallway.bus import LocalBus
+from hallway.clock import FakeClock
+from hallway.store.sqlite import SQLiteStore
 from hub.client import Client, Stream
-from roost.bus import LocalBus
-from roost.clock import FakeClock
-from roost.store.sqlite import SQLiteStore
 from support import Here, until
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def own_hub(start_hub: Callable[..., HubProcess]) -> HubProcess:
 @pytest.fixture
 def bus(own_hub: HubProcess) -> Iterator[LocalBus]:
     """The hub's bus, as another process has it open."""
-    with roost.connect(own_hub.bus_file, project=SHOP) as bus:
+    with hallway.connect(own_hub.bus_file, project=SHOP) as bus:
         assert isinstance(bus, LocalBus)
         yield bus
 
@@ -86,9 +86,9 @@ def test_a_text_of_many_lines_stays_in_one_frame(own_hub: HubProcess) -> None:
 
 
 def test_a_silent_stream_says_that_it_is_alive(start_hub: Callable[..., HubProcess]) -> None:
-    hub = start_hub(constants={"roost.hub.stream.KEEP_ALIVE_S": 0.02})
+    hub = start_hub(constants={"hallway.hub.stream.KEEP_ALIVE_S": 0.02})
     with Client(hub.port) as client, Stream(hub.port) as stream:
-        assert stream.response.readline() == b": roost\n"
+        assert stream.response.readline() == b": hallway\n"
         for _ in range(5):
             assert stream.response.readline() == b"\n"
             assert stream.response.readline() == b": still here\n"
@@ -119,7 +119,7 @@ def test_a_stream_begins_now_or_after_a_seq(own_hub: HubProcess, bus: LocalBus) 
 def test_a_resumed_stream_misses_nothing_and_repeats_nothing(start_hub: Callable[..., HubProcess]) -> None:
     hub = start_hub()
     heard: list[int] = []
-    with roost.connect(hub.bus_file) as bus:
+    with hallway.connect(hub.bus_file) as bus:
         assert isinstance(bus, LocalBus)
         for end in ("close", "stop", "kill", "close"):
             with Stream(hub.port, last_event_id=heard[-1] if heard else 0) as stream:
@@ -190,14 +190,14 @@ def test_what_another_process_does_arrives_at_once(own_hub: HubProcess, bus: Loc
 def test_what_a_process_did_that_died_before_it_could_wake_anybody_arrives(
     own_hub: HubProcess, bus: LocalBus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("roost.store.sqlite.notify", lambda *_: None)
+    monkeypatch.setattr("hallway.store.sqlite.notify", lambda *_: None)
     with Stream(own_hub.port) as stream:
         append(bus, 3)
         assert seqs(stream, 3) == [1, 2, 3]
 
 
 def test_an_expiry_is_told_with_nobody_asking(start_hub: Callable[..., HubProcess], tmp_path: Path) -> None:
-    with LocalBus(SQLiteStore(str(tmp_path / "roost" / "bus.db"), clock=FakeClock()), Here()) as past:
+    with LocalBus(SQLiteStore(str(tmp_path / "hallway" / "bus.db"), clock=FakeClock()), Here()) as past:
         past.sessions.register("alice", "alice's agent", "codex")
     hub = start_hub()
     with closing(sqlite3.connect(hub.bus_file)) as silent:  # one that sweeps nothing itself
@@ -226,7 +226,7 @@ def test_many_streams_hear_all_of_it(own_hub: HubProcess, bus: LocalBus) -> None
 
 
 def test_a_stream_too_many_is_refused(start_hub: Callable[..., HubProcess]) -> None:
-    hub = start_hub(constants={"roost.hub.stream.MOST_STREAMS": 2})
+    hub = start_hub(constants={"hallway.hub.stream.MOST_STREAMS": 2})
     with Client(hub.port) as client, Stream(hub.port):
         with Stream(hub.port):
             status, error = refusal(hub.port)
@@ -258,9 +258,9 @@ def test_a_reader_that_does_not_read_takes_no_memory_and_slows_nobody(own_hub: H
 
 
 def test_a_reader_that_is_stuck_is_cut_off_and_resumes_where_it_was(start_hub: Callable[..., HubProcess]) -> None:
-    hub = start_hub(constants={"roost.hub.stream.STUCK_S": 0.2})
+    hub = start_hub(constants={"hallway.hub.stream.STUCK_S": 0.2})
     hub.forgiven = {"ASGI callable returned without completing response."}  # the server's word for cutting it off
-    with roost.connect(hub.bus_file) as bus, Client(hub.port) as client, Stream(hub.port, "?after=0") as stuck:
+    with hallway.connect(hub.bus_file) as bus, Client(hub.port) as client, Stream(hub.port, "?after=0") as stuck:
         assert isinstance(bus, LocalBus)
         append(bus, 20_000, text="x" * 400)
         until(lambda: streams(client) == 0)

@@ -1,4 +1,4 @@
-"""A home folder with clients' configuration in it, and a person who types `roost install` there."""
+"""A home folder with clients' configuration in it, and a person who types `hallway install` there."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Machine(Person):
     """`user` is the home folder, `repository` the folder that commands run in."""
 
     def __init__(self, folder: Path) -> None:
-        super().__init__(folder / "user" / "roost")
+        super().__init__(folder / "user" / "hallway")
         self.user = folder / "user"
         self.repository = folder / "shop"
         self.programs = folder / "programs"
@@ -43,12 +43,12 @@ class Machine(Person):
         return path
 
     def state(self, folder: Path | None = None) -> dict[str, tuple[int, bytes | str]]:
-        """Everything below the home folder but roost's own: its mode, and what it holds or where it leads."""
+        """Everything below the home folder but hallway's own: its mode, and what it holds or where it leads."""
         top = folder or self.user
         found: dict[str, tuple[int, bytes | str]] = {}
         for path in sorted(top.rglob("*")):
             name = path.relative_to(top).as_posix()
-            if name.partition("/")[0] != "roost":
+            if name.partition("/")[0] != "hallway":
                 holds = os.readlink(path) if path.is_symlink() else path.read_bytes() if path.is_file() else ""
                 found[name] = (path.lstat().st_mode, holds)
         return found

@@ -1,4 +1,4 @@
-"""`roost doctor` about the clients: what each knows of roost, when it was heard of, what went wrong, what to type."""
+"""`hallway doctor` about the clients: what is installed, when it was heard of, what went wrong, what to type."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from typing import Any
 
 import pytest
 
-import roost
+import hallway
+from hallway.agents.hook.log import note
 from install.machine import Machine
-from roost.agents.hook.log import note
 
 CODEX = """#!/bin/sh
 [ "$1" = app-server ] || { echo 'codex-cli 0.169.0'; exit; }
 read -r initialize; echo '{"id": 1, "result": {}}'
 read -r initialized; read -r list
 echo '{"id": 2, "result": {"data": [{"hooks": [
-  {"command": "exec roost hook codex", "trustStatus": "STATUS"}, {"command": "notify", "trustStatus": "untrusted"}
+  {"command": "exec hallway hook codex", "trustStatus": "STATUS"}, {"command": "notify", "trustStatus": "untrusted"}
 ]}]}}' | tr -d '\\n'
 echo
 """
@@ -30,12 +30,12 @@ def findings(machine: Machine, client: str, status: int = 0) -> list[dict[str, A
     return [each for each in json.loads(done.stdout)["checks"] if each["check"] == client]
 
 
-def test_a_client_that_knows_nothing_of_roost_is_told_with_what_to_type(machine: Machine) -> None:
+def test_a_client_that_knows_nothing_of_hallway_is_told_with_what_to_type(machine: Machine) -> None:
     machine.has_program("claude", "2.1.329 (Claude Code)")
     (found,) = findings(machine, "claude-code")
     assert found["level"] == "ok"
     assert "2.1.329" in found["detail"]
-    assert found["next"] == "roost install claude-code"
+    assert found["next"] == "hallway install claude-code"
 
 
 def test_clients_that_are_not_on_the_machine_are_not_told_of(machine: Machine) -> None:
@@ -48,7 +48,7 @@ def test_an_installed_client_is_told_with_its_version_and_its_last_heartbeat(mac
     (found,) = findings(machine, "gemini")
     assert "server installed, hooks installed; never heard of" in found["detail"]
     assert found["next"] is None
-    with roost.connect(machine.home) as bus:
+    with hallway.connect(machine.home) as bus:
         bus.sessions.register("s1", "a session", "gemini")
     (found,) = findings(machine, "gemini")
     assert found["detail"].endswith("s ago")
@@ -87,7 +87,7 @@ def test_codex_says_itself_which_hooks_it_trusts(machine: Machine, status: str, 
     found = findings(machine, "codex")
     assert [each["level"] for each in found] == levels
     assert [each["next"] for each in found if each["level"] == "warn"] == [
-        "Start codex, type /hooks, and trust roost's hooks: until then Codex skips them without a word."
+        "Start codex, type /hooks, and trust hallway's hooks: until then Codex skips them without a word."
     ] * (len(levels) - 1)
 
 

@@ -1,4 +1,4 @@
-"""`roost install` and `roost uninstall`: only what is roost's, all or nothing, and back again."""
+"""`hallway install` and `hallway uninstall`: only what is hallway's, all or nothing, and back again."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from hallway.agents.install import CLIENTS
 from install.machine import Machine
-from roost.agents.install import CLIENTS
 
 NAMES = sorted(CLIENTS)
 
-# What people have in the files that roost edits: comments, other servers, other hooks, odd layout, Windows line ends.
+# What people have in the files that hallway edits: comments, other servers, other hooks, odd layout, Windows line ends.
 FILES = {
     ".claude.json": '{"numStartups": 3, "projects": {"/src/shop": {"mcpServers": {}}}}',
     ".claude/settings.json": """{
@@ -75,7 +75,7 @@ def test_it_finds_what_is_on_the_machine(machine: Machine) -> None:
 
 
 def test_it_says_what_to_type_where_it_finds_nothing(machine: Machine) -> None:
-    assert "roost install claude-code" in machine.installs()
+    assert "hallway install claude-code" in machine.installs()
     assert machine.state() == {}
 
 
@@ -113,7 +113,7 @@ def test_what_people_wrote_stays_as_it_is(used: Machine) -> None:
             assert at, (name, sign)
     for comment in ("// the theme", "/* or light */", "// mine"):
         assert comment in (used.user / ".gemini/settings.json").read_text()
-    assert tomllib.loads((used.user / ".codex/config.toml").read_text())["mcp_servers"].keys() == {"search", "roost"}
+    assert tomllib.loads((used.user / ".codex/config.toml").read_text())["mcp_servers"].keys() == {"search", "hallway"}
     assert "# why not" in (used.user / ".codex/config.toml").read_text()
     assert used.reads(".claude/settings.json")["model"] == "opus"
     assert used.reads(".claude/settings.json")["hooks"]["Stop"][0]["hooks"][0]["command"] == "say done"
@@ -127,7 +127,7 @@ def test_others_keep_their_place_in_a_list_of_hooks(used: Machine) -> None:
     stop = hooks["hooks"]["Stop"]
     assert stop[0]["hooks"][0]["command"] == "notify"
     stop.append({"hooks": [{"type": "command", "command": "later"}]})
-    stop[1]["hooks"][0]["timeout"] = 99  # an older roost's
+    stop[1]["hooks"][0]["timeout"] = 99  # an older hallway's
     used.writes(".codex/hooks.json", json.dumps(hooks))
     used.installs("codex")
     after = used.reads(".codex/hooks.json")["hooks"]["Stop"]
@@ -213,11 +213,11 @@ def test_what_others_wrote_meanwhile_stays(used: Machine) -> None:
     for name in FILES:
         text = (used.user / name).read_bytes().decode()
         assert "later" in text
-        assert "roost" not in text, name
-    assert "roost" not in "".join(used.state())
+        assert "hallway" not in text, name
+    assert "hallway" not in "".join(used.state())
 
 
-def test_an_upgrade_replaces_what_an_older_roost_installed(used: Machine) -> None:
+def test_an_upgrade_replaces_what_an_older_hallway_installed(used: Machine) -> None:
     used.installs("gemini")
     path = used.user / ".gemini/settings.json"
     now = path.read_text()
@@ -225,10 +225,10 @@ def test_an_upgrade_replaces_what_an_older_roost_installed(used: Machine) -> Non
     used.installs("gemini")
     assert path.read_text() == now
     used.uninstalls("gemini")
-    assert "roost" not in path.read_text()
+    assert "hallway" not in path.read_text()
 
 
-def test_nothing_is_left_in_roosts_folder(used: Machine) -> None:
+def test_nothing_is_left_in_hallways_folder(used: Machine) -> None:
     used.installs()
     assert (used.home / "installed.json").stat().st_mode & 0o777 == 0o600
     used.uninstalls()
@@ -274,7 +274,7 @@ def test_a_file_that_is_no_text_stops_everything(used: Machine) -> None:
 
 def test_the_others_can_be_installed_around_a_broken_file(used: Machine) -> None:
     used.writes(".claude/settings.json", "{")
-    assert "roost install AGENT" in used.installs(status=7)
+    assert "hallway install AGENT" in used.installs(status=7)
     used.installs("codex")
 
 
@@ -295,7 +295,7 @@ def test_when_a_folder_cannot_be_made_nothing_is_written(used: Machine) -> None:
 
 
 def test_when_it_cannot_be_remembered_what_was_there_nothing_is_written(used: Machine) -> None:
-    used.home.write_text("a file where roost's folder should be")
+    used.home.write_text("a file where hallway's folder should be")
     before = used.state()
     used.installs(status=7)
     assert used.state() == before
@@ -311,7 +311,7 @@ def test_a_damaged_record_stops_everything_and_says_what_to_do(used: Machine) ->
     assert used.state() == before
     (used.home / "installed.json").unlink()
     used.uninstalls()
-    assert "roost" not in used.reads(".claude/settings.json")["hooks"]
+    assert "hallway" not in used.reads(".claude/settings.json")["hooks"]
     assert used.reads(".claude.json") == json.loads(FILES[".claude.json"])
 
 

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roost.agents.install.jsonc import Document, NotJson, WrongKind
+from hallway.agents.install.jsonc import Document, NotJson, WrongKind
 
-SERVER = {"command": "/opt/python", "args": ["-m", "roost", "mcp"]}
+SERVER = {"command": "/opt/python", "args": ["-m", "hallway", "mcp"]}
 SPACES = st.sampled_from(["", " ", "\n  ", "\r\n\t", ' // a } comment, "quoted"\n', "/* [ */"])
-NAMES = st.sampled_from(["a", "b", "hooks", "mcpServers", "roost", "Stop", "é\\n"])
+NAMES = st.sampled_from(["a", "b", "hooks", "mcpServers", "hallway", "Stop", "é\\n"])
 SCALARS = st.sampled_from(["1", "-2.5e3", "true", "null", '"a // b"', '"x,}]"', '"\\""'])
 
 
@@ -42,7 +42,7 @@ def comments(text: str) -> int:
     return text.count("// a } comment") + text.count("/* [ */")
 
 
-@given(texts(), st.sampled_from([("mcpServers", "roost"), ("hooks", "roost"), ("a",)]))
+@given(texts(), st.sampled_from([("mcpServers", "hallway"), ("hooks", "hallway"), ("a",)]))
 def test_setting_a_member_sets_it_and_nothing_else(text: str, path: tuple[str, ...]) -> None:
     document = Document(text)
     wanted = document.get(())

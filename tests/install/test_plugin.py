@@ -1,13 +1,13 @@
-"""The Claude Code plugin in this repository says what `roost install --project` would."""
+"""The Claude Code plugin in this repository says what `hallway install --project` would."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
 
-from roost import __version__
-from roost.agents.install.client import stdio_server
-from roost.agents.install.entries import grouped
+from hallway import __version__
+from hallway.agents.install.client import stdio_server
+from hallway.agents.install.entries import grouped
 
 PLUGIN = Path(__file__).parents[2] / "plugin"
 
@@ -16,8 +16,8 @@ def test_its_hooks_and_its_server_are_those_of_a_repository() -> None:
     hooks = json.loads((PLUGIN / "hooks" / "hooks.json").read_text(encoding="utf-8"))["hooks"]
     assert hooks == grouped("claude-code", "/a/repository")
     server = json.loads((PLUGIN / ".mcp.json").read_text(encoding="utf-8"))["mcpServers"]
-    assert server == {"roost": stdio_server("/a/repository")}
+    assert server == {"hallway": stdio_server("/a/repository")}
 
 
-def test_it_has_the_version_of_roost() -> None:
+def test_it_has_the_version_of_hallway() -> None:
     assert json.loads((PLUGIN / ".claude-plugin" / "plugin.json").read_text(encoding="utf-8"))["version"] == __version__

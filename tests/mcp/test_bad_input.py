@@ -15,16 +15,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-import roost
+import hallway
+from hallway.mcp.stdio import MOST_BYTES, MOST_WAITS
 from hub.process import HubProcess
 from mcp_server import MODERN, Server, environment
-from roost.mcp.stdio import MOST_BYTES, MOST_WAITS
 from support import PATIENCE_S, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from roost.bus import Bus
+    from hallway.bus import Bus
 
 PARSE_ERROR, INVALID_REQUEST, METHOD_NOT_FOUND, INVALID_PARAMS = -32700, -32600, -32601, -32602
 HEADER_MISMATCH, UNSUPPORTED_VERSION = -32020, -32022
@@ -69,7 +69,7 @@ class Raw(Server):
 
 @pytest.fixture
 def bus(home: Path) -> Iterator[Bus]:
-    with roost.connect(home / "roost", project="github.com/acme/shop") as bus:
+    with hallway.connect(home / "hallway", project="github.com/acme/shop") as bus:
         yield bus
 
 
@@ -79,7 +79,7 @@ def start(home: Path) -> Iterator[Callable[..., Raw]]:
     started: list[Raw] = []
 
     def start(**environ: str) -> Raw:
-        started.append(Raw(home / "roost", **{"ROOST_SESSION": "s1", "PYTHONWARNINGS": "error", **environ}))
+        started.append(Raw(home / "hallway", **{"HALLWAY_SESSION": "s1", "PYTHONWARNINGS": "error", **environ}))
         return started[-1]
 
     yield start
@@ -142,16 +142,16 @@ WRONG = {
     "a method of no text": (modern(""), METHOD_NOT_FOUND, True),
     "a method with half a character": (modern("\ud800"), METHOD_NOT_FOUND, True),
     "a method that is gone": (modern("initialize"), METHOD_NOT_FOUND, True),
-    "a method that roost has not": (modern("prompts/list"), METHOD_NOT_FOUND, True),
+    "a method that hallway has not": (modern("prompts/list"), METHOD_NOT_FOUND, True),
     "an unknown tool": (modern("tools/call", name="nope", arguments={}), INVALID_PARAMS, True),
     "a tool that is no text": (modern("tools/call", name=["send"], arguments={}), INVALID_PARAMS, True),
     "no tool": (modern("tools/call"), INVALID_PARAMS, True),
     "arguments that are a list": (modern("tools/call", name="status", arguments=[1]), INVALID_PARAMS, True),
     "arguments that are null": (modern("tools/call", name="status", arguments=None), INVALID_PARAMS, True),
-    "an unknown resource": (modern("resources/read", uri="roost://nope"), INVALID_PARAMS, True),
+    "an unknown resource": (modern("resources/read", uri="hallway://nope"), INVALID_PARAMS, True),
     "a resource of nothing": (modern("resources/read"), INVALID_PARAMS, True),
     "a resource that is no text": (modern("resources/read", uri=5), INVALID_PARAMS, True),
-    "an encoding that is none": (modern("resources/read", uri="roost://memory/%ff%fe"), INVALID_PARAMS, True),
+    "an encoding that is none": (modern("resources/read", uri="hallway://memory/%ff%fe"), INVALID_PARAMS, True),
     "a cursor that nobody gave": (modern("resources/list", cursor="x"), INVALID_PARAMS, True),
     "a cursor that is no text": (modern("resources/list", cursor=3), INVALID_PARAMS, True),
     "a subscription to nothing": (modern("subscriptions/listen"), INVALID_PARAMS, True),
@@ -376,10 +376,10 @@ def test_a_client_that_closes_both_ends_at_once_is_nobodys_trouble(start: Callab
 
 
 CHANGED = """\
-import roost.mcp.resident, roost.mcp.stdio
-roost.mcp.resident.BEAT_S = 0.2
-roost.mcp.stdio.STUCK_S = 0.5
-roost.mcp.stdio.serve()
+import hallway.mcp.resident, hallway.mcp.stdio
+hallway.mcp.resident.BEAT_S = 0.2
+hallway.mcp.stdio.STUCK_S = 0.5
+hallway.mcp.stdio.serve()
 """
 
 
@@ -388,7 +388,7 @@ class Hasty(Raw):
 
     def __init__(self, home: Path) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-c", CHANGED], env=environment(home, ROOST_SESSION="s1"),
+            [sys.executable, "-c", CHANGED], env=environment(home, HALLWAY_SESSION="s1"),
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0,
         )  # fmt: skip
         self._rest = b""
@@ -406,7 +406,7 @@ class Hasty(Raw):
 
 @pytest.fixture
 def hasty(home: Path) -> Iterator[Hasty]:
-    server = Hasty(home / "roost")
+    server = Hasty(home / "hallway")
     yield server
     server.process.kill()
     server.wait()
@@ -464,7 +464,7 @@ def test_large_answers_wait_for_their_reader_one_by_one(server: Raw, bus: Bus) -
     bus.memory.set("s2", "large", "x" * 250_000)
     server.still_serves()
     before = memory_kib(server)
-    reads = [{**modern("resources/read", uri="roost://memory/large"), "id": each} for each in range(200)]
+    reads = [{**modern("resources/read", uri="hallway://memory/large"), "id": each} for each in range(200)]
     for message in reads:
         server.write(message)
     until(lambda: select.select([server.process.stdout], [], [], 0)[0])
@@ -485,7 +485,7 @@ def memory_kib(server: Raw | subprocess.Popen[bytes]) -> int:
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]:
     """A hub whose log must hold no error in the end."""
-    with HubProcess(tmp_path_factory.mktemp("bad") / "roost") as hub:
+    with HubProcess(tmp_path_factory.mktemp("bad") / "hallway") as hub:
         yield hub
 
 
@@ -516,7 +516,7 @@ class Post:
         }  # fmt: skip
         said = {name: value for name, value in repeated.items() if isinstance(value, str) and value.isascii()}
         said |= {name.replace("_", "-"): value for name, value in headers.items()}
-        return self(json.dumps(message).encode(), {**said, "Roost-Session": "s1"})
+        return self(json.dumps(message).encode(), {**said, "Hallway-Session": "s1"})
 
 
 @pytest.fixture
@@ -556,7 +556,7 @@ def test_a_wrong_message_over_http_gets_the_same_error(post: Post, name: str) ->
 def test_wrong_arguments_over_http_are_the_tools_error(
     post: Post, hub: HubProcess, arguments: dict[str, Any], code: str
 ) -> None:
-    with roost.connect(hub.home, project="github.com/acme/shop") as bus:
+    with hallway.connect(hub.home, project="github.com/acme/shop") as bus:
         for session_id in ("s1", "s2"):
             bus.sessions.register(session_id, "one", "codex")
         status, answer = post.message(modern("tools/call", name="send", arguments=arguments))
@@ -571,12 +571,13 @@ def test_a_body_of_two_mebibytes_is_refused(post: Post) -> None:
 
 
 def test_a_body_that_ends_too_soon_is_nobodys_trouble(post: Post, hub: HubProcess) -> None:
-    with roost.connect(hub.home, project="github.com/acme/shop") as bus:
+    with hallway.connect(hub.home, project="github.com/acme/shop") as bus:
         for session_id in ("s1", "s3"):
             bus.sessions.register(session_id, "one", "codex")
         body = json.dumps(modern("tools/call", name="send", arguments={"to_session": "s3", "body": "x"})).encode()
         head = (
-            f"POST /mcp HTTP/1.1\r\nHost: localhost:{hub.port}\r\nRoost-Session: s1\r\nContent-Length: {len(body)}\r\n"
+            f"POST /mcp HTTP/1.1\r\nHost: localhost:{hub.port}\r\nHallway-Session: s1\r\n"
+            f"Content-Length: {len(body)}\r\n"
             "MCP-Protocol-Version: 2026-07-28\r\nMcp-Method: tools/call\r\nMcp-Name: send\r\n\r\n"
         )
         for cut in (0, 1, len(body) - 1):
@@ -602,7 +603,7 @@ def test_a_body_that_ends_too_soon_is_nobodys_trouble(post: Post, hub: HubProces
 def test_a_header_that_says_another_thing_than_the_body_is_refused(
     post: Post, hub: HubProcess, headers: dict[str, str], code: int
 ) -> None:
-    with roost.connect(hub.home, project="github.com/acme/shop") as bus:
+    with hallway.connect(hub.home, project="github.com/acme/shop") as bus:
         for session_id in ("s1", "s2"):
             bus.sessions.register(session_id, "one", "codex")
         call = modern("tools/call", name="send", arguments={"to_session": "s2", "body": "x"})

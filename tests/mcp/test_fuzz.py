@@ -13,21 +13,21 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, rule, run_state_machine_as_test
 
+from hallway.errors import HallwayError
+from hallway.hub.mcp import Caller
+from hallway.mcp import protocol, stdio
+from hallway.mcp.offer import BusOffer
+from hallway.mcp.protocol import LEGACY, Listening, Protocol
+from hallway.mcp.stdio import Lines
+from hallway.mcp.tools import DAILY, ENGRAM
+from hallway.schema import decode, encode
 from mcp_server import MODERN, Server
-from roost.errors import RoostError
-from roost.hub.mcp import Caller
-from roost.mcp import protocol, stdio
-from roost.mcp.offer import BusOffer
-from roost.mcp.protocol import LEGACY, Listening, Protocol
-from roost.mcp.stdio import Lines
-from roost.mcp.tools import DAILY, ENGRAM
-from roost.schema import decode, encode
 from support import PATIENCE_S, Here, open_store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from roost.bus import LocalBus
+    from hallway.bus import LocalBus
 
 BY_THE_BOOK = {
     protocol.PARSE_ERROR, protocol.INVALID_REQUEST, protocol.METHOD_NOT_FOUND, protocol.INVALID_PARAMS,
@@ -47,7 +47,7 @@ values = st.recursive(
 likely = st.sampled_from(["s1", "s2", "*", "capability:x", "user:alice", "request", "urgent", "k", 1, 0, -1, {}, []])
 arguments = st.dictionaries(st.sampled_from(NAMES) | text, likely | values, max_size=5)
 metadata = st.just(MODERN) | st.dictionaries(st.sampled_from([*MODERN, "sessionId", "progressToken"]), values) | values
-uris = st.sampled_from(["roost://sessions", "roost://inbox", "roost://memory/k", "roost://memory/%00"]) | values
+uris = st.sampled_from(["hallway://sessions", "hallway://inbox", "hallway://memory/k", "hallway://memory/%00"]) | values
 params = st.fixed_dictionaries(
     {},
     optional={
@@ -99,7 +99,7 @@ def answer_to(bus: LocalBus, message: Any, peer: Caller) -> Any:
             try:
                 said = {**said, "wait_s": 0} if "wait_s" in said else said
                 value = bus.execute(operation, bus.services[operation.noun], said)
-            except RoostError as refused:
+            except HallwayError as refused:
                 error = refused
     except StopIteration as done:
         return done.value
@@ -189,7 +189,7 @@ class Sessions(RuleBasedStateMachine):
     @initialize(version=st.sampled_from(["2026-07-28", *LEGACY]))
     def begin(self, version: str) -> None:
         self.folder = tempfile.TemporaryDirectory()
-        self.server = Server(Path(self.folder.name), ROOST_SESSION="s1", PYTHONWARNINGS="error")
+        self.server = Server(Path(self.folder.name), HALLWAY_SESSION="s1", PYTHONWARNINGS="error")
         self.version = version
         self.count = 0
         self.expected: Counter[Any] = Counter()

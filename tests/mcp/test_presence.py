@@ -15,14 +15,14 @@ from typing import Any
 
 import pytest
 
-import roost
+import hallway
+from hallway import presence
+from hallway.bus import Bus
+from hallway.errors import SessionNotFound
+from hallway.mcp.protocol import Peer
+from hallway.mcp.resident import BEAT_S, CLOSED, STRANGER_S, Resident
 from hub.process import HubProcess
 from mcp_server import Server, environment
-from roost import presence
-from roost.bus import Bus
-from roost.errors import SessionNotFound
-from roost.mcp.protocol import Peer
-from roost.mcp.resident import BEAT_S, CLOSED, STRANGER_S, Resident
 from support import kinds, until
 
 pytestmark = pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="processes are watched through /proc")
@@ -33,7 +33,7 @@ CLAUDE = {"CLAUDE_CODE_SESSION_ID": "c1"}
 @pytest.fixture
 def shop(home: Path) -> Iterator[Bus]:
     """The bus the servers are on."""
-    with roost.connect(home / "roost", project="github.com/acme/shop") as bus:
+    with hallway.connect(home / "hallway", project="github.com/acme/shop") as bus:
         yield bus
 
 
@@ -42,7 +42,7 @@ def serve(home: Path) -> Iterator[Callable[..., Server]]:
     servers: list[Server] = []
 
     def serve(*words: str, **environ: str) -> Server:
-        servers.append(Server(home / "roost", *words, **environ))
+        servers.append(Server(home / "hallway", *words, **environ))
         return servers[-1]
 
     yield serve
@@ -73,8 +73,8 @@ def ids(bus: Bus) -> set[str]:
         ("qwen-code", {"QWEN_CODE_SESSION_ID": "q1"}, "q1"),
         ("github-copilot", {"COPILOT_AGENT_SESSION_ID": "p1"}, "p1"),
         ("gemini-cli-mcp-client", {"GEMINI_SESSION_ID": "g1"}, "g1"),
-        ("some-script", {"ROOST_SESSION": "mine"}, "mine"),
-        ("gemini-cli-mcp-client", {**CLAUDE, "ROOST_SESSION": "inner"}, "inner"),
+        ("some-script", {"HALLWAY_SESSION": "mine"}, "mine"),
+        ("gemini-cli-mcp-client", {**CLAUDE, "HALLWAY_SESSION": "inner"}, "inner"),
     ],
 )
 def test_a_session_is_known_from_its_agents_environment(
@@ -114,7 +114,7 @@ def test_two_sessions_in_one_client_process_do_not_speak_for_each_other(
     serve: Callable[..., Server], shop: Bus
 ) -> None:
     """A program may run several agents, each with a server of its own that is told its session."""
-    servers = {session_id: serve(ROOST_SESSION=session_id) for session_id in ("a1", "a2")}
+    servers = {session_id: serve(HALLWAY_SESSION=session_id) for session_id in ("a1", "a2")}
     for _ in range(2):
         for session_id, server in servers.items():
             assert server.call("status")["session_id"] == session_id
@@ -243,7 +243,7 @@ def test_it_ends_in_good_order_when_it_is_asked_to(serve: Callable[..., Server],
 
 CLIENT = """
 import json, os, subprocess, sys
-server = subprocess.Popen([sys.executable, "-m", "roost", "mcp"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+server = subprocess.Popen([sys.executable, "-m", "hallway", "mcp"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call",
            "params": {"name": "status", "arguments": {}, "_meta": json.loads(sys.argv[1])}}
 server.stdin.write(json.dumps(message).encode() + b"\\n")
@@ -258,7 +258,7 @@ MODERN = {"io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcont
 def start_client(home: Path, **options: Any) -> tuple[subprocess.Popen[str], int]:
     """A client with a server, in a process group of their own."""
     client = subprocess.Popen(
-        [sys.executable, "-c", CLIENT, json.dumps(MODERN)], env=environment(home / "roost", **CLAUDE),
+        [sys.executable, "-c", CLIENT, json.dumps(MODERN)], env=environment(home / "hallway", **CLAUDE),
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True, **options,
     )  # fmt: skip
     assert client.stdout
@@ -293,7 +293,7 @@ def test_the_server_goes_with_a_client_whose_pipe_somebody_else_holds_open(home:
         .replace("server.stdin.flush()", "")
     )
     client = subprocess.Popen(
-        [sys.executable, "-c", script, json.dumps(MODERN)], env=environment(home / "roost", **CLAUDE),
+        [sys.executable, "-c", script, json.dumps(MODERN)], env=environment(home / "hallway", **CLAUDE),
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, pass_fds=(reader, writer),
     )  # fmt: skip
     assert client.stdout
@@ -343,7 +343,7 @@ def test_a_server_started_again_resumes_its_session(serve: Callable[..., Server]
 
 @pytest.fixture
 def resident(shop: Bus, monkeypatch: pytest.MonkeyPatch) -> Iterator[Resident]:
-    monkeypatch.setenv("ROOST_SESSION", "r1")
+    monkeypatch.setenv("HALLWAY_SESSION", "r1")
     resident = Resident(shop, Peer())
     yield resident
     resident.leave()
@@ -427,15 +427,15 @@ def test_an_idle_server_sleeps(serve: Callable[..., Server], shop: Bus) -> None:
 
 
 def test_a_bus_that_cannot_be_opened_leaves_the_agent_its_server(home: Path, serve: Callable[..., Server]) -> None:
-    (home / "roost").mkdir()
-    (home / "roost" / "bus.db").write_bytes(b"no database at all, but quite some text" * 100)
+    (home / "hallway").mkdir()
+    (home / "hallway" / "bus.db").write_bytes(b"no database at all, but quite some text" * 100)
     server = serve(**CLAUDE)
     server.initialize()
     assert len(server.ask("tools/list")["tools"]) == 15
     failed = server.call("status")
     assert failed["code"] == "not_a_bus"
     assert failed["hint"]
-    (home / "roost" / "bus.db").unlink()
+    (home / "hallway" / "bus.db").unlink()
     assert server.call("status")["session_id"] == "c1"  # healed
     assert server.close() == 0
 
@@ -447,8 +447,8 @@ def test_a_message_through_a_hub_wakes_the_server_of_its_session(
     home: Path, serve: Callable[..., Server], shop: Bus
 ) -> None:
     shop.sessions.register("bob", "bob", "codex")
-    with HubProcess(home / "roost") as hub:
-        server = serve(**CLAUDE, ROOST_URL=hub.url)
+    with HubProcess(home / "hallway") as hub:
+        server = serve(**CLAUDE, HALLWAY_URL=hub.url)
         server.initialize()
         assert server.call("status")["session_id"] == "c1"
         took = []
@@ -466,7 +466,7 @@ def test_a_message_through_a_hub_wakes_the_server_of_its_session(
 
 
 def test_a_hub_that_is_away_leaves_the_agent_its_server(home: Path, serve: Callable[..., Server], shop: Bus) -> None:
-    server = serve(**CLAUDE, ROOST_URL="http://127.0.0.1:9")
+    server = serve(**CLAUDE, HALLWAY_URL="http://127.0.0.1:9")
     server.initialize()
     assert server.ask("tools/list")["tools"]
     assert server.call("status")["code"] == "hub_unreachable"

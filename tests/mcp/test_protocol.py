@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from roost.errors import RoostError
-from roost.mcp import protocol
-from roost.mcp.offer import INSTRUCTIONS, BusOffer
-from roost.mcp.protocol import (
+from hallway.errors import HallwayError
+from hallway.mcp import protocol
+from hallway.mcp.offer import INSTRUCTIONS, BusOffer
+from hallway.mcp.protocol import (
     HEADER_MISMATCH,
     INTERNAL_ERROR,
     INVALID_PARAMS,
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from roost.bus import LocalBus
+    from hallway.bus import LocalBus
 
 MODERN = {f"{META}protocolVersion": "2026-07-28", f"{META}clientCapabilities": {}}
 METHODS = {
@@ -41,7 +41,7 @@ METHODS = {
     "tools/call": {"name": "sessions", "arguments": {}},
     "resources/list": {},
     "resources/templates/list": {},
-    "resources/read": {"uri": "roost://sessions"},
+    "resources/read": {"uri": "hallway://sessions"},
 }
 
 
@@ -76,7 +76,7 @@ def ask(bus: LocalBus) -> Callable[..., Any]:
                 value, error = None, None
                 try:
                     value = bus.execute(operation, bus.services[operation.noun], said)
-                except RoostError as refused:
+                except HallwayError as refused:
                     error = refused
         except StopIteration as done:
             return done.value
@@ -104,7 +104,7 @@ def test_the_handshake_agrees_on_the_version_that_is_asked_for(ask: Callable[...
     peer = Known()
     result = ask(hello(version), peer)["result"]
     assert result["protocolVersion"] == peer.version == version
-    assert result["serverInfo"] == {"name": "roost", "version": BusOffer.version}
+    assert result["serverInfo"] == {"name": "hallway", "version": BusOffer.version}
     assert result["instructions"] == INSTRUCTIONS
     assert peer.client == "claude-code"
     assert ask(request("tools/list"), peer)["result"]["tools"]
@@ -166,7 +166,7 @@ OFFERED = {
 @pytest.mark.parametrize("era", [OLD, NEW])
 @pytest.mark.parametrize("method", OFFERED)
 def test_each_era_has_its_own_methods(ask: Callable[..., Any], method: str, era: str) -> None:
-    said = {"uri": "roost://inbox", "name": "sessions", "protocolVersion": "2025-11-25", "notifications": {}}
+    said = {"uri": "hallway://inbox", "name": "sessions", "protocolVersion": "2025-11-25", "notifications": {}}
     peer = Known("2025-11-25" if era == OLD else None, can_push=True)
     answer = ask(modern(method, **said) if era == NEW else request(method, **said), peer)
     is_there = isinstance(answer, Listening) or "result" in answer
@@ -177,24 +177,24 @@ def test_each_era_has_its_own_methods(ask: Callable[..., Any], method: str, era:
 
 
 def test_without_a_way_to_push_there_are_no_older_subscriptions(ask: Callable[..., Any]) -> None:
-    answer = ask(request("resources/subscribe", uri="roost://inbox"), Known("2025-11-25"))
+    answer = ask(request("resources/subscribe", uri="hallway://inbox"), Known("2025-11-25"))
     assert answer["error"]["code"] == METHOD_NOT_FOUND
 
 
 def test_an_older_subscription_lasts_until_it_is_taken_back(ask: Callable[..., Any]) -> None:
     peer = Known("2025-06-18", can_push=True)
     for _ in range(2):
-        assert ask(request("resources/subscribe", uri="roost://inbox"), peer)["result"] == {}
-    assert peer.watched == {"roost://inbox"}
+        assert ask(request("resources/subscribe", uri="hallway://inbox"), peer)["result"] == {}
+    assert peer.watched == {"hallway://inbox"}
     for _ in range(2):
-        assert ask(request("resources/unsubscribe", uri="roost://inbox"), peer)["result"] == {}
+        assert ask(request("resources/unsubscribe", uri="hallway://inbox"), peer)["result"] == {}
     assert peer.watched == set()
 
 
 def test_subscriptions_are_bounded(ask: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(protocol, "MOST_WATCHED", 2)
     peer = Known("2025-06-18", can_push=True)
-    answers = [ask(request("resources/subscribe", uri=f"roost://memory/{each}"), peer) for each in range(3)]
+    answers = [ask(request("resources/subscribe", uri=f"hallway://memory/{each}"), peer) for each in range(3)]
     assert ["error" in each for each in answers] == [False, False, True]
 
 
@@ -224,7 +224,7 @@ def test_a_call_is_nothing_to_keep(ask: Callable[..., Any]) -> None:
 def test_every_modern_result_says_who_gave_it(ask: Callable[..., Any], method: str) -> None:
     result = ask(modern(method, **METHODS[method]), Known())["result"]
     assert result["resultType"] == "complete"
-    assert result["_meta"] == {f"{META}serverInfo": {"name": "roost", "version": BusOffer.version}}
+    assert result["_meta"] == {f"{META}serverInfo": {"name": "hallway", "version": BusOffer.version}}
 
 
 @pytest.mark.parametrize("version", LEGACY)
@@ -235,7 +235,7 @@ def test_older_results_have_nothing_of_it(ask: Callable[..., Any], method: str, 
 
 
 def test_a_resource_that_is_not_there_has_the_code_of_its_revision(ask: Callable[..., Any]) -> None:
-    for uri in ("roost://memory/nope", "roost://nope", "https://example.org"):
+    for uri in ("hallway://memory/nope", "hallway://nope", "https://example.org"):
         error = ask(modern("resources/read", uri=uri), Known())["error"]
         assert (error["code"], error["data"]) == (INVALID_PARAMS, {"uri": uri})
         assert ask(request("resources/read", uri=uri), Known("2025-06-18"))["error"]["code"] == RESOURCE_NOT_FOUND
@@ -249,7 +249,7 @@ def test_an_error_of_the_bus_outside_of_a_tool_keeps_its_code(ask: Callable[...,
 
 def test_a_broken_bus_is_an_internal_error_with_its_code(ask: Callable[..., Any], bus: LocalBus) -> None:
     bus.close()
-    error = ask(modern("resources/read", uri="roost://sessions"), Known())["error"]
+    error = ask(modern("resources/read", uri="hallway://sessions"), Known())["error"]
     assert (error["code"], error["data"]["code"]) == (INTERNAL_ERROR, "storage_error")
 
 
@@ -313,24 +313,24 @@ def test_a_batch_has_no_subscription_and_is_no_longer_than_may_be_answered(ask: 
 
 
 def test_a_subscription_is_granted_as_far_as_it_goes(ask: Callable[..., Any]) -> None:
-    wanted = {"toolsListChanged": True, "resourcesListChanged": True, "resourceSubscriptions": ["roost://inbox", 7]}
+    wanted = {"toolsListChanged": True, "resourcesListChanged": True, "resourceSubscriptions": ["hallway://inbox", 7]}
     listening = ask(modern("subscriptions/listen", notifications=wanted), Known())
     told = listening.acknowledged()
     assert told["method"] == "notifications/subscriptions/acknowledged"
     assert told["params"]["notifications"] == {
-        "resourcesListChanged": True, "resourceSubscriptions": ["roost://inbox"],
+        "resourcesListChanged": True, "resourceSubscriptions": ["hallway://inbox"],
     }  # fmt: skip
     assert told["params"]["_meta"] == {f"{META}subscriptionId": 1}
 
 
 def test_a_subscription_tells_what_was_asked_for_and_whose_it_is() -> None:
-    listening = Listening("l1", {"resourceSubscriptions": ["roost://inbox"]})
-    note = listening.about("roost://inbox")
+    listening = Listening("l1", {"resourceSubscriptions": ["hallway://inbox"]})
+    note = listening.about("hallway://inbox")
     assert note == {
         "jsonrpc": "2.0", "method": "notifications/resources/updated",
-        "params": {"uri": "roost://inbox", "_meta": {f"{META}subscriptionId": "l1"}},
+        "params": {"uri": "hallway://inbox", "_meta": {f"{META}subscriptionId": "l1"}},
     }  # fmt: skip
-    assert listening.about("roost://sessions") is None
+    assert listening.about("hallway://sessions") is None
     assert listening.about(None) is None
     assert listening.ended()["id"] == "l1"
     assert listening.ended()["result"]["resultType"] == "complete"
@@ -376,8 +376,8 @@ def test_a_request_without_a_version_is_of_the_oldest_revision() -> None:
 def test_a_modern_request_repeats_in_its_headers_what_its_body_says() -> None:
     assert check_headers(modern("tools/list"), said(method="tools/list")) is None
     assert check_headers(CALL, said(method="tools/call", name="send")) is None
-    read = modern("resources/read", uri="roost://inbox")
-    assert check_headers(read, said(method="resources/read", name="roost://inbox")) is None
+    read = modern("resources/read", uri="hallway://inbox")
+    assert check_headers(read, said(method="resources/read", name="hallway://inbox")) is None
 
 
 @pytest.mark.parametrize("name", ["naïve", "a\nb", "日本", " padded ", "=?base64?YQ==?=", ""])

@@ -14,7 +14,7 @@ from jsonschema_rs import Draft202012Validator
 from mcp import Client, MCPError, StdioServerParameters
 from mcp.client.streamable_http import streamable_http_client
 
-import roost
+import hallway
 from hub.process import HubProcess
 from mcp_server import MODERN as META
 from mcp_server import Server, environment
@@ -23,7 +23,7 @@ from support import PATIENCE_S
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-    from roost.bus import Bus
+    from hallway.bus import Bus
 
 pytestmark = [pytest.mark.anyio, pytest.mark.filterwarnings("ignore::mcp.shared.exceptions.MCPDeprecationWarning")]
 
@@ -40,14 +40,14 @@ def anyio_backend() -> str:
 
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]:
-    with HubProcess(tmp_path_factory.mktemp("sdk") / "roost") as hub:
+    with HubProcess(tmp_path_factory.mktemp("sdk") / "hallway") as hub:
         yield hub
 
 
 @pytest.fixture(scope="module")
 def bus(hub: HubProcess) -> Iterator[Bus]:
     """The bus from the side: the other sessions that a test needs, and what it wants to know."""
-    with roost.connect(hub.home, project=PROJECT) as bus:
+    with hallway.connect(hub.home, project=PROJECT) as bus:
         yield bus
 
 
@@ -66,13 +66,13 @@ class Way:
         options = {"mode": MODES[self.era], "read_timeout_seconds": PATIENCE_S, "cache": None, **options}
         if self.transport == "stdio":
             server = StdioServerParameters(
-                command=sys.executable, args=["-m", "roost", "mcp", "--profile", profile], cwd=self._hub.home,
-                env=environment(self._hub.home, ROOST_SESSION=session_id, PYTHONWARNINGS="error"),
+                command=sys.executable, args=["-m", "hallway", "mcp", "--profile", profile], cwd=self._hub.home,
+                env=environment(self._hub.home, HALLWAY_SESSION=session_id, PYTHONWARNINGS="error"),
             )  # fmt: skip
             async with Client(server, **options) as client:
                 yield client
             return
-        async with httpx2.AsyncClient(headers={"Roost-Session": session_id}, timeout=PATIENCE_S) as http:
+        async with httpx2.AsyncClient(headers={"Hallway-Session": session_id}, timeout=PATIENCE_S) as http:
             transport = streamable_http_client(f"{self._hub.url}/mcp?profile={profile}", http_client=http)
             async with Client(transport, **options) as client:
                 yield client
@@ -138,7 +138,7 @@ async def test_the_client_and_the_server_agree_on_the_newest_revision_of_the_era
     async with way.client("first") as client:
         assert client.protocol_version == VERSIONS[way.era]
         assert client.server_info is not None
-        assert (client.server_info.name, client.server_info.version) == ("roost", roost.__version__)
+        assert (client.server_info.name, client.server_info.version) == ("hallway", hallway.__version__)
         told = client.server_capabilities
         assert told.tools is not None
         assert told.prompts is told.logging is told.completions is None
@@ -334,7 +334,7 @@ async def test_over_http_a_call_says_who_makes_it(hub: HubProcess, bus: Bus) -> 
         told = await agent.error("status", current_task="x")
         assert told["code"] == "identity_missing"
         assert "session_id" in told["hint"]
-        assert "Roost-Session" in told["hint"]
+        assert "Hallway-Session" in told["hint"]
         assert (await agent("status", session_id="by-argument", current_task="x"))["session_id"] == "by-argument"
 
 
@@ -348,18 +348,18 @@ async def test_resources_are_listed_and_read(way: Way, bus: Bus, names: tuple[st
     bus.messages.send(bob, alice, body="hello")
     async with way.client(alice) as client:
         listed = {each.uri: each for each in (await client.list_resources()).resources}
-        assert {"roost://sessions", "roost://inbox"} < listed.keys()
+        assert {"hallway://sessions", "hallway://inbox"} < listed.keys()
         [uri] = [uri for uri, each in listed.items() if each.name == key]
         assert (await read(client, uri))["value"] == {"x": [1]}
-        assert [said_in(each) for each in (await read(client, "roost://inbox"))["messages"]] == ["hello"]
-        assert bob in {each["session_id"] for each in (await read(client, "roost://sessions"))["sessions"]}
+        assert [said_in(each) for each in (await read(client, "hallway://inbox"))["messages"]] == ["hello"]
+        assert bob in {each["session_id"] for each in (await read(client, "hallway://sessions"))["sessions"]}
         [template] = (await client.list_resource_templates()).resource_templates
-        assert template.uri_template == "roost://memory/{key}"
+        assert template.uri_template == "hallway://memory/{key}"
         with pytest.raises(MCPError) as refused:
-            await client.read_resource("roost://memory/not-there")
+            await client.read_resource("hallway://memory/not-there")
         assert refused.value.error.code == {"legacy": -32002, "modern": -32602}[way.era]
-        assert refused.value.error.data == {"uri": "roost://memory/not-there"}
-        assert [said_in(each) for each in (await read(client, "roost://inbox"))["messages"]] == ["hello"]
+        assert refused.value.error.data == {"uri": "hallway://memory/not-there"}
+        assert [said_in(each) for each in (await read(client, "hallway://inbox"))["messages"]] == ["hello"]
 
 
 async def test_the_list_of_resources_comes_in_pages(way: Way, bus: Bus, names: tuple[str, str]) -> None:
@@ -390,19 +390,19 @@ async def read(client: Client, uri: str) -> dict[str, Any]:
 @pytest.mark.parametrize("way", [("stdio", "modern"), ("http", "modern")], indirect=True, ids="-".join)
 async def test_a_subscription_tells_what_changed(way: Way, bus: Bus, names: tuple[str, str]) -> None:
     alice, bob = names
-    memory = f"roost://memory/watched-{way.name}"
+    memory = f"hallway://memory/watched-{way.name}"
     async with (
         way.client(alice) as client,
         client.listen(
-            resources_list_changed=True, resource_subscriptions=["roost://inbox", "roost://sessions", memory]
+            resources_list_changed=True, resource_subscriptions=["hallway://inbox", "hallway://sessions", memory]
         ) as subscription,
     ):
         assert subscription.honored.resources_list_changed
-        assert set(subscription.honored.resource_subscriptions) == {"roost://inbox", "roost://sessions", memory}
+        assert set(subscription.honored.resource_subscriptions) == {"hallway://inbox", "hallway://sessions", memory}
         bus.messages.send(bob, alice, body="news")
         bus.sessions.heartbeat(bob, current_task="something else")
         bus.memory.set(bob, f"watched-{way.name}", 1)
-        expected = {"roost://inbox", "roost://sessions", memory, "ResourcesListChanged"}
+        expected = {"hallway://inbox", "hallway://sessions", memory, "ResourcesListChanged"}
         with anyio.fail_after(PATIENCE_S):
             async for event in subscription:
                 expected.discard(getattr(event, "uri", type(event).__name__))
@@ -414,7 +414,7 @@ async def test_a_subscription_tells_what_changed(way: Way, bus: Bus, names: tupl
 @pytest.mark.parametrize("way", [("stdio", "modern"), ("http", "modern")], indirect=True, ids="-".join)
 async def test_a_subscription_tells_nothing_else(way: Way, bus: Bus, names: tuple[str, str]) -> None:
     alice, bob = names
-    async with way.client(alice) as client, client.listen(resource_subscriptions=["roost://inbox"]) as subscription:
+    async with way.client(alice) as client, client.listen(resource_subscriptions=["hallway://inbox"]) as subscription:
         assert not subscription.honored.resources_list_changed
         bus.memory.set(bob, f"unwatched-{way.name}", 1)
         bus.sessions.heartbeat(bob, current_task="something else")
@@ -422,7 +422,7 @@ async def test_a_subscription_tells_nothing_else(way: Way, bus: Bus, names: tupl
         bus.messages.send(bob, alice, body="news")
         with anyio.fail_after(PATIENCE_S):
             async for event in subscription:
-                assert event.uri == "roost://inbox"
+                assert event.uri == "hallway://inbox"
                 break
 
 
@@ -446,22 +446,22 @@ async def test_the_older_subscription_tells_what_changed_until_it_ends(
                 news = anyio.Event()
 
     async with way.client(alice, message_handler=hear) as client:
-        await client.subscribe_resource("roost://inbox")
+        await client.subscribe_resource("hallway://inbox")
         bus.messages.send(bob, alice, body="news")
-        await expect("roost://inbox")
+        await expect("hallway://inbox")
         bus.memory.set(bob, f"new-{way.name}", 1)
         await expect("notifications/resources/list_changed")
-        await client.unsubscribe_resource("roost://inbox")
+        await client.unsubscribe_resource("hallway://inbox")
         heard.clear()
         bus.messages.send(bob, alice, body="more news")
         bus.memory.set(bob, f"newer-{way.name}", 1)
         await expect("notifications/resources/list_changed")
-        assert "roost://inbox" not in heard
+        assert "hallway://inbox" not in heard
 
 
 @pytest.mark.parametrize("way", [("http", "legacy")], indirect=True, ids="-".join)
 async def test_where_there_is_no_subscription_none_is_promised(way: Way) -> None:
     async with way.client("first") as client:
         with pytest.raises(MCPError) as refused:
-            await client.subscribe_resource("roost://inbox")
+            await client.subscribe_resource("hallway://inbox")
         assert refused.value.error.code == -32601

@@ -9,8 +9,8 @@ from subprocess import Popen
 import pytest
 
 import postgres
-from roost.bus import LocalBus
-from roost.model import Event
+from hallway.bus import LocalBus
+from hallway.model import Event
 from support import Here, all_events, open_store, start_together, store_at, until
 
 

@@ -9,14 +9,14 @@ import psycopg
 import pytest
 
 import postgres
-from roost.cli.main import run
-from roost.errors import BusIsNewer, NotWritable
-from roost.services.search import key_range
-from roost.store import load_statements, statements_in
-from roost.store.dialect import Statement, as_text
-from roost.store.migrate import migrations
-from roost.store.postgres import PostgresStore
-from roost.store.tsearch import TsText
+from hallway.cli.main import run
+from hallway.errors import BusIsNewer, NotWritable
+from hallway.services.search import key_range
+from hallway.store import load_statements, statements_in
+from hallway.store.dialect import Statement, as_text
+from hallway.store.migrate import migrations
+from hallway.store.postgres import PostgresStore
+from hallway.store.tsearch import TsText
 from support import open_store
 
 
@@ -77,10 +77,10 @@ def database() -> str:
     postgres.drop_bus(url)
 
 
-def test_a_database_that_a_newer_roost_has_written_is_refused(database: str) -> None:
+def test_a_database_that_a_newer_hallway_has_written_is_refused(database: str) -> None:
     open_store(database).close()
     with psycopg.connect(database, autocommit=True) as connection:
-        connection.execute("INSERT INTO roost_migrations VALUES (9999)")
+        connection.execute("INSERT INTO hallway_migrations VALUES (9999)")
     with pytest.raises(BusIsNewer):
         PostgresStore(database)
 

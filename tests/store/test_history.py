@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from hallway import errors
 from history import History, Op, check_key, check_task
-from roost import errors
 
 
 def wrote(expected: int, value: str, began: float, ended: float, outcome: str = "ok") -> Op:

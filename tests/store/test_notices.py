@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 import postgres
-from roost import bus as bus_module
-from roost.bus import LocalBus
-from roost.cli.main import run
-from roost.model import Event
-from roost.store.notices import MOST_BYTES, Notices
-from roost.wake import ANYTHING, EVENTS, TOO_MANY
+from hallway import bus as bus_module
+from hallway.bus import LocalBus
+from hallway.cli.main import run
+from hallway.model import Event
+from hallway.store.notices import MOST_BYTES, Notices
+from hallway.wake import ANYTHING, EVENTS, TOO_MANY
 from support import all_events, open_store, until, waits
 
 NEVER_S = 30.0  # a slow look that comes too late for any test
@@ -36,7 +36,7 @@ def bus(database: str) -> Iterator[LocalBus]:
 
 def end_listeners(bus: LocalBus) -> None:
     """End every connection that listens on this bus's channel."""
-    listening = "query = 'LISTEN \"roost_' || current_schema() || '\"'"
+    listening = "query = 'LISTEN \"hallway_' || current_schema() || '\"'"
     bus.store._connection.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {listening}")  # noqa: S608
 
 

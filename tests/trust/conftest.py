@@ -42,7 +42,7 @@ def make_tokens(home: Path) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
-    home = tmp_path_factory.mktemp("guarded") / "roost"
+    home = tmp_path_factory.mktemp("guarded") / "hallway"
     tokens = make_tokens(home)
     with HubProcess(home, "--require-tokens") as hub:
         yield Guarded(hub, tokens)

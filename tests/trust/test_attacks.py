@@ -18,11 +18,11 @@ import requests
 from hypothesis import given, settings
 from schemathesis import Case, GenerationMode, openapi
 
-import roost
+import hallway
+from hallway.hub.keyring import Keyring
+from hallway.services.tokens import PREFIX
 from hub.client import Client
 from hub.test_schemathesis import CHECKS, SPEED
-from roost.hub.keyring import Keyring
-from roost.services.tokens import PREFIX
 from trust.conftest import Guarded
 from trust.world import OPERATIONS, SHOP
 
@@ -34,7 +34,7 @@ SLOWER_MOST = 1.5
 GUESSER = f"""
 import asyncio, sys
 port, each = int(sys.argv[1]), {GUESSES} // 200
-request = b"GET /me HTTP/1.1\\r\\nHost: localhost\\r\\nAuthorization: Bearer roost_%043d\\r\\n\\r\\n"
+request = b"GET /me HTTP/1.1\\r\\nHost: localhost\\r\\nAuthorization: Bearer hallway_%043d\\r\\n\\r\\n"
 
 async def guess(number):
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -125,8 +125,8 @@ def test_another_user_cannot_read_the_bus() -> None:
     folder = Path(tempfile.mkdtemp(dir="/var/tmp"))
     try:
         folder.chmod(0o755)
-        home = folder / "roost"
-        with roost.connect(home) as bus:
+        home = folder / "hallway"
+        with hallway.connect(home) as bus:
             bus.sessions.register("alice", "a", "b")
             assert home.stat().st_mode & 0o777 == 0o700
             files = [each for each in home.rglob("*") if each.is_file()]

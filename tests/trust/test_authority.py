@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from faces.faces import Normaliser
-from roost import presence
-from roost.authority import Principal
-from roost.errors import Conflict, NotFound, Refused, RoostError
-from roost.schema import encode
+from hallway import presence
+from hallway.authority import Principal
+from hallway.errors import Conflict, HallwayError, NotFound, Refused
+from hallway.schema import encode
 from support import kinds
 from trust.world import BANK, CALLS, OPERATIONS, SHOP, TARGETS, World, principal
 
 if TYPE_CHECKING:
-    from roost.bus import LocalBus
+    from hallway.bus import LocalBus
 
 # What comes of a call, by role, about what is one's own, another's, and in another project.
 OK, NO, GONE, NOTHING = "done", "refused", "not there", "nothing"
@@ -154,7 +154,7 @@ def test_a_token_speaks_as_the_person_it_is_named_after_and_as_no_other(bus: Loc
     assert bus.messages.get(sent.message_id).from_session == "user:alice"
     with pytest.raises(Refused) as refused:
         world.call(principal("agent"), "messages.send", {"from_session": "user:bob", **said})
-    assert refused.value.hint == "Say it in that name: export ROOST_USER=alice"
+    assert refused.value.hint == "Say it in that name: export HALLWAY_USER=alice"
     with pytest.raises(Refused):
         world.call(principal("agent"), "messages.inbox", {"session_id": "user:bob"})
     world.call(principal("admin"), "messages.send", {"from_session": "user:bob", **said})
@@ -256,7 +256,7 @@ def replaced(text: str, words: dict[str, str]) -> str:
 def told(world: World, operation: str, arguments: dict[str, Any]) -> str:
     try:
         return encode(world.call(principal("agent"), operation, arguments))
-    except RoostError as error:
+    except HallwayError as error:
         return encode(error.to_dict())
 
 
@@ -322,7 +322,7 @@ def readings(world: World, role: str) -> list[Any]:
     for operation, arguments in READINGS:
         try:
             value = world.call(principal(role), operation, arguments)
-        except RoostError as error:
+        except HallwayError as error:
             found.append(error.to_dict())
             continue
         found.append(json.loads(encode(value)))

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from hallway.agents.hook.digest import Digest
+from hallway.beacon import write_beacon
+from hallway.errors import InvalidInput
+from hallway.frame import DIGEST_NOTE
 from hub.process import environment
-from roost.agents.hook.digest import Digest
-from roost.beacon import write_beacon
-from roost.errors import InvalidInput
-from roost.frame import DIGEST_NOTE
 from support import open_store
 from trust.corpus import HOSTILE
 from trust.test_frame import is_harmless
@@ -56,7 +56,7 @@ def test_a_digest_keeps_each_text_in_its_line(bus: Any) -> None:
         assert head.endswith(DIGEST_NOTE)
         for line in lines:
             assert is_harmless(line)
-            assert line.startswith(("- ", "… and ", "Read with roost's inbox tool"))
+            assert line.startswith(("- ", "… and ", "Read with hallway's inbox tool"))
         bus.messages.acknowledge("alice", digest.shown)
         looks += 1
     assert looks > 3
@@ -72,7 +72,7 @@ def test_no_command_lets_a_control_character_reach_a_terminal(tmp_path: Path) ->
     for words in ("inbox alice", "list", "messages alice", "task list", "memory search value --pattern k*", "stats",
                   "inbox alice --json", "show bob", "memory get k0 --all"):  # fmt: skip
         done = subprocess.run(
-            [sys.executable, "-m", "roost", *words.split()], env=environment(home), cwd=tmp_path, capture_output=True,
+            [sys.executable, "-m", "hallway", *words.split()], env=environment(home), cwd=tmp_path, capture_output=True,
             text=True, timeout=60, check=False,
         )  # fmt: skip
         assert done.returncode in (0, 4), done.stderr

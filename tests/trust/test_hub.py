@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-import roost
+import hallway
+from hallway.errors import Refused, SessionNotFound, Unauthorised
+from hallway.here import Nowhere
+from hallway.remote import RemoteBus
 from hub.client import Client, Stream
 from hub.process import HubProcess
-from roost.errors import Refused, SessionNotFound, Unauthorised
-from roost.here import Nowhere
-from roost.remote import RemoteBus
 from support import open_store, until
 from trust.conftest import Guarded, make_tokens
 from trust.world import BANK, OPERATIONS, SHOP
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-WRONG = "roost_" + "A" * 43
+WRONG = "hallway_" + "A" * 43
 PATHS = sorted({operation.path.replace("{", "").replace("}", "") for operation in OPERATIONS.values()})
 
 
@@ -38,7 +38,7 @@ def heartbeat(client: Client, session_id: str, project: str = SHOP) -> Any:
     "credentials",
     [
         {}, {"Authorization": f"Bearer {WRONG}"}, {"Authorization": "Bearer "}, {"Authorization": "Basic YTpi"},
-        {"Authorization": "Bearer é"}, {"Cookie": f"roost={WRONG}"},
+        {"Authorization": "Bearer é"}, {"Cookie": f"hallway={WRONG}"},
     ],
 )  # fmt: skip
 def test_nobody_gets_in_without_a_valid_token(guarded: Guarded, credentials: dict[str, str]) -> None:
@@ -49,7 +49,7 @@ def test_nobody_gets_in_without_a_valid_token(guarded: Guarded, credentials: dic
                 answer = client.call(method, path, None, credentials)
                 assert answer.status == 401, (method, path)
                 assert answer.error["code"] == "unauthorised"
-                assert answer.headers["www-authenticate"] == 'Bearer realm="roost"'
+                assert answer.headers["www-authenticate"] == 'Bearer realm="hallway"'
 
 
 def test_what_says_nothing_of_the_bus_is_open(guarded: Guarded) -> None:
@@ -65,7 +65,7 @@ def test_a_token_opens_the_hub_as_its_principal(guarded: Guarded) -> None:
 
 
 def test_a_token_is_checked_on_a_hub_that_demands_none(start_hub: Callable[..., HubProcess], tmp_path: Path) -> None:
-    tokens = make_tokens(tmp_path / "roost")
+    tokens = make_tokens(tmp_path / "hallway")
     hub = start_hub()
     with (
         Client(hub.port) as nobody,
@@ -204,7 +204,7 @@ def test_mcp_passes_the_same_door(guarded: Guarded) -> None:
 def test_a_token_is_good_at_once_and_dead_within_seconds_on_every_hub(
     start_hub: Callable[..., HubProcess], tmp_path: Path
 ) -> None:
-    make_tokens(tmp_path / "roost")
+    make_tokens(tmp_path / "hallway")
     hubs = [start_hub("--require-tokens"), start_hub("--require-tokens")]
     with open_store(str(hubs[0].bus_file)) as bus:
         made = bus.tokens.create("dave", projects=[SHOP])
@@ -226,14 +226,14 @@ def test_a_token_is_good_at_once_and_dead_within_seconds_on_every_hub(
 
 @pytest.mark.promise("P3")
 def test_a_revoked_tokens_streams_and_waits_end(start_hub: Callable[..., HubProcess], tmp_path: Path) -> None:
-    tokens = make_tokens(tmp_path / "roost")
+    tokens = make_tokens(tmp_path / "hallway")
     hub = start_hub("--require-tokens")
     with Client(hub.port, token=tokens["alice"]) as client, open_store(str(hub.bus_file)) as bus:
         heartbeat(client, "waits")
         with Stream(hub.port, "", None, tokens["alice"]) as stream:
             client._connection.request("GET", "/sessions/waits/inbox?wait_s=50", None, client._credentials)
             with Client(hub.port, token=tokens["root"]) as root:
-                until(lambda: b"roost_waits 2.0" in root.get("/metrics").body)
+                until(lambda: b"hallway_waits 2.0" in root.get("/metrics").body)
             began = time.monotonic()
             bus.tokens.revoke("alice")
             response = client._connection.getresponse()
@@ -244,7 +244,7 @@ def test_a_revoked_tokens_streams_and_waits_end(start_hub: Callable[..., HubProc
 
 
 def test_an_expired_token_is_dead(start_hub: Callable[..., HubProcess], tmp_path: Path) -> None:
-    make_tokens(tmp_path / "roost")
+    make_tokens(tmp_path / "hallway")
     hub = start_hub("--require-tokens")
     with open_store(str(hub.bus_file)) as bus:
         made = bus.tokens.create("brief", expires_in_s=2)
@@ -264,11 +264,11 @@ def test_the_use_of_a_token_is_listed(guarded: Guarded) -> None:
 
 
 def test_a_remote_bus_sends_its_token(guarded: Guarded, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with roost.connect(guarded.hub.url) as nobody, pytest.raises(Unauthorised) as error:
+    with hallway.connect(guarded.hub.url) as nobody, pytest.raises(Unauthorised) as error:
         nobody.sessions.find_sessions()
-    assert "roost login" in error.value.hint
-    monkeypatch.setenv("ROOST_TOKEN", guarded.tokens["alice"])
-    with roost.connect(guarded.hub.url, project=SHOP) as bus:
+    assert "hallway login" in error.value.hint
+    monkeypatch.setenv("HALLWAY_TOKEN", guarded.tokens["alice"])
+    with hallway.connect(guarded.hub.url, project=SHOP) as bus:
         assert bus.tokens.whoami().name == "alice"
         assert bus.sessions.heartbeat("remote").project == SHOP
         events = bus.events.follow(after=0, timeout_s=0.5)

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from roost.errors import SecretFound
-from roost.leaks import FORMS, find_secret
+from hallway.errors import SecretFound
+from hallway.leaks import FORMS, find_secret
 
 SECRETS = [prefix + ("A1b2C3d4" * 12)[:least] for prefix, least, _ in FORMS]
 SECRETS.append("-----BEGIN OPENSSH " + "PRIVATE KEY-----\nb3BlbnNzaC1rZXk\n")
@@ -67,7 +67,7 @@ def test_a_refusal_does_not_repeat_the_secret(talk: Any) -> None:
     with pytest.raises(SecretFound) as refused:
         talk.messages.send("alice", "bob", "notification", "x", SECRETS[0])
     assert SECRETS[0] not in str(refused.value.to_dict())
-    assert "roost token" in refused.value.message
+    assert "hallway token" in refused.value.message
 
 
 def test_looking_costs_next_to_nothing() -> None:

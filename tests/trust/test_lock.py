@@ -1,4 +1,4 @@
-"""requirements.lock is complete and current: every package roost needs, at a version that fits, with its hash."""
+"""requirements.lock is complete and current: every package hallway needs, at a version that fits, with its hash."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def locked() -> dict[str, str]:
 
 
 def needed() -> list[Requirement]:
-    """Everything that roost needs, directly or not, as what is installed here says."""
-    waiting, seen, found = [("roost", EXTRAS)], set(), []
+    """Everything that hallway needs, directly or not, as what is installed here says."""
+    waiting, seen, found = [("hallway", EXTRAS)], set(), []
     while waiting:
         name, extras = waiting.pop()
         if (name, tuple(extras)) in seen:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from trust.conftest import Guarded
 
 FORM = "application/x-www-form-urlencoded"
-WRONG = "roost_" + "B" * 43
+WRONG = "hallway_" + "B" * 43
 
 
 class Browser:
@@ -50,7 +50,7 @@ class Browser:
 
     @property
     def form_token(self) -> str:
-        return self.cookies["roost_page"]
+        return self.cookies["hallway_page"]
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ def test_logging_in_keeps_the_token_in_a_cookie_that_no_script_and_no_other_site
 ) -> None:
     answer = browser.log_in(guarded.tokens["alice"], "/page/tasks")
     assert (answer.status, answer.headers["location"]) == (303, "/page/tasks")
-    (cookie,) = [each for each in browser.set_cookies if each.startswith("roost_login=")]
+    (cookie,) = [each for each in browser.set_cookies if each.startswith("hallway_login=")]
     assert cookie.partition(";")[2] == " Path=/; HttpOnly; SameSite=Strict"
     page = browser.ask("GET", "/page/tasks")
     assert page.status == 200
@@ -89,7 +89,7 @@ def test_a_wrong_token_gets_the_form_again(guarded: Guarded, browser: Browser) -
     for token in (WRONG, "", "x", "ünï"):
         answer = browser.log_in(token)
         assert answer.status == 401
-        assert "roost_login" not in browser.cookies
+        assert "hallway_login" not in browser.cookies
         assert b'type="password"' in answer.body
     with guarded.client("root") as root:
         from support import until
@@ -115,14 +115,14 @@ def test_a_login_needs_the_forms_own_secret(guarded: Guarded, browser: Browser) 
     browser.ask("GET", "/page/login")
     answer = browser.ask("POST", "/page/login", {"token": "x" * 32, "secret": guarded.tokens["alice"]})
     assert answer.status == 403
-    assert "roost_login" not in browser.cookies
+    assert "hallway_login" not in browser.cookies
 
 
 def test_logging_out_forgets_the_cookie(logged_in: Browser) -> None:
     assert logged_in.ask("POST", "/page/logout", {}).status == 403
     answer = logged_in.ask("POST", "/page/logout", {"token": logged_in.form_token})
     assert (answer.status, answer.headers["location"]) == (303, "/page/login")
-    assert logged_in.cookies["roost_login"] == ""
+    assert logged_in.cookies["hallway_login"] == ""
     assert logged_in.ask("GET", "/").status == 303
 
 
@@ -177,10 +177,10 @@ def test_no_page_shows_another_project(guarded: Guarded, browser: Browser, name:
 
 def test_the_stream_opens_with_the_cookie(guarded: Guarded, logged_in: Browser) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", guarded.hub.port, timeout=30)
-    cookie = f"roost_login={logged_in.cookies['roost_login']}"
+    cookie = f"hallway_login={logged_in.cookies['hallway_login']}"
     connection.request("GET", "/events", headers={"Accept": "text/event-stream", "Cookie": cookie})
     response = connection.getresponse()
-    assert (response.status, response.readline()) == (200, b": roost\n")
+    assert (response.status, response.readline()) == (200, b": hallway\n")
     response.close()
     connection.close()
 

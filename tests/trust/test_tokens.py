@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from roost.errors import Conflict, InvalidInput, TokenNotFound
-from roost.services.tokens import PREFIX, digest_of
+from hallway.errors import Conflict, InvalidInput, TokenNotFound
+from hallway.services.tokens import PREFIX, digest_of
 from support import kinds
 
 

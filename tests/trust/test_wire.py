@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-import roost
+import hallway
 from hub.client import Client, Stream, raw_exchange
 from hub.process import HubProcess
 from hub.test_http import serve
@@ -49,19 +49,19 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
 def test_an_address_that_others_reach_wants_tls_or_a_proxy_and_a_token(tmp_path: Path) -> None:
     for options, said in (
         (OUTSIDE, "in clear"),
-        ((*OUTSIDE, "--behind-proxy"), "roost token create NAME --role admin"),
+        ((*OUTSIDE, "--behind-proxy"), "hallway token create NAME --role admin"),
     ):
-        done = serve(tmp_path / "roost", *options, "--port", "0")
+        done = serve(tmp_path / "hallway", *options, "--port", "0")
         assert done.returncode == 2
         assert said in done.stderr
-    make_tokens(tmp_path / "roost")
-    done = serve(tmp_path / "roost", *OUTSIDE, "--port", "0")
+    make_tokens(tmp_path / "hallway")
+    done = serve(tmp_path / "hallway", *OUTSIDE, "--port", "0")
     assert (done.returncode, "in clear" in done.stderr) == (2, True)
 
 
 def test_a_certificate_needs_its_key_and_both_must_be_there(tmp_path: Path) -> None:
-    assert "its key" in serve(tmp_path / "roost", "--tls-cert", "x.pem").stderr
-    done = serve(tmp_path / "roost", "--tls-cert", "no.pem", "--tls-key", "no.pem")
+    assert "its key" in serve(tmp_path / "hallway", "--tls-cert", "x.pem").stderr
+    done = serve(tmp_path / "hallway", "--tls-cert", "no.pem", "--tls-key", "no.pem")
     assert (done.returncode, "cannot be read" in done.stderr) == (7, True)
 
 
@@ -70,8 +70,8 @@ def test_a_hub_for_other_machines_speaks_tls_and_demands_tokens(
     tmp_path: Path, certificate: tuple[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cert, key = certificate
-    tokens = make_tokens(tmp_path / "roost")
-    with HubProcess(tmp_path / "roost", *OUTSIDE, "--tls-cert", cert, "--tls-key", key) as hub:
+    tokens = make_tokens(tmp_path / "hallway")
+    with HubProcess(tmp_path / "hallway", *OUTSIDE, "--tls-cert", cert, "--tls-key", key) as hub:
         context = ssl.create_default_context(cafile=cert)
         connection = http.client.HTTPSConnection("127.0.0.1", hub.port, context=context, timeout=20)
         connection.request("GET", "/sessions")
@@ -83,17 +83,17 @@ def test_a_hub_for_other_machines_speaks_tls_and_demands_tokens(
             plain.sendall(b"GET /sessions HTTP/1.1\r\nHost: localhost\r\n\r\n")
             assert b"HTTP" not in plain.recv(100)
         monkeypatch.setenv("SSL_CERT_FILE", cert)
-        monkeypatch.setenv("ROOST_TOKEN", tokens["alice"])
-        with roost.connect(f"https://127.0.0.1:{hub.port}", project=SHOP) as bus:
+        monkeypatch.setenv("HALLWAY_TOKEN", tokens["alice"])
+        with hallway.connect(f"https://127.0.0.1:{hub.port}", project=SHOP) as bus:
             assert bus.sessions.heartbeat("over-tls").project == SHOP
 
 
 def test_a_proxy_is_believed_where_it_was_said_to_be_and_nobody_else(tmp_path: Path) -> None:
-    tokens = make_tokens(tmp_path / "roost")
+    tokens = make_tokens(tmp_path / "hallway")
     told = {"X-Forwarded-For": "192.0.2.7", "X-Forwarded-Proto": "https"}
     for options, address in ((("--behind-proxy",), "192.0.2.7"), (("--require-tokens",), "127.0.0.1"),
                              (("--behind-proxy", "--trust-proxy", "192.0.2.1"), "127.0.0.1")):  # fmt: skip
-        with HubProcess(tmp_path / "roost", *options) as hub, Client(hub.port, token=tokens["root"]) as root:
+        with HubProcess(tmp_path / "hallway", *options) as hub, Client(hub.port, token=tokens["root"]) as root:
             root.call("POST", "/tokens/nobody/rotate", None, told)
             root.call("GET", "/sessions", None, {**told, "Authorization": "Bearer wrong"})
 
@@ -105,8 +105,8 @@ def test_a_proxy_is_believed_where_it_was_said_to_be_and_nobody_else(tmp_path: P
 
 
 def test_a_hub_behind_a_proxy_answers_to_the_names_it_was_given(tmp_path: Path) -> None:
-    tokens = make_tokens(tmp_path / "roost")
-    hub = HubProcess(tmp_path / "roost", "--behind-proxy", "--name", "hub.example")
+    tokens = make_tokens(tmp_path / "hallway")
+    hub = HubProcess(tmp_path / "hallway", "--behind-proxy", "--name", "hub.example")
     with hub, Client(hub.port, token=tokens["alice"]) as client:
         for host, origin, status in (
             ("hub.example", "https://hub.example", 200), ("HUB.example:443", None, 200),
@@ -133,7 +133,7 @@ def test_a_head_that_is_too_large_is_refused(guarded: Guarded) -> None:
 
 
 def test_who_never_ends_a_request_is_cut_off(start_hub: Callable[..., HubProcess]) -> None:
-    hub = start_hub(constants={"roost.hub.protocol.HEAD_WITHIN_S": 0.5, "roost.hub.protocol.BODY_WITHIN_S": 0.5})
+    hub = start_hub(constants={"hallway.hub.protocol.HEAD_WITHIN_S": 0.5, "hallway.hub.protocol.BODY_WITHIN_S": 0.5})
     begun = (
         b"", b"GET /health HT", b"POST /sessions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{",
         b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\nGET /he",
@@ -153,7 +153,7 @@ def test_who_never_ends_a_request_is_cut_off(start_hub: Callable[..., HubProcess
 
 
 def test_a_stream_is_not_cut_off(start_hub: Callable[..., HubProcess]) -> None:
-    hub = start_hub(constants={"roost.hub.protocol.HEAD_WITHIN_S": 0.3, "roost.hub.protocol.BODY_WITHIN_S": 0.3})
+    hub = start_hub(constants={"hallway.hub.protocol.HEAD_WITHIN_S": 0.3, "hallway.hub.protocol.BODY_WITHIN_S": 0.3})
     with Client(hub.port) as client, Stream(hub.port) as stream:
         time.sleep(1)
         client.register("late")
@@ -161,8 +161,8 @@ def test_a_stream_is_not_cut_off(start_hub: Callable[..., HubProcess]) -> None:
 
 
 def test_a_token_that_asks_too_much_is_told_when_it_may_go_on(tmp_path: Path) -> None:
-    tokens = make_tokens(tmp_path / "roost")
-    hub = HubProcess(tmp_path / "roost", "--require-tokens", "--limit-requests", "1")
+    tokens = make_tokens(tmp_path / "hallway")
+    hub = HubProcess(tmp_path / "hallway", "--require-tokens", "--limit-requests", "1")
     with hub, Client(hub.port, token=tokens["alice"]) as alice, Client(hub.port, token=tokens["bob"]) as bob:
         answers = [alice.get("/me") for _ in range(15)]
         refused = answers[-1]
@@ -175,9 +175,9 @@ def test_a_token_that_asks_too_much_is_told_when_it_may_go_on(tmp_path: Path) ->
 
 
 def test_what_a_token_writes_and_keeps_open_is_bounded(tmp_path: Path) -> None:
-    tokens = make_tokens(tmp_path / "roost")
+    tokens = make_tokens(tmp_path / "hallway")
     options = ("--require-tokens", "--limit-waits", "1", "--limit-bytes", "5000")
-    with HubProcess(tmp_path / "roost", *options) as hub, Client(hub.port, token=tokens["alice"]) as alice:
+    with HubProcess(tmp_path / "hallway", *options) as hub, Client(hub.port, token=tokens["alice"]) as alice:
         alice.post("/sessions/bounded/heartbeat", {"project": SHOP})
         with Stream(hub.port, "", None, tokens["alice"]) as first, Stream(hub.port, "", None, tokens["alice"]) as more:
             assert (first.response.status, more.response.status) == (200, 429)

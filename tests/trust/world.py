@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from roost.authority import Principal
-from roost.services import Service
+from hallway.authority import Principal
+from hallway.services import Service
 
 if TYPE_CHECKING:
-    from roost.bus import LocalBus
-    from roost.operation import Operation
+    from hallway.bus import LocalBus
+    from hallway.operation import Operation
 
 SHOP, BANK = "github.com/acme/shop", "github.com/acme/bank"
 OPERATIONS: dict[str, Operation] = {

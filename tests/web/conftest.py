@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from hallway.bus import LocalBus
+from hallway.store.sqlite import SQLiteStore
 from hub.process import HubProcess
-from roost.bus import LocalBus
-from roost.store.sqlite import SQLiteStore
 from support import Here
 from web.browser import NAMES, open_browser
 
@@ -33,7 +33,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def hub(tmp_path: Path) -> Iterator[HubProcess]:
-    with HubProcess(tmp_path / "roost") as hub:
+    with HubProcess(tmp_path / "hallway") as hub:
         yield hub
 
 

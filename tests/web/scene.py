@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from roost.bus import LocalBus
-from roost.clock import SECOND, FakeClock
-from roost.store.sqlite import SQLiteStore
+from hallway.bus import LocalBus
+from hallway.clock import SECOND, FakeClock
+from hallway.store.sqlite import SQLiteStore
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -35,7 +35,7 @@ def main(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with (
         tempfile.TemporaryDirectory() as home,
-        HubProcess(play_in(Path(home) / "roost")) as hub,
+        HubProcess(play_in(Path(home) / "hallway")) as hub,
         open_browser() as browser,
     ):
         for theme in ("light", "dark"):

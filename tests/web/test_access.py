@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
-from roost.web.render import address
+from hallway.web.render import address
 from web.conftest import live
 from web.scene import SHOP, play
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Page
 
+    from hallway.bus import LocalBus
     from hub.process import HubProcess
-    from roost.bus import LocalBus
 
 SERIOUS = {"serious", "critical"}
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import expect
 
-from roost.web.render import address
+from hallway.web.render import address
 from web.conftest import live
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Page
 
-    from roost.bus import LocalBus
+    from hallway.bus import LocalBus
 
 SCRIPT = "<script>window.hurt=1</script>"
 IMAGE = "<img src=x onerror=window.hurt=1>"

@@ -12,12 +12,12 @@ from urllib.parse import urlencode
 
 import pytest
 
+import hallway
 import postgres
-import roost
+from hallway.bus import LocalBus
+from hallway.store.sqlite import SQLiteStore
+from hallway.web.pages import PAGES
 from hub.process import HubProcess
-from roost.bus import LocalBus
-from roost.store.sqlite import SQLiteStore
-from roost.web.pages import PAGES
 from support import Here, open_store
 from web.scene import SHOP, play
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
-VENDOR = Path(roost.__file__).parent / "web" / "static" / "vendor"
+VENDOR = Path(hallway.__file__).parent / "web" / "static" / "vendor"
 SAID = {"to_session": "s1", "body": "hello", "type": "request"}
 
 
@@ -50,7 +50,7 @@ def exchange(
 def token(hub: HubProcess) -> str:
     """A browser's token, as its first page sets it."""
     _, headers, text = exchange(hub, "GET", "/page/session?id=s1")
-    found = re.fullmatch(r"roost_page=([\w-]{32,}); Path=/; SameSite=Strict", headers["set-cookie"])
+    found = re.fullmatch(r"hallway_page=([\w-]{32,}); Path=/; SameSite=Strict", headers["set-cookie"])
     assert found
     assert f'name="token" value="{found[1]}"' in text
     return found[1]
@@ -67,7 +67,7 @@ def say(hub: HubProcess, fields: dict[str, str], **headers: str) -> tuple[int, d
 def test_a_form_with_its_browsers_token_is_taken(hub: HubProcess, bus: LocalBus) -> None:
     bus.sessions.register("s1", "login claude", "claude-code")
     own = token(hub)
-    status, headers, _ = say(hub, {**SAID, "token": own}, Cookie=f"roost_page={own}", Sec_Fetch_Site="same-origin",
+    status, headers, _ = say(hub, {**SAID, "token": own}, Cookie=f"hallway_page={own}", Sec_Fetch_Site="same-origin",
                              Origin=hub.url)  # fmt: skip
     assert (status, headers["location"]) == (303, "/page/session?id=s1")
     (message,) = bus.messages.inbox("s1")
@@ -84,18 +84,18 @@ def test_a_form_with_its_browsers_token_is_taken(hub: HubProcess, bus: LocalBus)
         {"Origin": "null"},
         {"Host": "evil.example"},
         {"Cookie": ""},
-        {"Cookie": "roost_page=" + "x" * 32},
-        {"Cookie": "roost_page="},
-        {"Cookie": 'roost_page="\\"'},
-        {"X_Roost_Token": "wrong"},
-        {"X_Roost_Token": "wröng".encode().decode("latin-1")},
+        {"Cookie": "hallway_page=" + "x" * 32},
+        {"Cookie": "hallway_page="},
+        {"Cookie": 'hallway_page="\\"'},
+        {"X_Hallway_Token": "wrong"},
+        {"X_Hallway_Token": "wröng".encode().decode("latin-1")},
     ],
     ids=str,
 )
 def test_a_form_of_another_page_is_refused(hub: HubProcess, bus: LocalBus, forged: dict[str, str]) -> None:
     bus.sessions.register("s1", "login claude", "claude-code")
     own = token(hub)
-    headers = {"Cookie": f"roost_page={own}", "Sec_Fetch_Site": "same-origin", "Origin": hub.url, **forged}
+    headers = {"Cookie": f"hallway_page={own}", "Sec_Fetch_Site": "same-origin", "Origin": hub.url, **forged}
     status, _, body = say(hub, {**SAID, "token": own}, **headers)
     assert status == 403, body
     assert json.loads(body)["error"]["code"] == "refused"
@@ -106,7 +106,7 @@ def test_a_form_without_a_token_is_refused(hub: HubProcess, bus: LocalBus) -> No
     bus.sessions.register("s1", "login claude", "claude-code")
     own = token(hub)
     for fields in (SAID, {**SAID, "token": ""}, {**SAID, "token": own[:-1]}):
-        assert say(hub, fields, Cookie=f"roost_page={own}")[0] == 403
+        assert say(hub, fields, Cookie=f"hallway_page={own}")[0] == 403
     assert bus.messages.inbox("s1") == []
 
 
@@ -126,14 +126,14 @@ def test_a_form_that_says_nonsense_gets_its_operations_error(
 ) -> None:
     bus.sessions.register("s1", "login claude", "claude-code")
     own = token(hub)
-    status, _, body = say(hub, {**SAID, **fields, "token": own}, Cookie=f"roost_page={own}")
+    status, _, body = say(hub, {**SAID, **fields, "token": own}, Cookie=f"hallway_page={own}")
     assert (status >= 400, json.loads(body)["error"]["code"]) == (True, code)
 
 
 # -- what every answer says -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("path", ["/", "/page/nothing", "/sessions", "/health", "/page/static/0/roost.js"])
+@pytest.mark.parametrize("path", ["/", "/page/nothing", "/sessions", "/health", "/page/static/0/hallway.js"])
 def test_every_answer_forbids_other_script_and_frames(hub: HubProcess, path: str) -> None:
     _, headers, _ = exchange(hub, "GET", path)
     policy = dict(part.strip().split(" ", 1) for part in headers["content-security-policy"].split(";"))
@@ -190,7 +190,7 @@ def test_every_page_has_a_twin_with_the_same_in_json(hub: HubProcess, bus: Local
 def test_pages_are_the_same_on_postgresql(tmp_path: Path) -> None:
     url = postgres.new_bus(postgres.server_url())
     try:
-        with HubProcess(tmp_path / "roost", "--store", url) as hub, open_store(url) as bus:
+        with HubProcess(tmp_path / "hallway", "--store", url) as hub, open_store(url) as bus:
             bus.sessions.register("login", "login claude", "claude-code", status="waiting", current_task="may I?")
             sent = bus.messages.send("login", "user:alice", "request", "may I?", priority="urgent")
             task = bus.tasks.offer("login", "*", "mend the login form")
@@ -211,7 +211,7 @@ def test_pages_are_the_same_on_postgresql(tmp_path: Path) -> None:
 
 
 def test_events_of_any_shape_are_shown_and_hurt_no_page(hub: HubProcess, bus: LocalBus) -> None:
-    """As an import of a file may bring them, or a newer roost writes them."""
+    """As an import of a file may bring them, or a newer hallway writes them."""
     bus.sessions.register("s1", "login claude", "claude-code")
     strange: list[Any] = [None, 7, "x", [1, None, {"a": []}], {"a": {"b": []}}, True, ["a"] * 300, ""]
     names = (
@@ -275,5 +275,5 @@ def test_files_are_kept_for_ever_under_their_digest_and_nowhere_else(hub: HubPro
     for path in paths:
         status, headers, _ = exchange(hub, "GET", path)
         assert (status, "immutable" in headers["cache-control"]) == (200, True)
-    assert exchange(hub, "GET", "/page/static/0000000000000000/roost.js")[0] == 404
+    assert exchange(hub, "GET", "/page/static/0000000000000000/hallway.js")[0] == 404
     assert exchange(hub, "GET", "/page/static/0/..%2Fpages.py")[0] == 404

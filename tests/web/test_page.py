@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import expect
 
+from hallway.view import duration
 from hub.process import HubProcess
-from roost.view import duration
 from support import until
 from web.conftest import PATIENCE_MS, live
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Page
 
-    from roost.bus import LocalBus
+    from hallway.bus import LocalBus
 
 expect.set_options(timeout=PATIENCE_MS)
 
@@ -30,7 +30,7 @@ def row(page: Page, session_id: str):  # type: ignore[no-untyped-def]
 
 
 def test_an_empty_bus_says_what_to_type(tab: Page) -> None:
-    expect(tab.locator("#people")).to_contain_text("roost register s1 'my first session' claude-code")
+    expect(tab.locator("#people")).to_contain_text("hallway register s1 'my first session' claude-code")
     expect(tab.locator("#needs")).to_contain_text("Nobody needs you.")
 
 

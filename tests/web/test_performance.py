@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Page
 
-    from roost.bus import LocalBus
+    from hallway.bus import LocalBus
 
 ROOT = Path(__file__).parents[2]
 PAINT = "performance.getEntriesByName('first-contentful-paint')[0]?.startTime"
@@ -91,6 +91,6 @@ def test_the_wheel_is_small_and_has_the_page(tmp_path: Path) -> None:
     assert wheel.stat().st_size < 1024 * 1024
     with zipfile.ZipFile(wheel) as files:
         names = set(files.namelist())
-    web = ROOT / "src" / "roost" / "web"
+    web = ROOT / "src" / "hallway" / "web"
     there = {path.relative_to(ROOT / "src").as_posix() for path in web.rglob("*") if path.is_file()}
     assert {name for name in there if "__pycache__" not in name} <= names

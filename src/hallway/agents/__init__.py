@@ -1,0 +1,1 @@
+"""What hallway does inside the clients: hooks, installing them, and waking a session that idles."""

@@ -1,0 +1,172 @@
+"""What a moment in a client means for its session, and what the bus has to say to it.
+
+It decides nothing about the bus: it calls the operations that anybody may call. What it answers is shown to an agent,
+so it says nothing when there is nothing new (A2), and calls nothing injected before the client has it (M3).
+"""
+
+from __future__ import annotations
+
+import os
+
+from hallway.agents.hook.digest import Digest, message_line
+from hallway.agents.hook.moment import ASKED, END, NEWS, PROMPT, START, STOP, WOKEN
+from hallway.agents.wake.waker import IDLE, LOOKED_AT, wake_words, worth_a_turn
+from hallway.errors import SessionNotFound
+from hallway.frame import DIGEST_NOTE
+from hallway.quiet import rouse
+from hallway.wake import notify, topic
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from hallway.agents.hook.moment import Dialect, Moment, Payload
+    from hallway.agents.hook.notes import Notes
+    from hallway.agents.hook.serving import Remembered
+    from hallway.bus import Bus
+    from hallway.model import Message
+
+TASK_MOST = 200
+FILES_MOST = 100  # of one tool's call
+PATH_MOST = 4096
+NOT_TYPED = ("<", "Another Claude session", WOKEN, "[SYSTEM NOTIFICATION")  # how what no user said begins
+HELD = (
+    "Before you stop: this was asked urgently and has no answer yet. Answer with hallway's reply tool and the id, even"
+    " if only to say when or that you will not; then you may stop."
+)
+
+
+class Answerer:
+    """One moment of one session: `answer` it, then, once the client has taken that, say so with `taken`."""
+
+    def __init__(self, bus: Bus, dialect: Dialect, notes: Notes | Remembered) -> None:
+        self._bus = bus
+        self._dialect = dialect
+        self._notes = notes
+        self._shown: list[str] = []
+        self._session_id = self._project = ""
+
+    def answer(self, moment: Moment) -> Payload | None:
+        """Tell the bus what happened; what the client should be answered, None for nothing."""
+        self._session_id = moment.session_id
+        if moment.kind == END:
+            self._end(moment)
+            return None
+        if moment.kind == START or not self._notes.known:
+            self._arrive(moment)
+        if moment.kind == STOP:
+            return self._stop(moment)
+        if moment.kind == NEWS:
+            return self._wake(moment)
+        if moment.kind == ASKED:
+            self._beat("waiting")
+            return None
+        if moment.kind != START:
+            self._beat("working", _task(moment.prompt) if moment.kind == PROMPT else None)
+        if moment.kind == PROMPT and WOKEN in moment.prompt:
+            self._woken(moment.prompt)
+        if paths := _paths(moment):
+            self._bus.files.touch(moment.session_id, paths)
+        return self._digest(moment)
+
+    def taken(self) -> None:
+        """The client has what it was answered."""
+        if self._shown:
+            self._bus.messages.mark_injected(self._session_id, self._shown)
+
+    def _arrive(self, moment: Moment) -> None:
+        """Be on the bus: under the name it already has there, if any."""
+        bus, client = self._bus, self._dialect
+        status = "active" if moment.kind == START and moment.is_new else None
+        self._project = bus.here.project
+        try:
+            known = bus.sessions.get(moment.session_id)
+        except SessionNotFound:
+            name = f"{client.title} in {os.path.basename(moment.directory) or '/'}"
+            bus.sessions.register(moment.session_id, name, client.client, status=status)
+        else:
+            if known.is_live and known.status == "working":
+                status = None  # the prompt's hook, which some clients start beside this one, was quicker
+            bus.sessions.heartbeat(
+                moment.session_id, project=bus.here.project, branch=bus.here.branch, status=status, limit=1
+            )
+        self._notes.known = True
+
+    def _beat(self, status: str, current_task: str | None = None) -> None:
+        beat = self._bus.sessions.heartbeat(self._session_id, status=status, current_task=current_task, limit=1)
+        self._project = beat.project
+
+    def _digest(self, moment: Moment) -> Payload | None:
+        if moment.is_inner or moment.kind not in self._dialect.shows:
+            # What is new is for the agent, not for one it has sent out, and waits until the client takes words for it.
+            rouse(self._bus.folder, [moment.session_id])
+            return None
+        found = Digest(
+            self._bus, moment.session_id, self._notes.told, project=self._project,
+            is_start=moment.kind == START,
+        )  # fmt: skip
+        self._notes.told = found.told
+        self._shown = found.shown
+        return self._dialect.show(moment, found.words) if found.words else None
+
+    def _stop(self, moment: Moment) -> Payload | None:
+        """The turn is over, unless somebody waits for an answer; that holds it up once, and never twice in a row."""
+        asked = [] if moment.is_repeat or moment.is_inner else self._unanswered()
+        if not asked:
+            self._beat("waiting")
+            self._have_woken()
+            return None
+        self._notes.held += [each.message_id for each in asked]
+        self._shown = [each.message_id for each in asked]
+        self._beat("working")
+        return self._dialect.hold(moment, "\n".join((HELD, DIGEST_NOTE, *map(message_line, asked))))
+
+    def _wake(self, moment: Moment) -> Payload | None:
+        """What to start a turn with in a session that idles, if anything is worth one."""
+        if self._bus.sessions.get(moment.session_id).status not in IDLE:
+            return None
+        messages = worth_a_turn(self._bus, moment.session_id)
+        return self._dialect.hold(moment, wake_words(messages)[0]) if messages else None
+
+    def _woken(self, prompt: str) -> None:
+        """The client has started a turn with what a way of waking handed to it: now those messages are injected."""
+        new = self._bus.messages.inbox(self._session_id, limit=LOOKED_AT, new_only=True)
+        if taken := [each.message_id for each in new if each.message_id in prompt]:
+            self._bus.messages.mark_injected(self._session_id, taken)
+
+    def _have_woken(self) -> None:
+        """What came too late for the turn's last tool is for whoever wakes the session: its server is told again."""
+        if worth_a_turn(self._bus, self._session_id):
+            notify(os.path.join(self._bus.folder, "wake"), {topic("messages", self._session_id)})
+
+    def _unanswered(self) -> list[Message]:
+        """The first urgent requests that neither an answer nor a stop has met."""
+        waiting = self._bus.messages.inbox(self._session_id, types=["request"])
+        urgent = [each for each in waiting if each.priority == "urgent" and each.message_id not in self._notes.held]
+        return [each for each in urgent[:3] if not self._has_answered(each)]
+
+    def _has_answered(self, message: Message) -> bool:
+        thread = self._bus.messages.get_conversation(message.message_id, after=message.seq)
+        return any(
+            each.in_reply_to == message.message_id and each.from_session == self._session_id for each in thread.messages
+        )
+
+    def _end(self, moment: Moment) -> None:
+        try:
+            self._bus.sessions.end(moment.session_id, moment.reason or "ended")
+        except SessionNotFound:
+            pass  # it ended before it began anything
+
+
+def _paths(moment: Moment) -> list[str]:
+    """What was written, by its real path; not what no bus could keep."""
+    real = [os.path.realpath(os.path.join(moment.directory, path)) for path in moment.files[:FILES_MOST]]
+    return [path for path in real if path.isprintable() and len(path) <= PATH_MOST]
+
+
+def _task(prompt: str) -> str | None:
+    """The first line of what the user said, as the session's current task; not what a program says in their place."""
+    lines = prompt.strip().splitlines()
+    line = " ".join(lines[0].split()) if lines else ""
+    if not line or line.startswith(NOT_TYPED):
+        return None
+    line = "".join(c if c.isprintable() else " " for c in line)
+    return line if len(line) <= TASK_MOST else f"{line[: TASK_MOST - 1]}…"

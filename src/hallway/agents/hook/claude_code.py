@@ -1,0 +1,39 @@
+"""Claude Code. Its hooks know their session from the environment, and its subagents' calls carry an `agent_id`."""
+
+from __future__ import annotations
+
+from hallway.agents.hook.moment import ASKED, END, PROMPT, START, STOP, TOOL, Dialect
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from hallway.agents.hook.moment import Payload
+
+SESSION = "CLAUDE_CODE_SESSION_ID"
+
+
+class ClaudeCode(Dialect):
+    client = "claude-code"
+    title = "Claude Code"
+    kinds = {
+        "SessionStart": START,
+        "UserPromptSubmit": PROMPT,
+        "PostToolUse": TOOL,
+        "PostToolUseFailure": TOOL,
+        "PermissionRequest": ASKED,
+        "Notification": ASKED,
+        "Stop": STOP,
+        "SessionEnd": END,
+    }
+    edits = frozenset(("Edit", "Write", "MultiEdit", "NotebookEdit"))
+
+    def is_foreign(self, payload: Payload, session_id: str, environ: Any) -> bool:
+        """Copilot and Cursor read Claude Code's settings too; only Claude Code names the session as itself."""
+        if told := environ.get(SESSION):
+            return bool(told != session_id)
+        is_others = environ.get("COPILOT_CLI") or "cursor_version" in payload or "conversation_id" in payload
+        return bool(is_others) or super().is_foreign(payload, session_id, environ)
+
+
+DIALECT = ClaudeCode()

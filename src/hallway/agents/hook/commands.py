@@ -1,0 +1,200 @@
+"""What a client's configuration has to say so that it runs hallway's hooks: events, matchers, commands, time limits.
+
+A hook that runs on every tool call first asks the shell whether anything is due (`quiet.py`), and only then starts an
+interpreter, with as little in it as there can be: no site, no console script. A repository's configuration goes to
+other machines, so there the command is whatever `hallway` they have, and nothing where they have none.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+import tempfile
+import time
+
+from hallway.identity import AGENTS
+from hallway.place import bus_folder
+from hallway.quiet import BY_PROCESS, FOLDER
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+LAUNCH = os.path.join(os.path.dirname(os.path.abspath(__file__)), "launch.py")
+LIMIT_S = 5  # what the client waits at the most; a hook gives up long before (entry.py)
+WAIT_S = 86_400  # how long a waiter may sit beside an idle session
+IDLE, ANY, EDITS = "idle", "any", "edits"  # what an event's hook runs for, beside every time
+
+# For each client: (event, matcher, what it runs for). ANY: only when something is due; a `None` matcher: none is
+# written. EDITS fires beside ANY for the tools that write files; a hook that ran already for a payload does nothing.
+EVENTS: dict[str, tuple[tuple[str, str | None, str], ...]] = {
+    "claude-code": (
+        ("SessionStart", None, ""),
+        ("UserPromptSubmit", None, ""),
+        ("PostToolUse", "*", ANY),
+        ("PostToolUse", "Edit|Write|MultiEdit|NotebookEdit", EDITS),
+        ("PermissionRequest", "*", ""),
+        ("Notification", "permission_prompt|elicitation_dialog|idle_prompt", ""),
+        ("Stop", None, ""),
+        ("Stop", None, IDLE),
+        ("SessionEnd", None, ""),
+    ),
+    "codex": (
+        ("SessionStart", None, ""),
+        ("UserPromptSubmit", None, ""),
+        ("PostToolUse", None, ANY),
+        ("PostToolUse", "apply_patch|Edit|Write", EDITS),
+        ("PermissionRequest", None, ""),
+        ("Stop", None, ""),
+        ("Interrupt", None, ""),
+        ("SessionEnd", None, ""),
+    ),
+    "gemini": (
+        ("SessionStart", None, ""),
+        ("BeforeAgent", None, ""),
+        ("AfterTool", "*", ANY),
+        ("AfterTool", "write_file|replace|edit", EDITS),
+        ("Notification", "*", ""),
+        ("AfterAgent", None, ""),
+        ("SessionEnd", None, ""),
+    ),
+    "qwen": (
+        ("SessionStart", None, ""),
+        ("UserPromptSubmit", None, ""),
+        ("PostToolUse", "*", ANY),
+        ("PostToolUse", "write_file|edit|replace", EDITS),
+        ("PermissionRequest", "*", ""),
+        ("Notification", "*", ""),
+        ("Stop", None, ""),
+        ("SessionEnd", None, ""),
+    ),
+    "copilot": (
+        ("sessionStart", None, ""),
+        ("userPromptSubmitted", None, ""),
+        ("postToolUse", None, ANY),
+        ("notification", None, ""),
+        ("agentStop", None, ""),
+        ("sessionEnd", None, ""),
+    ),
+    "cursor": (
+        ("sessionStart", None, ""),
+        ("beforeSubmitPrompt", None, ""),
+        ("postToolUse", None, ANY),
+        ("afterFileEdit", None, EDITS),
+        ("stop", None, ""),
+        ("sessionEnd", None, ""),
+    ),
+}
+
+
+class Hook:
+    """One handler in a client's configuration: the event it is for, its matcher, and the handler as it is written."""
+
+    __slots__ = ("entry", "event", "matcher")
+
+    def __init__(self, event: str, matcher: str | None, entry: dict[str, Any]) -> None:
+        self.event = event
+        self.matcher = matcher
+        self.entry = entry
+
+
+def hooks_of(client: str, *, is_shared: bool = False) -> list[Hook]:
+    """Every handler to write into a client's configuration; `is_shared`: into a repository's.
+
+    OpenCode has none: see `plugin_source`.
+    """
+    return [
+        Hook(event, matcher, _entry(client, event, runs_for, is_shared))
+        for event, matcher, runs_for in EVENTS.get(client, ())
+    ]
+
+
+def is_ours(command: str) -> bool:
+    """Whether a configured command runs one of hallway's hooks, of this version or another, under whatever name."""
+    return "hallway hook " in command or os.path.join("agents", "hook", "launch.py") in command
+
+
+def command_of(client: str, event: str = "", runs_for: str = "", *, is_shared: bool = False) -> str:
+    """The shell command of a hook."""
+    words = [client, *([event] if client == "copilot" else []), *([IDLE] if runs_for == IDLE else [])]
+    if is_shared or os.name == "nt":
+        plain = shlex.join(["hallway", "hook", *words])
+        return plain if os.name == "nt" else f"! command -v hallway >/dev/null 2>&1 || exec {plain}"
+    run = f"exec {shlex.join([*interpreter(), *words])}"
+    if runs_for == ANY:
+        return f"{quiet_test(client)} || {run}"
+    if runs_for == IDLE:
+        return f'[ "$CLAUDE_CODE_ENTRYPOINT" != cli ] || {run}'
+    return run
+
+
+def interpreter() -> list[str]:
+    """How to run a hook quickest: this interpreter without `site`, on a file that finds what it needs by itself."""
+    import apsw
+
+    beside = os.path.dirname(os.path.dirname(os.path.abspath(apsw.__file__)))
+    source = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(LAUNCH))))
+    return [sys.executable, "-I", "-S", LAUNCH, *([] if beside == source else [f"--beside={beside}"])]
+
+
+def quiet_test(client: str) -> str:
+    """What is true in the shell while nothing is due: the session's file is younger than now."""
+    name = "pid-$PPID" if client in BY_PROCESS else f"${AGENTS[client]}"
+    folder = _in_double_quotes(os.path.join(bus_folder(os.environ.get("HALLWAY_URL") or None), FOLDER))
+    if has_process_times():
+        return f'[ "{folder}/{name}" -nt /proc/self ]'
+    return f'echo 2>/dev/null >"{folder}/now" && [ "{folder}/{name}" -nt "{folder}/now" ]'
+
+
+def has_process_times() -> bool:
+    """Whether `/proc/self` is as old as the process that looks, as on Linux; elsewhere a file is written instead."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "file")
+        open(path, "w").close()
+        return [_is_newer(path, time.time() + away) for away in (60, -60)] == [True, False]
+
+
+def _is_newer(path: str, at: float) -> bool:
+    os.utime(path, (at, at))
+    try:
+        done = subprocess.run(
+            ["/bin/sh", "-c", '[ "$0" -nt /proc/self ]', path], check=False, stderr=subprocess.DEVNULL
+        )
+    except OSError:
+        return False
+    return done.returncode == 0
+
+
+def plugin_source(*, is_shared: bool = False) -> str:
+    """OpenCode's plugin: a module that calls the hook only when something is due."""
+    with open(os.path.join(os.path.dirname(LAUNCH), "opencode.js"), encoding="utf-8") as file:
+        source = file.read()
+    told: dict[str, Any] = {"command": ["hallway", "hook", "opencode"], "quiet": None}
+    if not is_shared:
+        folder = os.path.join(bus_folder(os.environ.get("HALLWAY_URL") or None), FOLDER)
+        told = {"command": [*interpreter(), "opencode"], "quiet": folder}
+    from hallway.schema import encode
+
+    return source.replace('"HALLWAY"', encode(told), 1)
+
+
+def _entry(client: str, event: str, runs_for: str, is_shared: bool) -> dict[str, Any]:
+    command = command_of(client, event, runs_for, is_shared=is_shared)
+    if client == "copilot":
+        return {"type": "command", "bash": command, "timeoutSec": LIMIT_S}
+    if client == "cursor":
+        return {"command": command, "timeout": LIMIT_S}
+    entry: dict[str, Any] = {"type": "command", "command": command, "timeout": LIMIT_S}
+    if client in ("gemini", "qwen"):
+        entry |= {"name": f"hallway-{event}", "timeout": LIMIT_S * 1000}
+    if runs_for == IDLE:
+        entry |= {"asyncRewake": True, "timeout": WAIT_S}
+    return entry
+
+
+def _in_double_quotes(text: str) -> str:
+    for sign in ("\\", '"', "$", "`"):
+        text = text.replace(sign, f"\\{sign}")
+    return text

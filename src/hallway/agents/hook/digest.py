@@ -1,0 +1,96 @@
+"""What is new on the bus for a session, in at most a kilobyte, with the ids by which its agent fetches the rest (A2).
+
+It shows what others wrote as theirs (A3): in quotation marks, under a line that says whose words stand in them. It
+asks nothing of the bus twice: what it has shown is marked when the client has taken it (`shown`, `told`).
+"""
+
+from __future__ import annotations
+
+from hallway.frame import DIGEST_NOTE, frame_line, in_quotes
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from hallway.bus import Bus
+    from hallway.model import Message, Peer
+
+SIZE_MOST = 1024
+MESSAGES_LOOKED_AT = 20
+PEERS_SHOWN = 5
+EVENTS_LOOKED_AT = 100
+TASK_MOST = 60
+TEXT_MOST = 120
+COMINGS = {
+    "session.registered": "came", "session.resumed": "came", "session.ended": "left", "session.expired": "left",
+}  # fmt: skip
+HEAD = "hallway, the bus your session shares with others."
+MORE = "Read with hallway's inbox tool, answer with its reply tool and the id."
+
+
+class Digest:
+    """One look at what is new; `words` is empty when nothing is."""
+
+    __slots__ = ("shown", "told", "words")
+
+    def __init__(self, bus: Bus, session_id: str, told: int, *, project: str, is_start: bool) -> None:
+        self.told = bus.events.last_seq()
+        messages = _urgent_first(bus.messages.inbox(session_id, limit=MESSAGES_LOOKED_AT, new_only=True))
+        peers = _others(bus, session_id, project) if is_start else []
+        news = _comings(bus, session_id, project, told) if not is_start and -1 < told < self.told else []
+        lines = [(message_line(each), each.message_id) for each in messages]
+        lines += [(line, "") for line in (*peers, *news)]
+        self.words, self.shown = compose(lines, has_messages=bool(messages)) if lines else ("", [])
+
+
+def compose(lines: list[tuple[str, str]], *, head: str = HEAD, has_messages: bool = False) -> tuple[str, list[str]]:
+    """As many lines as there is room for under a head, how many are left; and the ids of the messages among them."""
+    tail = [MORE] if has_messages else []
+    first = f"{head} {DIGEST_NOTE}"
+    room = SIZE_MOST - sum(_size(line) for line in (first, *tail)) - _size("… and 100 more.")
+    taken: list[str] = []
+    shown: list[str] = []
+    for line, message_id in lines:
+        if _size(line) > room and not taken:
+            line = line.encode()[: room - 8].decode(errors="ignore") + '…"'  # of a sender with the longest name
+        if _size(line) > room:
+            break
+        room -= _size(line)
+        taken.append(line)
+        shown += [message_id] if message_id else []
+    left = len(lines) - len(taken)
+    return "\n".join((first, *taken, *([f"… and {left} more."] if left else []), *tail)), shown
+
+
+def message_line(message: Message) -> str:
+    """A message as a digest tells it."""
+    kind = f"urgent {message.type}" if message.priority == "urgent" else message.type
+    starts_alike = message.body.startswith(message.subject)
+    text = message.body if starts_alike else f"{message.subject}: {message.body}" if message.body else message.subject
+    return f"- {kind} {message.message_id} {frame_line(message.from_session, text, TEXT_MOST)}"
+
+
+def _urgent_first(messages: list[Message]) -> list[Message]:
+    return sorted(messages, key=lambda each: each.priority != "urgent")
+
+
+def _others(bus: Bus, session_id: str, project: str) -> list[str]:
+    """Who is here when a session begins."""
+    found = bus.sessions.active(project, limit=PEERS_SHOWN + 1)
+    others = [peer for peer in found.sessions if peer.session_id != session_id][:PEERS_SHOWN]
+    left = found.total - 1 - len(others)
+    return [_peer_line(peer) for peer in others] + ([f"- here: {left} others"] if others and left > 0 else [])
+
+
+def _peer_line(peer: Peer) -> str:
+    task = f" on {in_quotes(peer.current_task, TASK_MOST)}" if peer.current_task else ""
+    return f"- here, {peer.status}: {in_quotes(peer.session_id, 80)} ({in_quotes(peer.agent_name, 40)}){task}"
+
+
+def _comings(bus: Bus, session_id: str, project: str, told: int) -> list[str]:
+    """Who came and who left since: of each session the last that it did."""
+    events = bus.events.read(told, project=project, kinds=list(COMINGS), limit=EVENTS_LOOKED_AT)
+    last = {event.session_id: COMINGS[event.kind] for event in events if event.session_id not in (None, session_id)}
+    return [f"- {did}: {in_quotes(str(who), 80)}" for who, did in last.items()]
+
+
+def _size(line: str) -> int:
+    return len(line.encode("utf-8", "replace")) + 1

@@ -1,0 +1,244 @@
+"""`hallway hook CLIENT`: reads what the client tells, has it done, writes what the agent should see, and is gone.
+
+This is where hallway meets somebody else's work, so nothing here may be felt (A1): it exits with 0 whatever happens,
+writes one JSON object or nothing, and after `BUDGET_MS` it gives up. What went wrong is in a log that `hallway doctor`
+reads. The order of its steps is that of their cost: most runs end before anything but `os` is imported.
+"""
+
+from __future__ import annotations
+
+import _thread
+import os
+import sys
+import time
+
+from hallway.agents.hook.moment import END, NEWS, PROMPT, START, STOP, TOOL, WOKEN
+from hallway.agents.hook.notes import Notes
+from hallway.agents.hook.wire import read, written
+from hallway.place import HUBS, bus_file, bus_folder
+from hallway.quiet import BY_PROCESS, WAITER, file_of, forget_old, hush, is_quiet, link, socket_of, unlink
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
+
+    from hallway.agents.hook.moment import Dialect, Moment
+
+BUDGET_MS = 300  # HALLWAY_HOOK_BUDGET_MS
+PAYLOAD_MOST = 32 * 1024 * 1024
+OFF = ("0", "no", "off", "false")
+IDLE = "idle"  # wait beside an idle session: the one hook that may take long, and end with another status
+CLIENTS = ("claude-code", "codex", "gemini", "qwen", "copilot", "cursor", "opencode")
+
+
+def main(words: list[str]) -> NoReturn:
+    """Run the hook of a client, and leave without tidying up."""
+    client = words[0] if words else ""
+    is_heard = _fill_standard_files()
+    run = Run(client, is_heard=is_heard)
+    try:
+        if client not in CLIENTS:
+            raise ValueError(f"there is no client {client!r}; there are {', '.join(CLIENTS)}")
+        if IDLE in words[1:]:
+            os._exit(run.wait_idle(_standard_input()))
+        _thread.start_new_thread(run.give_up_late, ())
+        run.handle(_standard_input(), "".join(words[1:2]))
+    except Exception as error:  # the edge between the client and hallway
+        run.trouble(f"{type(error).__name__}: {error}")
+    os._exit(0)
+
+
+class Run:
+    """One run of a hook."""
+
+    def __init__(self, client: str, *, is_heard: bool = True) -> None:
+        self.client = client
+        self._is_heard = is_heard
+        self.url = os.environ.get("HALLWAY_URL") or None
+        self.folder = bus_folder(self.url)
+        self._is_answered = False
+
+    def give_up_late(self) -> None:
+        """End the process when its time is up, whatever it hangs in."""
+        budget_ms = _budget_ms()
+        time.sleep(budget_ms / 1000)
+        if not self._is_answered:
+            self.trouble(f"gave up after {budget_ms} ms")
+        os._exit(0)
+
+    def trouble(self, what: str) -> None:
+        from hallway.agents.hook import log
+
+        log.note(self.folder, self.client or "hook", what)
+
+    def wait_idle(self, told: bytes) -> int:
+        from hallway.agents.wake.waiter import wait_idle
+
+        return wait_idle(self.folder, self.url, read(told.decode("utf-8", "replace")), os.environ)
+
+    def handle(self, told: bytes, event: str) -> None:
+        dialect = dialect_of(self.client)
+        moment = dialect.read(read(told.decode("utf-8", "replace")), event, os.environ)
+        if moment is None:
+            return
+        if os.environ.get("HALLWAY_TASK_FROM_PROMPT", "").lower() in OFF and WOKEN not in moment.prompt:
+            moment.prompt = ""  # what the user says stays in the session
+        quiet_file = _quiet_file(self.folder, moment.session_id)
+        is_small = moment.kind == TOOL and not moment.files
+        if is_small and is_quiet(quiet_file):
+            return
+        notes = Notes(quiet_file)
+        if notes.is_first(told):
+            _set_quiet(quiet_file, moment.kind, looks_idle=self.client == "opencode")
+            self._note_link(moment)
+            if not (self._ask(moment, notes) or (is_small and notes.known and self._beat(moment, notes))):
+                self._answer(dialect, moment, notes, quiet_file)
+        notes.save()
+
+    def _ask(self, moment: Moment, notes: Notes) -> bool:
+        """Whether the session's own server has done it; it cannot know where a session begins, or that it is over."""
+        if moment.kind in (START, END) or not os.path.exists(socket_of(self.folder, moment.session_id)):
+            return False
+        from hallway.agents.hook.asking import ask
+
+        asked = ask(self.folder, self.client, moment, notes)
+        if asked is None:
+            return False
+        self._is_answered = True
+        if asked.answer and self._is_heard:
+            _write(written(asked.answer))
+            asked.taken()
+        return True
+
+    def _beat(self, moment: Moment, notes: Notes) -> bool:
+        """Whether a heartbeat was all there was to do, and is done."""
+        if self.url and (self.url.startswith(HUBS) or (not self.url.startswith("sqlite:") and "://" in self.url)):
+            return False
+        from hallway.agents.hook.pulse import beat
+
+        last = beat(bus_file(self.url), moment.session_id, notes.told)
+        notes.told = notes.told if last is None else last
+        return last is not None
+
+    def _answer(self, dialect: Dialect, moment: Moment, notes: Notes, quiet_file: str) -> None:
+        import hallway.agents.hook.pulse  # noqa: F401 (imports apsw the short way)
+        from hallway.agents.hook.answer import Answerer
+        from hallway.bus import connect
+
+        if moment.directory:
+            _enter(moment.directory)
+        if moment.kind in (START, PROMPT, END):
+            self._note_process(moment)
+        with connect(self.url) as bus:
+            answerer = Answerer(bus, dialect, notes)
+            answer = answerer.answer(moment)
+            self._is_answered = True
+            if answer and self._is_heard:
+                _write(written(answer))
+                answerer.taken()
+        if moment.kind == END:
+            notes.remove()
+            for path in (quiet_file, f"{quiet_file}{WAITER}"):
+                _unlink(path)
+
+    def _note_link(self, moment: Moment) -> None:
+        """Let the shell find a session's file by its process, where the client does not name it."""
+        if self.client not in BY_PROCESS or moment.kind not in (START, PROMPT, END):
+            return
+        if moment.kind != PROMPT:
+            unlink(self.folder, os.getppid())
+        if moment.kind != END:
+            link(self.folder, os.getppid(), moment.session_id)
+
+    def _note_process(self, moment: Moment) -> None:
+        """Remember in which process the session lives, whose end is its end, and by which its hooks find it."""
+        from hallway.presence import bind, bound, client_process
+
+        told = os.environ.get("CLAUDE_PID", "") if self.client == "claude-code" else ""
+        pid = int(told) if told.isdecimal() else client_process()
+        before = bound(self.folder, pid)
+        bind(self.folder, moment.session_id, pid)
+        if before and before != moment.session_id:
+            from hallway.wake import notify, topic
+
+            notify(os.path.join(self.folder, "wake"), {topic("messages", before)})  # its server goes on as this one's
+        if moment.kind == START:
+            forget_old(self.folder)
+
+
+def dialect_of(client: str) -> Dialect:
+    """How a client speaks; each is a module of its own, so that a hook imports one."""
+    name = f"hallway.agents.hook.{client.replace('-', '_')}"
+    __import__(name)
+    dialect: Dialect = sys.modules[name].DIALECT
+    return dialect
+
+
+def _quiet_file(folder: str, session_id: str) -> str:
+    """The session's file; of one whose id no shell could write, a file that no shell looks for."""
+    if path := file_of(folder, session_id):
+        return path
+    from zlib import crc32
+
+    return file_of(folder, f"_{crc32(session_id.encode('utf-8', 'replace')):08x}")
+
+
+def _set_quiet(path: str, kind: str, *, looks_idle: bool) -> None:
+    """Say that nothing is due before looking what is: news that comes after the look says otherwise.
+
+    What a session at work does not do (ask, stop) is undone by the next tool that runs, so that one is due; but a
+    client that looks at the file while it idles needs it there.
+    """
+    if kind in (TOOL, PROMPT, NEWS) or (kind == STOP and looks_idle):
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        hush(path)
+    elif kind != START:
+        _unlink(path)
+
+
+def _unlink(path: str) -> None:
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        pass
+
+
+def _fill_standard_files() -> bool:
+    """Keep files that are opened here from becoming the standard output of a client that closed it; is it there?"""
+    is_heard = True
+    for file in (0, 1, 2):
+        try:
+            os.fstat(file)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # becomes `file`, the lowest that is free
+            is_heard = is_heard and file != 1
+    return is_heard
+
+
+def _budget_ms() -> int:
+    text = os.environ.get("HALLWAY_HOOK_BUDGET_MS") or ""
+    return int(text) if text.isdecimal() and int(text) else BUDGET_MS
+
+
+def _standard_input() -> bytes:
+    parts, size = [], 0
+    while part := os.read(0, 1 << 20):
+        parts.append(part)
+        size += len(part)
+        if size > PAYLOAD_MOST:
+            raise ValueError(f"the payload is larger than {PAYLOAD_MOST} bytes")
+    return b"".join(parts)
+
+
+def _enter(directory: str) -> None:
+    """Be where the session is, so that its project and branch are found."""
+    try:
+        os.chdir(directory)
+    except OSError:
+        pass  # removed since
+
+
+def _write(answer: str) -> None:
+    left = answer.encode("ascii")
+    while left:
+        left = left[os.write(1, left) :]

@@ -1,0 +1,39 @@
+"""Gemini CLI: other names for the events, and its own word for a stop that must not be."""
+
+from __future__ import annotations
+
+from hallway.agents.hook.moment import ASKED, END, PROMPT, START, STOP, TOOL, Dialect
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from hallway.agents.hook.moment import Moment, Payload
+
+CONTEXT = "</hook_context>"
+
+
+class Gemini(Dialect):
+    client = "gemini"
+    title = "Gemini CLI"
+    kinds = {
+        "SessionStart": START,
+        "BeforeAgent": PROMPT,
+        "AfterTool": TOOL,
+        "Notification": ASKED,
+        "AfterAgent": STOP,
+        "SessionEnd": END,
+    }
+    edits = frozenset(("write_file", "replace", "edit"))
+
+    def read(self, payload: Payload, event: str, environ: Any) -> Moment | None:
+        moment = super().read(payload, event, environ)
+        if moment and moment.prompt.startswith("<hook_context>"):  # what a hook said at the start stands before it
+            moment.prompt = moment.prompt.rpartition(CONTEXT)[2].lstrip()
+        return moment
+
+    def hold(self, moment: Moment, words: str) -> Payload:
+        return {"decision": "deny", "reason": words}
+
+
+DIALECT = Gemini()

@@ -1,0 +1,37 @@
+"""The hooks' log: a file of bounded size that `hallway doctor` reads; a hook may report a failure nowhere else."""
+
+from __future__ import annotations
+
+import os
+import time
+
+NAME = "hooks.log"
+SIZE_MOST = 64 * 1024
+LINE_MOST = 500
+
+
+def note(folder: str, client: str, trouble: str) -> None:
+    """Add a line; where that cannot be, the trouble is one that doctor finds by itself."""
+    path = os.path.join(folder, NAME)
+    stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    line = f"{stamp} {client} {' '.join(trouble.split())[:LINE_MOST]}\n"
+    try:
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+        file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            if os.fstat(file).st_size > SIZE_MOST:
+                os.ftruncate(file, 0)
+            os.write(file, line.encode("utf-8", "replace"))
+        finally:
+            os.close(file)
+    except OSError:
+        pass
+
+
+def last(folder: str, count: int = 5) -> list[str]:
+    """The newest lines, oldest first."""
+    try:
+        with open(os.path.join(folder, NAME), encoding="utf-8", errors="replace") as file:
+            return file.read().splitlines()[-count:]
+    except OSError:
+        return []

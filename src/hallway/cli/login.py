@@ -1,0 +1,72 @@
+"""hallway login, hallway logout: keep a hub's token, so that nobody has to export it."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from hallway.bus import data_folder
+from hallway.cli.screen import err, out
+from hallway.credentials import checked, store
+from hallway.errors import InvalidInput
+from hallway.here import Here
+from hallway.schema import encode
+from hallway.view import clean, clean_json
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
+TOKEN_MOST = 500
+
+
+def login(args: Namespace) -> None:
+    """Keep the token that you have for a hub, so that every command sends it there.
+
+    It is asked for, or read from standard input, tried at the hub, and stored where nobody else may read it.
+    """
+    from hallway.remote import RemoteBus
+
+    _require_hub(args.address)
+    token = checked(_asked_for())
+    with RemoteBus(args.address, Here(), token) as bus:
+        who = bus.tokens.whoami()
+    store(args.address, token, data_folder())
+    seen = "all projects" if who.projects is None else ", ".join(who.projects)
+    text = f"Logged in to {clean(args.address)} as {clean(str(who.name))} ({who.role}, {clean(seen)})"
+    out().write(clean_json(encode(who)) if args.is_json else text)
+    if args.address.startswith("http://") and not _is_loopback(args.address):
+        err().write("This address has no TLS: whoever is on the way can read the token.")
+
+
+def logout(args: Namespace) -> None:
+    """Forget the token that is stored for a hub; at the hub it stays valid."""
+    _require_hub(args.address)
+    had_one = store(args.address, None, data_folder())
+    text = f"Logged out of {clean(args.address)}" if had_one else f"There is no login for {clean(args.address)}"
+    out().write(clean_json(encode({"address": args.address, "had_one": had_one})) if args.is_json else text)
+
+
+def address_option(parser: ArgumentParser) -> None:
+    parser.add_argument("address", metavar="URL", help="the hub's address: https://HOST:PORT")
+
+
+def _require_hub(address: str) -> None:
+    if not address.startswith(("http://", "https://")):
+        raise InvalidInput(f"{address} is no hub's address", hint="A hub's begins with https:// or http://")
+
+
+def _asked_for() -> str:
+    if sys.stdin is None:
+        raise InvalidInput("there is no standard input to read the token from")
+    if sys.stdin.isatty():
+        from getpass import getpass
+
+        return getpass("Token: ").strip()
+    return sys.stdin.readline(TOKEN_MOST).strip()
+
+
+def _is_loopback(address: str) -> bool:
+    from urllib.parse import urlsplit
+
+    host = urlsplit(address).hostname or ""
+    return host in ("localhost", "::1") or host.startswith("127.")

@@ -1,0 +1,173 @@
+"""The full command line: a parser read off the operation catalogue, and the commands that are no operations."""
+
+from __future__ import annotations
+
+import argparse
+from functools import partial
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import hallway
+from hallway.cli import commands
+from hallway.cli.call import STANDARD_INPUT, flag, guarded, operations, perform, switched
+from hallway.errors import InvalidInput
+from hallway.schema import Boolean, Choice
+from hallway.services import near_matches
+from hallway.services.messages import CollaborationHub
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hallway.bus import Bus
+    from hallway.model import Message
+    from hallway.operation import Operation, Parameter
+
+INBOX = CollaborationHub.operations["inbox"]
+EPILOG = """\
+The bus is this user's own file (HALLWAY_HOME moves it) unless HALLWAY_URL names a hub.
+What is where, and what is wrong: hallway doctor
+"""
+
+
+def run(argv: Sequence[str]) -> int:
+    """Parse and run a command line; returns its exit status."""
+    return guarded(partial(_run, argv), is_json="--json" in argv)
+
+
+def _run(argv: Sequence[str]) -> int | None:
+    parser = build_parser()
+    args, unknown = parser.parse_known_args(argv)
+    used = getattr(args, "parser", parser)
+    if unknown := _words_left(args, unknown):
+        used.error(f"{used.prog} does not take {' '.join(unknown)}")
+    if "command" not in args:
+        used.print_help()
+        return 0
+    args.is_json = getattr(args, "is_json", False)
+    args.url = getattr(args, "url", None)
+    status: int | None = args.command(args)
+    return status
+
+
+def _words_left(args: argparse.Namespace, unknown: list[str]) -> list[str]:
+    """Put words where they belong that come after a flag: argparse has by then given up those that may be left out."""
+    operation: Operation | None = getattr(args, "operation", None)
+    missing = [name for name in operation.words if name not in args] if operation else []
+    while unknown and missing and (unknown[0] == STANDARD_INPUT or not unknown[0].startswith("-")):
+        setattr(args, missing.pop(0), unknown.pop(0))
+    return unknown
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse, with errors that are hallway's own."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter, **options)
+
+    def error(self, message: str) -> NoReturn:
+        raise InvalidInput(message, hint=f"See: {self.prog} --help")
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if action.choices is not None and value not in action.choices:
+            near = near_matches(str(value), [str(choice) for choice in action.choices])
+            hint = f"Did you mean {' or '.join(near)}?" if near else f"See: {self.prog} --help"
+            raise InvalidInput(f"there is no {self.prog} {value}", hint=hint)
+
+
+def build_parser(*, has_choices: bool = False) -> Parser:
+    """The parser of everything; `has_choices` makes it know each word a value may be, as completion wants it.
+
+    Values are not checked here otherwise: the operation's own declaration does that, the same for every face.
+    """
+    shared = Parser(add_help=False, argument_default=argparse.SUPPRESS)
+    shared.add_argument("--json", action="store_true", dest="is_json", help="the answer as JSON, as HTTP gives it")
+    shared.add_argument("--url", metavar="URL", help="the bus to use: a folder, a file or a hub (else: HALLWAY_URL)")
+    parser = Parser(prog="hallway", description=_about(), epilog=EPILOG, parents=[shared])
+    parser.add_argument("--version", action="version", version=f"hallway {hallway.__version__}")
+    verbs = parser.add_subparsers(title="commands", metavar="COMMAND")
+    groups: dict[str, Any] = {}
+    parsers: dict[str, Parser] = {}
+    for verb, operation in operations().items():
+        base, _, variant = verb.partition(" --")
+        if variant:
+            _add_variant(parsers[base], f"--{variant}", operation, has_choices)
+            continue
+        group, _, word = verb.rpartition(" ")
+        if group and group not in groups:
+            top = verbs.add_parser(group, help=f"{group} …: see hallway {group} --help", parents=[shared])
+            top.set_defaults(parser=top)
+            groups[group] = top.add_subparsers(title="commands", metavar="COMMAND")
+        parsers[verb] = _add_operation(groups.get(group, verbs), word, operation, shared, has_choices)
+    commands.add_to(verbs, shared)
+    return parser
+
+
+def _about() -> str:
+    return (hallway.__doc__ or "").partition("\n")[0]
+
+
+def _add_operation(verbs: Any, word: str, operation: Operation, shared: Any, has_choices: bool) -> Parser:
+    parser: Parser = verbs.add_parser(
+        word,
+        help=_escaped(operation.about),
+        description=commands.described(operation.function.__doc__),
+        parents=[shared],
+    )
+    words = [operation.parameters[name] for name in operation.words]
+    for parameter in [*words, *(each for each in operation.parameters.values() if each not in words)]:
+        _add_parameter(parser, parameter, parameter in words, has_choices)
+    parser.set_defaults(command=partial(_perform, operation), operation=operation, parser=parser)
+    if operation is INBOX:
+        _add_acknowledging(parser)
+    return parser
+
+
+def _add_acknowledging(parser: Parser) -> None:
+    """Give the inbox a flag that empties it of what was shown, once that is out."""
+
+    def acknowledge(bus: Bus, result: list[Message], arguments: dict[str, Any]) -> None:
+        if result:
+            bus.messages.acknowledge(arguments["session_id"], [each.message_id for each in result])
+
+    perform_it = partial(_perform, INBOX, variant="--ack", then=acknowledge)
+    parser.add_argument("--ack", dest="command", action="store_const", const=perform_it, default=argparse.SUPPRESS,
+                        help="acknowledge what is shown, once it is shown")  # fmt: skip
+
+
+def _add_variant(parser: Parser, option: str, operation: Operation, has_choices: bool) -> None:
+    """Give a command a flag that makes it another operation, with whatever parameters that has besides."""
+    known = {action.dest for action in parser._actions}
+    parser.add_argument(
+        option, dest="command", action="store_const", const=partial(_perform, operation), default=argparse.SUPPRESS,
+        help=_escaped(operation.about),
+    )  # fmt: skip
+    for parameter in operation.parameters.values():
+        if parameter.name not in known:
+            _add_parameter(parser, parameter, False, has_choices)
+
+
+def _add_parameter(parser: argparse.ArgumentParser, parameter: Parameter, is_word: bool, has_choices: bool) -> None:
+    kind = parameter.kind
+    choices = list(kind.choices) if isinstance(kind, Choice) else None
+    options: dict[str, Any] = {"help": _escaped(kind.about + (f" ({', '.join(choices)})" if choices else ""))}
+    if not is_word:
+        options |= {"dest": parameter.name, "default": argparse.SUPPRESS}
+    elif not parameter.is_required:
+        options |= {"nargs": "?", "default": argparse.SUPPRESS}
+    if isinstance(kind, Boolean):
+        options |= {"action": "store_const", "const": switched(parameter)}
+        if not switched(parameter):
+            options["help"] = f"do not {kind.about[:1].lower()}{kind.about[1:]}"
+    else:
+        options["metavar"] = kind.metavar or parameter.name.upper()
+        if has_choices and choices:
+            options["choices"] = choices
+    parser.add_argument(parameter.name if is_word else flag(parameter), **options)
+
+
+def _perform(operation: Operation, args: argparse.Namespace, **more: Any) -> None:
+    typed = {name: value for name, value in vars(args).items() if name in operation.parameters}
+    perform(operation, typed, is_json=args.is_json, url=args.url, **more)
+
+
+def _escaped(text: str) -> str:
+    return text.replace("%", "%%")  # argparse formats help

@@ -1,0 +1,45 @@
+"""Results as people read them; `--json` is the result itself, exactly as HTTP gives it.
+
+A noun has a file here, with a renderer for each kind of result, or by name for an operation whose result reads better
+otherwise. It is loaded when it is shown: the heartbeat's fast path imports this.
+"""
+
+from __future__ import annotations
+
+from hallway.schema import encode
+from hallway.view import clean, clean_json
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from hallway.cli.render.parts import Renderer
+    from hallway.cli.screen import Screen
+    from hallway.errors import HallwayError
+    from hallway.operation import Operation
+
+
+def show(
+    screen: Screen, operation: Operation, result: Any, arguments: dict[str, Any], *, is_json: bool, variant: str = ""
+) -> None:
+    """Write an operation's result; a `variant` of its command has a renderer of its own."""
+    if is_json:
+        screen.write(clean_json(encode(result)))
+        return
+    screen.write(*_renderer(operation, variant)(screen, result, arguments))
+
+
+def _renderer(operation: Operation, variant: str) -> Renderer:
+    kind, is_list = operation.returns
+    found: dict[str, Renderer] = __import__(f"{__name__}.{operation.noun}", fromlist=["RENDERERS"]).RENDERERS
+    name = f"{operation.function.__name__} {variant}".rstrip()
+    return found.get(name) or found[f"list[{kind.__name__}]" if is_list else kind.__name__]
+
+
+def show_error(screen: Screen, error: HallwayError, *, is_json: bool) -> None:
+    """Write an error: what is true, and the next thing to type."""
+    if is_json:
+        screen.write(clean_json(encode(error.to_dict())))
+        return
+    hint = [f"{screen.paint('hint:', 'cyan')} {clean(error.hint)}"] if error.hint else []
+    screen.write(f"{screen.paint('hallway:', 'red')} {clean(error.message)}", *hint)

@@ -1,0 +1,44 @@
+"""What installing did, or would do, for a person."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hallway.view import clean
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from hallway.agents.install import Outcome
+    from hallway.cli.screen import Screen
+
+COLOURS = {"+": "green", "-": "red", "@": "cyan"}
+NOBODY = "No client that hallway knows is on this machine. Name one all the same: hallway install claude-code"
+NOTHING = "hallway is installed nowhere: there is nothing to undo."
+
+
+def installed(screen: Screen, outcomes: list[Outcome], *, is_undoing: bool) -> list[str]:
+    """A block of lines for each client."""
+    if not outcomes:
+        return [NOTHING if is_undoing else NOBODY]
+    return [line for outcome in outcomes for line in _block(screen, outcome, is_undoing)]
+
+
+def _block(screen: Screen, outcome: Outcome, is_undoing: bool) -> Iterator[str]:
+    there = "" if outcome.is_here else " (not found on this machine)"
+    yield f"{screen.paint(outcome.client.title, 'bold')}{there}: {_said(outcome, is_undoing)}"
+    for change in outcome.changes:
+        if outcome.is_done:
+            yield f"  {clean(change.path)}"
+        else:
+            yield from (screen.paint(line, COLOURS.get(line[:1], "")) for line in change.diff())
+    if outcome.changes or not outcome.is_done:
+        yield from (f"  → {screen.paint(each, 'bold')}" for each in outcome.remains)
+
+
+def _said(outcome: Outcome, is_undoing: bool) -> str:
+    if not outcome.changes:
+        return "nothing to undo" if is_undoing else "installed already"
+    if outcome.is_done:
+        return "removed" if is_undoing else "installed"
+    return "would be removed" if is_undoing else "would be installed"

@@ -1,0 +1,85 @@
+"""What is remembered, as people read it."""
+
+from __future__ import annotations
+
+from hallway.cli.render.parts import fact_lines, how_many, next_page, when
+from hallway.cli.screen import Column, table
+from hallway.schema import encode
+from hallway.view import age, clean, duration
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from hallway.cli.render.parts import Renderer
+    from hallway.cli.screen import Screen
+    from hallway.model import Finding, MemoryEntry
+
+KEY = Column("KEY", least=12, is_precious=True)
+VERSION = Column("V")
+TYPE = Column("TYPE")
+AUTHOR = Column("BY", least=6)
+AGE = Column("AGE")
+LINE = Column("", least=20, has_marks=True)
+VALUE = Column("VALUE", least=20)
+
+
+def findings(screen: Screen, found: list[Finding], arguments: dict[str, Any]) -> list[str]:
+    """A line of each entry that was found, and how to see the whole of one."""
+    if not found:
+        return ["Nothing of this is remembered."]
+    rows = [
+        (each.key, each.type, str(each.version), each.session_id, age(each.created_at, screen.now_s), each.line)
+        for each in found
+    ]
+    lines = table(screen, (KEY, TYPE, VERSION, AUTHOR, AGE, LINE), rows)
+    return [
+        *lines,
+        *next_page(found, arguments, "after", f"'{found[-1].cursor}'"),
+        "The whole of one: hallway memory get KEY",
+    ]
+
+
+def entry(screen: Screen, each: MemoryEntry, arguments: dict[str, Any]) -> list[str]:
+    """An entry's value, below what is known of it."""
+    facts = {
+        "type": each.type,
+        "tags": ", ".join(each.tags),
+        "version": f"{each.version} by {each.session_id}, {when(screen, each.created_at)}",
+        "expires": f"in {duration(each.expires_at.timestamp() - screen.now_s)}" if each.expires_at else None,
+        "metadata": encode(each.metadata) if each.metadata else None,
+    }
+    value = each.value if isinstance(each.value, str) else encode(each.value)
+    return [
+        screen.paint(each.key, "bold"),
+        *fact_lines(screen, facts.items()),
+        "",
+        *map(clean, value.splitlines() or [""]),
+    ]
+
+
+def history(screen: Screen, found: list[MemoryEntry], arguments: dict[str, Any]) -> list[str]:
+    """The versions of a key, newest first, a line each."""
+    rows = [
+        (str(each.version), each.type, each.session_id, age(each.created_at, screen.now_s), encode(each.value))
+        for each in found
+    ]
+    return table(screen, (VERSION, TYPE, AUTHOR, AGE, VALUE), rows) if rows else ["Nothing is remembered under it."]
+
+
+def remembered(screen: Screen, each: MemoryEntry, arguments: dict[str, Any]) -> list[str]:
+    return [f"{clean(each.key)} is at version {each.version} in {clean(each.project)}"]
+
+
+def forgotten(screen: Screen, count: int, arguments: dict[str, Any]) -> list[str]:
+    return [f"Forgot {how_many(count, 'version')}."]
+
+
+RENDERERS: dict[str, Renderer] = {
+    "MemoryEntry": entry,
+    "list[MemoryEntry]": history,
+    "list[Finding]": findings,
+    "set": remembered,
+    "delete": forgotten,
+    "clear_some": forgotten,
+}

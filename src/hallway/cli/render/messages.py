@@ -1,0 +1,190 @@
+"""Messages as people read them: who → whom, what it is, the text; a thread as a tree, with how far each has come."""
+
+from __future__ import annotations
+
+from hallway.cli.render.parts import how_many, next_page, when_short
+from hallway.cli.screen import Column, table, wrap
+from hallway.model import CAPABILITY, EVERYBODY
+from hallway.schema import encode
+from hallway.view import DELIVERY_LOOKS, MESSAGE_LOOKS, PRIORITY_COLOURS, age, clean, duration, look
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    from hallway.cli.render.parts import Renderer
+    from hallway.cli.screen import Screen
+    from hallway.model import Delivery, Message, Receipt, Thread
+
+DEEPEST = 8  # levels of a thread that are indented: a long talk of two is no staircase
+NAMED = 5  # recipients that a line names
+
+TYPE = Column("TYPE", colour_of=lambda cell: look(cell.partition(" ")[2], MESSAGE_LOOKS).colour)
+FROM = Column("FROM", least=8)
+TO = Column("TO", least=8)
+PRIORITY = Column("PRIORITY", colour_of=lambda cell: PRIORITY_COLOURS.get(cell, ""))
+SUBJECT = Column("SUBJECT", least=16)
+AGE = Column("AGE")
+MESSAGE = Column("MESSAGE")
+RECIPIENT = Column("RECIPIENT", least=8)
+STATE = Column("STATE", colour_of=lambda cell: look(cell.partition(" ")[2], DELIVERY_LOOKS).colour)
+
+
+def receipt(screen: Screen, sent: Receipt, arguments: dict[str, Any]) -> list[str]:
+    """What became of a message, and nothing better than that."""
+    to_session = arguments.get("to_session", EVERYBODY if "to_message" not in arguments else "")
+    before = "It was sent before, under the same key: " if sent.is_repeat else "Sent "
+    lines = [f"{before}{clean(sent.message_id)} {_whom(sent, to_session)}"]
+    if sent.recipient_status == "offline":
+        name = clean(to_session) or "The other"
+        lines.append(screen.paint(f"{name} is offline: it waits until {clean(to_session) or 'it'} is back.", "yellow"))
+    elif not sent.recipients:
+        lines.append(screen.paint("Nobody else is here: who joins later reads it in the history.", "yellow"))
+    return lines
+
+
+def _whom(sent: Receipt, to_session: str) -> str:
+    if to_session == EVERYBODY:
+        return f"to {how_many(sent.recipients, 'session')}"
+    if to_session.startswith(CAPABILITY):
+        return f"to {how_many(sent.recipients, 'session')} with {clean(to_session)}"
+    status = f", who is {clean(sent.recipient_status)}" if sent.recipient_status not in (None, "offline") else ""
+    return f"to {clean(to_session)}{status}" if to_session else f"in the thread {clean(sent.thread_id)}"
+
+
+def inbox(screen: Screen, found: list[Message], arguments: dict[str, Any]) -> list[str]:
+    """Each message in full, oldest first, and how to say that they are dealt with."""
+    whose = clean(arguments["session_id"])
+    if not found:
+        return [f"Nothing is in the inbox of {whose}."]
+    lines = [line for each in found for line in (*message(screen, each), "")]
+    return [*lines, *next_page(found, arguments, "after", found[-1].seq), f"Dealt with? hallway inbox {whose} --ack"]
+
+
+def acknowledged(screen: Screen, found: list[Message], arguments: dict[str, Any]) -> list[str]:
+    """The inbox of somebody who acknowledges it with the same command: without the advice to do so."""
+    return inbox(screen, found, arguments)[: -1 if found else None]
+
+
+def message(screen: Screen, each: Message, *, indent: str = "", arrow: str = "") -> list[str]:
+    """One message: who → whom, then what it is about, then its text."""
+    seen = look(each.type, MESSAGE_LOOKS)
+    head = [
+        screen.paint(f"{seen.glyph} {each.type}", seen.colour),
+        screen.paint(f"{each.from_session} → {_called(each.to_session)}", "bold"),
+        screen.paint(each.priority, PRIORITY_COLOURS.get(each.priority, "")) if each.priority != "normal" else "",
+        screen.paint(when_short(screen, each.sent_at), "grey"),
+        screen.paint(each.message_id, "grey"),
+    ]
+    below = indent + " " * len(arrow) + "  "
+    lines = [indent + arrow + "  ".join(part for part in head if part)]
+    lines += _indented(screen, each.subject, below, "bold")
+    body = _without(each.subject, each.body.strip("\n"))
+    lines += _indented(screen, body, below + "  ") if body else []
+    lines += [below + screen.paint(f"{name}: {value}", "grey") for name, value in _facts(screen, each)]
+    return lines
+
+
+def _called(to_session: str) -> str:
+    return "everybody" if to_session == EVERYBODY else to_session
+
+
+def _indented(screen: Screen, text: str, indent: str, colour: str = "") -> list[str]:
+    lines = wrap(text, screen.width and screen.width - len(indent))
+    return [f"{indent}{screen.paint(line, colour)}".rstrip() for line in lines]
+
+
+def _without(subject: str, body: str) -> str:
+    """The body without a first line that is the subject, as it is where nobody said one."""
+    first, _, rest = body.partition("\n")
+    return rest.strip("\n") if " ".join(first.split())[:200] == subject else body
+
+
+def _facts(screen: Screen, each: Message) -> Iterator[tuple[str, str]]:
+    data = {name: value for name, value in each.data.items() if name != "task_id"}
+    if data:
+        yield "data", encode(data)
+    if each.task_id and each.task_id not in (each.message_id, each.thread_id):
+        yield "task", each.task_id
+    if each.expires_at:
+        yield "expires", f"in {duration(each.expires_at.timestamp() - screen.now_s)}"
+
+
+def history(screen: Screen, found: list[Message], arguments: dict[str, Any]) -> list[str]:
+    """A line for each message."""
+    if not found:
+        return [f"No message of this kind was ever sent to {clean(arguments['session_id'])}."]
+    rows = [
+        (f"{look(each.type, MESSAGE_LOOKS).glyph} {each.type}", each.from_session, _called(each.to_session),
+         each.priority if each.priority != "normal" else "", each.subject, age(each.sent_at, screen.now_s),
+         each.message_id)
+        for each in found
+    ]  # fmt: skip
+    lines = table(screen, (TYPE, FROM, TO, PRIORITY, SUBJECT, AGE, MESSAGE), rows)
+    return [*lines, *next_page(found, arguments, "after", found[-1].seq), "The whole of one: hallway thread MESSAGE"]
+
+
+def thread(screen: Screen, found: Thread, arguments: dict[str, Any]) -> list[str]:
+    """The tree of replies, each message with how far it has come with its recipients."""
+    known = {each.message_id for each in found.messages}
+    states: dict[str, list[Delivery]] = {}
+    for each in found.deliveries:
+        states.setdefault(each.message_id, []).append(each)
+    replies: dict[str | None, list[Message]] = {}
+    for each_message in found.messages:
+        parent = each_message.in_reply_to
+        replies.setdefault(parent if parent in known else None, []).append(each_message)
+    lines: list[str] = []
+    waiting = [(each_message, 0) for each_message in reversed(replies.get(None, []))]
+    while waiting:
+        each_message, depth = waiting.pop()
+        lines += _in_thread(screen, each_message, depth, states.get(each_message.message_id, []))
+        waiting += [(reply, depth + 1) for reply in reversed(replies.get(each_message.message_id, []))]
+    return [*lines, *next_page(found.messages, arguments, "after", found.messages[-1].seq if found.messages else 0)]
+
+
+def _in_thread(screen: Screen, each: Message, depth: int, states: list[Delivery]) -> list[str]:
+    indent, arrow = "    " * min(max(depth - 1, 0), DEEPEST), "  ↳ " if depth else ""
+    below = indent + " " * len(arrow) + "  "
+    lines = message(screen, each, indent=indent, arrow=arrow)
+    if each.in_reply_to and not depth:
+        lines.insert(1, below + screen.paint(f"answers {each.in_reply_to}, which is not here", "grey"))
+    return [*lines, *(below + line for line in _states(screen, states))]
+
+
+def _states(screen: Screen, states: list[Delivery]) -> Iterator[str]:
+    """A line for each state that some delivery is in, with the first of its recipients."""
+    for state, seen in DELIVERY_LOOKS.items():
+        names = [each.recipient for each in states if each.state == state]
+        if names:
+            rest = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+            yield screen.paint(f"{seen.glyph} {state}", seen.colour) + f": {clean(', '.join(names[:NAMED]))}{rest}"
+
+
+def deliveries(screen: Screen, found: list[Delivery], arguments: dict[str, Any]) -> list[str]:
+    """How far a message has come with each recipient, and since when."""
+    if not found:
+        return ["It had no recipients."]
+    rows = [
+        (each.recipient, f"{look(each.state, DELIVERY_LOOKS).glyph} {each.state}",
+         age(each.acknowledged_at or each.injected_at or each.stored_at, screen.now_s))
+        for each in found
+    ]  # fmt: skip
+    lines = table(screen, (RECIPIENT, STATE, AGE), rows)
+    return [*lines, *next_page(found, arguments, "after-id", found[-1].recipient)]
+
+
+def taken_out(screen: Screen, count: int, arguments: dict[str, Any]) -> list[str]:
+    return [f"Acknowledged {how_many(count, 'message')}."]
+
+
+RENDERERS: dict[str, Renderer] = {
+    "Receipt": receipt,
+    "Thread": thread,
+    "inbox": inbox,
+    "inbox --ack": acknowledged,
+    "get_messages": history,
+    "deliveries": deliveries,
+    "acknowledge": taken_out,
+}

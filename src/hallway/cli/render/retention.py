@@ -1,0 +1,20 @@
+"""What was removed, as people read it."""
+
+from __future__ import annotations
+
+from hallway.cli.render.parts import in_numbers
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from hallway.cli.render.parts import Renderer
+    from hallway.cli.screen import Screen
+    from hallway.model import Pruned
+
+
+def pruned(screen: Screen, done: Pruned, arguments: dict[str, Any]) -> list[str]:
+    return [f"Removed: {screen.paint(in_numbers(done.removed.items()), '')}" if done.removed else "Nothing to remove."]
+
+
+RENDERERS: dict[str, Renderer] = {"Pruned": pruned}

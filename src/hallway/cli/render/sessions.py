@@ -1,0 +1,130 @@
+"""Sessions as people read them. Light: the heartbeat's fast path imports it."""
+
+from __future__ import annotations
+
+from hallway.cli.render.parts import fact_lines, how_many, next_page, when
+from hallway.cli.screen import Column, table
+from hallway.schema import encode
+from hallway.view import EMPTY, age, clean, duration, in_order, look
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from hallway.cli.render.parts import Renderer
+    from hallway.cli.screen import Screen
+    from hallway.model import Heartbeat, Peer, Session
+
+
+def status_cell(status: str) -> str:
+    return f"{look(status).glyph} {status}"
+
+
+def colour_of_status(cell: str) -> str:
+    return look(cell.partition(" ")[2]).colour
+
+
+STATUS = Column("STATUS", colour_of=colour_of_status)
+ID = Column("ID", least=8, is_precious=True)
+NAME = Column("NAME", least=8)
+TYPE = Column("TYPE", least=6)
+USER = Column("USER", least=5)
+PROJECT = Column("PROJECT", least=10, is_cut_left=True)
+BRANCH = Column("BRANCH", least=8)
+TASK = Column("TASK", least=12)
+SEEN = Column("SEEN")
+
+
+def heartbeat(screen: Screen, beat: Heartbeat, arguments: dict[str, Any]) -> list[str]:
+    """Who is here besides, and what waits for this session, in a few lines."""
+    own = screen.paint(status_cell(beat.status), look(beat.status).colour)
+    lines = [f"{own}  {clean(beat.session_id)} in {clean(beat.project)}"]
+    if beat.unread:
+        lines.append(screen.paint(how_many(beat.unread, "unread message"), "yellow"))
+    lines += [
+        screen.paint(f"conflict: {each.kind} on {each.subject} with {each.session_id}: {each.detail}", "red")
+        for each in beat.conflicts
+    ]
+    if not beat.others_total:
+        return [*lines, "Nobody else is here."]
+    more = beat.others_total - len(beat.others)
+    rest = [f"and {more} more"] if more > 0 else []
+    return [*lines, f"{how_many(beat.others_total, 'other')} here:", *_peers(screen, beat.others), *rest]
+
+
+def _peers(screen: Screen, peers: list[Peer]) -> list[str]:
+    rows = [
+        (status_cell(each.status), each.session_id, each.agent_name, each.agent_type, each.human_user or "",
+         each.branch or "", each.current_task or "", duration(each.silent_s))
+        for each in in_order(peers)
+    ]  # fmt: skip
+    return table(screen, (STATUS, ID, NAME, TYPE, USER, BRANCH, TASK, SEEN), rows) if rows else []
+
+
+def sessions(screen: Screen, found: list[Session], arguments: dict[str, Any]) -> list[str]:
+    """A table of sessions, who needs a person first; where nobody is, what to type."""
+    if not found:
+        return _nobody(arguments)
+    rows = [
+        (status_cell(each.status), each.session_id, each.agent_name, each.agent_type, each.human_user or "",
+         "" if arguments.get("project") else each.project, each.branch or "", each.current_task or "",
+         age(each.ended_at or each.last_seen, screen.now_s))
+        for each in in_order(sorted(found, key=lambda session: session.last_seen, reverse=True))
+    ]  # fmt: skip
+    lines = table(screen, (STATUS, ID, NAME, TYPE, USER, PROJECT, BRANCH, TASK, SEEN), rows)
+    return [*lines, *next_page(found, arguments, "after-id", found[-1].session_id)]
+
+
+FILTERS = ("project", "status", "agent_type", "human_user", "capability", "after_id")
+
+
+def _nobody(arguments: dict[str, Any]) -> list[str]:
+    if any(arguments.get(name) for name in FILTERS):
+        return ["No session fits. Everybody: hallway list --all"]
+    gone = [] if arguments.get("include_offline") else ["Those that have ended: hallway list --all"]
+    sentence, command = EMPTY["sessions"]
+    return [sentence, f"  {command}", *gone]
+
+
+def session(screen: Screen, each: Session, arguments: dict[str, Any]) -> list[str]:
+    """Everything about one session, a line for each thing that is there."""
+    meaning = look(each.status).meaning
+    facts = {
+        "name": each.agent_name,
+        "type": each.agent_type,
+        "status": f"{status_cell(each.status)} ({meaning})",
+        "task": each.current_task,
+        "project": each.project,
+        "branch": each.branch,
+        "user": each.human_user,
+        "location": each.location,
+        "capabilities": ", ".join(each.capabilities),
+        "detail": None if each.status_detail is None else encode(each.status_detail),
+        "metadata": encode(each.metadata) if each.metadata else None,
+        "started": when(screen, each.started_at),
+        "seen": f"{when(screen, each.last_seen)}, offline after {duration(each.ttl_s)} of silence",
+        "ended": f"{when(screen, each.ended_at)}: {each.end_reason}" if each.ended_at else None,
+    }
+    return [screen.paint(each.session_id, "bold"), *fact_lines(screen, facts.items(), status=look(each.status).colour)]
+
+
+def session_line(screen: Screen, each: Session, arguments: dict[str, Any]) -> list[str]:
+    """One session in one line: what a change of it answers."""
+    task = f": {clean(each.current_task)}" if each.current_task else ""
+    status = screen.paint(status_cell(each.status), look(each.status).colour)
+    return [f"{status}  {clean(each.session_id)} ({clean(each.agent_name)}) in {clean(each.project)}{task}"]
+
+
+def cleared(screen: Screen, count: int, arguments: dict[str, Any]) -> list[str]:
+    return [f"Forgot {how_many(count, 'session')}."]
+
+
+RENDERERS: dict[str, Renderer] = {
+    "Heartbeat": heartbeat,
+    "Session": session,
+    "list[Session]": sessions,
+    "ping": session_line,
+    "update_status": session_line,
+    "end": session_line,
+    "clear_offline": cleared,
+}

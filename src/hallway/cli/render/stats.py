@@ -1,0 +1,28 @@
+"""The bus in numbers, as people read them."""
+
+from __future__ import annotations
+
+from hallway.cli.render.parts import fact_lines, in_numbers
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from hallway.cli.render.parts import Renderer
+    from hallway.cli.screen import Screen
+    from hallway.model import Stats
+
+
+def stats(screen: Screen, numbers: Stats, arguments: dict[str, Any]) -> list[str]:
+    """The bus in numbers: a line for each noun, and one below it for each way it is counted by."""
+    facts = []
+    for noun, record in numbers.to_dict().items():
+        counts = record.to_dict()
+        plain = {name: value for name, value in counts.items() if not isinstance(value, dict)}
+        grouped = {name: value for name, value in counts.items() if isinstance(value, dict)}
+        facts.append((noun, in_numbers(plain.items())))
+        facts += [(f"  {name.replace('_', ' ')}", in_numbers(sorted(value.items()))) for name, value in grouped.items()]
+    return fact_lines(screen, facts)
+
+
+RENDERERS: dict[str, Renderer] = {"Stats": stats}

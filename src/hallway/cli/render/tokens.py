@@ -1,0 +1,75 @@
+"""Tokens as people read them: a new one, those that there are, and whom a hub takes one for."""
+
+from __future__ import annotations
+
+from hallway.cli.render.parts import next_page
+from hallway.cli.screen import Column, table
+from hallway.view import age, clean, duration
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from datetime import datetime
+    from typing import Any
+
+    from hallway.cli.render.parts import Renderer
+    from hallway.cli.screen import Screen
+    from hallway.model import Identity, NewToken, Token
+
+COLUMNS = (
+    Column("NAME", least=8), Column("ROLE"), Column("PROJECTS", least=12), Column("MADE"), Column("EXPIRES"),
+    Column("LAST USED"), Column("FROM"),
+)  # fmt: skip
+
+
+def new_token(screen: Screen, made: NewToken, arguments: dict[str, Any]) -> list[str]:
+    """The token alone on a line, and that nobody will see it again."""
+    until = f", until {made.expires_at.astimezone():%Y-%m-%d %H:%M}" if made.expires_at else ""
+    return [
+        f"{made.role} {clean(made.name)}, {_projects(made.projects)}{until}. Keep this: it is not shown again.",
+        made.token,
+    ]
+
+
+def tokens(screen: Screen, found: list[Token], arguments: dict[str, Any]) -> list[str]:
+    """A line for each token."""
+    if not found:
+        return ["There is no token. To make one: hallway token create NAME"]
+    rows = [
+        (each.name, each.role, _projects(each.projects), age(each.created_at, screen.now_s), _end(screen, each),
+         age(each.last_used_at, screen.now_s) if each.last_used_at else "never", each.last_used_from or "")
+        for each in found
+    ]  # fmt: skip
+    return [*table(screen, COLUMNS, rows), *next_page(found, arguments, "limit", len(found) * 2)]
+
+
+def revoked(screen: Screen, each: Token, arguments: dict[str, Any]) -> list[str]:
+    return [f"Revoked: {clean(each.name)} ({each.role})"]
+
+
+def identity(screen: Screen, who: Identity, arguments: dict[str, Any]) -> list[str]:
+    if who.name is None:
+        return ["You own this bus: you may do everything, in all projects."]
+    return [f"{clean(who.name)}: {who.role}, {_projects(who.projects)}"]
+
+
+def _projects(projects: list[str] | None) -> str:
+    return "all projects" if projects is None else ", ".join(map(clean, projects))
+
+
+def _end(screen: Screen, each: Token) -> str:
+    if each.revoked_at:
+        return "revoked"
+    return _left(each.expires_at, screen.now_s) if each.expires_at else "never"
+
+
+def _left(until: datetime, now_s: float) -> str:
+    left_s = until.timestamp() - now_s
+    return f"in {duration(left_s)}" if left_s > 0 else "expired"
+
+
+RENDERERS: dict[str, Renderer] = {
+    "NewToken": new_token,
+    "Token": revoked,
+    "list[Token]": tokens,
+    "Identity": identity,
+}

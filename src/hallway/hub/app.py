@@ -1,0 +1,181 @@
+"""The ASGI application: workers, wake-ups and routes, made when the loop starts, unmade when it ends."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from starlette.routing import Router
+
+import hallway
+from hallway.bus import LocalBus, connect
+from hallway.errors import HallwayError, Refused, Unavailable, UnsupportedUrl
+from hallway.hub.audit import Audit
+from hallway.hub.beats import Beats
+from hallway.hub.door import Door
+from hallway.hub.guard import LOOPBACK_NAMES, Guard
+from hallway.hub.http import encode_json, respond, respond_error
+from hallway.hub.keeper import Keeper
+from hallway.hub.keyring import Keyring
+from hallway.hub.limits import Limits
+from hallway.hub.mcp import McpEndpoint
+from hallway.hub.metrics import CONTENT_TYPE, HubCollector, Meter, render
+from hallway.hub.openapi import document
+from hallway.hub.paths import Paths
+from hallway.hub.pulse import Pulse
+from hallway.hub.routes import OperationEndpoint
+from hallway.hub.stream import LAST, READ, EventsEndpoint, Feed
+from hallway.hub.visitor import ITSELF, visitor_of
+from hallway.hub.wakes import Wakes
+from hallway.hub.worker import Reader, ThreadWriter, Writer
+from hallway.services.sessions import SessionRegistry
+from hallway.web.asking import Ask
+from hallway.web.site import Site
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+    from hallway.hub.worker import Worker
+    from hallway.operation import Operation
+
+HEALTH_WITHIN_S = 2.0
+READERS = 4  # threads that read, then
+LANES = 2  # connections for heartbeats
+HINT = "See one project's: GET /stats?project=NAME"
+HOTTEST = SessionRegistry.operations["heartbeat"]  # its path is looked at first
+
+
+class Hub:
+    """One bus, served: `app` is what a server runs."""
+
+    def __init__(
+        self,
+        url: str | None,
+        hosts: frozenset[str] = LOOPBACK_NAMES,
+        keep: dict[str, Any] | None = None,
+        *,
+        demands_tokens: bool = False,
+        is_secure: bool = False,
+        limits: Limits | None = None,
+    ) -> None:
+        self._url = url
+        self._keep = keep or {}
+        self._meter = Meter()
+        self._paths = Paths()
+        self._audit = Audit()
+        self._limits = limits or Limits()
+        routes = Router(lifespan=self._lifespan, default=self._paths)
+        self._door = Door(routes, self._audit, demands_tokens=demands_tokens)
+        self.app: ASGIApp = Guard(self._door, hosts, is_secure=is_secure)
+
+    def open(self) -> LocalBus:
+        """A bus of its own for each thread that uses one; raises the store's errors."""
+        bus = connect(self._url)
+        if not isinstance(bus, LocalBus):
+            raise UnsupportedUrl(
+                "a hub serves a bus of its own, not another hub's", hint="Unset HALLWAY_URL, or pass --url FOLDER"
+            )
+        return bus
+
+    @asynccontextmanager
+    async def _lifespan(self, _: object) -> AsyncIterator[None]:
+        loop = asyncio.get_running_loop()
+        self._open_workers(loop)
+        self._wakes = Wakes(self.open())
+        self._feed = Feed(self._reader, self._wakes)
+        self._door.keyring = keyring = Keyring(self.open(), self._wakes, self._audit, self._limits)
+        keeper = Keeper(self._writer, self._keep)
+        self._add_paths()
+        try:
+            yield
+        finally:
+            keeper.close()
+            if self._pulse:
+                self._pulse.close()
+            self.close_streams()
+            keyring.close()
+            await self._writer.close()
+            if self._beats:
+                self._beats.close()
+            await asyncio.to_thread(self._reader.close)
+
+    def _open_workers(self, loop: asyncio.AbstractEventLoop) -> None:
+        """The threads and connections that the store wants: more of them where each answer comes over a network."""
+        bus = self.open()
+        self._writer = (Writer if bus.store.is_local else ThreadWriter)(bus, loop)
+        self._reader = Reader([self.open() for _ in range(1 if bus.store.is_local else READERS)], loop)
+        self._beats = (
+            None if bus.store.is_local else Beats([bus.store.flight() for _ in range(LANES)], self._writer, loop)
+        )
+        self._pulse = None if bus.store.is_local else Pulse(loop)
+
+    def _workers(self) -> dict[str, Reader | Writer | Beats]:
+        beats = {"beats": self._beats} if self._beats else {}
+        return {"writer": self._writer, "reader": self._reader, **beats}
+
+    def close_streams(self) -> None:
+        """End event streams and waits, so that their connections can close."""
+        self._wakes.close()
+
+    # -- routes -------------------------------------------------------------------------------------------------------
+
+    def operations(self) -> list[Operation]:
+        return [found for service in self._writer.bus.services.values() for found in service.operations.values()]
+
+    def _add_paths(self) -> None:
+        self._paths.add(HOTTEST.method, HOTTEST.path, self._endpoint(HOTTEST))
+        for operation in self.operations():
+            self._paths.add(operation.method, operation.path, self._endpoint(operation))
+        self._paths.add("POST", "/mcp", McpEndpoint(self._operation_endpoint, self._feed))
+        for path, plain in (("/health", self._health), ("/metrics", self._metrics), ("/openapi.json", self._openapi)):
+            self._paths.add("GET", path, plain)
+        Site(Ask(self._reader, self._writer)).mount(self._paths)
+
+    def _endpoint(self, operation: Operation) -> ASGIApp:
+        endpoint = self._operation_endpoint(operation)
+        return EventsEndpoint(self._feed, endpoint) if operation is READ else endpoint
+
+    def _operation_endpoint(self, operation: Operation) -> OperationEndpoint:
+        worker: Worker = self._writer if operation.is_write else self._reader
+        if operation is HOTTEST and self._beats:
+            worker = self._beats
+        return OperationEndpoint(operation, worker, self._wakes, self._meter, self._pulse)
+
+    async def _health(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Whether it is ready: both workers answer, and the file is still the one that they have open.
+
+        An answer at all says that the hub is alive; 503, that it cannot work now and why. It heals by itself.
+        """
+        answers = (worker.run(LAST, {}, ITSELF) for worker in (self._reader, self._writer))
+        try:
+            await asyncio.wait_for(asyncio.gather(*answers), HEALTH_WITHIN_S)
+            if not self._writer.bus.store.is_in_place():
+                raise Unavailable("its file was replaced", hint="Start the hub again: hallway serve")
+        except (HallwayError, TimeoutError, OSError) as error:
+            hint = error.hint if isinstance(error, HallwayError) else None
+            why = str(error) or f"nothing came within {HEALTH_WITHIN_S:g} s"
+            await respond_error(send, Unavailable(f"the bus does not answer: {why}", hint=hint, is_ready=False))
+            return
+        answer: dict[str, Any] = {
+            "status": "ok",
+            "is_ready": True,
+            "version": hallway.__version__,
+            "streams": self._feed.streams,
+        }
+        await respond(send, encode_json(answer))
+
+    async def _metrics(self, scope: Scope, receive: Receive, send: Send) -> None:
+        visitor = visitor_of(scope)
+        if visitor.principal is not None and visitor.principal.visible is not None:
+            error = Refused("the hub's numbers are about all projects, and this token is not for all", hint=HINT)
+            visitor.note_refusal("metrics", error)
+            await respond_error(send, error)
+            return
+        text = render(HubCollector(self._meter, self._workers(), self._wakes, self._feed))
+        await respond(send, text, headers=((b"content-type", CONTENT_TYPE),))
+
+    async def _openapi(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await respond(send, encode_json(document(self.operations())))

@@ -1,0 +1,83 @@
+"""Whose request is this? Every one passes here, behind the guard and before the routes.
+
+A hub that only this machine reaches takes a request without a token for its owner's. One that others reach demands a
+token of everything but what holds no secret. A token that is sent must be valid, wherever it is sent.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from hallway.errors import HallwayError, Unauthorised
+from hallway.hub.http import header, respond, respond_error
+from hallway.hub.visitor import address_of
+from hallway.web.login import LOGIN, is_page, token_of, way_in
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+    from hallway.hub.audit import Audit
+    from hallway.hub.keyring import Grant, Keyring
+
+OPEN = frozenset({"/health", "/openapi.json", LOGIN})  # what says nothing of the bus
+OPEN_FOLDER = "/page/static/"
+BEARER = b"bearer "
+CHALLENGE = (b"www-authenticate", b'Bearer realm="hallway"')
+
+
+class Door:
+    """Passes on requests with the grant of their token, `scope["grant"]`: None for the bus's owner.
+
+    What is open gets none at all, so that nothing there can be taken for the owner's.
+    """
+
+    def __init__(self, app: ASGIApp, audit: Audit, *, demands_tokens: bool) -> None:
+        self._app = app
+        self._audit = audit
+        self._demands_tokens = demands_tokens
+        self.keyring: Keyring | None = None  # from when the hub has opened its bus
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and _is_open(scope):
+            scope["try_token"] = partial(self._try, scope)
+        elif scope["type"] == "http":
+            try:
+                scope["grant"] = grant = await self._grant(scope)
+                if grant is not None:
+                    grant.allowance.take_request()
+            except HallwayError as error:
+                if is_page(scope) and isinstance(error, Unauthorised):
+                    await respond(send, b"", 303, ((b"location", way_in(scope)),))
+                    return
+                self._audit.note(None, f"{scope['method']} {scope['path']}"[:200], error.code, address_of(scope))
+                await respond_error(send, error, *([CHALLENGE] if isinstance(error, Unauthorised) else []))
+                return
+        await self._app(scope, receive, send)
+
+    async def _grant(self, scope: Scope) -> Grant | None:
+        said = header(scope, b"authorization")
+        if said:
+            if said[: len(BEARER)].lower() != BEARER or self.keyring is None:
+                raise Unauthorised("the header Authorization holds no bearer token", hint="Send: Bearer TOKEN")
+            return await self.keyring.grant_of(said[len(BEARER) :].strip(), address_of(scope))
+        if self._demands_tokens and self.keyring is not None and (token := token_of(scope)):
+            return await self.keyring.grant_of(token, address_of(scope))
+        if self._demands_tokens:
+            raise Unauthorised("this hub wants a token")
+        return None
+
+    async def _try(self, scope: Scope, token: bytes) -> None:
+        """Whether a token opens this hub, for its login; raises Unauthorised."""
+        if self.keyring is None or not token:
+            raise Unauthorised("there is no token in the form")
+        try:
+            await self.keyring.grant_of(token, address_of(scope))
+        except HallwayError as error:
+            self._audit.note(None, "login", error.code, address_of(scope))
+            raise
+
+
+def _is_open(scope: Scope) -> bool:
+    path: str = scope["path"]
+    return path in OPEN or path.startswith(OPEN_FOLDER)

@@ -1,0 +1,233 @@
+"""POST /mcp: the Model Context Protocol over HTTP, by the same handler as over standard input and output.
+
+Every message is a request of its own and nothing is kept between two, in both eras: no protocol session is handed out.
+Which session calls is an argument or the header Hallway-Session. An answer is one JSON object; only
+`subscriptions/listen` is a stream, from the feed that all event streams read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
+
+from hallway.errors import HallwayError, IdentityMissing, InvalidInput, LimitReached, Unavailable
+from hallway.hub.http import JSON_TYPE, disconnected, encode_json, header, parse_query, read_body, respond
+from hallway.hub.stream import KEEP_ALIVE_S, MOST_STREAMS, STUCK_S, Wanted
+from hallway.hub.visitor import visitor_of
+from hallway.identity import from_metadata
+from hallway.mcp.offer import PROFILES, BusOffer, changed
+from hallway.mcp.protocol import (
+    INTERNAL_ERROR,
+    INVALID_REQUEST,
+    PARSE_ERROR,
+    Fault,
+    Listening,
+    Peer,
+    Protocol,
+    check_headers,
+    failed,
+)
+from hallway.mcp.tools import MESSAGES, SESSIONS
+from hallway.schema import Choice, decode
+from hallway.vocabulary import kind_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from starlette.types import Receive, Scope, Send
+
+    from hallway.hub.routes import OperationEndpoint
+    from hallway.hub.stream import Feed
+    from hallway.mcp.protocol import Json, Offer, Work
+    from hallway.operation import Operation
+
+SESSION_HEADER = "Hallway-Session"
+INBOX = MESSAGES["inbox"]
+REPEATED = ("mcp-protocol-version", "mcp-method", "mcp-name")
+
+
+class Caller(Peer):
+    """Who made one request."""
+
+    names_session = True
+
+    def __init__(self, version: str | None, named: str | None) -> None:
+        super().__init__(version)
+        self._named = named
+
+    def session_of(self, arguments: Json, meta: Json, *, is_needed: bool = True) -> str | None:
+        words = (arguments.pop("session_id", None), self._named, from_metadata(meta))
+        said = {kind_of("sessions", "session_id").check("session_id", each) for each in words if each is not None}
+        if len(said) > 1:
+            raise InvalidInput("the calling session is said twice, and not the same")
+        if not said and is_needed:
+            raise IdentityMissing(
+                "over HTTP nothing tells which session calls",
+                hint=f"Pass session_id, your session's id, or send it as the header {SESSION_HEADER}",
+            )
+        return said.pop() if said else None
+
+    def project(self, session_id: str | None) -> Work:
+        if session_id is None:
+            return None
+        session = yield SESSIONS["get"], {"session_id": session_id}
+        return session.project
+
+
+class McpEndpoint:
+    """The endpoint; `endpoint_of` gives what runs an operation for a request."""
+
+    def __init__(
+        self, endpoint_of: Callable[[Operation], OperationEndpoint], feed: Feed, offer: Offer | None = None
+    ) -> None:
+        self._endpoint_of = endpoint_of
+        self._endpoints: dict[str, OperationEndpoint] = {}
+        self._feed = feed
+        self._protocols: dict[str, Protocol] = {PROFILES[0]: Protocol(offer or BusOffer())}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            protocol, body = self._protocol(scope), await read_body(scope, receive)
+        except HallwayError as error:
+            await _respond(send, failed(None, Fault(INVALID_REQUEST, error.message)), error.status)
+            return
+        try:
+            message = decode(body)
+        except ValueError as error:
+            await _respond(send, failed(None, Fault(PARSE_ERROR, f"the body is one JSON message: {error}")), 400)
+            return
+        await self._answer(protocol, message, scope, receive, send)
+
+    async def _answer(self, protocol: Protocol, message: Any, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            version = check_headers(message, {name: text for name in REPEATED if (text := _text(scope, name))})
+        except Fault as fault:
+            request_id = message.get("id") if isinstance(message, dict) else None
+            await _respond(send, failed(request_id, fault), fault.status)
+            return
+        caller = Caller(version, unquote(_text(scope, SESSION_HEADER.lower()) or "") or None)
+        answer = await self._drive(protocol.handle(message, caller), scope, receive)
+        if isinstance(answer, Listening):
+            await self._listen(answer, caller, scope, receive, send)
+        elif answer is None:
+            await respond(send, b"", 202, ())
+        else:
+            await _respond(send, answer, _status(answer, is_modern=version is None))
+
+    def _protocol(self, scope: Scope) -> Protocol:
+        """The handler of the profile that the URL names: /mcp?profile=full."""
+        profile = parse_query(scope).get("profile", PROFILES[0])
+        if profile not in self._protocols:
+            self._protocols[profile] = Protocol(BusOffer(Choice(*PROFILES).check("profile", profile)))
+        return self._protocols[profile]
+
+    async def _drive(self, work: Work, scope: Scope, receive: Receive) -> Any:
+        """Run the operations that an answer needs, one after the other."""
+        value, error = None, None
+        try:
+            while True:
+                operation, arguments = work.throw(error) if error else work.send(value)
+                value, error = None, None
+                try:
+                    value = await self._endpoint(operation).perform(arguments, scope, receive)
+                except HallwayError as refused:
+                    error = refused
+        except StopIteration as done:
+            return done.value
+
+    def _endpoint(self, operation: Operation) -> OperationEndpoint:
+        if operation.name not in self._endpoints:
+            self._endpoints[operation.name] = self._endpoint_of(operation)
+        return self._endpoints[operation.name]
+
+    # -- subscriptions ------------------------------------------------------------------------------------------------
+
+    async def _listen(self, listening: Listening, caller: Caller, scope: Scope, receive: Receive, send: Send) -> None:
+        """Tell what changes until the caller has gone or the hub stops."""
+        feed = self._feed
+        if feed.streams >= MOST_STREAMS:
+            error = Unavailable(f"the hub has {MOST_STREAMS} open streams, its most")
+            await _respond(send, failed(listening.request_id, Fault(INTERNAL_ERROR, error.message)), error.status)
+            return
+        try:
+            session_id = caller.session_of({}, {}, is_needed=False)
+            project = await self._drive(caller.project(session_id), scope, receive)
+            if session_id:  # whoever may not read an inbox is not told that it changed
+                await self._endpoint(INBOX).perform(INBOX.arguments((), {"session_id": session_id}), scope, receive)
+        except HallwayError as error:
+            await _respond(send, failed(listening.request_id, Fault(INVALID_REQUEST, error.message)), error.status)
+            return
+        feed.streams += 1
+        gone = asyncio.ensure_future(disconnected(receive))
+        try:
+            visitor = visitor_of(scope)
+            with visitor.allowance:
+                await self._stream(listening, session_id or "", project, gone, send, Wanted(visitor))
+        except LimitReached as error:
+            await _respond(send, failed(listening.request_id, Fault(INVALID_REQUEST, error.message)), error.status)
+        except (TimeoutError, OSError):
+            pass  # it stopped reading or has gone; it listens anew and reads what there is
+        finally:
+            gone.cancel()
+            feed.streams -= 1
+
+    async def _stream(
+        self,
+        listening: Listening,
+        session_id: str,
+        project: str | None,
+        gone: asyncio.Future[None],
+        send: Send,
+        wanted: Wanted,
+    ) -> None:
+        feed, after = self._feed, await self._feed.last_seq()
+        headers = [(b"content-type", b"text/event-stream"), (b"cache-control", b"no-store"),
+                   (b"x-accel-buffering", b"no")]  # fmt: skip
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await _send_part(send, _frame(listening.acknowledged()))
+        while not (feed.is_closed or gone.done() or wanted.is_over):
+            news = feed.expect()
+            events = await feed.after(after)
+            uris = dict.fromkeys(
+                uri
+                for event in events
+                if wanted.has(event)
+                for uri in changed(event, session_id, project or event.project)
+            )
+            if frames := b"".join(_frame(note) for uri in uris if (note := listening.about(uri))):
+                await _send_part(send, frames)
+            if events:
+                after = events[-1].seq
+            else:
+                ends = (news, gone, *wanted.visitor.end)
+                await asyncio.wait(ends, timeout=KEEP_ALIVE_S, return_when=asyncio.FIRST_COMPLETED)
+                if not any(end.done() for end in ends):
+                    await _send_part(send, b": still here\n\n")
+            feed.forget(news)
+        if not gone.done():
+            await send({"type": "http.response.body", "body": _frame(listening.ended())})
+
+
+def _status(answer: Any, *, is_modern: bool) -> int:
+    """An answer's HTTP status: since 2026-07-28 a refused request has one of its own."""
+    error = answer.get("error") if isinstance(answer, dict) else None
+    if error is None:
+        return 200
+    return Fault(error["code"], "").status if is_modern or answer["id"] is None else 200
+
+
+def _text(scope: Scope, name: str) -> str | None:
+    return header(scope, name.encode()).decode("utf-8", "replace").strip() or None
+
+
+def _frame(message: Json) -> bytes:
+    return b"data: " + encode_json(message) + b"\n\n"
+
+
+async def _respond(send: Send, answer: Any, status: int) -> None:
+    await respond(send, encode_json(answer), status, (JSON_TYPE,))
+
+
+async def _send_part(send: Send, part: bytes) -> None:
+    await asyncio.wait_for(send({"type": "http.response.body", "body": part, "more_body": True}), STUCK_S)

@@ -1,0 +1,210 @@
+"""GET /openapi.json: the catalogue as an OpenAPI 3.1 document."""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Any
+
+import hallway
+from hallway import model
+from hallway.errors import HallwayError
+from hallway.mcp.offer import PROFILES
+from hallway.model import Record
+from hallway.schema import Moment
+from hallway.vocabulary import kind_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from hallway.operation import Operation, Parameter
+
+ERROR = {
+    "type": "object",
+    "required": ["error"],
+    "properties": {
+        "error": {
+            "type": "object",
+            "required": ["code", "message", "hint"],
+            "properties": {"code": {"type": "string"}, "message": {"type": "string"}, "hint": {"type": "string"}},
+        }
+    },
+}
+PLAIN = {
+    "str": {"type": "string"},
+    "int": {"type": "integer"},
+    "float": {"type": "number"},
+    "bool": {"type": "boolean"},
+}
+
+
+def document(operations: Iterable[Operation]) -> dict[str, Any]:
+    """The whole document, from the operations alone."""
+    paths: dict[str, Any] = {}
+    for operation in operations:
+        paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation)
+    _add_stream(paths["/events"]["get"])
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "hallway",
+            "summary": (hallway.__doc__ or "").partition("\n")[0],
+            "version": hallway.__version__,
+            "license": {"name": "MIT", "identifier": "MIT"},
+        },
+        "paths": paths | _plain_paths(),
+        "components": {"schemas": {"Error": ERROR} | {name: _record(record) for name, record in _records().items()}},
+    }
+
+
+def _operation(operation: Operation) -> dict[str, Any]:
+    in_path = [p for p in operation.parameters.values() if f"{{{p.name}}}" in operation.path]
+    rest = [p for p in operation.parameters.values() if p not in in_path]
+    described: dict[str, Any] = {
+        "operationId": operation.name,
+        "tags": [operation.noun],
+        "summary": operation.about,
+        "description": inspect.cleandoc(operation.function.__doc__ or ""),
+        "parameters": [_parameter(p, "path") for p in in_path],
+        "responses": {
+            "200": {"description": "Done", "content": _json(_result(operation))},
+            "default": {"description": "An error", "content": _json({"$ref": "#/components/schemas/Error"})},
+        },
+    }
+    if operation.method in ("GET", "DELETE"):
+        described["parameters"] += [_parameter(p, "query") for p in rest]
+    elif operation.body:
+        body = operation.parameters[operation.body].kind.json_schema()
+        described["requestBody"] = {"required": True, "content": _json(body)}
+    elif rest:
+        required = [p.name for p in rest if p.is_required]
+        schema = {"type": "object", "additionalProperties": False,
+                  "properties": {p.name: _value(p) for p in rest}}  # fmt: skip
+        described["requestBody"] = {
+            "required": bool(required),
+            "content": _json(schema | ({"required": required} if required else {})),
+        }
+    return described
+
+
+def _add_stream(described: dict[str, Any]) -> None:
+    """The other answer of GET /events, for who accepts server-sent events."""
+    described["responses"]["200"]["content"]["text/event-stream"] = {
+        "schema": {"type": "string", "description": "Without end; each event's id is its seq, its data the JSON of it"}
+    }
+    described["parameters"].append({
+        "name": "Last-Event-ID", "in": "header", "required": False, "schema": {"type": "integer", "minimum": 0},
+        "description": "Of a stream: it goes on after this seq",
+    })  # fmt: skip
+
+
+def _parameter(parameter: Parameter, place: str) -> dict[str, Any]:
+    schema = parameter.kind.json_schema()
+    described: dict[str, Any] = {"name": parameter.name, "in": place, "required": place == "path"}
+    if schema.get("type") == "array":
+        described |= {"style": "form", "explode": False}
+    if place == "query" and parameter.is_required:
+        described["required"] = True
+    if parameter.default is not None:
+        schema["default"] = parameter.default
+    return described | {"schema": schema}
+
+
+def _value(parameter: Parameter) -> dict[str, Any]:
+    schema = parameter.kind.json_schema()
+    if parameter.is_required or not schema.get("type"):
+        return schema
+    if parameter.default is not None:
+        schema["default"] = parameter.default
+    return {"anyOf": [schema, {"type": "null"}]}
+
+
+def _json(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"application/json": {"schema": schema}}
+
+
+def _result(operation: Operation) -> dict[str, Any]:
+    kind, is_list = operation.returns
+    one = {"$ref": f"#/components/schemas/{kind.__name__}"} if issubclass(kind, Record) else PLAIN[kind.__name__]
+    return {"type": "array", "items": one} if is_list else one
+
+
+def _records() -> dict[str, type[Record]]:
+    return {
+        name: found
+        for name, found in vars(model).items()
+        if isinstance(found, type) and issubclass(found, Record) and found is not Record
+    }
+
+
+def _record(record: type[Record]) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "description": (record.__doc__ or "").partition("\n")[0],
+        "required": list(record._fields),
+        "properties": {name: _field(record.__annotations__[name], name) for name in record._fields},
+    }
+
+
+def _field(annotation: str, name: str) -> dict[str, Any]:
+    annotation, optional, _ = annotation.partition(" | None")
+    schema = _type(annotation)
+    try:
+        if about := kind_of("sessions", name).about:
+            schema = {**schema, "description": about}
+    except KeyError:
+        pass  # a field that no parameter is named after; its record says what it is
+    return {"anyOf": [schema, {"type": "null"}]} if optional else schema
+
+
+def _type(annotation: str) -> dict[str, Any]:
+    if annotation.startswith("list["):
+        return {"type": "array", "items": _type(annotation[5:-1])}
+    if annotation.startswith("dict["):
+        return {"type": "object", "additionalProperties": _type(annotation[:-1].partition(", ")[2])}
+    if annotation == "datetime":
+        return dict(Moment.json_type)
+    if annotation in PLAIN:
+        return PLAIN[annotation]
+    return {} if annotation == "Json" else {"$ref": f"#/components/schemas/{annotation}"}
+
+
+def _plain_paths() -> dict[str, Any]:
+    """The paths that are the hub's own and no operation."""
+    health = {"type": "object", "required": ["status", "is_ready", "version"],
+              "properties": {"status": {"const": "ok"}, "is_ready": {"const": True}}}  # fmt: skip
+    message = {"type": ["object", "array"], "properties": {"jsonrpc": {"const": "2.0"}}}
+    answer = {"description": "A JSON-RPC response", "content": _json(message)}
+    return {
+        "/mcp": {"post": {
+            "operationId": "mcp", "tags": ["hub"],
+            "summary": "The Model Context Protocol: one JSON-RPC message, and its answer",
+            "parameters": [{
+                "name": "profile", "in": "query", "required": False, "schema": {"enum": list(PROFILES)},
+                "description": "Which tools there are",
+            }],
+            "requestBody": {"required": True, "content": _json(message)},
+            "responses": {"200": answer, "202": {"description": "Nothing to answer"}, "default": answer},
+        }},
+        "/health": {"get": {
+            "operationId": "health", "tags": ["hub"], "summary": "Whether the hub can answer", "responses": {
+                "200": {"description": "It can", "content": _json(health)},
+                "503": {"description": "Not now", "content": _json({"$ref": "#/components/schemas/Error"})},
+            },
+        }},
+        "/metrics": {"get": {
+            "operationId": "metrics", "tags": ["hub"], "summary": "The hub's numbers for Prometheus", "responses": {
+                "200": {"description": "Text", "content": {"text/plain": {"schema": {"type": "string"}}}},
+            },
+        }},
+    }  # fmt: skip
+
+
+def error_codes() -> dict[str, type[HallwayError]]:
+    """Every error code and its class, for the reference."""
+    found: dict[str, type[HallwayError]] = {}
+    waiting = [HallwayError]
+    while waiting:
+        error = waiting.pop()
+        found.setdefault(error.code, error)
+        waiting += error.__subclasses__()
+    return found

@@ -1,0 +1,183 @@
+"""`hallway serve`: a socket, a server, and a graceful end."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import logging
+import os
+import signal
+import socket
+import sys
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import uvicorn
+
+from hallway.errors import AddressInUse, HallwayError, InvalidInput
+from hallway.hub.app import Hub
+from hallway.hub.protocol import BoundedProtocol
+from hallway.hub.stream import READ
+from hallway.hub.wire import Wire
+
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None  # type: ignore[assignment]
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+DEFAULT_HOST = "127.0.0.1"
+DEFAULT_PORT = 7433
+GRACE_S = 10
+STREAM_GRACE_S = 1.0
+
+log = logging.getLogger("hallway.hub")
+
+
+def serve(
+    host: str = DEFAULT_HOST,
+    port: int = DEFAULT_PORT,
+    url: str | None = None,
+    log_format: str = "text",
+    keep: dict[str, Any] | None = None,
+    wire: Wire | None = None,
+) -> None:
+    """Serve a bus until SIGTERM or Ctrl-C; in-flight requests are answered, streams closed.
+
+    `keep` is what the hub prunes with by itself: the parameters of `Retention.prune`. Raises AddressInUse for a taken
+    port, InvalidInput for an address that other machines could reach in clear or without a token, and the store's
+    errors when the bus cannot be opened.
+    """
+    set_up_logging(log_format)
+    wire = wire or Wire()
+    demands_tokens = wire.demands_tokens(host)
+    hub = Hub(url, wire.names(host), keep, demands_tokens=demands_tokens, is_secure=wire.is_secure, limits=wire.limits)
+    with hub.open() as bus:  # before anything listens, so that trouble with the bus is one clear error
+        if demands_tokens and not bus.tokens.valid():
+            raise InvalidInput(
+                "this hub would demand a token of everybody, and there is none",
+                hint="Make yourself one first: hallway token create NAME --role admin",
+            )
+    run(hub, listen(host, port), wire)
+
+
+def run(hub: Hub, listening: socket.socket, wire: Wire | None = None) -> None:
+    """Serve a hub on a listening socket until it is told to stop."""
+    wire = wire or Wire()
+    host, port = listening.getsockname()[:2]
+    address = f"{'https' if wire.tls_cert else 'http'}://{_as_host_header(host)}:{port}"
+    config = uvicorn.Config(
+        hub.app, lifespan="on", access_log=False, log_config=None, http=BoundedProtocol, ws="none",
+        timeout_graceful_shutdown=GRACE_S, server_header=False, backlog=2048, proxy_headers=wire.is_behind_proxy,
+        forwarded_allow_ips=wire.trusted, ssl_certfile=wire.tls_cert, ssl_keyfile=wire.tls_key,
+    )  # fmt: skip
+    settle_memory()
+    allow_many_files()
+    Server(config, hub, address).run(sockets=[listening])
+    log.info("stopped", extra={"address": address, "pid": os.getpid()})
+
+
+def settle_memory() -> None:
+    """Leave what was imported out of garbage collections, and have fewer of them: requests make few cycles."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
+
+
+def allow_many_files() -> None:
+    """As many open connections as the system lets this process have."""
+    if resource is not None:
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket; raises AddressInUse when another program has the port."""
+    host = host.strip("[]")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    if sys.platform != "win32":
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+        listening.listen(2048)
+    except OSError as error:
+        listening.close()
+        raise AddressInUse(f"cannot listen at {host}:{port}: {error.strerror}") from None
+    return listening
+
+
+def _as_host_header(host: str) -> str:
+    return f"[{host}]" if ":" in host and not host.startswith("[") else host
+
+
+class Server(uvicorn.Server):
+    """uvicorn, closing the hub's streams before it waits for connections to end."""
+
+    def __init__(self, config: uvicorn.Config, hub: Hub, address: str) -> None:
+        super().__init__(config)
+        self._hub = hub
+        self._address = address
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Say where the hub is once it can answer, and can be told to stop."""
+        await super().startup(sockets)
+        log.info("serving", extra={"address": self._address, "pid": os.getpid()})
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Stop on SIGTERM and Ctrl-C, and end with status 0: being told to stop is no failure."""
+        before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._hub.close_streams()
+        cut = asyncio.get_running_loop().call_later(STREAM_GRACE_S, self._cut_streams)
+        await super().shutdown(sockets)
+        cut.cancel()
+
+    def _cut_streams(self) -> None:
+        """Let go of readers that do not take the rest of their stream; they resume it elsewhere."""
+        for connection in list(self.server_state.connections):
+            scope = getattr(connection, "scope", None) or {}
+            if scope.get("path") == READ.path and connection.transport:
+                connection.transport.abort()
+
+
+class LogFormatter(logging.Formatter):
+    """One line a record, as `time level logger message key=value …` or as a JSON object."""
+
+    def __init__(self, style: str) -> None:
+        super().__init__()
+        self._is_json = style == "json"
+
+    def format(self, record: logging.LogRecord) -> str:
+        at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(record.created))
+        fields = {"at": at, "level": record.levelname.lower(), "logger": record.name, "message": record.getMessage()}
+        extra = {key: value for key, value in vars(record).items() if key in ("address", "pid", "operation")}
+        if record.exc_info:
+            extra["traceback"] = self.formatException(record.exc_info)
+        if self._is_json:
+            return json.dumps({**fields, **extra})
+        return " ".join([*fields.values(), *(f"{key}={value}" for key, value in extra.items())])
+
+
+def set_up_logging(style: str) -> None:
+    """Structured lines on standard error."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(LogFormatter(style))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.INFO)
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+
+
+__all__ = ["DEFAULT_HOST", "DEFAULT_PORT", "HallwayError", "serve"]

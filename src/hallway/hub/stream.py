@@ -1,0 +1,197 @@
+"""GET /events: the record as server-sent events, or a page of it as JSON.
+
+Every stream keeps only the seq it has sent and reads on from there, from the newest events in memory or from the
+store: a slow reader holds nothing up and takes no memory, and one that comes back with its Last-Event-ID misses
+nothing and repeats nothing (E1, E2).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from hallway.errors import HallwayError, InvalidInput, LimitReached, Unavailable
+from hallway.hub.http import disconnected, encode_json, header, parse_query, respond_error
+from hallway.hub.visitor import ITSELF, visitor_of
+from hallway.services.events import PAGE, EventLog
+from hallway.wake import EVENTS
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+    from hallway.hub.visitor import Visitor
+    from hallway.hub.wakes import Wakes
+    from hallway.hub.worker import Reader
+    from hallway.model import Event
+
+KEEP_ALIVE_S = 15.0
+STUCK_S = 60.0  # a reader that takes nothing for so long is cut off; it resumes with its Last-Event-ID
+MOST_STREAMS = 1000
+REMEMBERED = 2000  # newest events kept in memory, so that many streams read the store once
+
+READ = EventLog.operations["read"]
+LAST = EventLog.operations["last_seq"]
+
+
+class Feed:
+    """The newest events, read once for all streams."""
+
+    def __init__(self, reader: Reader, wakes: Wakes) -> None:
+        self._reader = reader
+        self._wakes = wakes
+        self._recent: deque[Event] = deque(maxlen=REMEMBERED)
+        self._reading: asyncio.Future[None] | None = None
+        self.streams = 0
+
+    @property
+    def is_closed(self) -> bool:
+        return self._wakes.is_closed
+
+    async def last_seq(self) -> int:
+        seq: int = await self._reader.run(LAST, {}, ITSELF)
+        return seq
+
+    async def after(self, seq: int) -> list[Event]:
+        """Events after a seq, in order, at most a page; empty when there are none."""
+        if not self._recent or self._recent[-1].seq <= seq:
+            await self._refresh()
+        if self._recent and self._recent[0].seq <= seq + 1:
+            newer = self._recent[-1].seq - seq
+            return [event for event in list(self._recent)[-newer:] if event.seq > seq][:PAGE] if newer > 0 else []
+        return await self._page(seq)
+
+    async def _page(self, seq: int) -> list[Event]:
+        arguments = {"after": seq, "project": None, "kinds": None, "limit": PAGE}
+        page: list[Event] = await self._reader.run(READ, arguments, ITSELF)
+        return page
+
+    async def _refresh(self) -> None:
+        """Read what is new; those that ask meanwhile wait for the same answer."""
+        if self._reading is None:
+            self._reading = asyncio.ensure_future(self._read_on())
+            self._reading.add_done_callback(self._read_done)
+        await asyncio.shield(self._reading)
+
+    def _read_done(self, _: object) -> None:
+        self._reading = None
+
+    async def _read_on(self) -> None:
+        if not self._recent:
+            last = await self.last_seq()
+            self._recent.extend(await self._page(max(last - PAGE, 0)))
+            return
+        while page := await self._page(self._recent[-1].seq):
+            self._recent.extend(page)
+            if len(page) < PAGE:
+                return
+
+    def expect(self) -> asyncio.Future[None]:
+        """A future for the next events; take it before `after`, so that nothing falls in between."""
+        return self._wakes.expect(EVENTS)
+
+    def forget(self, future: asyncio.Future[None]) -> None:
+        """Give a future of `expect` back."""
+        self._wakes.forget(EVENTS, future)
+
+
+class EventsEndpoint:
+    """Server-sent events for who accepts them, else the operation's JSON."""
+
+    def __init__(self, feed: Feed, as_json: ASGIApp) -> None:
+        self._feed = feed
+        self._as_json = as_json
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if b"text/event-stream" not in header(scope, b"accept"):
+            await self._as_json(scope, receive, send)
+            return
+        try:
+            arguments, visitor = self._arguments(scope), visitor_of(scope)
+            if self._feed.streams >= MOST_STREAMS:
+                raise Unavailable(f"the hub has {MOST_STREAMS} open streams, its most", hint="Close some, or try later")
+            after = await self._feed.last_seq() if arguments["after"] is None else arguments["after"]
+        except HallwayError as error:
+            await respond_error(send, error)
+            return
+        wanted = Wanted(visitor, arguments["project"], arguments["kinds"])
+        try:
+            with visitor.allowance:
+                await self._stream(receive, send, after, wanted)
+        except LimitReached as error:
+            await respond_error(send, error)
+
+    def _arguments(self, scope: Scope) -> dict[str, Any]:
+        named = {name: READ.parameters[name].kind.parse(name, text) if name in READ.parameters else text
+                 for name, text in parse_query(scope).items()}  # fmt: skip
+        if "limit" in named:
+            raise InvalidInput("a stream has no limit", hint="Leave limit out, or ask for application/json")
+        if resumed := header(scope, b"last-event-id"):
+            named["after"] = READ.parameters["after"].kind.parse("Last-Event-ID", resumed.decode("latin-1"))
+        checked = READ.arguments((), named)
+        return checked if "after" in named else {**checked, "after": None}
+
+    async def _stream(self, receive: Receive, send: Send, after: int, wanted: Wanted) -> None:
+        self._feed.streams += 1
+        gone = asyncio.ensure_future(disconnected(receive))
+        try:
+            await _send_head(send)
+            while not (self._feed.is_closed or gone.done() or wanted.is_over):
+                news = self._feed.expect()
+                events = await self._feed.after(after)
+                frames = b"".join(_frame(event) for event in events if wanted.has(event))
+                if frames:
+                    await asyncio.wait_for(_send_part(send, frames), STUCK_S)
+                if events:
+                    after = events[-1].seq
+                else:
+                    ends = (news, gone, *wanted.visitor.end)
+                    await asyncio.wait(ends, timeout=KEEP_ALIVE_S, return_when=asyncio.FIRST_COMPLETED)
+                    if not any(end.done() for end in ends):
+                        await asyncio.wait_for(_send_part(send, b": still here\n\n"), STUCK_S)
+                self._feed.forget(news)
+            await send({"type": "http.response.body", "body": b""})
+        except (TimeoutError, OSError):
+            pass  # it stopped reading or has gone; it resumes where it was
+        finally:
+            gone.cancel()
+            self._feed.streams -= 1
+
+
+class Wanted:
+    """Which events a stream's reader asked for and sees, for as long as its token is valid."""
+
+    def __init__(self, visitor: Visitor, project: str | None = None, kinds: list[str] | None = None) -> None:
+        self.visitor = visitor
+        self._principal = visitor.principal
+        self._project = project
+        self._kinds = kinds
+
+    @property
+    def is_over(self) -> bool:
+        return any(end.done() for end in self.visitor.end)
+
+    def has(self, event: Event) -> bool:
+        if self._project is not None and event.project != self._project:
+            return False
+        if self._principal is not None and not self._principal.sees(event.project):
+            return False
+        return not self._kinds or any(event.kind == kind or event.kind.startswith(f"{kind}.") for kind in self._kinds)
+
+
+def _frame(event: Event) -> bytes:
+    return b"id: %d\nevent: %s\ndata: %s\n\n" % (event.seq, event.kind.encode(), encode_json(event))
+
+
+async def _send_head(send: Send) -> None:
+    headers = [
+        (b"content-type", b"text/event-stream; charset=utf-8"),
+        (b"cache-control", b"no-store"),
+        (b"x-accel-buffering", b"no"),
+    ]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await _send_part(send, b": hallway\n\n")
+
+
+async def _send_part(send: Send, part: bytes) -> None:
+    await send({"type": "http.response.body", "body": part, "more_body": True})

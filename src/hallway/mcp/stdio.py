@@ -1,0 +1,455 @@
+"""`hallway mcp`: the server inside every session, over standard input and output.
+
+One thread and one `poll` serve the client's messages, wake-ups and the beat; idle it sleeps until one of them comes.
+It imports the light path alone, for every session pays its start and its memory. A client that does not read holds up
+its own answers and nobody else; half a line at the end is no message; when the input closes the session ends.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import select
+import sys
+import time
+
+from hallway.bus import connect
+from hallway.errors import HallwayError
+from hallway.mcp.offer import BusOffer, changed
+from hallway.mcp.protocol import INTERNAL_ERROR, INVALID_REQUEST, PARSE_ERROR, Fault, Listening, Peer, Protocol, failed
+from hallway.mcp.resident import ANNOUNCE_S, BEAT_S, STRANGER_S, Resident
+from hallway.presence import client_process
+from hallway.schema import decode, encode
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from hallway.agents.hook.serving import HookServer
+    from hallway.agents.wake.waker import Waker
+    from hallway.bus import Bus
+    from hallway.mcp.protocol import Json, Work
+    from hallway.model import Event
+    from hallway.operation import Operation
+    from hallway.store import Ear
+
+MOST_BYTES = 1024 * 1024  # of a message, as over HTTP
+CHUNK = 64 * 1024
+UNREAD_MOST = 1024 * 1024  # of answers that the client has not taken: then no more of its messages are
+LOOK_AGAIN_S = 1.0  # the net under a wait for messages
+MOST_WAITS = 100  # of calls and subscriptions that wait for news at once
+STUCK_S = 5.0  # how long to try to get rid of the last answers at the end
+
+
+def serve(profile: str = "daily", url: str | None = None) -> None:
+    """Serve one client until it closes its end, or goes.
+
+    The bus is opened when the first thing needs it: a client that asks for the tools waits for no database, and where
+    the bus cannot be opened each call says why, and the next may find it healed.
+    """
+    StdioServer(url, profile).run()
+
+
+class Client(Peer):
+    """The one at the other end of standard input and output."""
+
+    def __init__(self, server: StdioServer) -> None:
+        super().__init__(can_push=True)
+        self._server = server
+
+    def session_of(self, arguments: Json, meta: Json, *, is_needed: bool = True) -> str | None:
+        return self._server.session_of(meta, is_needed=is_needed)
+
+    def introduce(self, session_id: str) -> None:
+        self._server.resident.introduce(session_id)
+
+    def project(self, session_id: str | None) -> Work:
+        yield from ()  # the bus knows where this process runs
+
+
+class Pending:
+    """An answer that waits for news: its work, and the operation that it is to look with again."""
+
+    __slots__ = ("arguments", "deadline", "operation", "request_id", "work")
+
+    def __init__(self, work: Work, operation: Operation, arguments: Json, request_id: Any) -> None:
+        self.work = work
+        self.operation = operation
+        self.arguments = {**arguments, "wait_s": 0}
+        self.request_id = request_id
+        self.deadline = time.monotonic() + arguments["wait_s"]
+
+
+class StdioServer:
+    """The loop. `run` ends when the client does."""
+
+    def __init__(self, url: str | None, profile: str) -> None:
+        self._url = url
+        self._protocol = Protocol(BusOffer(profile))
+        self._client = Client(self)
+        self._resident: Resident | None = None
+        self._waker: Waker | None = None
+        self._hooks: HookServer | None = None
+        self._in = Lines()
+        self._lines: list[bytes | None] = []  # read and not answered yet, the next one last
+        self._out = bytearray()
+        self._taken_at = 0.0  # when the client last took something
+        self._pending: list[Pending] = []
+        self._listening: dict[Any, Listening] = {}
+        self._events: Ear | None = None
+        self._seen = 0
+        self._due_at = math.inf  # until the client has said who it is
+        self._is_open = True
+
+    @property
+    def resident(self) -> Resident:
+        """The session this server is part of, on its bus, opened by now; raises the bus's errors."""
+        if self._resident is None:
+            self._resident = Resident(connect(self._url), self._client)
+        return self._resident
+
+    def session_of(self, meta: Json, *, is_needed: bool) -> str | None:
+        """The session that a call is made for, if any; one that is new here is soon said to be alive."""
+        session_id = self.resident.session_of(meta, is_needed=is_needed)
+        if self.resident.has_unannounced:
+            self._due_at = min(self._due_at, time.monotonic() + STRANGER_S)
+        return session_id
+
+    @property
+    def _bus(self) -> Bus:
+        return self.resident.bus
+
+    def run(self) -> None:
+        """Serve until the input closes, the client's process goes, or somebody asks this one to end."""
+        was_blocking = os.get_blocking(1)
+        ends = {_watch(client_process()), _end_on_signals()} - {-1}
+        try:
+            os.set_blocking(1, False)
+            while self._is_open:
+                self._turn(ends)
+        except (BrokenPipeError, ConnectionResetError):
+            pass  # the client has closed its end
+        finally:
+            self._leave()
+            self._flush_the_rest(was_blocking)
+
+    def _leave(self) -> None:
+        if self._events:
+            self._events.close()
+        if self._hooks:
+            self._hooks.close()
+        if self._resident:
+            self._resident.leave()
+            self._resident.bus.close()
+
+    def _turn(self, ends: set[int]) -> None:
+        """Wait for something to do, and do it; at one of `ends` it is to end."""
+        poll = select.poll()
+        if not self._is_full:
+            poll.register(0, select.POLLIN)
+        if self._out:
+            poll.register(1, select.POLLOUT)
+        news = self._resident.sockets if self._resident else {}
+        hooks = self._listen_for_hooks()
+        for descriptor in (*ends, *news, *hooks):
+            poll.register(descriptor, select.POLLIN)
+        if self._events and self._events.fileno() >= 0:
+            poll.register(self._events.fileno(), select.POLLIN)
+        for descriptor, _ in poll.poll(self._patience_ms()):
+            if descriptor == 0:
+                self._read()
+            elif descriptor == 1:
+                self._write()
+                self._tell_changes()
+            elif descriptor in ends:
+                self._is_open = False
+            elif descriptor in news:
+                self._woken(news[descriptor])
+            elif self._hooks and descriptor in hooks:
+                self._hooks.answer(descriptor)
+            else:
+                self._tell_changes()
+        self._answer_lines()
+        self._look_at_clock()
+
+    @property
+    def _is_full(self) -> bool:
+        """Whether the client has so much to read that it gets no more until it does."""
+        return len(self._out) >= UNREAD_MOST
+
+    def _listen_for_hooks(self) -> list[int]:
+        """Where the session's hooks knock, which would have to open the bus themselves."""
+        if self._hooks is None and self._resident and self._resident.sessions:
+            from hallway.agents.hook.serving import HookServer
+
+            self._hooks = HookServer(self._resident.bus)
+        if self._hooks is None or self._resident is None:
+            return []
+        self._hooks.listen(self._resident.sessions)
+        return self._hooks.descriptors
+
+    def _patience_ms(self) -> float | None:
+        """How long until there is something to do even if nothing comes; None for ever."""
+        now = time.monotonic()
+        stuck_at = self._taken_at + STUCK_S if self._is_full else math.inf
+        at = min([self._due_at, stuck_at, *(min(now + LOOK_AGAIN_S, each.deadline) for each in self._pending)])
+        return None if at == math.inf else max(0, (at - now) * 1000)
+
+    def _look_at_clock(self) -> None:
+        if time.monotonic() >= self._due_at:
+            self._beat()
+        if self._pending:
+            self._go_on_pending()
+        if self._is_full and time.monotonic() >= self._taken_at + STUCK_S:
+            self._taken_at = time.monotonic()
+            self._is_open = not _is_closed(0)  # behind what it does not read its input is not, either
+
+    def _beat(self) -> None:
+        try:
+            self._due_at = self.resident.beat()
+            for session_id in self.resident.sessions:
+                self._wake(session_id)  # what came at the end of a turn, from a bus that tells of nothing
+        except HallwayError as error:  # the bus cannot be opened now; a call tells the agent, this whoever looks
+            self._due_at = time.monotonic() + BEAT_S
+            sys.stderr.write(f"hallway mcp: {error}\n")
+
+    # -- messages -----------------------------------------------------------------------------------------------------
+
+    def _read(self) -> None:
+        data = os.read(0, CHUNK)
+        if not data:
+            self._is_open = False
+            return
+        if self._due_at == math.inf:
+            self._due_at = time.monotonic() + ANNOUNCE_S
+        self._lines[:0] = reversed(self._in.feed(data))
+
+    def _answer_lines(self) -> None:
+        while self._lines and not self._is_full:
+            self._receive(self._lines.pop())
+
+    def _receive(self, line: bytes | None) -> None:
+        """Answer one line; None is one that was too long to be kept."""
+        if line is None:
+            self._send(failed(None, Fault(INVALID_REQUEST, f"a message has at most {MOST_BYTES} bytes")))
+            return
+        if not line.strip():
+            return
+        try:
+            message = decode(line)
+        except ValueError as error:
+            self._send(failed(None, Fault(PARSE_ERROR, f"a line is one JSON message: {error}")))
+            return
+        if isinstance(message, dict) and message.get("method") == "notifications/cancelled" and "id" not in message:
+            self._cancel(message.get("params"))
+        request_id = message.get("id") if isinstance(message, dict) else None
+        self._advance(self._protocol.handle(message, self._client), request_id)
+
+    def _advance(self, work: Work, request_id: Any, value: Any = None, error: HallwayError | None = None) -> None:
+        """Carry an answer's work as far as it goes without waiting for anybody."""
+        try:
+            while True:
+                operation, arguments = work.throw(error) if error else work.send(value)
+                value, error = self._perform(operation, arguments)
+                if error is None and not value and operation.waits_for and arguments["wait_s"] and self._may_wait:
+                    self._pending.append(Pending(work, operation, arguments, request_id))
+                    return
+        except StopIteration as done:
+            self._answered(done.value)
+        except Exception as broken:  # the edge between the server and what it runs: a broken answer is not its end
+            sys.stderr.write(f"hallway mcp: {type(broken).__name__}: {broken}\n")
+            self._send(failed(request_id, Fault(INTERNAL_ERROR, f"hallway broke: {type(broken).__name__}")))
+
+    def _perform(self, operation: Operation, arguments: Json) -> tuple[Any, HallwayError | None]:
+        """What came of an operation, looked at once where it may wait."""
+        if operation.waits_for:
+            arguments = {**arguments, "wait_s": 0}
+        try:
+            return self._bus.execute(operation, self._bus.services[operation.noun], arguments), None
+        except HallwayError as error:
+            return None, error
+
+    def _answered(self, answer: Any) -> None:
+        if isinstance(answer, Listening) or self._client.watched:
+            self._listen()
+        if isinstance(answer, Listening):
+            self._begin(answer)
+        elif answer is not None:
+            self._send(answer)
+
+    def _begin(self, listening: Listening) -> None:
+        if not self._may_wait:
+            fault = Fault(INVALID_REQUEST, f"{MOST_WAITS} calls and subscriptions wait already, the most")
+            self._send(failed(listening.request_id, fault))
+            return
+        self._listening[listening.request_id] = listening
+        self._send(listening.acknowledged())
+
+    @property
+    def _may_wait(self) -> bool:
+        """Whether one more may wait for news; a call that may not is answered at once."""
+        return len(self._pending) + len(self._listening) < MOST_WAITS
+
+    def _cancel(self, params: Any) -> None:
+        """Stop what a request began; one that is answered, or was never asked, is nothing to stop."""
+        request_id = params.get("requestId") if isinstance(params, dict) else None
+        self._pending = [each for each in self._pending if each.request_id != request_id]
+        if isinstance(request_id, str | int):
+            self._listening.pop(request_id, None)
+
+    # -- news ---------------------------------------------------------------------------------------------------------
+
+    def _woken(self, session_id: str) -> None:
+        """Something came for a session."""
+        self.resident.hear(session_id)
+        self._go_on_pending()
+        self._wake(session_id)
+        if (named := self.resident.named()) and named not in self.resident.sessions:
+            self._due_at = time.monotonic()  # a hook has said whose session this is
+
+    def _wake(self, session_id: str) -> None:
+        """Have an idle agent look at what nothing here waited for."""
+        if self._waker is None:
+            from hallway.agents.wake.waker import Waker
+
+            self._waker = Waker(self._bus, client_process())
+        self._waker.deliver(session_id)
+
+    def _go_on_pending(self) -> None:
+        if self._resident:
+            self._resident.listen_anew()  # before the look, which finds what came until then
+        waiting, self._pending = self._pending, []
+        for each in waiting:
+            value, error = self._perform(each.operation, each.arguments)
+            if error or value or time.monotonic() >= each.deadline:
+                self._advance(each.work, each.request_id, value, error)
+            else:
+                self._pending.append(each)
+
+    def _listen(self) -> None:
+        """Hear of every change from now on, for who asked to be told."""
+        if self._events is None:
+            self._events = self._bus.events_ear()
+            self._seen = self._bus.events.last_seq()
+
+    def _tell_changes(self) -> None:
+        """Tell who asked what has changed; a client that does not read hears of it once it does."""
+        if self._events is None:
+            return
+        self._events.hear()
+        session_id, project = self.resident.named() or "", self._bus.here.project
+        while len(self._out) < UNREAD_MOST and (events := self._new_events()):
+            for uri in dict.fromkeys(uri for event in events for uri in changed(event, session_id, project)):
+                self._tell(uri)
+
+    def _new_events(self) -> list[Event]:
+        try:
+            events = self._bus.events.read(self._seen, limit=200)
+        except HallwayError:
+            return []  # the bus is out of reach; what was missed is told with the next change
+        self._seen = events[-1].seq if events else self._seen
+        return events
+
+    def _tell(self, uri: str | None) -> None:
+        for listening in self._listening.values():
+            if note := listening.about(uri):
+                self._send(note)
+        if uri is None and self._client.version:
+            self._send({"jsonrpc": "2.0", "method": "notifications/resources/list_changed"})
+        elif uri in self._client.watched:
+            self._send({"jsonrpc": "2.0", "method": "notifications/resources/updated", "params": {"uri": uri}})
+
+    # -- output -------------------------------------------------------------------------------------------------------
+
+    def _send(self, message: Any) -> None:
+        self._out += _encoded(message).encode("utf-8", "replace") + b"\n"
+        self._write()
+
+    def _write(self) -> None:
+        """Give the client what it takes without waiting for it."""
+        try:
+            while self._out:
+                del self._out[: os.write(1, self._out)]
+                self._taken_at = time.monotonic()
+        except BlockingIOError:
+            pass
+
+    def _flush_the_rest(self, was_blocking: bool) -> None:
+        """The last answers, if the client still takes them; then standard output as it was."""
+        deadline = time.monotonic() + STUCK_S
+        try:
+            while self._out and time.monotonic() < deadline:
+                poll = select.poll()
+                poll.register(1, select.POLLOUT)
+                poll.poll(100)
+                self._write()
+            os.set_blocking(1, was_blocking)
+        except OSError:
+            pass
+
+
+def _encoded(message: Any) -> str:
+    """A message as a line; what a tool's text says already as JSON is not encoded a second time."""
+    result = message.get("result", {}) if isinstance(message, dict) else {}
+    if "structuredContent" not in result:
+        return encode(message)
+    rest = {name: value for name, value in result.items() if name != "structuredContent"}
+    text = result["content"][0]["text"]
+    return f'{encode({**message, "result": rest})[:-2]},"structuredContent":{text}}}}}'
+
+
+class Lines:
+    """Lines out of chunks; one that is too long is dropped to its end and given as None."""
+
+    def __init__(self) -> None:
+        self._rest = bytearray()
+        self._is_too_long = False
+
+    def feed(self, data: bytes) -> list[bytes | None]:
+        *ended, rest = data.split(b"\n")
+        lines: list[bytes | None] = []
+        for part in ended:
+            self._keep(part)
+            lines.append(None if self._is_too_long else bytes(self._rest))
+            self._rest.clear()
+            self._is_too_long = False
+        self._keep(rest)
+        return lines
+
+    def _keep(self, part: bytes) -> None:
+        self._is_too_long = self._is_too_long or len(self._rest) + len(part) > MOST_BYTES
+        if self._is_too_long:
+            self._rest.clear()
+        else:
+            self._rest += part
+
+
+def _is_closed(descriptor: int) -> bool:
+    """Whether nobody has the other end of a pipe any more, whatever is still in it."""
+    poll = select.poll()
+    poll.register(descriptor, 0)
+    return bool(poll.poll(0))
+
+
+def _watch(pid: int) -> int:
+    """A descriptor that is readable when a process has gone; -1 where the system has none."""
+    try:
+        return os.pidfd_open(pid) if hasattr(os, "pidfd_open") and pid > 1 else -1
+    except OSError:
+        return -1
+
+
+def _end_on_signals() -> int:
+    """A descriptor that is readable once somebody asks this process to end.
+
+    The handler does nothing, so that what is being written is written; the loop ends between two messages.
+    """
+    import _signal  # type: ignore[import-not-found]  # the C module alone: `signal` imports enum for wrappers unused here
+
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    for name in ("SIGTERM", "SIGINT", "SIGHUP"):
+        if hasattr(_signal, name):
+            _signal.signal(getattr(_signal, name), lambda number, frame: None)
+    _signal.set_wakeup_fd(writer)
+    return reader

@@ -1,0 +1,319 @@
+"""The tools: operations of the catalogue as agents see them, few and short.
+
+Each tool is one operation. Its parameters, their descriptions and its own are the operation's; what the session is
+called is never among them (S7). `DAILY` is what every session pays for in words, `ENGRAM` the three of the session
+bus's older contract, and `full()` the whole catalogue. A tool's `shape` makes of the result what an agent needs of it.
+"""
+
+from __future__ import annotations
+
+from hallway.errors import HallwayError, InvalidInput, Refused
+from hallway.mcp import shapes
+from hallway.schema import Boolean, Choice, Integer, JsonObject, Listing, Number, Text, encode
+from hallway.services import Service, near_matches
+from hallway.services.memory import SharedMemory
+from hallway.services.messages import CollaborationHub
+from hallway.services.sessions import SessionRegistry
+from hallway.services.tasks import TaskBoard
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from hallway.mcp.protocol import Json, Peer, Work
+    from hallway.operation import Operation
+    from hallway.schema import Kind
+
+    Then = tuple[Operation, Callable[[Any, Json], Json | None]]
+
+SESSION = "session_id"
+SESSIONS = SessionRegistry.operations
+MESSAGES = CollaborationHub.operations
+TASKS = TaskBoard.operations
+MEMORY = SharedMemory.operations
+
+READS = {"readOnlyHint": True}
+# Codex runs what changes nothing outside and destroys nothing without asking its user each time.
+WRITES = {"destructiveHint": False, "openWorldHint": False}
+DESTROYS = {"destructiveHint": True, "openWorldHint": False}
+# Parameters whose names say it all: a description would cost every session its tokens and tell it nothing.
+PLAIN = frozenset({
+    "body", "data", "include_done", "key", "limit", "message_id", "message_ids", "owner", "priority", "project",
+    "query", "result", "subject", "tags", "task_id", "to_message", "to_session", "type",
+})  # fmt: skip
+HINTS = {
+    "session_not_found": "See who is here: sessions. Is it yours? status puts it on the bus",
+    "message_not_found": "See what waits for you: inbox",
+    "task_not_found": "See what there is: tasks",
+    "entry_not_found": "Look for it: search_memory",
+    "version_conflict": "Read it (recall), then write with its version as expected_version",
+    "invalid_input": "See the tool's inputSchema",
+}
+TYPES = ((Boolean, "boolean"), (Integer, "integer"), (Number, "number"), (JsonObject, "object"), (Text, "string"))
+
+
+class Tool:
+    """An operation as a tool: what it takes of its parameters, what of it is said already, what it shows.
+
+    `then` is what else is done with the result, each an operation and what makes its arguments (None: not this time).
+    `is_of_project`: it is about the caller's project unless another is named.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        operation: Operation,
+        takes: tuple[str, ...],
+        shape: Callable[[Any], Json],
+        gives: dict[str, str],
+        *,
+        about: str = "",
+        said: Json | None = None,
+        needs: tuple[str, ...] = (),
+        then: tuple[Then, ...] = (),
+        is_of_project: bool = False,
+        says_you: bool = False,
+    ) -> None:
+        self.name = name
+        self.operation = operation
+        self.takes = takes
+        self.shape = shape
+        self.gives = gives
+        self.about = about or operation.about
+        self.said = said or {}
+        self.needs = needs or tuple(each for each in takes if operation.parameters[each].is_required)
+        self.then = then
+        self.is_of_project = is_of_project
+        self.says_you = says_you
+        self.actor = actor(operation)
+        self.is_of_somebody = is_of_project or self.actor is not None
+
+    def definition(self, *, names_session: bool) -> Json:
+        """The tool as `tools/list` tells it; `names_session`: it takes its caller's id, since nothing else says it."""
+        properties = {name: _schema(name, self.operation.parameters[name].kind) for name in self.takes}
+        if names_session and self.is_of_somebody:
+            properties[SESSION] = {"type": "string"}
+        schema: Json = {"type": "object", "properties": properties}
+        if self.needs:
+            schema["required"] = list(self.needs)
+        return {
+            "name": self.name,
+            "description": self.about,
+            "inputSchema": schema,
+            "outputSchema": {
+                "type": "object",
+                "properties": {name: {"type": kind} if kind else {} for name, kind in self.gives.items()},
+            },
+            "annotations": self.annotations,
+        }
+
+    @property
+    def annotations(self) -> dict[str, bool]:
+        if self.operation.method == "DELETE" or self.operation.name == "retention.prune":
+            return DESTROYS
+        return WRITES if self.operation.is_write or self.then else READS
+
+    def call(self, arguments: Json, peer: Peer, meta: Json) -> Work:
+        """Do it; a HallwayError becomes a tool's error, which says what to do next."""
+        try:
+            shown = yield from self._run(dict(arguments), peer, meta)
+        except HallwayError as error:
+            return {"content": [_text(self.told(error))], "isError": True}
+        return {"content": [_text(shown)], "structuredContent": shown}
+
+    def _run(self, arguments: Json, peer: Peer, meta: Json) -> Work:
+        session_id = peer.session_of(arguments, meta, is_needed=bool(self.actor)) if self.is_of_somebody else None
+        self._check(arguments)
+        call = {**self.said, **{name: value for name, value in arguments.items() if self._is_said(name, value)}}
+        if self.actor and session_id:
+            call[self.actor] = session_id
+            self.introduce(peer, session_id)
+        if self.is_of_project and "project" not in call:
+            call["project"] = yield from peer.project(session_id)
+        result = yield self.operation, self.operation.arguments((), call)
+        for operation, arguments_of in self.then:
+            if more := arguments_of(result, call):
+                yield operation, operation.arguments((), {SESSION: session_id, **more})
+        shown = self.shape(result)
+        return {"you": session_id, **shown} if self.says_you and session_id else shown
+
+    def introduce(self, peer: Peer, session_id: str) -> None:
+        peer.introduce(session_id)
+
+    def told(self, error: HallwayError) -> Json:
+        """An error as an agent can act on it: where its kind has a tool that helps, that is the hint."""
+        told: Json = error.to_dict()["error"]
+        return {**told, "hint": HINTS.get(error.code, error.hint)} if error.hint == type(error).hint else told
+
+    def _is_said(self, name: str, value: Any) -> bool:
+        return value is not None or self.operation.parameters[name].kind.is_nullable
+
+    def _check(self, arguments: Json) -> None:
+        for name in arguments:
+            if name not in self.takes:
+                near = near_matches(name, list(self.takes))
+                hint = f"Did you mean {near[0]}?" if near else f"It takes: {', '.join(self.takes) or 'nothing'}"
+                raise InvalidInput(f"{self.name} has no parameter {name[:60]!r}", hint=hint)
+
+
+class WholeTool(Tool):
+    """An operation with all its parameters, its whole result and its own errors."""
+
+    def __init__(self, operation: Operation) -> None:
+        takes = tuple(name for name in operation.parameters if name != actor(operation))
+        super().__init__(operation.name.replace(".", "_"), operation, takes, shapes.whole, {"result": ""})
+
+    def introduce(self, peer: Peer, session_id: str) -> None:
+        """Whoever has `sessions_register` introduces itself."""
+
+    def told(self, error: HallwayError) -> Json:
+        told: Json = error.to_dict()["error"]
+        return told
+
+
+class EngramTool(Tool):
+    """A tool of the older contract, whose agents may send the session's id: it has to be their own."""
+
+    def _run(self, arguments: Json, peer: Peer, meta: Json) -> Work:
+        if self.actor and not peer.names_session:
+            named, own = arguments.pop(SESSION, None), peer.session_of({}, meta)
+            if named not in (None, own):
+                raise Refused(f"you are {own}, and cannot speak as another session", hint=f"Leave {SESSION} out")
+        return (yield from super()._run(arguments, peer, meta))
+
+
+def actor(operation: Operation) -> str | None:
+    """The parameter by which an operation knows who calls it, if it does: a face fills it in, nobody says it.
+
+    Not quite `Operation.actor`, which is whose rights a call needs: an author that a deletion is limited to is the
+    caller's to name, and whose history is read is not.
+    """
+    if "from_session" in operation.parameters:
+        return "from_session"
+    own = operation.parameters.get("session_id")
+    is_own = own is not None and own.is_required and (operation.is_write or operation.noun == "messages")
+    return "session_id" if is_own else None
+
+
+def full() -> list[Tool]:
+    """Every operation as a tool."""
+    return [WholeTool(operation) for service in Service.__subclasses__() for operation in service.operations.values()]
+
+
+def _new(messages: Any, call: Json) -> Json | None:
+    return {"message_ids": [each.message_id for each in messages]} if messages else None
+
+
+DAILY = (
+    Tool(
+        "sessions", SESSIONS["active"], ("project", "limit"), shapes.active, {"sessions": "array", "total": "integer"},
+        about="Who works in this project, and on what, newest first", is_of_project=True, says_you=True,
+    ),
+    Tool(
+        "status", SESSIONS["heartbeat"], ("status", "current_task"), shapes.heartbeat,
+        {"session_id": "string", "status": "string", "unread": "integer"},
+        about="Tell the others what you do; says how many messages wait for you", said={"limit": 1},
+    ),
+    Tool(
+        "send", MESSAGES["send"], ("to_session", "body", "subject", "type", "priority", "data"), shapes.receipt,
+        {"message_id": "string", "recipients": "integer"}, needs=("to_session", "body"),
+    ),
+    Tool(
+        "reply", MESSAGES["reply"], ("to_message", "body", "data"), shapes.receipt, {"message_id": "string"},
+        about="Answer a message, in its thread; it then leaves your inbox",
+        then=((MESSAGES["acknowledge"], lambda _, call: {"message_ids": [call["to_message"]]}),),
+    ),
+    Tool(
+        "inbox", MESSAGES["inbox"], ("wait_s", "limit"), shapes.inbox, {"messages": "array"},
+        about="Messages to you that are not acknowledged, oldest first; with wait_s it waits for one",
+        said={"limit": 10}, then=((MESSAGES["mark_injected"], _new),),
+    ),
+    Tool(
+        "ack", MESSAGES["acknowledge"], ("message_ids",), shapes.count("acknowledged"), {"acknowledged": "integer"},
+        about="Take messages out of your inbox that need no answer",
+    ),
+    Tool(
+        "thread", MESSAGES["get_conversation"], ("message_id", "limit"), shapes.thread,
+        {"messages": "array", "deliveries": "array"},
+        about="A message and all replies in full, and how far each has come", said={"limit": 50},
+    ),
+    Tool(
+        "tasks", TASKS["list_tasks"], ("status", "owner", "include_done", "project", "limit"), shapes.tasks,
+        {"tasks": "array"}, about="Tasks that are offered or accepted, newest first", said={"limit": 20},
+        is_of_project=True,
+    ),
+    Tool(
+        "offer_task", TASKS["offer"], ("to_session", "subject", "body", "data"), shapes.task, {"task_id": "string"},
+        needs=("to_session", "subject"),
+        about="Offer work to a session, capability:NAME or * for whoever takes it first",
+    ),
+    Tool(
+        "accept_task", TASKS["accept"], ("task_id",), shapes.task_in_full, {"task_id": "string", "body": "string"},
+        about="Take a task that is offered or handed to you; one session gets it, the others an error",
+        then=((MESSAGES["acknowledge"], lambda _, call: {"message_ids": [call["task_id"]]}),),
+    ),
+    Tool(
+        "handoff_task", TASKS["handoff"], ("task_id", "to_session", "body", "data"), shapes.task,
+        {"task_id": "string"}, needs=("task_id", "to_session", "body"),
+        about="Hand your task to another session with what it must know; yours until that one accepts",
+    ),
+    Tool(
+        "complete_task", TASKS["complete"], ("task_id", "result"), shapes.task, {"task_id": "string"},
+        about="Say that your task is done and what came of it",
+    ),
+    Tool(
+        "remember", MEMORY["set"], ("key", "value", "type", "tags", "ttl", "expected_version"), shapes.remembered,
+        {"key": "string", "version": "integer"},
+        about="Keep a fact, decision or note under a key for all sessions of this project, as a new version",
+    ),
+    Tool(
+        "recall", MEMORY["get_entry"], ("key", "project"), shapes.entry, {"value": "", "version": "integer"},
+        about="What is remembered under a key", is_of_project=True,
+    ),
+    Tool(
+        "search_memory", MEMORY["find"], ("query", "pattern", "tags", "type", "limit", "after"), shapes.findings,
+        {"entries": "array"}, about="Find what is remembered, by words, key glob, tags or type", said={"limit": 10},
+        is_of_project=True,
+    ),
+)  # fmt: skip
+
+ENGRAM = (
+    EngramTool(
+        "mem_session_heartbeat", SESSIONS["heartbeat"], ("project", "current_task", "status"), shapes.others,
+        {"session_id": "string", "project": "string", "active_sessions": "array", "total": "integer"},
+        about="Say that this session is alive and what it does; answers with the other active sessions",
+    ),
+    EngramTool(
+        "mem_session_status", SESSIONS["set_status_detail"], ("blob",), shapes.status_detail,
+        {"session_id": "string", "status_detail": "object"}, about="Keep any JSON object as this session's status",
+    ),
+    EngramTool(
+        "mem_active_sessions", SESSIONS["active"], ("project",), shapes.active,
+        {"project": "string", "sessions": "array", "total": "integer"},
+        about="The active sessions of a project, newest first", is_of_project=True,
+    ),
+)  # fmt: skip
+
+
+def of_profile(profile: str) -> tuple[Tool, ...]:
+    """The tools of a profile: daily, engram or full."""
+    return tuple(full()) if profile == "full" else (*DAILY, *(ENGRAM if profile == "engram" else ()))
+
+
+def _schema(name: str, kind: Kind) -> Json:
+    """What a parameter may be, in as few words as tell it; the operation checks the rest and says what is wrong."""
+    return _bare(kind) if name in PLAIN or not kind.about else {**_bare(kind), "description": kind.about}
+
+
+def _bare(kind: Kind) -> Json:
+    if isinstance(kind, Choice):
+        return {"type": "string", "enum": list(kind.choices)}
+    if isinstance(kind, Listing):
+        return {"type": "array", "items": _bare(kind.item)}
+    return next(({"type": name} for each, name in TYPES if isinstance(kind, each)), {})
+
+
+def _text(value: Json) -> Json:
+    """A result as compact JSON text; `<` is written so that no text in it can pose as markup of the agent's client."""
+    return {"type": "text", "text": encode(value).replace("<", "\\u003c")}

@@ -1,0 +1,219 @@
+"""An operation: a service method that every face offers, declared once.
+
+`@operation` turns a method into a call through its bus: the arguments are checked against the vocabulary, then the
+bus executes it, in a transaction here or over HTTP there. The declaration is what the HTTP routes, the OpenAPI
+document, the command line, the remote client and the MCP tools are read off. It decides nothing about transport.
+
+A reading operation that is declared with `waits_for` may wait: an empty result means "nothing yet", and the call
+lasts until there is something or its `wait_s` has passed. The method itself only looks; whoever runs it looks again
+at each wake-up of `topic(arguments)`, holding neither transaction nor thread that others need.
+"""
+
+from __future__ import annotations
+
+import builtins
+
+from hallway.authority import authorise
+from hallway.errors import IdentityMissing, InvalidInput
+from hallway.model import Record
+from hallway.vocabulary import kind_of
+from hallway.wake import topic
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any, Concatenate, ParamSpec, TypeVar
+
+    from hallway.schema import Kind
+    from hallway.services import Service
+
+    P = ParamSpec("P")
+    R = TypeVar("R")
+    S = TypeVar("S", bound=Service)
+
+_MISSING = object()
+ACTORS = ("from_session", "session_id")  # as whom a write is done
+
+
+class Parameter:
+    """One parameter of an operation: its name, its kind, and what it is when left out."""
+
+    __slots__ = ("default", "is_required", "kind", "name")
+
+    def __init__(self, name: str, kind: Kind, default: Any) -> None:
+        self.name = name
+        self.kind = kind
+        self.is_required = default is _MISSING
+        self.default = None if default is _MISSING else default
+
+
+class Operation:
+    """What faces know of a service method.
+
+    `method` and `path` are its HTTP route; `verb` its command-line words (None: none); `body` the parameter that is
+    the whole request body, where there is one; `is_durable` whether its commit waits for the disk; `waits_for` the
+    parameter that says whose news it may wait for. `words` are the parameters that the command line wants in order
+    and without a flag: unless declared, the required ones. `actor` is the parameter that says as whom it acts: of a
+    write its `from_session` or `session_id`, of a read whose news it waits for. `is_admins`: only admins may, as they
+    alone may write as nobody.
+    """
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        http: str,
+        verb: str | None,
+        body: str | None,
+        is_durable: bool,
+        words: tuple[str, ...],
+        waits_for: str | None,
+        is_admins: bool = False,
+    ) -> None:
+        self.function = function
+        self.method, self.path = http.split(" ")
+        self.verb = verb
+        self.body = body
+        self.is_durable = is_durable
+        self.words = words
+        self.waits_for = waits_for
+        self.is_admins = is_admins
+        self.actor = waits_for
+        self.is_write = self.method != "GET"
+        self.noun = self.name = ""
+        self.parameters: dict[str, Parameter] = {}
+
+    def join(self, noun: str) -> None:
+        """Read the parameters off the function, in the words of its noun."""
+        code, defaults = self.function.__code__, self.function.__defaults__ or ()
+        positional = code.co_varnames[1 : code.co_argcount]
+        keyword = code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
+        known = dict(zip(positional[len(positional) - len(defaults) :], defaults, strict=True))
+        known |= self.function.__kwdefaults__ or {}
+        self.noun, self.name = noun, f"{noun}.{self.function.__name__}"
+        self.positional = positional
+        self.parameters = {
+            name: Parameter(name, kind_of(noun, name), known.get(name, _MISSING)) for name in positional + keyword
+        }
+        self.words = self.words or tuple(each.name for each in self.parameters.values() if each.is_required)
+        if self.is_write:
+            self.actor = next((name for name in ACTORS if name in self.parameters), None)
+            self.is_admins = self.actor is None
+
+    @property
+    def about(self) -> str:
+        """The docstring's first line: help, menu entry and tool description."""
+        return (self.function.__doc__ or "").partition("\n")[0].strip()
+
+    @property
+    def returns(self) -> tuple[type, bool]:
+        """The result: a type, and whether the operation gives a list of them."""
+        text = self.function.__annotations__["return"]
+        is_list = text.startswith("list[")
+        name = text[5:-1] if is_list else text
+        return self.function.__globals__.get(name) or getattr(builtins, name), is_list
+
+    def arguments(self, positional: tuple[Any, ...], named: Mapping[str, Any]) -> dict[str, Any]:
+        """Bind and check a call's arguments; None for an optional one means: left out.
+
+        Raises InvalidInput for a missing, unknown or ill-typed one, TooLarge for one over its limit.
+        """
+        if positional:
+            if len(positional) > len(self.positional):
+                raise InvalidInput(f"{self.name} takes {len(self.positional)} positional parameters")
+            placed = dict(zip(self.positional, positional, strict=False))
+            if twice := placed.keys() & named.keys():
+                raise InvalidInput(f"{self.name} is given {min(twice)} twice")
+            named = {**placed, **named}
+        checked = {}
+        for name, parameter in self.parameters.items():
+            value = named.get(name)
+            if value is not None or (parameter.kind.is_nullable and name in named):
+                checked[name] = parameter.kind.check(name, value)
+            elif parameter.is_required:
+                missing = IdentityMissing if name == "session_id" and self.is_write else InvalidInput
+                raise missing(f"{self.name} needs {name}: {parameter.kind.about or 'it is required'}")
+            else:
+                checked[name] = parameter.default
+        if not named.keys() <= checked.keys():
+            self._refuse_unknown(named)
+        return checked
+
+    def _refuse_unknown(self, named: Mapping[str, Any]) -> None:
+        from difflib import get_close_matches
+
+        unknown = next(name for name in named if name not in self.parameters)
+        near = get_close_matches(unknown, self.parameters, 1)
+        raise InvalidInput(
+            f"{self.name} has no parameter {unknown[:60]!r}",
+            hint=f"Did you mean {near[0]}?" if near else f"It has: {', '.join(self.parameters)}",
+        )
+
+    def topic(self, arguments: Mapping[str, Any]) -> str:
+        """What a waiting call wakes at; services put the same `topic` among the news of a transaction."""
+        return topic(self.noun, arguments[self.waits_for or ""])
+
+    def run(self, service: Service, arguments: dict[str, Any]) -> Any:
+        """Call the method itself with checked arguments, inside whatever transaction there is.
+
+        Every face's calls end here, so here it is asked whether the caller may.
+        """
+        principal = service.bus.principal
+        if principal is not None:
+            authorise(service.bus, principal, self, arguments)
+        return self.function(service, **arguments)
+
+
+def operation(
+    http: str,
+    *,
+    verb: str | None = None,
+    body: str | None = None,
+    is_durable: bool = True,
+    words: tuple[str, ...] = (),
+    waits_for: str | None = None,
+    is_admins: bool = False,
+) -> Callable[[Callable[Concatenate[S, P], R]], Callable[Concatenate[S, P], R]]:
+    """Declare a service method as an operation; see `Operation` for what the words mean."""
+
+    def declare(function: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P], R]:
+        declared = Operation(function, http, verb, body, is_durable, words, waits_for, is_admins)
+
+        def call(self: S, /, *args: P.args, **kwargs: P.kwargs) -> R:
+            result: R = self.bus.execute(declared, self, declared.arguments(args, kwargs))
+            return result
+
+        call.__name__, call.__qualname__, call.__doc__ = function.__name__, function.__qualname__, function.__doc__
+        call.__wrapped__ = function  # type: ignore[attr-defined]
+        call.operation = declared  # type: ignore[attr-defined]
+        return call
+
+    return declare
+
+
+def decode_result(declared: Operation, value: Any) -> Any:
+    """A result that came as JSON, as the types the operation declares."""
+    kind, is_list = declared.returns
+    if is_list:
+        return [decode_record(kind, item) for item in value]
+    return decode_record(kind, value)
+
+
+def decode_record(kind: type, value: Any) -> Any:
+    """A JSON object as the record it was; its times become datetimes, its records records."""
+    if value is None or not issubclass(kind, Record):
+        return value
+    return kind(**{name: _decode_field(kind, name, value[name]) for name in kind._fields})
+
+
+def _decode_field(record: type[Record], name: str, value: Any) -> Any:
+    import hallway.model
+    from hallway.clock import parse_moment
+
+    annotation = record.__annotations__[name]
+    if annotation.startswith("datetime"):
+        return None if value is None else parse_moment(value)
+    item = annotation.removeprefix("list[").removesuffix("]")
+    nested = vars(hallway.model).get(item)
+    if not (isinstance(nested, type) and issubclass(nested, Record)):
+        return value
+    return [decode_record(nested, each) for each in value] if item != annotation else decode_record(nested, value)

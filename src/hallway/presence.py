@@ -1,0 +1,206 @@
+"""In which process a session lives, so that its end is seen at once and not when its time to live is over (A5).
+
+A hook leaves a file `processes/PID.START.SPACE` beside the bus: a process's id, when it began (ids come back) and the
+kernel's boot and id namespace (a container's 17 is not the host's). Its lines are the sessions that lived there, the
+last one now. The session's MCP server does the same in `hosts`, for it knows that its session lives in that process,
+and not whether another one does, too. Whoever reads the bus looks whether the processes are still there, at most
+once a second. On a system without `/proc` only the id counts.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from hallway.bus import Bus
+
+CLIENTS = "processes"  # of agents, as their hooks say; a session ends with them
+HOSTS = "hosts"  # the same, as a session's server says, of which a process may have several, each with its session
+SERVERS = "servers"  # `hallway mcp` processes of a session, of which there may be several
+GONE = "process gone"  # the `end_reason` of a session whose process went away
+FOREIGN_FOR_S = 7 * 24 * 3600  # how long a file of another boot or namespace is kept: nobody here can judge it
+SHELLS = frozenset({"sh", "ash", "bash", "busybox", "dash", "fish", "ksh", "zsh"})
+
+
+def bind(folder: str, session_id: str, pid: int, kind: str = CLIENTS) -> None:
+    """Say that a session lives in a process from now on; doing so twice changes nothing.
+
+    Raises OSError where the folder cannot be written.
+    """
+    if (name := _name(pid)) and bound(folder, pid, kind) != session_id:
+        os.makedirs(os.path.join(folder, kind), mode=0o700, exist_ok=True)
+        file = os.open(os.path.join(folder, kind, name), os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            os.write(file, f"{session_id}\n".encode())
+        finally:
+            os.close(file)
+
+
+def bound(folder: str, pid: int, kind: str = CLIENTS) -> str | None:
+    """The session that lives in a process now, or None."""
+    return Binding(folder, pid, kind).session_id
+
+
+def release(folder: str, pid: int, kind: str) -> None:
+    """Forget what is bound to a process, and to those of its kind that are gone."""
+    folder = os.path.join(folder, kind)
+    for name in _names(folder):
+        if name == _name(pid) or (_is_ours(name) and not _is_there(name)):
+            _unlink(os.path.join(folder, name))
+
+
+class Binding:
+    """What is bound to one process, looked at again and again at little cost; a process that came later has its own."""
+
+    def __init__(self, folder: str, pid: int, kind: str = CLIENTS) -> None:
+        self._path = os.path.join(folder, kind, _name(pid) or "-")
+        self._size = -1
+        self._session_id: str | None = None
+
+    @property
+    def session_id(self) -> str | None:
+        """The session that lives in the process now, or None."""
+        try:
+            size = os.stat(self._path).st_size  # lines are only ever added
+        except OSError:
+            return None
+        if size != self._size:
+            session_ids = _sessions(self._path)
+            self._size, self._session_id = size, session_ids[-1] if session_ids else None
+        return self._session_id
+
+
+def client_process(pid: int | None = None) -> int:
+    """The process that started this one (or `pid`) on purpose: its nearest ancestor that is no shell."""
+    parent = os.getppid() if pid is None else (_stat(pid) or ("", 0, ""))[1]
+    while (found := _stat(parent)) and found[0].lstrip("-") in SHELLS and found[1] > 1:
+        parent = found[1]
+    return parent
+
+
+def started(pid: int) -> str:
+    """When a process began, as a word that no other of its id has; empty when there is none."""
+    if found := _stat(pid):
+        return found[2]
+    if os.path.isdir("/proc/self"):
+        return ""
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return "0"
+    except OSError:
+        return ""
+    return "0"
+
+
+def living(folder: str, kind: str, but: int = 0) -> set[str]:
+    """The sessions of all processes of a kind that are there, but for one of them."""
+    folder = os.path.join(folder, kind)
+    names = [name for name in _names(folder) if not name.startswith(f"{but}.")]
+    there = [name for name in names if _is_ours(name) and _is_there(name)]
+    return {session_id for name in there for session_id in _sessions(os.path.join(folder, name))}
+
+
+def end_gone(bus: Bus) -> None:
+    """End the sessions whose process is gone and that live in no other; raises the bus's errors."""
+    for kind in (CLIENTS, HOSTS):
+        _end_gone(bus, os.path.join(bus.folder, kind))
+
+
+def _end_gone(bus: Bus, folder: str) -> None:
+    for name in _names(folder):
+        path = os.path.join(folder, name)
+        if not _is_ours(name):
+            _forget_old(path)
+        elif not _is_there(name):
+            _end(bus, _sessions(path))
+            _unlink(path)
+
+
+def _end(bus: Bus, session_ids: list[str]) -> None:
+    from hallway.errors import InvalidInput, SessionNotFound
+
+    for session_id in session_ids:
+        try:
+            if session_id not in living(bus.folder, CLIENTS) | living(
+                bus.folder, HOSTS
+            ):  # looked up for each: it may just be resumed elsewhere
+                bus.sessions.end(session_id, GONE)
+        except (SessionNotFound, InvalidInput):
+            pass  # pruned since, or never on this bus
+
+
+def _is_ours(name: str) -> bool:
+    """Whether a file is about a process that this one can see."""
+    return name.endswith(f".{_space()}")
+
+
+def _is_there(name: str) -> bool:
+    pid, start, _ = name.split(".")
+    return started(int(pid)) == start
+
+
+def _name(pid: int) -> str:
+    start = started(pid)
+    return f"{pid}.{start}.{_space()}" if start else ""
+
+
+def _names(folder: str) -> list[str]:
+    try:
+        return [name for name in os.listdir(folder) if name.count(".") == 2 and name.partition(".")[0].isdigit()]
+    except OSError:
+        return []
+
+
+def _sessions(path: str) -> list[str]:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read().split()
+    except OSError:
+        return []
+
+
+def _stat(pid: int) -> tuple[str, int, str] | None:
+    """A process's name, parent and start, from `/proc` (proc_pid_stat(5)); None for none, or one that has ended."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            head, _, tail = file.read().decode("utf-8", "replace").rpartition(")")
+    except OSError:
+        return None
+    fields = tail.split()
+    return None if fields[0] in "ZX" else (head.partition("(")[2], int(fields[1]), fields[19])
+
+
+_known_space = ""
+
+
+def _space() -> str:
+    """Where this process's ids mean what they mean: the boot, and the namespace of ids, as one word."""
+    global _known_space
+    if not _known_space:
+        from zlib import crc32
+
+        try:
+            with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+                told = file.read() + os.readlink("/proc/self/ns/pid")
+        except OSError:
+            told = os.uname().nodename if hasattr(os, "uname") else ""
+        _known_space = f"{crc32(told.encode()):08x}"
+    return _known_space
+
+
+def _forget_old(path: str) -> None:
+    try:
+        if time.time() - os.stat(path).st_mtime > FOREIGN_FOR_S:
+            os.unlink(path)
+    except OSError:
+        pass
+
+
+def _unlink(path: str) -> None:
+    try:
+        os.unlink(path)
+    except OSError:
+        pass

@@ -1,0 +1,98 @@
+"""The record of what happened: append, read, follow, handle.
+
+Events are written in the transaction of the change they tell of, so there is no change without its event and none
+the other way round. Reading by `seq` misses nothing and repeats nothing (E1).
+"""
+
+from __future__ import annotations
+
+from hallway.clock import moment
+from hallway.model import Event, EventStats
+from hallway.operation import operation
+from hallway.schema import decode, encode
+from hallway.services import Service
+from hallway.wake import EVENTS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Any
+
+    from hallway.listener import Listener
+
+    Handler = Callable[[Event], object]
+
+PAGE = 500
+
+
+class EventLog(Service, noun="events"):
+    """What happened on the bus, in order."""
+
+    @operation("GET /events")
+    def read(
+        self, after: int = 0, *, project: str | None = None, kinds: list[str] | None = None, limit: int = PAGE
+    ) -> list[Event]:
+        """Read what happened after a seq, oldest first.
+
+        A kind stands for itself and all below it: `session` means `session.expired` too. Fewer than `limit` events
+        mean that there is nothing more now.
+        """
+        rows = self._store.rows(
+            "events.read", after=after, project=project, kinds=encode(kinds) if kinds else None, limit=limit,
+            visible=self.bus.visible,
+        )  # fmt: skip
+        return [
+            Event.of((seq, moment(at), kind, in_project, session_id, decode(data)))
+            for seq, at, kind, in_project, session_id, data in rows
+        ]
+
+    @operation("GET /events/last")
+    def last_seq(self) -> int:
+        """The newest event's seq; 0 when nothing has happened yet."""
+        visible = self.bus.visible
+        if visible is None:
+            row = self._store.one("events.last_seq")
+        else:
+            row = self._store.one("events.last_visible_seq", visible=visible)
+        return int(row[0]) if row else 0
+
+    def follow(
+        self,
+        after: int | None = None,
+        *,
+        project: str | None = None,
+        kinds: list[str] | None = None,
+        timeout_s: float | None = None,
+    ) -> Iterator[Event]:
+        """Yield events as they happen, from now or from after a seq; blocks in between and wakes at once (E3).
+
+        Resumed with the last seq it gave, it misses nothing and repeats nothing. It ends when nothing came for
+        `timeout_s` seconds; None waits for ever.
+        """
+        return self.bus.follow(after, project=project, kinds=kinds, timeout_s=timeout_s)
+
+    def on(self, kind: str, handler: Handler) -> Listener:
+        """Call a function, in a thread of its own, with each event of a kind from now on (`*`: every kind).
+
+        An error in the handler is logged and the next event is handled. `close()` of what is returned, or of the
+        bus, ends it.
+        """
+        from hallway.listener import Listener
+
+        listener = Listener(self, kind, handler)
+        self.bus.closers.append(listener.close)
+        return listener
+
+    def stats(self, project: str | None = None) -> EventStats:
+        row = self._store.one("events.count", project=project, visible=self.bus.visible)
+        return EventStats.of(row or (0, 0))
+
+    def prune_old(self, before: int, limit: int) -> int:
+        return len(self._store.rows("events.prune", before=before, limit=limit))
+
+    def append(self, kind: str, project: str, session_id: str | None = None, /, **data: Any) -> None:
+        """Write an event into the transaction that is open; services call this, faces do not."""
+        self._store.exclusive()
+        self._store.rows("events.append", now=self._store.now, kind=kind, project=project,
+                         session_id=session_id, data=encode(data) if data else "{}")  # fmt: skip
+        self.bus.news.add(EVENTS)

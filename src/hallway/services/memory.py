@@ -1,0 +1,385 @@
+"""What one session learned and all of its project can find: set, get, search, delete.
+
+Every `set` is a new version, so writers never destroy each other's entries (R1). What has expired is gone for every
+reader at that instant, whether or not anything removed it (R3); whoever writes, removes some of it.
+"""
+
+from __future__ import annotations
+
+import os
+
+from hallway.clock import SECOND, moment, new_id
+from hallway.errors import EntryNotFound, VersionConflict
+from hallway.leaks import refuse_secret
+from hallway.model import PERSON, Finding, MemoryEntry, MemoryStats
+from hallway.operation import operation
+from hallway.schema import Integer, decode, encode
+from hallway.services import Service
+from hallway.services.search import Search, label_words, labels_of
+from hallway.store import words
+from hallway.vocabulary import VERSIONS_DEFAULT
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from hallway.model import Json
+    from hallway.store import Row
+
+SWEEP_AT_ONCE = 20  # expired keys that a set removes besides
+CLEAR_AT_ONCE = 10_000  # keys
+PAGE_BYTES = 1024 * 1024  # of values; a page that reaches it ends early
+SHOWN_LENGTH = 8 * 1024  # of a value's text, where its line in a list is looked for
+PAGE = 20
+NOWHERE = ""  # no project has this name
+
+
+class SharedMemory(Service, noun="memory"):
+    """What the sessions of a project know, under keys, with every version and its author."""
+
+    @operation("PUT /memory/{key}", verb="memory set")
+    def set(
+        self,
+        session_id: str,
+        key: str,
+        value: Json,
+        type: str = "state",  # noqa: A002 - the word of the glossary
+        ttl: int | None = None,
+        tags: list[str] | None = None,
+        metadata: dict[str, Json] | None = None,
+        expected_version: int | None = None,
+        *,
+        idempotency_key: str | None = None,
+        project: str | None = None,
+        allow_secret: bool = False,
+    ) -> MemoryEntry:
+        """Remember a value under a key, as a new version; nothing is overwritten.
+
+        The author is a registered session, whose project it goes to, or a person (`user:NAME`). With
+        `expected_version` it is written only if that is the newest version now (0: there is none); else
+        VersionConflict carries the entry that is. After `ttl` seconds it is gone. The newest versions of a key are
+        kept: 100 of them, or as many as HALLWAY_MEMORY_VERSIONS says. The same idempotency key twice writes once and
+        answers with the version first written. Raises SecretFound for what looks like a key or a token, unless that is
+        allowed.
+        """
+        if idempotency_key is not None:
+            row = self._store.one("memory.same", session_id=session_id, idempotency_key=idempotency_key)
+            if row:
+                return _entry(row)
+        if not allow_secret:
+            refuse_secret("the entry", key, encode(value), encode(metadata or {}))
+        project = project or self._project_of(session_id)
+        self.prune_old(0, SWEEP_AT_ONCE)
+        if expected_version is not None:
+            self._compare(project, key, expected_version)
+        key_id, version = self._make_room(project, key)
+        now, text = self._store.now, encode(value)
+        until = now + ttl * SECOND if ttl else None
+        entry = MemoryEntry.of((
+            new_id(), key, type, value, version, list(dict.fromkeys(tags or ())), session_id, project, moment(now),
+            moment(until) if until else None, metadata or {},
+        ))  # fmt: skip
+        self._index(self._insert(key_id, entry, text, now, until, idempotency_key), entry, text)
+        self.bus.events.append(
+            "memory.set", project, session_id, key=key, version=version, type=type, entry_id=entry.entry_id
+        )
+        return entry
+
+    @operation("GET /memory/{key}", verb="memory get")
+    def get_entry(self, key: str, *, project: str | None = None) -> MemoryEntry:
+        """The newest version of an entry; raises EntryNotFound where there is none, or it has expired."""
+        project = project or self.bus.here.project
+        entry = self._current(self._seen(project), key)
+        if entry is None:
+            raise EntryNotFound(f"nothing is remembered under {key!r} in {project}")
+        return entry
+
+    def get(self, key: str, default: Json = None, *, project: str | None = None) -> Json:
+        """The newest value under a key, or the default where there is none."""
+        try:
+            return self.get_entry(key, project=project).value
+        except EntryNotFound:
+            return default
+
+    @operation("GET /memory/{key}/history", verb="memory get --all")
+    def get_all(
+        self, key: str, *, project: str | None = None, limit: int = PAGE, before_version: int | None = None
+    ) -> list[MemoryEntry]:
+        """The versions of an entry that are kept, newest first; none where the newest has expired.
+
+        The next page comes before the last version of this one. A page ends early when its values reach 1 MiB, so
+        only an empty one means that there is nothing more.
+        """
+        rows = self._store.rows(
+            "memory.history", project=self._seen(project), key=key, now=self._store.now,
+            before_version=before_version, limit=limit,
+        )  # fmt: skip
+        count = _how_many_fit([size_bytes for _, size_bytes in rows])
+        return [_entry(row) for row in self._entries([entry for entry, _ in rows[:count]])]
+
+    @operation("GET /memory", verb="memory search", words=("query",))
+    def find(
+        self,
+        query: str | None = None,
+        *,
+        pattern: str | None = None,
+        tags: list[str] | None = None,
+        match_all: bool = False,
+        type: str | None = None,  # noqa: A002
+        session_id: str | None = None,
+        include_values: bool = False,
+        project: str | None = None,
+        limit: int = PAGE,
+        after: str | None = None,
+    ) -> list[Finding]:
+        """Find entries by words, key pattern, tags, type or author; a line of each, with what was found marked.
+
+        All filters must fit. With a query the best fit comes first: entries with all of its words or, where there
+        are none, with any of them; of more than 500 matches the newest 500 are ranked. With a pattern alone they
+        come in order of their keys, else newest first. Only the newest version of a key is found. The next page comes
+        after the last `cursor` of this one, and an empty one is the end; values, where wanted, end a page at 1 MiB.
+        """
+        project = self._seen(project)
+        labels = labels_of(self._store, project, type, session_id, tags or [], match_all)
+        search = Search(self._store, project, labels, pattern, limit, is_alone=self.bus.visible is not None)
+        if query:
+            found = search.by_relevance(query, after)
+        elif pattern and not (type or session_id or tags):
+            found = search.in_key_order(pattern, after)
+        else:
+            found = search.newest_first(after)
+        if include_values:
+            found = found[: _how_many_fit([hit.size_bytes for hit in found])]
+        rows = self._entries([hit.entry for hit in found])
+        return [_finding(row, hit.cursor, query or "", include_values) for row, hit in zip(rows, found, strict=True)]
+
+    def search(self, key_pattern: str, *, project: str | None = None) -> list[MemoryEntry]:
+        """All entries whose keys fit a glob, in order of their keys: `task_*`, `api/??/[a-z]*`."""
+        return self._find_all(pattern=key_pattern, project=project)
+
+    def get_by_tags(self, tags: list[str], match_all: bool = False, *, project: str | None = None) -> list[MemoryEntry]:
+        """All entries with any of the tags, or with all of them, newest first."""
+        return self._find_all(tags=tags, match_all=match_all, project=project) if tags else []
+
+    def get_by_session(self, session_id: str, *, project: str | None = None) -> list[MemoryEntry]:
+        """All entries whose newest version a session wrote, newest first."""
+        return self._find_all(session_id=session_id, project=project)
+
+    @operation("DELETE /memory/{key}", verb="memory delete")
+    def delete(self, key: str, session_id: str | None = None, *, project: str | None = None) -> int:
+        """Forget an entry with all its versions, or only those that one session wrote; returns how many.
+
+        What other sessions wrote stays, and the newest of it counts. A key that is set again goes on with the next
+        version number.
+        """
+        project = self._seen(project)
+        head = self._store.one("memory.head", project=project, key=key)
+        count = self._forget(head[0], session_id) if head else 0
+        if count:
+            self.bus.events.append("memory.deleted", project, session_id, key=key, count=count)
+        return count
+
+    @operation("DELETE /memory", verb="memory clear")
+    def clear_some(self, session_id: str | None = None, *, project: str | None = None) -> int:
+        """Forget the entries of a project, or those that one session wrote there; returns how many versions.
+
+        At most 10,000 keys at a time, so that nobody waits long for the lock: ask again until it forgets none.
+        """
+        project = self._seen(project)
+        keys = self._store.rows(
+            "memory.project_keys", project=project, session_id=session_id, limit=CLEAR_AT_ONCE, now=self._store.now
+        )
+        count = sum(self._forget(key_id, session_id) for (key_id,) in keys)
+        if count:
+            self.bus.events.append("memory.cleared", project, session_id, count=count)
+        return count
+
+    def clear(self, session_id: str | None = None, *, project: str | None = None) -> int:
+        """Forget all entries of a project, or all that one session wrote there; returns how many versions."""
+        total = 0
+        while count := self.clear_some(session_id, project=project):
+            total += count
+        return total
+
+    def get_stats(self, project: str | None = None) -> MemoryStats:
+        """How many entries there are, by type."""
+        return self.bus.stats(project).memory
+
+    # -- called by the bus and by other services, inside a transaction ------------------------------------------------
+
+    def prune_old(self, before: int, limit: int) -> int:
+        """Remove what has expired; nothing is forgotten for its age alone."""
+        expired = self._store.rows("memory.expired", now=self._store.now, limit=limit)
+        for (key_id,) in expired:
+            self._forget(key_id)
+        return len(expired)
+
+    def stats(self, project: str | None = None) -> MemoryStats:
+        by_type: dict[str, int] = dict(
+            self._store.rows("memory.counts", project=project, now=self._store.now, visible=self.bus.visible)
+        )
+        return MemoryStats.of((sum(by_type.values()), by_type))
+
+    def restore(self, entry: MemoryEntry, at: int, until: int | None) -> str:
+        """Take over an entry of another bus as it is, written `at` and gone `until`; says what came of it.
+
+        `there`: this bus has it; `expired`; `different`: another entry has its key and version, and stays.
+        """
+        if self._is_over(until):
+            return "expired"
+        if self._store.one("memory.has", entry_id=entry.entry_id):
+            return "there"
+        key_id = self._key_id(entry.project, entry.key)
+        before, expires_at = self._head_of(key_id)
+        if self._is_over(expires_at):
+            self._forget(key_id)
+            before = None
+        if self._store.one("memory.has_version", key_id=key_id, version=entry.version):
+            return "different"
+        self._insert(key_id, entry, encode(entry.value), at, until, None)
+        self._reindex(key_id, before)
+        return "taken"
+
+    def restore_count(self, project: str, key: str, last_version: int) -> bool:
+        """Never give out the versions of a key up to this one; returns whether that is news."""
+        key_id = self._key_id(project, key)
+        return bool(self._store.rows("memory.count_on", key_id=key_id, last_version=last_version))
+
+    # -- writing ------------------------------------------------------------------------------------------------------
+
+    def _project_of(self, session_id: str) -> str:
+        if session_id.startswith(PERSON):
+            return self.bus.here.project
+        row = self._store.one("memory.project_of", session_id=session_id)
+        return row[0] if row else self.bus.sessions.require(session_id).project  # which says what is wrong
+
+    def _compare(self, project: str, key: str, expected: int) -> None:
+        current = self._current(project, key)
+        version = current.version if current else 0
+        if version != expected:
+            raise VersionConflict(f"{key!r} is at version {version}, not {expected}", current=decode(encode(current)))
+
+    def _make_room(self, project: str, key: str) -> tuple[int, int]:
+        """The key's id and next version; what has expired and what would be one version too many is removed."""
+        kept = versions_kept()
+        head = self._store.one("memory.head", project=project, key=key)
+        if head is None:
+            return self._key_id(project, key), 1
+        key_id, last_version, entry, expires_at = head
+        if self._is_over(expires_at):
+            self._forget(key_id)
+        elif entry is not None:
+            self._store.rows("memory.index_drop", id=entry)
+        if last_version >= kept:
+            self._store.rows("memory.trim", key_id=key_id, until=last_version + 1 - kept)
+        return key_id, last_version + 1
+
+    def _key_id(self, project: str, key: str) -> int:
+        """The row of a key, made where there is none."""
+        row = self._store.one("memory.head", project=project, key=key) or self._store.one(
+            "memory.add_key", project=project, key=key
+        )
+        return row[0] if row else -1
+
+    def _insert(
+        self, key_id: int, entry: MemoryEntry, text: str, at: int, until: int | None, idempotency_key: str | None
+    ) -> int:
+        rows = self._store.rows(
+            "memory.insert", key_id=key_id, version=entry.version, entry_id=entry.entry_id, type=entry.type,
+            session_id=entry.session_id, now=at, expires_at=until, size_bytes=len(text.encode()),
+            tags=encode(entry.tags) if entry.tags else "[]",
+            metadata=encode(entry.metadata) if entry.metadata else "{}", value=text, idempotency_key=idempotency_key,
+        )  # fmt: skip
+        row_id: int = rows[0][0]
+        return row_id
+
+    def _index(self, id_: int, entry: MemoryEntry, text: str) -> None:
+        labels = label_words(entry.project, entry.type, entry.session_id, entry.tags)
+        self._store.rows(
+            "memory.index_add", id=id_,
+            **self._store.fulltext.indexed(entry.key, " ".join(entry.tags), words.plain(text), labels),
+        )  # fmt: skip
+
+    def _forget(self, key_id: int, session_id: str | None = None) -> int:
+        """Delete a key's versions, or one session's of them; returns how many of them were not gone already."""
+        before, expires_at = self._head_of(key_id)
+        is_over = self._is_over(expires_at)
+        deleted = self._store.rows("memory.forget", key_id=key_id, session_id=None if is_over else session_id)
+        self._reindex(key_id, before)
+        return 0 if is_over else sum(1 for (until,) in deleted if not self._is_over(until))
+
+    def _reindex(self, key_id: int, before: int | None) -> None:
+        """Index the newest entry of a key where it is another than before."""
+        newest, _ = self._head_of(key_id)
+        if newest == before:
+            return
+        if before is not None:
+            self._store.rows("memory.index_drop", id=before)
+        for row in self._entries([newest] if newest is not None else []):
+            self._index(newest, _entry(row), row[3])
+
+    def _head_of(self, key_id: int) -> Row:
+        return self._store.one("memory.head_of", key_id=key_id) or (None, None)
+
+    def _is_over(self, expires_at: int | None) -> bool:
+        return expires_at is not None and expires_at <= self._store.now
+
+    # -- reading ------------------------------------------------------------------------------------------------------
+
+    def _current(self, project: str, key: str) -> MemoryEntry | None:
+        row = self._store.one("memory.get", project=project, key=key, now=self._store.now)
+        return _entry(row) if row else None
+
+    def _seen(self, project: str | None) -> str:
+        """The project to look in: unset, the caller's; of one that the caller does not see, one that never was."""
+        project = project or self.bus.here.project
+        return project if self.bus.sees(project) else NOWHERE
+
+    def _entries(self, ids: list[int]) -> list[Row]:
+        return self._store.rows("memory.entries", ids=encode(ids)) if ids else []
+
+    def _find_all(self, **filters: Any) -> list[MemoryEntry]:
+        found: list[MemoryEntry] = []
+        after = None
+        while page := self.find(**filters, include_values=True, limit=1000, after=after):
+            found += [MemoryEntry.of(each._values[: len(MemoryEntry._fields)]) for each in page]
+            after = page[-1].cursor
+        return found
+
+
+def versions_kept() -> int:
+    """How many versions of a key are kept: HALLWAY_MEMORY_VERSIONS, else 100."""
+    text = os.environ.get("HALLWAY_MEMORY_VERSIONS", "")
+    if not text:
+        return VERSIONS_DEFAULT
+    kind = Integer(least=1, most=1_000_000)
+    return kind.check("HALLWAY_MEMORY_VERSIONS", kind.parse("HALLWAY_MEMORY_VERSIONS", text))
+
+
+def _how_many_fit(sizes: list[int]) -> int:
+    """How many of these values make a page: at least one, and those that stay within its bytes."""
+    total = 0
+    for count, size in enumerate(sizes):
+        total += size
+        if count and total > PAGE_BYTES:
+            return count
+    return len(sizes)
+
+
+def _entry(row: Row) -> MemoryEntry:
+    """An entry from the columns of `memory.get`."""
+    entry_id, key, type_, value, version, tags, session_id, project, created_at, expires_at, metadata = row
+    return MemoryEntry.of((
+        entry_id, key, type_, decode(value), version, [] if tags == "[]" else decode(tags), session_id, project,
+        moment(created_at), moment(expires_at) if expires_at else None, {} if metadata == "{}" else decode(metadata),
+    ))  # fmt: skip
+
+
+def _finding(row: Row, cursor: str, query: str, has_value: bool) -> Finding:
+    """What a list shows of an entry, from the columns of `memory.get`."""
+    text = row[3]
+    if not has_value:
+        row = (*row[:3], "null", *row[4:])
+    shown = text[:SHOWN_LENGTH].strip('"') if text[0] == '"' else text[:SHOWN_LENGTH]
+    line = words.excerpt(words.plain(shown), query)
+    return Finding.of((*_entry(row).to_dict().values(), line, cursor))

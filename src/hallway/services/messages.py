@@ -1,0 +1,671 @@
+"""Sessions talk: send, inbox, acknowledge, threads.
+
+A message is one row, and one more for each recipient it is stored for; all of it is on disk before the sender hears
+so (M1). What a recipient has not acknowledged stays in its inbox, whoever dies. Who gets a message is decided when it
+is sent: a session that comes later reads a broadcast in the history, and finds nothing of it in its inbox (M2).
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+from hallway.clock import SECOND, moment, new_id
+from hallway.errors import InvalidInput, MessageNotFound, NoAnswer, RateLimited, Repeated, SessionNotFound
+from hallway.leaks import refuse_secret
+from hallway.model import CAPABILITY, EVERYBODY, PERSON, Delivery, Inbox, Message, MessageStats, Pong, Receipt, Thread
+from hallway.operation import operation
+from hallway.schema import decode, encode, shown
+from hallway.services import Service, near_matches
+from hallway.wake import topic
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from os import PathLike
+    from typing import Any
+
+    from hallway.bus import Bus
+    from hallway.listener import InboxListener, Listener
+    from hallway.model import Event, Json, Pruned, Task
+    from hallway.store import Row
+
+    MessageHandler = Callable[[Message], object]
+
+BURST = 1000  # messages that one party may send another at once (M8); HALLWAY_MESSAGE_BURST, 0: any number
+REFILL_S = 1  # and how long it takes until it may send one more
+REPEAT_S = 60  # within which saying the same again is refused
+DIGESTS = 2**63 - 25  # a prime: a column's worth of different digests, and no module to import for them
+LOOK_BACK = 50_000  # messages among which one sender's are looked for
+STATES_SHOWN = 1000  # deliveries that a thread tells with its messages
+ONE_WAIT_S = 20.0  # of a longer wait: what a connection's own time limit allows with room to spare
+SAID = ("from_session", "to_session", "type", "subject", "body", "data", "in_reply_to")  # what makes two the same
+TASK_TYPES = ("task_offer", "task_accept", "handoff")
+
+
+def is_person(party: str) -> bool:
+    return party.startswith(PERSON)
+
+
+class CollaborationHub(Service, noun="messages"):
+    """Messages between sessions: send, inbox, threads."""
+
+    def __init__(self, bus: Bus | Service | str | PathLike[str] | None = None) -> None:
+        super().__init__(bus)
+        self.burst = _burst()
+
+    # -- sending ------------------------------------------------------------------------------------------------------
+
+    @operation("POST /messages", verb="send", words=("from_session", "to_session", "subject", "body"))
+    def send(
+        self,
+        from_session: str,
+        to_session: str,
+        type: str = "notification",  # noqa: A002 (the field's name everywhere)
+        subject: str = "",
+        body: str = "",
+        data: dict[str, Json] | None = None,
+        in_reply_to: str | None = None,
+        *,
+        priority: str = "normal",
+        expires_in_s: int | None = None,
+        idempotency_key: str | None = None,
+        project: str | None = None,
+        allow_secret: bool = False,
+    ) -> Receipt:
+        """Send a message to a session, a person (user:NAME), a capability (capability:NAME) or everybody (*).
+
+        It is on disk when this returns. A recipient that is offline finds it when it resumes, and `recipient_status`
+        says so; `capability:NAME` reaches every live session of the project that has it. A task_offer makes a task, a
+        task_accept in reply to it accepts the task, a handoff hands it over. The project is the sender's; a person
+        may name one. The same key twice sends once and answers with the first message. Raises SessionNotFound for an
+        unknown party, Repeated for what was said less than a minute ago, RateLimited for too much at once, SecretFound
+        for what looks like a key or a token, unless that is allowed.
+        """
+        parent = self.require(in_reply_to) if in_reply_to is not None else None
+        return self._send(
+            idempotency_key, from_session, to_session, type, subject, body, data, parent, priority=priority,
+            expires_in_s=expires_in_s, project=project, allow_secret=allow_secret,
+        )  # fmt: skip
+
+    @operation("POST /messages/broadcast", verb="broadcast", words=("from_session", "subject", "body"))
+    def broadcast(
+        self,
+        from_session: str,
+        subject: str = "",
+        body: str = "",
+        data: dict[str, Json] | None = None,
+        *,
+        priority: str = "normal",
+        expires_in_s: int | None = None,
+        idempotency_key: str | None = None,
+        project: str | None = None,
+        allow_secret: bool = False,
+    ) -> Receipt:
+        """Tell every live session of the project, except the sender.
+
+        A session that joins later does not find it in its inbox, but in `get_messages`.
+        """
+        return self._send(
+            idempotency_key, from_session, EVERYBODY, "broadcast", subject, body, data, priority=priority,
+            expires_in_s=expires_in_s, project=project, allow_secret=allow_secret,
+        )  # fmt: skip
+
+    @operation("POST /messages/{to_message}/reply", verb="reply")
+    def reply(
+        self,
+        from_session: str,
+        to_message: str,
+        body: str,
+        data: dict[str, Json] | None = None,
+        *,
+        type: str = "response",  # noqa: A002
+        subject: str = "",
+        priority: str = "normal",
+        idempotency_key: str | None = None,
+        allow_secret: bool = False,
+    ) -> Receipt:
+        """Answer a message, in its thread.
+
+        It goes to whoever sent the message; a reply to one's own goes to whom that was for. Raises MessageNotFound
+        where the message was pruned.
+        """
+        parent = self.require(to_message)
+        to_session = parent.to_session if parent.from_session == from_session else parent.from_session
+        subject = subject or f"Re: {parent.subject.removeprefix('Re: ')}"[:200]
+        return self._send(
+            idempotency_key, from_session, to_session, type, subject, body, data, parent, priority=priority,
+            allow_secret=allow_secret,
+        )  # fmt: skip
+
+    @operation("POST /messages/ping")
+    def ping_session(self, from_session: str, to_session: str) -> Pong:
+        """Ask how another session is: answered at once with its status, and a ping is left in its inbox.
+
+        A second ping within a minute answers too and leaves no second message.
+        """
+        target = self.bus.sessions.require(to_session)
+        draft = self._draft(from_session, to_session, "ping", "ping", "")
+        same = self._same(draft)
+        self._address(draft)
+        message_id = same[0] if same else self._deliver(draft).message_id
+        return Pong.of((
+            target.session_id, target.agent_name, target.is_live, target.status, target.current_task,
+            target.last_seen, message_id,
+        ))  # fmt: skip
+
+    def request(
+        self,
+        from_session: str,
+        to_session: str,
+        subject: str = "",
+        body: str = "",
+        data: dict[str, Json] | None = None,
+        *,
+        timeout_s: float = 60.0,
+        priority: str = "normal",
+        allow_secret: bool = False,
+    ) -> Message:
+        """Send a request and wait for its response, which is acknowledged and returned.
+
+        Raises NoAnswer when the time is up; the request stays sent, and a late response comes to the inbox.
+        """
+        sent = self.send(
+            from_session, to_session, "request", subject, body, data, priority=priority, allow_secret=allow_secret
+        )
+        after, deadline = sent.seq, time.monotonic() + timeout_s
+        left_s = timeout_s
+        while left_s > 0:
+            for message in self.inbox(from_session, min(left_s, ONE_WAIT_S), ["response"], after=after):
+                after = message.seq
+                if message.in_reply_to == sent.message_id:
+                    self.acknowledge(from_session, [message.message_id])
+                    return message
+            left_s = deadline - time.monotonic()
+        raise NoAnswer(
+            f"{to_session} has not answered within {timeout_s:g} s (it is {sent.recipient_status or 'addressed'})",
+            hint=f"The response may still come: hallway inbox {from_session}",
+            message_id=sent.message_id,
+        )
+
+    # -- receiving ----------------------------------------------------------------------------------------------------
+
+    @operation("GET /sessions/{session_id}/inbox", verb="inbox", waits_for="session_id")
+    def inbox(
+        self,
+        session_id: str,
+        wait_s: float = 0,
+        types: list[str] | None = None,
+        limit: int = 50,
+        *,
+        after: int = 0,
+        new_only: bool = False,
+    ) -> list[Message]:
+        """What was sent to a session or person and is not acknowledged yet, oldest first.
+
+        Reading changes nothing: a message stays until it is acknowledged or expires. With `wait_s` it waits for
+        something to arrive; the next page comes after the last `seq` of this one. Raises SessionNotFound for an
+        unknown id.
+        """
+        rows = self._store.rows(
+            "messages.inbox", now=self._store.now, session_id=session_id, after=after, limit=limit, new_only=new_only,
+            types=encode(types) if types else None,
+        )  # fmt: skip
+        if not rows:
+            self._require_inbox(session_id)
+        return [_message(row) for row in rows]
+
+    @operation("POST /sessions/{session_id}/inbox/ack", verb="ack")
+    def acknowledge(self, session_id: str, message_ids: list[str]) -> int:
+        """Take messages out of the inbox, for good: they are read and dealt with.
+
+        Returns how many were in it; the others were acknowledged before or never there.
+        """
+        return self._mark("acknowledge", "message.acknowledged", session_id, message_ids)
+
+    @operation("POST /sessions/{session_id}/inbox/injected")
+    def mark_injected(self, session_id: str, message_ids: list[str]) -> int:
+        """Say that a session's client has taken messages and shows them to the agent; returns how many were new."""
+        return self._mark("inject", "message.injected", session_id, message_ids)
+
+    @operation("GET /messages", verb="messages")
+    def get_messages(
+        self,
+        session_id: str,
+        include_broadcasts: bool = True,
+        message_type: str | None = None,
+        unread_only: bool = False,
+        *,
+        after: int | None = None,
+        limit: int = 50,
+    ) -> list[Message]:
+        """The history of a session or person: what it received, read or not, by `seq`.
+
+        With it come the broadcasts to its project from before it joined. The last `limit` messages, or the first
+        ones after a seq: a reader that goes on from the last it saw misses none.
+        """
+        statement = "messages.received_last" if after is None else "messages.received_after"
+        rows = self._store.rows(
+            statement, session_id=session_id, after=after, limit=limit, include_broadcasts=include_broadcasts,
+            message_type=message_type, unread_only=unread_only, project=self._project_of(session_id),
+            visible=None if self._is_own(session_id) else self.bus.visible,
+        )  # fmt: skip
+        return [_message(row) for row in (reversed(rows) if after is None else rows)]
+
+    @operation("GET /messages/sent")
+    def sent(
+        self,
+        from_session: str | None = None,
+        *,
+        project: str | None = None,
+        before: int | None = None,
+        limit: int = 50,
+    ) -> list[Message]:
+        """What was sent on the bus, newest first: by one session or person, in a project, or all of it.
+
+        The next page is what was sent before the last `seq` of this one. Of one sender, the newest 50,000 messages
+        of the bus are looked at.
+        """
+        rows = self._store.rows(
+            "messages.sent", from_session=from_session, project=project, before=before, limit=limit,
+            look_back=LOOK_BACK, visible=self.bus.visible,
+        )  # fmt: skip
+        return [_message(row) for row in rows]
+
+    @operation("GET /inboxes")
+    def inboxes(self, project: str | None = None, *, session_id: str | None = None, limit: int = 1000) -> list[Inbox]:
+        """Who has messages that are not acknowledged, and how many; those with urgent ones first, then the fullest.
+
+        Of everybody, or of one session or person. A project left out means messages of every project.
+        """
+        rows = self._store.rows(
+            "messages.inboxes", now=self._store.now, project=project, session_id=session_id, limit=limit,
+            visible=self.bus.visible,
+        )  # fmt: skip
+        return [Inbox.of((recipient, unread, urgent, moment(oldest))) for recipient, unread, urgent, oldest in rows]
+
+    @operation("GET /messages/{message_id}")
+    def get(self, message_id: str) -> Message:
+        """One message; raises MessageNotFound."""
+        return self.require(message_id)
+
+    @operation("GET /messages/{message_id}/thread", verb="thread")
+    def get_conversation(self, message_id: str, *, after: int = 0, limit: int = 200) -> Thread:
+        """The whole thread of any of its messages, in order, and how far each message has come.
+
+        A parent that was pruned is missing, and its replies are still here. Deliveries beyond the first 1000 are left
+        out; `deliveries` has them all.
+        """
+        row = self._store.one("messages.get", message_id=message_id)
+        row = row if row and self._is_seen(_message(row)) else None
+        thread_id = row[11] if row else message_id  # the first message of a thread may be gone
+        rows = self._store.rows(
+            "messages.thread", thread_id=thread_id, after=after, limit=limit, visible=self.bus.visible,
+            person=self.bus.person,
+        )  # fmt: skip
+        if not rows and not row:
+            raise _no_message(message_id)
+        messages = [_message(each) for each in rows]
+        states = self._store.rows(
+            "messages.deliveries_in_thread", seqs=encode([each.seq for each in messages]), limit=STATES_SHOWN
+        )
+        return Thread.of((thread_id, messages, [_delivery(each) for each in states]))
+
+    @operation("GET /messages/{message_id}/deliveries", verb="deliveries")
+    def deliveries(self, message_id: str, *, after_id: str | None = None, limit: int = 200) -> list[Delivery]:
+        """How far a message has come with each recipient: stored, injected, acknowledged (M3)."""
+        self.require(message_id)
+        rows = self._store.rows("messages.deliveries", message_id=message_id, after_id=after_id or "", limit=limit)
+        return [_delivery(row) for row in rows]
+
+    def register_handler(
+        self, message_type: str, handler: MessageHandler, session_id: str | None = None
+    ) -> Listener | InboxListener:
+        """Call a function, in a thread of its own, with each message of a type (`*`: of every type).
+
+        With a session it gets what is in that session's inbox, each message is acknowledged when the handler returns,
+        and one it fails at stays there. Without, it gets every message that is sent on the bus from now on. An error
+        in the handler is logged and the next message is handled. `close()` of what is returned, or of the bus, ends
+        it.
+        """
+        types = None if message_type == "*" else [message_type]
+        if session_id is not None:
+            from hallway.listener import InboxListener
+
+            listener = InboxListener(self, session_id, types, handler)
+            self.bus.closers.append(listener.close)
+            return listener
+
+        def handle(event: Event) -> None:
+            if types is None or event.data["type"] in types:
+                handler(self.get(event.data["message_id"]))
+
+        return self.bus.events.on("message.sent", handle)
+
+    def prune(self, older_than_s: int | None = None, keep_bytes: int | None = None) -> Pruned:
+        """Remove what is old from the whole bus: see `Bus.prune`."""
+        return self.bus.prune(older_than_s, keep_bytes)
+
+    def get_stats(self, project: str | None = None) -> MessageStats:
+        """How many messages there are, and of what types."""
+        return self.bus.stats(project).messages
+
+    # -- called by the bus and by other services, inside a transaction ------------------------------------------------
+
+    def stats(self, project: str | None = None) -> MessageStats:
+        seen = {"project": project, "visible": self.bus.visible}
+        rows = self._store.rows("messages.totals", **seen)
+        unread = self._store.one("messages.unread_in_all", now=self._store.now, **seen)
+        total, size_bytes = sum(row[1] for row in rows), sum(row[2] for row in rows)
+        return MessageStats.of((total, size_bytes, unread[0] if unread else 0, {row[0]: row[1] for row in rows}))
+
+    def require(self, message_id: str) -> Message:
+        """The message, or MessageNotFound; one that the caller does not see is not there."""
+        row = self._store.one("messages.get", message_id=message_id)
+        found = _message(row) if row else None
+        if found is None or not self._is_seen(found):
+            raise _no_message(message_id)
+        return found
+
+    def has(self, message_id: str) -> bool:
+        """Whether a message is still there."""
+        return self._store.one("messages.get", message_id=message_id) is not None
+
+    def require_party(self, party: str) -> None:
+        """Refuse a session that the bus does not know; a person need not be known."""
+        if not is_person(party):
+            self.bus.sessions.require(party)
+
+    def announce(self, task: Task, from_session: str, to_session: str, type: str, body: str = "") -> None:  # noqa: A002
+        """Tell of a change of a task in its thread: unhindered by limits, and to nobody where nobody is there."""
+        if from_session == to_session or not self._is_reachable(to_session):
+            return
+        row = self._store.one("messages.get", message_id=task.task_id)
+        parent = _message(row) if row else None
+        draft = self._draft(
+            from_session, to_session, type, task.subject, body, {"task_id": task.task_id, "status": task.status},
+            parent, project=task.project,
+        )  # fmt: skip
+        self._deliver({**draft, "task_id": task.task_id, "thread_id": parent.thread_id if parent else task.task_id})
+
+    def prune_old(self, before: int, limit: int) -> int:
+        now = self._store.now
+        expired = len(self._store.rows("messages.prune_expired", now=now, limit=limit))
+        self._store.rows("messages.prune_pairs", now=now)
+        found = self._store.rows(
+            "messages.prune_old", now=now, last=self._last_before(before), before=before, limit=limit - expired
+        )
+        return expired + len(found)
+
+    def prune_to(self, keep_bytes: int, limit: int) -> int:
+        """Remove the oldest messages until the rest has no more than so many bytes (M7)."""
+        excess = sum(row[2] for row in self._store.rows("messages.totals", project=None, visible=None)) - keep_bytes
+        if excess <= 0:
+            return 0
+        return len(self._store.rows("messages.prune_size", now=self._store.now, excess=excess, limit=limit))
+
+    def _last_before(self, instant: int) -> int:
+        """The seq up to which messages were sent by an instant: halving, as seq and time mostly rise together."""
+        row = self._store.one("messages.last_seq")
+        low, high = 0, int(row[0]) if row else 0
+        while low < high:
+            middle = (low + high + 1) // 2
+            found = self._store.one("messages.from", seq=middle)
+            if found is not None and found[1] <= instant:
+                low = found[0]
+            else:
+                high = middle - 1
+        return low
+
+    # -- how a message comes to be ------------------------------------------------------------------------------------
+
+    def _send(self, idempotency_key: str | None, *said: Any, **options: Any) -> Receipt:
+        """What every way of sending ends in; `said` and `options` are those of `_draft`."""
+        from_session = said[0]
+        first = idempotency_key and self._first(from_session, idempotency_key)
+        if first:
+            return first
+        allow_secret = options.pop("allow_secret")
+        draft = self._draft(*said, **options)
+        if not allow_secret:
+            refuse_secret("the message", draft["subject"], draft["body"], draft["data"])
+        draft["idempotency_key"] = idempotency_key
+        recipient_status = self._address(draft)
+        self._refuse_loops(draft)
+        receipt = self._deliver(draft, recipient_status)
+        if not receipt.recipients and draft["to_session"] != EVERYBODY:
+            raise self._nobody_can(draft)
+        if draft["type"] in TASK_TYPES:
+            self.bus.tasks.hear(self.require(receipt.message_id))
+        return receipt
+
+    def _draft(
+        self,
+        from_session: str,
+        to_session: str,
+        type: str,  # noqa: A002
+        subject: str,
+        body: str,
+        data: dict[str, Json] | None = None,
+        parent: Message | None = None,
+        *,
+        priority: str = "normal",
+        expires_in_s: int | None = None,
+        project: str | None = None,
+    ) -> dict[str, Any]:
+        """A message's columns, before it is known who gets it."""
+        message_id, subject, text = new_id(), subject or _first_line(body), encode(data) if data else "{}"
+        in_reply_to = parent.message_id if parent else None
+        said = f"{from_session}\n{to_session}\n{type}\n{subject}\n{in_reply_to}\n{text}\n{body}"
+        return {
+            "message_id": message_id, "type": type, "from_session": from_session, "to_session": to_session,
+            "subject": subject, "body": body, "data": text, "in_reply_to": in_reply_to, "priority": priority,
+            "thread_id": parent.thread_id if parent else message_id, "project": project,
+            "task_id": _task_of(type, message_id, parent.task_id if parent else None, data),
+            "expires_at": None if expires_in_s is None else self._store.now + expires_in_s * SECOND,
+            "idempotency_key": None, "digest": int.from_bytes(said.encode(), "big") % DIGESTS,
+        }  # fmt: skip
+
+    def _address(self, draft: dict[str, Any]) -> str | None:
+        """Check who speaks and to whom, and settle the project; returns how a recipient that is a session is."""
+        from_session, to_session = draft["from_session"], draft["to_session"]
+        found = self._store.rows(
+            "messages.parties", now=self._store.now, from_session=from_session, to_session=to_session,
+            visible=None if self._is_answer(draft) else self.bus.visible,
+        )  # fmt: skip
+        parties = {session_id: (project, status) for session_id, project, status in found}
+        for party in (from_session, to_session):
+            if party not in parties and not _is_no_session(party):
+                self.bus.sessions.require(party)  # raises, and says who has a name like it
+        if draft["project"] is None:
+            speaker = parties.get(from_session) or parties.get(to_session)
+            draft["project"] = speaker[0] if speaker else self.bus.here.project
+        return parties[to_session][1] if to_session in parties else None
+
+    def _deliver(self, draft: dict[str, Any], recipient_status: str | None = None) -> Receipt:
+        """Store a message and a delivery for each recipient, and wake those who wait for it."""
+        row = self._store.one("messages.insert", now=self._store.now, **draft)
+        seq = int(row[0]) if row else 0
+        recipients = self._store_for(seq, draft)
+        self.bus.events.append(
+            "message.sent", draft["project"], draft["from_session"], message_id=draft["message_id"],
+            type=draft["type"], to_session=draft["to_session"], subject=draft["subject"],
+            recipients=len(recipients),
+        )  # fmt: skip
+        self.bus.news.update(topic(self.noun, recipient) for recipient in recipients)
+        self.bus.roused.update(recipients)
+        return Receipt.of((
+            draft["message_id"], seq, draft["thread_id"], draft["task_id"], len(recipients), recipient_status, False,
+        ))  # fmt: skip
+
+    def _store_for(self, seq: int, draft: dict[str, Any]) -> list[str]:
+        to_session, expires_at = draft["to_session"], draft["expires_at"]
+        capability = to_session.removeprefix(CAPABILITY) if to_session.startswith(CAPABILITY) else None
+        if capability is None and to_session != EVERYBODY:
+            self._store.rows("messages.deliver", recipient=to_session, seq=seq, expires_at=expires_at)
+            return [to_session]
+        rows = self._store.rows(
+            "messages.deliver_to_all", now=self._store.now, seq=seq, expires_at=expires_at, capability=capability,
+            project=draft["project"], from_session=draft["from_session"],
+        )  # fmt: skip
+        return [row[0] for row in rows]
+
+    def _nobody_can(self, draft: dict[str, Any]) -> SessionNotFound:
+        capability, project = draft["to_session"].removeprefix(CAPABILITY), draft["project"]
+        rows = self._store.rows("messages.capabilities", project=project, now=self._store.now)
+        near = near_matches(capability, [str(known) for (known,) in rows])
+        return SessionNotFound(
+            f"no other live session of {project} has the capability {capability!r}",
+            hint=f"Did you mean {', '.join(near)}?" if near else "See who can do what: hallway list",
+            near=near,
+        )
+
+    def _first(self, from_session: str, idempotency_key: str) -> Receipt | None:
+        """What a sender has sent under a key, if anything."""
+        row = self._store.one("messages.first", from_session=from_session, idempotency_key=idempotency_key)
+        if row is None:
+            return None
+        message_id, seq, thread_id, task_id, to_session = row
+        count = self._store.one("messages.count_deliveries", seq=seq)
+        found = self._store.rows(
+            "messages.parties", now=self._store.now, from_session=None, to_session=to_session, visible=self.bus.visible
+        )
+        status = found[0][2] if found else None
+        return Receipt.of((message_id, seq, thread_id, task_id, count[0] if count else 0, status, True))
+
+    # -- limits (M8) --------------------------------------------------------------------------------------------------
+
+    def _refuse_loops(self, draft: dict[str, Any]) -> None:
+        same = self._same(draft)
+        if same:
+            ago_s = (self._store.now - same[1]) / SECOND
+            raise Repeated(
+                f"{draft['from_session']} said exactly this to {draft['to_session']} {ago_s:.0f} s ago;"
+                f" the same is taken once in {REPEAT_S} s",
+                message_id=same[0],
+            )
+        burst = self.burst
+        pair = {"from_session": draft["from_session"], "to_session": draft["to_session"]}
+        now = self._store.now
+        if not burst or self._store.rows("messages.use", now=now, burst=burst, interval=REFILL_S * SECOND, **pair):
+            return
+        used = self._store.one("messages.used_until", **pair)
+        wait_s = ((used[0] if used else now) - now) / SECOND + REFILL_S - burst * REFILL_S
+        raise RateLimited(
+            f"{draft['from_session']} has sent {draft['to_session']} {burst} messages at once, which is the most;"
+            f" one more may go every {REFILL_S} s",
+            retry_after_s=round(max(wait_s, 0.001), 3),
+        )
+
+    def _same(self, draft: dict[str, Any]) -> Row | None:
+        """The id and time of the message of the last minute that says the same, if there is one."""
+        now = self._store.now
+        rows = self._store.rows("messages.like", digest=draft["digest"], since=now - REPEAT_S * SECOND)
+        said = tuple(draft[name] for name in SAID)
+        return next(((message_id, at) for message_id, at, *other in rows if at <= now and tuple(other) == said), None)
+
+    # -- small parts --------------------------------------------------------------------------------------------------
+
+    def _mark(self, statement: str, kind: str, session_id: str, message_ids: list[str]) -> int:
+        rows = self._store.rows(
+            f"messages.{statement}", now=self._store.now, session_id=session_id, message_ids=encode(message_ids)
+        )
+        if not rows:
+            self._require_inbox(session_id)
+        by_project: dict[str, list[str]] = {}
+        for message_id, project in rows:
+            by_project.setdefault(project, []).append(message_id)
+        for project, ids in by_project.items():
+            self.bus.events.append(kind, project, session_id, message_ids=ids)
+        return len(rows)
+
+    def _require_inbox(self, session_id: str) -> None:
+        """Refuse an id that was never on the bus: waiting for its messages would be waiting for ever."""
+        if not self._is_reachable(session_id):
+            self.bus.sessions.require(session_id)
+
+    def _is_reachable(self, to_session: str) -> bool:
+        return _is_no_session(to_session) or bool(self._store.one("messages.has_inbox", session_id=to_session))
+
+    def _is_own(self, party: str) -> bool:
+        """Whether the caller may act as a party."""
+        who = self.bus.principal
+        if who is None or party == who.person:
+            return True
+        row = self._store.one("sessions.owner", session_id=party)
+        return row is not None and row[0] == who.name
+
+    def _is_seen(self, message: Message) -> bool:
+        return self.is_visible(message.project, message.from_session, message.to_session)
+
+    def is_visible(self, project: str, *parties: str | None) -> bool:
+        """Whether a message or task is there for the caller: it sees the project, or somebody whom it concerns."""
+        visible = self.bus.visible
+        if visible is None or self.bus.sees(project) or self.bus.person in parties:
+            return True
+        return self._store.one("messages.has_seen_party", parties=encode(parties), visible=visible) is not None
+
+    def _is_answer(self, draft: dict[str, Any]) -> bool:
+        """Whether a message goes to who wrote the one that it replies to: an answer reaches whom a caller sees not."""
+        if self.bus.visible is None or draft["in_reply_to"] is None:
+            return False
+        parent = self.require(draft["in_reply_to"])
+        return bool(draft["to_session"] in (parent.from_session, parent.to_session))
+
+    def _project_of(self, party: str) -> str:
+        rows = self._store.rows(
+            "messages.parties", now=self._store.now, from_session=party, to_session=None, visible=self.bus.visible
+        )
+        return str(rows[0][1]) if rows else self.bus.here.project
+
+
+def _burst() -> int:
+    """How many messages a party may send another at once; 0: any number."""
+    text = os.environ.get("HALLWAY_MESSAGE_BURST") or str(BURST)
+    if not text.isdecimal():
+        raise InvalidInput(f"HALLWAY_MESSAGE_BURST is {shown(text)}, but it must be a whole number")
+    return int(text)
+
+
+def _is_no_session(address: str) -> bool:
+    return address == EVERYBODY or address.startswith((CAPABILITY, PERSON))
+
+
+def _first_line(body: str) -> str:
+    lines = body.strip().splitlines()
+    subject = " ".join(lines[0].split())[:200] if lines else ""
+    if not subject:
+        raise InvalidInput("the message has neither a subject nor a body", hint="Say what it is about in a line")
+    return subject
+
+
+def _task_of(type: str, message_id: str, parent_task: str | None, data: dict[str, Json] | None) -> str | None:  # noqa: A002
+    """The task a message is about: an offer is its own, others their parent's or the one that `data` names."""
+    if type == "task_offer":
+        return message_id
+    named = (data or {}).get("task_id") if type in TASK_TYPES else None
+    task_id = named if isinstance(named, str) else parent_task
+    return message_id if task_id is None and type == "handoff" else task_id
+
+
+def _no_message(message_id: str) -> MessageNotFound:
+    return MessageNotFound(f"no message has the id {message_id!r}; it never was, or it was pruned")
+
+
+def _message(row: Row) -> Message:
+    """A message from the columns of `messages.get`."""
+    (message_id, seq, kind, from_session, to_session, project, subject, body, data, priority, in_reply_to, thread_id,
+     task_id, sent_at, expires_at) = row  # fmt: skip
+    return Message.of((
+        message_id, seq, kind, from_session, to_session, project, subject, body, {} if data == "{}" else decode(data),
+        priority, in_reply_to, thread_id, task_id, moment(sent_at), moment(expires_at) if expires_at else None,
+    ))  # fmt: skip
+
+
+def _delivery(row: Row) -> Delivery:
+    message_id, recipient, stored_at, injected_at, acknowledged_at = row
+    state = "acknowledged" if acknowledged_at else "injected" if injected_at else "stored"
+    return Delivery.of((
+        message_id, recipient, state, moment(stored_at), moment(injected_at) if injected_at else None,
+        moment(acknowledged_at) if acknowledged_at else None,
+    ))  # fmt: skip

@@ -1,0 +1,346 @@
+"""Who is here: register, heartbeat, status, find, expire.
+
+Whoever looks, sweeps: the bus calls `sweep` at the start of every transaction, so a session that has gone silent is
+offline for every reader at the same instant, and exactly one of them writes it down (S2, S3).
+"""
+
+from __future__ import annotations
+
+from hallway.clock import SECOND, moment
+from hallway.errors import SessionNotFound
+from hallway.model import ActiveSessions, Heartbeat, Peer, Session, SessionStats
+from hallway.operation import operation
+from hallway.schema import decode, encode
+from hallway.services import Service, near_matches
+from hallway.vocabulary import OTHERS_DEFAULT, TTL_DEFAULT_S
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from hallway.model import Json
+    from hallway.store import Row
+
+SWEEP_AT_ONCE = 500  # so that one reader never pays for a night of expiries
+UNNAMED = "unknown"  # what a session is called whose first heartbeat told no name
+
+
+class SessionRegistry(Service, noun="sessions"):
+    """Who is here and on what."""
+
+    @operation("POST /sessions", verb="register")
+    def register(
+        self,
+        session_id: str,
+        agent_name: str,
+        agent_type: str,
+        human_user: str | None = None,
+        capabilities: list[str] | None = None,
+        metadata: dict[str, Json] | None = None,
+        project: str | None = None,
+        *,
+        current_task: str | None = None,
+        status: str | None = None,
+        location: str | None = None,
+        branch: str | None = None,
+        ttl_s: int | None = None,
+    ) -> Session:
+        """Register a session, or say anew who it is.
+
+        Twice updates and never duplicates: what is left out stays as it was, `started_at` always does (S1). An ended
+        or expired session is live again. For a new session, what is left out of project, user, location and branch
+        is taken from where the caller runs.
+        """
+        said = {
+            "agent_name": agent_name, "agent_type": agent_type, "human_user": human_user, "capabilities": capabilities,
+            "metadata": metadata, "project": project, "current_task": current_task, "status": status,
+            "location": location, "branch": branch, "ttl_s": ttl_s,
+        }  # fmt: skip
+        return self._be_alive(session_id, said)
+
+    @operation("POST /sessions/{session_id}/heartbeat", verb="heartbeat", is_durable=False)
+    def heartbeat(
+        self,
+        session_id: str,
+        *,
+        project: str | None = None,
+        current_task: str | None = None,
+        status: str | None = None,
+        agent_name: str | None = None,
+        agent_type: str | None = None,
+        branch: str | None = None,
+        ttl_s: int | None = None,
+        limit: int = OTHERS_DEFAULT,
+    ) -> Heartbeat:
+        """Say that a session is alive and what it does; learn who else is here.
+
+        One row is written; an event is published only when something other than `last_seen` changed (S5). An unknown
+        id is registered (S1), an ended or expired session is live again (S4). The others are the live sessions of the
+        project, newest first, at most `limit` of them, beside their total.
+        """
+        if agent_name is None and agent_type is None:
+            row = self._store.one(
+                "sessions.beat", now=self._store.now, session_id=session_id, status=status, current_task=current_task,
+                branch=branch, project=project, ttl_s=ttl_s,
+            )  # fmt: skip
+            if row:
+                own_id, in_project, is_now = row
+                return self._answer(session_id, own_id, in_project, is_now, limit)
+        said = {
+            "project": project, "current_task": current_task, "status": status, "agent_name": agent_name,
+            "agent_type": agent_type, "branch": branch, "ttl_s": ttl_s,
+        }  # fmt: skip
+        session = self._be_alive(session_id, said)
+        row = self._store.one("sessions.exists", session_id=session_id)
+        return self._answer(session_id, row[0] if row else -1, session.project, session.status, limit)
+
+    @operation("POST /sessions/{session_id}/ping", verb="ping", is_durable=False)
+    def ping(self, session_id: str) -> Session:
+        """Keep a session alive, changing nothing else; raises SessionNotFound for an unknown id."""
+        self.require(session_id)
+        return self._be_alive(session_id, {})
+
+    @operation("PATCH /sessions/{session_id}", verb="status")
+    def update_status(self, session_id: str, status: str, current_task: str | None = None) -> Session:
+        """Set what a session does: active, idle, working, waiting or offline.
+
+        `offline` ends it. Any other status also counts as a heartbeat. Raises SessionNotFound for an unknown id.
+        """
+        session = self.require(session_id)
+        if status == "offline":
+            return self._end(session, "status")
+        return self._be_alive(session_id, {"status": status, "current_task": current_task})
+
+    @operation("POST /sessions/{session_id}/status", body="blob")
+    def set_status_detail(self, session_id: str, blob: dict[str, Json]) -> Session:
+        """Keep a JSON object as the session's status detail, in place of the one before; counts as a heartbeat."""
+        self.require(session_id)
+        return self._be_alive(session_id, {"status_detail": blob})
+
+    @operation("GET /sessions/active")
+    def active(self, project: str | None = None, *, limit: int = OTHERS_DEFAULT) -> ActiveSessions:
+        """The live sessions of a project, newest first, and how many there are; unset: of where the caller runs."""
+        project = project or self.bus.here.project
+        if not self.bus.sees(project):
+            return ActiveSessions.of((project, [], 0))
+        return ActiveSessions.of((project, self._peers(project, -1, limit), self._count_live(project)))
+
+    @operation("GET /sessions/{session_id}", verb="show")
+    def get(self, session_id: str) -> Session:
+        """One session, live or not; raises SessionNotFound."""
+        return self.require(session_id)
+
+    @operation("GET /sessions", verb="list")
+    def find_sessions(
+        self,
+        *,
+        project: str | None = None,
+        status: str | None = None,
+        agent_type: str | None = None,
+        human_user: str | None = None,
+        capability: str | None = None,
+        include_offline: bool = False,
+        after_id: str | None = None,
+        limit: int = 200,
+    ) -> list[Session]:
+        """Find sessions, newest registration first; all filters must fit.
+
+        The live ones only, unless `include_offline` or `status="offline"`. The next page comes after the last id of
+        this one. A project left out means every project.
+        """
+        rows = self._store.rows(
+            "sessions.find", now=self._store.now, project=project, status=status, agent_type=agent_type,
+            human_user=human_user, capability=capability, after_id=after_id, limit=limit, visible=self.bus.visible,
+            include_offline=include_offline or status == "offline",
+        )  # fmt: skip
+        return [_session(row) for row in rows]
+
+    def list_sessions(self, include_offline: bool = False, project: str | None = None) -> list[Session]:
+        """All sessions, newest registration first, however many pages that takes."""
+        found: list[Session] = []
+        while True:
+            page = self.find_sessions(
+                project=project, include_offline=include_offline, limit=1000,
+                after_id=found[-1].session_id if found else None,
+            )  # fmt: skip
+            found += page
+            if len(page) < 1000:
+                return found
+
+    @operation("POST /sessions/{session_id}/end", verb="end")
+    def end(self, session_id: str, end_reason: str = "ended") -> Session:
+        """End a session: it is offline at once and kept until pruned. Ending it twice keeps the first end."""
+        return self._end(self.require(session_id), end_reason)
+
+    def unregister(self, session_id: str) -> Session:
+        """The same as `end`."""
+        return self.end(session_id)
+
+    @operation("DELETE /sessions", verb="clear-offline")
+    def clear_offline(self, older_than_s: int = 0, *, project: str | None = None) -> int:
+        """Forget sessions that have ended, or that ended at least so many seconds ago; returns how many (S6)."""
+        return self._clear(self._store.now - older_than_s * SECOND, project)
+
+    def get_stats(self, project: str | None = None) -> SessionStats:
+        """How many sessions there are, by status, type and user."""
+        return self.bus.stats(project).sessions
+
+    # -- called by the bus and by other services, inside a transaction ------------------------------------------------
+
+    def stats(self, project: str | None = None) -> SessionStats:
+        by_status: dict[str, int] = {}
+        by_type: dict[str, int] = {}
+        by_user: dict[str, int] = {}
+        for status, agent_type, user, count in self._store.rows(
+            "sessions.counts", now=self._store.now, project=project, visible=self.bus.visible
+        ):
+            by_status[status] = by_status.get(status, 0) + count
+            by_type[agent_type] = by_type.get(agent_type, 0) + count
+            by_user[user or UNNAMED] = by_user.get(user or UNNAMED, 0) + count
+        total, offline = sum(by_status.values()), by_status.get("offline", 0)
+        return SessionStats.of((total, total - offline, offline, by_status, by_type, by_user))
+
+    def prune_old(self, before: int, limit: int) -> int:
+        return self._clear(before, None, limit)
+
+    def _clear(self, before: int, project: str | None, limit: int = -1) -> int:
+        """Forget sessions that had ended by an instant, at most so many (-1: all); returns how many."""
+        while not self.bus.is_swept:
+            self.bus.is_swept = self.sweep()
+        cleared: dict[str, list[str]] = {}
+        for session_id, in_project in self._store.rows("sessions.clear", before=before, project=project, limit=limit):
+            cleared.setdefault(in_project, []).append(session_id)
+        for in_project, ids in cleared.items():
+            self.bus.events.append("session.cleared", in_project, count=len(ids), session_ids=ids[:100])
+        return sum(map(len, cleared.values()))
+
+    def sweep(self) -> bool:
+        """Make overdue expiries durable, each exactly once (S3); False when more are left than one sweep takes."""
+        self._store.exclusive()
+        now = self._store.now
+        if self._store.rows("sessions.rewind_clock", now=now):
+            self._store.rows("sessions.rewind", now=now)
+        self._store.rows("sessions.put_off", now=now, limit=SWEEP_AT_ONCE)
+        self._expired(self._store.rows("sessions.expire", now=now, limit=SWEEP_AT_ONCE))
+        return self._store.one("sessions.due", now=now) is None
+
+    def _expired(self, rows: list[Row]) -> None:
+        for session_id, project, last_seen in rows:
+            self.bus.events.append("session.expired", project, session_id, last_seen=moment(last_seen))
+            self.bus.session_gone(session_id, project)
+
+    def require(self, session_id: str) -> Session:
+        """The session, or SessionNotFound with near matches; one that the caller does not see is not there."""
+        row = self._store.one("sessions.get", now=self._store.now, session_id=session_id)
+        if row is None or not self.bus.sees(row[3]):
+            rows = self._store.rows("sessions.ids", visible=self.bus.visible)
+            near = near_matches(session_id, [known for (known,) in rows])
+            hint = f"Did you mean {', '.join(near)}?" if near else None
+            raise SessionNotFound(f"no session has the id {session_id!r}", hint=hint, near=near)
+        return _session(row)
+
+    def _answer(self, session_id: str, own_id: int, project: str, status: str, limit: int) -> Heartbeat:
+        others = self._peers(project, own_id, limit)
+        live, unread = self._beside(session_id, project)
+        return Heartbeat.of((session_id, project, status, others, max(live - 1, 0), unread, []))
+
+    def _peers(self, project: str, except_id: int, limit: int) -> list[Peer]:
+        rows = self._store.rows(
+            "sessions.peers", project=project, now=self._store.now, except_id=except_id, limit=limit
+        )
+        return [Peer.of(row) for row in rows]
+
+    def _beside(self, session_id: str, project: str) -> tuple[int, int]:
+        """How many are live in a project, and how many messages wait for a session: counted up to 1000."""
+        row = self._store.one("sessions.beside", session_id=session_id, project=project, now=self._store.now)
+        live, unread = row or (0, 0)
+        return (live or 0) if self.bus.is_swept else self._count_live(project), unread
+
+    def _count_live(self, project: str) -> int:
+        if self.bus.is_swept:
+            row = self._store.one("sessions.live_in_project", project=project)
+        else:  # more is overdue than one sweep takes, and the projects' own counts do not know it yet
+            row = self._store.one("sessions.count_live", project=project, now=self._store.now)
+        return int(row[0]) if row else 0
+
+    def _be_alive(self, session_id: str, said: dict[str, Any]) -> Session:
+        """Write what a session said of itself, and that it is alive now; publish what changed."""
+        self._store.exclusive()
+        if not self.bus.is_swept:  # more is overdue than one sweep takes, and this session may be among the rest
+            self._expired(self._store.rows("sessions.expire_one", now=self._store.now, session_id=session_id))
+        row = self._store.one("sessions.get", now=self._store.now, session_id=session_id)
+        said = {name: value for name, value in said.items() if value is not None}
+        if said.get("status") == "offline":
+            said.pop("status")  # alive by the very act; ending is `end`'s
+        if row is None:
+            self._insert(session_id, said)
+            return self.require(session_id)
+        before = _session(row)
+        known = _columns(before.to_dict())  # compared as JSON, for which 1 and true differ
+        changed = {name: said[name] for name, value in _columns(said).items() if known[name] != value}
+        if not before.is_live:
+            changed.setdefault("status", said.get("status", "active"))
+        columns = {**known, **_columns(changed)}
+        self._store.rows("sessions.replace", **columns, now=self._store.now)
+        if not before.is_live:
+            self.bus.events.append("session.resumed", columns["project"], session_id, was=before.end_reason, **changed)
+            self._rouse_peers(columns["project"])
+        elif changed:
+            self.bus.events.append("session.updated", columns["project"], session_id, **changed)
+        return self.require(session_id) if changed or not before.is_live else self._seen_now(before)
+
+    def _rouse_peers(self, project: str) -> None:
+        """Have the hooks of a project's sessions look: somebody came or left. The newest; others look soon anyway."""
+        rows = self._store.rows(
+            "sessions.peers", project=project, now=self._store.now, except_id=-1, limit=OTHERS_DEFAULT
+        )
+        self.bus.roused.update(row[0] for row in rows)
+
+    def _seen_now(self, session: Session) -> Session:
+        return session.replace(last_seen=moment(self._store.now))
+
+    def _insert(self, session_id: str, said: dict[str, Any]) -> None:
+        here = self.bus.here
+        columns = {
+            "session_id": session_id, "agent_name": UNNAMED, "agent_type": UNNAMED, "project": here.project,
+            "status": "active", "current_task": None, "status_detail": None, "human_user": here.user,
+            "location": here.location, "branch": here.branch, "capabilities": [], "metadata": {},
+            "ttl_s": TTL_DEFAULT_S, **said,
+        }  # fmt: skip
+        principal = self.bus.principal.name if self.bus.principal else None
+        self._store.rows("sessions.insert", **_columns(columns), principal=principal, now=self._store.now)
+        told = ("agent_name", "agent_type", "status", "current_task", "human_user", "location", "branch")
+        self.bus.events.append(
+            "session.registered", columns["project"], session_id, **{name: columns[name] for name in told}
+        )
+        self._rouse_peers(columns["project"])
+
+    def _end(self, session: Session, reason: str) -> Session:
+        if session.is_live:
+            now = self._store.now
+            self._store.rows("sessions.end", session_id=session.session_id, now=now, end_reason=reason)
+            self.bus.events.append("session.ended", session.project, session.session_id, end_reason=reason)
+            self.bus.session_gone(session.session_id, session.project)
+            self._rouse_peers(session.project)
+            return self.require(session.session_id)
+        return session
+
+
+JSON_COLUMNS = ("capabilities", "metadata", "status_detail")
+
+
+def _session(row: Row) -> Session:
+    """A session from the columns of `sessions.get`."""
+    (session_id, agent_name, agent_type, project, status, task, detail, user, location, branch, capabilities, metadata,
+     started_at, last_seen, ttl_s, ended_at, end_reason) = row  # fmt: skip
+    return Session.of((
+        session_id, agent_name, agent_type, project, "offline" if ended_at else status, task,
+        None if detail == "null" else decode(detail), user, location, branch,
+        [] if capabilities == "[]" else decode(capabilities), {} if metadata == "{}" else decode(metadata),
+        moment(started_at), moment(last_seen), ttl_s, moment(ended_at) if ended_at else None, end_reason,
+    ))  # fmt: skip
+
+
+def _columns(fields: dict[str, Any]) -> dict[str, Any]:
+    """Fields as the statements take them: JSON as text."""
+    return {name: encode(value) if name in JSON_COLUMNS else value for name, value in fields.items()}

@@ -1,0 +1,18 @@
+"""The bus in numbers: one answer, made of what each noun says of itself."""
+
+from __future__ import annotations
+
+from hallway.model import Stats
+from hallway.operation import operation
+from hallway.services import Service
+
+
+class Statistics(Service, noun="stats"):
+    """The bus in numbers."""
+
+    @operation("GET /stats", verb="stats")
+    def read(self, project: str | None = None) -> Stats:
+        """How many sessions, messages, tasks, memory entries and events there are, of one project or of all."""
+        bus = self.bus
+        nouns = (bus.sessions, bus.messages, bus.tasks, bus.memory, bus.events)
+        return Stats.of(tuple(service.stats(project) for service in nouns))

@@ -1,0 +1,271 @@
+"""Work that is offered, accepted by exactly one, handed off, done.
+
+A task is told by messages: `task_offer` makes it, `task_accept` accepts it, `handoff` hands it over, whether somebody
+sends the message or calls the operation here, which leaves the message. Its id is that of the message which first told
+of it, so whoever has the message can act on the task.
+"""
+
+from __future__ import annotations
+
+from hallway.clock import moment
+from hallway.errors import Conflict, InvalidInput, Refused, Repeated, TaskNotFound
+from hallway.leaks import refuse_secret
+from hallway.model import Task, TaskStats
+from hallway.operation import operation
+from hallway.schema import decode, encode
+from hallway.services import Service, near_matches
+from hallway.vocabulary import BODY_MOST
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from hallway.model import Json, Message
+    from hallway.store import Row
+
+
+class TaskBoard(Service, noun="tasks"):
+    """Tasks: offer, accept, hand off, complete."""
+
+    @operation("POST /tasks", verb="task offer", words=("from_session", "to_session", "subject", "body"))
+    def offer(
+        self,
+        from_session: str,
+        to_session: str,
+        subject: str = "",
+        body: str = "",
+        data: dict[str, Json] | None = None,
+        *,
+        idempotency_key: str | None = None,
+        allow_secret: bool = False,
+    ) -> Task:
+        """Offer a piece of work to a session, a person, a capability, or everybody in the project (*).
+
+        It is a message of type task_offer, and has its id.
+        """
+        sent = self.bus.messages.send(
+            from_session, to_session, "task_offer", subject, body, data, idempotency_key=idempotency_key,
+            allow_secret=allow_secret,
+        )  # fmt: skip
+        return self.require(sent.message_id)
+
+    @operation("POST /tasks/{task_id}/accept", verb="task accept")
+    def accept(self, session_id: str, task_id: str) -> Task:
+        """Accept a task that is offered or handed to you; of all who try, exactly one gets it.
+
+        Who offered it and who owned it are told. Accepting what one owns already changes nothing. Raises Conflict,
+        which names the owner, when somebody else was first, and Refused when it is offered to somebody else.
+        """
+        self.bus.messages.require_party(session_id)
+        return self._accept(self.require(task_id), session_id)
+
+    @operation(
+        "POST /tasks/{task_id}/handoff", verb="task handoff", words=("session_id", "task_id", "to_session", "body")
+    )
+    def handoff(
+        self, session_id: str, task_id: str, to_session: str, body: str = "", data: dict[str, Json] | None = None,
+        *, allow_secret: bool = False,
+    ) -> Task:  # fmt: skip
+        """Hand a task you own to another session, with what it should know; you keep it until that one accepts.
+
+        Handing it to somebody else, or accepting it again, takes back the handoff before; the same twice is once.
+        """
+        task = self.require(task_id)
+        try:
+            self.bus.messages.send(
+                session_id, to_session, "handoff", task.subject, body, {**(data or {}), "task_id": task_id},
+                task_id if self.bus.messages.has(task_id) else None, allow_secret=allow_secret,
+            )  # fmt: skip
+        except Repeated:  # whoever did not hear the answer says it again
+            if task.owner != session_id or task.offered_to != to_session:
+                raise
+        return self.require(task_id)
+
+    @operation("POST /tasks/{task_id}/complete", verb="task complete", words=("session_id", "task_id", "result"))
+    def complete(self, session_id: str, task_id: str, result: str = "", *, allow_secret: bool = False) -> Task:
+        """Say that a task you own is done, and what came of it; who offered it is told.
+
+        Completing it twice changes nothing.
+        """
+        if not allow_secret:
+            refuse_secret("the result", result)
+        before = self.require(task_id)
+        if before.status == "completed" and before.owner == session_id:
+            return before
+        row = self._store.one(
+            "tasks.complete", task_id=task_id, session_id=session_id, result=result, now=self._store.now
+        )
+        if row is None:
+            raise self._not_yours(before)
+        task = self._changed("task.completed", task_id, session_id)
+        self.bus.messages.announce(task, session_id, task.offered_by, "notification", result or "completed")
+        return task
+
+    @operation("POST /tasks/{task_id}/cancel", verb="task cancel", words=("session_id", "task_id", "reason"))
+    def cancel(self, session_id: str, task_id: str, reason: str = "") -> Task:
+        """Call a task off, as who offered it, who owns it, or a person; the others concerned are told.
+
+        Cancelling it twice changes nothing.
+        """
+        self.bus.messages.require_party(session_id)
+        before = self.require(task_id)
+        if before.status == "cancelled":
+            return before
+        row = self._store.one(
+            "tasks.cancel", task_id=task_id, session_id=session_id, reason=reason, now=self._store.now
+        )
+        if row is None:
+            raise self._not_yours(before)
+        task = self._changed("task.cancelled", task_id, session_id)
+        told = {before.offered_by, before.owner, before.offered_to} - {None, session_id}
+        for party in sorted(told, key=str):
+            self.bus.messages.announce(task, session_id, str(party), "notification", reason or "cancelled")
+        return task
+
+    @operation("GET /tasks/{task_id}", verb="task show")
+    def get(self, task_id: str) -> Task:
+        """One task; raises TaskNotFound."""
+        return self.require(task_id)
+
+    @operation("GET /tasks", verb="task list")
+    def list_tasks(
+        self,
+        *,
+        project: str | None = None,
+        status: str | None = None,
+        owner: str | None = None,
+        include_done: bool = False,
+        after_id: str | None = None,
+        limit: int = 50,
+    ) -> list[Task]:
+        """The tasks that are offered or accepted, newest first; all filters must fit.
+
+        Those that are done come with `include_done` or their `status`. The next page comes after the last id of this
+        one. A project left out means every project.
+        """
+        rows = self._store.rows(
+            "tasks.find", project=project, status=status, owner=owner, after_id=after_id, limit=limit,
+            include_done=include_done or status is not None, visible=self.bus.visible, person=self.bus.person,
+        )  # fmt: skip
+        return [_task(row) for row in rows]
+
+    def get_stats(self, project: str | None = None) -> TaskStats:
+        """How many tasks there are, by status."""
+        return self.bus.stats(project).tasks
+
+    # -- called by the bus and by other services, inside a transaction ------------------------------------------------
+
+    def stats(self, project: str | None = None) -> TaskStats:
+        by_status = {
+            row[0]: row[1] for row in self._store.rows("tasks.counts", project=project, visible=self.bus.visible)
+        }
+        return TaskStats.of((sum(by_status.values()), by_status))
+
+    def hear(self, message: Message) -> None:
+        """Do what a message says that tells of a task; an error takes the message back with it."""
+        if message.type == "task_accept":
+            if message.task_id is None:
+                raise InvalidInput(
+                    "this task_accept answers no offer", hint="Pass in_reply_to, the id of the task_offer"
+                )
+            self._accept(self.require(message.task_id), message.from_session, message.to_session)
+        elif message.type == "handoff" and message.task_id != message.message_id:
+            self._hand_off(message)
+        else:
+            self._insert(message)
+
+    def require(self, task_id: str) -> Task:
+        """The task, or TaskNotFound with near matches; one that the caller does not see is not there."""
+        task = self._find(task_id)
+        if task is None or not self.bus.messages.is_visible(task.project, task.offered_by, task.offered_to, task.owner):
+            rows = self._store.rows("tasks.ids", visible=self.bus.visible)
+            near = near_matches(task_id, [known for (known,) in rows])
+            hint = f"Did you mean {', '.join(near)}?" if near else None
+            raise TaskNotFound(f"no task has the id {task_id!r}", hint=hint, near=near)
+        return task
+
+    def _find(self, task_id: str) -> Task | None:
+        row = self._store.one("tasks.get", task_id=task_id)
+        return _task(row) if row else None
+
+    def session_gone(self, session_id: str, project: str) -> None:
+        """Offer again what a session had accepted that has expired or ended (T3)."""
+        for (task_id,) in self._store.rows("tasks.reoffer", session_id=session_id, now=self._store.now):
+            task = self._changed("task.reoffered", task_id, session_id)
+            self.bus.messages.announce(
+                task, task.offered_by, str(task.offered_to), "task_offer",
+                f"Offered again: {session_id}, who had accepted it, is gone.\n\n{task.body}"[:BODY_MOST],
+            )  # fmt: skip
+
+    def prune_old(self, before: int, limit: int) -> int:
+        return len(self._store.rows("tasks.prune", before=before, limit=limit))
+
+    def _insert(self, message: Message) -> None:
+        """A new task; a handoff of work that no task was made for is one that its sender owns."""
+        is_owned = message.type == "handoff"
+        self._store.rows(
+            "tasks.insert", task_id=message.message_id, project=message.project, subject=message.subject,
+            body=message.body, data=encode(message.data), status="accepted" if is_owned else "offered",
+            offered_by=message.from_session, offered_to=message.to_session,
+            owner=message.from_session if is_owned else None, now=self._store.now,
+        )  # fmt: skip
+        self._changed("task.handed_off" if is_owned else "task.offered", message.message_id, message.from_session)
+
+    def _accept(self, task: Task, session_id: str, told: str | None = None) -> Task:
+        """Give an open task to a session, and tell those concerned who have no message of it yet."""
+        row = self._store.one("tasks.accept", task_id=task.task_id, session_id=session_id, now=self._store.now)
+        if row is not None:
+            changed = self._changed("task.accepted", task.task_id, session_id)
+            for party in sorted({task.offered_by, task.owner or task.offered_by} - {told, session_id}):
+                self.bus.messages.announce(changed, session_id, party, "task_accept", "accepted")
+            return changed
+        if task.owner == session_id and task.status == "accepted":
+            return task
+        if task.owner is not None or task.status == "cancelled":
+            raise self._not_yours(task)
+        raise Refused(
+            f"the task {task.subject!r} is offered to {task.offered_to}, not to {session_id}",
+            hint="Ask who offered it, or see what else is offered: hallway task list",
+            offered_to=task.offered_to,
+        )
+
+    def _hand_off(self, message: Message) -> None:
+        task = self.require(str(message.task_id))
+        row = self._store.one(
+            "tasks.hand_off", task_id=task.task_id, session_id=message.from_session, to_session=message.to_session,
+            now=self._store.now,
+        )  # fmt: skip
+        if row is None:
+            raise self._not_yours(task)
+        self._changed("task.handed_off", task.task_id, message.from_session)
+
+    def _changed(self, kind: str, task_id: str, session_id: str) -> Task:
+        """The task as it is now, its change told as an event; whoever caused it, seen by them or not."""
+        task = self._find(task_id)
+        assert task is not None  # noqa: S101 (the transaction has just changed it)
+        self.bus.events.append(
+            kind, task.project, session_id, task_id=task_id, subject=task.subject, owner=task.owner,
+            offered_to=task.offered_to,
+        )  # fmt: skip
+        return task
+
+    def _not_yours(self, task: Task) -> Conflict:
+        """Why somebody may not do what needs the task: it is another's, or over."""
+        if task.owner is None or task.status in ("completed", "cancelled"):
+            by = f" by {task.owner}" if task.owner and task.status != "cancelled" else ""
+            said = f"the task {task.subject!r} is {task.status}{by}"
+        else:
+            said = f"the task {task.subject!r} was accepted by {self._called(task.owner)}"
+        return Conflict(said, hint=f"See it: hallway task show {task.task_id}", owner=task.owner, status=task.status)
+
+    def _called(self, owner: str) -> str:
+        row = self._store.one("sessions.get", now=self._store.now, session_id=owner)
+        return f"{owner} ({row[1]})" if row else owner
+
+
+def _task(row: Row) -> Task:
+    """A task from the columns of `tasks.get`."""
+    (task_id, project, subject, body, data, status, offered_by, offered_to, owner, result, created_at,
+     updated_at) = row  # fmt: skip
+    return Task.of((
+        task_id, project, subject, body, {} if data == "{}" else decode(data), status, offered_by, offered_to, owner,
+        result, moment(created_at), moment(updated_at),
+    ))  # fmt: skip

@@ -1,0 +1,147 @@
+"""Who may speak on a bus that other machines reach: tokens, made and taken back by an admin.
+
+A token is 256 random bits behind a prefix that scanners for leaked secrets can know it by. Kept is its SHA-256 alone:
+a slow hash would protect what somebody could guess, and nobody guesses 256 bits. Every change is an event, and wakes
+the hubs, which have what is valid in memory.
+"""
+
+from __future__ import annotations
+
+from hallway.authority import Principal
+from hallway.clock import SECOND, moment
+from hallway.errors import Conflict, InvalidInput, TokenNotFound
+from hallway.model import ADMIN, AGENT, Identity, NewToken, Token
+from hallway.operation import operation
+from hallway.schema import decode, encode
+from hallway.services import Service, near_matches
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from hallway.store import Row
+
+PREFIX = "hallway_"
+RANDOM_BYTES = 32
+NEWS = "tokens"  # the topic that hubs wake at
+
+
+class TokenRegistry(Service, noun="tokens"):
+    """Tokens: who may speak, and in which projects."""
+
+    @operation("POST /tokens", verb="token create")
+    def create(
+        self, name: str, role: str = AGENT, projects: list[str] | None = None, expires_in_s: int | None = None
+    ) -> NewToken:
+        """Make a token for a person, a machine or a program; it is shown this once.
+
+        Its bearer writes as `user:NAME` and as the sessions it registers. An observer only reads, an admin does
+        everything. With projects it sees nothing of the others. Raises Conflict where a valid token has the name.
+        """
+        if role == ADMIN and projects is not None:
+            raise InvalidInput("an admin's token is for all projects", hint="Leave the projects out")
+        token, until = _new_token(), self._until(expires_in_s)
+        seen = None if projects is None else sorted(set(projects))
+        row = self._store.one(
+            "tokens.insert", name=name, token_digest=digest_of(token), role=role, now=self._store.now, expires_at=until,
+            projects=None if seen is None else encode(seen),
+        )  # fmt: skip
+        if row is None:
+            raise Conflict(
+                f"there is a token with the name {name!r}",
+                hint=f"A new secret for it: hallway token rotate {name}. To begin anew: hallway token revoke {name}",
+            )
+        self._tell("token.created", name=name, role=role, projects=seen)
+        return NewToken.of((name, role, seen, moment(until) if until else None, token))
+
+    @operation("GET /tokens", verb="token list", is_admins=True)
+    def list_tokens(self, *, include_revoked: bool = False, limit: int = 200) -> list[Token]:
+        """The tokens that are valid, by name: what each may do, and when and from where it was used last."""
+        rows = self._store.rows("tokens.find", include_revoked=include_revoked, now=self._store.now, limit=limit)
+        return [_token(row) for row in rows]
+
+    @operation("DELETE /tokens/{name}", verb="token revoke")
+    def revoke(self, name: str) -> Token:
+        """Take a token back: within seconds no hub accepts it, and its streams end."""
+        row = self._store.one("tokens.revoke", name=name, now=self._store.now)
+        if row is None:
+            raise self._no_token(name)
+        self._tell("token.revoked", name=name)
+        return _token(row)
+
+    @operation("POST /tokens/{name}/rotate", verb="token rotate")
+    def rotate(self, name: str, expires_in_s: int | None = None) -> NewToken:
+        """Give a token a new secret; the old one is no longer accepted. Its name, role, projects and sessions stay.
+
+        When it expires stays, too, unless said.
+        """
+        token = _new_token()
+        row = self._store.one(
+            "tokens.rotate", name=name, token_digest=digest_of(token), expires_at=self._until(expires_in_s)
+        )
+        if row is None:
+            raise self._no_token(name)
+        self._tell("token.rotated", name=name)
+        name, role, projects, until = row
+        return NewToken.of((name, role, _projects(projects), moment(until) if until else None, token))
+
+    @operation("GET /me", verb="whoami")
+    def whoami(self) -> Identity:
+        """Who the bus takes the caller for, and what that one may do."""
+        who = self.bus.principal
+        if who is None:
+            return Identity.of((None, ADMIN, None))
+        return Identity.of((who.name, who.role, None if who.projects is None else sorted(who.projects)))
+
+    # -- called by hubs -----------------------------------------------------------------------------------------------
+
+    def valid(self) -> dict[str, Principal]:
+        """Who every valid token makes its bearer, by the token's digest."""
+        rows = self._store.rows("tokens.valid", now=self._store.now)
+        return {digest: Principal(name, role, _projects(projects)) for digest, name, role, projects in rows}
+
+    def note_use(self, used: dict[str, str]) -> None:
+        """Write down that tokens, by name, were used from an address."""
+        with self.bus.store.write(is_durable=False):
+            for name, address in used.items():
+                self._store.rows("tokens.used", name=name, address=address, now=self._store.now)
+
+    def prune_old(self, before: int, limit: int) -> int:
+        return len(self._store.rows("tokens.prune", before=before, limit=limit))
+
+    def _until(self, expires_in_s: int | None) -> int | None:
+        return None if expires_in_s is None else self._store.now + expires_in_s * SECOND
+
+    def _tell(self, kind: str, **data: object) -> None:
+        self.bus.events.append(kind, "", None, by=self.bus.principal.name if self.bus.principal else None, **data)
+        self.bus.news.add(NEWS)
+
+    def _no_token(self, name: str) -> TokenNotFound:
+        near = near_matches(name, [known for (known,) in self._store.rows("tokens.names")])
+        hint = f"Did you mean {', '.join(near)}?" if near else None
+        return TokenNotFound(f"no valid token has the name {name!r}", hint=hint, near=near)
+
+
+def digest_of(token: str) -> str:
+    """What is kept of a token."""
+    from hashlib import sha256
+
+    return sha256(token.encode()).hexdigest()
+
+
+def _new_token() -> str:
+    from secrets import token_urlsafe
+
+    return PREFIX + token_urlsafe(RANDOM_BYTES)
+
+
+def _projects(text: str | None) -> list[str] | None:
+    projects: list[str] | None = None if text is None else decode(text)
+    return projects
+
+
+def _token(row: Row) -> Token:
+    """A token from the columns of `tokens.get`."""
+    name, role, projects, created_at, *moments, last_used_at, last_used_from = row
+    expires_at, revoked_at, last_used_at = (moment(at) if at else None for at in (*moments, last_used_at))
+    return Token.of((
+        name, role, _projects(projects), moment(created_at), expires_at, revoked_at, last_used_at, last_used_from,
+    ))  # fmt: skip

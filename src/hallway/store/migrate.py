@@ -1,0 +1,28 @@
+"""Numbered migrations: `sql/DIALECT/migrations/0001_*.sql` and so on, run once each, in order.
+
+A new bus is made by running all of them, so creating and migrating cannot differ. The number of the last one is in
+the database; one that is higher than the newest here was written by a newer hallway and is refused untouched.
+"""
+
+from __future__ import annotations
+
+import os
+
+from hallway.store import SQL
+
+
+def migrations(dialect: str) -> list[tuple[int, str]]:
+    """Each migration's number and path, in order."""
+    folder = os.path.join(SQL, dialect, "migrations")
+    names = sorted(name for name in os.listdir(folder) if name.endswith(".sql"))
+    return [(int(name[:4]), os.path.join(folder, name)) for name in names]
+
+
+def read_migration(path: str) -> str:
+    with open(path, encoding="utf-8") as file:
+        return file.read()
+
+
+def newest_version(dialect: str) -> int:
+    """The schema this hallway works with."""
+    return migrations(dialect)[-1][0]

@@ -1,0 +1,70 @@
+"""What is written from the page, and why nobody else's page can do it.
+
+Three locks, each enough alone against a page of another site: the hub's guard checks the Origin, `Sec-Fetch-Site` must
+say that the request comes from this very origin, and the token of a cookie that only this origin's requests carry
+(SameSite=Strict) must be repeated in the form or in a header, which only this origin's script can set.
+"""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+from http.cookies import CookieError, SimpleCookie
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl
+
+from hallway.errors import InvalidInput, Refused
+from hallway.hub.http import header, read_body
+
+if TYPE_CHECKING:
+    from starlette.types import Receive, Scope
+
+COOKIE = "hallway_page"
+TOKEN_FIELD = "token"  # noqa: S105 (the name of a field)
+TOKEN_HEADER = b"x-hallway-token"
+FORM_TYPE = b"application/x-www-form-urlencoded"
+MOST_FIELDS = 20
+
+
+def token_of(scope: Scope) -> str | None:
+    """The token of the request's cookie."""
+    try:
+        found = SimpleCookie(header(scope, b"cookie").decode("latin-1")).get(COOKIE)
+    except CookieError:
+        return None
+    return found.value if found and found.value.isascii() and len(found.value) >= 32 else None
+
+
+def new_token() -> str:
+    return secrets.token_urlsafe(24)
+
+
+def cookie_header(token: str) -> tuple[bytes, bytes]:
+    # Readable by the page's own script, which repeats it in a header: a tab that is open for days has the token of now.
+    return b"set-cookie", f"{COOKIE}={token}; Path=/; SameSite=Strict".encode()
+
+
+async def read_form(scope: Scope, receive: Receive) -> dict[str, str]:
+    """The fields of a form of the page's own; raises Refused for anybody else's, InvalidInput for no form."""
+    came_from = header(scope, b"sec-fetch-site")
+    if came_from not in (b"", b"same-origin"):
+        raise Refused(
+            f"the form was sent by a page that is not the hub's own ({came_from.decode('latin-1')[:20]})",
+            hint="Open the hub's page and write there",
+        )
+    if header(scope, b"content-type").partition(b";")[0].strip().lower() != FORM_TYPE:
+        raise InvalidInput("the request's body is no form", hint="POST /messages takes JSON")
+    body = await read_body(scope, receive)
+    try:
+        pairs = parse_qsl(
+            body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=MOST_FIELDS
+        )  # fmt: skip
+    except ValueError as error:
+        raise InvalidInput(f"the form cannot be read: {error}", hint="Percent-encode it as UTF-8") from None
+    fields = dict(pairs)
+    said = header(scope, TOKEN_HEADER).decode("latin-1") or fields.pop(TOKEN_FIELD, "")
+    fields.pop(TOKEN_FIELD, None)
+    token = token_of(scope)
+    if token is None or not hmac.compare_digest(said.encode(), token.encode()):
+        raise Refused("the form has no token of this browser", hint="Load the page again, then send it once more")
+    return fields

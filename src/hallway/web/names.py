@@ -1,0 +1,53 @@
+"""What sessions are called: pages show names where messages and events have ids."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+from hallway.errors import HallwayError
+from hallway.services.sessions import SessionRegistry
+from hallway.web.render import is_session
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from hallway.model import Session
+    from hallway.web.asking import Ask
+
+GET = SessionRegistry.operations["get"]
+
+KEPT_S = 60.0
+MOST_KEPT = 10_000
+MOST_ASKED = 100  # at once; the others are shown by their ids
+
+
+class Names:
+    """Names by id, asked for once a minute."""
+
+    def __init__(self, ask: Ask) -> None:
+        self._ask = ask
+        self._known: dict[str, tuple[str, float]] = {}
+
+    def learn(self, sessions: Iterable[Session]) -> None:
+        """Take the names of sessions that somebody has asked for anyway."""
+        until = time.monotonic() + KEPT_S
+        if len(self._known) > MOST_KEPT:
+            self._known.clear()
+        self._known.update((each.session_id, (each.agent_name, until)) for each in sessions)
+
+    async def of(self, parties: Iterable[str | None]) -> dict[str, str]:
+        """The names of those of some parties that are sessions."""
+        wanted = {each for each in parties if each and is_session(each)}
+        now = time.monotonic()
+        asked = [each for each in sorted(wanted) if self._known.get(each, ("", 0.0))[1] < now][:MOST_ASKED]
+        self.learn(filter(None, await asyncio.gather(*map(self._session, asked))))
+        return {each: self._known[each][0] for each in wanted if each in self._known}
+
+    async def _session(self, session_id: str) -> Session | None:
+        try:
+            found: Session = await self._ask(GET, session_id=session_id)
+        except HallwayError:  # pruned, or the name of something else
+            return None
+        return found

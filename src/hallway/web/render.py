@@ -1,0 +1,160 @@
+"""Templates, and the filters through which everything from the bus passes on its way into a page.
+
+Escaping is Jinja's and always on. What escaping leaves (characters that reorder a line, or steer nothing here but
+would in whatever the text is copied to) goes through `view.clean`, as on a terminal (A3).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from hallway import view
+from hallway.model import CAPABILITY, EVERYBODY, MESSAGE_TYPES, PERSON, Event
+from hallway.schema import to_builtins
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from jinja2 import Template
+
+    from hallway.web.static_files import StaticFiles
+
+LINK = re.compile(r"https?://[^\s<>\"'`\\^{|}\u2026]+")
+LOOKS = {
+    "session": view.LOOKS,
+    "message": view.MESSAGE_LOOKS,
+    "delivery": view.DELIVERY_LOOKS,
+    "task": view.TASK_LOOKS,
+}
+LONG_TEXT = 4000  # characters of one text that a list shows
+
+
+def line(text: object) -> str:
+    """Any text as one harmless line."""
+    return view.clean(str(text))
+
+
+def lines(text: str) -> str:
+    """A text of many lines; tabs and line ends stay."""
+    return "\n".join("\t".join(map(view.clean, each.split("\t"))) for each in re.split(r"\r\n|\r|\n", text))
+
+
+def linked(text: str) -> Markup:
+    """A text whose http and https addresses are links, and nothing else is."""
+    parts, at = [], 0
+    text = lines(text)
+    for found in LINK.finditer(text):
+        address = found[0].rstrip(".,;:!?)]*")
+        parts += [escape(text[at : found.start()]), _link(address)]
+        at = found.start() + len(address)
+    return Markup("").join([*parts, escape(text[at:])])
+
+
+def _link(address: str) -> Markup:
+    return Markup('<a href="{0}" rel="noopener noreferrer nofollow" target="_blank">{0}</a>').format(address)
+
+
+def marked(text: str) -> Markup:
+    """A line of a finding: what was searched for stands between `**` and becomes a mark."""
+    parts = line(text).split("**")
+    return Markup("").join(
+        Markup("<mark>{}</mark>").format(part) if at % 2 and at < len(parts) - 1 else escape(part)
+        for at, part in enumerate(parts)
+    )
+
+
+def pretty(value: Any) -> str:
+    """JSON, indented, as it may be read."""
+    return lines(json.dumps(value, ensure_ascii=False, indent=2, default=to_builtins))
+
+
+def compact(value: Any) -> str:
+    """JSON in a line."""
+    return line(json.dumps(value, ensure_ascii=False, default=to_builtins))
+
+
+def told(event: Event) -> Iterator[tuple[str, str]]:
+    """What an event says beside its kind, as names and short texts; ids come last."""
+    items = sorted(event.data.items(), key=lambda item: item[0].endswith(("_id", "_ids")))
+    for name, value in items:
+        if value is not None and value != [] and value != {}:
+            yield name, line(value) if isinstance(value, str) else compact(value)
+
+
+def address(path: str, **query: object) -> str:
+    """A page's address; what is empty is left out."""
+    said = {name: value for name, value in query.items() if value not in (None, "", False)}
+    return f"{path}?{urlencode(said)}" if said else path
+
+
+def party(name: str) -> str:
+    """Whom an address means, in words."""
+    if name == EVERYBODY:
+        return "everybody"
+    return line(name.removeprefix(PERSON) if name.startswith(PERSON) else name)
+
+
+def is_session(name: str) -> bool:
+    return name != EVERYBODY and not name.startswith((PERSON, CAPABILITY))
+
+
+def short_project(project: str) -> str:
+    """The last part of a project's name, which is what tells projects apart."""
+    return line(project.rstrip("/").rpartition("/")[2] or project)
+
+
+def host_of(location: str | None) -> str:
+    return line((location or "").partition(":")[0])
+
+
+def folder_of(location: str | None) -> str:
+    return line((location or "").partition(":")[2])
+
+
+class Renderer:
+    """Makes HTML of a page's data: the whole page, or the part of it that lives."""
+
+    def __init__(self, files: StaticFiles) -> None:
+        self._environment = Environment(
+            loader=FileSystemLoader(Path(__file__).parent / "templates"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            auto_reload=False,
+        )
+        self._environment.filters.update(
+            line=line, lines=lines, linked=linked, marked=marked, pretty=pretty, compact=compact, told=told,
+            party=party, short_project=short_project, host=host_of, folder=folder_of, duration=view.duration,
+            size=view.size, epoch=lambda at: f"{at.timestamp():.3f}",
+        )  # fmt: skip
+        self._environment.tests["session_id"] = is_session
+        self._environment.globals.update(
+            static=files.url, address=address, look=lambda word, kind="session": view.look(word, LOOKS[kind]),
+            age=view.age, LOOKS=view.LOOKS, EMPTY=view.EMPTY, EVENT_WORDS=view.EVENT_WORDS, CONFLICT=view.CONFLICT,
+            PRIORITY_COLOURS=view.PRIORITY_COLOURS, EVERYBODY=EVERYBODY, PERSON=PERSON, MESSAGE_TYPES=MESSAGE_TYPES,
+            LONG_TEXT=LONG_TEXT,
+        )  # fmt: skip
+
+    def page(self, name: str, data: Mapping[str, Any]) -> bytes:
+        return self._template(name).render(data).encode()
+
+    def live(self, name: str, data: Mapping[str, Any]) -> bytes:
+        """Only what changes while a page is open: the living part, and what there is to choose from."""
+        template = self._template(name)
+        context = template.new_context({**data, "parts": self._environment.get_template("parts.html").module})
+        live = "".join(template.blocks["live"](context))
+        if "filter" not in template.blocks:
+            return live.encode()
+        choices = "".join(template.blocks["filter"](context))
+        return f'{live}<div id="filter" hx-swap-oob="innerMorph">{choices}</div>'.encode()
+
+    def _template(self, name: str) -> Template:
+        return self._environment.get_template(f"{name}.html")

@@ -1,0 +1,236 @@
+// The page's own script: keeps it up to date, calmly, and answers the keyboard. What it shows comes from the server.
+"use strict";
+
+(() => {
+  const live = document.getElementById("live");
+  const stream = document.getElementById("stream");
+  const linkState = document.getElementById("link-state");
+  const banner = document.getElementById("banner");
+  const watches = live.dataset.watches.split(" ");
+  const LEAST_GAP_MS = 100; // between two updates; more where an update takes longer
+  let aheadMs = 0; // how far the hub's clock is ahead of ours
+  let updatedAt = Date.now();
+
+  // -- staying up to date ---------------------------------------------------------------------------------------------
+
+  let timer = 0, running = false, again = false, readyAt = 0;
+
+  function changed() {
+    if (document.hidden) return; // it catches up when it is shown
+    if (running) { again = true; return; }
+    if (timer) return;
+    timer = setTimeout(update, Math.max(0, readyAt - performance.now()));
+  }
+
+  setInterval(changed, 30000); // the hours go on where nothing happens, and not everything that shows is an event
+
+  async function update() {
+    timer = 0; running = true; again = false;
+    const began = performance.now(), asked = location.href;
+    try {
+      const answer = await fetch(asked, { headers: { "HX-Request": "true" }, cache: "no-store" });
+      if (answer.status === 401) { location.reload(); return; } // the token has ended: the hub sends us to its login
+      if (answer.status >= 500) throw new Error(`the hub answers ${answer.status}`);
+      const text = await answer.text();
+      if (asked === location.href) await show(text);
+      updatedAt = Date.now();
+      banner.hidden = true;
+    } catch (error) {
+      lost();
+      again = true;
+    }
+    const took = performance.now() - began;
+    readyAt = performance.now() + Math.max(LEAST_GAP_MS, 2 * took, banner.hidden ? 0 : 2000);
+    running = false;
+    if (again) changed();
+  }
+
+  async function show(text) {
+    await htmx.swap({ text: inHeldOrder(text), target: live, sourceElement: live, swap: "innerMorph" });
+    settle();
+  }
+
+  function settle() {
+    const now = live.querySelector("[data-now]");
+    if (now) aheadMs = Number(now.dataset.now) * 1000 - Date.now();
+    tick();
+    live.dispatchEvent(new CustomEvent("hallway:shown"));
+  }
+
+  // While the pointer or the focus is in a list, its rows stay where they are; what is new comes at the end.
+  function inHeldOrder(text) {
+    const held = [...live.querySelectorAll("[data-calm]")];
+    if (!held.some(isBusy)) return text;
+    const next = new DOMParser().parseFromString(`<body>${text}</body>`, "text/html");
+    next.querySelectorAll("[data-calm]").forEach((list, at) => {
+      if (!held[at] || !isBusy(held[at])) return;
+      const rows = new Map([...list.children].map((row) => [row.id, row]));
+      const kept = [...held[at].children].map((row) => rows.get(row.id)).filter(Boolean);
+      list.prepend(...kept);
+    });
+    return (next.head.querySelector("title")?.outerHTML ?? "") + next.body.innerHTML;
+  }
+
+  const isBusy = (list) => list.matches(":hover") || list.contains(document.activeElement);
+
+  live.addEventListener("mouseout", (event) => {
+    const list = event.target.closest?.("[data-calm]");
+    if (list && !list.contains(event.relatedTarget)) changed();
+  });
+
+  // -- the one event stream -------------------------------------------------------------------------------------------
+
+  function say(state, text) {
+    linkState.dataset.state = state;
+    linkState.textContent = text;
+  }
+
+  function lost() {
+    say("off", "reconnecting");
+    banner.hidden = false;
+    banner.textContent = `The hub does not answer. This is what was known at ${new Date(updatedAt).toLocaleTimeString()}; trying again. If it has ended: hallway serve`;
+  }
+
+  function connect() {
+    if (!document.hidden && linkState.dataset.state !== "live") htmx.trigger(stream, "hallway:connect");
+  }
+
+  stream.addEventListener("htmx:sse:after:connection", () => { say("live", "live"); changed(); });
+  stream.addEventListener("htmx:sse:before:message", (event) => {
+    const kind = event.detail.message.event;
+    if (watches[0] === "*" || watches.some((noun) => kind.startsWith(`${noun}.`))) changed();
+  });
+  stream.addEventListener("htmx:sse:before:connection", () => { if (linkState.dataset.state === "live") say("off", "reconnecting"); });
+  stream.addEventListener("htmx:sse:error", () => say("off", "reconnecting"));
+  stream.addEventListener("htmx:sse:close", () => say("off", "reconnecting"));
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden) say("paused", "paused");
+    else { connect(); changed(); }
+  });
+  setInterval(connect, 2000); // where the very first connection did not come about; it does nothing beside a living one
+
+  // -- ages that tick -------------------------------------------------------------------------------------------------
+
+  const UNITS = [[86400, "d"], [3600, "h"], [60, "m"]];
+
+  function duration(seconds) { // as view.duration
+    const whole = Math.max(Math.trunc(seconds), 0);
+    for (const [size, unit] of UNITS) if (whole >= size) return `${Math.trunc(whole / size)}${unit}`;
+    return `${whole}s`;
+  }
+
+  function tick() {
+    const now = (Date.now() + aheadMs) / 1000;
+    for (const time of document.querySelectorAll("time[data-at]")) {
+      const text = duration(now - Number(time.dataset.at));
+      if (time.textContent !== text) time.textContent = text;
+    }
+    for (const time of document.querySelectorAll("time[data-clock]")) {
+      const text = new Date(Number(time.dataset.clock) * 1000).toLocaleTimeString([], { hour12: false });
+      if (time.textContent !== text) time.textContent = text;
+    }
+  }
+
+  setInterval(tick, 1000);
+  document.addEventListener("mouseover", (event) => {
+    const time = event.target.closest?.("time[datetime]");
+    if (time && !time.title) time.title = new Date(time.dateTime).toLocaleString();
+  });
+
+  // -- filters, kept in the address -----------------------------------------------------------------------------------
+
+  let typing = 0;
+
+  function applyFilter() {
+    const filter = document.querySelector("[data-filter]");
+    const said = [...new FormData(filter)].filter(([, value]) => value.trim());
+    const query = new URLSearchParams(said).toString();
+    const address = filter.getAttribute("action") + (query ? `?${query}` : "");
+    if (address !== location.pathname + location.search) {
+      history.replaceState(null, "", address);
+      const clear = filter.querySelector("[data-clear]");
+      if (clear) clear.hidden = !query;
+      const twin = document.querySelector("[data-twin]");
+      if (twin) twin.href = twin.getAttribute("href").split("?")[0] + (query ? `?${query}` : "");
+      readyAt = 0;
+      changed();
+    }
+  }
+
+  document.addEventListener("input", (event) => {
+    if (!event.target.closest("[data-filter]")) return;
+    clearTimeout(typing);
+    typing = setTimeout(applyFilter, event.target.matches("[data-search]") ? 150 : 0);
+  });
+  document.addEventListener("submit", (event) => {
+    if (!event.target.matches("[data-filter]")) return;
+    event.preventDefault();
+    clearTimeout(typing);
+    applyFilter();
+  });
+
+  // -- writing --------------------------------------------------------------------------------------------------------
+
+  const token = () => document.cookie.match(/(?:^|; )hallway_page=([^;]+)/)?.[1] ?? "";
+
+  document.addEventListener("htmx:config:request", (event) => {
+    const request = event.detail.ctx.request;
+    if (request.method !== "GET") request.headers["X-Hallway-Token"] = token();
+  });
+  document.addEventListener("htmx:after:swap", (event) => {
+    const { sourceElement, response } = event.detail.ctx;
+    if (!response || !sourceElement?.matches?.("form") || response.status >= 400) return;
+    if (sourceElement.matches("[data-compose]")) sourceElement.reset();
+    changed();
+  });
+  document.addEventListener("htmx:error", (event) => {
+    if (event.detail.ctx?.sourceElement?.matches?.("form")) document.getElementById("said").textContent = "It was not sent: the hub does not answer. Your text is still here.";
+  });
+
+  // -- the keyboard ---------------------------------------------------------------------------------------------------
+
+  const help = document.getElementById("help");
+  document.querySelector("[data-help]").addEventListener("click", () => help.showModal());
+
+  function step(by) {
+    const rows = [...live.querySelectorAll("[data-row]")].filter((row) => row.checkVisibility());
+    const at = rows.indexOf(document.activeElement);
+    const row = rows[at < 0 ? (by > 0 ? 0 : rows.length - 1) : Math.min(Math.max(at + by, 0), rows.length - 1)];
+    row?.focus();
+    row?.scrollIntoView({ block: "nearest" });
+  }
+
+  function write() {
+    const field = document.querySelector("[data-reply]");
+    if (field) field.focus();
+    else if (document.activeElement?.matches?.("[data-row]")) location.href = `${document.activeElement.href}#compose-body`;
+  }
+
+  const KEYS = {
+    "/": () => document.querySelector("[data-search]")?.focus(),
+    j: () => step(1),
+    k: () => step(-1),
+    r: write,
+    "?": () => help.showModal(),
+  };
+
+  document.addEventListener("keydown", (event) => {
+    const field = event.target.closest?.("input, textarea, select");
+    if (event.key === "Escape" && field) { field.blur(); return; }
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && field?.form?.matches("[data-compose]")) {
+      event.preventDefault();
+      field.form.requestSubmit();
+      return;
+    }
+    if (field || help.open || event.ctrlKey || event.metaKey || event.altKey || !KEYS[event.key]) return;
+    event.preventDefault();
+    KEYS[event.key]();
+  });
+
+  document.addEventListener("DOMContentLoaded", () => {
+    settle();
+    connect();
+    document.querySelector(".top nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+    if (location.hash === "#compose-body") write();
+  });
+})();

@@ -1,1 +1,0 @@
-"""What roost does inside the clients: hooks, installing them, and waking a session that idles."""

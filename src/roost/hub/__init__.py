@@ -1,1 +1,0 @@
-"""The hub: a bus over HTTP. Heavy imports live here and are loaded by `roost serve` alone."""
