@@ -65,8 +65,9 @@ def watch(args: Namespace) -> None:
 def serve(args: Namespace) -> None:
     """Serve this bus over HTTP to other programs and machines.
 
-    It listens on this machine only unless --host says otherwise; then every request needs a token (hallway token
-    create), and there is TLS or a proxy that has it. Ctrl-C ends it once the requests at hand are answered.
+    It listens on this machine only unless --host says otherwise, and answers this user's programs there; other users
+    of the machine need a token (hallway token create). With --host every request needs one, and there is TLS or a
+    proxy that has it. Ctrl-C ends it once the requests at hand are answered.
 
     Every hour it removes what is older than --keep, as hallway prune does: never what a live session has not
     acknowledged.
@@ -77,7 +78,8 @@ def serve(args: Namespace) -> None:
 
     wire = Wire(
         tls_cert=args.tls_cert, tls_key=args.tls_key, is_behind_proxy=args.is_behind_proxy, trusted=args.trusted,
-        names=tuple(args.names or ()), wants_tokens=args.wants_tokens, limits=_limits(args),
+        names=tuple(args.names or ()), wants_tokens=args.wants_tokens,
+        is_open_to_local_users=args.is_open_to_local_users, limits=_limits(args),
     )  # fmt: skip
     port = PORT.check("port", PORT.parse("port", args.port))
     keep = read_keep(args.keep, args.keep_bytes)
@@ -279,6 +281,10 @@ def _serve_options(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--require-tokens", action="store_true", dest="wants_tokens",
         help="demand a token on this machine, too; elsewhere it always is",
+    )  # fmt: skip
+    parser.add_argument(
+        "--open-to-local-users", action="store_true", dest="is_open_to_local_users",
+        help="every user of this machine may read and write everything without a token, as you may",
     )  # fmt: skip
     parser.add_argument("--limit-requests", metavar="N", help="requests a second of one token; 0: any number (500)")
     parser.add_argument("--limit-waits", metavar="N", help="open streams and waits of one token (200)")

@@ -28,6 +28,7 @@ from hallway.hub.routes import OperationEndpoint
 from hallway.hub.stream import LAST, READ, EventsEndpoint, Feed
 from hallway.hub.visitor import ITSELF, visitor_of
 from hallway.hub.wakes import Wakes
+from hallway.hub.wire import OWN_USER
 from hallway.hub.worker import Reader, ThreadWriter, Writer
 from hallway.services.sessions import SessionRegistry
 from hallway.web.asking import Ask
@@ -57,7 +58,7 @@ class Hub:
         hosts: frozenset[str] = LOOPBACK_NAMES,
         keep: dict[str, Any] | None = None,
         *,
-        demands_tokens: bool = False,
+        owner_is: str = OWN_USER,
         is_secure: bool = False,
         limits: Limits | None = None,
     ) -> None:
@@ -68,7 +69,7 @@ class Hub:
         self._audit = Audit()
         self._limits = limits or Limits()
         routes = Router(lifespan=self._lifespan, default=self._paths)
-        self._door = Door(routes, self._audit, demands_tokens=demands_tokens)
+        self._door = Door(routes, self._audit, owner_is)
         self.app: ASGIApp = Guard(self._door, hosts, is_secure=is_secure)
 
     def open(self) -> LocalBus:

@@ -1,7 +1,8 @@
 """Whose request is this? Every one passes here, behind the guard and before the routes.
 
-A hub that only this machine reaches takes a request without a token for its owner's. One that others reach demands a
-token of everything but what holds no secret. A token that is sent must be valid, wherever it is sent.
+A hub that only this machine reaches takes a request without a token for its owner's where the kernel says that the
+connection belongs to the hub's own user (`peers.py`). Everybody else needs a token for everything but what holds no
+secret. A token that is sent must be valid, wherever it is sent.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 from hallway.errors import HallwayError, Unauthorised
 from hallway.hub.http import header, respond, respond_error
 from hallway.hub.visitor import address_of
+from hallway.hub.wire import LOCAL_USERS, OWN_USER
 from hallway.web.login import LOGIN, is_page, token_of, way_in
 
 if TYPE_CHECKING:
@@ -32,10 +34,10 @@ class Door:
     What is open gets none at all, so that nothing there can be taken for the owner's.
     """
 
-    def __init__(self, app: ASGIApp, audit: Audit, *, demands_tokens: bool) -> None:
+    def __init__(self, app: ASGIApp, audit: Audit, owner_is: str) -> None:
         self._app = app
         self._audit = audit
-        self._demands_tokens = demands_tokens
+        self._owner_is = owner_is
         self.keyring: Keyring | None = None  # from when the hub has opened its bus
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -61,11 +63,13 @@ class Door:
             if said[: len(BEARER)].lower() != BEARER or self.keyring is None:
                 raise Unauthorised("the header Authorization holds no bearer token", hint="Send: Bearer TOKEN")
             return await self.keyring.grant_of(said[len(BEARER) :].strip(), address_of(scope))
-        if self._demands_tokens and self.keyring is not None and (token := token_of(scope)):
+        if self._owner_is == LOCAL_USERS or (self._owner_is == OWN_USER and scope["is_of_own_user"]()):
+            return None
+        if self.keyring is not None and (token := token_of(scope)):
             return await self.keyring.grant_of(token, address_of(scope))
-        if self._demands_tokens:
-            raise Unauthorised("this hub wants a token")
-        return None
+        if self._owner_is == OWN_USER:
+            raise Unauthorised("this hub answers its own user without a token, and this request is not that user's")
+        raise Unauthorised("this hub wants a token")
 
     async def _try(self, scope: Scope, token: bytes) -> None:
         """Whether a token opens this hub, for its login; raises Unauthorised."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import ipaddress
 from typing import TYPE_CHECKING
 
-from hallway.errors import HallwayError, Refused
+from hallway.errors import HallwayError, InvalidInput, Refused
 from hallway.hub.http import respond_error
 from hallway.schema import shown
 
@@ -34,6 +34,11 @@ HEADERS = [
 
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
 ANY_ADDRESS = "*"  # among a hub's names: any address in figures, which no rebinding can make a browser send
+# Headers that decide whose a request is, and whom it is for.
+ONCE = frozenset(
+    [b"host", b"origin", b"authorization", b"cookie", b"sec-fetch-site", b"last-event-id", b"x-hallway-token",
+     b"hallway-session", b"hallway-here", b"mcp-protocol-version", b"mcp-method", b"mcp-name"]
+)  # fmt: skip
 STRICT_TRANSPORT = (b"strict-transport-security", b"max-age=31536000")
 
 
@@ -66,12 +71,13 @@ class Guard:
         await self._app(scope, receive, send_with_headers)
 
     def _check(self, scope: Scope) -> None:
-        host = origin = b""
+        found: dict[bytes, bytes] = {}
         for name, value in scope["headers"]:
-            if name == b"host":
-                host = value
-            elif name == b"origin":
-                origin = value
+            if name in ONCE:
+                if name in found:  # one part of the hub would believe the first, another one the last
+                    raise InvalidInput(f"the request has two headers {name.decode()}", hint="Send one of them")
+                found[name] = value
+        host, origin = found.get(b"host", b""), found.get(b"origin", b"")
         if (host, origin) not in self._passed:
             self._check_names(host.decode("latin-1"), origin.decode("latin-1"))
             if len(self._passed) < 1000:

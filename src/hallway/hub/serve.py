@@ -18,9 +18,11 @@ import uvicorn
 
 from hallway.errors import AddressInUse, HallwayError, InvalidInput
 from hallway.hub.app import Hub
-from hallway.hub.protocol import BoundedProtocol
+from hallway.hub.own_token import provide_token
+from hallway.hub.peers import can_tell
+from hallway.hub.protocol import IDLE_WITHIN_S, KEEP_ALIVE, BoundedProtocol
 from hallway.hub.stream import READ
-from hallway.hub.wire import Wire
+from hallway.hub.wire import NOBODY, OWN_USER, Wire, is_loopback
 
 try:
     import resource
@@ -29,6 +31,8 @@ except ImportError:  # Windows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from hallway.bus import LocalBus
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 7433
@@ -54,26 +58,48 @@ def serve(
     """
     set_up_logging(log_format)
     wire = wire or Wire()
-    demands_tokens = wire.demands_tokens(host)
-    hub = Hub(url, wire.names(host), keep, demands_tokens=demands_tokens, is_secure=wire.is_secure, limits=wire.limits)
+    owner_is = wire.owner_is(host)
+    if owner_is == OWN_USER and not can_tell():
+        log.warning("this system does not tell whose a connection is: every request needs a token")
+        owner_is = NOBODY
+    hub = Hub(url, wire.names(host), keep, owner_is=owner_is, is_secure=wire.is_secure, limits=wire.limits)
     with hub.open() as bus:  # before anything listens, so that trouble with the bus is one clear error
-        if demands_tokens and not bus.tokens.valid():
-            raise InvalidInput(
-                "this hub would demand a token of everybody, and there is none",
-                hint="Make yourself one first: hallway token create NAME --role admin",
-            )
-    run(hub, listen(host, port), wire)
+        listening = _listen_with_tokens(bus, host, port, wire) if owner_is == NOBODY else listen(host, port)
+    run(hub, listening, wire)
+
+
+def _listen_with_tokens(bus: LocalBus, host: str, port: int, wire: Wire) -> socket.socket:
+    """A listening socket of a hub that demands tokens: on loopback its own user gets one."""
+    is_own, has_tokens = is_loopback(host) and not wire.is_behind_proxy, bool(bus.tokens.valid())
+    if not is_own and not has_tokens:
+        raise InvalidInput(
+            "this hub would demand a token of everybody, and there is none",
+            hint="Make yourself one first: hallway token create NAME --role admin",
+        )
+    listening = listen(host, port)
+    manages_tokens = wire.wants_tokens and has_tokens
+    by_name = f"{'https' if wire.tls_cert else 'http'}://localhost:{listening.getsockname()[1]}"
+    if is_own and not manages_tokens and provide_token(bus, [address_of(listening, wire), by_name]):
+        log.info("this user's commands have a token for this hub; to see its page: hallway open")
+    return listening
+
+
+def address_of(listening: socket.socket, wire: Wire) -> str:
+    """The address that callers reach a hub at."""
+    host, port = listening.getsockname()[:2]
+    return f"{'https' if wire.tls_cert else 'http'}://{_as_host_header(host)}:{port}"
 
 
 def run(hub: Hub, listening: socket.socket, wire: Wire | None = None) -> None:
     """Serve a hub on a listening socket until it is told to stop."""
     wire = wire or Wire()
-    host, port = listening.getsockname()[:2]
-    address = f"{'https' if wire.tls_cert else 'http'}://{_as_host_header(host)}:{port}"
+    address = address_of(listening, wire)
     config = uvicorn.Config(
         hub.app, lifespan="on", access_log=False, log_config=None, http=BoundedProtocol, ws="none",
         timeout_graceful_shutdown=GRACE_S, server_header=False, backlog=2048, proxy_headers=wire.is_behind_proxy,
-        forwarded_allow_ips=wire.trusted, ssl_certfile=wire.tls_cert, ssl_keyfile=wire.tls_key,
+        forwarded_allow_ips=wire.trusted,
+        timeout_keep_alive=IDLE_WITHIN_S, headers=[KEEP_ALIVE],
+        ssl_certfile=wire.tls_cert, ssl_keyfile=wire.tls_key,
     )  # fmt: skip
     settle_memory()
     allow_many_files()
@@ -177,7 +203,8 @@ def set_up_logging(style: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.INFO)
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    # Its warnings are about requests that nobody can read: whoever sends them must not be able to fill the log.
+    logging.getLogger("uvicorn").setLevel(logging.ERROR)
 
 
 __all__ = ["DEFAULT_HOST", "DEFAULT_PORT", "HallwayError", "serve"]

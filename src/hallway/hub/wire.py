@@ -1,7 +1,8 @@
 """How a hub meets the network: what it demands of whom, by the address it listens on.
 
-On loopback nothing is demanded: the operating system's user is the boundary. An address that other machines reach
-wants tokens, and either TLS or a proxy in front that has it, for a token in clear is everybody's. A proxy makes every
+On loopback the operating system's user is the boundary: the hub's own user needs no token, every other one does, and
+where the system does not tell whose a connection is, everybody does. An address that other machines reach wants
+tokens, and either TLS or a proxy in front that has it, for a token in clear is everybody's. A proxy makes every
 request look local, so behind one tokens are demanded, too, and what it says of a request's origin is believed only of
 the addresses it was said to be at.
 """
@@ -14,6 +15,8 @@ from hallway.errors import FileUnusable, InvalidInput
 from hallway.hub.guard import ANY_ADDRESS, LOOPBACK_NAMES
 from hallway.hub.limits import Limits
 
+# Who is taken for the bus's owner without a token:
+NOBODY, OWN_USER, LOCAL_USERS = "nobody", "own_user", "local_users"
 WILDCARDS = ("0.0.0.0", "::")  # noqa: S104 (what is asked about, not bound)
 
 
@@ -29,6 +32,7 @@ class Wire:
         trusted: str = "127.0.0.1,::1",
         names: tuple[str, ...] = (),
         wants_tokens: bool = False,
+        is_open_to_local_users: bool = False,
         limits: Limits | None = None,
     ) -> None:
         if bool(tls_cert) != bool(tls_key):
@@ -40,7 +44,13 @@ class Wire:
         self.is_behind_proxy = is_behind_proxy
         self.trusted = trusted
         self._names = names
-        self._wants_tokens = wants_tokens
+        if is_open_to_local_users and (wants_tokens or is_behind_proxy):
+            raise InvalidInput(
+                "a hub that is open to the users of this machine demands no tokens of them",
+                hint="Leave out --open-to-local-users, or what demands tokens: --require-tokens, --behind-proxy",
+            )
+        self.wants_tokens = wants_tokens
+        self._is_open_to_local_users = is_open_to_local_users
         self.limits = limits or Limits()
 
     @property
@@ -48,17 +58,24 @@ class Wire:
         """Whether callers speak TLS, to the hub or to the proxy in front of it."""
         return bool(self.tls_cert) or self.is_behind_proxy
 
-    def demands_tokens(self, host: str) -> bool:
-        """Whether every request needs a token; raises InvalidInput for an address where tokens would go in clear."""
+    def owner_is(self, host: str) -> str:
+        """Who needs no token at an address; raises InvalidInput for one where tokens would go in clear."""
         if is_loopback(host):
-            return self._wants_tokens or self.is_behind_proxy
+            if self.wants_tokens or self.is_behind_proxy:
+                return NOBODY
+            return LOCAL_USERS if self._is_open_to_local_users else OWN_USER
+        if self._is_open_to_local_users:
+            raise InvalidInput(
+                f"{host} can be reached by other machines, and --open-to-local-users is for this one's users",
+                hint="Leave it out, or serve loopback: hallway serve --host 127.0.0.1",
+            )
         if not self.is_secure:
             raise InvalidInput(
                 f"{host} can be reached by other machines, and tokens would go there in clear",
                 hint="Pass --tls-cert FILE --tls-key FILE, or --behind-proxy where a proxy has the TLS;"
                 " else serve loopback: hallway serve --host 127.0.0.1",
             )
-        return True
+        return NOBODY
 
     def names(self, host: str) -> frozenset[str]:
         """The hosts that a request may be for."""
