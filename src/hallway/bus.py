@@ -26,6 +26,7 @@ from hallway.services.sessions import SessionRegistry
 from hallway.services.stats import Statistics
 from hallway.services.tasks import TaskBoard
 from hallway.services.tokens import TokenRegistry
+from hallway.services.wakes import WakeUps
 from hallway.wake import EVENTS, topic
 
 TYPE_CHECKING = False
@@ -101,6 +102,7 @@ class Bus:
         self.closers: list[Callable[[], None]] = []
         self.sessions = SessionRegistry(self)
         self.messages = CollaborationHub(self)
+        self.wakes = WakeUps(self)
         self.tasks = TaskBoard(self)
         self.events = EventLog(self)
         self.memory = SharedMemory(self)

@@ -183,7 +183,7 @@ class Receipt(Record):
     """What a sender hears: the message is on disk, for so many inboxes.
 
     `recipient_status` is the one recipient's; `offline`: the message waits for it. `is_repeat`: the idempotency key
-    was known, and this is about the first message.
+    was known, and this is about the first message. `held_back`: why it wakes nobody, where it otherwise would (M8).
     """
 
     message_id: str
@@ -193,6 +193,15 @@ class Receipt(Record):
     recipients: int
     recipient_status: str | None
     is_repeat: bool
+    held_back: str | None
+
+
+class WakeUp(Record):
+    """What an idle session is to be woken with; no messages: nothing, or not before `retry_after_s`."""
+
+    session_id: str
+    messages: list[Message]
+    retry_after_s: float | None
 
 
 class Delivery(Record):

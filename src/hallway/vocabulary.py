@@ -185,6 +185,7 @@ NOUNS: dict[str, dict[str, Kind]] = {
     "files": FILES,
     "tokens": TOKENS,
     "retention": RETENTION,
+    "wakes": {"message_ids": Listing(MESSAGE_ID, "The messages' ids", most=1000, metavar="A,B")},
 }
 
 

@@ -34,7 +34,7 @@ def test_an_idle_session_is_woken_by_a_message(desk: Desk) -> None:
         terminal.presses("Enter")
         until(lambda: len(model.requests) == 1, 60)
         until(lambda: "Ready." in terminal.screen, 60)
-        until(lambda: desk.session_of(claude).status == "waiting")
+        until(lambda: desk.session_of(claude).status == "idle")
         session_id = desk.session_of(claude).session_id
         sent = desk.bus.messages.send("alice", session_id, "request", "tests", BODY)
         until(lambda: len(model.requests) == 2, 10)

@@ -12,7 +12,7 @@ from agents.programs import Program
 from support import until
 
 TASK, QUESTION = "mend the login form", "Which of the forms?"
-PATH = ["active", "working", "waiting", "ended"]
+PATH = ["active", "working", "idle", "ended"]
 
 
 def asked_by(peer: str, request: Request) -> str:

@@ -377,6 +377,21 @@ FILES = [
          fails="session_not_found"),
 ]  # fmt: skip
 
+WAKES = [
+    case("what an idle session is woken with", ALICE, BOB, SENT, call("wakes.start", session_id="bob"),
+         gives={"session_id": "bob", "messages": [{"message_id": "id-1"}], "retry_after_s": None}),
+    case("a wake-up that reached nobody", ALICE, BOB, SENT, call("wakes.start", session_id="bob"), call(
+        "wakes.undo", session_id="bob", message_ids=[earlier(2, "message_id"), "another"],
+    ), gives=1),
+    case("a turn that goes on for a message", ALICE, BOB, SENT, call(
+        "wakes.hold", session_id="bob", message_ids=[earlier(2, "message_id")],
+    ), gives=1),
+    case("a person's prompt", ALICE, BOB, SENT, call("wakes.start", session_id="bob"), call(
+        "wakes.refill", session_id="alice",
+    ), gives=1),
+    case("the wake-up of a stranger", call("wakes.start", session_id="alicia"), fails="session_not_found"),
+]  # fmt: skip
+
 CAROL = call("tokens.create", name="carol", role="observer", projects=[SHOP, "other"], expires_in_s=60)
 
 TOKENS = [
@@ -400,4 +415,4 @@ TOKENS = [
     case("who I am", call("tokens.whoami"), gives={"name": None, "role": "admin", "projects": None}),
 ]  # fmt: skip
 
-CASES = [*SESSIONS, *EVENTS, *MESSAGES, *TASKS, *MEMORY, *FILES, *TOKENS]
+CASES = [*SESSIONS, *EVENTS, *MESSAGES, *TASKS, *MEMORY, *FILES, *WAKES, *TOKENS]

@@ -44,6 +44,6 @@ def test_a_turn_is_known_on_the_hub_and_news_comes_from_there(
         assert message_id in client.does("tool", tool_name="Edit", tool_input={"file_path": "a.py"}).shown
         assert [each.path for each in bus.files.touched(SHOP)] == [str(client.directory / "a.py")]
         client.does("stop")
-        assert bus.sessions.get(SESSION).status == "waiting"
+        assert bus.sessions.get(SESSION).status == "idle"
         client.does("end")
         assert not bus.sessions.get(SESSION).is_live

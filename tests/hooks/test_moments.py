@@ -37,7 +37,7 @@ def test_a_session_is_what_its_client_does(shop: LocalBus, client: Client) -> No
         client.does("tool")
         assert status(shop) == "working"
     client.does("stop")
-    assert status(shop) == "waiting"
+    assert status(shop) == "idle"
     client.does("prompt", prompt="go on")
     assert status(shop) == "working"
     client.does("end", reason="exit")
@@ -135,7 +135,7 @@ def test_news_is_shown_once_with_the_id_to_fetch_it_by(shop: LocalBus, client: C
 
 
 @pytest.mark.promise("A2")
-@pytest.mark.parametrize("moment", ["start", "prompt", "tool"])
+@pytest.mark.parametrize("moment", ["prompt", "tool"])
 def test_news_that_waits_is_shown_at_the_next_moment(shop: LocalBus, client: Client, moment: str) -> None:
     client.does("start")
     client.does("stop")
@@ -220,9 +220,44 @@ def test_a_new_session_is_told_who_is_here(shop: LocalBus, start_client: StartCl
     for number in range(10):
         shop.sessions.register(f"more-{number}", "x" * 200, "codex", current_task="y" * 1000)
     shop.sessions.heartbeat("bob")
-    shown = start_client().does("start").shown
+    client = start_client()
+    assert client.does("start").out == ""
+    shown = client.does("prompt", prompt="who is here?").shown
     assert '- here, working: "bob" ("bob\'s agent") on "the cart"' in shown
     assert len(shown.encode()) <= 1024
+
+
+@pytest.mark.promise("M3")
+def test_what_no_request_to_a_model_carried_is_not_injected(shop: LocalBus, client: Client) -> None:
+    """An ended session gets a message, is resumed, quit without a prompt, and resumed again."""
+    client.does("prompt", prompt="mend the login")
+    client.does("end")
+    message_id = say(shop, "The cart", "is broken")
+    for _ in range(2):
+        client.does("start", source="resume")
+        client.does("end")
+        assert [each.state for each in shop.messages.deliveries(message_id)] == ["stored"]
+    at_start = client.does("start", source="resume").shown
+    at_prompt = client.does("prompt", prompt="go on").shown
+    is_early = client.kind == "cursor"  # which takes no words with a prompt
+    assert (message_id in at_start, message_id in at_prompt) == (is_early, not is_early)
+    assert [each.state for each in shop.messages.deliveries(message_id)] == ["injected"]
+    assert message_id not in client.does("tool").out
+
+
+@pytest.mark.promise("A2")
+def test_thirty_messages_follow_in_later_digests_oldest_first(shop: LocalBus, client: Client) -> None:
+    client.does("start")
+    client.does("prompt", prompt="go on")
+    client.does("tool")
+    sent = [say(shop, f"Number {number}", "x" * 200) for number in range(30)]
+    seen: list[str] = []
+    for _ in range(15):
+        shown = client.does("tool").shown
+        assert len(shown.encode()) <= 1024
+        seen += sorted((each for each in sent if each in shown), key=shown.index)
+    assert seen == sent
+    assert client.does("tool").out == ""
 
 
 def test_an_offered_task_is_news(shop: LocalBus, start_client: StartClient) -> None:
@@ -248,7 +283,7 @@ def test_an_urgent_request_holds_a_stop_up_once(shop: LocalBus, client: Client) 
     assert message_id in ran.out
     assert status(shop) == "working"
     assert client.does("stop").out == ""
-    assert status(shop) == "waiting"
+    assert status(shop) == "idle"
 
 
 @pytest.mark.parametrize("more", [{"type": "request"}, {"type": "notification", "priority": "urgent"}])

@@ -34,6 +34,8 @@ def client(shop: LocalBus, start_client: StartClient) -> Client:
     shop.sessions.register("bob", "bob's agent", "codex")
     client = start_client()
     client.does("start")
+    client.does("prompt", prompt="who is here?")
+    client.does("stop")
     return client
 
 
@@ -82,13 +84,13 @@ def test_all_of_a_turn_goes_through_the_server(shop: LocalBus, client: Client, s
     assert client.does("tool").out == ""
     assert client.does("stop").answer["decision"] == "block"
     assert client.does("stop").out == ""
-    assert shop.sessions.get(SESSION).status == "waiting"
+    assert shop.sessions.get(SESSION).status == "idle"
 
 
 def test_the_task_stays_private_there_too(shop: LocalBus, client: Client, server: subprocess.Popen[str]) -> None:
     client.environ["HALLWAY_TASK_FROM_PROMPT"] = "off"
     client.does("prompt", prompt="the secret plan")
-    assert (shop.sessions.get(SESSION).status, shop.sessions.get(SESSION).current_task) == ("working", None)
+    assert (shop.sessions.get(SESSION).status, shop.sessions.get(SESSION).current_task) == ("working", "who is here?")
 
 
 def test_what_the_client_did_not_take_is_not_injected(
@@ -108,7 +110,7 @@ def test_a_server_that_hangs_is_done_without(shop: LocalBus, client: Client, ser
     assert shop.sessions.get(SESSION).status == "working"
     server.send_signal(signal.SIGCONT)
     client.does("stop")
-    assert shop.sessions.get(SESSION).status == "waiting"
+    assert shop.sessions.get(SESSION).status == "idle"
 
 
 @pytest.mark.promise("A1")

@@ -19,8 +19,9 @@ import pytest
 from hallway.agents.hook.commands import command_of
 from hallway.agents.hook.moment import WOKEN
 from hallway.agents.wake import codex
-from hallway.agents.wake.waker import WAKES_MOST, Waker
+from hallway.agents.wake.waker import Waker
 from hallway.bus import LocalBus
+from hallway.services.wakes import BUDGET, IN_FLIGHT_S
 from hooks.client import SESSION, Client
 from support import until
 
@@ -114,12 +115,53 @@ def test_an_idle_claude_code_is_woken_through_its_inbox(
     assert shop.sessions.get(SESSION).current_task == "mend the login"
 
 
-def test_what_the_client_did_not_take_is_shown_at_the_next_moment(
+def test_what_is_on_its_way_is_shown_by_no_hook_and_shown_when_the_client_dropped_it(
     shop: LocalBus, idle: Client, inbox: Inbox, terminal: dict[str, str]
 ) -> None:
     message_id = ask(shop)
     assert Waker(shop, os.getpid(), terminal).deliver(SESSION)
-    assert message_id in idle.does("prompt", prompt="what my user says").shown
+    assert idle.does("prompt", prompt="what my user says").out == ""
+    shop.store._connection.execute("UPDATE deliveries SET handed_at = handed_at - ?", ((IN_FLIGHT_S + 1) * 1_000_000,))
+    os.utime(Path(shop.folder) / "quiet" / SESSION, (0, 0))
+    assert message_id in idle.does("tool").shown
+    assert shop.messages.deliveries(message_id)[0].state == "injected"
+
+
+@pytest.mark.promise("M3")
+def test_a_burst_is_one_turn_and_each_message_is_shown_once(
+    shop: LocalBus, idle: Client, inbox: Inbox, terminal: dict[str, str]
+) -> None:
+    waker = Waker(shop, os.getpid(), terminal)
+    sent = []
+    woken = 0
+    for number in range(10):
+        sent.append(ask(shop, f"Number {number}"))
+        if number > 2:
+            woken += waker.deliver(SESSION)
+    until(lambda: inbox.said)
+    shown = [inbox.said[0], idle.does("prompt", prompt=inbox.said[0]).shown]
+    while not all(any(each in words for words in shown) for each in sent):
+        shown.append(idle.does("tool").shown)
+        assert shown[-1], "nothing follows"
+    assert woken == len(inbox.said) == 1
+    assert [sum(each in words for words in shown) for each in sent] == [1] * 10
+
+
+@pytest.mark.promise("A5")
+def test_a_session_at_a_permission_prompt_is_not_woken(
+    shop: LocalBus, idle: Client, inbox: Inbox, terminal: dict[str, str]
+) -> None:
+    idle.does("prompt", prompt="go on")
+    idle.does("asked")
+    ask(shop, priority="urgent")
+    assert not Waker(shop, os.getpid(), terminal).deliver(SESSION)
+
+
+def test_a_client_that_says_that_nobody_types_is_still_idle(shop: LocalBus, idle: Client) -> None:
+    idle.runs(idle.command("stop"), json.dumps({
+        **idle.payload("stop"), "hook_event_name": "Notification", "notification_type": "idle_prompt",
+    }))  # fmt: skip
+    assert shop.sessions.get(SESSION).status == "idle"
 
 
 def test_a_session_at_work_is_not_woken(shop: LocalBus, idle: Client, inbox: Inbox, terminal: dict[str, str]) -> None:
@@ -151,7 +193,7 @@ def test_a_socket_of_somebody_else_is_not_written_to(
 
 
 @pytest.mark.parametrize(("more", "is_worth"), [
-    ({}, True), ({"type": "notification"}, True), ({"type": "handoff"}, True), ({"type": "response"}, True),
+    ({}, True), ({"type": "notification"}, True), ({"type": "handoff"}, True), ({"type": "response"}, False),
     ({"priority": "low"}, False), ({"to_session": "*", "type": "broadcast"}, False),
     ({"to_session": "*", "type": "task_offer"}, False), ({"to_session": "*", "priority": "urgent"}, True),
 ])  # fmt: skip
@@ -167,12 +209,21 @@ def test_two_agents_cannot_wake_each_other_for_ever(
     shop: LocalBus, idle: Client, inbox: Inbox, terminal: dict[str, str]
 ) -> None:
     waker = Waker(shop, os.getpid(), terminal)
-    woken = 0
-    for number in range(WAKES_MOST + 5):
-        message_id = ask(shop, f"Number {number}")
-        woken += waker.deliver(SESSION)
-    assert woken == WAKES_MOST
+    message_id, woken = ask(shop), 0
+    for number in range(BUDGET + 5):
+        is_woken = waker.deliver(SESSION)
+        if is_woken:
+            woken += 1
+            until(lambda number=woken: len(inbox.said) == number)
+            idle.does("prompt", prompt=inbox.said[-1])
+            idle.does("stop")
+        message_id = shop.messages.reply("bob", message_id, f"Thanks {number}", type="notification").message_id
+    assert woken == BUDGET
     assert shop.messages.deliveries(message_id)[0].state == "stored"
+    assert "Thanks" in idle.does("prompt", prompt="what is new?").shown
+    idle.does("stop")
+    shop.messages.reply("bob", message_id, "And one more", type="notification")
+    assert waker.deliver(SESSION)  # a person has spoken
 
 
 def test_a_client_without_a_way_is_left_alone(shop: LocalBus) -> None:
@@ -203,7 +254,7 @@ def test_the_sessions_own_server_wakes_it(shop: LocalBus, idle: Client, inbox: I
         until(lambda: wakes.exists() and [name for name in os.listdir(wakes) if name.startswith("messages-")])
         first = ask(shop)
         until(lambda: any(first in said for said in inbox.said))
-        idle.does("prompt", prompt="go on")
+        idle.does("prompt", prompt=inbox.said[0])
         late = ask(shop, "And which host?")
         time.sleep(0.2)
         assert not any(late in said for said in inbox.said)
@@ -264,19 +315,19 @@ def test_one_waits_for_a_session(shop: LocalBus, idle: Client) -> None:
 
 
 @pytest.mark.promise("M8")
-def test_a_session_that_was_woken_often_is_left_alone_for_a_while(shop: LocalBus, idle: Client) -> None:
-    lock = Path(shop.folder) / "quiet" / f"{SESSION}.waiter"
-    lock.write_text(" ".join(str(int(time.time()) - 100) for _ in range(WAKES_MOST)))
-    process = waiter(idle)
-    assert process.communicate(timeout=30) == ("", "")
-    assert process.returncode == 0
-    lock.write_text(" ".join(str(int(time.time()) - 1000) for _ in range(WAKES_MOST)))
+def test_the_waiting_hook_keeps_to_the_budget_and_wakes_again_when_it_is_filled(shop: LocalBus, idle: Client) -> None:
+    message_id = ask(shop)
+    for number in range(BUDGET):
+        shop.wakes.hold(SESSION, [message_id])
+        message_id = shop.messages.reply("bob", message_id, f"Thanks {number}", type="notification").message_id
     process = waiter(idle)
     until(lambda: waits(shop))
-    ask(shop)
-    process.communicate(timeout=30)
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(timeout=2)
+    shop.messages.reply("user:alice", message_id, "Go on", type="notification")
+    _, err = process.communicate(timeout=60)
     assert process.returncode == 2
-    assert len(lock.read_text().split()) == 1
+    assert err.startswith(WOKEN)
 
 
 def test_nobody_waits_where_the_server_can_wake_it_or_nobody_sits(

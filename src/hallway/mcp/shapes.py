@@ -45,7 +45,8 @@ def status_detail(result: Session) -> Json:
 
 
 def receipt(result: Receipt) -> Json:
-    return _brief(result, "message_id", "task_id", "recipient_status", "is_repeat") | {"recipients": result.recipients}
+    told = _brief(result, "message_id", "task_id", "recipient_status", "is_repeat", "held_back")
+    return told | {"recipients": result.recipients}
 
 
 def inbox(result: list[Message]) -> Json:

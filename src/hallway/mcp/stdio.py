@@ -20,6 +20,7 @@ from hallway.mcp.protocol import INTERNAL_ERROR, INVALID_REQUEST, PARSE_ERROR, F
 from hallway.mcp.resident import ANNOUNCE_S, BEAT_S, STRANGER_S, Resident
 from hallway.presence import client_process
 from hallway.schema import decode, encode
+from hallway.services.wakes import GATHER_S
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -99,6 +100,7 @@ class StdioServer:
         self._events: Ear | None = None
         self._seen = 0
         self._due_at = math.inf  # until the client has said who it is
+        self._wake_at: dict[str, float] = {}  # when to look whether a session is to be woken
         self._is_open = True
 
     @property
@@ -192,12 +194,15 @@ class StdioServer:
         """How long until there is something to do even if nothing comes; None for ever."""
         now = time.monotonic()
         stuck_at = self._taken_at + STUCK_S if self._is_full else math.inf
-        at = min([self._due_at, stuck_at, *(min(now + LOOK_AGAIN_S, each.deadline) for each in self._pending)])
+        looks = (min(now + LOOK_AGAIN_S, each.deadline) for each in self._pending)
+        at = min([self._due_at, stuck_at, *self._wake_at.values(), *looks])
         return None if at == math.inf else max(0, (at - now) * 1000)
 
     def _look_at_clock(self) -> None:
         if time.monotonic() >= self._due_at:
             self._beat()
+        for session_id in [each for each, at in self._wake_at.items() if time.monotonic() >= at]:
+            self._wake(session_id)
         if self._pending:
             self._go_on_pending()
         if self._is_full and time.monotonic() >= self._taken_at + STUCK_S:
@@ -303,7 +308,7 @@ class StdioServer:
         """Something came for a session."""
         self.resident.hear(session_id)
         self._go_on_pending()
-        self._wake(session_id)
+        self._wake_at.setdefault(session_id, time.monotonic() + GATHER_S)
         if (named := self.resident.named()) and named not in self.resident.sessions:
             self._due_at = time.monotonic()  # a hook has said whose session this is
 
@@ -313,7 +318,10 @@ class StdioServer:
             from hallway.agents.wake.waker import Waker
 
             self._waker = Waker(self._bus, client_process())
+        self._wake_at.pop(session_id, None)
         self._waker.deliver(session_id)
+        if self._waker.retry_after_s is not None:
+            self._wake_at[session_id] = time.monotonic() + self._waker.retry_after_s
 
     def _go_on_pending(self) -> None:
         if self._resident:

@@ -213,7 +213,7 @@ class CollaborationHub(Service, noun="messages"):
         )  # fmt: skip
         if not rows:
             self._require_inbox(session_id)
-        return [_message(row) for row in rows]
+        return [message_of(row) for row in rows]
 
     @operation("POST /sessions/{session_id}/inbox/ack", verb="ack")
     def acknowledge(self, session_id: str, message_ids: list[str]) -> int:
@@ -250,7 +250,7 @@ class CollaborationHub(Service, noun="messages"):
             message_type=message_type, unread_only=unread_only, project=self._project_of(session_id),
             visible=None if self._is_own(session_id) else self.bus.visible,
         )  # fmt: skip
-        return [_message(row) for row in (reversed(rows) if after is None else rows)]
+        return [message_of(row) for row in (reversed(rows) if after is None else rows)]
 
     @operation("GET /messages/sent")
     def sent(
@@ -270,7 +270,7 @@ class CollaborationHub(Service, noun="messages"):
             "messages.sent", from_session=from_session, project=project, before=before, limit=limit,
             look_back=LOOK_BACK, visible=self.bus.visible,
         )  # fmt: skip
-        return [_message(row) for row in rows]
+        return [message_of(row) for row in rows]
 
     @operation("GET /inboxes")
     def inboxes(self, project: str | None = None, *, session_id: str | None = None, limit: int = 1000) -> list[Inbox]:
@@ -297,7 +297,7 @@ class CollaborationHub(Service, noun="messages"):
         out; `deliveries` has them all.
         """
         row = self._store.one("messages.get", message_id=message_id)
-        row = row if row and self._is_seen(_message(row)) else None
+        row = row if row and self._is_seen(message_of(row)) else None
         thread_id = row[11] if row else message_id  # the first message of a thread may be gone
         rows = self._store.rows(
             "messages.thread", thread_id=thread_id, after=after, limit=limit, visible=self.bus.visible,
@@ -305,7 +305,7 @@ class CollaborationHub(Service, noun="messages"):
         )  # fmt: skip
         if not rows and not row:
             raise _no_message(message_id)
-        messages = [_message(each) for each in rows]
+        messages = [message_of(each) for each in rows]
         states = self._store.rows(
             "messages.deliveries_in_thread", seqs=encode([each.seq for each in messages]), limit=STATES_SHOWN
         )
@@ -362,7 +362,7 @@ class CollaborationHub(Service, noun="messages"):
     def require(self, message_id: str) -> Message:
         """The message, or MessageNotFound; one that the caller does not see is not there."""
         row = self._store.one("messages.get", message_id=message_id)
-        found = _message(row) if row else None
+        found = message_of(row) if row else None
         if found is None or not self._is_seen(found):
             raise _no_message(message_id)
         return found
@@ -381,7 +381,7 @@ class CollaborationHub(Service, noun="messages"):
         if from_session == to_session or not self._is_reachable(to_session):
             return
         row = self._store.one("messages.get", message_id=task.task_id)
-        parent = _message(row) if row else None
+        parent = message_of(row) if row else None
         draft = self._draft(
             from_session, to_session, type, task.subject, body, {"task_id": task.task_id, "status": task.status},
             parent, project=task.project,
@@ -437,7 +437,10 @@ class CollaborationHub(Service, noun="messages"):
             raise self._nobody_can(draft)
         if draft["type"] in TASK_TYPES:
             self.bus.tasks.hear(self.require(receipt.message_id))
-        return receipt
+        if recipient_status in (None, "offline"):
+            return receipt
+        held_back = self.bus.wakes.held_back(_stored(draft, receipt.seq, self._store.now), draft["to_session"])
+        return receipt.replace(held_back=held_back)
 
     def _draft(
         self,
@@ -494,8 +497,10 @@ class CollaborationHub(Service, noun="messages"):
         )  # fmt: skip
         self.bus.news.update(topic(self.noun, recipient) for recipient in recipients)
         self.bus.roused.update(recipients)
+        self.bus.wakes.sent(draft)
         return Receipt.of((
             draft["message_id"], seq, draft["thread_id"], draft["task_id"], len(recipients), recipient_status, False,
+            None,
         ))  # fmt: skip
 
     def _store_for(self, seq: int, draft: dict[str, Any]) -> list[str]:
@@ -531,7 +536,7 @@ class CollaborationHub(Service, noun="messages"):
             "messages.parties", now=self._store.now, from_session=None, to_session=to_session, visible=self.bus.visible
         )
         status = found[0][2] if found else None
-        return Receipt.of((message_id, seq, thread_id, task_id, count[0] if count else 0, status, True))
+        return Receipt.of((message_id, seq, thread_id, task_id, count[0] if count else 0, status, True, None))
 
     # -- limits (M8) --------------------------------------------------------------------------------------------------
 
@@ -652,7 +657,7 @@ def _no_message(message_id: str) -> MessageNotFound:
     return MessageNotFound(f"no message has the id {message_id!r}; it never was, or it was pruned")
 
 
-def _message(row: Row) -> Message:
+def message_of(row: Row) -> Message:
     """A message from the columns of `messages.get`."""
     (message_id, seq, kind, from_session, to_session, project, subject, body, data, priority, in_reply_to, thread_id,
      task_id, sent_at, expires_at) = row  # fmt: skip
@@ -660,6 +665,13 @@ def _message(row: Row) -> Message:
         message_id, seq, kind, from_session, to_session, project, subject, body, {} if data == "{}" else decode(data),
         priority, in_reply_to, thread_id, task_id, moment(sent_at), moment(expires_at) if expires_at else None,
     ))  # fmt: skip
+
+
+def _stored(draft: dict[str, Any], seq: int, now: int) -> Message:
+    """The message that a draft has become."""
+    names = ("type", "from_session", "to_session", "project", "subject", "body", "data", "priority", "in_reply_to",
+             "thread_id", "task_id")  # fmt: skip
+    return message_of((draft["message_id"], seq, *(draft[name] for name in names), now, draft["expires_at"]))
 
 
 def _delivery(row: Row) -> Delivery:

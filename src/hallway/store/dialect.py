@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 INTEGERS = {
     "acknowledged_at", "after", "at", "before", "before_version", "burst", "candidates", "check_at",
     "created_at", "digest", "ended_at", "except_id", "excess", "expires_at", "id", "injected_at", "interval", "key_id",
-    "last", "last_seen", "last_version", "limit", "most", "now", "seq", "since", "size_bytes", "started_at", "ttl_s",
-    "until", "updated_at", "sent_at", "version",
+    "last", "last_seen", "last_version", "limit", "most", "now", "refilled_at", "seq", "since", "size_bytes",
+    "started_at", "ttl_s", "until", "updated_at", "sent_at", "version",
 }  # fmt: skip
 BOOLEANS = {"include_broadcasts", "include_done", "include_offline", "include_revoked", "new_only", "unread_only"}
 NUMBERS = {"after_score"}
 # The one table function that shared texts use: the items of a JSON list, in a column `value`.
-LIST, ITS_ITEMS = re.compile(r"json_each\(:([a-z]+)\)"), r"json_array_elements_text(:\1::json)"
+LIST, ITS_ITEMS = re.compile(r"json_each\(:([a-z_]+)\)"), r"json_array_elements_text(:\1::json)"
 PARAMETER = re.compile(r"'(?:[^']|'')*'|(?<!:):([a-z_]+)(::)?")
 
 

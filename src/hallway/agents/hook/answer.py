@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 
 from hallway.agents.hook.digest import Digest, message_line
-from hallway.agents.hook.moment import ASKED, END, NEWS, PROMPT, START, STOP, WOKEN
-from hallway.agents.wake.waker import IDLE, LOOKED_AT, wake_words, worth_a_turn
+from hallway.agents.hook.moment import ASKED, END, NEWS, NOT_TYPED, PROMPT, START, STOP
+from hallway.agents.wake.waker import ids_in, wake_up
 from hallway.errors import SessionNotFound
 from hallway.frame import DIGEST_NOTE
 from hallway.quiet import rouse
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 TASK_MOST = 200
 FILES_MOST = 100  # of one tool's call
 PATH_MOST = 4096
-NOT_TYPED = ("<", "Another Claude session", WOKEN, "[SYSTEM NOTIFICATION")  # how what no user said begins
 HELD = (
     "Before you stop: this was asked urgently and has no answer yet. Answer with hallway's reply tool and the id, even"
     " if only to say when or that you will not; then you may stop."
@@ -61,8 +60,8 @@ class Answerer:
             return None
         if moment.kind != START:
             self._beat("working", _task(moment.prompt) if moment.kind == PROMPT else None)
-        if moment.kind == PROMPT and WOKEN in moment.prompt:
-            self._woken(moment.prompt)
+        if moment.kind == PROMPT:
+            self._prompted(moment)
         if paths := _paths(moment):
             self._bus.files.touch(moment.session_id, paths)
         return self._digest(moment)
@@ -77,6 +76,7 @@ class Answerer:
         bus, client = self._bus, self._dialect
         status = "active" if moment.kind == START and moment.is_new else None
         self._project = bus.here.project
+        self._notes.fresh = moment.is_new
         try:
             known = bus.sessions.get(moment.session_id)
         except SessionNotFound:
@@ -85,6 +85,7 @@ class Answerer:
         else:
             if known.is_live and known.status == "working":
                 status = None  # the prompt's hook, which some clients start beside this one, was quicker
+                self._notes.fresh = moment.kind != START
             bus.sessions.heartbeat(
                 moment.session_id, project=bus.here.project, branch=bus.here.branch, status=status, limit=1
             )
@@ -99,19 +100,29 @@ class Answerer:
             # What is new is for the agent, not for one it has sent out, and waits until the client takes words for it.
             rouse(self._bus.folder, [moment.session_id])
             return None
+        is_early = moment.kind == START  # no request to the model follows, until somebody says something
+        if is_early and moment.is_new and PROMPT in self._dialect.shows:
+            return None
         found = Digest(
             self._bus, moment.session_id, self._notes.told, project=self._project,
-            is_start=moment.kind == START,
+            is_start=is_early or self._notes.fresh, has_messages=not is_early or moment.is_new,
+            but=self._notes.pending,
         )  # fmt: skip
         self._notes.told = found.told
-        self._shown = found.shown
+        self._notes.fresh = False
+        if is_early:
+            self._notes.pending += found.shown
+        else:
+            self._shown += found.shown
+        if found.has_more:
+            rouse(self._bus.folder, [moment.session_id])
         return self._dialect.show(moment, found.words) if found.words else None
 
     def _stop(self, moment: Moment) -> Payload | None:
         """The turn is over, unless somebody waits for an answer; that holds it up once, and never twice in a row."""
         asked = [] if moment.is_repeat or moment.is_inner else self._unanswered()
-        if not asked:
-            self._beat("waiting")
+        if not asked or not self._bus.wakes.hold(self._session_id, [each.message_id for each in asked]):
+            self._beat("idle")
             self._have_woken()
             return None
         self._notes.held += [each.message_id for each in asked]
@@ -121,21 +132,24 @@ class Answerer:
 
     def _wake(self, moment: Moment) -> Payload | None:
         """What to start a turn with in a session that idles, if anything is worth one."""
-        if self._bus.sessions.get(moment.session_id).status not in IDLE:
-            return None
-        messages = worth_a_turn(self._bus, moment.session_id)
-        return self._dialect.hold(moment, wake_words(messages)[0]) if messages else None
+        words, _, retry_after_s = wake_up(self._bus, moment.session_id)
+        if words:
+            return self._dialect.hold(moment, words)
+        return {"retry_after_s": int(retry_after_s) + 1} if retry_after_s else None
 
-    def _woken(self, prompt: str) -> None:
-        """The client has started a turn with what a way of waking handed to it: now those messages are injected."""
-        new = self._bus.messages.inbox(self._session_id, limit=LOOKED_AT, new_only=True)
-        if taken := [each.message_id for each in new if each.message_id in prompt]:
+    def _prompted(self, moment: Moment) -> None:
+        """A request goes to the model: with what a wake-up handed to the client, and what a start has shown."""
+        if moment.is_typed:
+            self._bus.wakes.refill(self._session_id)
+        if taken := [*ids_in(moment.prompt), *self._notes.pending]:
             self._bus.messages.mark_injected(self._session_id, taken)
+            self._notes.pending = []
 
     def _have_woken(self) -> None:
-        """What came too late for the turn's last tool is for whoever wakes the session: its server is told again."""
-        if worth_a_turn(self._bus, self._session_id):
+        """What came too late for the turn's last tool is for whoever wakes the session: it is told again."""
+        if self._bus.messages.inbox(self._session_id, limit=1, new_only=True):
             notify(os.path.join(self._bus.folder, "wake"), {topic("messages", self._session_id)})
+            rouse(self._bus.folder, [self._session_id])
 
     def _unanswered(self) -> list[Message]:
         """The first urgent requests that neither an answer nor a stop has met."""

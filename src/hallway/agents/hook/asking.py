@@ -47,6 +47,8 @@ def ask(folder: str, client: str, moment: Moment, notes: Notes) -> Asked | None:
         "told": notes.told,
         "held": notes.held,
         "known": notes.known,
+        "fresh": notes.fresh,
+        "pending": notes.pending,
     }
     try:
         connection.connect(socket_of(folder, moment.session_id))
@@ -58,6 +60,7 @@ def ask(folder: str, client: str, moment: Moment, notes: Notes) -> Asked | None:
     if "trouble" in said:
         raise RuntimeError(said["trouble"])
     notes.told, notes.held, notes.known = said["told"], said["held"], True
+    notes.fresh, notes.pending = said["fresh"], said["pending"]
     return Asked(connection, said["answer"])
 
 

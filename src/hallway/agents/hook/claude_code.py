@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hallway.agents.hook.moment import ASKED, END, PROMPT, START, STOP, TOOL, Dialect
+from hallway.agents.hook.moment import ASKED, END, PROMPT, START, STOP, TOOL, Dialect, text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,6 +27,11 @@ class ClaudeCode(Dialect):
         "SessionEnd": END,
     }
     edits = frozenset(("Edit", "Write", "MultiEdit", "NotebookEdit"))
+
+    def kind_of(self, event: str, payload: Payload) -> str:
+        if event == "Notification" and text(payload, "notification_type") == "idle_prompt":
+            return ""  # that nobody has typed for a minute after a turn blocks nothing
+        return super().kind_of(event, payload)
 
     def is_foreign(self, payload: Payload, session_id: str, environ: Any) -> bool:
         """Copilot and Cursor read Claude Code's settings too; only Claude Code names the session as itself."""

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from hallway.model import Message, Peer
 
 SIZE_MOST = 1024
-MESSAGES_LOOKED_AT = 20
+MESSAGES_LOOKED_AT = 50
 PEERS_SHOWN = 5
 EVENTS_LOOKED_AT = 100
 TASK_MOST = 60
@@ -29,16 +29,21 @@ MORE = "Read with hallway's inbox tool, answer with its reply tool and the id."
 class Digest:
     """One look at what is new; `words` is empty when nothing is."""
 
-    __slots__ = ("shown", "told", "words")
+    __slots__ = ("has_more", "shown", "told", "words")
 
-    def __init__(self, bus: Bus, session_id: str, told: int, *, project: str, is_start: bool) -> None:
+    def __init__(
+        self, bus: Bus, session_id: str, told: int, *, project: str, is_start: bool, has_messages: bool = True,
+        but: list[str],
+    ) -> None:  # fmt: skip
         self.told = bus.events.last_seq()
-        messages = _urgent_first(bus.messages.inbox(session_id, limit=MESSAGES_LOOKED_AT, new_only=True))
+        new = bus.messages.inbox(session_id, limit=MESSAGES_LOOKED_AT, new_only=True) if has_messages else []
+        messages = _urgent_first([each for each in new if each.message_id not in but])
         peers = _others(bus, session_id, project) if is_start else []
         news = _comings(bus, session_id, project, told) if not is_start and -1 < told < self.told else []
         lines = [(message_line(each), each.message_id) for each in messages]
         lines += [(line, "") for line in (*peers, *news)]
         self.words, self.shown = compose(lines, has_messages=bool(messages)) if lines else ("", [])
+        self.has_more = len(self.shown) < len(messages)  # the next hook shows them
 
 
 def compose(lines: list[tuple[str, str]], *, head: str = HEAD, has_messages: bool = False) -> tuple[str, list[str]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hallway.agents.hook.moment import ASKED, END, PROMPT, START, STOP, TOOL, Dialect
+from hallway.agents.hook.moment import ASKED, END, PROMPT, START, STOP, TOOL, Dialect, is_typed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ class Gemini(Dialect):
         moment = super().read(payload, event, environ)
         if moment and moment.prompt.startswith("<hook_context>"):  # what a hook said at the start stands before it
             moment.prompt = moment.prompt.rpartition(CONTEXT)[2].lstrip()
+            moment.is_typed = moment.kind == PROMPT and is_typed(moment.prompt)
         return moment
 
     def hold(self, moment: Moment, words: str) -> Payload:

@@ -11,18 +11,20 @@ if TYPE_CHECKING:
 # A session begins or goes on; a turn begins; a tool has run; a person is asked; the turn is over; the session is.
 START, PROMPT, TOOL, ASKED, STOP, END = "start", "prompt", "tool", "asked", "stop", "end"
 WOKEN = "Not from your user: hallway has woken you, because another session wrote to you while you were idle."
+NOT_TYPED = ("<", "Another Claude session", WOKEN, "[SYSTEM NOTIFICATION")  # how what no person typed begins
 NEWS = "news"  # something came for a session that idles; only a client that can start a turn for it asks
 
 
 class Moment:
     """What happened: `kind`, in which session and folder, and what the kind brings with it.
 
-    `prompt` is what the user said; `files` what a tool has written; `is_new` whether a start found no turn at work;
-    `is_inner` whether a subagent did it; `is_repeat` whether a stop follows one that was already held up.
+    `prompt` is what the user said, `is_typed` whether a person did and no program; `files` what a tool has written;
+    `is_new` whether a start found no turn at work; `is_inner` whether a subagent did it; `is_repeat` whether a stop
+    follows one that was already held up.
     """
 
-    __slots__ = ("directory", "event", "files", "is_inner", "is_new", "is_repeat", "kind", "prompt", "reason",
-                 "session_id")  # fmt: skip
+    __slots__ = ("directory", "event", "files", "is_inner", "is_new", "is_repeat", "is_typed", "kind", "prompt",
+                 "reason", "session_id")  # fmt: skip
 
     def __init__(self, kind: str, event: str, session_id: str, directory: str = "") -> None:
         self.kind = kind
@@ -32,7 +34,7 @@ class Moment:
         self.files: list[str] = []
         self.prompt = self.reason = ""
         self.is_new = True
-        self.is_inner = self.is_repeat = False
+        self.is_inner = self.is_repeat = self.is_typed = False
 
 
 class Dialect:
@@ -56,6 +58,7 @@ class Dialect:
             return None
         moment = Moment(kind, event, session_id, text(payload, "cwd"))
         moment.prompt = text(payload, "prompt")
+        moment.is_typed = kind == PROMPT and is_typed(moment.prompt)
         moment.reason = text(payload, "reason")
         moment.is_inner = bool(text(payload, "agent_id"))
         moment.is_repeat = payload.get("stop_hook_active") is True
@@ -92,6 +95,11 @@ class Dialect:
     def hold(self, moment: Moment, words: str) -> Payload:
         """The answer to a stop that has the agent go on."""
         return {"decision": "block", "reason": words}
+
+
+def is_typed(prompt: str) -> bool:
+    """Whether a person typed a prompt; a client hands over what programs say as prompts, too."""
+    return bool(prompt.strip()) and not prompt.lstrip().startswith(NOT_TYPED)
 
 
 def text(payload: Payload, *names: str) -> str:

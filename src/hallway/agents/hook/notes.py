@@ -1,7 +1,9 @@
 """What hooks remember of a session from one run to the next, in a small file of its own; its lock lets one run at once.
 
-`told`: the last event whose news the agent has had. `known`: that the session was registered. `held`: the messages
-for which a stop was held up. `seen`: the payloads of the last moments, so that a hook configured twice runs once.
+`told`: the last event whose news the agent has had. `known`: that the session was registered. `fresh`: that it has
+begun and its agent has not been told who else is here. `held`: the messages for which a stop was held up. `pending`:
+those that a start has shown and no request to the model has carried yet. `seen`: the payloads of the last moments, so
+that a hook configured twice runs once.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ DIGESTS = 2**32 - 5  # a prime: all of a payload counts, and there is no module 
 class Notes:
     """The notes of one session, locked from their making until they are closed."""
 
-    __slots__ = ("_file", "_read", "held", "known", "path", "seen", "told")
+    __slots__ = ("_file", "_read", "fresh", "held", "known", "path", "pending", "seen", "told")
 
     def __init__(self, quiet_file: str) -> None:
         self.path = quiet_file + SUFFIX
@@ -29,7 +31,9 @@ class Notes:
         words = dict(word.split("=", 1) for word in self._read.split() if "=" in word)
         self.told = int(words.get("told") or -1)
         self.known = words.get("known") == "1"
+        self.fresh = words.get("fresh") == "1"
         self.held = [each for each in words.get("held", "").split(",") if each]
+        self.pending = [each for each in words.get("pending", "").split(",") if each]
         self.seen = [each for each in words.get("seen", "").split(",") if each]
 
     def _opened(self) -> int:
@@ -57,8 +61,8 @@ class Notes:
     def save(self) -> None:
         """Write them, where they have changed."""
         text = (
-            f"told={self.told} known={int(self.known)} held={','.join(self.held[-HELD_MOST:])}"
-            f" seen={','.join(self.seen)}\n"
+            f"told={self.told} known={int(self.known)} fresh={int(self.fresh)} held={','.join(self.held[-HELD_MOST:])}"
+            f" pending={','.join(self.pending[-HELD_MOST:])} seen={','.join(self.seen)}\n"
         )
         if text != self._read:
             os.pwrite(self._file, text.encode("ascii"), 0)

@@ -8,8 +8,6 @@ import { join } from "node:path"
 const HALLWAY = "HALLWAY"
 const LIMIT_MS = 5000
 const LOOK_EVERY_MS = 1000 // at the file's time, while a session idles
-const WAKES_MOST = 10 // so that two agents cannot wake each other for ever
-const WITHIN_MS = 600_000
 const EDITS = new Set(["edit", "write", "patch", "multiedit"])
 
 export const Hallway = async ({ client, directory }) => {
@@ -18,7 +16,7 @@ export const Hallway = async ({ client, directory }) => {
   const waiting = new Map() // words for a session that no call has taken yet
 
   const idle = new Set() // the sessions whose turn is over
-  const wokenAt = []
+  const retryAt = new Map() // when to ask again for a session that may not be woken yet
   let count = 0
 
   const timeOf = (id) => {
@@ -80,18 +78,13 @@ export const Hallway = async ({ client, directory }) => {
     await client.session.promptAsync({ path: { id }, body: { parts: [{ type: "text", text }] } }).catch(() => {})
   }
 
-  const mayWake = () => {
-    while (wokenAt.length && Date.now() - wokenAt[0] > WITHIN_MS) wokenAt.shift()
-    return wokenAt.length < WAKES_MOST
-  }
-
   const look = async () => {
     for (const id of idle) {
-      if (!isRoused(id) || !mayWake()) continue
-      const { prompt } = await tell("news", id)
-      if (!prompt || !idle.has(id)) continue
-      wokenAt.push(Date.now())
-      await wake(id, prompt)
+      if (!isRoused(id) && !(retryAt.get(id) <= Date.now())) continue
+      retryAt.delete(id)
+      const { prompt, retry_after_s } = await tell("news", id)
+      if (retry_after_s) retryAt.set(id, Date.now() + retry_after_s * 1000)
+      if (prompt && idle.has(id)) await wake(id, prompt)
     }
   }
 

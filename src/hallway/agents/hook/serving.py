@@ -29,6 +29,8 @@ class Remembered:
         self.told = int(question["told"])
         self.held = [str(each) for each in question["held"]]
         self.known = bool(question["known"])
+        self.fresh = bool(question["fresh"])
+        self.pending = [str(each) for each in question["pending"]]
 
 
 class HookServer:
@@ -92,7 +94,10 @@ class HookServer:
         answerer = Answerer(self._bus, dialect_of(question["client"]), remembered)
         try:
             answer = answerer.answer(_moment(question)) or {}
-            said: dict[str, Any] = {"answer": answer, "told": remembered.told, "held": remembered.held}
+            said: dict[str, Any] = {
+                "answer": answer, "told": remembered.told, "held": remembered.held, "fresh": remembered.fresh,
+                "pending": remembered.pending,
+            }  # fmt: skip
         except Exception as error:  # the hook logs it
             said = {"trouble": f"{type(error).__name__}: {error}"}
         connection.sendall(f"{encode(said)}\n".encode("utf-8", "replace"))

@@ -11,9 +11,10 @@ import os
 import time
 
 from hallway.agents.hook.moment import text
-from hallway.agents.wake.waker import IDLE, WAKES_MOST, WITHIN_S, wake_words, worth_a_turn
+from hallway.agents.wake.waker import wake_up
 from hallway.errors import HallwayError
 from hallway.quiet import WAITER, file_of
+from hallway.services.wakes import GATHER_S, IDLE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,19 +34,12 @@ def wait_idle(folder: str, url: str | None, payload: Payload, environ: Mapping[s
     if environ.get("CLAUDE_CODE_ENTRYPOINT") != "cli" or environ.get("CLAUDE_CODE_SESSION_ID") != session_id:
         return DONE
     path = file_of(folder, session_id)
-    if not path or _is_served(folder, session_id, environ) or (lock := _lock(path + WAITER)) is None:
-        return DONE
-    woken_at = [at for at in os.pread(lock, 4096, 0).split() if time.time() - int(at) < WITHIN_S]
-    if len(woken_at) >= WAKES_MOST:
+    if not path or _is_served(folder, session_id, environ) or not _lock(path + WAITER):
         return DONE
     from hallway.bus import connect
 
     with connect(url) as bus:
-        status = _wait(bus, session_id)
-    if status == WOKEN:
-        os.truncate(lock, 0)
-        os.pwrite(lock, b" ".join([*woken_at, str(int(time.time())).encode()]), 0)
-    return status
+        return _wait(bus, session_id)
 
 
 def _wait(bus: Bus, session_id: str) -> int:
@@ -61,10 +55,13 @@ def _wait(bus: Bus, session_id: str) -> int:
                     return DONE
                 waiter.wait(0.1)
                 continue
-            if messages := worth_a_turn(bus, session_id):
-                os.write(2, wake_words(messages)[0].encode("utf-8", "replace"))
+            if bus.messages.inbox(session_id, limit=1, new_only=True):
+                time.sleep(GATHER_S)
+            words, _, retry_after_s = wake_up(bus, session_id)
+            if words:
+                os.write(2, words.encode("utf-8", "replace"))
                 return WOKEN
-            waiter.wait(LOOK_EVERY_S)
+            waiter.wait(min(LOOK_EVERY_S, retry_after_s or LOOK_EVERY_S))
     except HallwayError:
         pass  # the bus is gone: nobody can write
     finally:
@@ -72,16 +69,16 @@ def _wait(bus: Bus, session_id: str) -> int:
     return DONE
 
 
-def _lock(path: str) -> int | None:
-    """Be the one that waits: the file that says so, and when the session was woken; None where another does."""
+def _lock(path: str) -> bool:
+    """Be the one that waits, until this process ends; False where another does."""
     import fcntl
 
     file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        return None
-    return file
+        return False
+    return True
 
 
 def _is_served(folder: str, session_id: str, environ: Mapping[str, str]) -> bool:

@@ -1,15 +1,13 @@
 """Wakes a session that idles when somebody writes to it: run in the process that the session's client started.
 
-It judges what is worth a turn of somebody's agent, and how often (M8): a message to the session itself, or an urgent
-one; each once; so many in ten minutes. What is not handed over here, or not taken by the client, waits in the inbox
-and is shown at the session's next hook.
+What is worth a turn of somebody's agent, and how often, the bus decides (`services/wakes.py`). What is not handed over
+here, or not taken by the client, waits in the inbox and is shown by the session's hooks.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-import time
 
 from hallway.agents.hook.digest import compose, message_line
 from hallway.agents.hook.moment import WOKEN
@@ -23,64 +21,67 @@ if TYPE_CHECKING:
     from hallway.model import Message, Session
 
 WAYS = {"claude-code": "claude_code", "codex": "codex", "qwen": "qwen"}
-IDLE = ("waiting", "idle", "active")
-WAKES_MOST = 10
-WITHIN_S = 600.0
-LOOKED_AT = 20
+ID_DASHES = (8, 13, 18, 23)
 
 
 class Waker:
-    """Wakes the sessions of one client's process; knows what it has tried."""
+    """Wakes the sessions of one client's process.
+
+    `retry_after_s`: when to try again although nothing new arrives, as the last attempt was told.
+    """
 
     def __init__(self, bus: Bus, client: int, environ: Mapping[str, str] | None = None) -> None:
         self._bus = bus
         self._client = client
         self._environ = os.environ if environ is None else environ
-        self._tried: set[str] = set()
-        self._woken_at: list[float] = []
+        self.retry_after_s: float | None = None
 
     def deliver(self, session_id: str) -> bool:
         """Wake a session for what is new, if it idles and its client has a way; whether it was handed anything.
 
         Never raises: what cannot be delivered now waits in the inbox.
         """
+        self.retry_after_s = None
         try:
             session = self._bus.sessions.get(session_id)
-            if not (session.is_live and session.status in IDLE and session.agent_type in WAYS):
+            if not session.is_live or session.agent_type not in WAYS:
                 return False
-            messages = [each for each in worth_a_turn(self._bus, session_id) if each.message_id not in self._tried]
-            return bool(messages) and self._may_wake() and self._hand_over(session, messages)
+            words, shown, self.retry_after_s = wake_up(self._bus, session_id)
+            return bool(shown) and self._hand_over(session, words, shown)
         except SessionNotFound:
             return False
         except (HallwayError, OSError) as error:
             sys.stderr.write(f"hallway cannot wake {session_id}: {error}\n")
             return False
 
-    def _may_wake(self) -> bool:
-        now = time.monotonic()
-        self._woken_at = [at for at in self._woken_at if now - at < WITHIN_S]
-        return len(self._woken_at) < WAKES_MOST
-
-    def _hand_over(self, session: Session, messages: list[Message]) -> bool:
-        words, shown = wake_words(messages)
+    def _hand_over(self, session: Session, words: str, shown: list[str]) -> bool:
         name = f"hallway.agents.wake.{WAYS[session.agent_type]}"
         __import__(name)
-        if not sys.modules[name].hand_over(session.session_id, words, self._client, self._environ):
-            return False
-        self._tried.update(shown)
-        self._woken_at.append(time.monotonic())
-        return True
+        if sys.modules[name].hand_over(session.session_id, words, self._client, self._environ):
+            return True
+        self._bus.wakes.undo(session.session_id, shown)
+        return False
 
 
-def worth_a_turn(bus: Bus, session_id: str) -> list[Message]:
-    """The new messages for which an idle agent may be made to work."""
-    return [each for each in bus.messages.inbox(session_id, limit=LOOKED_AT, new_only=True) if is_worth(each)]
+def wake_up(bus: Bus, session_id: str) -> tuple[str, list[str], float | None]:
+    """What to start a turn with in a session, the ids of the messages in it, and else when to ask again.
+
+    No words: the session does not idle, or nothing is worth a turn now.
+    """
+    if not bus.messages.inbox(session_id, limit=1, new_only=True):
+        return "", [], None  # a look takes no lock
+    found = bus.wakes.start(session_id)
+    if not found.messages:
+        return "", [], found.retry_after_s
+    words, shown = wake_words(found.messages)
+    if rest := [each.message_id for each in found.messages if each.message_id not in shown]:
+        bus.wakes.undo(session_id, rest)
+    return words, shown, None
 
 
-def is_worth(message: Message) -> bool:
-    """A broadcast would set everybody to work at once, and a ping asks for nothing."""
-    is_own = not message.to_session.startswith(("*", "capability:")) and message.type != "ping"
-    return message.priority == "urgent" or (is_own and message.priority != "low")
+def ids_in(text: str) -> list[str]:
+    """The messages' ids in what a wake-up said."""
+    return [word for word in text.split() if len(word) == 36 and all(word[at] == "-" for at in ID_DASHES)]
 
 
 def wake_words(messages: list[Message]) -> tuple[str, list[str]]:

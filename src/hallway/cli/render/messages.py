@@ -41,6 +41,8 @@ def receipt(screen: Screen, sent: Receipt, arguments: dict[str, Any]) -> list[st
         lines.append(screen.paint(f"{name} is offline: it waits until {clean(to_session) or 'it'} is back.", "yellow"))
     elif not sent.recipients:
         lines.append(screen.paint("Nobody else is here: who joins later reads it in the history.", "yellow"))
+    if sent.held_back:
+        lines.append(screen.paint(f"It does not wake {clean(to_session) or 'it'}: {sent.held_back}.", "yellow"))
     return lines
 
 

@@ -31,13 +31,14 @@ WHERE pairs.used_until + :interval <= :now + :burst * :interval OR pairs.used_un
 RETURNING used_until;
 
 -- name: messages.inbox
+-- New is what no client has taken; what a wake-up handed over is not, unless the client has kept silent for a minute.
 SELECT message_id, d.seq AS seq, type, from_session, to_session, project, subject, body, data, priority, in_reply_to,
        thread_id, task_id, sent_at, m.expires_at
 FROM deliveries AS d JOIN messages AS m USING (seq)
 WHERE d.recipient = :session_id AND d.acknowledged_at IS NULL AND d.seq > :after
   AND (d.expires_at IS NULL OR d.expires_at > :now)
   AND (:types IS NULL OR m.type IN (SELECT json_array_elements_text(:types::json)))
-  AND (NOT :new_only OR d.injected_at IS NULL)
+  AND (NOT :new_only OR (d.injected_at IS NULL AND coalesce(d.handed_at <= :now - 60000000, TRUE)))
 ORDER BY d.seq LIMIT :limit;
 
 -- name: messages.unread_in_all

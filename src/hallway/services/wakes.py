@@ -1,0 +1,191 @@
+"""Wake-ups: when an idle session may be made to work, for which messages, and how often (M8, M3).
+
+Every way of waking asks here, so that there is one budget. A wake-up is one turn with one digest: `start` takes the
+messages for it, in one transaction, so that two that would wake a session at once wake it once, and no hook shows what
+is on its way to the client. A turn that starts so is counted against the budget of each thread it is for; a thread
+that a session begins in such a turn shares the budget. A person's message in the thread, or prompt to one of its
+sessions, fills it again.
+"""
+
+from __future__ import annotations
+
+import os
+
+from hallway.clock import SECOND, new_id
+from hallway.errors import InvalidInput
+from hallway.model import PERSON, Message, WakeUp
+from hallway.operation import operation
+from hallway.schema import encode, shown
+from hallway.services import Service
+from hallway.services.messages import message_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from os import PathLike
+    from typing import Any
+
+    from hallway.bus import Bus
+
+BUDGET = 8  # turns that wake-ups may start in a thread between agents; HALLWAY_WAKE_BUDGET
+WAKES_MOST = 10  # of one session, by agents, within WITHIN_S
+WITHIN_S = 600
+IN_FLIGHT_S = 60  # how long what was handed to a client counts as on its way; `messages.inbox` has the same number
+GATHER_S = 0.3  # from a message to the wake-up, so that a burst is one turn
+LOOKED_AT = 20
+IDLE = ("idle", "active")
+GROUPS = ("*", "capability:", "type:", "branch:")
+
+
+class Budget:
+    """What one thread may still cost: `used` of its turns, and when the recipient may be woken again, if not now."""
+
+    __slots__ = ("budget_id", "free_at", "used")
+
+    def __init__(self, budget_id: str, used: int, free_at: int | None) -> None:
+        self.budget_id = budget_id
+        self.used = used
+        self.free_at = free_at
+
+
+class WakeUps(Service, noun="wakes"):
+    """When an idle session is woken, for what, and how often."""
+
+    def __init__(self, bus: Bus | Service | str | PathLike[str] | None = None) -> None:
+        super().__init__(bus)
+        self.budget = _budget()
+
+    @operation("POST /sessions/{session_id}/wake")
+    def start(self, session_id: str) -> WakeUp:
+        """Take the messages to wake an idle session with; none where nothing is worth a turn, or none may start now.
+
+        The turn is counted, and no hook shows the messages for a minute, in which the client shows them. Held-back
+        messages come along. `retry_after_s` says when to ask again although nothing new arrives. Raises
+        SessionNotFound for an unknown id.
+        """
+        session = self.bus.sessions.require(session_id)
+        if not session.is_live or session.status not in IDLE:
+            return WakeUp.of((session_id, [], None))
+        now = self._store.now
+        rows = self._store.rows("wakes.new", now=now, session_id=session_id, limit=LOOKED_AT)
+        handed_at = max((row[-1] or 0 for row in rows), default=0)
+        if handed_at > now - IN_FLIGHT_S * SECOND:
+            return WakeUp.of((session_id, [], (handed_at - now) / SECOND + IN_FLIGHT_S))
+        worth = [found for row in rows if row[-1] is None and self.is_worth(found := message_of(row[:-1]), session_id)]
+        budgets = {each.message_id: self._budget_of(each.thread_id, session_id) for each in worth}
+        paying = [each for each in worth if _is_person(each) or budgets[each.message_id].used < self.budget]
+        if not paying:
+            return WakeUp.of((session_id, [], None))
+        if not any(map(_is_person, paying)) and (retry_s := self._retry_s(budgets[paying[0].message_id])):
+            return WakeUp.of((session_id, [], retry_s))
+        self._count(session_id, paying, budgets)
+        self._store.rows("wakes.hand", now=now, session_id=session_id, seqs=encode([row[1] for row in rows]))
+        return WakeUp.of((session_id, [message_of(row[:-1]) for row in rows], None))
+
+    @operation("POST /sessions/{session_id}/wake/undo")
+    def undo(self, session_id: str, message_ids: list[str]) -> int:
+        """Give back messages that a wake-up did not hand over; one that handed over none is not counted.
+
+        Returns how many are new again.
+        """
+        given = len(self._store.rows("wakes.give_back", session_id=session_id, message_ids=encode(message_ids)))
+        self._store.rows("wakes.forget_last", session_id=session_id)
+        return given
+
+    @operation("POST /sessions/{session_id}/wake/hold")
+    def hold(self, session_id: str, message_ids: list[str]) -> int:
+        """Count a turn that goes on, at its end, for messages; returns for how many the budgets allow it."""
+        found = [self.bus.messages.require(each) for each in message_ids]
+        budgets = {each.message_id: self._budget_of(each.thread_id, session_id) for each in found}
+        paying = [each for each in found if _is_person(each) or budgets[each.message_id].used < self.budget]
+        self._count(session_id, paying, budgets)
+        return len(paying)
+
+    @operation("POST /sessions/{session_id}/wake/refill")
+    def refill(self, session_id: str) -> int:
+        """Say that a person has prompted a session: the budgets of its threads are full again; returns how many."""
+        rows = self._store.rows("wakes.refill", now=self._store.now, session_id=session_id)
+        return len({row[0] for row in rows})
+
+    # -- called by other services, inside a transaction ---------------------------------------------------------------
+
+    def is_worth(self, message: Message, session_id: str) -> bool:
+        """Whether an idle agent may be made to work for a message.
+
+        A broadcast would set everybody to work at once, a ping asks for nothing, and a response that answers no open
+        request is the next word of a conversation without an end.
+        """
+        if message.type == "response":
+            return self._is_answer_wanted(message, session_id)
+        is_own = not message.to_session.startswith(GROUPS) and message.type != "ping"
+        return message.priority == "urgent" or (is_own and message.priority != "low")
+
+    def sent(self, message: dict[str, Any]) -> None:
+        """Account for a message that is stored: a person's fills its thread's budget, a new thread may share one."""
+        thread_id, sender = message["thread_id"], message["from_session"]
+        if sender.startswith(PERSON):
+            if message["in_reply_to"]:
+                budget = self._budget_of(thread_id, sender)
+                self._store.rows("wakes.refill_budget", now=self._store.now, budget_id=budget.budget_id)
+        elif thread_id == message["message_id"]:
+            self._store.rows("wakes.share", now=self._store.now, thread_id=thread_id, session_id=sender)
+
+    def held_back(self, message: Message, session_id: str) -> str | None:
+        """Why a message that would wake a session does not, as its sender is told; None where nothing holds it."""
+        if _is_person(message) or not self.is_worth(message, session_id):
+            return None
+        budget = self._budget_of(message.thread_id, session_id)
+        if budget.used >= self.budget:
+            return (
+                f"wake-ups have started {budget.used} turns in this thread, its budget: this one wakes nobody. It is"
+                " shown with the next turn; a person's message or prompt fills the budget again"
+            )
+        if retry_s := self._retry_s(budget):
+            return (
+                f"it was woken {WAKES_MOST} times in {WITHIN_S // 60} minutes: this one is shown with its next turn,"
+                f" and wakes it in {retry_s:.0f} s at the earliest"
+            )
+        return None
+
+    def prune_old(self, before: int, limit: int) -> int:
+        self._store.rows("wakes.prune", before=before)
+        self._store.rows("wakes.prune_shared", before=before)
+        return 0  # nothing that anybody has written
+
+    def _budget_of(self, thread_id: str, session_id: str) -> Budget:
+        row = self._store.one(
+            "wakes.budget", thread_id=thread_id, session_id=session_id, most=WAKES_MOST,
+            since=self._store.now - WITHIN_S * SECOND,
+        )  # fmt: skip
+        budget_id, used, tenth_at = row or (thread_id, 0, None)
+        return Budget(budget_id, used, None if tenth_at is None else tenth_at + WITHIN_S * SECOND)
+
+    def _retry_s(self, budget: Budget) -> float:
+        """In how many seconds the session may be woken again; 0: now."""
+        return 0.0 if budget.free_at is None else max((budget.free_at - self._store.now) / SECOND, 0.001)
+
+    def _count(self, session_id: str, paying: list[Message], budgets: dict[str, Budget]) -> None:
+        wake_id, now = new_id(), self._store.now
+        for each in paying:
+            self._store.rows(
+                "wakes.count", wake_id=wake_id, session_id=session_id, from_session=each.from_session, now=now,
+                budget_id=budgets[each.message_id].budget_id, refilled_at=now if _is_person(each) else None,
+            )  # fmt: skip
+
+    def _is_answer_wanted(self, message: Message, session_id: str) -> bool:
+        found = self._store.one(
+            "wakes.is_answer_wanted", in_reply_to=message.in_reply_to, session_id=session_id, seq=message.seq,
+            from_session=message.from_session,
+        )  # fmt: skip
+        return found is not None
+
+
+def _is_person(message: Message) -> bool:
+    return message.from_session.startswith(PERSON)
+
+
+def _budget() -> int:
+    """How many turns wake-ups may start in a thread until a person speaks; 0: none."""
+    text = os.environ.get("HALLWAY_WAKE_BUDGET") or str(BUDGET)
+    if not text.isdecimal():
+        raise InvalidInput(f"HALLWAY_WAKE_BUDGET is {shown(text)}, but it must be a whole number")
+    return int(text)

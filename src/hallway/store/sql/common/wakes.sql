@@ -1,0 +1,62 @@
+-- name: wakes.budget
+-- The budget of a thread, how many turns it has given since a person last spoke, and when the session was woken last
+-- but so many times.
+SELECT budget.id,
+       (SELECT count(DISTINCT wake_id) FROM wakes WHERE budget_id = budget.id AND refilled_at IS NULL),
+       (SELECT at FROM wakes WHERE session_id = :session_id AND at > :since
+        GROUP BY wake_id, at ORDER BY at DESC LIMIT 1 OFFSET :most - 1)
+FROM (SELECT coalesce((SELECT budget_id FROM shared_budgets WHERE thread_id = :thread_id), :thread_id) AS id) AS budget;
+
+-- name: wakes.share
+-- A thread that begins in a turn which a wake-up started is paid for by what paid for that turn.
+INSERT INTO shared_budgets (thread_id, budget_id, at)
+SELECT :thread_id, budget_id, :now FROM wakes
+WHERE session_id = :session_id AND refilled_at IS NULL ORDER BY at DESC LIMIT 1;
+
+-- name: wakes.is_answer_wanted
+-- Whether a response answers something that the recipient asked and that its sender has not answered before.
+SELECT 1 FROM messages AS asked
+WHERE asked.message_id = :in_reply_to AND asked.from_session = :session_id
+  AND asked.type IN ('request', 'task_offer', 'handoff')
+  AND NOT EXISTS (SELECT 1 FROM messages AS earlier
+                  WHERE earlier.thread_id = asked.thread_id AND earlier.thread_id <> earlier.message_id
+                    AND earlier.in_reply_to = asked.message_id AND earlier.type = 'response'
+                    AND earlier.from_session = :from_session AND earlier.seq < :seq);
+
+-- name: wakes.hand
+UPDATE deliveries SET handed_at = :now
+WHERE recipient = :session_id AND seq IN (SELECT CAST(value AS bigint) FROM json_each(:seqs));
+
+-- name: wakes.give_back
+UPDATE deliveries SET handed_at = NULL
+WHERE recipient = :session_id AND injected_at IS NULL AND handed_at IS NOT NULL
+  AND seq IN (SELECT seq FROM messages WHERE message_id IN (SELECT value FROM json_each(:message_ids)))
+RETURNING seq;
+
+-- name: wakes.forget_last
+-- The session's last wake-up handed over nothing, so it counts for nothing.
+DELETE FROM wakes
+WHERE session_id = :session_id
+  AND at = (SELECT max(at) FROM wakes WHERE session_id = :session_id)
+  AND NOT EXISTS (SELECT 1 FROM deliveries AS d WHERE d.recipient = :session_id AND d.handed_at = wakes.at);
+
+-- name: wakes.count
+INSERT INTO wakes (wake_id, session_id, from_session, budget_id, at, refilled_at)
+VALUES (:wake_id, :session_id, :from_session, :budget_id, :now, :refilled_at)
+ON CONFLICT DO NOTHING;
+
+-- name: wakes.refill_budget
+UPDATE wakes SET refilled_at = :now WHERE budget_id = :budget_id AND refilled_at IS NULL;
+
+-- name: wakes.refill
+-- Every budget that a session has taken from or written for.
+UPDATE wakes SET refilled_at = :now
+WHERE refilled_at IS NULL
+  AND budget_id IN (SELECT budget_id FROM wakes WHERE session_id = :session_id OR from_session = :session_id)
+RETURNING budget_id;
+
+-- name: wakes.prune
+DELETE FROM wakes WHERE at <= :before;
+
+-- name: wakes.prune_shared
+DELETE FROM shared_budgets WHERE at <= :before;
