@@ -28,14 +28,18 @@ REGISTERING = ("sessions.register", "sessions.heartbeat")  # which take an id th
 class Principal:
     """The bearer of a token: its name, its role, and the projects it sees (None: all).
 
-    `visible` is the projects as statements take them: a JSON list, None for all.
+    `visible` is the projects as statements take them: a JSON list, None for all. `expires_in_s` is how long the token
+    was still good when it was read (None: for ever).
     """
 
-    __slots__ = ("name", "person", "projects", "role", "visible")
+    __slots__ = ("expires_in_s", "name", "person", "projects", "role", "visible")
 
-    def __init__(self, name: str, role: str, projects: list[str] | None = None) -> None:
+    def __init__(
+        self, name: str, role: str, projects: list[str] | None = None, expires_in_s: float | None = None
+    ) -> None:
         self.name = name
         self.role = role
+        self.expires_in_s = expires_in_s
         self.person = PERSON + name
         self.projects = None if projects is None else frozenset(projects)
         self.visible = None if projects is None else encode(sorted(projects))

@@ -139,10 +139,10 @@ class Operation:
         return checked
 
     def _refuse_unknown(self, named: Mapping[str, Any]) -> None:
-        from difflib import get_close_matches
+        from hallway.services import near_matches
 
         unknown = next(name for name in named if name not in self.parameters)
-        near = get_close_matches(unknown, self.parameters, 1)
+        near = near_matches(unknown, list(self.parameters))
         raise InvalidInput(
             f"{self.name} has no parameter {unknown[:60]!r}",
             hint=f"Did you mean {near[0]}?" if near else f"It has: {', '.join(self.parameters)}",

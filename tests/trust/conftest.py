@@ -44,5 +44,6 @@ def make_tokens(home: Path) -> dict[str, str]:
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
     home = tmp_path_factory.mktemp("guarded") / "hallway"
     tokens = make_tokens(home)
-    with HubProcess(home, "--require-tokens") as hub:
+    # Refusals are written down once a minute; these tests look for them sooner.
+    with HubProcess(home, "--require-tokens", constants={"hallway.hub.audit.EVERY_S": 0.5}) as hub:
         yield Guarded(hub, tokens)

@@ -87,7 +87,7 @@ class Hub:
         self._open_workers(loop)
         self._wakes = Wakes(self.open())
         self._feed = Feed(self._reader, self._wakes)
-        self._door.keyring = keyring = Keyring(self.open(), self._wakes, self._audit, self._limits)
+        self._door.keyring = keyring = Keyring(self.open(), self.open(), self._wakes, self._audit, self._limits)
         keeper = Keeper(self._writer, self._keep)
         self._add_paths()
         try:
@@ -97,7 +97,7 @@ class Hub:
             if self._pulse:
                 self._pulse.close()
             self.close_streams()
-            keyring.close()
+            await keyring.close()
             await self._writer.close()
             if self._beats:
                 self._beats.close()

@@ -1,11 +1,13 @@
 """What was refused, as events: who, what, from where and how often.
 
-Refusals come as fast as anybody cares to provoke them, so they are counted in memory and written down together, a
-line for each kind. They belong to no project, so that nobody but an unlimited token's bearer reads them.
+Refusals come as fast as anybody cares to provoke them, without a token too, so they are counted in memory: of each
+caller at most one event a minute is written, with the counts of at most twenty kinds of refusals. They belong to no
+project, so that nobody but an unlimited token's bearer reads them.
 """
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -13,36 +15,56 @@ if TYPE_CHECKING:
 
     from hallway.bus import LocalBus
 
-    Counts: TypeAlias = dict[tuple[str | None, str, str, str], int]
+    Kind: TypeAlias = tuple[str, str, str]  # what was refused, the error's code, and from where
+    Counts: TypeAlias = dict[str | None, dict[Kind, int]]  # by the token's name; None: nobody knows whose it was
 
-MOST_KINDS = 1000  # between two writings; beyond, addresses are left out
+EVERY_S = 60.0
+AGAIN_S = 5.0  # after it could not be written
+MAX_KINDS = 20
 ELSEWHERE = "…"
 
 
 class Audit:
-    """Refusals since the last writing."""
+    """Refusals since they were last written down."""
 
     def __init__(self) -> None:
         self._counts: Counts = {}
+        self._written_at: dict[str | None, float] = {}
 
-    def note(self, principal: str | None, what: str, code: str, address: str) -> None:
+    def note(self, principal: str | None, what: str, code: str, address: str, count: int = 1) -> None:
         """Count a refusal; `principal` None: nobody knows whose it was."""
-        kind = (principal, what, code, address)
-        if kind not in self._counts and len(self._counts) >= MOST_KINDS:
-            kind = (principal, ELSEWHERE, code, ELSEWHERE)
-        self._counts[kind] = self._counts.get(kind, 0) + 1
+        kinds = self._counts.setdefault(principal, {})
+        kind = (what, code, address)
+        if kind not in kinds and len(kinds) >= MAX_KINDS:
+            kind = (ELSEWHERE, ELSEWHERE, ELSEWHERE)
+        kinds[kind] = kinds.get(kind, 0) + count
 
-    def take(self) -> Counts:
-        """What is not written down yet; it is the taker's to write."""
-        taken, self._counts = self._counts, {}
-        return taken
+    def take(self, *, is_last: bool = False) -> Counts:
+        """What may be written down now: of each caller once a minute, unless it `is_last`."""
+        now = time.monotonic()
+        due = [who for who in self._counts if is_last or now - self._written_at.get(who, -EVERY_S) >= EVERY_S]
+        self._written_at.update(dict.fromkeys(due, now))
+        return {who: self._counts.pop(who) for who in due}
+
+    def put_back(self, counts: Counts) -> None:
+        """Keep what could not be written for the next time."""
+        for principal, kinds in counts.items():
+            self._written_at[principal] = time.monotonic() - EVERY_S + AGAIN_S
+            for (what, code, address), count in kinds.items():
+                self.note(principal, what, code, address, count)
 
     @staticmethod
     def write(bus: LocalBus, counts: Counts) -> None:
-        """An event for each kind of refusal."""
+        """An event for each caller: the most frequent kind of refusal, how many there were, and the other kinds."""
         with bus.transaction():
-            for (principal, what, code, address), count in counts.items():
+            for principal, kinds in counts.items():
+                ordered = sorted(kinds.items(), key=lambda each: -each[1])
+                (what, code, address), _ = ordered[0]
+                listed = [
+                    {"operation": what, "code": code, "address": address, "count": count}
+                    for (what, code, address), count in ordered
+                ]
                 bus.events.append(
                     "access.refused", "", None, principal=principal, operation=what, code=code, address=address,
-                    count=count,
+                    count=sum(kinds.values()), kinds=listed,
                 )  # fmt: skip

@@ -59,9 +59,9 @@ class Allowance:
         self._bytes = Bucket((limits.bytes_per_hour or 1) / HOUR_S, limits.bytes_per_hour or 1)
         self._waits = 0
 
-    def take_request(self) -> None:
-        """Count a request; raises LimitReached."""
-        if self._limits.requests_per_s and (wait_s := self._requests.take(1)):
+    def take_request(self, count: int = 1) -> None:
+        """Count a request, or several at once; raises LimitReached."""
+        if self._limits.requests_per_s and count > 0 and (wait_s := self._requests.take(count)):
             raise self._reached(f"{self._limits.requests_per_s} requests a second", wait_s)
 
     def take_bytes(self, size: int) -> None:

@@ -8,12 +8,13 @@ Which session calls is an argument or the header Hallway-Session. An answer is o
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from hallway.errors import HallwayError, IdentityMissing, InvalidInput, LimitReached, Unavailable
+from hallway.errors import HallwayError, IdentityMissing, InvalidInput, LimitReached
 from hallway.hub.http import JSON_TYPE, disconnected, encode_json, header, parse_query, read_body, respond
-from hallway.hub.stream import KEEP_ALIVE_S, MOST_STREAMS, STUCK_S, Wanted
+from hallway.hub.stream import KEEP_ALIVE_S, STUCK_S, Wanted
 from hallway.hub.visitor import visitor_of
 from hallway.identity import from_metadata
 from hallway.mcp.offer import PROFILES, BusOffer, changed
@@ -37,10 +38,13 @@ if TYPE_CHECKING:
 
     from starlette.types import Receive, Scope, Send
 
+    from hallway.hub.limits import Allowance
     from hallway.hub.routes import OperationEndpoint
     from hallway.hub.stream import Feed
     from hallway.mcp.protocol import Json, Offer, Work
     from hallway.operation import Operation
+
+log = logging.getLogger("hallway.hub")
 
 SESSION_HEADER = "Hallway-Session"
 INBOX = MESSAGES["inbox"]
@@ -106,6 +110,13 @@ class McpEndpoint:
             request_id = message.get("id") if isinstance(message, dict) else None
             await _respond(send, failed(request_id, fault), fault.status)
             return
+        allowance = _allowance(scope)
+        if isinstance(message, list) and allowance is not None:
+            try:
+                allowance.take_request(len(message) - 1)  # each message is a request, the first one is counted
+            except LimitReached as error:
+                await _respond(send, failed(None, Fault(INVALID_REQUEST, error.message)), error.status)
+                return
         caller = Caller(version, unquote(_text(scope, SESSION_HEADER.lower()) or "") or None)
         answer = await self._drive(protocol.handle(message, caller), scope, receive)
         if isinstance(answer, Listening):
@@ -123,13 +134,17 @@ class McpEndpoint:
         return self._protocols[profile]
 
     async def _drive(self, work: Work, scope: Scope, receive: Receive) -> Any:
-        """Run the operations that an answer needs, one after the other."""
+        """Run the operations that an answer needs, one after the other; each counts as a request of its token's."""
         value, error = None, None
+        allowance, is_first = _allowance(scope), True
         try:
             while True:
                 operation, arguments = work.throw(error) if error else work.send(value)
                 value, error = None, None
                 try:
+                    if allowance is not None and not is_first:
+                        allowance.take_request()
+                    is_first = False
                     value = await self._endpoint(operation).perform(arguments, scope, receive)
                 except HallwayError as refused:
                     error = refused
@@ -145,68 +160,74 @@ class McpEndpoint:
 
     async def _listen(self, listening: Listening, caller: Caller, scope: Scope, receive: Receive, send: Send) -> None:
         """Tell what changes until the caller has gone or the hub stops."""
-        feed = self._feed
-        if feed.streams >= MOST_STREAMS:
-            error = Unavailable(f"the hub has {MOST_STREAMS} open streams, its most")
-            await _respond(send, failed(listening.request_id, Fault(INTERNAL_ERROR, error.message)), error.status)
-            return
-        try:
-            session_id = caller.session_of({}, {}, is_needed=False)
-            project = await self._drive(caller.project(session_id), scope, receive)
-            if session_id:  # whoever may not read an inbox is not told that it changed
-                await self._endpoint(INBOX).perform(INBOX.arguments((), {"session_id": session_id}), scope, receive)
-        except HallwayError as error:
-            await _respond(send, failed(listening.request_id, Fault(INVALID_REQUEST, error.message)), error.status)
-            return
-        feed.streams += 1
-        gone = asyncio.ensure_future(disconnected(receive))
+        is_open = False
         try:
             visitor = visitor_of(scope)
-            with visitor.allowance:
-                await self._stream(listening, session_id or "", project, gone, send, Wanted(visitor))
-        except LimitReached as error:
-            await _respond(send, failed(listening.request_id, Fault(INVALID_REQUEST, error.message)), error.status)
+            # Both places are taken before anything is waited for: many that come at once must not all find room.
+            with self._feed.place(), visitor.allowance:
+                session_id = caller.session_of({}, {}, is_needed=False)
+                project = await self._drive(caller.project(session_id), scope, receive)
+                if session_id:  # whoever may not read an inbox is not told that it changed
+                    await self._endpoint(INBOX).perform(INBOX.arguments((), {"session_id": session_id}), scope, receive)
+                after, is_open = await self._feed.last_seq(), True
+                await self._stream(listening, session_id or "", project, after, receive, send, Wanted(visitor))
+        except HallwayError as error:
+            if is_open:  # the bus cannot be read now; the caller listens anew
+                log.warning("a subscription ends: %s", error)
+                await send({"type": "http.response.body", "body": b""})
+                return
+            code = INTERNAL_ERROR if error.status >= 500 else INVALID_REQUEST
+            await _respond(send, failed(listening.request_id, Fault(code, error.message)), error.status)
         except (TimeoutError, OSError):
             pass  # it stopped reading or has gone; it listens anew and reads what there is
-        finally:
-            gone.cancel()
-            feed.streams -= 1
 
     async def _stream(
         self,
         listening: Listening,
         session_id: str,
         project: str | None,
-        gone: asyncio.Future[None],
+        after: int,
+        receive: Receive,
         send: Send,
         wanted: Wanted,
     ) -> None:
-        feed, after = self._feed, await self._feed.last_seq()
+        feed, gone = self._feed, asyncio.ensure_future(disconnected(receive))
         headers = [(b"content-type", b"text/event-stream"), (b"cache-control", b"no-store"),
                    (b"x-accel-buffering", b"no")]  # fmt: skip
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await _send_part(send, _frame(listening.acknowledged()))
-        while not (feed.is_closed or gone.done() or wanted.is_over):
-            news = feed.expect()
-            events = await feed.after(after)
-            uris = dict.fromkeys(
-                uri
-                for event in events
-                if wanted.has(event)
-                for uri in changed(event, session_id, project or event.project)
-            )
-            if frames := b"".join(_frame(note) for uri in uris if (note := listening.about(uri))):
-                await _send_part(send, frames)
-            if events:
-                after = events[-1].seq
-            else:
-                ends = (news, gone, *wanted.visitor.end)
-                await asyncio.wait(ends, timeout=KEEP_ALIVE_S, return_when=asyncio.FIRST_COMPLETED)
-                if not any(end.done() for end in ends):
-                    await _send_part(send, b": still here\n\n")
-            feed.forget(news)
-        if not gone.done():
-            await send({"type": "http.response.body", "body": _frame(listening.ended())})
+        try:
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+            await _send_part(send, _frame(listening.acknowledged()))
+            while not (feed.is_closed or gone.done() or wanted.is_over):
+                news = feed.expect()
+                try:
+                    events = await feed.after(after)
+                    uris = dict.fromkeys(
+                        uri
+                        for event in events
+                        if wanted.has(event)
+                        for uri in changed(event, session_id, project or event.project)
+                    )
+                    if frames := b"".join(_frame(note) for uri in uris if (note := listening.about(uri))):
+                        await _send_part(send, frames)
+                    if events:
+                        after = events[-1].seq
+                    else:
+                        ends = (news, gone, *wanted.visitor.end)
+                        await asyncio.wait(ends, timeout=KEEP_ALIVE_S, return_when=asyncio.FIRST_COMPLETED)
+                        if not any(end.done() for end in ends):
+                            await _send_part(send, b": still here\n\n")
+                finally:
+                    feed.forget(news)
+            if not gone.done():
+                await send({"type": "http.response.body", "body": _frame(listening.ended())})
+        finally:
+            gone.cancel()
+
+
+def _allowance(scope: Scope) -> Allowance | None:
+    """What the caller's token has left; None for the owner of the bus."""
+    grant = scope["grant"]
+    return None if grant is None else grant.allowance
 
 
 def _status(answer: Any, *, is_modern: bool) -> int:

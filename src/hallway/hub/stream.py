@@ -8,16 +8,20 @@ nothing and repeats nothing (E1, E2).
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from hallway.errors import HallwayError, InvalidInput, LimitReached, Unavailable
+from hallway.errors import HallwayError, InvalidInput, Unavailable
 from hallway.hub.http import disconnected, encode_json, header, parse_query, respond_error
 from hallway.hub.visitor import ITSELF, visitor_of
 from hallway.services.events import PAGE, EventLog
 from hallway.wake import EVENTS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from hallway.hub.visitor import Visitor
@@ -29,6 +33,8 @@ KEEP_ALIVE_S = 15.0
 STUCK_S = 60.0  # a reader that takes nothing for so long is cut off; it resumes with its Last-Event-ID
 MOST_STREAMS = 1000
 REMEMBERED = 2000  # newest events kept in memory, so that many streams read the store once
+
+log = logging.getLogger("hallway.hub")
 
 READ = EventLog.operations["read"]
 LAST = EventLog.operations["last_seq"]
@@ -47,6 +53,17 @@ class Feed:
     @property
     def is_closed(self) -> bool:
         return self._wakes.is_closed
+
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        """A place among the open streams, taken at once and given back at the end; raises Unavailable."""
+        if self.streams >= MOST_STREAMS:
+            raise Unavailable(f"the hub has {MOST_STREAMS} open streams, its most", hint="Close some, or try later")
+        self.streams += 1
+        try:
+            yield
+        finally:
+            self.streams -= 1
 
     async def last_seq(self) -> int:
         seq: int = await self._reader.run(LAST, {}, ITSELF)
@@ -108,17 +125,11 @@ class EventsEndpoint:
             return
         try:
             arguments, visitor = self._arguments(scope), visitor_of(scope)
-            if self._feed.streams >= MOST_STREAMS:
-                raise Unavailable(f"the hub has {MOST_STREAMS} open streams, its most", hint="Close some, or try later")
-            after = await self._feed.last_seq() if arguments["after"] is None else arguments["after"]
+            # Both places are taken before anything is waited for: many that come at once must not all find room.
+            with self._feed.place(), visitor.allowance:
+                after = await self._feed.last_seq() if arguments["after"] is None else arguments["after"]
+                await self._stream(receive, send, after, Wanted(visitor, arguments["project"], arguments["kinds"]))
         except HallwayError as error:
-            await respond_error(send, error)
-            return
-        wanted = Wanted(visitor, arguments["project"], arguments["kinds"])
-        try:
-            with visitor.allowance:
-                await self._stream(receive, send, after, wanted)
-        except LimitReached as error:
             await respond_error(send, error)
 
     def _arguments(self, scope: Scope) -> dict[str, Any]:
@@ -132,30 +143,39 @@ class EventsEndpoint:
         return checked if "after" in named else {**checked, "after": None}
 
     async def _stream(self, receive: Receive, send: Send, after: int, wanted: Wanted) -> None:
-        self._feed.streams += 1
         gone = asyncio.ensure_future(disconnected(receive))
         try:
             await _send_head(send)
             while not (self._feed.is_closed or gone.done() or wanted.is_over):
                 news = self._feed.expect()
-                events = await self._feed.after(after)
-                frames = b"".join(_frame(event) for event in events if wanted.has(event))
-                if frames:
-                    await asyncio.wait_for(_send_part(send, frames), STUCK_S)
-                if events:
-                    after = events[-1].seq
-                else:
-                    ends = (news, gone, *wanted.visitor.end)
-                    await asyncio.wait(ends, timeout=KEEP_ALIVE_S, return_when=asyncio.FIRST_COMPLETED)
-                    if not any(end.done() for end in ends):
-                        await asyncio.wait_for(_send_part(send, b": still here\n\n"), STUCK_S)
-                self._feed.forget(news)
+                try:
+                    after = await self._send_news(send, after, wanted, news, gone)
+                finally:
+                    self._feed.forget(news)
+            await send({"type": "http.response.body", "body": b""})
+        except HallwayError as error:  # the bus cannot be read now; the reader resumes where it was
+            log.warning("an event stream ends: %s", error)
             await send({"type": "http.response.body", "body": b""})
         except (TimeoutError, OSError):
             pass  # it stopped reading or has gone; it resumes where it was
         finally:
             gone.cancel()
-            self._feed.streams -= 1
+
+    async def _send_news(
+        self, send: Send, after: int, wanted: Wanted, news: asyncio.Future[None], gone: asyncio.Future[None]
+    ) -> int:
+        """Send what came after a seq, or wait for something to come; returns the seq that was reached."""
+        events = await self._feed.after(after)
+        frames = b"".join(_frame(event) for event in events if wanted.has(event))
+        if frames:
+            await asyncio.wait_for(_send_part(send, frames), STUCK_S)
+        if events:
+            return events[-1].seq
+        ends = (news, gone, *wanted.visitor.end)
+        await asyncio.wait(ends, timeout=KEEP_ALIVE_S, return_when=asyncio.FIRST_COMPLETED)
+        if not any(end.done() for end in ends):
+            await asyncio.wait_for(_send_part(send, b": still here\n\n"), STUCK_S)
+        return after
 
 
 class Wanted:

@@ -233,7 +233,7 @@ class SessionRegistry(Service, noun="sessions"):
         """The session, or SessionNotFound with near matches; one that the caller does not see is not there."""
         row = self._store.one("sessions.get", now=self._store.now, session_id=session_id)
         if row is None or not self.bus.sees(row[3]):
-            rows = self._store.rows("sessions.ids", visible=self.bus.visible)
+            rows = self._store.rows("sessions.ids", wanted=session_id, visible=self.bus.visible)
             near = near_matches(session_id, [known for (known,) in rows])
             hint = f"Did you mean {', '.join(near)}?" if near else None
             raise SessionNotFound(f"no session has the id {session_id!r}", hint=hint, near=near)

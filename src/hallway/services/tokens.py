@@ -95,8 +95,11 @@ class TokenRegistry(Service, noun="tokens"):
 
     def valid(self) -> dict[str, Principal]:
         """Who every valid token makes its bearer, by the token's digest."""
-        rows = self._store.rows("tokens.valid", now=self._store.now)
-        return {digest: Principal(name, role, _projects(projects)) for digest, name, role, projects in rows}
+        now = self._store.now
+        return {
+            digest: Principal(name, role, _projects(projects), (until - now) / SECOND if until else None)
+            for digest, name, role, projects, until in self._store.rows("tokens.valid", now=now)
+        }
 
     def note_use(self, used: dict[str, str]) -> None:
         """Write down that tokens, by name, were used from an address."""

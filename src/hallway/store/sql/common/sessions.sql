@@ -66,7 +66,19 @@ WHERE (:project IS NULL OR project = :project)
 GROUP BY 1, 2, 3;
 
 -- name: sessions.ids
--- For near matches: the newest ids on the bus, of those that the caller sees.
-SELECT session_id FROM sessions
-WHERE (:visible IS NULL OR project IN (SELECT value FROM json_each(:visible)))
-ORDER BY id DESC LIMIT 1000;
+-- For near matches, of what the caller sees: the ids beside the wanted one in order, the newest ones, and live ones of
+-- the caller's own projects. However many there are, it looks at about a hundred rows.
+SELECT session_id FROM (
+    SELECT session_id, project FROM sessions WHERE session_id >= :wanted ORDER BY session_id LIMIT 15) AS after_it
+WHERE :visible IS NULL OR project IN (SELECT value FROM json_each(:visible))
+UNION
+SELECT session_id FROM (
+    SELECT session_id, project FROM sessions WHERE session_id < :wanted ORDER BY session_id DESC LIMIT 15) AS before_it
+WHERE :visible IS NULL OR project IN (SELECT value FROM json_each(:visible))
+UNION
+SELECT session_id FROM (SELECT session_id, project FROM sessions ORDER BY id DESC LIMIT 40) AS newest
+WHERE :visible IS NULL OR project IN (SELECT value FROM json_each(:visible))
+UNION
+SELECT session_id FROM (
+    SELECT session_id FROM sessions
+    WHERE ended_at IS NULL AND project IN (SELECT value FROM json_each(:visible)) LIMIT 40) AS own;

@@ -58,7 +58,10 @@ WHERE (:project IS NULL OR project = :project)
 GROUP BY status;
 
 -- name: tasks.ids
--- For near matches: the newest ids, of those that the caller sees.
-SELECT task_id FROM tasks
-WHERE (:visible IS NULL OR project IN (SELECT value FROM json_each(:visible)))
-ORDER BY id DESC LIMIT 100;
+-- For near matches: the newest ids, of those that the caller sees. However many there are, it looks at a hundred.
+SELECT task_id FROM (SELECT task_id, project FROM tasks ORDER BY id DESC LIMIT 50) AS newest
+WHERE :visible IS NULL OR project IN (SELECT value FROM json_each(:visible))
+UNION
+SELECT task_id FROM (
+    SELECT task_id FROM tasks
+    WHERE status IN ('offered', 'accepted') AND project IN (SELECT value FROM json_each(:visible)) LIMIT 50) AS own;

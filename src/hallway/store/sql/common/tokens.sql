@@ -5,7 +5,7 @@ ON CONFLICT DO NOTHING RETURNING id;
 
 -- name: tokens.valid
 -- What opens the bus now.
-SELECT digest, name, role, projects FROM tokens
+SELECT digest, name, role, projects, expires_at FROM tokens
 WHERE revoked_at IS NULL AND (expires_at IS NULL OR expires_at > :now);
 
 -- name: tokens.get
@@ -19,7 +19,8 @@ WHERE (:include_revoked OR (revoked_at IS NULL AND (expires_at IS NULL OR expire
 ORDER BY name, id LIMIT :limit;
 
 -- name: tokens.names
-SELECT name FROM tokens WHERE revoked_at IS NULL LIMIT 1000;
+-- For near matches.
+SELECT name FROM tokens WHERE revoked_at IS NULL ORDER BY id DESC LIMIT 100;
 
 -- name: tokens.revoke
 UPDATE tokens SET revoked_at = :now WHERE name = :name AND revoked_at IS NULL

@@ -19,7 +19,7 @@ RETURNING recipient;
 -- name: messages.capabilities
 -- For near matches: what the live sessions of a project can do.
 SELECT DISTINCT each FROM sessions, json_array_elements_text(capabilities::json) AS each
-WHERE project = :project AND ended_at IS NULL AND expires_at > :now LIMIT 1000;
+WHERE project = :project AND ended_at IS NULL AND expires_at > :now LIMIT 100;
 
 -- name: messages.use
 -- M8: takes one message from what a pair may send, which fills up by one every `interval` to at most `burst`. No row:
