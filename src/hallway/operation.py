@@ -139,7 +139,7 @@ class Operation:
         return checked
 
     def _refuse_unknown(self, named: Mapping[str, Any]) -> None:
-        from hallway.services import near_matches
+        from hallway.near_names import near_matches
 
         unknown = next(name for name in named if name not in self.parameters)
         near = near_matches(unknown, list(self.parameters))
