@@ -33,7 +33,7 @@ LAYERS = (
     ("schema",),
     ("model",),
     ("files",),
-    ("clock", "errors", "place"),
+    ("clock", "errors", "near_names", "place"),
 )
 RANKS = {name: rank for rank, names in enumerate(reversed(LAYERS)) for name in names}
 
