@@ -20,6 +20,7 @@
     │   ├── BusBusy             another process holds the write lock
     │   ├── HubUnreachable      no hub answers at this address
     │   ├── NoAnswer            the other session has not answered in time
+    │   ├── TookTooLong         a read asked for more than the bus finds in time
     │   └── RateLimited         two parties talk faster than a loop may
     │       └── LimitReached    a token asks for more than it may
     ├── StorageError            the bus's file cannot be used as it is
@@ -195,6 +196,13 @@ class NoAnswer(Unavailable):
 
     code, status = "no_answer", 504
     hint = "Do something else and look at the inbox later: hallway inbox ID"
+
+
+class TookTooLong(Unavailable):
+    """A read was given up: what it asks for takes longer than a read may, so that others get their turn."""
+
+    code = "took_too_long"
+    hint = "Ask for less: fewer words, a project, a smaller limit"
 
 
 class RateLimited(Unavailable):

@@ -44,6 +44,8 @@ if TYPE_CHECKING:
 
 HEALTH_WITHIN_S = 2.0
 READERS = 4  # threads that read, then
+LONG_READERS = 2  # threads for reads that may take long, of which
+READ_WITHIN_S = 10.0  # each is given up after so long
 LANES = 2  # connections for heartbeats
 HINT = "See one project's: GET /stats?project=NAME"
 HOTTEST = SessionRegistry.operations["heartbeat"]  # its path is looked at first
@@ -107,7 +109,11 @@ class Hub:
         """The threads and connections that the store wants: more of them where each answer comes over a network."""
         bus = self.open()
         self._writer = (Writer if bus.store.is_local else ThreadWriter)(bus, loop)
-        self._reader = Reader([self.open() for _ in range(1 if bus.store.is_local else READERS)], loop)
+        readers = [self.open() for _ in range(1 if bus.store.is_local else READERS)]
+        long_readers = [self.open() for _ in range(LONG_READERS)]
+        for each in long_readers:
+            each.store.limit_reads(READ_WITHIN_S)
+        self._reader = Reader(readers, long_readers, loop)
         self._beats = (
             None if bus.store.is_local else Beats([bus.store.flight() for _ in range(LANES)], self._writer, loop)
         )

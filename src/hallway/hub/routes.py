@@ -17,6 +17,7 @@ from hallway.hub.http import (
     respond_error,
 )
 from hallway.hub.visitor import visitor_of
+from hallway.hub.worker import SHORT_LIMIT
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
@@ -49,7 +50,8 @@ class OperationEndpoint:
                 self._pulse.check()
             arguments = self._operation.arguments((), await self._parameters(scope, receive))
             result = await self.perform(arguments, scope, receive)
-            await respond(send, encode_json(result))
+            is_long = isinstance(result, list) and len(result) > SHORT_LIMIT
+            await respond(send, await asyncio.to_thread(encode_json, result) if is_long else encode_json(result))
         except HallwayError as error:
             status = error.status
             await respond_error(send, error)

@@ -14,6 +14,7 @@ import logging
 import threading
 import time
 from collections import deque
+from functools import partial
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -39,6 +40,10 @@ if TYPE_CHECKING:
 
 
 log = logging.getLogger("hallway.hub")
+
+SHORT_LIMIT = 100  # rows of a list that is no long read
+SEARCHES = ("query", "pattern")  # parameters that make a read look at more than it returns
+OWNER, NO_CALLER = " owner", ""  # in place of a token's name, which is neither
 
 MOST_AT_ONCE = 128  # so that the first of a batch does not wait for thousands
 
@@ -138,28 +143,87 @@ class Caller:
 
 
 class Reader:
-    """Runs reads on threads, each on a connection of its own: a long list holds up no write."""
+    """Runs reads on threads, each on a connection of its own: a long list holds up no write.
 
-    def __init__(self, buses: list[LocalBus], loop: asyncio.AbstractEventLoop) -> None:
+    What may take long has threads of its own, so that a short read never queues behind it. There every caller has a
+    queue: the callers take turns, and none has all of the threads.
+    """
+
+    def __init__(self, buses: list[LocalBus], long_buses: list[LocalBus], loop: asyncio.AbstractEventLoop) -> None:
         self.jobs = 0
         self._loop = loop
         self._lanes = [_Lane(bus, loop) for bus in buses]
+        self._long = _LongReads([_Lane(bus, loop) for bus in long_buses])
 
     @property
     def waiting(self) -> int:
         """How many jobs are queued and not begun."""
-        return sum(max(lane.open - 1, 0) for lane in self._lanes)
+        return sum(max(lane.open - 1, 0) for lane in self._lanes) + self._long.waiting
 
     def run(self, operation: Operation, arguments: dict[str, Any], visitor: Visitor) -> asyncio.Future[Any]:
         """Queue an operation whose arguments are checked; the future gets its result or its error."""
         job = Job(operation, arguments, visitor, self._loop.create_future())
         self.jobs += 1
-        min(self._lanes, key=lambda lane: lane.open).run(job)
+        if may_take_long(operation, arguments):
+            self._long.add(job)
+        else:
+            min(self._lanes, key=lambda lane: lane.open).run(job)
         return job.future
 
     def close(self) -> None:
-        for lane in self._lanes:
+        for lane in (*self._lanes, *self._long.lanes):
             lane.close()
+
+
+def may_take_long(operation: Operation, arguments: dict[str, Any]) -> bool:
+    """Whether a read looks at more than a page of rows: by words or a pattern, long lists, statistics."""
+    return (
+        any(arguments.get(name) for name in SEARCHES)
+        or arguments.get("limit", 0) > SHORT_LIMIT
+        or operation.noun == "statistics"
+    )
+
+
+class _LongReads:
+    """The threads for reads that may take long, and a queue for each caller."""
+
+    def __init__(self, lanes: list[_Lane]) -> None:
+        self.lanes = lanes
+        self._free = list(lanes)
+        self._queues: dict[str, deque[Job]] = {}  # in the order in which the callers get their turn
+        self._running: dict[str, int] = {}
+        self._most = max(len(lanes) - 1, 1)  # threads that one caller may have
+
+    @property
+    def waiting(self) -> int:
+        return sum(map(len, self._queues.values()))
+
+    def add(self, job: Job) -> None:
+        self._queues.setdefault(job.visitor.name or OWNER, deque()).append(job)
+        self._start()
+
+    def _start(self) -> None:
+        """Give free threads to callers that wait and have not enough of them."""
+        while self._free:
+            caller = next((each for each in self._queues if self._running.get(each, 0) < self._most), NO_CALLER)
+            if caller is NO_CALLER:
+                return
+            queue = self._queues.pop(caller)
+            job = queue.popleft()
+            if queue:
+                self._queues[caller] = queue  # behind the others
+            if job.future.done():  # nobody waits for it any more
+                continue
+            self._running[caller] = self._running.get(caller, 0) + 1
+            lane = self._free.pop()
+            lane.run(job, partial(self._ended, lane, caller))
+
+    def _ended(self, lane: _Lane, caller: str) -> None:
+        self._free.append(lane)
+        self._running[caller] -= 1
+        if not self._running[caller]:
+            del self._running[caller]
+        self._start()
 
 
 class _Lane:
@@ -170,13 +234,17 @@ class _Lane:
         self._bus = bus
         self._caller = Caller("hallway-reader", loop)
 
-    def run(self, job: Job) -> None:
+    def run(self, job: Job, then: Callable[[], None] | None = None) -> None:
+        """Queue a job; `then` is called on the loop once it is answered."""
         self.open += 1
-        self._caller.call(lambda: job.run(self._bus, self._bus.execute), lambda outcome: self._answer(job, outcome))
 
-    def _answer(self, job: Job, outcome: Any) -> None:
-        self.open -= 1
-        job.answer(outcome)
+        def answer(outcome: Any) -> None:
+            self.open -= 1
+            job.answer(outcome)
+            if then is not None:
+                then()
+
+        self._caller.call(lambda: job.run(self._bus, self._bus.execute), answer)
 
     def close(self) -> None:
         self._caller.close()

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 SWEEP_AT_ONCE = 20  # expired keys that a set removes besides
 CLEAR_AT_ONCE = 10_000  # keys
 PAGE_BYTES = 1024 * 1024  # of values; a page that reaches it ends early
-SHOWN_LENGTH = 8 * 1024  # of a value's text, where its line in a list is looked for
+SHOWN_LENGTH = 8 * 1024  # of a value's text, where its line in a list is looked for; of a long list's
+LEAST_SHOWN_LENGTH = 512
 PAGE = 20
 NOWHERE = ""  # no project has this name
 
@@ -151,7 +152,12 @@ class SharedMemory(Service, noun="memory"):
         if include_values:
             found = found[: _how_many_fit([hit.size_bytes for hit in found])]
         rows = self._entries([hit.entry for hit in found])
-        return [_finding(row, hit.cursor, query or "", include_values) for row, hit in zip(rows, found, strict=True)]
+        excerpts = words.Excerpts(query or "")
+        # However many are found, about as much text is looked at.
+        length = max(SHOWN_LENGTH // max(len(rows) // 32, 1), LEAST_SHOWN_LENGTH)
+        return [
+            _finding(row, hit.cursor, excerpts, length, include_values) for row, hit in zip(rows, found, strict=True)
+        ]
 
     def search(self, key_pattern: str, *, project: str | None = None) -> list[MemoryEntry]:
         """All entries whose keys fit a glob, in order of their keys: `task_*`, `api/??/[a-z]*`."""
@@ -375,11 +381,11 @@ def _entry(row: Row) -> MemoryEntry:
     ))  # fmt: skip
 
 
-def _finding(row: Row, cursor: str, query: str, has_value: bool) -> Finding:
+def _finding(row: Row, cursor: str, excerpts: words.Excerpts, length: int, has_value: bool) -> Finding:
     """What a list shows of an entry, from the columns of `memory.get`."""
     text = row[3]
     if not has_value:
         row = (*row[:3], "null", *row[4:])
-    shown = text[:SHOWN_LENGTH].strip('"') if text[0] == '"' else text[:SHOWN_LENGTH]
-    line = words.excerpt(words.plain(shown), query)
+    shown = text[:length].strip('"') if text[0] == '"' else text[:length]
+    line = excerpts.of(words.plain(shown))
     return Finding.of((*_entry(row).to_dict().values(), line, cursor))

@@ -74,6 +74,7 @@ class PostgresStore:
         self._is_exclusive = False
         self._transaction_now = 0
         self._written = 0
+        self._read_within_s = 0.0  # 0: as long as it takes
         try:
             self._open()
             self._migrate()
@@ -88,6 +89,8 @@ class PostgresStore:
         self._pgconn = self._connection.pgconn
         self._prepared: set[str] = set()
         self._execute(PLANNING)
+        if self._read_within_s:
+            self.limit_reads(self._read_within_s)
         schema = self._connection.execute("SELECT current_schema()").fetchall()[0][0]
         if schema is None:
             raise errors.NotWritable(f"{self.path} has no schema to be in: its search_path names none that is there")
@@ -109,6 +112,11 @@ class PostgresStore:
                 if number > done:
                     self._execute(read_migration(path))
                     self._execute(f"INSERT INTO hallway_migrations VALUES ({number})")  # noqa: S608 (an integer)
+
+    def limit_reads(self, within_s: float) -> None:
+        """Give up every statement from now on that takes longer, with TookTooLong."""
+        self._read_within_s = within_s
+        self._execute(f"SET statement_timeout = {int(within_s * 1000)}")
 
     # -- time and transactions ----------------------------------------------------------------------------------------
 
@@ -413,12 +421,14 @@ def shown(url: str) -> str:
     return urlunsplit((parts.scheme, f"{user}{parts.netloc.rpartition('@')[2]}", parts.path, "", ""))
 
 
-STALE = {"55P03", "40P01", "40001", "57014"}  # waited too long, or in a circle
+STALE = {"55P03", "40P01", "40001"}  # waited too long, or in a circle
 REFUSED = {"42501", "25006"}
 
 
 def translated(path: str, state: str, said: str) -> errors.HallwayError:
     """PostgreSQL's error as hallway's, by its state's number."""
+    if state == "57014":
+        return errors.TookTooLong(f"the database {path} gave a statement up: {said}")
     if state in STALE:
         return errors.BusBusy(f"the bus {path} was locked by another process: {said}")
     if state == "53100" or "No space left on device" in said:

@@ -7,7 +7,9 @@ leave here as hallway's. A forked child closes what it has of its parent's conne
 
 from __future__ import annotations
 
+import math
 import os
+import time
 from _thread import RLock
 from _weakref import ref
 
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
 APPLICATION_ID = 0x726F6F73  # "roos": what `file` and we know a bus by
 BUSY_TIMEOUT_S = 5.0
+PROGRESS_STEPS = 10_000  # of SQLite's between two looks at the time; some tenths of a millisecond
 CACHE_PAGES = 4000  # of 4 KiB
 CHECKPOINT_PAGES = 8000  # fewer, longer checkpoints: a third more sends a second than SQLite's 1000
 
@@ -52,6 +55,7 @@ class SQLiteStore:
         self._depth = 0
         self._is_locked = False
         self._transaction_now = 0
+        self._read_within_s = self._read_until = math.inf
         self._open()
         self._file = self._identity()
         _stores.add(ref(self, _stores.discard))
@@ -158,6 +162,14 @@ class SQLiteStore:
     def read(self) -> _Read:
         """One consistent snapshot for several reads; inside a transaction, part of it."""
         return _Read(self)
+
+    def limit_reads(self, within_s: float) -> None:
+        """Give up every read from now on that takes longer, with TookTooLong."""
+        self._read_within_s = within_s
+        self._connection.set_progress_handler(self._is_overdue, PROGRESS_STEPS)
+
+    def _is_overdue(self) -> bool:
+        return time.monotonic() > self._read_until
 
     def _enter(self) -> None:
         """Take the mutex; a forked child opens a connection of its own first."""
@@ -268,6 +280,8 @@ class SQLiteStore:
     def _translated(self, error: Exception) -> errors.HallwayError:
         if isinstance(error, apsw.BusyError | apsw.LockedError):
             return self._busy()
+        if isinstance(error, apsw.InterruptError):
+            return errors.TookTooLong(f"a read of {self.path} took longer than {self._read_within_s:g} s")
         if isinstance(error, apsw.FullError) or getattr(error, "errno", None) == 28:
             return errors.DiskFull(f"the disk under {self.path} is full")
         if isinstance(error, apsw.NotADBError | apsw.CorruptError):
@@ -366,6 +380,7 @@ class _Read:
                 store._mutex.release()
                 raise store._translated(error) from error
             store._transaction_now = store.clock.now()
+            store._read_until = time.monotonic() + store._read_within_s
         store._depth += 1
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
@@ -373,6 +388,7 @@ class _Read:
         store._depth -= 1
         try:
             if self._is_outermost:
+                store._read_until = math.inf
                 store._rollback("COMMIT")
         finally:
             store._mutex.release()

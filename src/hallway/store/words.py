@@ -13,7 +13,7 @@ import math
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from re import Pattern
 
 MAX_WORDS = 32
@@ -114,25 +114,64 @@ def weight(entries: int, found: int) -> float:
     return max(math.log(1 + (entries - found + 0.5) / (found + 0.5)), LEAST_WEIGHT)
 
 
-def excerpt(text: str, query: str) -> str:
-    """One short line of a text, around the first word asked for; words asked for stand between `**`."""
-    text = " ".join(text.split())
-    wanted = _wanted(query)
-    first = wanted.search(text) if wanted else None
-    line = _cut(text, first.start() if first else 0)
-    return wanted.sub(r"**\g<0>**", line) if wanted else line
+class Excerpts:
+    """Lines of texts around the words of a query; made once for all texts that a query finds.
+
+    It looks at each text once, word by word, so that its work grows with the text and not with the query.
+    """
+
+    def __init__(self, query: str) -> None:
+        found = pattern(rf"([{_CJK}]+)|[^\W_{_CJK}]+").finditer(query)
+        typed = list(dict.fromkeys((each[0], each[1] is not None) for each in found))[:MAX_WORDS]
+        self._runs = [run for run, is_cjk in typed if is_cjk]
+        parts = [part for word, is_cjk in typed if not is_cjk for part in (word, *_camel_parts(word))]
+        self._words = frozenset(part.lower() for part in parts)
+
+    def of(self, text: str) -> str:
+        """One short line of a text, around the first word asked for; words asked for stand between `**`."""
+        text = " ".join(text.split())
+        first = min(filter(None, (next(self._runs_in(text), None), next(self._words_in(text), None))), default=None)
+        start = max(min((first[0] if first else 0) - LINE_LENGTH // 3, len(text) - LINE_LENGTH), 0)
+        line, is_cut = text[start : start + LINE_LENGTH], start + LINE_LENGTH < len(text)
+        return ("…" if start else "") + (self._marked(line) if first else line) + ("…" if is_cut else "")
+
+    def _marked(self, line: str) -> str:
+        parts, done = [], 0
+        for start, end in _joined_spans(sorted((*self._runs_in(line), *self._words_in(line)))):
+            parts += [line[done:start], "**", line[start:end], "**"]
+            done = end
+        return "".join([*parts, line[done:]])
+
+    def _runs_in(self, text: str) -> Iterator[tuple[int, int]]:
+        """Where words of CJK are, which stand anywhere; the first place comes first."""
+        firsts = sorted((at, run) for run in self._runs if (at := text.find(run)) >= 0)
+        for at, run in firsts:
+            while at >= 0:
+                yield at, at + len(run)
+                at = text.find(run, at + len(run))
+
+    def _words_in(self, text: str) -> Iterator[tuple[int, int]]:
+        """Where other words are, in order: whole, or as parts of compound ones."""
+        if not self._words:
+            return
+        for found in pattern(rf"[^\W_{_CJK}]+").finditer(text):
+            word = found[0]
+            if word.lower() in self._words:
+                yield found.span()
+            elif not word.islower():
+                at = found.start()
+                for part in _camel_parts(word):
+                    if part.lower() in self._words:
+                        yield at, at + len(part)
+                    at += len(part)
 
 
-def _wanted(query: str) -> Pattern[str] | None:
-    """What to look for in a text: the query's words whole, also as parts of compound ones."""
-    edge = r"(?:(?<![^\W_])(?=[^\W_])|(?<=[^\W_])(?![^\W_])|(?-i:(?<=[a-z0-9])(?=[A-Z])))"
-    parts = set(pattern(f"[{_CJK}]+").findall(query))
-    for word in pattern(rf"[^\W_{_CJK}]+").findall(query):
-        parts |= {f"{edge}{part}{edge}" for part in (word, *_camel_parts(word))}
-    return pattern(f"(?i)(?:{'|'.join(sorted(parts, key=len, reverse=True))})+") if parts else None
-
-
-def _cut(text: str, at: int) -> str:
-    start = max(min(at - LINE_LENGTH // 3, len(text) - LINE_LENGTH), 0)
-    line = text[start : start + LINE_LENGTH]
-    return ("…" if start else "") + line + ("…" if start + LINE_LENGTH < len(text) else "")
+def _joined_spans(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The same places, those that touch as one."""
+    joined: list[tuple[int, int]] = []
+    for start, end in spans:
+        if joined and start <= joined[-1][1]:
+            joined[-1] = joined[-1][0], max(end, joined[-1][1])
+        else:
+            joined.append((start, end))
+    return joined
