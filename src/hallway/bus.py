@@ -19,6 +19,7 @@ from hallway.quiet import rouse
 from hallway.services import Service
 from hallway.services.events import PAGE, EventLog
 from hallway.services.files import FileLog
+from hallway.services.logins import LoginRegistry
 from hallway.services.memory import SharedMemory
 from hallway.services.messages import CollaborationHub
 from hallway.services.retention import KEEP_S, Retention
@@ -108,6 +109,7 @@ class Bus:
         self.memory = SharedMemory(self)
         self.files = FileLog(self)
         self.tokens = TokenRegistry(self)
+        self.logins = LoginRegistry(self)
         self.retention = Retention(self)
         self.statistics = Statistics(self)
         self.services: dict[str, Service] = {

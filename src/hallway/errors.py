@@ -12,7 +12,8 @@
     │   ├── EntryNotFound
     │   ├── MessageNotFound
     │   ├── TaskNotFound
-    │   └── TokenNotFound
+    │   ├── TokenNotFound
+    │   └── LoginNotFound
     ├── Conflict                somebody else was first
     │   ├── VersionConflict     a memory entry is at another version than expected
     │   └── Repeated                the same was said a moment ago
@@ -140,6 +141,13 @@ class TokenNotFound(NotFound):
 
     code = "token_not_found"
     hint = "See which there are: hallway token list"
+
+
+class LoginNotFound(NotFound):
+    """No browser is logged in under this id: it never was, logged out, or its token is gone."""
+
+    code = "login_not_found"
+    hint = "See which there are: hallway token logins"
 
 
 class EntryNotFound(NotFound):

@@ -375,6 +375,19 @@ class Token(Record):
     last_used_from: str | None
 
 
+class Login(Record):
+    """A browser that is logged in to the page with a token, and at which hub; it ends with the token at the latest."""
+
+    login_id: str
+    name: str
+    host: str
+    browser: str | None
+    began_at: datetime
+    expires_at: datetime
+    last_used_at: datetime | None
+    last_used_from: str | None
+
+
 class NewToken(Record):
     """A token that was just made; `token` is shown this once."""
 

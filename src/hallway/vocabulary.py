@@ -184,6 +184,7 @@ NOUNS: dict[str, dict[str, Kind]] = {
     "events": EVENTS,
     "files": FILES,
     "tokens": TOKENS,
+    "logins": {"login_id": Identifier("The login's id", metavar="LOGIN")},
     "retention": RETENTION,
     "wakes": {"message_ids": Listing(MESSAGE_ID, "The messages' ids", most=1000, metavar="A,B")},
 }

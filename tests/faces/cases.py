@@ -412,6 +412,8 @@ TOKENS = [
     ), gives=[{"name": "carol"}]),
     case("a token that is not there, with near matches", CAROL, call("tokens.revoke", name="caroll"),
          fails="token_not_found"),
+    case("nobody logged in", call("logins.list_logins"), gives=[]),
+    case("a login that is not there", call("logins.end", login_id="none"), fails="login_not_found"),
     case("who I am", call("tokens.whoami"), gives={"name": None, "role": "admin", "projects": None}),
 ]  # fmt: skip
 

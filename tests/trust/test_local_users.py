@@ -20,6 +20,7 @@ from hub.process import HubProcess, environment
 from hub.test_http import serve
 from support import until
 from trust.conftest import make_tokens
+from trust.test_login import Browser
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -194,3 +195,21 @@ def test_open_to_local_users_is_for_loopback_without_tokens(tmp_path: Path) -> N
         assert done.returncode == 2
         assert "--open-to-local-users" in done.stderr
     assert environment(tmp_path)["HALLWAY_USER"] == "alice"
+
+
+@needs_linux
+@needs_root
+@pytest.mark.promise("P5")
+def test_a_login_is_for_the_user_of_the_machine_that_logged_in(
+    start_hub: Callable[..., HubProcess], tmp_path: Path
+) -> None:
+    tokens = make_tokens(tmp_path / "hallway")
+    hub = start_hub("--require-tokens")
+    browser = Browser(hub.port)
+    browser.log_in(tokens["alice"])
+    assert browser.ask("GET", "/me").json["name"] == "alice"
+    # A program of another user that listens on this host gets the cookie when the browser visits it.
+    stolen = {"Cookie": f"hallway_login={browser.cookies['hallway_login']}"}
+    assert ask_as_another_user(hub.port, ("GET", "/me"), ("GET", "/sessions"), **stolen) == {
+        "GET /me": 401, "GET /sessions": 401,
+    }  # fmt: skip

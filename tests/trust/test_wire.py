@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
 import shutil
 import socket
 import ssl
@@ -19,6 +20,7 @@ from hub.process import HubProcess
 from hub.test_http import serve
 from support import until
 from trust.conftest import Guarded, make_tokens
+from trust.test_login import Browser
 from trust.world import OPERATIONS, SHOP
 
 if TYPE_CHECKING:
@@ -86,6 +88,22 @@ def test_a_hub_for_other_machines_speaks_tls_and_demands_tokens(
         monkeypatch.setenv("HALLWAY_TOKEN", tokens["alice"])
         with hallway.connect(f"https://127.0.0.1:{hub.port}", project=SHOP) as bus:
             assert bus.sessions.heartbeat("over-tls").project == SHOP
+
+
+def test_over_tls_the_login_is_in_a_cookie_that_only_this_host_can_set(tmp_path: Path) -> None:
+    tokens = make_tokens(tmp_path / "hallway")
+    told = {"X-Forwarded-Proto": "https"}
+    with HubProcess(tmp_path / "hallway", "--behind-proxy") as hub:
+        browser = Browser(hub.port)
+        form = browser.ask("GET", "/page/login", None, **told).body.decode()
+        hidden = dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', form))
+        fields = {**hidden, "secret": tokens["alice"]}
+        assert browser.ask("POST", "/page/login", fields, **told).status == 303
+        (cookie,) = [each for each in browser.set_cookies if "hallway_login" in each]
+        assert re.fullmatch(r"__Host-hallway_login=[\w-]{43}; Path=/; HttpOnly; SameSite=Strict; Secure", cookie)
+        assert browser.ask("GET", "/me", None, **told).json["name"] == "alice"
+        browser.cookies["hallway_login"] = browser.cookies.pop("__Host-hallway_login")
+        assert browser.ask("GET", "/me", None, **told).status == 401
 
 
 def test_a_proxy_is_believed_where_it_was_said_to_be_and_nobody_else(tmp_path: Path) -> None:

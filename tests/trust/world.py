@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from hallway.authority import Principal
 from hallway.services import Service
+from hallway.services.tokens import digest_of
 
 if TYPE_CHECKING:
     from hallway.bus import LocalBus
@@ -34,6 +35,7 @@ class World:
         self.bus = bus
         self.messages: dict[str, str] = {}
         self.tasks: dict[str, str] = {}
+        self.logins: dict[str, str] = {}
         for target, (owner, project) in OWNERS.items():
             bus.principal = Principal(owner, "agent", [project])
             for session_id in (target, f"{target}-2"):
@@ -44,6 +46,13 @@ class World:
             bus.files.touch(target, ["/shop/cart.py"])
             bus.memory.set(target, f"key-{target}", f"value of {target}", tags=["t"])
         bus.principal = None
+
+    def log_in(self) -> None:
+        """Make a token for each owner, and log a browser in with it."""
+        for target, (owner, _) in OWNERS.items():
+            made = self.bus.tokens.create(owner)
+            self.bus.logins.begin(digest_of(made.token), owner, "localhost", None, "a browser")
+            self.logins[target] = self.bus.logins.list_logins()[0].login_id
 
     def call(self, who: Principal | None, operation: str, arguments: dict[str, Any]) -> Any:
         """What an operation gives that principal, as the door of every face runs it."""
@@ -62,6 +71,7 @@ class World:
             "$session": target, "$message": self.messages[target], "$task": self.tasks[target],
             "$key": f"key-{target}", "$project": OWNERS[target][1], "$owner": OWNERS[target][0],
             "$neighbour": f"{target}-2",
+            "$login": self.logins.get(target, ""),
         }  # fmt: skip
         return {name: _filled(value, words) for name, value in said.items()}
 
@@ -120,4 +130,6 @@ CALLS: dict[str, dict[str, Any]] = {
     "tokens.revoke": {"name": "$owner"},
     "tokens.rotate": {"name": "$owner"},
     "tokens.whoami": {},
+    "logins.list_logins": {},
+    "logins.end": {"login_id": "$login"},
 }

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from hallway.bus import connect
 from hallway.cli.login import address_option, login, logout
+from hallway.cli.open_page import open_, open_options
 from hallway.cli.render.events import event_line
 from hallway.cli.screen import err, out
 from hallway.schema import Choice, Integer, encode
@@ -29,7 +30,7 @@ PROFILE = Choice("daily", "engram", "full")
 def add_to(verbs: Any, shared: ArgumentParser) -> None:
     """Give the parser these commands."""
     for command in (
-        watch, serve, mcp, login, logout, beacon, export, import_, install, uninstall, hook, doctor, completion,
+        watch, serve, open_, mcp, login, logout, beacon, export, import_, install, uninstall, hook, doctor, completion,
     ):  # fmt: skip
         about, _, _ = (command.__doc__ or "").partition("\n")
         name = command.__name__.rstrip("_")
@@ -333,6 +334,7 @@ def _completion_options(parser: ArgumentParser) -> None:
 OPTIONS = {
     "watch": _watch_options,
     "serve": _serve_options,
+    "open": open_options,
     "mcp": _mcp_options,
     "login": address_option,
     "logout": address_option,

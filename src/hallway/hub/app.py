@@ -89,7 +89,7 @@ class Hub:
         self._open_workers(loop)
         self._wakes = Wakes(self.open())
         self._feed = Feed(self._reader, self._wakes)
-        self._door.keyring = keyring = Keyring(self.open(), self.open(), self._wakes, self._audit, self._limits)
+        self._door.keyring = self._keyring = Keyring(self.open(), self.open(), self._wakes, self._audit, self._limits)
         keeper = Keeper(self._writer, self._keep)
         self._add_paths()
         try:
@@ -99,7 +99,7 @@ class Hub:
             if self._pulse:
                 self._pulse.close()
             self.close_streams()
-            await keyring.close()
+            await self._keyring.close()
             await self._writer.close()
             if self._beats:
                 self._beats.close()
@@ -139,7 +139,7 @@ class Hub:
         self._paths.add("POST", "/mcp", McpEndpoint(self._operation_endpoint, self._feed))
         for path, plain in (("/health", self._health), ("/metrics", self._metrics), ("/openapi.json", self._openapi)):
             self._paths.add("GET", path, plain)
-        Site(Ask(self._reader, self._writer)).mount(self._paths)
+        Site(Ask(self._reader, self._writer)).mount(self._paths, lambda: self._keyring)
 
     def _endpoint(self, operation: Operation) -> ASGIApp:
         endpoint = self._operation_endpoint(operation)

@@ -7,6 +7,7 @@ secret. A token that is sent must be valid, wherever it is sent.
 
 from __future__ import annotations
 
+import os
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from hallway.errors import HallwayError, Unauthorised
 from hallway.hub.http import header, respond, respond_error
 from hallway.hub.visitor import address_of
 from hallway.hub.wire import LOCAL_USERS, OWN_USER
-from hallway.web.login import LOGIN, is_page, token_of, way_in
+from hallway.web.login import LOGIN, host_of, is_page, secret_of, way_in
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
@@ -42,7 +43,7 @@ class Door:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and _is_open(scope):
-            scope["try_token"] = partial(self._try, scope)
+            scope["log_in"] = partial(self._log_in, scope)
         elif scope["type"] == "http":
             try:
                 scope["grant"] = grant = await self._grant(scope)
@@ -63,20 +64,24 @@ class Door:
             if said[: len(BEARER)].lower() != BEARER or self.keyring is None:
                 raise Unauthorised("the header Authorization holds no bearer token", hint="Send: Bearer TOKEN")
             return await self.keyring.grant_of(said[len(BEARER) :].strip(), address_of(scope))
-        if self._owner_is == LOCAL_USERS or (self._owner_is == OWN_USER and scope["is_of_own_user"]()):
+        if self._owner_is == LOCAL_USERS or (self._owner_is == OWN_USER and scope["peer_user"]() == os.geteuid()):
             return None
-        if self.keyring is not None and (token := token_of(scope)):
-            return await self.keyring.grant_of(token, address_of(scope))
+        if self.keyring is not None and (secret := secret_of(scope)):
+            return await self.keyring.login_of(secret, host_of(scope), scope["peer_user"](), address_of(scope))
         if self._owner_is == OWN_USER:
             raise Unauthorised("this hub answers its own user without a token, and this request is not that user's")
         raise Unauthorised("this hub wants a token")
 
-    async def _try(self, scope: Scope, token: bytes) -> None:
-        """Whether a token opens this hub, for its login; raises Unauthorised."""
-        if self.keyring is None or not token:
+    async def _log_in(self, scope: Scope, token: str, link: str) -> str:
+        """The secret of a new login, by a token or a link; raises Unauthorised, LimitReached."""
+        if self.keyring is None or not (token or link):
             raise Unauthorised("there is no token in the form")
+        who = host_of(scope), scope["peer_user"](), header(scope, b"user-agent").decode("latin-1")
         try:
-            await self.keyring.grant_of(token, address_of(scope))
+            if link:
+                return await self.keyring.follow_link(link, *who)
+            grant = await self.keyring.grant_of(token.encode(), address_of(scope))
+            return await self.keyring.begin_login(grant, *who)
         except HallwayError as error:
             self._audit.note(None, "login", error.code, address_of(scope))
             raise

@@ -7,7 +7,6 @@ read. Each of these is bounded here, in every state of a connection.
 
 from __future__ import annotations
 
-import os
 import re
 import select
 from typing import TYPE_CHECKING, Any
@@ -56,7 +55,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._held = b""  # what came behind the last request that may wait
         self._unread: asyncio.TimerHandle | None = None
         self._unread_bytes = 0  # when that timer was set
-        self._is_own: bool | None = None
+        self._peer_user: int | None = None
+        self._has_asked_user = False
         self._running: RequestResponseCycle | None = None  # uvicorn's `cycle` is the newest, which may still wait
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -77,12 +77,12 @@ class BoundedProtocol(HttpToolsProtocol):
         self._running = cycle
         super()._start_asgi_task(cycle, app)
 
-    def is_of_own_user(self) -> bool:
-        """Whether the other end belongs to this process's user; asked of the kernel once for each connection."""
-        if self._is_own is None:
-            is_known = self.client is not None and self.server is not None and self.server[1] is not None
-            self._is_own = is_known and owner_of(self.client, self.server) == os.geteuid()  # type: ignore[arg-type]
-        return self._is_own
+    def peer_user(self) -> int | None:
+        """Which user of this machine owns the other end; asked of the kernel once for each connection."""
+        if not self._has_asked_user and self.client is not None and self.server is not None:
+            self._peer_user = owner_of(self.client, self.server)  # type: ignore[arg-type]
+        self._has_asked_user = True
+        return self._peer_user
 
     # -- what comes in ------------------------------------------------------------------------------------------------
 
@@ -134,7 +134,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._within(HEAD_WITHIN_S)
-        self.scope["is_of_own_user"] = self.is_of_own_user  # type: ignore[typeddict-unknown-key]
+        self.scope["peer_user"] = self.peer_user  # type: ignore[typeddict-unknown-key]
 
     def on_url(self, url: bytes) -> None:
         self._field_bytes += len(url)

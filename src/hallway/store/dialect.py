@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 INTEGERS = {
     "acknowledged_at", "after", "at", "before", "before_version", "burst", "candidates", "check_at",
     "created_at", "digest", "ended_at", "except_id", "excess", "expires_at", "id", "injected_at", "interval", "key_id",
-    "last", "last_seen", "last_version", "limit", "most", "now", "refilled_at", "seq", "since", "size_bytes",
-    "started_at", "ttl_s", "until", "updated_at", "sent_at", "version",
+    "last", "last_seen", "last_version", "limit", "most", "now", "peer_user", "refilled_at", "seq", "since",
+    "size_bytes", "started_at", "ttl_s", "until", "updated_at", "sent_at", "version",
 }  # fmt: skip
 BOOLEANS = {"include_broadcasts", "include_done", "include_offline", "include_revoked", "new_only", "unread_only"}
 NUMBERS = {"after_score"}

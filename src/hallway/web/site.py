@@ -15,7 +15,7 @@ from hallway.hub.visitor import visitor_of
 from hallway.model import PERSON
 from hallway.web import forms
 from hallway.web.chronicle import Chronicle
-from hallway.web.login import LOGIN, LOGOUT, LoginEndpoint
+from hallway.web.login import LINK, LOGIN, LOGOUT, LoginEndpoint
 from hallway.web.names import Names
 from hallway.web.pages import PAGES
 from hallway.web.render import Renderer, address
@@ -23,10 +23,12 @@ from hallway.web.static_files import StaticFiles
 from hallway.web.writing import WRITES
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from starlette.types import Receive, Scope, Send
 
     from hallway.authority import Principal
-    from hallway.hub.keyring import Grant
+    from hallway.hub.keyring import Keyring
     from hallway.hub.paths import Paths
     from hallway.hub.visitor import Visitor
     from hallway.web.asking import Ask
@@ -51,36 +53,38 @@ class Site:
         self.renderer = Renderer(self.files)
         # A slash would make it no party's name.
         self.person = PERSON + (current_user() or NOBODY).replace("/", "-")
-        self._others: OrderedDict[Grant, Site] = OrderedDict()
+        self._others: OrderedDict[str, Site] = OrderedDict()
 
     def seen_by(self, visitor: Visitor) -> Site:
         """The site as one token's bearer sees it: what it remembers is asked for, and kept, for that one alone."""
         grant = visitor.grant
         if grant is None:
             return self
-        if grant not in self._others:
-            other = self._others[grant] = copy(self)
+        token = grant.token_digest
+        if token not in self._others:
+            other = self._others[token] = copy(self)
             other.ask = self.ask.on_behalf_of(visitor)
             other.chronicle, other.names = Chronicle(other.ask), Names(other.ask)
             other.person = grant.principal.person
             if len(self._others) > MOST_READERS:
                 self._others.popitem(last=False)
-        self._others.move_to_end(grant)
-        return self._others[grant]
+        self._others.move_to_end(token)
+        return self._others[token]
 
     @property
     def principal(self) -> Principal | None:
         """Whose token the reader has; None for the owner of the bus."""
         return self.ask.visitor.principal
 
-    def mount(self, paths: Paths) -> None:
+    def mount(self, paths: Paths, keyring: Callable[[], Keyring]) -> None:
         for page in PAGES:
             paths.add("GET", page.path, PageEndpoint(self, page))
             paths.add("GET", page.twin, TwinEndpoint(self, page))
         for write in WRITES:
             paths.add("POST", write.path, WriteEndpoint(self, write))
         paths.add("GET", "/page/static/{digest}/{name}", self.files)
-        login = LoginEndpoint(self.renderer)
+        login = LoginEndpoint(self.renderer, keyring)
+        paths.add("POST", LINK, login.link)
         paths.add("GET", LOGIN, login.show)
         paths.add("POST", LOGIN, login.enter)
         paths.add("POST", LOGOUT, login.leave)

@@ -1,0 +1,92 @@
+"""hallway open: show a hub's page in the browser, logged in as whoever types it."""
+
+from __future__ import annotations
+
+import http.client
+import os
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from hallway.bus import data_folder
+from hallway.cli.screen import out
+from hallway.credentials import token_for
+from hallway.errors import FileUnusable, HubUnreachable, from_dict
+from hallway.place import HUBS
+from hallway.schema import decode, encode
+from hallway.view import clean, clean_json
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
+DEFAULT = "http://127.0.0.1:7433"
+TIMEOUT_S = 20
+LINK = "/page/link"
+FILE_NAME = "open.html"
+
+
+def open_(args: Namespace) -> None:
+    """Show a hub's page in the browser, logged in.
+
+    It is the hub that HALLWAY_URL or the address names, else the one on this machine. Where the hub wants a token, the
+    one that is stored for it makes a link that is good once and for two minutes. With --print it is printed, for a
+    browser on another machine.
+    """
+    address = (args.address or _hub_in_use(args.url) or DEFAULT).rstrip("/")
+    link = address + _path(address)
+    if args.is_printed or args.is_json:
+        out().write(clean_json(encode({"url": link})) if args.is_json else clean(link))
+        return
+    import webbrowser
+
+    # A file that only this user reads leads to a link: what a browser is started with, every user of the machine sees.
+    webbrowser.open(f"file://{_write_file(link)}" if "?" in link else link)
+    out().write(f"Opened {clean(address)} in the browser. Without one here: hallway open --print")
+
+
+def open_options(parser: ArgumentParser) -> None:
+    parser.add_argument("address", metavar="URL", nargs="?", help=f"the hub's address (else: HALLWAY_URL, {DEFAULT})")
+    parser.add_argument("--print", action="store_true", dest="is_printed", help="print the link, open nothing")
+
+
+def _hub_in_use(url: str | None) -> str | None:
+    found = url or os.environ.get("HALLWAY_URL") or ""
+    return found.split(",")[0].strip() if found.startswith(HUBS) else None
+
+
+def _path(address: str) -> str:
+    """Where the page is for whoever has this user's token: a link that logs in, or the page itself."""
+    token, parts = token_for(address, data_folder), urlsplit(address)
+    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    try:
+        connection = kind(parts.hostname or "", parts.port, timeout=TIMEOUT_S)
+        connection.request("POST", parts.path + LINK, headers=headers)
+        response = connection.getresponse()
+        body = response.read()
+        connection.close()
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        raise HubUnreachable(f"no hub answers at {address}: {error}", hint="Start one: hallway serve") from None
+    try:
+        answer = decode(body)
+        if response.status != 200:
+            raise from_dict(answer)
+        path: str = answer["path"]
+    except (ValueError, TypeError, KeyError):
+        raise HubUnreachable(f"{address} answered with status {response.status}, but not as a hub does") from None
+    return path
+
+
+def _write_file(link: str) -> str:
+    from html import escape
+
+    path = os.path.join(data_folder(), FILE_NAME)
+    page = f'<!doctype html><meta charset="utf-8"><meta http-equiv="refresh" content="0;url={escape(link)}">\n'
+    try:
+        os.makedirs(data_folder(), mode=0o700, exist_ok=True)
+        if os.path.exists(path):
+            os.unlink(path)
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+            file.write(page)
+    except OSError as error:
+        raise FileUnusable(f"{path} cannot be written: {error.strerror}", hint="hallway open --print") from None
+    return path

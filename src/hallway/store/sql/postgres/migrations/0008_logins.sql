@@ -1,0 +1,20 @@
+-- Who is logged in to the page: sessions of a browser, of whose secret only the SHA-256 is kept, as of a token's.
+-- `used_at` is NULL for a one-time link that nobody has followed yet.
+
+CREATE TABLE logins (
+    id             bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    login_id       text COLLATE "C" NOT NULL UNIQUE,
+    digest         text COLLATE "C" NOT NULL UNIQUE,
+    token_digest   text    NOT NULL,
+    token_name     text COLLATE "C" NOT NULL,
+    host           text    NOT NULL,
+    peer_user      bigint,
+    browser        text,
+    created_at     bigint NOT NULL,
+    used_at        bigint,
+    expires_at     bigint NOT NULL,
+    last_used_at   bigint,
+    last_used_from text
+);
+
+CREATE INDEX logins_token ON logins (token_name, id);
