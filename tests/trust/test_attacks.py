@@ -70,7 +70,7 @@ def test_how_long_a_wrong_token_takes_does_not_tell_how_much_of_it_is_right() ->
             token = guess.encode()
             began = time.perf_counter()
             for _ in range(50):
-                keyring._find(sha256(token).hexdigest())
+                keyring._find(keyring._grants, sha256(token).hexdigest())
             took[name].append(time.perf_counter() - began)
     ratio = statistics.median(took["all but the last"]) / statistics.median(took["nothing"])
     assert 0.8 < ratio < 1.25
