@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import apsw
 import pytest
 
-from hallway.agents.hook import log
+import hallway
+from hallway.agents.hook import commands, log
+from hallway.agents.hook.commands import EVENTS, hooks_of
 from hallway.bus import LocalBus
 from hooks.client import KINDS, SESSION, Client
 
@@ -75,10 +80,8 @@ def test_a_home_that_is_not_there(client: Client) -> None:
 
 
 def test_no_environment_at_all(client: Client) -> None:
-    command = f"exec env -i /bin/sh -c '{client.command('prompt')}'"
-    if "'" in client.command("prompt"):
-        pytest.skip("the command quotes")
-    ran = client.runs(command.replace("'exec ", "'HOME=/proc/nowhere exec "), json.dumps(client.payload("prompt")))
+    command = f"exec env -i HOME=/proc/nowhere /bin/sh -c {shlex.quote(client.command('prompt'))}"
+    ran = client.runs(command, json.dumps(client.payload("prompt")))
     assert ran == ("", "", 0)
 
 
@@ -185,7 +188,9 @@ def test_files_that_the_client_has_closed(shop: LocalBus, start_client: StartCli
     client.does("start")
     shop.messages.send("user:alice", SESSION, "notification", "The cart")
     assert (
-        client.runs(f"{client.command('prompt')} {closed}", json.dumps(client.payload("prompt", prompt="x"))).status
+        client.runs(
+            f"{{ {client.command('prompt')}; }} {closed}", json.dumps(client.payload("prompt", prompt="x"))
+        ).status
         == 0
     )
     assert shop.store.one("sessions.exists", session_id=SESSION)
@@ -233,3 +238,119 @@ def test_hallway_hook_is_the_same_from_the_command_line(shop: LocalBus, start_cl
     assert shop.sessions.get(SESSION).status == "working"
     assert client.runs(f"{sys.executable} -m hallway hook emacs", told) == ("", "", 0)
     assert "standard input" in client.runs(f"{sys.executable} -m hallway hook --help", "").out
+
+
+# -- hallway itself is gone, or half there ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An installation of its own: a copy of the package beside a link to the interpreter."""
+    place = tmp_path / "opt" / "venv"
+    shutil.copytree(Path(hallway.__file__).parent, place / "hallway", ignore=shutil.ignore_patterns("__pycache__"))
+    (place / "bin").mkdir()
+    (place / "bin" / "python").symlink_to(os.path.realpath(sys.executable))
+    monkeypatch.setattr(commands, "LAUNCH", str(place / "hallway" / "agents" / "hook" / "launch.py"))
+    monkeypatch.setattr(sys, "executable", str(place / "bin" / "python"))
+    return place
+
+
+def every_command(client: Client) -> list[str]:
+    """Return the command of each hook that the client is configured with."""
+    return [str(hook.entry.get("command") or hook.entry["bash"]) for hook in hooks_of(client.kind)]
+
+
+def remove_package(place: Path) -> None:
+    shutil.rmtree(place / "hallway")
+
+
+def remove_interpreter(place: Path) -> None:
+    (place / "bin" / "python").unlink()
+
+
+def rename_folder(place: Path) -> None:
+    place.rename(place.with_name("moved"))
+
+
+def remove_everything(place: Path) -> None:
+    shutil.rmtree(place.parent)
+
+
+def empty_modules(place: Path) -> None:
+    for path in (place / "hallway").rglob("*.py"):
+        path.write_text("")
+
+
+def cut_modules(place: Path) -> None:
+    for path in (place / "hallway").rglob("*.py"):
+        path.write_text(path.read_text()[:-40] + "def (")
+
+
+def kill_interpreter(place: Path) -> None:
+    """Put a program in the interpreter's place that a signal ends, as the kernel does when memory is short."""
+    remove_interpreter(place)
+    (place / "bin" / "python").write_text("#!/bin/sh\nkill -9 $$\n")
+    (place / "bin" / "python").chmod(0o755)
+
+
+def block_interpreter(place: Path) -> None:
+    remove_interpreter(place)
+    (place / "bin" / "python").write_text("#!/bin/sh\necho blocked; echo no >&2; exit 2\n")
+    (place / "bin" / "python").chmod(0o755)
+
+
+WAYS_TO_BREAK = [
+    remove_package, remove_interpreter, rename_folder, remove_everything, empty_modules, cut_modules, kill_interpreter,
+    block_interpreter,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", sorted(EVENTS))
+@pytest.mark.parametrize("break_it", WAYS_TO_BREAK, ids=lambda each: each.__name__)
+def test_the_client_sees_status_0_whatever_became_of_hallway(
+    installed: Path, directory: Path, kind: str, break_it: Callable[[Path], None]
+) -> None:
+    client = Client(kind, directory)
+    client.environ["CLAUDE_CODE_ENTRYPOINT"] = "cli"
+    typed = every_command(client)
+    break_it(installed)
+    for command in typed:
+        ran = client.runs(command, json.dumps(client.payload("prompt", prompt="go on")))
+        assert ran.status == 0, command
+        assert ran.err == "" or "idle" in command, command
+        assert "blocked" not in ran.out or break_it is block_interpreter
+
+
+def test_memory_that_is_short_is_not_felt(installed: Path, directory: Path) -> None:
+    client = Client("claude-code", directory)
+    for command in every_command(client):
+        for size_kb in (2_000, 20_000, 60_000):
+            ran = client.runs(f"ulimit -v {size_kb} 2>/dev/null; {command}", json.dumps(client.payload("prompt")))
+            assert ran.status == 0, (size_kb, command)
+
+
+def test_two_hundred_hooks_run_while_the_package_is_replaced(installed: Path, directory: Path) -> None:
+    """As in the middle of `pip install --upgrade`: files go one by one, and come one by one."""
+    client, kept = Client("claude-code", directory), installed.with_name("kept")
+    client.environ["CLAUDE_CODE_ENTRYPOINT"] = "cli"
+    shutil.copytree(installed / "hallway", kept)
+    typed = [command for command in every_command(client) if not command.endswith("exit 2; exit 0")]
+    stopping = threading.Event()
+
+    def replace() -> None:
+        while not stopping.is_set():
+            for path in sorted((installed / "hallway").rglob("*.py")):
+                path.unlink()
+            shutil.copytree(kept, installed / "hallway", dirs_exist_ok=True)
+
+    replacing = threading.Thread(target=replace)
+    replacing.start()
+    try:
+        with ThreadPoolExecutor(4) as threads:
+            told = json.dumps(client.payload("prompt", prompt="go on"))
+            jobs = [threads.submit(client.runs, typed[number % len(typed)], told) for number in range(200)]
+            ran = [job.result() for job in jobs]
+    finally:
+        stopping.set()
+        replacing.join()
+    assert {(each.status, each.err) for each in ran} == {(0, "")}

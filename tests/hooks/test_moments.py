@@ -152,7 +152,7 @@ def test_a_message_is_injected_once_the_client_has_it(shop: LocalBus, start_clie
     client.does("start")
     message_id = say(shop, "The cart", "is broken")
     assert [each.state for each in shop.messages.deliveries(message_id)] == ["stored"]
-    closed = f"{client.command('tool')} >&-"
+    closed = f"{{ {client.command('tool')}; }} >&-"
     client.runs(closed, json.dumps(client.payload("tool")))
     assert [each.state for each in shop.messages.deliveries(message_id)] == ["stored"]
     assert message_id in client.does("prompt", prompt="go on").shown

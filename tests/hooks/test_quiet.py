@@ -18,7 +18,6 @@ from hallway.bus import LocalBus
 from hooks.client import SESSION, Client
 
 StartClient = Callable[..., Client]
-NO_PYTHON = 127  # what a shell says of an interpreter that is not there
 WITH_TEST = ("claude-code", "codex", "gemini", "qwen", "copilot", "cursor")
 
 
@@ -31,12 +30,16 @@ def platform(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def is_due(client: Client, monkeypatch: pytest.MonkeyPatch) -> bool:
-    """Whether the client's next tool would start an interpreter; told by one that is not there."""
+    """Return whether the client's next tool would start an interpreter: one that only says that it was started."""
+    python = client.directory.parent / "a python that says so"
+    python.write_text("#!/bin/sh\necho started\n")
+    python.chmod(0o755)
     with monkeypatch.context() as patch:
-        patch.setattr(sys, "executable", "/nowhere/python")
+        patch.setattr(sys, "executable", str(python))
         ran = client.does("tool")
-    assert ran.status in (0, NO_PYTHON)
-    return ran.status == NO_PYTHON
+    assert (ran.status, ran.err) == (0, "")
+    assert ran.out in ("", "started\n")
+    return bool(ran.out)
 
 
 def at_work(start_client: StartClient, kind: str = "claude-code", session_id: str = SESSION) -> Client:

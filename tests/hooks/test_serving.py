@@ -98,8 +98,8 @@ def test_what_the_client_did_not_take_is_not_injected(
 ) -> None:
     message_id = shop.messages.send("bob", SESSION, "notification", "The cart").message_id
     told = json.dumps(client.payload("prompt", prompt="go on"))
-    assert client.runs(f"{client.command('prompt')} >&-", told).status == 0
-    assert client.runs(f"{client.command('prompt')} >/dev/full", told.replace("go on", "go")).status == 0
+    assert client.runs(f"{{ {client.command('prompt')}; }} >&-", told).status == 0
+    assert client.runs(f"{{ {client.command('prompt')}; }} >/dev/full", told.replace("go on", "go")).status == 0
     assert message_id in client.does("prompt", prompt="again").shown
 
 

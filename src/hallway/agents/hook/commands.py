@@ -3,6 +3,10 @@
 A hook that runs on every tool call first asks the shell whether anything is due (`quiet.py`), and only then starts an
 interpreter, with as little in it as there can be: no site, no console script. A repository's configuration goes to
 other machines, so there the command is whatever `hallway` they have, and nothing where they have none.
+
+Some clients read a hook's exit status 2 as "block", and Python exits with 2 for a file that is not there. So the shell
+looks first whether interpreter and launcher exist, and the status that the client sees is the shell's own: 0, whatever
+became of the interpreter (A1). Only the hook that waits beside an idle session may end with 2, which starts a turn.
 """
 
 from __future__ import annotations
@@ -14,6 +18,7 @@ import sys
 import tempfile
 import time
 
+from hallway.agents.hook.entry import PARENT, WOKEN_STATUS
 from hallway.identity import AGENTS
 from hallway.place import bus_folder
 from hallway.quiet import BY_PROCESS, FOLDER
@@ -119,15 +124,21 @@ def is_ours(command: str) -> bool:
 def command_of(client: str, event: str = "", runs_for: str = "", *, is_shared: bool = False) -> str:
     """The shell command of a hook."""
     words = [client, *([event] if client == "copilot" else []), *([IDLE] if runs_for == IDLE else [])]
-    if is_shared or os.name == "nt":
-        plain = shlex.join(["hallway", "hook", *words])
-        return plain if os.name == "nt" else f"! command -v hallway >/dev/null 2>&1 || exec {plain}"
-    run = f"exec {shlex.join([*interpreter(), *words])}"
-    if runs_for == ANY:
-        return f"{quiet_test(client)} || {run}"
+    if os.name == "nt":
+        return f"where hallway >nul 2>&1 && {shlex.join(['hallway', 'hook', *words])} & exit /b 0"
+    python, *arguments = interpreter()
+    is_there = f"[ -x {shlex.quote(python)} ] && [ -r {shlex.quote(LAUNCH)} ]"
+    run = shlex.join([python, *arguments, *words])
+    if is_shared:
+        is_there, run = "command -v hallway >/dev/null 2>&1", shlex.join(["hallway", "hook", *words])
+    run = f"{PARENT}=$PPID {run}"
     if runs_for == IDLE:
-        return f'[ "$CLAUDE_CODE_ENTRYPOINT" != cli ] || {run}'
-    return run
+        return (
+            f'[ "$CLAUDE_CODE_ENTRYPOINT" = cli ] && {is_there} || exit 0; '
+            f"{run}; [ $? = {WOKEN_STATUS} ] && exit 2; exit 0"
+        )
+    first = f"{quiet_test(client)} && exit 0; " if runs_for == ANY and not is_shared else ""
+    return f"{first}{is_there} || exit 0; {run} 2>/dev/null; exit 0"
 
 
 def interpreter() -> list[str]:

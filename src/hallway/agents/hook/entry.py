@@ -28,6 +28,8 @@ BUDGET_MS = 300  # HALLWAY_HOOK_BUDGET_MS
 PAYLOAD_MOST = 32 * 1024 * 1024
 OFF = ("0", "no", "off", "false")
 IDLE = "idle"  # wait beside an idle session: the one hook that may take long, and end with another status
+WOKEN_STATUS = 42  # of that hook, which the shell around it turns into 2: no accident ends a process with it
+PARENT = "HALLWAY_CLIENT_PID"  # the process that started the shell around a hook
 CLIENTS = ("claude-code", "codex", "gemini", "qwen", "copilot", "cursor", "opencode")
 
 
@@ -146,9 +148,9 @@ class Run:
         if self.client not in BY_PROCESS or moment.kind not in (START, PROMPT, END):
             return
         if moment.kind != PROMPT:
-            unlink(self.folder, os.getppid())
+            unlink(self.folder, parent_process())
         if moment.kind != END:
-            link(self.folder, os.getppid(), moment.session_id)
+            link(self.folder, parent_process(), moment.session_id)
 
     def _note_process(self, moment: Moment) -> None:
         """Remember in which process the session lives, whose end is its end, and by which its hooks find it."""
@@ -213,6 +215,12 @@ def _fill_standard_files() -> bool:
             os.open(os.devnull, os.O_RDWR)  # becomes `file`, the lowest that is free
             is_heard = is_heard and file != 1
     return is_heard
+
+
+def parent_process() -> int:
+    """Return the id of the process that started this hook: the shell around it says which started the shell."""
+    told = os.environ.get(PARENT, "")
+    return int(told) if told.isdecimal() else os.getppid()
 
 
 def _budget_ms() -> int:

@@ -1,8 +1,9 @@
 """Claude Code without its inbox socket: a hook that waits beside an idle session and ends when somebody writes to it.
 
-Armed when a turn is over, as an `asyncRewake` hook: it exits with 2, and what it wrote to standard error starts a
-turn. One waits for a session; a second finds the lock and goes. It goes, too, once the session is at work or over,
-and at once where there is a better way: where the inbox can be reached and a server of the session is there to do it.
+Armed when a turn is over, as an `asyncRewake` hook: what it wrote to standard error starts a turn, once the shell
+around it exits with 2 (see `WOKEN_STATUS`). One waits for a session; a second finds the lock and goes. It goes, too,
+once the session is at work or over, and at once where there is a better way: where the inbox can be reached and a
+server of the session is there to do it.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import os
 import time
 
+from hallway.agents.hook.entry import WOKEN_STATUS, parent_process
 from hallway.agents.hook.moment import text
 from hallway.agents.wake.waker import wake_up
 from hallway.errors import HallwayError
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 
 LOOK_EVERY_S = 20.0
 SETTLE_S = 3.0  # in which the hook that runs beside this one says that the turn is over
-WOKEN, DONE = 2, 0
+DONE = 0
 
 
 def wait_idle(folder: str, url: str | None, payload: Payload, environ: Mapping[str, str]) -> int:
@@ -43,12 +45,14 @@ def wait_idle(folder: str, url: str | None, payload: Payload, environ: Mapping[s
 
 
 def _wait(bus: Bus, session_id: str) -> int:
+    from hallway.presence import started
     from hallway.wake import Waiter, topic
 
-    client, waiter = os.getppid(), Waiter(os.path.join(bus.folder, "wake"), topic("messages", session_id))
+    client = parent_process()
+    began, waiter = started(client), Waiter(os.path.join(bus.folder, "wake"), topic("messages", session_id))
     settled_at = time.monotonic() + SETTLE_S
     try:
-        while os.getppid() == client:
+        while began and started(client) == began:
             session = bus.sessions.get(session_id)
             if session.status not in IDLE:
                 if not session.is_live or time.monotonic() > settled_at:
@@ -60,7 +64,7 @@ def _wait(bus: Bus, session_id: str) -> int:
             words, _, retry_after_s = wake_up(bus, session_id)
             if words:
                 os.write(2, words.encode("utf-8", "replace"))
-                return WOKEN
+                return WOKEN_STATUS
             waiter.wait(min(LOOK_EVERY_S, retry_after_s or LOOK_EVERY_S))
     except HallwayError:
         pass  # the bus is gone: nobody can write
