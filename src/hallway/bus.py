@@ -90,6 +90,7 @@ class Bus:
     folder = ""  # where this machine keeps what it knows of the bus's sessions beside their rows
     roused: set[str] = frozenset()  # type: ignore[assignment]
     is_swept = True
+    timeout_s = rest_s = 0.0  # how long a hub may take to answer, and how long one that did not is left alone
     principal: Principal | None = None  # who calls; None: whoever owns this bus
 
     @property

@@ -169,6 +169,9 @@ class RemoteBus(Bus):
         self._addresses = [Address(each.strip()) for each in url.split(",") if each.strip()]
         self.url = ",".join(address.url for address in self._addresses)
         self.folder = bus_folder(self.url)
+        self.timeout_s = TIMEOUT_S  # how long an answer may take, besides what was asked for
+        self.rest_s = 0.0  # for how long hubs that did not answer are not asked again
+        self._rests_until = 0.0
 
     def execute(self, operation: Operation, service: Service, arguments: dict[str, Any]) -> Any:
         path, body = self._request(operation, arguments)
@@ -204,13 +207,18 @@ class RemoteBus(Bus):
         if body is not None:
             headers["Content-Type"] = "application/json"
         encoded = None if body is None else body.encode()
+        if self._rests_until > time.monotonic():
+            raise HubUnreachable(f"the hub at {self.url} did not answer a moment ago")
         left = list(self._addresses)
         while True:
             address = left.pop(0)
+            patience_s, asked_at = min(TRY_S, self.timeout_s) if left else self.timeout_s, time.monotonic()
             try:
-                status, text = address.ask(method, path, encoded, headers, (TRY_S if left else TIMEOUT_S) + wait_s)
+                status, text = address.ask(method, path, encoded, headers, patience_s + wait_s)
             except HubUnreachable:
                 if not left:
+                    if time.monotonic() - asked_at >= patience_s:
+                        self._rests_until = time.monotonic() + self.rest_s
                     raise
             else:
                 if not left or not _is_elsewhere(status, text):
@@ -284,7 +292,7 @@ class RemoteBus(Bus):
         accepted = "text/event-stream" if is_stream else "*/*"
         headers = {HERE_HEADER: write_here(self.here), "Accept": accepted, **self._credentials}
         try:
-            return address.stream(path, headers, TIMEOUT_S)
+            return address.stream(path, headers, self.timeout_s)
         except OSError:
             self._avoid(address)
             raise

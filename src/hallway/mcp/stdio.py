@@ -17,7 +17,7 @@ from hallway.bus import connect
 from hallway.errors import HallwayError
 from hallway.mcp.offer import BusOffer, changed
 from hallway.mcp.protocol import INTERNAL_ERROR, INVALID_REQUEST, PARSE_ERROR, Fault, Listening, Peer, Protocol, failed
-from hallway.mcp.resident import ANNOUNCE_S, BEAT_S, STRANGER_S, Resident
+from hallway.mcp.resident import ANNOUNCE_S, STRANGER_S, Resident
 from hallway.presence import client_process
 from hallway.schema import decode, encode
 from hallway.services.wakes import GATHER_S
@@ -40,6 +40,10 @@ UNREAD_MOST = 1024 * 1024  # of answers that the client has not taken: then no m
 LOOK_AGAIN_S = 1.0  # the net under a wait for messages
 MOST_WAITS = 100  # of calls and subscriptions that wait for news at once
 STUCK_S = 5.0  # how long to try to get rid of the last answers at the end
+CALL_S = 5.0  # how long a hub may take to answer a call
+ASIDE_S = 0.5  # how long it may take for what no call asked for, while the client waits
+REST_S = 10.0  # for how long a hub that did not answer is not asked again: each call says so at once
+TROUBLE_S = 0.1  # between two attempts at what failed: the loop must not spin
 
 
 def serve(profile: str = "daily", url: str | None = None) -> None:
@@ -100,6 +104,7 @@ class StdioServer:
         self._events: Ear | None = None
         self._seen = 0
         self._due_at = math.inf  # until the client has said who it is
+        self._listen_at = math.inf  # when to try again to hear of every change
         self._wake_at: dict[str, float] = {}  # when to look whether a session is to be woken
         self._is_open = True
 
@@ -107,7 +112,9 @@ class StdioServer:
     def resident(self) -> Resident:
         """The session this server is part of, on its bus, opened by now; raises the bus's errors."""
         if self._resident is None:
-            self._resident = Resident(connect(self._url), self._client)
+            bus = connect(self._url)
+            bus.timeout_s, bus.rest_s = CALL_S, REST_S
+            self._resident = Resident(bus, self._client)
         return self._resident
 
     def session_of(self, meta: Json, *, is_needed: bool) -> str | None:
@@ -128,7 +135,11 @@ class StdioServer:
         try:
             os.set_blocking(1, False)
             while self._is_open:
-                self._turn(ends)
+                try:
+                    self._turn(ends)
+                except HallwayError as error:  # the bus cannot be used now; a call tells the agent, and it may heal
+                    sys.stderr.write(f"hallway mcp: {error}\n")
+                    time.sleep(TROUBLE_S)
         except (BrokenPipeError, ConnectionResetError):
             pass  # the client has closed its end
         finally:
@@ -141,6 +152,7 @@ class StdioServer:
         if self._hooks:
             self._hooks.close()
         if self._resident:
+            self._resident.bus.timeout_s = ASIDE_S
             self._resident.leave()
             self._resident.bus.close()
 
@@ -195,12 +207,14 @@ class StdioServer:
         now = time.monotonic()
         stuck_at = self._taken_at + STUCK_S if self._is_full else math.inf
         looks = (min(now + LOOK_AGAIN_S, each.deadline) for each in self._pending)
-        at = min([self._due_at, stuck_at, *self._wake_at.values(), *looks])
+        at = min([self._due_at, self._listen_at, stuck_at, *self._wake_at.values(), *looks])
         return None if at == math.inf else max(0, (at - now) * 1000)
 
     def _look_at_clock(self) -> None:
         if time.monotonic() >= self._due_at:
             self._beat()
+        if time.monotonic() >= self._listen_at:
+            self._listen_when_possible()
         for session_id in [each for each, at in self._wake_at.items() if time.monotonic() >= at]:
             self._wake(session_id)
         if self._pending:
@@ -211,12 +225,16 @@ class StdioServer:
 
     def _beat(self) -> None:
         try:
+            self.resident.bus.timeout_s = ASIDE_S
             self._due_at = self.resident.beat()
             for session_id in self.resident.sessions:
                 self._wake(session_id)  # what came at the end of a turn, from a bus that tells of nothing
         except HallwayError as error:  # the bus cannot be opened now; a call tells the agent, this whoever looks
-            self._due_at = time.monotonic() + BEAT_S
+            self._due_at = time.monotonic() + REST_S
             sys.stderr.write(f"hallway mcp: {error}\n")
+        finally:
+            if self._resident:
+                self._resident.bus.timeout_s = CALL_S
 
     # -- messages -----------------------------------------------------------------------------------------------------
 
@@ -276,7 +294,7 @@ class StdioServer:
 
     def _answered(self, answer: Any) -> None:
         if isinstance(answer, Listening) or self._client.watched:
-            self._listen()
+            self._listen_when_possible()
         if isinstance(answer, Listening):
             self._begin(answer)
         elif answer is not None:
@@ -334,11 +352,18 @@ class StdioServer:
             else:
                 self._pending.append(each)
 
-    def _listen(self) -> None:
-        """Hear of every change from now on, for who asked to be told."""
-        if self._events is None:
-            self._events = self._bus.events_ear()
+    def _listen_when_possible(self) -> None:
+        """Subscribe to every change for a client that asked; if the bus cannot be used now, once it can."""
+        if self._events is not None:
+            return
+        try:
+            events = self._bus.events_ear()
             self._seen = self._bus.events.last_seq()
+        except HallwayError as error:
+            sys.stderr.write(f"hallway mcp: cannot hear of changes yet: {error}\n")
+            self._listen_at = time.monotonic() + REST_S
+        else:
+            self._events, self._listen_at = events, math.inf
 
     def _tell_changes(self) -> None:
         """Tell who asked what has changed; a client that does not read hears of it once it does."""
