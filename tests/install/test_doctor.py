@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -108,3 +109,18 @@ def test_the_last_error_of_a_hook_is_told_until_its_log_is_gone(machine: Machine
     assert "DiskFull: no room for it" in trouble["detail"]
     subprocess.run(["sh", "-c", trouble["next"].partition("seen to: ")[2]], check=True)
     assert [each["level"] for each in findings(machine, "codex")] == ["ok"]
+
+
+def test_entries_of_an_installation_that_is_gone_are_found_and_replaced(machine: Machine) -> None:
+    machine.installs("claude-code", "codex")
+    for name in (".claude.json", ".claude/settings.json", ".codex/config.toml", ".codex/hooks.json"):
+        path = machine.user / name
+        path.write_text(path.read_text().replace(sys.executable, "/gone/venv/bin/python"))
+    for name in ("claude-code", "codex"):
+        (found,) = findings(machine, name)
+        assert found["level"] == "warn"
+        assert "has entries of another hallway, which may be gone" in found["detail"]
+        assert found["next"] == f"hallway install {name}"
+        machine.installs(name)
+        (found,) = findings(machine, name)
+        assert found["level"] == "ok"

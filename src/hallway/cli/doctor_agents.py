@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import apsw
 
 from hallway.agents.hook import log as hook_log
-from hallway.agents.install import CLIENTS, is_installed, repository
+from hallway.agents.install import CLIENTS, foreign_files, is_installed, repository
 from hallway.agents.install.configs import HOOKS, SERVER
 from hallway.cli.doctor import FAIL, OK, WARN, Finding
 from hallway.errors import HallwayError
@@ -46,6 +46,10 @@ def _client(client: Client, seen_s: float | None) -> Iterator[Finding]:
         yield Finding(FAIL, client.name, error.message, error.hint)
         return
     version = client.version() or ("no program on the PATH" if client.program is None else "version unknown")
+    if not any(has.values()) and (files := foreign_files(client)):
+        said = f"{client.title}, {version}: {', '.join(files)} has entries of another hallway, which may be gone"
+        yield Finding(WARN, client.name, said, install)
+        return
     if not any(has.values()):
         yield Finding(OK, client.name, f"{client.title}, {version}: does not know hallway", install)
         return

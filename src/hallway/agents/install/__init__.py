@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from hallway.agents.install import claude_code, codex, copilot, cursor, gemini, opencode, qwen
 from hallway.agents.install.changes import Record, current, make, plan_putting, plan_taking
+from hallway.agents.install.standalone import keep_standalone
 from hallway.errors import InvalidInput
 from hallway.services import near_matches
 
@@ -71,6 +72,7 @@ def uninstall(names: Sequence[str] = (), *, is_project: bool = False, is_dry: bo
 
 def _made(outcomes: list[Outcome], record: Record) -> list[Outcome]:
     make([change for outcome in outcomes for change in outcome.changes], record)
+    keep_standalone(record)
     for outcome in outcomes:
         outcome.is_done = True
     return outcomes
@@ -80,6 +82,12 @@ def is_installed(client: Client, what: str, root: str | None = None) -> bool:
     """Whether a client has the server, or the hooks, as they would be installed now."""
     held = [config for config in client.configs(root) if what in config.holds]
     return all(config.has(what, current(config) or "") for config in held)
+
+
+def foreign_files(client: Client) -> list[str]:
+    """Return the files of a client with entries of hallway's in them, whichever installation wrote those."""
+    texts = ((config, current(config)) for config in client.configs(None))
+    return [config.path for config, text in texts if text is not None and config.take(text) != text]
 
 
 def repository(directory: str | None = None) -> str:

@@ -182,6 +182,7 @@ class Record:
                 "folders": known["folders"] if known else [],
                 "is_made": change.before is None or bool(known and known["is_made"]),
                 "is_exact": not _holds_hallway(change),
+                "undo": change.config.undo,
             }
         if change.after is not None:
             self.files[change.path]["folders"] += _make_folders(os.path.dirname(change.path))

@@ -32,6 +32,11 @@ class Config:
         """Which of server and hooks belong into this file."""
         raise NotImplementedError
 
+    @property
+    def undo(self) -> dict[str, Any]:
+        """What a program that knows nothing of hallway needs to take it out of this file."""
+        return {"format": "own"}
+
     def put(self, before: str) -> str | None:
         """The file's text with hallway in it; None where there is to be no such file."""
         raise NotImplementedError
@@ -156,6 +161,11 @@ class JsonConfig(Config):
     def holds(self) -> list[str]:
         return sorted({edit.what for edit in self.edits})
 
+    @property
+    def undo(self) -> dict[str, Any]:
+        server = next((edit.path for edit in self.edits if isinstance(edit, Member)), None)
+        return {"format": "json", "server": server}
+
     def put(self, before: str) -> str:
         return self._edited(before, [edit.put for edit in self.edits])
 
@@ -184,6 +194,10 @@ class TomlConfig(Config):
         super().__init__(path)
         self.section = section
         self.table = table
+
+    @property
+    def undo(self) -> dict[str, Any]:
+        return {"format": "toml", "section": self.section}
 
     def put(self, before: str) -> str:
         wanted = {**self._others(before), NAME: self.table}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from shlex import quote
 from typing import TYPE_CHECKING
 
+from hallway.agents.install.standalone import standalone_program
 from hallway.view import clean
 
 if TYPE_CHECKING:
@@ -21,7 +23,10 @@ def installed(screen: Screen, outcomes: list[Outcome], *, is_undoing: bool) -> l
     """A block of lines for each client."""
     if not outcomes:
         return [NOTHING if is_undoing else NOBODY]
-    return [line for outcome in outcomes for line in _block(screen, outcome, is_undoing)]
+    lines = [line for outcome in outcomes for line in _block(screen, outcome, is_undoing)]
+    if not is_undoing and any(outcome.changes and outcome.is_done for outcome in outcomes):
+        lines.append(f"To undo it: hallway uninstall. Without hallway: python3 {clean(quote(standalone_program()))}")
+    return lines
 
 
 def _block(screen: Screen, outcome: Outcome, is_undoing: bool) -> Iterator[str]:
