@@ -50,6 +50,7 @@ class HallwayError(Exception):
     """The root of the tree; `except HallwayError` catches everything hallway raises on purpose."""
 
     code = "error"
+    is_passing = False  # whether the same may work a moment later
     status = 500
     exit_status = 1
     hint = "Run: hallway doctor"
@@ -182,6 +183,7 @@ class Unavailable(HallwayError):
     """The bus cannot answer at the moment; the same call may go through later."""
 
     code, status, exit_status = "unavailable", 503, 6
+    is_passing = True
     hint = "Try again in a moment; if it stays: hallway doctor"
 
 
@@ -217,6 +219,7 @@ class RateLimited(Unavailable):
     """One sender has sent one recipient too much at once; nothing was sent (M8). `retry_after_s` says when it may."""
 
     code, status = "rate_limited", 429
+    is_passing = False
     hint = "Say it in fewer messages. Two programs that answer each other without end look like this"
 
 

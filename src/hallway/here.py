@@ -166,24 +166,25 @@ def host_name() -> str:
 
 
 class Here:
-    """The surroundings of this process, looked up when first asked for and once."""
+    """The surroundings of this process, or of a directory, looked up when first asked for and once."""
 
-    def __init__(self, project: str | None = None) -> None:
+    def __init__(self, project: str | None = None, directory: str | None = None) -> None:
         self._project = project
+        self._directory = directory
 
     @property
     def project(self) -> str:
         if self._project is None:
-            self._project = resolve_project()
+            self._project = resolve_project(self._directory)
         return self._project
 
     @property
     def branch(self) -> str | None:
-        return current_branch()
+        return current_branch(self._directory)
 
     @property
     def location(self) -> str | None:
-        return _storable(f"{host_name()}:{_working_directory()}")
+        return _storable(f"{host_name()}:{self._directory or _working_directory()}")
 
     @property
     def user(self) -> str | None:

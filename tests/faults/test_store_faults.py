@@ -197,10 +197,10 @@ def test_a_full_disk_loses_nothing_and_takes_writes_again_when_there_is_room(
     ballast = small_disk and small_disk / "ballast"
     if ballast:
         path = str(small_disk / "bus.db")
-        ballast.write_bytes(b"x" * 300_000)
+        ballast.write_bytes(b"x" * 200_000)
     bus = LocalBus(SQLiteStore(path, clock=clock, busy_timeout_s=0.5), Here())
     if not ballast:
-        bus.store._connection.execute("PRAGMA max_page_count = 60")
+        bus.store._connection.execute("PRAGMA max_page_count = 100")
     accepted = write_until_full(bus)
     assert len(accepted) > 10
     with pytest.raises(errors.DiskFull):

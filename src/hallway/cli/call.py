@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 INTERRUPTED = 130  # what shells give for Ctrl-C
 PIPE_CLOSED = 141  # and for a reader that went away
 ME = "me"  # who types: the session whose agent runs this command, else the person at this machine
+SPOOL = "spool"  # what hooks could not do in time, beside the bus: see agents/hook/spool.py
 STANDARD_INPUT = "-"  # for a text of many lines
 
 # What a command does in as many steps as it takes, where an operation is one of them.
@@ -106,6 +107,8 @@ def perform(
     """
     arguments = operation.arguments((), {name: _read(operation, name, value) for name, value in typed.items()})
     with connect(url) as bus:
+        if os.path.exists(os.path.join(bus.folder, SPOOL)):
+            _work_off(bus)
         if whole := WHOLE.get(operation.name):
             result = whole(bus, arguments)
         else:
@@ -113,6 +116,16 @@ def perform(
         show(out(), operation, result, arguments, is_json=is_json, variant=variant)
         if then:
             then(bus, result, arguments)
+
+
+def _work_off(bus: Bus) -> None:
+    """Do what hooks could not do in time; what is wrong now will be met by the next one."""
+    from hallway.agents.hook.spool import work_off
+
+    try:
+        work_off(bus)
+    except (HallwayError, OSError):
+        pass  # the command itself says what is wrong with the bus
 
 
 def _read(operation: Operation, name: str, typed: str | bool) -> Any:

@@ -226,6 +226,7 @@ class StdioServer:
     def _beat(self) -> None:
         try:
             self.resident.bus.timeout_s = ASIDE_S
+            self._work_off_spool()
             self._due_at = self.resident.beat()
             for session_id in self.resident.sessions:
                 self._wake(session_id)  # what came at the end of a turn, from a bus that tells of nothing
@@ -235,6 +236,12 @@ class StdioServer:
         finally:
             if self._resident:
                 self._resident.bus.timeout_s = CALL_S
+
+    def _work_off_spool(self) -> None:
+        """Do what a hook could not do in time."""
+        from hallway.agents.hook.spool import work_off
+
+        work_off(self._bus)
 
     # -- messages -----------------------------------------------------------------------------------------------------
 

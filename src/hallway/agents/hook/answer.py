@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from hallway.agents.hook.moment import Dialect, Moment, Payload
     from hallway.agents.hook.notes import Notes
     from hallway.agents.hook.serving import Remembered
+    from hallway.agents.hook.spool import Unheard
     from hallway.bus import Bus
     from hallway.model import Message
 
@@ -36,7 +37,7 @@ HELD = (
 class Answerer:
     """One moment of one session: `answer` it, then, once the client has taken that, say so with `taken`."""
 
-    def __init__(self, bus: Bus, dialect: Dialect, notes: Notes | Remembered) -> None:
+    def __init__(self, bus: Bus, dialect: Dialect, notes: Notes | Remembered | Unheard) -> None:
         self._bus = bus
         self._dialect = dialect
         self._notes = notes

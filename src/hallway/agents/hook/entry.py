@@ -16,7 +16,7 @@ from hallway.agents.hook.moment import END, NEWS, PROMPT, START, STOP, TOOL, WOK
 from hallway.agents.hook.notes import Notes
 from hallway.agents.hook.wire import read, written
 from hallway.place import HUBS, bus_file, bus_folder
-from hallway.quiet import BY_PROCESS, WAITER, file_of, forget_old, hush, is_quiet, link, socket_of, unlink
+from hallway.quiet import BY_PROCESS, WAITER, file_of, forget_old, hush, is_quiet, link, rouse, socket_of, unlink
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,6 +29,9 @@ PAYLOAD_MOST = 32 * 1024 * 1024
 OFF = ("0", "no", "off", "false")
 IDLE = "idle"  # wait beside an idle session: the one hook that may take long, and end with another status
 WOKEN_STATUS = 42  # of that hook, which the shell around it turns into 2: no accident ends a process with it
+SILENT = "hub-silent"  # a file as old as the last hook that waited for a hub in vain
+REST_S = 10.0
+SPOOL = "spool"  # see spool.py
 PARENT = "HALLWAY_CLIENT_PID"  # the process that started the shell around a hook
 CLIENTS = ("claude-code", "codex", "gemini", "qwen", "copilot", "cursor", "opencode")
 
@@ -46,8 +49,17 @@ def main(words: list[str]) -> NoReturn:
         _thread.start_new_thread(run.give_up_late, ())
         run.handle(_standard_input(), "".join(words[1:2]))
     except Exception as error:  # the edge between the client and hallway
-        run.trouble(f"{type(error).__name__}: {error}")
+        if not isinstance(error, _Later):
+            run.trouble(f"{type(error).__name__}: {error}")
+        if getattr(error, "is_passing", False):
+            run.spool()
     os._exit(0)
+
+
+class _Later(Exception):
+    """This is spooled without a try: another process works off what came before, or the hub did not answer lately."""
+
+    is_passing = True
 
 
 class Run:
@@ -59,6 +71,7 @@ class Run:
         self.url = os.environ.get("HALLWAY_URL") or None
         self.folder = bus_folder(self.url)
         self._is_answered = False
+        self._moment: Moment | None = None  # what is to be done, once it is known
 
     def give_up_late(self) -> None:
         """End the process when its time is up, whatever it hangs in."""
@@ -66,7 +79,35 @@ class Run:
         time.sleep(budget_ms / 1000)
         if not self._is_answered:
             self.trouble(f"gave up after {budget_ms} ms")
+            self.spool()
+            if self._is_remote:
+                _touch(os.path.join(self.folder, SILENT))
         os._exit(0)
+
+    @property
+    def _is_remote(self) -> bool:
+        return bool(self.url and self.url.startswith(HUBS))
+
+    def _is_hub_silent(self) -> bool:
+        """Return whether a hook waited for the hub in vain a moment ago: the next ones do not wait again."""
+        try:
+            return self._is_remote and time.time() - os.stat(os.path.join(self.folder, SILENT)).st_mtime < REST_S
+        except OSError:
+            return False
+
+    def spool(self) -> None:
+        """Leave what was to be done for whoever comes next."""
+        from hallway.agents.hook.spool import append
+
+        moment, self._moment = self._moment, None
+        try:
+            if moment is None or moment.kind == NEWS:
+                return
+            if not append(self.folder, self.client, moment):
+                self.trouble("the spool is full: what happened is lost")
+            rouse(self.folder, [moment.session_id])  # so that the session's next hook runs
+        except OSError as error:
+            self.trouble(f"the spool cannot be written: {error}")
 
     def trouble(self, what: str) -> None:
         from hallway.agents.hook import log
@@ -91,10 +132,12 @@ class Run:
             return
         notes = Notes(quiet_file)
         if notes.is_first(told):
+            self._moment = moment
             _set_quiet(quiet_file, moment.kind, looks_idle=self.client == "opencode")
             self._note_link(moment)
             if not (self._ask(moment, notes) or (is_small and notes.known and self._beat(moment, notes))):
                 self._answer(dialect, moment, notes, quiet_file)
+            self._moment = None
         notes.save()
 
     def _ask(self, moment: Moment, notes: Notes) -> bool:
@@ -114,6 +157,8 @@ class Run:
 
     def _beat(self, moment: Moment, notes: Notes) -> bool:
         """Whether a heartbeat was all there was to do, and is done."""
+        if os.path.exists(os.path.join(self.folder, SPOOL)):
+            return False
         if self.url and (self.url.startswith(HUBS) or (not self.url.startswith("sqlite:") and "://" in self.url)):
             return False
         from hallway.agents.hook.pulse import beat
@@ -125,13 +170,18 @@ class Run:
     def _answer(self, dialect: Dialect, moment: Moment, notes: Notes, quiet_file: str) -> None:
         import hallway.agents.hook.pulse  # noqa: F401 (imports apsw the short way)
         from hallway.agents.hook.answer import Answerer
+        from hallway.agents.hook.spool import work_off
         from hallway.bus import connect
 
         if moment.directory:
             _enter(moment.directory)
         if moment.kind in (START, PROMPT, END):
             self._note_process(moment)
+        if self._is_hub_silent():
+            raise _Later
         with connect(self.url) as bus:
+            if not work_off(bus):
+                raise _Later
             answerer = Answerer(bus, dialect, notes)
             answer = answerer.answer(moment)
             self._is_answered = True
@@ -196,6 +246,14 @@ def _set_quiet(path: str, kind: str, *, looks_idle: bool) -> None:
         hush(path)
     elif kind != START:
         _unlink(path)
+
+
+def _touch(path: str) -> None:
+    try:
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        os.utime(path)
+    except OSError:
+        pass  # the next hook waits, too
 
 
 def _unlink(path: str) -> None:

@@ -8,6 +8,7 @@ import os
 from hallway.agents.hook.answer import Answerer
 from hallway.agents.hook.entry import CLIENTS, dialect_of
 from hallway.agents.hook.moment import Moment
+from hallway.agents.hook.spool import work_off
 from hallway.quiet import SOCKETS, socket_of
 from hallway.schema import decode, encode
 
@@ -93,6 +94,7 @@ class HookServer:
             return
         answerer = Answerer(self._bus, dialect_of(question["client"]), remembered)
         try:
+            work_off(self._bus)
             answer = answerer.answer(_moment(question)) or {}
             said: dict[str, Any] = {
                 "answer": answer, "told": remembered.told, "held": remembered.held, "fresh": remembered.fresh,

@@ -1,0 +1,154 @@
+"""Spool what a hook could not do in time: a small file beside the bus, worked off by whoever comes next.
+
+A hook gives up after its budget, and what it had to say (a prompt's task, a status, a written file, an end) would be
+lost. It appends one line instead. The next hook, the session's MCP server or the next command does what the lines say,
+oldest first, before anything of its own; so their order is kept. Doing a line twice changes nothing, and a line that
+is too old to be true says no status any more.
+
+The file is bounded and this user's alone. What does not fit is dropped and logged.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+from hallway.agents.hook.moment import END, TOOL, Moment
+from hallway.agents.hook.wire import read, written
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from hallway.agents.hook.moment import Payload
+    from hallway.bus import Bus
+
+NAME = "spool"
+TAKEN = ".taken"  # the suffix of what is being worked off
+LOCK = ".lock"
+MAX_BYTES = 256 * 1024
+MAX_PROMPT = 1000  # characters: its first line is the task
+MAX_FILES = 100
+MAX_AGE_S = 600  # of a status; an end and written files are true for longer
+FIELDS = ("kind", "event", "session_id", "directory", "files", "prompt", "reason", "is_new", "is_inner", "is_typed")
+
+
+def append(folder: str, client: str, moment: Moment) -> bool:
+    """Spool a moment; return False where there is no room for it. Raises OSError where it cannot be written."""
+    fields = {name: getattr(moment, name) for name in FIELDS}
+    fields |= {"prompt": moment.prompt[:MAX_PROMPT], "files": moment.files[:MAX_FILES]}
+    line = written({**fields, "client": client, "at": int(time.time())}) + "\n"
+    os.makedirs(folder, mode=0o700, exist_ok=True)
+    file = os.open(os.path.join(folder, NAME), os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        if os.fstat(file).st_size + len(line) > MAX_BYTES:
+            return False
+        os.write(file, line.encode("ascii"))
+    finally:
+        os.close(file)
+    return True
+
+
+def has_lines(folder: str) -> bool:
+    """Return whether anything is spooled."""
+    path = os.path.join(folder, NAME)
+    return os.path.exists(path) or os.path.exists(path + TAKEN)
+
+
+def work_off(bus: Bus) -> bool:
+    """Do what is spooled, oldest first; return False where somebody else is at it. Raises the bus's errors.
+
+    A line is forgotten once all of those before it and itself are done; what an error left is done the next time.
+    """
+    if not has_lines(bus.folder):
+        return True
+    path = os.path.join(bus.folder, NAME)
+    lock = _lock(path + LOCK)
+    if lock is None:
+        return False
+    try:
+        while has_lines(bus.folder):
+            if not os.path.exists(path + TAKEN):
+                os.rename(path, path + TAKEN)
+            with open(path + TAKEN, "rb") as file:
+                lines = file.read().splitlines()
+            for entry in _entries(lines):
+                _do(bus, entry)
+            os.unlink(path + TAKEN)
+    except FileNotFoundError:
+        pass  # it was removed by hand
+    finally:
+        os.close(lock)
+    return True
+
+
+def _lock(path: str) -> int | None:
+    """Return a descriptor that holds the lock, None where another process has it."""
+    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except ImportError:
+        pass  # Windows: two may do the same, which changes nothing
+    except OSError:
+        os.close(file)
+        return None
+    return file
+
+
+def _entries(lines: list[bytes]) -> Iterator[Payload]:
+    """Yield the lines that can be read; half a line is what a kill or a full disk left."""
+    for line in lines:
+        try:
+            entry = read(line.decode("ascii"))
+        except ValueError:
+            continue
+        if entry.keys() >= {*FIELDS, "client", "at"}:
+            yield entry
+
+
+def _do(bus: Bus, entry: Payload) -> None:
+    """Tell the bus what happened then, as the hook would have."""
+    from hallway.agents.hook.answer import Answerer
+    from hallway.agents.hook.entry import CLIENTS, dialect_of
+    from hallway.errors import InvalidInput, SessionNotFound
+    from hallway.here import Here
+
+    moment = Moment(entry["kind"], entry["event"], entry["session_id"], entry["directory"])
+    for name in FIELDS:
+        setattr(moment, name, entry[name])
+    if entry["client"] not in CLIENTS:
+        return
+    moment.is_repeat = True  # nobody is there to be held up
+    here, bus.here = bus.here, Here(directory=moment.directory or None)
+    try:
+        if time.time() - entry["at"] <= MAX_AGE_S or moment.kind == END:
+            Answerer(bus, dialect_of(entry["client"]), Unheard(bus, moment.session_id)).answer(moment)
+        elif moment.kind == TOOL and moment.files and _is_known(bus, moment.session_id):
+            bus.files.touch(moment.session_id, moment.files)
+    except (SessionNotFound, InvalidInput):
+        pass  # pruned since, or nothing that a bus could keep: it would fail for ever
+    finally:
+        bus.here = here
+
+
+def _is_known(bus: Bus, session_id: str) -> bool:
+    from hallway.errors import SessionNotFound
+
+    try:
+        bus.sessions.get(session_id)
+    except SessionNotFound:
+        return False
+    return True
+
+
+class Unheard:
+    """The notes of a hook whose answer nobody hears: everything is still to be shown."""
+
+    def __init__(self, bus: Bus, session_id: str) -> None:
+        self.told = -1
+        self.held: list[str] = []
+        self.pending: list[str] = []
+        self.known = _is_known(bus, session_id)
+        self.fresh = False
