@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import cache
 from math import ceil
 from typing import TYPE_CHECKING, Any
@@ -34,8 +35,14 @@ _encoder = msgspec.json.Encoder(enc_hook=_encodable)  # times it writes as RFC 3
 
 
 def encode_json(value: Any) -> bytes:
-    """Compact JSON; records as objects, times as RFC 3339."""
-    return _encoder.encode(value)
+    """Compact JSON; records as objects, times as RFC 3339.
+
+    What repeats its caller's words may hold what msgspec does not write: lone surrogates, integers beyond 64 bits.
+    """
+    try:
+        return _encoder.encode(value)
+    except (UnicodeEncodeError, OverflowError):
+        return json.dumps(value, default=to_builtins, separators=(",", ":")).encode()
 
 
 def header(scope: Scope, name: bytes) -> bytes:

@@ -52,6 +52,9 @@ class OperationEndpoint:
             result = await self.perform(arguments, scope, receive)
             is_long = isinstance(result, list) and len(result) > SHORT_LIMIT
             await respond(send, await asyncio.to_thread(encode_json, result) if is_long else encode_json(result))
+        except RecursionError:
+            status = InvalidInput.status
+            await respond_error(send, InvalidInput("the request holds a value that is nested too deep"))
         except HallwayError as error:
             status = error.status
             await respond_error(send, error)

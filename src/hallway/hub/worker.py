@@ -18,7 +18,7 @@ from functools import partial
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Protocol
 
-from hallway.errors import BusBusy, HallwayError, Refused, Unavailable
+from hallway.errors import BusBusy, HallwayError, InvalidInput, Refused, Unavailable
 from hallway.remote import TRY_S
 from hallway.store.sqlite import SQLiteStore
 
@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("hallway.hub")
 
+# What comes of input that passed its checks all the same: too deep, too large a number, half a character.
+BEYOND_BOUNDS = (RecursionError, OverflowError, UnicodeEncodeError)
 SHORT_LIMIT = 100  # rows of a list that is no long read
 SEARCHES = ("query", "pattern")  # parameters that make a read look at more than it returns
 OWNER, NO_CALLER = " owner", ""  # in place of a token's name, which is neither
@@ -59,6 +61,8 @@ def _told(error: Exception, what: str) -> HallwayError:
     """An error as callers hear of it: one that nobody foresaw is logged, and told as an internal error."""
     if isinstance(error, HallwayError):
         return error
+    if isinstance(error, BEYOND_BOUNDS):
+        return InvalidInput(f"{what} got a value that no bus can hold: {type(error).__name__}")
     log.error("%s failed", what, exc_info=error)
     return Failure(f"{what} failed")
 

@@ -5,6 +5,8 @@ A search knows rows, not entries: it gives ids, sizes and cursors, and `SharedMe
 
 from __future__ import annotations
 
+import math
+
 from hallway.errors import InvalidInput
 from hallway.store.words import COUNT_MOST, weight
 
@@ -133,6 +135,9 @@ def _position(cursor: str | None) -> tuple[float, int]:
         return BEST, LAST
     score, _, entry = cursor.partition(":")
     try:
-        return float(score), int(entry)
+        position = float(score), int(entry)
     except ValueError:
-        raise InvalidInput(f"after is {cursor[:60]!r}, which is no cursor of a find like this one") from None
+        position = math.nan, 0
+    if not (math.isfinite(position[0]) and -LAST <= position[1] <= LAST):
+        raise InvalidInput(f"after is {cursor[:60]!r}, which is no cursor of a find like this one")
+    return position

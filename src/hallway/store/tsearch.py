@@ -108,14 +108,22 @@ def _end_of_set(glob: str, at: int) -> int:
 
 
 def _set(inside: str) -> str:
+    """A set of characters, read as SQLite reads it: a range that runs backwards adds nothing to its first character."""
     is_not = inside.startswith("^")
     body = inside[1:] if is_not else inside
-    escaped = "".join(sign if sign == "-" else _literal(sign) for sign in body)
-    if body.endswith("-"):
-        escaped = escaped[:-1] + r"\-"
-    if body.startswith("-") and len(body) > 1:
-        escaped = r"\-" + escaped[1:]
-    return f"[{'^' if is_not else ''}{escaped}]"
+    parts, before, at = [], "", 0
+    while at < len(body):
+        sign = body[at]
+        if sign == "-" and before and at + 1 < len(body):
+            at += 1
+            if before <= body[at]:
+                parts[-1] = f"{_literal(before)}-{_literal(body[at])}"
+            before = ""
+        else:
+            parts.append(_literal(sign) if sign != "-" else r"\-")
+            before = "" if sign == "]" and at == 0 else sign
+        at += 1
+    return f"[{'^' if is_not else ''}{''.join(parts)}]"
 
 
 def _literal(sign: str) -> str:
