@@ -111,7 +111,8 @@ def _set(inside: str) -> str:
     """A set of characters, read as SQLite reads it: a range that runs backwards adds nothing to its first character."""
     is_not = inside.startswith("^")
     body = inside[1:] if is_not else inside
-    parts, before, at = [], "", 0
+    parts: list[str] = []
+    before, at = "", 0
     while at < len(body):
         sign = body[at]
         if sign == "-" and before and at + 1 < len(body):
