@@ -175,7 +175,7 @@ def hook(args: Namespace) -> None:
     main([args.client, *args.event])
 
 
-def install(args: Namespace) -> None:
+def install(args: Namespace) -> int:
     """Make the coding agents on this machine know hallway.
 
     Without names it is all that are found: claude-code, codex, gemini, opencode, qwen, copilot, cursor. Each gets
@@ -184,25 +184,27 @@ def install(args: Namespace) -> None:
     """
     from hallway.agents.install import install
 
-    _tell_outcomes(install(args.agents, is_project=args.is_project, is_dry=args.is_dry), args, is_undoing=False)
+    return _tell_outcomes(install(args.agents, is_project=args.is_project, is_dry=args.is_dry), args, is_undoing=False)
 
 
-def uninstall(args: Namespace) -> None:
+def uninstall(args: Namespace) -> int:
     """Take hallway out of the coding agents again.
 
     Files that nobody has changed since are byte for byte what they were before.
     """
     from hallway.agents.install import uninstall
 
-    _tell_outcomes(uninstall(args.agents, is_project=args.is_project, is_dry=args.is_dry), args, is_undoing=True)
+    return _tell_outcomes(uninstall(args.agents, is_project=args.is_project, is_dry=args.is_dry), args, is_undoing=True)
 
 
-def _tell_outcomes(outcomes: list[Outcome], args: Namespace, *, is_undoing: bool) -> None:
+def _tell_outcomes(outcomes: list[Outcome], args: Namespace, *, is_undoing: bool) -> int:
+    """Show what became of each client; return the exit status: that of the first error, if there is one."""
     from hallway.cli.render.install import installed
 
     screen = out()
     said = clean_json(encode([outcome.to_dict() for outcome in outcomes])) if args.is_json else None
     screen.write(*([said] if said is not None else installed(screen, outcomes, is_undoing=is_undoing)))
+    return next((outcome.error.exit_status for outcome in outcomes if outcome.error), 0)
 
 
 def doctor(args: Namespace) -> int:

@@ -1,38 +1,51 @@
 """`hallway install` and `hallway uninstall`: every client on the machine told of hallway, and told to forget it.
 
 A client is described in a module of its own by the files that hold hallway (`configs.py`); everything else is the same
-for all of them: finding, showing, editing, undoing. What is not hallway's is never touched, and a file that cannot be
-understood stops everything before anything is written.
+for all of them: finding, showing, editing, undoing. What is not hallway's is never touched. A client of which one file
+cannot be edited keeps all its files as they are, and the others go on.
 """
 
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from hallway.agents.install import claude_code, codex, copilot, cursor, gemini, opencode, qwen
-from hallway.agents.install.changes import Record, current, make, plan_putting, plan_taking
+from hallway.agents.install.changes import (
+    ChangedMeanwhile,
+    Record,
+    current,
+    make,
+    plan_putting,
+    plan_taking,
+)
 from hallway.agents.install.standalone import keep_standalone
-from hallway.errors import InvalidInput
+from hallway.errors import ConfigBroken, FileUnusable, InvalidInput
 from hallway.services import near_matches
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from hallway.agents.install.changes import Change
     from hallway.agents.install.client import Client
+    from hallway.errors import HallwayError
 
 CLIENTS: dict[str, Client] = {
     module.CLIENT.name: module.CLIENT for module in (claude_code, codex, gemini, opencode, qwen, copilot, cursor)
 }
 
+ATTEMPTS = 3  # at a file that its client changes at the same moment
+
 
 class Outcome:
     """What became of one client: the changes, made or only planned, and what the person must still do."""
 
-    __slots__ = ("changes", "client", "is_done", "is_here", "remains")
+    __slots__ = ("by_hand", "changes", "client", "error", "is_done", "is_here", "remains")
 
     def __init__(self, client: Client, changes: list[Change], remains: list[str]) -> None:
+        self.error: HallwayError | None = None  # why a file cannot be edited; then nothing of this client is
+        self.by_hand: dict[str, str] = {}  # what to paste into which file instead
         self.client = client
         self.is_here = client.is_here
         self.is_done = False
@@ -47,35 +60,90 @@ class Outcome:
             "files": [change.path for change in self.changes],
             "diff": "\n".join(line for change in self.changes for line in change.diff()),
             "remains": self.remains,
+            "error": self.error.to_dict()["error"] if self.error else None,
+            "by_hand": self.by_hand,
         }
 
 
 def install(names: Sequence[str] = (), *, is_project: bool = False, is_dry: bool = False) -> list[Outcome]:
     """Make clients know hallway; without names all that are on this machine.
 
-    Done twice it changes nothing. Raises ConfigBroken, and changes nothing at all, where one file cannot be edited.
+    Done twice it changes nothing. Each client's files are changed all or none; one whose files cannot be edited stops
+    none of the others, and its outcome says why and what to paste by hand.
     """
     root = repository() if is_project else None
     clients = _chosen(names) if names else [client for client in CLIENTS.values() if client.is_here]
-    outcomes = [Outcome(each, plan_putting(each.name, each.configs(root)), each.remains(root)) for each in clients]
-    return outcomes if is_dry else _made(outcomes, Record())
+
+    def plan(client: Client, record: Record) -> list[Change]:
+        return plan_putting(client.name, client.configs(root))
+
+    with _locked():
+        record = Record()
+        outcomes = [_carried_out(each, plan, record, is_dry=is_dry, root=root) for each in clients]
+        _keep(record, is_dry=is_dry)
+    return outcomes
 
 
 def uninstall(names: Sequence[str] = (), *, is_project: bool = False, is_dry: bool = False) -> list[Outcome]:
     """Take hallway out of clients again; without names out of all. Files that nobody changed since are as before."""
-    root, record = repository() if is_project else None, Record()
+    root = repository() if is_project else None
     clients = _chosen(names) if names else list(CLIENTS.values())
-    outcomes = [Outcome(each, plan_taking(each.name, each.configs(root), record), []) for each in clients]
-    outcomes = [outcome for outcome in outcomes if outcome.changes or names]
-    return outcomes if is_dry else _made(outcomes, record)
+
+    def plan(client: Client, record: Record) -> list[Change]:
+        return plan_taking(client.name, client.configs(root), record)
+
+    with _locked():
+        record = Record()
+        outcomes = [_carried_out(each, plan, record, is_dry=is_dry) for each in clients]
+        _keep(record, is_dry=is_dry)
+    return [outcome for outcome in outcomes if outcome.changes or outcome.error or names]
 
 
-def _made(outcomes: list[Outcome], record: Record) -> list[Outcome]:
-    make([change for outcome in outcomes for change in outcome.changes], record)
-    keep_standalone(record)
-    for outcome in outcomes:
-        outcome.is_done = True
-    return outcomes
+def _carried_out(
+    client: Client,
+    plan: Callable[[Client, Record], list[Change]],
+    record: Record,
+    *,
+    is_dry: bool,
+    root: str | None = None,
+) -> Outcome:
+    """Change one client's files, again where the client itself changed one meanwhile."""
+    for attempt in range(ATTEMPTS):
+        outcome = Outcome(client, [], client.remains(root))
+        try:
+            outcome.changes = plan(client, record)
+            if not is_dry:
+                make(outcome.changes, record)
+                outcome.is_done = True
+        except (ConfigBroken, FileUnusable) as error:
+            outcome.error, outcome.changes, outcome.is_done = error, [], False
+            if isinstance(error, ChangedMeanwhile) and attempt < ATTEMPTS - 1:
+                continue
+            outcome.by_hand = {config.path: text for config in client.configs(root) if (text := config.by_hand)}
+        return outcome
+    raise AssertionError("the last attempt returns")
+
+
+def _keep(record: Record, *, is_dry: bool) -> None:
+    if not is_dry:
+        keep_standalone(record)
+
+
+@contextmanager
+def _locked() -> Iterator[None]:
+    """Have one installation at a time in this user's home, whose folder itself is the lock: nothing is left behind."""
+    try:
+        import fcntl
+
+        folder = os.open(os.path.expanduser("~"), os.O_RDONLY | os.O_CLOEXEC)
+    except (ImportError, OSError):
+        yield  # Windows, or no home: the files themselves are compared before each is replaced
+        return
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
 
 
 def is_installed(client: Client, what: str, root: str | None = None) -> bool:

@@ -28,6 +28,10 @@ KEPT = "kept"  # the folder of what files held before
 PRIVATE_MODE = 0o600
 
 
+class ChangedMeanwhile(ConfigBroken):
+    """Somebody else changed a file between our reading and our writing; the edit is planned anew."""
+
+
 class Change:
     """What a file holds and what it is to hold; None: no file."""
 
@@ -123,7 +127,7 @@ def _write(path: str, content: bytes | None, at: Identity | None, *, is_private:
             raise FileUnusable(f"{path} cannot be removed: {error.strerror}") from None
         return
     if not replace_file(path, content, at, new_mode=PRIVATE_MODE if is_private else None):
-        raise ConfigBroken(f"{path} was changed by somebody else this very moment", hint="Try again")
+        raise ChangedMeanwhile(f"{path} was changed by somebody else this very moment", hint="Try again")
 
 
 class Record:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 SERVER, HOOKS = "server", "hooks"
 NAME = "hallway"  # what the MCP server is called in every client
+BOM = "\ufeff"
+OTHER_NAME = "hallway-bus"  # where somebody has a server of their own that is called so
 
 
 class Config:
@@ -49,6 +51,11 @@ class Config:
         """Whether the server or the hooks are in the file as they would be installed now."""
         raise NotImplementedError
 
+    @property
+    def by_hand(self) -> str:
+        """What a person can paste into the file where it cannot be edited."""
+        raise NotImplementedError
+
     def broken(self, reason: object) -> ConfigBroken:
         return ConfigBroken(f"{self.path} cannot be edited: {reason}. Nothing was changed")
 
@@ -65,23 +72,57 @@ class Edit:
         raise NotImplementedError
 
 
-class Member(Edit):
-    """One named member, hallway's own, such as the entry of its server."""
+def is_own_server(entry: Any) -> bool:
+    """Return whether an MCP server's entry starts hallway, of this installation or another."""
+    if not isinstance(entry, dict):
+        return False
+    command, arguments = entry.get("command"), entry.get("args", [])
+    words = command if isinstance(command, list) else [command, *(arguments if isinstance(arguments, list) else [])]
+    names = [str(word).replace("\\", "/").rpartition("/")[2] for word in words]
+    return (NAME, "mcp") in zip(names, names[1:], strict=False)  # noqa: RUF007 (itertools for two words)
 
-    def __init__(self, path: tuple[str, ...], value: Any) -> None:
+
+def own_name(servers: Any) -> str:
+    """Return under which name hallway's server stands among a client's servers, or is to stand there."""
+    servers = servers if isinstance(servers, dict) else {}
+    is_taken = NAME in servers and not is_own_server(servers[NAME])
+    return OTHER_NAME if is_taken or is_own_server(servers.get(OTHER_NAME)) else NAME
+
+
+class Member(Edit):
+    """The entry of hallway's server.
+
+    The fields in `value` are hallway's; those in `defaults` are written where they are missing, and every other field
+    is the person's or the client's and stays. A server of the person's own that has hallway's name stays, too: then
+    hallway's takes another name.
+    """
+
+    def __init__(self, path: tuple[str, ...], value: dict[str, Any], defaults: dict[str, Any] | None = None) -> None:
         self.path = path
         self.value = value
+        self.defaults = defaults or {}
 
     def put(self, document: Document) -> None:
         self._remove_old(document)
-        document.set(self.path, self.value)
+        path = self._own_path(document)
+        held = document.get(path)
+        if not isinstance(held, dict):
+            document.set(path, {**self.value, **self.defaults})
+            return
+        for name, value in self.value.items():
+            document.set((*path, name), value)
+        for name in self.defaults.keys() - held.keys():
+            document.set((*path, name), self.defaults[name])
 
     def take(self, document: Document) -> None:
         self._remove_old(document)
-        if document.get(self.path) is None:
-            return
-        document.remove(self.path)
-        _remove_empty(document, self.path[:-1])
+        path = self._own_path(document)
+        if is_own_server(document.get(path)):
+            document.remove(path)
+            _remove_empty(document, path[:-1])
+
+    def _own_path(self, document: Document) -> tuple[str, ...]:
+        return (*self.path[:-1], own_name(document.get(self.path[:-1])))
 
     def _remove_old(self, document: Document) -> None:
         old = (*self.path[:-1], OLD_NAME)
@@ -166,6 +207,10 @@ class JsonConfig(Config):
         server = next((edit.path for edit in self.edits if isinstance(edit, Member)), None)
         return {"format": "json", "server": server}
 
+    @property
+    def by_hand(self) -> str:
+        return self.put("")
+
     def put(self, before: str) -> str:
         return self._edited(before, [edit.put for edit in self.edits])
 
@@ -199,23 +244,36 @@ class TomlConfig(Config):
     def undo(self) -> dict[str, Any]:
         return {"format": "toml", "section": self.section}
 
+    @property
+    def by_hand(self) -> str:
+        return self.put("")
+
     def put(self, before: str) -> str:
-        wanted = {**self._others(before), NAME: self.table}
-        return before if self._tables(before) == wanted else self._edited(before, wanted)
+        tables = self._tables(before)
+        name = own_name(tables)
+        held = tables.get(name)
+        merged = {**held, **self.table} if isinstance(held, dict) else dict(self.table)
+        for key, value in self.table.items():
+            if isinstance(value, list) and isinstance(held, dict) and isinstance(held.get(key), list) and key != "args":
+                merged[key] = [*held[key], *(each for each in value if each not in held[key])]
+        wanted = {**self._others(before), name: merged}
+        return before if _same(tables, wanted) else self._edited(before, wanted)
 
     def take(self, before: str) -> str | None:
         wanted = self._others(before)
-        return before if self._tables(before) == wanted else self._edited(before, wanted)
+        return before if _same(self._tables(before), wanted) else self._edited(before, wanted)
 
     def has(self, what: str, text: str) -> bool:
-        tables = self._tables(text)
-        return bool(tables.get(NAME) == self.table) and not is_old_server(tables.get(OLD_NAME))
+        return self.put(text) == text
 
     def _others(self, text: str) -> dict[str, Any]:
         """The section's tables that are not hallway's, under this name or the old one."""
         tables = self._tables(text).items()
         return {
-            name: table for name, table in tables if name != NAME and not (name == OLD_NAME and is_old_server(table))
+            name: table
+            for name, table in tables
+            if not (name in (NAME, OTHER_NAME) and is_own_server(table))
+            and not (name == OLD_NAME and is_old_server(table))
         }
 
     def _tables(self, text: str) -> dict[str, Any]:
@@ -228,34 +286,85 @@ class TomlConfig(Config):
         import tomllib
 
         try:
-            return tomllib.loads(text)
+            return tomllib.loads(text.removeprefix(BOM))
         except tomllib.TOMLDecodeError as error:
             raise self.broken(error) from None
 
     def _edited(self, before: str, wanted: dict[str, Any]) -> str:
         """The text with the section's tables as wanted, and a proof that nothing else has changed its meaning."""
+        mark = BOM if before.startswith(BOM) else ""
+        expected = {**self._parsed(before), self.section: wanted}
+        if not wanted:
+            del expected[self.section]
+        for edit in (self._set_tables, self._append_table):
+            after = edit(before.removeprefix(BOM), wanted)
+            if after is not None and _same(self._parsed_or_none(after), expected):
+                return mark + _with_line_ends_of(before, after)
+        raise self.broken("its tables are laid out in a way that no edit was found for")
+
+    def _parsed_or_none(self, text: str) -> dict[str, Any] | None:
+        try:
+            return self._parsed(text)
+        except ConfigBroken:
+            return None
+
+    def _set_tables(self, before: str, wanted: dict[str, Any]) -> str | None:
+        """Change the section's tables in place; None where they are laid out in a way that cannot be edited so."""
+        import tomlkit
+        from tomlkit.exceptions import TOMLKitError
+        from tomlkit.items import InlineTable
+
+        try:
+            document = tomlkit.parse(before)
+            held = self._tables(before)
+            for name in held.keys() - wanted.keys():
+                del document[self.section][name]
+            if not wanted:
+                del document[self.section]
+            elif self.section not in document:
+                document.add(self.section, tomlkit.table(is_super_table=True))
+            for name, table in wanted.items():
+                if name in held:
+                    for key, value in table.items():
+                        if not _same(held[name].get(key) if isinstance(held[name], dict) else None, value):
+                            document[self.section][name][key] = value
+                else:
+                    is_inline = isinstance(document[self.section], InlineTable)
+                    document[self.section][name] = _toml_table(table, is_inline=is_inline)
+            return tomlkit.dumps(document)
+        except (TOMLKitError, KeyError, TypeError, AttributeError, ValueError, IndexError):
+            return None
+
+    def _append_table(self, before: str, wanted: dict[str, Any]) -> str | None:
+        """Write hallway's table behind everything else; None where there is more to change than that."""
         import tomlkit
 
-        document = tomlkit.parse(before)
-        for name in self._tables(before).keys() - wanted.keys():
-            del document[self.section][name]
-        if NAME in wanted:
-            if self.section not in document:
-                document.add(self.section, tomlkit.table(is_super_table=True))
-            document[self.section][NAME] = _toml_table(self.table)
-        elif not wanted:
-            del document[self.section]
-        after = tomlkit.dumps(document)
-        expected = {**self._parsed(before), self.section: wanted}
-        if self._parsed(after) != {name: value for name, value in expected.items() if value or name != self.section}:
-            raise self.broken("its tables are laid out in a way that no edit was found for")
+        new = [name for name in wanted if name not in self._tables(before)]
+        if len(new) != 1:
+            return None
+        document = tomlkit.document()
+        document.add(self.section, tomlkit.table(is_super_table=True))
+        document[self.section][new[0]] = _toml_table(wanted[new[0]])
+        end = "" if not before or before.endswith("\n") else "\n"
+        return f"{before}{end}\n{tomlkit.dumps(document)}"
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Return whether two parsed values mean the same; not-a-number is the same as itself here."""
+    return repr(one) == repr(other) if one != other else True
+
+
+def _with_line_ends_of(before: str, after: str) -> str:
+    """Return a text with Windows line ends where the one it came from has only those."""
+    if "\r\n" not in before or "\n" in before.replace("\r\n", ""):
         return after
+    return after.replace("\r\n", "\n").replace("\n", "\r\n")
 
 
-def _toml_table(values: dict[str, Any]) -> Any:
+def _toml_table(values: dict[str, Any], *, is_inline: bool = False) -> Any:
     import tomlkit
 
-    table = tomlkit.table()
+    table: Any = tomlkit.inline_table() if is_inline else tomlkit.table()
     for name, value in values.items():
         table.add(name, value)
     return table
@@ -272,6 +381,10 @@ class OwnFile(Config):
     @property
     def holds(self) -> list[str]:
         return [self.what]
+
+    @property
+    def by_hand(self) -> str:
+        return self.content
 
     def put(self, before: str) -> str:
         return self.content
@@ -293,6 +406,10 @@ class OldFile(Config):
     @property
     def holds(self) -> list[str]:
         return [self.what]
+
+    @property
+    def by_hand(self) -> str:
+        return ""
 
     def put(self, before: str) -> str | None:
         return self.take(before)

@@ -23,13 +23,13 @@ class Copilot(Client):
         return home(variable="COPILOT_HOME", base="~/.copilot")
 
     def configs(self, root: str | None) -> list[Config]:
-        server = stdio_server(root, type="local", tools=["*"])
+        server = stdio_server(root, type="local")
         hooks = json.dumps({"version": 1, "hooks": listed(self.name, root)}, indent=2) + "\n"
         folder = place(root, self.folder, ".github")
         return [
             JsonConfig(
                 place(root, os.path.join(folder, "mcp-config.json"), ".github", "mcp.json"),
-                Member(("mcpServers", NAME), server),
+                Member(("mcpServers", NAME), server, {"tools": ["*"]}),
             ),
             OwnFile(os.path.join(folder, "hooks", "hallway.json"), HOOKS, hooks),
             OldFile(os.path.join(folder, "hooks", f"{OLD_NAME}.json"), HOOKS),

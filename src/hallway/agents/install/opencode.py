@@ -24,10 +24,10 @@ class OpenCode(Client):
         return home("opencode", variable="XDG_CONFIG_HOME", base="~/.config")
 
     def configs(self, root: str | None) -> list[Config]:
-        server = {"type": "local", "command": server_command(root), "enabled": True}
+        server = {"type": "local", "command": server_command(root)}
         plugin = os.path.join(place(root, self.folder, ".opencode"), "plugin", "hallway.js")
         return [
-            JsonConfig(self._file(root or self.folder), Member(("mcp", NAME), server)),
+            JsonConfig(self._file(root or self.folder), Member(("mcp", NAME), server, {"enabled": True})),
             OwnFile(plugin, HOOKS, plugin_source(is_shared=root is not None)),
             OldFile(os.path.join(os.path.dirname(plugin), f"{OLD_NAME}.js"), HOOKS),
         ]

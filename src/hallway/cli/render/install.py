@@ -32,6 +32,14 @@ def installed(screen: Screen, outcomes: list[Outcome], *, is_undoing: bool) -> l
 def _block(screen: Screen, outcome: Outcome, is_undoing: bool) -> Iterator[str]:
     there = "" if outcome.is_here else " (not found on this machine)"
     yield f"{screen.paint(outcome.client.title, 'bold')}{there}: {_said(outcome, is_undoing)}"
+    if outcome.error:
+        yield f"  {screen.paint(clean(outcome.error.message), 'red')}"
+        yield f"  → {clean(outcome.error.hint)}"
+        if not is_undoing:
+            for path, text in outcome.by_hand.items():
+                yield f"  Or paste this into {clean(path)}:"
+                yield from (f"    {clean(line)}" for line in text.splitlines())
+        return
     for change in outcome.changes:
         if outcome.is_done:
             yield f"  {clean(change.path)}"
@@ -42,6 +50,8 @@ def _block(screen: Screen, outcome: Outcome, is_undoing: bool) -> Iterator[str]:
 
 
 def _said(outcome: Outcome, is_undoing: bool) -> str:
+    if outcome.error:
+        return "not changed" if is_undoing else "not installed"
     if not outcome.changes:
         return "nothing to undo" if is_undoing else "installed already"
     if outcome.is_done:
