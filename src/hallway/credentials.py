@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 
 from hallway.errors import FileUnusable, InvalidInput
+from hallway.place import make_private_folder
 from hallway.schema import decode, encode
 
 TYPE_CHECKING = False
@@ -43,7 +44,7 @@ def store(url: str, token: str | None, folder: str) -> bool:
         known[_key(url)] = token
     path = os.path.join(folder, FILE_NAME)
     try:
-        os.makedirs(folder, mode=0o700, exist_ok=True)
+        make_private_folder(folder)
         # A new file in place of the old one: a reader sees either whole, and no umask ever widens it.
         half = os.open(f"{path}.new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with open(half, "w", encoding="utf-8") as file:

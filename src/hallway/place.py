@@ -21,8 +21,39 @@ def data_folder() -> str:
     elif sys.platform == "win32":
         base = os.environ.get("LOCALAPPDATA") or "~/AppData/Local"
     else:
-        base = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
-    return os.path.join(os.path.expanduser(base), "hallway")
+        base = os.environ.get("XDG_DATA_HOME") or ""
+        if not os.path.isabs(base):
+            base = "~/.local/share"  # a relative one is to be ignored, says the XDG base directory specification
+    return os.path.join(user_path(base), "hallway")
+
+
+def user_path(path: str) -> str:
+    """Expand `~`: by HOME, else, where that is empty or unset, by the password database."""
+    if path.startswith("~") and not os.environ.get("HOME") and os.name != "nt":
+        import pwd
+
+        try:
+            return pwd.getpwuid(os.getuid()).pw_dir + path[1:]
+        except KeyError:
+            pass  # an account without an entry, as in some containers
+    return os.path.expanduser(path)
+
+
+def make_private_folder(path: str) -> None:
+    """Make a folder, and those above it that are missing, for this user alone; raises OSError where it cannot be.
+
+    `os.makedirs` would leave the ones above to the umask, and whichever part of hallway comes first makes them.
+    """
+    missing = []
+    while not os.path.isdir(path):
+        missing.append(path)
+        path = os.path.dirname(path)
+    for each in reversed(missing):
+        try:
+            os.mkdir(each, 0o700)
+        except FileExistsError:
+            if not os.path.isdir(each):
+                raise
 
 
 def bus_file(url: str | None) -> str:

@@ -12,6 +12,8 @@ from __future__ import annotations
 import os
 import time
 
+from hallway.place import make_private_folder
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from hallway.bus import Bus
@@ -30,7 +32,7 @@ def bind(folder: str, session_id: str, pid: int, kind: str = CLIENTS) -> None:
     Raises OSError where the folder cannot be written.
     """
     if (name := _name(pid)) and bound(folder, pid, kind) != session_id:
-        os.makedirs(os.path.join(folder, kind), mode=0o700, exist_ok=True)
+        make_private_folder(os.path.join(folder, kind))
         file = os.open(os.path.join(folder, kind, name), os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             os.write(file, f"{session_id}\n".encode())

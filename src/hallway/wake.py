@@ -11,6 +11,8 @@ from __future__ import annotations
 import os
 from itertools import count
 
+from hallway.place import make_private_folder
+
 try:
     import _socket as socket  # the C module alone: `socket` adds 5 ms to a hook for wrappers unused here
 except ImportError:
@@ -45,7 +47,7 @@ class Waiter:
         if not HAS_DATAGRAMS:
             return None
         try:
-            os.makedirs(folder, mode=0o700, exist_ok=True)
+            make_private_folder(folder)
             with _Short(folder) as short:
                 return _bind(self._path, os.path.join(short, os.path.basename(self._path))) if short else None
         except OSError:

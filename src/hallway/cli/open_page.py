@@ -11,7 +11,7 @@ from hallway.bus import data_folder
 from hallway.cli.screen import out
 from hallway.credentials import token_for
 from hallway.errors import FileUnusable, HubUnreachable, from_dict
-from hallway.place import HUBS
+from hallway.place import HUBS, make_private_folder
 from hallway.schema import decode, encode
 from hallway.view import clean, clean_json
 
@@ -82,7 +82,7 @@ def _write_file(link: str) -> str:
     path = os.path.join(data_folder(), FILE_NAME)
     page = f'<!doctype html><meta charset="utf-8"><meta http-equiv="refresh" content="0;url={escape(link)}">\n'
     try:
-        os.makedirs(data_folder(), mode=0o700, exist_ok=True)
+        make_private_folder(data_folder())
         if os.path.exists(path):
             os.unlink(path)
         with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:

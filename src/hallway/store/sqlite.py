@@ -17,6 +17,7 @@ import apsw
 
 from hallway import errors
 from hallway.clock import SystemClock
+from hallway.place import make_private_folder
 from hallway.store import load_statements
 from hallway.store.fulltext import FtsText, relevance
 from hallway.store.lock import SideLock
@@ -75,7 +76,7 @@ class SQLiteStore:
     def _make_file(self) -> None:
         folder = os.path.dirname(self.path)
         if not os.path.isdir(folder):
-            os.makedirs(folder, mode=0o700, exist_ok=True)
+            make_private_folder(folder)
         if not os.path.exists(self.path):
             # Made before SQLite makes it, so that no umask widens it; -wal and -shm take over its mode.
             os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))

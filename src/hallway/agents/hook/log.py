@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import time
 
+from hallway.place import make_private_folder
+
 NAME = "hooks.log"
 SIZE_MOST = 64 * 1024
 LINE_MOST = 500
@@ -16,7 +18,7 @@ def note(folder: str, client: str, trouble: str) -> None:
     stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     line = f"{stamp} {client} {' '.join(trouble.split())[:LINE_MOST]}\n"
     try:
-        os.makedirs(folder, mode=0o700, exist_ok=True)
+        make_private_folder(folder)
         file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             if os.fstat(file).st_size > SIZE_MOST:

@@ -11,6 +11,8 @@ from __future__ import annotations
 import os
 import time
 
+from hallway.place import make_private_folder
+
 SUFFIX = ".notes"
 SAME_WITHIN_MS = 5000
 SEEN_MOST = 8
@@ -41,7 +43,7 @@ class Notes:
         try:
             file = os.open(self.path, flags, 0o600)
         except FileNotFoundError:
-            os.makedirs(os.path.dirname(self.path), mode=0o700, exist_ok=True)
+            make_private_folder(os.path.dirname(self.path))
             file = os.open(self.path, flags, 0o600)
         try:
             import fcntl

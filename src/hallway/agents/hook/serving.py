@@ -9,6 +9,7 @@ from hallway.agents.hook.answer import Answerer
 from hallway.agents.hook.entry import CLIENTS, dialect_of
 from hallway.agents.hook.moment import Moment
 from hallway.agents.hook.spool import work_off
+from hallway.place import make_private_folder
 from hallway.quiet import SOCKETS, socket_of
 from hallway.schema import decode, encode
 
@@ -53,7 +54,7 @@ class HookServer:
         path = socket_of(self._bus.folder, session_id)
         listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
-            os.makedirs(os.path.join(self._bus.folder, SOCKETS), mode=0o700, exist_ok=True)
+            make_private_folder(os.path.join(self._bus.folder, SOCKETS))
             _unlink(path)
             listening.bind(path)
             listening.listen(8)

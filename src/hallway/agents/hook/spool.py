@@ -15,6 +15,7 @@ import time
 
 from hallway.agents.hook.moment import END, TOOL, Moment
 from hallway.agents.hook.wire import read, written
+from hallway.place import make_private_folder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def append(folder: str, client: str, moment: Moment) -> bool:
     fields = {name: getattr(moment, name) for name in FIELDS}
     fields |= {"prompt": moment.prompt[:MAX_PROMPT], "files": moment.files[:MAX_FILES]}
     line = written({**fields, "client": client, "at": int(time.time())}) + "\n"
-    os.makedirs(folder, mode=0o700, exist_ok=True)
+    make_private_folder(folder)
     file = os.open(os.path.join(folder, NAME), os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         if os.fstat(file).st_size + len(line) > MAX_BYTES:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from hallway.bus import data_folder
 from hallway.errors import ConfigBroken, FileUnusable
 from hallway.files import identity, read_file, replace_file
+from hallway.place import make_private_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -252,7 +253,7 @@ def _make_folders(folder: str) -> list[str]:
 def _make_private(folder: str) -> None:
     """Make one of hallway's own folders, which are nobody else's."""
     try:
-        os.makedirs(folder, mode=0o700, exist_ok=True)
+        make_private_folder(folder)
     except OSError as error:
         raise FileUnusable(f"{folder} cannot be made: {error.strerror}", hint="HALLWAY_HOME=/other/folder") from None
 

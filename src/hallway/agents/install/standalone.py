@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from hallway.agents.install import jsonc, standalone_uninstall
 from hallway.bus import data_folder
 from hallway.files import identity, replace_file
+from hallway.place import make_private_folder
 
 if TYPE_CHECKING:
     from hallway.agents.install.changes import Record
@@ -30,7 +31,7 @@ def keep_standalone(record: Record) -> None:
     if not record.files:
         shutil.rmtree(folder, ignore_errors=True)
         return
-    os.makedirs(folder, mode=0o700, exist_ok=True)
+    make_private_folder(folder)
     files = [{"path": path, **held["undo"]} for path, held in record.files.items()]
     plan = json.dumps({"folder": data_folder(), "files": files}, indent=2)
     contents = {standalone_uninstall.PLAN: plan.encode()}
