@@ -69,6 +69,10 @@ TABLE = {
     "events.last_seq": OPEN,
     "stats.read": LISTS,
     "files.touch": ACTS,
+    "wakes.start": ACTS,
+    "wakes.undo": ACTS,
+    "wakes.hold": ACTS,
+    "wakes.refill": ACTS,
     "files.touched": LISTS,
     "retention.prune": ADMINS,
     "tokens.create": ADMINS,
@@ -255,10 +259,17 @@ def replaced(text: str, words: dict[str, str]) -> str:
 
 
 def told(world: World, operation: str, arguments: dict[str, Any]) -> str:
+    """Return the answer; of an error what does not depend on how much two ids look alike: its near matches are ids
+    that the caller sees, or there are none."""
     try:
         return encode(world.call(principal("agent"), operation, arguments))
     except HallwayError as error:
-        return encode(error.to_dict())
+        hidden = {"elsewhere", BANK, world.messages["elsewhere"], world.tasks["elsewhere"]}
+        assert not hidden & set(error.details.get("near", ()))
+        assert error.hint is not None
+        asked = {str(value) for value in arguments.values()}
+        assert not any(each in error.hint for each in hidden - asked)
+        return encode({"code": error.code, "message": error.message})
 
 
 READINGS: list[tuple[str, dict[str, Any]]] = [

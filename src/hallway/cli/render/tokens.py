@@ -13,15 +13,11 @@ if TYPE_CHECKING:
 
     from hallway.cli.render.parts import Renderer
     from hallway.cli.screen import Screen
-    from hallway.model import Identity, Login, NewToken, Token
+    from hallway.model import Identity, NewToken, Token
 
 COLUMNS = (
     Column("NAME", least=8), Column("ROLE"), Column("PROJECTS", least=12), Column("MADE"), Column("EXPIRES"),
     Column("LAST USED"), Column("FROM"),
-)  # fmt: skip
-LOGIN_COLUMNS = (
-    Column("LOGIN", least=8), Column("TOKEN"), Column("HUB"), Column("SINCE"), Column("LAST USED"), Column("FROM"),
-    Column("BROWSER", least=12),
 )  # fmt: skip
 
 
@@ -50,23 +46,6 @@ def revoked(screen: Screen, each: Token, arguments: dict[str, Any]) -> list[str]
     return [f"Revoked: {clean(each.name)} ({each.role})"]
 
 
-def logins(screen: Screen, found: list[Login], arguments: dict[str, Any]) -> list[str]:
-    """A line for each browser that is logged in."""
-    if not found:
-        return ["No browser is logged in."]
-    rows = [
-        (each.login_id, each.name, each.host, age(each.began_at, screen.now_s),
-         age(each.last_used_at, screen.now_s) if each.last_used_at else "never", each.last_used_from or "",
-         each.browser or "")
-        for each in found
-    ]  # fmt: skip
-    return [*table(screen, LOGIN_COLUMNS, rows), *next_page(found, arguments, "limit", len(found) * 2)]
-
-
-def logged_out(screen: Screen, each: Login, arguments: dict[str, Any]) -> list[str]:
-    return [f"Logged out: {clean(each.login_id)} ({clean(each.name)} at {clean(each.host)})"]
-
-
 def identity(screen: Screen, who: Identity, arguments: dict[str, Any]) -> list[str]:
     if who.name is None:
         return ["You own this bus: you may do everything, in all projects."]
@@ -93,6 +72,4 @@ RENDERERS: dict[str, Renderer] = {
     "Token": revoked,
     "list[Token]": tokens,
     "Identity": identity,
-    "Login": logged_out,
-    "list[Login]": logins,
 }
