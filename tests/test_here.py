@@ -83,12 +83,12 @@ def test_all_forms_of_one_remote_are_one_project(url: str) -> None:
     ("url", "project"),
     [
         ("https://gitlab.com/acme/shop.git", "gitlab.com/acme/shop"),
-        ("git@github.com:acme/Shop.git", "github.com/acme/Shop"),
+        ("git@git.acme.com:acme/Shop.git", "git.acme.com/acme/Shop"),
         ("https://gitlab.com/acme/group/sub/shop.git", "gitlab.com/acme/group/sub/shop"),
         ("https://github.com/acme/shop.github.io", "github.com/acme/shop.github.io"),
         ("ssh://git@[2001:db8::1]:22/acme/shop.git", "[2001:db8::1]/acme/shop"),
         ("git@[2001:db8::1]:acme/shop.git", "[2001:db8::1]/acme/shop"),
-        ("ssh://git@10.0.0.7:2222/~alice/shop.git", "10.0.0.7/~alice/shop"),
+        ("ssh://git@10.0.0.7:2222/~alice/shop.git", "10.0.0.7:2222/~alice/shop"),
     ],
 )
 def test_different_remotes_are_different_projects(url: str, project: str) -> None:
