@@ -105,6 +105,14 @@ def living(folder: str, kind: str, but: int = 0) -> set[str]:
     return {session_id for name in there for session_id in _sessions(os.path.join(folder, name))}
 
 
+def is_elsewhere(folder: str, session_id: str, but: int) -> bool:
+    """Whether a session is the present one of another client process than `but`, open in a second terminal."""
+    folder = os.path.join(folder, CLIENTS)
+    others = [name for name in _names(folder) if not name.startswith(f"{but}.") and _is_ours(name)]
+    present = [name for name in others if _sessions(os.path.join(folder, name))[-1:] == [session_id]]
+    return any(map(_is_there, present))
+
+
 def end_gone(bus: Bus) -> None:
     """End the sessions whose process is gone and that live in no other; raises the bus's errors."""
     for kind in (CLIENTS, HOSTS):

@@ -105,7 +105,11 @@ def _replace_link(path: str, target: str) -> None:
 
 
 def forget_old(folder: str) -> None:
-    """Remove what no session has touched for a week; some of it each time, so that it never takes long."""
+    """Remove what no session has touched for a week, and dead sockets; some each time, so that it never takes long."""
+    from hallway.wake import remove_dead
+
+    for sockets in ("wake", SOCKETS):
+        remove_dead(os.path.join(folder, sockets))
     now = time.time()
     with os.scandir(os.path.join(folder, FOLDER)) as entries:
         for entry, _ in zip(entries, range(LOOKED_AT), strict=False):

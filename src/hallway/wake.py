@@ -9,6 +9,7 @@ only looks.
 from __future__ import annotations
 
 import os
+import stat
 from itertools import count
 
 from hallway.place import make_private_folder
@@ -134,6 +135,39 @@ def notify(folder: str, topics: set[str]) -> None:
             _send(folder, names, topics)
     except OSError:
         pass
+
+
+def remove_dead(folder: str, most: int = 200) -> int:
+    """Remove sockets that nobody holds any more, of processes that were killed; returns how many.
+
+    Whoever holds one notices nothing: connecting a datagram socket sends nothing, and to a stream's it fails.
+    """
+    if not HAS_DATAGRAMS:
+        return 0
+    removed = 0
+    try:
+        names = os.listdir(folder)[:most]
+        with _Short(folder) as short:
+            for name in names if short else ():
+                removed += _remove_if_dead(os.path.join(short, name))
+    except OSError:
+        pass  # no folder, or no more files may be opened: another time
+    return removed
+
+
+def _remove_if_dead(path: str) -> bool:
+    probe = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    try:
+        probe.connect(path)
+    except ConnectionRefusedError:
+        if stat.S_ISSOCK(os.lstat(path).st_mode):  # what is no socket refuses, too
+            _unlink(path)
+            return True
+    except OSError:
+        pass  # a stream's, or it has just gone
+    finally:
+        probe.close()
+    return False
 
 
 def _send(folder: str, names: list[str], topics: set[str]) -> None:

@@ -20,7 +20,8 @@ def directory(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("CLAUDECODE", "CLAUDE_CODE_SESSION_ID", "CLAUDE_PID"):
         monkeypatch.delenv(name, raising=False)
     git = home / "shop" / ".git"
-    git.mkdir(parents=True)
+    for name in ("objects", "refs/heads"):
+        (git / name).mkdir(parents=True)
     (git / "config").write_text(f'[remote "origin"]\n\turl = https://{SHOP}.git\n')
     (git / "HEAD").write_text("ref: refs/heads/cart\n")
     return git.parent

@@ -13,6 +13,7 @@ import time
 
 from hallway import identity, presence
 from hallway.errors import HallwayError, SessionNotFound
+from hallway.wake import Waiter, remove_dead, topic
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,8 +23,7 @@ if TYPE_CHECKING:
 
 BEAT_S = 40.0  # a third of the time to live that sessions have unless they say otherwise
 ANNOUNCE_S = 0.3  # after the start: the client's first questions go first, and a health check is over by then
-STRANGER_S = 3.0  # how long to wait for a hook or a call to say whose session this is, before it gets its own
-HOOKED_S = 30.0  # the same for a client that hallway has hooks for: it may start its servers long before its session
+STRANGER_S = 3.0  # how long to wait for a call to say whose session this is, before it gets its own
 LISTEN_AGAIN_S = 1.0  # between attempts to hear of a session's messages again
 CLOSED = "client closed"
 EXPIRED = "expired"
@@ -44,13 +44,14 @@ class Resident:
         self._told: str | None = None  # by the last call's metadata
         self._began = time.monotonic()
         self._listen_at = 0.0
+        self._bindings = Waiter(os.path.join(bus.folder, "wake"), topic("processes", str(self._client)))
 
     # -- which session ------------------------------------------------------------------------------------------------
 
     def session_of(self, meta: Json, *, is_needed: bool = True) -> str | None:
         """The session that a call is made for, known from now on; None where nothing names it yet and it needs none."""
         self._told = identity.from_metadata(meta) or self._told
-        is_early = time.monotonic() < self._began + STRANGER_S and not self._ears
+        is_early = self._is_hooked or (time.monotonic() < self._began + STRANGER_S and not self._ears)
         session_id = self.named() or (self._own() if is_needed or not is_early else None)
         if session_id is not None and session_id not in self._ears:
             self._take_in(session_id)
@@ -78,6 +79,11 @@ class Resident:
     def _agent_type(self) -> str:
         return identity.agent_type_of(self._peer.client) or self._peer.client or "mcp"
 
+    @property
+    def _is_hooked(self) -> bool:
+        """Whether the client is one that tells of its sessions by hooks, and may idle long before it has one."""
+        return identity.agent_type_of(self._peer.client) is not None
+
     def _take_in(self, session_id: str) -> None:
         """Hold the session's wake-ups, and say in which process it lives; one of its own ends where it is known now."""
         for own in [each for each in self._ears if each.startswith(OWN)]:
@@ -97,9 +103,10 @@ class Resident:
         """Say that the client's sessions are alive, once it is known which they are; returns when to do so again."""
         session_id = self.named()
         if session_id is None and not self._ears:
-            patience_s = HOOKED_S if identity.agent_type_of(self._peer.client) else STRANGER_S
-            if time.monotonic() < self._began + patience_s:
-                return self._began + patience_s
+            if self._is_hooked:
+                return time.monotonic() + BEAT_S  # its hook says when a session begins, or a call that needs one
+            if time.monotonic() < self._began + STRANGER_S:
+                return self._began + STRANGER_S
             session_id = self._own()
         if session_id is not None and session_id not in self._ears:
             self._take_in(session_id)
@@ -140,22 +147,27 @@ class Resident:
 
     def leave(self) -> None:
         """The client has gone, or wants no more of this server: its sessions end, but for those another one serves."""
+        self._bindings.close()
         presence.release(self.bus.folder, os.getpid(), presence.SERVERS)
+        remove_dead(os.path.join(self.bus.folder, "wake"))
         for session_id in self.sessions:
             self._end(session_id, CLOSED)
 
     def _end(self, session_id: str, reason: str) -> None:
         self._ears.pop(session_id).close()
         try:
-            if not self._has_another_server(session_id):
+            if not self._is_elsewhere(session_id):
                 self.bus.sessions.end(session_id, reason)
-                if self._has_another_server(session_id):  # it came in between
+                if self._is_elsewhere(session_id):  # it came in between
                     self.bus.sessions.ping(session_id)
         except HallwayError:
             pass  # unknown by now, or the bus is out of reach: the time to live ends it
 
-    def _has_another_server(self, session_id: str) -> bool:
-        return session_id in presence.living(self.bus.folder, presence.SERVERS, but=os.getpid())
+    def _is_elsewhere(self, session_id: str) -> bool:
+        """Whether another server, or another terminal, has the session open."""
+        return session_id in presence.living(self.bus.folder, presence.SERVERS, but=os.getpid()) or (
+            presence.is_elsewhere(self.bus.folder, session_id, self._client)
+        )
 
     @property
     def sessions(self) -> list[str]:
@@ -173,6 +185,15 @@ class Resident:
     def sockets(self) -> dict[int, str]:
         """The sessions by the descriptors at which their news arrive."""
         return {ear.fileno(): each for each, ear in self._ears.items() if ear.fileno() >= 0}
+
+    @property
+    def bindings(self) -> int:
+        """The descriptor at which a hook says that it has bound a session to the client's process; -1: none."""
+        return self._bindings.fileno()
+
+    def hear_bindings(self) -> None:
+        """Take what hooks have said; a beat looks which session it is."""
+        self._bindings.drain()
 
     def listen_anew(self) -> None:
         """Open what was lost, now and then: a hub or a database was away, or refuses."""

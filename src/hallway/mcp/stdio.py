@@ -165,7 +165,8 @@ class StdioServer:
             poll.register(1, select.POLLOUT)
         news = self._resident.sockets if self._resident else {}
         hooks = self._listen_for_hooks()
-        for descriptor in (*ends, *news, *hooks):
+        bindings = self._resident.bindings if self._resident else -1
+        for descriptor in {*ends, *news, *hooks, bindings} - {-1}:
             poll.register(descriptor, select.POLLIN)
         if self._events and self._events.fileno() >= 0:
             poll.register(self._events.fileno(), select.POLLIN)
@@ -179,6 +180,9 @@ class StdioServer:
                 self._is_open = False
             elif descriptor in news:
                 self._woken(news[descriptor])
+            elif descriptor == bindings and self._resident:
+                self._resident.hear_bindings()
+                self._due_at = time.monotonic()  # a hook has said whose session this is
             elif self._hooks and descriptor in hooks:
                 self._hooks.answer(descriptor)
             else:

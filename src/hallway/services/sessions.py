@@ -323,8 +323,21 @@ class SessionRegistry(Service, noun="sessions"):
             self.bus.session_gone(session.session_id, session.project)
             self._rouse_peers(session.project)
             return self.require(session.session_id)
+        if self._is_better_reason(session, reason):
+            self._store.rows("sessions.correct_reason", session_id=session.session_id, end_reason=reason)
+            self.bus.events.append("session.updated", session.project, session.session_id, end_reason=reason)
+            return self.require(session.session_id)
         return session
 
+    def _is_better_reason(self, session: Session, reason: str) -> bool:
+        """Whether a client says why a session ended whose end was only inferred, a moment ago, from its silence."""
+        if session.end_reason not in INFERRED or reason in (*INFERRED, "ended") or session.ended_at is None:
+            return False
+        return (moment(self._store.now) - session.ended_at).total_seconds() < INFERRED_S
+
+
+INFERRED = ("client closed", "process gone")  # how it looks from outside; a client's hook may know better
+INFERRED_S = 10
 
 JSON_COLUMNS = ("capabilities", "metadata", "status_detail")
 

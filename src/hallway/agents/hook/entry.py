@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 BUDGET_MS = 300  # HALLWAY_HOOK_BUDGET_MS
 PAYLOAD_MOST = 32 * 1024 * 1024
+GONE = "process gone"  # as presence.py says it
 OFF = ("0", "no", "off", "false")
 IDLE = "idle"  # wait beside an idle session: the one hook that may take long, and end with another status
 WOKEN_STATUS = 42  # of that hook, which the shell around it turns into 2: no accident ends a process with it
@@ -72,6 +73,8 @@ class Run:
         self.folder = bus_folder(self.url)
         self._is_answered = False
         self._moment: Moment | None = None  # what is to be done, once it is known
+        self._parent = os.getppid()
+        self._process = 0  # the client's, once it is noted
 
     def give_up_late(self) -> None:
         """End the process when its time is up, whatever it hangs in."""
@@ -131,7 +134,7 @@ class Run:
         if is_small and is_quiet(quiet_file):
             return
         notes = Notes(quiet_file)
-        if notes.is_first(told):
+        if notes.is_first(told) or moment.kind == END:  # which two terminals may tell in the same words
             self._moment = moment
             _set_quiet(quiet_file, moment.kind, looks_idle=self.client == "opencode")
             self._note_link(moment)
@@ -179,6 +182,8 @@ class Run:
             self._note_process(moment)
         if self._is_hub_silent():
             raise _Later
+        if moment.kind == END and self._is_open_elsewhere(moment):
+            return
         with connect(self.url) as bus:
             if not work_off(bus):
                 raise _Later
@@ -188,6 +193,8 @@ class Run:
             if answer and self._is_heard:
                 _write(written(answer))
                 answerer.taken()
+            if moment.kind == START and self._is_client_gone():
+                bus.sessions.end(moment.session_id, GONE)
         if moment.kind == END:
             notes.remove()
             for path in (quiet_file, f"{quiet_file}{WAITER}"):
@@ -205,17 +212,32 @@ class Run:
     def _note_process(self, moment: Moment) -> None:
         """Remember in which process the session lives, whose end is its end, and by which its hooks find it."""
         from hallway.presence import bind, bound, client_process
+        from hallway.wake import notify, topic
 
         told = os.environ.get("CLAUDE_PID", "") if self.client == "claude-code" else ""
         pid = int(told) if told.isdecimal() else client_process()
+        self._process = pid
         before = bound(self.folder, pid)
         bind(self.folder, moment.session_id, pid)
-        if before and before != moment.session_id:
-            from hallway.wake import notify, topic
-
-            notify(os.path.join(self.folder, "wake"), {topic("messages", before)})  # its server goes on as this one's
+        if before != moment.session_id:  # the process's server goes on as this session's
+            topics = {topic("processes", str(pid)), *([topic("messages", before)] if before else [])}
+            notify(os.path.join(self.folder, "wake"), topics)
         if moment.kind == START:
             forget_old(self.folder)
+
+    def _is_open_elsewhere(self, moment: Moment) -> bool:
+        """Whether another terminal has the session open, which goes on when this one closes."""
+        from hallway.presence import is_elsewhere
+
+        return is_elsewhere(self.folder, moment.session_id, self._process)
+
+    def _is_client_gone(self) -> bool:
+        """Whether the client ended while its hook ran: then nothing else will say that the session has."""
+        from hallway.presence import started
+
+        is_shell_gone = os.getppid() != self._parent
+        is_there = started(self._process) and started(parent_process())
+        return is_shell_gone or not is_there or (self._is_heard and _is_closed(1))
 
 
 def dialect_of(client: str) -> Dialect:
@@ -279,6 +301,15 @@ def parent_process() -> int:
     """Return the id of the process that started this hook: the shell around it says which started the shell."""
     told = os.environ.get(PARENT, "")
     return int(told) if told.isdecimal() else os.getppid()
+
+
+def _is_closed(file: int) -> bool:
+    """Whether nobody has the other end of a pipe any more."""
+    import select
+
+    poll = select.poll()
+    poll.register(file, 0)
+    return bool(poll.poll(0))
 
 
 def _budget_ms() -> int:

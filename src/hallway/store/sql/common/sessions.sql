@@ -82,3 +82,7 @@ UNION
 SELECT session_id FROM (
     SELECT session_id FROM sessions
     WHERE ended_at IS NULL AND project IN (SELECT value FROM json_each(:visible)) LIMIT 40) AS own;
+
+-- name: sessions.correct_reason
+-- An end that the client gives a reason for, after its process was seen to be gone.
+UPDATE sessions SET end_reason = :end_reason WHERE session_id = :session_id;
