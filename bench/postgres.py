@@ -245,7 +245,9 @@ def remember(url: str, entries: int) -> None:
                 rows["memory_entries"].append(
                     (id_, id_, 1, new_id(), "fact", author, now, len(value), '["found"]', value)
                 )
-                rows["memory_index"].append((id_, words.indexed(key, "found", value, labels)["words"]))
+                rows["memory_index"].append(
+                    (id_, words.labelled_words(words.indexed(key, "found", value), labels)["words"])
+                )
             for table, names in columns.items():
                 with connection.cursor().copy(f"COPY {table} ({names}) FROM STDIN".encode()) as copy:
                     for row in rows[table]:

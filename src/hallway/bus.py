@@ -194,6 +194,7 @@ class LocalBus(Bus):
     def execute(self, operation: Operation, service: Service, arguments: dict[str, Any]) -> Any:
         """Run it in a transaction: a write in one of its own or a savepoint of the open one, a read in a snapshot."""
         if operation.is_write:
+            arguments = operation.prepare(service, arguments)
             with self.transaction(is_durable=operation.is_durable):
                 return operation.run(service, arguments)
         if self.store.is_in_transaction:

@@ -7,6 +7,9 @@ document, the command line, the remote client and the MCP tools are read off. It
 A reading operation that is declared with `waits_for` may wait: an empty result means "nothing yet", and the call
 lasts until there is something or its `wait_s` has passed. The method itself only looks; whoever runs it looks again
 at each wake-up of `topic(arguments)`, holding neither transaction nor thread that others need.
+
+What costs time with the size of a text and needs nothing of the bus is done by `prepare`, before the transaction in
+which an operation runs: looking for secrets, and whatever the operation declares as its `preparation`.
 """
 
 from __future__ import annotations
@@ -15,7 +18,9 @@ import builtins
 
 from hallway.authority import authorise
 from hallway.errors import IdentityMissing, InvalidInput
+from hallway.leaks import refuse_secret, replace_secrets
 from hallway.model import Record
+from hallway.schema import Identifier, Json, Listing, Text
 from hallway.vocabulary import kind_of
 from hallway.wake import topic
 
@@ -33,6 +38,8 @@ if TYPE_CHECKING:
 
 _MISSING = object()
 ACTORS = ("from_session", "session_id")  # as whom a write is done
+REFUSE, REPLACE, KEEP = "refuse", "replace", "keep"  # what becomes of a secret in a write's texts
+SMALL = 4096  # characters; looking at so few takes less time than handing them to another thread
 
 
 class Parameter:
@@ -46,6 +53,19 @@ class Parameter:
         self.is_required = default is _MISSING
         self.default = None if default is _MISSING else default
 
+    @property
+    def has_text(self) -> bool:
+        """Whether it takes what somebody writes, which is no name for addressing and no word out of a few."""
+        kind = self.kind.item if isinstance(self.kind, Listing) else self.kind
+        return isinstance(kind, Text | Json) and not isinstance(kind, Identifier)
+
+
+class Prepared(dict[str, Any] if TYPE_CHECKING else dict):  # type: ignore[misc]
+    """Checked arguments that `Operation.prepare` is done with, and the `work` that it has done of them."""
+
+    __slots__ = ("work",)
+    work: Any
+
 
 class Operation:
     """What faces know of a service method.
@@ -55,7 +75,9 @@ class Operation:
     parameter that says whose news it may wait for. `words` are the parameters that the command line wants in order
     and without a flag: unless declared, the required ones. `actor` is the parameter that says as whom it acts: of a
     write its `from_session` or `session_id`, of a read whose news it waits for. `is_admins`: only admins may, as they
-    alone may write as nobody.
+    alone may write as nobody. `secrets` is what becomes of a secret in a write's texts: an operation that can be told
+    to allow it refuses it otherwise, any other one replaces it by its kind unless declared `keep`. `preparation` names
+    the service's method that `prepare` calls with the arguments; the operation gets what it returns as `_prepared`.
     """
 
     def __init__(
@@ -68,8 +90,12 @@ class Operation:
         words: tuple[str, ...],
         waits_for: str | None,
         is_admins: bool = False,
+        secrets: str | None = None,
+        preparation: str | None = None,
     ) -> None:
         self.function = function
+        self.preparation = preparation
+        self.secrets = secrets or REPLACE
         self.method, self.path = http.split(" ")
         self.verb = verb
         self.body = body
@@ -80,6 +106,7 @@ class Operation:
         self.actor = waits_for
         self.is_write = self.method != "GET"
         self.noun = self.name = ""
+        self.texts: tuple[str, ...] = ()  # the parameters of a write that take what somebody writes
         self.parameters: dict[str, Parameter] = {}
 
     def join(self, noun: str) -> None:
@@ -87,6 +114,7 @@ class Operation:
         code, defaults = self.function.__code__, self.function.__defaults__ or ()
         positional = code.co_varnames[1 : code.co_argcount]
         keyword = code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
+        keyword = tuple(name for name in keyword if not name.startswith("_"))
         known = dict(zip(positional[len(positional) - len(defaults) :], defaults, strict=True))
         known |= self.function.__kwdefaults__ or {}
         self.noun, self.name = noun, f"{noun}.{self.function.__name__}"
@@ -98,6 +126,9 @@ class Operation:
         if self.is_write:
             self.actor = next((name for name in ACTORS if name in self.parameters), None)
             self.is_admins = self.actor is None
+            self.texts = tuple(name for name, each in self.parameters.items() if each.has_text)
+        if "allow_secret" in self.parameters:
+            self.secrets = REFUSE
 
     @property
     def about(self) -> str:
@@ -152,6 +183,31 @@ class Operation:
         """What a waiting call wakes at; services put the same `topic` among the news of a transaction."""
         return topic(self.noun, arguments[self.waits_for or ""])
 
+    def is_small(self, arguments: Mapping[str, Any]) -> bool:
+        """Whether `prepare` has so little to look at that another thread would cost more."""
+        left = SMALL
+        for name in self.texts:
+            left = _left_of(arguments[name], left)
+        return left > 0
+
+    def prepare(self, service: Service, arguments: dict[str, Any]) -> Prepared:
+        """Do what takes longer the longer a text is, and needs nothing of the bus: before the transaction begins.
+
+        Raises SecretFound. What is prepared already is returned as it is.
+        """
+        if isinstance(arguments, Prepared):
+            return arguments
+        prepared = Prepared(arguments)
+        if self.secrets == REPLACE:
+            for name in self.texts:
+                if arguments[name]:
+                    prepared[name] = replace_secrets(arguments[name])
+        elif self.secrets == REFUSE and not arguments["allow_secret"]:
+            for name in self.texts:
+                refuse_secret(name, arguments[name])
+        prepared.work = getattr(service, self.preparation)(prepared) if self.preparation else None
+        return prepared
+
     def run(self, service: Service, arguments: dict[str, Any]) -> Any:
         """Call the method itself with checked arguments, inside whatever transaction there is.
 
@@ -160,7 +216,10 @@ class Operation:
         principal = service.bus.principal
         if principal is not None:
             authorise(service.bus, principal, self, arguments)
-        return self.function(service, **arguments)
+        if not self.is_write:
+            return self.function(service, **arguments)
+        prepared = self.prepare(service, arguments)
+        return self.function(service, **prepared, **({"_prepared": prepared.work} if self.preparation else {}))
 
 
 def operation(
@@ -172,11 +231,13 @@ def operation(
     words: tuple[str, ...] = (),
     waits_for: str | None = None,
     is_admins: bool = False,
+    secrets: str | None = None,
+    preparation: str | None = None,
 ) -> Callable[[Callable[Concatenate[S, P], R]], Callable[Concatenate[S, P], R]]:
     """Declare a service method as an operation; see `Operation` for what the words mean."""
 
     def declare(function: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P], R]:
-        declared = Operation(function, http, verb, body, is_durable, words, waits_for, is_admins)
+        declared = Operation(function, http, verb, body, is_durable, words, waits_for, is_admins, secrets, preparation)
 
         def call(self: S, /, *args: P.args, **kwargs: P.kwargs) -> R:
             result: R = self.bus.execute(declared, self, declared.arguments(args, kwargs))
@@ -188,6 +249,21 @@ def operation(
         return call
 
     return declare
+
+
+def _left_of(value: Any, left: int) -> int:
+    """What is left of a number of characters after those of a value; it stops counting at none."""
+    if left <= 0 or value is None:
+        return left
+    if isinstance(value, str):
+        return left - len(value)
+    if isinstance(value, dict):
+        for key, each in value.items():
+            left = _left_of(each, left - len(key))
+    elif isinstance(value, list | tuple):
+        for each in value:
+            left = _left_of(each, left)
+    return left - 1
 
 
 def decode_result(declared: Operation, value: Any) -> Any:

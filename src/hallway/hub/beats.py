@@ -53,6 +53,9 @@ class Beats:
         if arguments["agent_name"] is not None or arguments["agent_type"] is not None or visitor.is_observer:
             return self.writer.run(operation, arguments, visitor)
         job = Job(operation, arguments, visitor, self.loop.create_future())
+        if error := job.prepare(self.writer.bus):
+            job.answer(error)
+            return job.future
         self._queue.append(job)
         if not self._is_due:
             self._is_due = True

@@ -85,6 +85,14 @@ class Job:
         """Whether it has waited for longer than who asked it does, who has asked another hub since."""
         return time.monotonic() - self.asked_at > TRY_S
 
+    def prepare(self, bus: LocalBus) -> HallwayError | None:
+        """Do what comes before the transaction (`Operation.prepare`); the error, where there is one."""
+        try:
+            self.arguments = self.operation.prepare(bus.services[self.operation.noun], self.arguments)
+        except Exception as error:  # the edge between the hub and its operations
+            return _told(error, self.operation.name)
+        return None
+
     def run(self, bus: LocalBus, execute: Execute) -> Any:
         """The result, or the error as a value: one job's error is not its batch's."""
         bus.here, bus.principal = self.visitor.here, self.visitor.principal
@@ -263,6 +271,7 @@ class Writer:
         self.batches = self.jobs = 0
         self._loop = loop
         self._caller = Caller("hallway-writer", loop)
+        self._preparer = Caller("hallway-preparer", loop)
         self._queue: deque[Job] = deque()
         self._is_running = False
         self._idle: asyncio.Future[None] | None = None  # what `close` waits for
@@ -275,8 +284,17 @@ class Writer:
     def run(self, operation: Operation, arguments: dict[str, Any], visitor: Visitor) -> asyncio.Future[Any]:
         """Queue an operation whose arguments are checked; the future gets its result or its error."""
         job = Job(operation, arguments, visitor, self._loop.create_future())
-        self.take(job)
+        if operation.is_small(arguments):
+            self._prepared(job, job.prepare(self.bus))
+        else:  # its texts are looked at beside the loop, and before the transaction that others wait for
+            self._preparer.call(lambda: job.prepare(self.bus), lambda outcome: self._prepared(job, outcome))
         return job.future
+
+    def _prepared(self, job: Job, error: HallwayError | None) -> None:
+        if error is None:
+            self.take(job)
+        else:
+            job.answer(error)
 
     def take(self, job: Job) -> None:
         """Queue a job."""
@@ -368,6 +386,7 @@ class Writer:
         self._idle = self._loop.create_future()
         if self._is_running:
             await self._idle
+        self._preparer.close()
         self._caller.close()
         self.bus.close()
 

@@ -10,7 +10,6 @@ import os
 
 from hallway.clock import SECOND, moment, new_id
 from hallway.errors import EntryNotFound, VersionConflict
-from hallway.leaks import refuse_secret
 from hallway.model import PERSON, Finding, MemoryEntry, MemoryStats
 from hallway.operation import operation
 from hallway.schema import Integer, decode, encode
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from hallway.model import Json
-    from hallway.store import Row
+    from hallway.store import Row, Store
 
 SWEEP_AT_ONCE = 20  # expired keys that a set removes besides
 CLEAR_AT_ONCE = 10_000  # keys
@@ -38,7 +37,7 @@ NOWHERE = ""  # no project has this name
 class SharedMemory(Service, noun="memory"):
     """What the sessions of a project know, under keys, with every version and its author."""
 
-    @operation("PUT /memory/{key}", verb="memory set")
+    @operation("PUT /memory/{key}", verb="memory set", preparation="_prepare_entry")
     def set(
         self,
         session_id: str,
@@ -53,6 +52,7 @@ class SharedMemory(Service, noun="memory"):
         idempotency_key: str | None = None,
         project: str | None = None,
         allow_secret: bool = False,
+        _prepared: PreparedEntry | None = None,
     ) -> MemoryEntry:
         """Remember a value under a key, as a new version; nothing is overwritten.
 
@@ -67,20 +67,20 @@ class SharedMemory(Service, noun="memory"):
             row = self._store.one("memory.same", session_id=session_id, idempotency_key=idempotency_key)
             if row:
                 return _entry(row)
-        if not allow_secret:
-            refuse_secret("the entry", key, encode(value), encode(metadata or {}))
+        prepared = _prepared or PreparedEntry(self._store, key, value, tags or [])
         project = project or self._project_of(session_id)
         self.prune_old(0, SWEEP_AT_ONCE)
         if expected_version is not None:
             self._compare(project, key, expected_version)
         key_id, version = self._make_room(project, key)
-        now, text = self._store.now, encode(value)
+        now = self._store.now
         until = now + ttl * SECOND if ttl else None
         entry = MemoryEntry.of((
             new_id(), key, type, value, version, list(dict.fromkeys(tags or ())), session_id, project, moment(now),
             moment(until) if until else None, metadata or {},
         ))  # fmt: skip
-        self._index(self._insert(key_id, entry, text, now, until, idempotency_key), entry, text)
+        id_ = self._insert(key_id, entry, prepared.text, now, until, idempotency_key)
+        self._index(id_, entry, prepared)
         self.bus.events.append(
             "memory.set", project, session_id, key=key, version=version, type=type, entry_id=entry.entry_id
         )
@@ -171,7 +171,7 @@ class SharedMemory(Service, noun="memory"):
         """All entries whose newest version a session wrote, newest first."""
         return self._find_all(session_id=session_id, project=project)
 
-    @operation("DELETE /memory/{key}", verb="memory delete")
+    @operation("DELETE /memory/{key}", verb="memory delete", secrets="keep")
     def delete(self, key: str, session_id: str | None = None, *, project: str | None = None) -> int:
         """Forget an entry with all its versions, or only those that one session wrote; returns how many.
 
@@ -299,12 +299,12 @@ class SharedMemory(Service, noun="memory"):
         row_id: int = rows[0][0]
         return row_id
 
-    def _index(self, id_: int, entry: MemoryEntry, text: str) -> None:
+    def _prepare_entry(self, arguments: dict[str, Any]) -> PreparedEntry:
+        return PreparedEntry(self._store, arguments["key"], arguments["value"], arguments["tags"] or [])
+
+    def _index(self, id_: int, entry: MemoryEntry, prepared: PreparedEntry) -> None:
         labels = label_words(entry.project, entry.type, entry.session_id, entry.tags)
-        self._store.rows(
-            "memory.index_add", id=id_,
-            **self._store.fulltext.indexed(entry.key, " ".join(entry.tags), words.plain(text), labels),
-        )  # fmt: skip
+        self._store.rows("memory.index_add", id=id_, **self._store.fulltext.labelled_words(prepared.words, labels))
 
     def _forget(self, key_id: int, session_id: str | None = None) -> int:
         """Delete a key's versions, or one session's of them; returns how many of them were not gone already."""
@@ -322,7 +322,8 @@ class SharedMemory(Service, noun="memory"):
         if before is not None:
             self._store.rows("memory.index_drop", id=before)
         for row in self._entries([newest] if newest is not None else []):
-            self._index(newest, _entry(row), row[3])
+            entry = _entry(row)
+            self._index(newest, entry, PreparedEntry(self._store, entry.key, entry.value, entry.tags))
 
     def _head_of(self, key_id: int) -> Row:
         return self._store.one("memory.head_of", key_id=key_id) or (None, None)
@@ -351,6 +352,17 @@ class SharedMemory(Service, noun="memory"):
             found += [MemoryEntry.of(each._values[: len(MemoryEntry._fields)]) for each in page]
             after = page[-1].cursor
         return found
+
+
+class PreparedEntry:
+    """What is made of an entry's texts before the transaction that stores it: its JSON and its words."""
+
+    __slots__ = ("text", "words")
+
+    def __init__(self, store: Store, key: str, value: Json, tags: list[str]) -> None:
+        self.text = encode(value)
+        tags = list(dict.fromkeys(tags))
+        self.words = store.fulltext.indexed(key, " ".join(tags), words.plain(self.text))
 
 
 def versions_kept() -> int:

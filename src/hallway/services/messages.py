@@ -12,7 +12,6 @@ import time
 
 from hallway.clock import SECOND, moment, new_id
 from hallway.errors import InvalidInput, MessageNotFound, NoAnswer, RateLimited, Repeated, SessionNotFound
-from hallway.leaks import refuse_secret
 from hallway.model import CAPABILITY, EVERYBODY, PERSON, Delivery, Inbox, Message, MessageStats, Pong, Receipt, Thread
 from hallway.operation import operation
 from hallway.schema import decode, encode, shown
@@ -425,10 +424,8 @@ class CollaborationHub(Service, noun="messages"):
         first = idempotency_key and self._first(from_session, idempotency_key)
         if first:
             return first
-        allow_secret = options.pop("allow_secret")
+        options.pop("allow_secret")  # which `Operation.prepare` has seen to
         draft = self._draft(*said, **options)
-        if not allow_secret:
-            refuse_secret("the message", draft["subject"], draft["body"], draft["data"])
         draft["idempotency_key"] = idempotency_key
         recipient_status = self._address(draft)
         self._refuse_loops(draft)

@@ -44,7 +44,10 @@ if TYPE_CHECKING:
     class FullText(Protocol):
         """How a store finds words: what it keeps of a text, and how it is asked."""
 
-        def indexed(self, key: str, tags: str, text: str, labels: Sequence[str]) -> dict[str, Any]:
+        def indexed(self, key: str, tags: str, text: str) -> dict[str, Any]:
+            """The words of an entry, for `labelled_words`: all work that depends on its length."""
+
+        def labelled_words(self, words: dict[str, Any], labels: Sequence[str]) -> dict[str, Any]:
             """What `memory.index_add` takes for an entry."""
 
         def words_of(self, query: str) -> list[Word]:

@@ -29,9 +29,13 @@ class FtsText(Grammar):
     def phrase(self, text: str, *, is_start: bool = False) -> str:
         return '"' + text.replace('"', " ") + ('"*' if is_start else '"')
 
-    def indexed(self, key: str, tags: str, text: str, labels: Sequence[str]) -> dict[str, Any]:
+    def indexed(self, key: str, tags: str, text: str) -> dict[str, Any]:
+        """The words of an entry, for `labelled_words`."""
+        return {"key": spread(key), "tags": spread(tags), "text": spread(text)}
+
+    def labelled_words(self, words: dict[str, Any], labels: Sequence[str]) -> dict[str, Any]:
         """What `memory.index_add` takes for an entry."""
-        return {"key": spread(key), "tags": spread(tags), "text": spread(text), "labels": " ".join(map(label, labels))}
+        return {**words, "labels": " ".join(map(label, labels))}
 
     def labelled(self, labels: Sequence[str], any_of: Sequence[str] = ()) -> str:
         """The expression for entries with all of these labels and, where there are any, one of those."""

@@ -51,8 +51,8 @@ class TsText(Grammar):
         found = [f"'{word}'" for word in words_in(text)]
         return f"({' <-> '.join(found)}{':*' if is_start else ''})"
 
-    def indexed(self, key: str, tags: str, text: str, labels: Sequence[str]) -> dict[str, Any]:
-        """What `memory.index_add` takes for an entry."""
+    def indexed(self, key: str, tags: str, text: str) -> dict[str, Any]:
+        """The words of an entry, for `labelled_words`."""
         places: dict[str, list[str]] = {}
         first = 1
         for part, letter in ((key, "A"), (tags, "B"), (text, "")):
@@ -63,7 +63,11 @@ class TsText(Grammar):
                     at.append(f"{min(place, LAST_PLACE)}{letter}")
             first += len(found) + APART
         lexemes = [f"'{word}':{','.join(at)}" for word, at in places.items()]
-        return {"words": " ".join([*lexemes, *map(label, labels)])}
+        return {"words": " ".join(lexemes)}
+
+    def labelled_words(self, words: dict[str, Any], labels: Sequence[str]) -> dict[str, Any]:
+        """What `memory.index_add` takes for an entry."""
+        return {"words": " ".join([words["words"], *map(label, labels)])}
 
     def labelled(self, labels: Sequence[str], any_of: Sequence[str] = ()) -> str:
         """The expression for entries with all of these labels and, where there are any, one of those."""

@@ -27,7 +27,7 @@ _patterns: dict[str, Pattern[str]] = {}
 
 
 def pattern(text: str) -> Pattern[str]:
-    """A compiled regular expression, kept."""
+    """A compiled regular expression, kept: for those of the code, never for one made of a query's words."""
     if text not in _patterns:
         import re  # costs a hook 5 ms, and only memory needs it
 
@@ -36,19 +36,38 @@ def pattern(text: str) -> Pattern[str]:
 
 
 def spread(text: str) -> str:
-    """A text and, behind it, the parts of its words that no space or sign separates."""
-    parts = []
+    """A text and, behind it, the parts of its words that no space or sign separates; in time linear in its length."""
+    parts: list[str] = []
     if not text.islower():
-        for word in pattern("[A-Za-z0-9]*(?:[a-z0-9][A-Z]|[A-Z][A-Z][a-z])[A-Za-z0-9]*").findall(text):
-            parts += _camel_parts(word)
+        for word in pattern("[A-Za-z0-9]+").findall(text):
+            if not (word.islower() or word.isdigit()) and len(found := _camel_parts(word)) > 1:
+                parts += found
     if not text.isascii():
-        for run in pattern(f"[{_CJK}]+").findall(text):
-            parts += [*_pairs(run), run[-1]]
+        parts += _parts_beside(text)
     return f"{text} {' '.join(parts)}" if parts else text
 
 
 def _camel_parts(word: str) -> list[str]:
     return pattern("(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])").sub(" ", word).split()
+
+
+def _parts_beside(text: str) -> list[str]:
+    """The character pairs of each run of CJK, and the runs of other letters and digits that touch one."""
+    parts: list[str] = []
+    before, end, is_before_cjk = "", -1, False
+    for found in pattern(f"([{_CJK}]+)|[^\\W_{_CJK}]+").finditer(text):
+        run, is_cjk = found[0], found[1] is not None
+        does_touch = found.start() == end
+        if is_cjk:
+            parts += [*([before] if does_touch and before else []), *_pairs(run), run[-1]]
+            before = ""
+        elif does_touch and is_before_cjk:
+            parts.append(run)
+            before = ""
+        else:
+            before = run
+        end, is_before_cjk = found.end(), is_cjk
+    return parts
 
 
 def _pairs(run: str) -> list[str]:

@@ -13,6 +13,7 @@ from hallway.agents.hook.moment import ASKED, END, NEWS, NOT_TYPED, PROMPT, STAR
 from hallway.agents.wake.waker import ids_in, wake_up
 from hallway.errors import SessionNotFound
 from hallway.frame import DIGEST_NOTE
+from hallway.leaks import replace_secrets
 from hallway.quiet import rouse
 from hallway.wake import notify, topic
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from hallway.model import Message
 
 TASK_MOST = 200
+LOOKED_AT_MOST = 4000  # of a prompt: a secret is replaced before the line is cut, for half of one has no form
 FILES_MOST = 100  # of one tool's call
 PATH_MOST = 4096
 HELD = (
@@ -183,5 +185,5 @@ def _task(prompt: str) -> str | None:
     line = " ".join(lines[0].split()) if lines else ""
     if not line or line.startswith(NOT_TYPED):
         return None
-    line = "".join(c if c.isprintable() else " " for c in line)
+    line = replace_secrets("".join(c if c.isprintable() else " " for c in line[:LOOKED_AT_MOST]))
     return line if len(line) <= TASK_MOST else f"{line[: TASK_MOST - 1]}…"

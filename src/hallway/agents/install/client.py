@@ -76,7 +76,7 @@ class Client:
             )
         except (OSError, subprocess.TimeoutExpired):
             return None
-        found = re.search(r"\d+(?:\.\d+)+[-\w.]*", done.stdout)
+        found = re.search(r"(?<!\d)\d+(?:\.\d+)+[-\w.]*", done.stdout)
         return found[0].rstrip(".") if found else None
 
 
