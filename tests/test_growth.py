@@ -80,8 +80,10 @@ def _constant(node: ast.expr) -> str:
             parts.append(known[name] if name else part.value)  # type: ignore[attr-defined]
         return "".join(parts)
     text = ast.literal_eval(node)
+    if isinstance(text, bytes):
+        return text.decode("latin-1")
     if not isinstance(text, str):
-        raise ValueError
+        raise ValueError(ast.dump(node))
     return text
 
 

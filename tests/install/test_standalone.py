@@ -100,3 +100,15 @@ def test_the_copy_is_the_one_in_the_package(used: Machine) -> None:
     used.installs("codex")
     program = used.user / "hallway" / FOLDER / PROGRAM
     assert program.read_bytes() == Path(str(standalone_uninstall.__file__)).read_bytes()
+
+
+def test_a_server_of_somebodys_own_with_our_name_stays(machine: Machine) -> None:
+    mine = {"mcpServers": {"hallway": {"command": "/opt/hallway-lights", "args": ["serve"]}}}
+    machine.writes(".cursor/mcp.json", json.dumps(mine))
+    text = '[mcp_servers.hallway]\ncommand = "/opt/hallway-lights"\nargs = ["serve"]\n'
+    machine.writes(".codex/config.toml", text)
+    machine.installs("cursor", "codex")
+    (machine.user / "hallway" / "installed.json").unlink()
+    undo(machine)
+    assert machine.reads(".cursor/mcp.json") == mine
+    assert (machine.user / ".codex/config.toml").read_text().strip() == text.strip()

@@ -79,7 +79,7 @@ def is_own_server(entry: Any) -> bool:
     command, arguments = entry.get("command"), entry.get("args", [])
     words = command if isinstance(command, list) else [command, *(arguments if isinstance(arguments, list) else [])]
     names = [str(word).replace("\\", "/").rpartition("/")[2] for word in words]
-    return (NAME, "mcp") in zip(names, names[1:], strict=False)  # noqa: RUF007 (itertools for two words)
+    return any(names[at : at + 2] == [NAME, "mcp"] for at in range(len(names)))
 
 
 def own_name(servers: Any) -> str:

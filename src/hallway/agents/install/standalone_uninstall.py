@@ -10,13 +10,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
 import sys
 import tempfile
 from typing import Any
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 NAME = "hallway"
+NAMES = (NAME, "hallway-bus")  # the second where somebody has a server of their own with the first
 PLAN = "files.json"
 
 
@@ -85,10 +85,11 @@ def _without_entries(text: str, entry: dict[str, Any]) -> str:
     from jsonc import Document  # type: ignore[import-not-found]  # the copy beside this file
 
     document = Document(text)
-    server = tuple(entry["server"]) if entry["server"] else ()
-    if server and document.get(server) is not None:
-        document.remove(server)
-        _remove_empty(document, server[:-1])
+    section = tuple(entry["server"][:-1]) if entry["server"] else ()
+    for name in NAMES if section else ():
+        if _is_own_server(document.get((*section, name))):
+            document.remove((*section, name))
+            _remove_empty(document, section)
     hooks = document.get(("hooks",))
     for event in hooks if isinstance(hooks, dict) else ():
         items = document.items(("hooks", event)) if isinstance(hooks[event], list) else []
@@ -113,16 +114,31 @@ def _is_own(item: object) -> bool:
     return bool(commands) and all(f"{NAME} hook " in each or "agents/hook/" in each for each in commands)
 
 
+def _is_own_server(held: object) -> bool:
+    """Return whether a server's entry starts hallway; somebody's own server may have the same name."""
+    if not isinstance(held, dict):
+        return False
+    command = held.get("command")
+    words = [*command] if isinstance(command, list) else [command, *(held.get("args") or [])]
+    names = [str(word).replace("\\", "/").rpartition("/")[2] for word in words]
+    return any(names[at : at + 2] == [NAME, "mcp"] for at in range(len(names)))
+
+
 def _without_tables(text: str, section: str) -> str:
-    """Return a TOML text without the table `[SECTION.hallway]` and those below it."""
-    kept, is_own = [], False
-    own = re.compile(rf"^\s*\[+\s*{re.escape(section)}\s*\.\s*[\"']?{NAME}[\"']?\s*(\.|\])")
+    """Return a TOML text without the tables of hallway's server and those below them."""
+    blocks: list[tuple[str, list[str]]] = [("", [])]
     for line in text.splitlines(keepends=True):
-        if re.match(r"^\s*\[", line):
-            is_own = bool(own.match(line))
-        if not is_own:
-            kept.append(line)
-    return "".join(kept)
+        if line.lstrip().startswith("["):
+            header = line.strip().lstrip("[").partition("]")[0]
+            parts = [part.strip().strip("\"'") for part in header.split(".")]
+            blocks.append((parts[1] if parts[0] == section and len(parts) > 1 else "", []))
+        blocks[-1][1].append(line)
+    own = {name for name, lines in blocks if name in NAMES and _starts_hallway("".join(lines))}
+    return "".join(line for name, lines in blocks if name not in own for line in lines)
+
+
+def _starts_hallway(table: str) -> bool:
+    return '"mcp"' in table and (f'"{NAME}"' in table or f'/{NAME}"' in table)
 
 
 def _replace(path: str, content: bytes) -> None:
