@@ -40,11 +40,12 @@ def all_results() -> Iterator[Result]:
         plain, with_hallway = seconds["plain"], seconds["hallway"]
         yield Result(
             f"a scripted run of {name} with hallway installed, wall time against one without",
-            with_hallway / plain, BAR,
+            with_hallway / plain,
+            BAR,
             at_least=False,
             note=f"{with_hallway:.2f} against {plain:.2f} s; processor time {seconds['hallway cpu']:.2f} against"
             f" {seconds['plain cpu']:.2f} s; {TOOLS} commands, a model that answers at once",
-        )  # fmt: skip
+        )
 
 
 def measured(name: str) -> dict[str, list[float]]:
@@ -54,8 +55,11 @@ def measured(name: str) -> dict[str, list[float]]:
         alone = []
     done = subprocess.run(
         [*alone, sys.executable, "-m", "bench.agents", name, "alone" if alone else ""],
-        cwd=HERE.parent, check=True, stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
+        cwd=HERE.parent,
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     found: dict[str, list[float]] = json.loads(done.stdout)
     return found
 

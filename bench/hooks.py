@@ -17,8 +17,8 @@ from unittest import mock
 
 import hallway
 from bench.tools import Result, fill, folder
-from hallway.agents.hook.commands import command_of, interpreter
-from hallway.quiet import file_of, socket_of
+from hallway.agents.install.hook_commands import command_of, interpreter
+from hallway.local.hook_gate import file_of, socket_of
 
 SESSION = "6f1c"
 ROUNDS = 60
@@ -29,9 +29,11 @@ NODE = (
 )
 CLAUDE = {"name": "claude-code", "version": "2"}
 HELLO = {
-    "jsonrpc": "2.0", "id": 1, "method": "initialize",
+    "jsonrpc": "2.0",
+    "id": 1,
+    "method": "initialize",
     "params": {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": CLAUDE},
-}  # fmt: skip
+}
 
 
 class Session:
@@ -41,8 +43,13 @@ class Session:
         if others:
             fill(home, others)
         self.home = home
-        self.environ = {**os.environ, "HALLWAY_HOME": home, "CLAUDE_CODE_SESSION_ID": SESSION,
-                        "HALLWAY_PROJECT": "bench", "HALLWAY_HOOK_BUDGET_MS": "10000"}  # fmt: skip
+        self.environ = {
+            **os.environ,
+            "HALLWAY_HOME": home,
+            "CLAUDE_CODE_SESSION_ID": SESSION,
+            "HALLWAY_PROJECT": "bench",
+            "HALLWAY_HOOK_BUDGET_MS": "10000",
+        }
         self.environ.pop("HALLWAY_URL", None)
         self.bus = hallway.connect(home, project="bench")
         self._numbers = itertools.count()
@@ -101,8 +108,13 @@ class Session:
     @contextmanager
     def server(self) -> Iterator[None]:
         """The session's own MCP server, as its client starts it."""
-        with subprocess.Popen([sys.executable, "-m", "hallway", "mcp"], env=self.environ, stdin=subprocess.PIPE,
-                              stdout=subprocess.PIPE, text=True) as server:  # fmt: skip
+        with subprocess.Popen(
+            [sys.executable, "-m", "hallway", "mcp"],
+            env=self.environ,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as server:
             assert server.stdin is not None
             assert server.stdout is not None
             server.stdin.write(json.dumps(HELLO) + "\n")
@@ -135,25 +147,44 @@ def in_a_session() -> Iterator[Result]:
     with folder() as home:
         session = Session(home, 0)
         cases = {
-            "shell": session.shell, "nothing": session.nothing, "quiet": session.quiet, "due": session.due,
-            "news": session.news, "wrote": session.wrote, "stop": session.stop, "prompt": session.prompt,
-        }  # fmt: skip
+            "shell": session.shell,
+            "nothing": session.nothing,
+            "quiet": session.quiet,
+            "due": session.due,
+            "news": session.news,
+            "wrote": session.wrote,
+            "stop": session.stop,
+            "prompt": session.prompt,
+        }
         alone = turns(cases)
         with session.server():
             served = turns(cases)
         session.bus.close()
     note = f"{served['quiet'] * 1000:.2f} ms; {served['quiet'] / served['nothing']:.2f} × of `python -I -S -c pass`"
-    yield Result("a hook after a tool, nothing due, against `sh -c :`", served["quiet"] / served["shell"], 1.5,
-                 at_least=False, note=note)  # fmt: skip
+    yield Result(
+        "a hook after a tool, nothing due, against `sh -c :`",
+        served["quiet"] / served["shell"],
+        1.5,
+        at_least=False,
+        note=note,
+    )
     told = {
-        "due": "a heartbeat is due", "news": "a message waits: a digest", "wrote": "a file was written",
-        "prompt": "the user says something", "stop": "the turn is over",
-    }  # fmt: skip
+        "due": "a heartbeat is due",
+        "news": "a message waits: a digest",
+        "wrote": "a file was written",
+        "prompt": "the user says something",
+        "stop": "the turn is over",
+    }
     for where, seconds in (("", served), (", without the session's server", alone)):
         for name, what in told.items():
             note = f"{seconds[name] * 1000:.1f} against {seconds['nothing'] * 1000:.1f} ms"
-            yield Result(f"{what}{where}, against `python -I -S -c pass`", seconds[name] / seconds["nothing"], 2,
-                         at_least=False, note=note)  # fmt: skip
+            yield Result(
+                f"{what}{where}, against `python -I -S -c pass`",
+                seconds[name] / seconds["nothing"],
+                2,
+                at_least=False,
+                note=note,
+            )
 
 
 def in_a_crowd() -> Iterator[Result]:

@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hallway.hub.app import Hub
+from hallway.hub.auth.limits import Limits
 from hallway.hub.http import parse_object, read_body, respond
-from hallway.hub.limits import Limits
 from hallway.hub.serve import listen, run, set_up_logging
 
 if TYPE_CHECKING:

@@ -85,8 +85,13 @@ def start() -> Iterator[Result]:
         server.close()
     spawned, passed = sorted(taken)[12], sorted(bare)[12]
     note = f"{spawned * 1000:.1f} against {passed * 1000:.1f} ms"
-    yield Result("from `spawn` to the first `tools/list`, against `python -c pass`", spawned / passed, 3,
-                 at_least=False, note=note)  # fmt: skip
+    yield Result(
+        "from `spawn` to the first `tools/list`, against `python -c pass`",
+        spawned / passed,
+        3,
+        at_least=False,
+        note=note,
+    )
     yield Result("resident memory of a session's server", memory, 20, at_least=False, unit="MB")
 
 
@@ -117,8 +122,13 @@ def stdio_calls() -> Iterator[Result]:
                 taken = interleaved({"stdio": call, "plain": plain}, 300)
                 over = (taken["stdio"] * 1000 - AGAINST_MS) / (taken["plain"] * 1000)
                 note = f"{taken['stdio'] * 1e6:.0f} against {taken['plain'] * 1e6:.0f} µs"
-                yield Result(f"`{name}` over standard input and output, less 0.1 ms, against in process", over, 1.3,
-                             at_least=False, note=note)  # fmt: skip
+                yield Result(
+                    f"`{name}` over standard input and output, less 0.1 ms, against in process",
+                    over,
+                    1.3,
+                    at_least=False,
+                    note=note,
+                )
         server.close()
 
 
@@ -165,6 +175,11 @@ def http_calls() -> Iterator[Result]:
             for name, (call, plain) in pairs.items():
                 taken = interleaved({"tool": call, "rest": plain}, 300)
                 note = f"{taken['tool'] * 1e6:.0f} against {taken['rest'] * 1e6:.0f} µs"
-                yield Result(f"`{name}` through `POST /mcp` against its route", taken["tool"] / taken["rest"], 1.5,
-                             at_least=False, note=note)  # fmt: skip
+                yield Result(
+                    f"`{name}` through `POST /mcp` against its route",
+                    taken["tool"] / taken["rest"],
+                    1.5,
+                    at_least=False,
+                    note=note,
+                )
             connection.close()

@@ -36,8 +36,13 @@ def reads() -> Iterator[Result]:
             calls=5,
         )
         note = f"{seconds['many'] * 1e6:.0f} against {seconds['few'] * 1e6:.0f} µs"
-        yield Result("get by key with 1,000,000 entries against 1,000", seconds["many"] / seconds["few"], 1.5,
-                     at_least=False, note=note)  # fmt: skip
+        yield Result(
+            "get by key with 1,000,000 entries against 1,000",
+            seconds["many"] / seconds["few"],
+            1.5,
+            at_least=False,
+            note=note,
+        )
         yield from _searches(many)
         few.close()
         many.close()
@@ -51,17 +56,34 @@ def _searches(bus: Any) -> Iterator[Result]:
         began = time.perf_counter()
         bus.memory.find(query, limit=20)
         taken.append((time.perf_counter() - began) * 1e3)
-    yield Result("two words over 1,000,000 entries, the first 20: median", statistics.median(taken), 20, at_least=False,
-                 unit="ms")  # fmt: skip
-    yield Result("the same: 99th percentile", sorted(taken)[395], 100, at_least=False, unit="ms",
-                 note=f"slowest {max(taken):.0f} ms")  # fmt: skip
+    yield Result(
+        "two words over 1,000,000 entries, the first 20: median",
+        statistics.median(taken),
+        20,
+        at_least=False,
+        unit="ms",
+    )
+    yield Result(
+        "the same: 99th percentile",
+        sorted(taken)[395],
+        100,
+        at_least=False,
+        unit="ms",
+        note=f"slowest {max(taken):.0f} ms",
+    )
     globs = []
     for _ in range(100):
         began = time.perf_counter()
         bus.memory.find(pattern=f"{key_of(dice.randrange(MILLION))}*", limit=20)
         globs.append((time.perf_counter() - began) * 1e3)
-    yield Result("a glob with a literal prefix over 1,000,000 entries", statistics.median(globs), 2, at_least=False,
-                 unit="ms", note="an index range; a scan of the keys would take hundreds")  # fmt: skip
+    yield Result(
+        "a glob with a literal prefix over 1,000,000 entries",
+        statistics.median(globs),
+        2,
+        at_least=False,
+        unit="ms",
+        note="an index range; a scan of the keys would take hundreds",
+    )
 
 
 VERBS = [

@@ -80,11 +80,17 @@ def growth() -> Iterator[Result]:
         for bus in buses.values():
             bus.close()
     note = f"{seconds['many'] * 1e6:.0f} against {seconds['few'] * 1e6:.0f} µs"
-    yield Result("an inbox of ten with 1,000,000 messages on the bus against 1,000", seconds["many"] / seconds["few"],
-                 1.5, at_least=False, note=note)  # fmt: skip
+    yield Result(
+        "an inbox of ten with 1,000,000 messages on the bus against 1,000",
+        seconds["many"] / seconds["few"],
+        1.5,
+        at_least=False,
+        note=note,
+    )
     note = f"{acknowledged['many'] * 1e6:.0f} against {acknowledged['few'] * 1e6:.0f} µs, the sync included"
-    yield Result("an acknowledgement, likewise", acknowledged["many"] / acknowledged["few"], 1.5, at_least=False,
-                 note=note)  # fmt: skip
+    yield Result(
+        "an acknowledgement, likewise", acknowledged["many"] / acknowledged["few"], 1.5, at_least=False, note=note
+    )
 
 
 def _with_messages(home: str, messages: int) -> Any:
@@ -121,8 +127,13 @@ def broadcasts() -> Iterator[Result]:
                 rounds=15,
             )
     note = f"{seconds['broadcast'] * 1e3:.0f} against {seconds['send'] * 1e3:.2f} ms"
-    yield Result("a broadcast to 10,000 sessions against a direct send", seconds["broadcast"] / seconds["send"], 200,
-                 at_least=False, note=note)  # fmt: skip
+    yield Result(
+        "a broadcast to 10,000 sessions against a direct send",
+        seconds["broadcast"] / seconds["send"],
+        200,
+        at_least=False,
+        note=note,
+    )
 
 
 def open_polls() -> Iterator[Result]:
@@ -132,9 +143,11 @@ def open_polls() -> Iterator[Result]:
         fill(other, POLLS)
         with HubProcess(home) as busy, HubProcess(other) as quiet:
             holder = subprocess.Popen(
-                [sys.executable, "-m", "bench.messages", str(busy.port)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                [sys.executable, "-m", "bench.messages", str(busy.port)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
                 text=True,
-            )  # fmt: skip
+            )
             assert holder.stdout is not None
             assert holder.stdin is not None
             holder.stdout.readline()
@@ -148,8 +161,13 @@ def open_polls() -> Iterator[Result]:
             holder.stdin.close()
             holder.wait()
     yield Result("hub memory with 10,000 long polls open", memory, 500, at_least=False, unit="MB")
-    yield Result("a heartbeat's 99th percentile beside them against without", p99["busy"] / p99["quiet"], 3,
-                 at_least=False, note=f"{p99['busy']:.1f} against {p99['quiet']:.1f} ms")  # fmt: skip
+    yield Result(
+        "a heartbeat's 99th percentile beside them against without",
+        p99["busy"] / p99["quiet"],
+        3,
+        at_least=False,
+        note=f"{p99['busy']:.1f} against {p99['quiet']:.1f} ms",
+    )
 
 
 async def hold_polls(port: int) -> None:

@@ -54,8 +54,14 @@ def first_paint(browser: Browser, hub: HubProcess) -> Iterator[Result]:
         answers.append(float(page.evaluate("performance.getEntriesByType('navigation')[0].responseEnd")))
         page.context.close()
     note = f"slowest {max(paints):.0f} ms; the hub's answer is there after {statistics.median(answers):.0f} ms"
-    yield Result(f"first contentful paint with {SESSIONS:,} sessions", statistics.median(paints), 1000,
-                 at_least=False, unit="ms", note=note)  # fmt: skip
+    yield Result(
+        f"first contentful paint with {SESSIONS:,} sessions",
+        statistics.median(paints),
+        1000,
+        at_least=False,
+        unit="ms",
+        note=note,
+    )
 
 
 def event_to_page(browser: Browser, hub: HubProcess, home: str) -> Iterator[Result]:
@@ -66,8 +72,14 @@ def event_to_page(browser: Browser, hub: HubProcess, home: str) -> Iterator[Resu
     taken = [_shown_after_ms(page, home, number) for number in range(30)]
     page.context.close()
     note = f"95th percentile {sorted(taken)[28]:.0f} ms; {SESSIONS:,} sessions, of which 100 are on the page"
-    yield Result("an event shows on the page after its commit", statistics.median(taken), 200, at_least=False,
-                 unit="ms", note=note)  # fmt: skip
+    yield Result(
+        "an event shows on the page after its commit",
+        statistics.median(taken),
+        200,
+        at_least=False,
+        unit="ms",
+        note=note,
+    )
 
 
 def _shown_after_ms(page: Page, home: str, number: int) -> float:
@@ -84,10 +96,18 @@ def wheel() -> Result:
     with tempfile.TemporaryDirectory() as out:
         subprocess.run(
             [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", out, str(HERE.parent)],
-            check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
+            check=True,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
         (built,) = Path(out).glob("*.whl")
         with zipfile.ZipFile(built) as files:
             static = sum(each.compress_size for each in files.infolist() if "/web/" in each.filename)
-        return Result("the wheel", built.stat().st_size / 1024, 1024, at_least=False, unit="KB",
-                      note=f"the page with its vendored files is {static / 1024:.0f} KB of it")  # fmt: skip
+        return Result(
+            "the wheel",
+            built.stat().st_size / 1024,
+            1024,
+            at_least=False,
+            unit="KB",
+            note=f"the page with its vendored files is {static / 1024:.0f} KB of it",
+        )

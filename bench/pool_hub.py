@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING, Any
 
 from psycopg_pool import ConnectionPool
 
-from hallway.hub.app import HOTTEST, Hub
-from hallway.hub.routes import OperationEndpoint
+from hallway.core.model import Heartbeat, PeerSession
+from hallway.hub.app import HEARTBEAT, Hub
+from hallway.hub.endpoint import OperationEndpoint
 from hallway.hub.serve import listen, run, set_up_logging
-from hallway.model import Heartbeat, Peer
 from hallway.store import load_statements
-from hallway.store.dialect import PARAMETER, type_of
-from hallway.store.postgres import CLOCK
+from hallway.store.postgres.dialect import PARAMETER, type_of
+from hallway.store.postgres.store import CLOCK
 
 if TYPE_CHECKING:
-    from hallway.hub.visitor import Visitor
-    from hallway.operation import Operation
+    from hallway.core.operation import Operation
+    from hallway.hub.auth.caller import Caller
 
 CONNECTIONS = 8
 
@@ -42,9 +42,12 @@ class PoolWorker:
         self._threads = ThreadPoolExecutor(CONNECTIONS)
         known, plain = load_statements("postgres"), load_statements("sqlite")
         self._beat = for_psycopg(plain["sessions.beat"])  # one plain UPDATE, which waits for others
-        self._peers, self._beside = for_psycopg(known["sessions.peers"]), for_psycopg(known["sessions.beside"])
+        self._peers, self._heartbeat_counts = (
+            for_psycopg(known["sessions.peers"]),
+            for_psycopg(known["sessions.beside"]),
+        )
 
-    def run(self, operation: Operation, arguments: dict[str, Any], visitor: Visitor) -> asyncio.Future[Any]:
+    def run(self, operation: Operation, arguments: dict[str, Any], visitor: Caller) -> asyncio.Future[Any]:
         return asyncio.get_running_loop().run_in_executor(self._threads, self._heartbeat, arguments)
 
     def _heartbeat(self, said: dict[str, Any]) -> Heartbeat:
@@ -55,14 +58,14 @@ class PoolWorker:
             around = {"project": project, "now": now, "except_id": own_id, "limit": said["limit"]}
             peers = connection.execute(self._peers.encode(), around, prepare=True).fetchall()
             asked = {**around, "session_id": said["session_id"]}
-            live, unread = connection.execute(self._beside.encode(), asked, prepare=True).fetchall()[0]
-        others = [Peer.of(peer) for peer in peers]
+            live, unread = connection.execute(self._heartbeat_counts.encode(), asked, prepare=True).fetchall()[0]
+        others = [PeerSession.of(peer) for peer in peers]
         return Heartbeat.of((said["session_id"], project, status, others, live - 1, unread, []))
 
 
 class PoolHub(Hub):
     def _operation_endpoint(self, operation: Operation) -> OperationEndpoint:
-        if operation is HOTTEST:
+        if operation is HEARTBEAT:
             return OperationEndpoint(operation, PoolWorker(os.environ["HALLWAY_URL"]), self._wakes, self._meter)
         return super()._operation_endpoint(operation)
 

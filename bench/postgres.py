@@ -27,10 +27,10 @@ import psycopg
 import hallway
 from bench.memory import MILLION, PROJECT, key_of, word
 from bench.tools import HERE, HubProcess, Load, Result, fill, folder, load, loads
-from hallway.clock import new_id
+from hallway.core.clock import new_id
 from hallway.services.search import label_words
-from hallway.store.postgres import PostgresStore
-from hallway.store.tsearch import TsText
+from hallway.store.postgres.fts import TsQueryWriter
+from hallway.store.postgres.store import PostgresStore
 
 sys.path.insert(0, str(HERE.parent / "tests"))
 import postgres  # the tests' own way to a server
@@ -96,8 +96,11 @@ def heartbeats(database: postgres.PostgresServer) -> Iterator[Result]:
         one, of_pool = rates[f"one, {connections}"], rates[f"pool, {connections}"]
         yield Result(
             f"heartbeat through one hub, {connections} connections, against one transaction per request on a pool",
-            one / of_pool, bar, at_least=True, note=f"{one:,.0f} against {of_pool:,.0f} a second",
-        )  # fmt: skip
+            one / of_pool,
+            bar,
+            at_least=True,
+            note=f"{one:,.0f} against {of_pool:,.0f} a second",
+        )
         if connections == "64":
             note = f"the pool's {p99['pool, 64']:.0f} ms"
             yield Result("its 99th percentile", p99["one, 64"], 15, at_least=False, unit="ms", note=note)
@@ -132,8 +135,13 @@ def many_sessions(database: postgres.PostgresServer) -> Iterator[Result]:
     with folder() as home, HubProcess(home, store=url) as hub:
         steady(os.getpid(), database.pid, hub.process.pid)
         _, p99 = loads({"many": lambda: load(hub, "heartbeat.lua", 64, SESSIONS=100_000)})
-    yield Result("heartbeat with 100,000 live sessions, 64 connections: 99th percentile", p99["many"], 25,
-                 at_least=False, unit="ms")  # fmt: skip
+    yield Result(
+        "heartbeat with 100,000 live sessions, 64 connections: 99th percentile",
+        p99["many"],
+        25,
+        at_least=False,
+        unit="ms",
+    )
     yield beat_a_million(store)
     store.close()
     postgres.drop_bus(url)
@@ -150,8 +158,9 @@ def beat_a_million(store: PostgresStore) -> Result:
         if count % 100 == 0:
             most = max(most, size_of(store))
     note = f"{before / 2**20:.0f} MB before, {size_of(store) / 2**20:.0f} MB after, at most {most / 2**20:.0f} MB"
-    return Result("100,000 sessions' table and indexes after 1,000,000 heartbeats", most / before, 3, at_least=False,
-                  note=note)  # fmt: skip
+    return Result(
+        "100,000 sessions' table and indexes after 1,000,000 heartbeats", most / before, 3, at_least=False, note=note
+    )
 
 
 def size_of(store: PostgresStore) -> int:
@@ -171,8 +180,14 @@ def between_hubs(database: postgres.PostgresServer) -> Iterator[Result]:
         taken = sorted(_sent_and_polled(a, b) for _ in range(150))
     postgres.drop_bus(url)
     note = f"commit and sync included; 95th percentile {taken[142]:.1f} ms"
-    yield Result("send at one hub to the end of a long poll at another: median", statistics.median(taken), 10,
-                 at_least=False, unit="ms", note=note)  # fmt: skip
+    yield Result(
+        "send at one hub to the end of a long poll at another: median",
+        statistics.median(taken),
+        10,
+        at_least=False,
+        unit="ms",
+        note=note,
+    )
 
 
 def _sent_and_polled(a: HubProcess, b: HubProcess) -> float:
@@ -219,15 +234,21 @@ def search(database: postgres.PostgresServer) -> Iterator[Result]:
     postgres.drop_bus(url)
     taken.sort()
     note = f"90th percentile {taken[180]:.0f} ms, slowest {taken[-1]:.0f} ms"
-    yield Result("two words over 1,000,000 entries, the first 20: median", statistics.median(taken), 20,
-                 at_least=False, unit="ms", note=note)  # fmt: skip
+    yield Result(
+        "two words over 1,000,000 entries, the first 20: median",
+        statistics.median(taken),
+        20,
+        at_least=False,
+        unit="ms",
+        note=note,
+    )
 
 
 def remember(url: str, entries: int) -> None:
     """Entries as `memory.set` would leave them, copied in at once: a set for each would take an hour."""
     with hallway.connect(url, project=PROJECT):
         pass
-    dice, words, now = random.Random(3), TsText(), time.time_ns() // 1000
+    dice, words, now = random.Random(3), TsQueryWriter(), time.time_ns() // 1000
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("ALTER TABLE memory_entries DISABLE TRIGGER USER; DROP INDEX memory_words")
         columns = {

@@ -38,8 +38,13 @@ def hub_heartbeats() -> Iterator[Result]:
                 }
             )
     note = f"{rates['heartbeat']:,.0f} against {rates['empty']:,.0f} a second"
-    yield Result("heartbeat through the hub, 16 connections, rate against an empty POST",
-                 rates["heartbeat"] / rates["empty"], 0.35, at_least=True, note=note)  # fmt: skip
+    yield Result(
+        "heartbeat through the hub, 16 connections, rate against an empty POST",
+        rates["heartbeat"] / rates["empty"],
+        0.35,
+        at_least=True,
+        note=note,
+    )
     yield Result("its 99th percentile", p99["heartbeat"], 10, at_least=False, unit="ms")
 
 
@@ -55,8 +60,9 @@ def slow_disk() -> Iterator[Result]:
                 }
             )
     note = f"{rates['many']:,.0f} against {rates['one']:,.0f} a second"
-    yield Result("a sync 3 ms slower: 64 connections against one", rates["many"] / rates["one"], 15, at_least=True,
-                 note=note)  # fmt: skip
+    yield Result(
+        "a sync 3 ms slower: 64 connections against one", rates["many"] / rates["one"], 15, at_least=True, note=note
+    )
 
 
 def growth() -> Iterator[Result]:
@@ -84,11 +90,17 @@ def growth() -> Iterator[Result]:
                             "ten": lambda: load(a, "heartbeat.lua", 16, SESSIONS=100),
                         }
                     )
-    yield Result("a heartbeat with 100,000 sessions on the bus against 100", rates["few"] / rates["many"], 1.5,
-                 at_least=False)  # fmt: skip
+    yield Result(
+        "a heartbeat with 100,000 sessions on the bus against 100", rates["few"] / rates["many"], 1.5, at_least=False
+    )
     note = f"against the 9 of a project of 10, five times the bytes: {crowded['ten'] / crowded['crowd']:.2f} ×"
-    yield Result("the first 50 of 10,000 in one project against 50 of 51", crowded["room"] / crowded["crowd"], 2,
-                 at_least=False, note=note)  # fmt: skip
+    yield Result(
+        "the first 50 of 10,000 in one project against 50 of 51",
+        crowded["room"] / crowded["crowd"],
+        2,
+        at_least=False,
+        note=note,
+    )
     yield Result("hub memory with 100,000 sessions", memory, 150, at_least=False, unit="MB")
 
 
@@ -124,8 +136,13 @@ def in_process() -> Iterator[Result]:
                 {"bare": bare, "heartbeat": lambda: bus.sessions.heartbeat(f"s{next(numbers)}")}, rounds=300, calls=10
             )
     note = f"{seconds['heartbeat'] * 1e6:.0f} against {seconds['bare'] * 1e6:.0f} µs; it also lists the 9 others"
-    yield Result("heartbeat in process against the bare upsert and commit", seconds["heartbeat"] / seconds["bare"], 3,
-                 at_least=False, note=note)  # fmt: skip
+    yield Result(
+        "heartbeat in process against the bare upsert and commit",
+        seconds["heartbeat"] / seconds["bare"],
+        3,
+        at_least=False,
+        note=note,
+    )
 
 
 def commands() -> Iterator[Result]:
@@ -143,8 +160,13 @@ def commands() -> Iterator[Result]:
         )
     for name, bar in (("heartbeat", 2.5), ("list", 5.0)):
         note = f"{seconds[name] * 1000:.1f} against {seconds['pass'] * 1000:.1f} ms"
-        yield Result(f"`hallway {name}` against `python -c pass`", seconds[name] / seconds["pass"], bar, at_least=False,
-                     note=note)  # fmt: skip
+        yield Result(
+            f"`hallway {name}` against `python -c pass`",
+            seconds[name] / seconds["pass"],
+            bar,
+            at_least=False,
+            note=note,
+        )
 
 
 FOLLOWER = """
@@ -175,5 +197,11 @@ def wake_up() -> Iterator[Result]:
         follower.kill()
         follower.wait()
     note = f"the write and its sync included; 95th percentile {sorted(taken)[189]:.2f} ms"
-    yield Result("an event reaches a follower in another process", statistics.median(taken), 5, at_least=False,
-                 unit="ms", note=note)  # fmt: skip
+    yield Result(
+        "an event reaches a follower in another process",
+        statistics.median(taken),
+        5,
+        at_least=False,
+        unit="ms",
+        note=note,
+    )

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import hallway
-from hallway.authority import Principal
+from hallway.core.principal import Principal
 
 HERE = Path(__file__).parent
 
@@ -71,9 +71,14 @@ def fill(home: str, sessions: int, per_project: int = 10, principal: Principal |
             with bus.transaction():  # type: ignore[attr-defined]
                 for number in range(first, min(first + 5000, sessions)):
                     bus.sessions.register(
-                        f"s{number}", "alice's agent", "claude-code", "alice", ttl_s=86_400,
-                        project=f"github.com/acme/p{number // per_project}", current_task="mend the login form",
-                    )  # fmt: skip
+                        f"s{number}",
+                        "alice's agent",
+                        "claude-code",
+                        "alice",
+                        ttl_s=86_400,
+                        project=f"github.com/acme/p{number // per_project}",
+                        current_task="mend the login form",
+                    )
 
 
 class HubProcess:
@@ -176,9 +181,12 @@ def against_heartbeats(name: str, script: str) -> Result:
                 }
             )
     return Result(
-        f"{name} through the hub, 16 connections, rate against a heartbeat", rates[name] / rates["heartbeat"], 0.5,
-        at_least=True, note=f"{rates[name]:,.0f} against {rates['heartbeat']:,.0f} a second",
-    )  # fmt: skip
+        f"{name} through the hub, 16 connections, rate against a heartbeat",
+        rates[name] / rates["heartbeat"],
+        0.5,
+        at_least=True,
+        note=f"{rates[name]:,.0f} against {rates['heartbeat']:,.0f} a second",
+    )
 
 
 def slow_sync_library(home: str) -> str:

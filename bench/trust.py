@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import hallway
 from bench.tools import HubProcess, Result, fill, folder, load, loads
-from hallway.authority import Principal
+from hallway.core.principal import Principal
 
 SESSIONS = 640  # ten to a project
 PROJECTS = [f"github.com/acme/p{number}" for number in range(SESSIONS // 10)]
@@ -25,10 +25,18 @@ def against_the_owner(name: str, projects: list[str] | None) -> Result:
         with hallway.connect(home) as bus:
             token = bus.tokens.create("alice", projects=projects).token
         with HubProcess(home) as hub:
-            rates, _ = loads({
-                "owner": lambda: load(hub, "heartbeat.lua", 16, SESSIONS=SESSIONS),
-                "token": lambda: load(hub, "heartbeat.lua", 16, SESSIONS=SESSIONS, TOKEN=token),
-            }, ROUNDS)  # fmt: skip
+            rates, _ = loads(
+                {
+                    "owner": lambda: load(hub, "heartbeat.lua", 16, SESSIONS=SESSIONS),
+                    "token": lambda: load(hub, "heartbeat.lua", 16, SESSIONS=SESSIONS, TOKEN=token),
+                },
+                ROUNDS,
+            )
     note = f"{rates['token']:,.0f} against {rates['owner']:,.0f} a second"
-    return Result(f"heartbeat with {name}, time against one of the bus's owner", rates["owner"] / rates["token"], 1.1,
-                  at_least=False, note=note)  # fmt: skip
+    return Result(
+        f"heartbeat with {name}, time against one of the bus's owner",
+        rates["owner"] / rates["token"],
+        1.1,
+        at_least=False,
+        note=note,
+    )

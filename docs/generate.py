@@ -8,10 +8,10 @@ import sys
 from pathlib import Path
 
 from hallway.cli.main import build_parser
-from hallway.errors import HallwayError
-from hallway.mcp.offer import INSTRUCTIONS
+from hallway.core.errors import HallwayError
+from hallway.core.operation import Operation, Parameter
+from hallway.mcp.server import INSTRUCTIONS
 from hallway.mcp.tools import DAILY, ENGRAM, READS, SESSION, Tool, full
-from hallway.operation import Operation, Parameter
 
 REFERENCE = Path(__file__).parent / "reference"
 WRITTEN = "<!-- Written by docs/generate.py; change the code, then run: make docs -->\n"
@@ -19,10 +19,10 @@ WRITTEN = "<!-- Written by docs/generate.py; change the code, then run: make doc
 
 def operations() -> list[Operation]:
     """Every operation of every noun, in the order of the code."""
-    from hallway.bus import Bus
-    from hallway.here import Nowhere
+    from hallway.bus.base import Bus
+    from hallway.local.workspace import NoWorkspace
 
-    return [found for service in Bus(Nowhere()).services.values() for found in service.operations.values()]
+    return [found for service in Bus(NoWorkspace()).services.values() for found in service.operations.values()]
 
 
 def operations_page() -> str:
@@ -136,8 +136,11 @@ def _commands(parser: object, before: str = "") -> list[tuple[str, object]]:
 
 
 PAGES = {
-    "operations.md": operations_page, "errors.md": errors_page, "tools.md": tools_page, "commands.md": commands_page,
-}  # fmt: skip
+    "operations.md": operations_page,
+    "errors.md": errors_page,
+    "tools.md": tools_page,
+    "commands.md": commands_page,
+}
 
 
 def main() -> int:

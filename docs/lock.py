@@ -16,8 +16,18 @@ HEAD = "# Written by docs/lock.py (make lock): what hallway and its extras need,
 
 
 def main() -> int:
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--dry-run", "--ignore-installed", "--report", "-",
-               f"{ROOT}[postgres]"]  # fmt: skip
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--dry-run",
+        "--ignore-installed",
+        "--report",
+        "-",
+        f"{ROOT}[postgres]",
+    ]
     report = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     lines = []
     for found in report["install"]:

@@ -20,9 +20,9 @@ from functools import partial
 
 import hallway
 from hallway.cli.render.events import event as show_event
-from hallway.cli.screen import Screen
-from hallway.errors import Conflict
-from hallway.model import Event, Message, Task
+from hallway.cli.terminal import Terminal
+from hallway.core.errors import AlreadyTaken
+from hallway.core.model import Event, Message, Task
 
 AGENTS = {
     "s-claude": ("alice's claude", "claude-code", ["plan"]),
@@ -32,7 +32,7 @@ AGENTS = {
 ME = "user:alice"
 TTL_S = 10
 PROJECT = "github.com/acme/shop"
-SCREEN = Screen(sys.stdout, width=120)
+SCREEN = Terminal(sys.stdout, width=120)
 
 
 def agent(session_id: str) -> None:
@@ -68,7 +68,7 @@ def answer(bus: hallway.Bus, session_id: str, request: Message) -> None:
 def accept(bus: hallway.Bus, session_id: str, offer: Message) -> None:
     try:
         bus.tasks.accept(session_id, str(offer.task_id))
-    except Conflict as lost:
+    except AlreadyTaken as lost:
         bus.messages.reply(session_id, offer.message_id, f"Never mind: {lost.message}.")
 
 

@@ -10,9 +10,9 @@ from subprocess import Popen
 import pytest
 
 import postgres
-from hallway.bus import LocalBus
-from hallway.clock import FakeClock
-from hallway.identity import AGENTS
+from hallway.bus.local import LocalBus
+from hallway.core.clock import FakeClock
+from hallway.local.identity import AGENTS
 from support import STORES, Here, start_worker, store_at
 
 

@@ -13,7 +13,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from hallway import errors
+from hallway.core import errors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -50,7 +50,7 @@ class History:
         try:
             op.result = call()
             op.outcome, op.ended = "ok", time.monotonic()
-        except (errors.Conflict, errors.NotFound) as error:
+        except (errors.AlreadyTaken, errors.NotFound) as error:
             op.result = error
             op.outcome, op.ended = "refused", time.monotonic()
         except errors.HallwayError as error:

@@ -34,9 +34,12 @@ class Server:
 
     def __init__(self, home: Path, *words: str, **environ: str) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "hallway", "mcp", *words], env=environment(home, **environ),
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        )  # fmt: skip
+            [sys.executable, "-m", "hallway", "mcp", *words],
+            env=environment(home, **environ),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
         self._rest = b""
         self._count = 0
         self.notes: list[dict[str, Any]] = []

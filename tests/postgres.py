@@ -71,8 +71,16 @@ class PostgresServer:
         if self._user:
             account = pwd.getpwnam(self._user)
             os.chown(self.folder, account.pw_uid, account.pw_gid)
-        self._run("initdb", "--pgdata", str(self.data), "--auth=trust", "--username=hallway", "--encoding=UTF8",
-                  "--no-locale", "--no-sync")  # fmt: skip
+        self._run(
+            "initdb",
+            "--pgdata",
+            str(self.data),
+            "--auth=trust",
+            "--username=hallway",
+            "--encoding=UTF8",
+            "--no-locale",
+            "--no-sync",
+        )
         self.start()
         watch = ["sh", "-c", WATCH, "watch", str(os.getpid()), str(self.folder)]
         self._watch = subprocess.Popen(
@@ -101,10 +109,19 @@ class PostgresServer:
     def _run(self, program: str, *arguments: str) -> None:
         environ = {"PATH": os.environ["PATH"], "LC_ALL": "C"}
         done = subprocess.run(
-            [self._binaries / program, *arguments], user=self._user, group="nogroup" if self._user else None,
-            extra_groups=[] if self._user else None, env=environ, cwd=self.folder, stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, timeout=60, check=False,
-        )  # fmt: skip
+            [self._binaries / program, *arguments],
+            user=self._user,
+            group="nogroup" if self._user else None,
+            extra_groups=[] if self._user else None,
+            env=environ,
+            cwd=self.folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+            check=False,
+        )
         assert done.returncode == 0, done.stderr
 
     def start(self) -> None:

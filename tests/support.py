@@ -9,13 +9,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hallway.bus import LocalBus
-from hallway.clock import FakeClock
-from hallway.model import Event
+from hallway.bus.local import LocalBus
+from hallway.core.clock import FakeClock
+from hallway.core.model import Event
 from hallway.store.sqlite import SQLiteStore
 
 if TYPE_CHECKING:
-    from hallway.store.postgres import PostgresStore
+    from hallway.store.postgres.store import PostgresStore
 
 STORES = ("sqlite", "postgres")
 PATIENCE_S = 20.0  # how long a slow machine may take for what is quick
@@ -34,7 +34,7 @@ def store_at(address: str, clock: FakeClock | None = None) -> SQLiteStore | Post
     """The store at an address: a file's path, or a database's URL."""
     if "://" not in address:
         return SQLiteStore(address, clock=clock)
-    from hallway.store.postgres import PostgresStore  # which takes longer to import than most workers live
+    from hallway.store.postgres.store import PostgresStore  # which takes longer to import than most workers live
 
     return PostgresStore(address, clock=clock)
 

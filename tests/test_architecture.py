@@ -11,42 +11,29 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from bench.code import circles, first_word, functions, imports, modules, repeated
 
 import hallway
+from words import VERBS
 
 SOURCE = Path(hallway.__file__).parent
 
-# From top to bottom: a module may import what is on a line below its own, and its neighbours on it.
-LAYERS = (
-    ("__main__",),
-    ("cli", "hub", "web"),
-    ("mcp",),
-    ("agents", "beacon", "older_layout", "transfer"),
-    ("frame", "view"),
-    ("hallway",),  # the public names
-    ("bus", "credentials", "remote"),
-    ("presence",),
-    ("services", "listener"),
-    ("here", "store"),
-    ("authority", "operation"),
-    ("identity", "leaks", "quiet", "wake", "vocabulary"),
-    ("schema",),
-    ("model",),
-    ("files",),
-    ("clock", "errors", "near_names", "place"),
-)
-RANKS = {name: rank for rank, names in enumerate(reversed(LAYERS)) for name in names}
-
-# Arrows that point up on purpose.
-EXCEPTIONS = {
-    ("services/__init__.py", "bus"): "SessionRegistry(path) alone opens a bus; imported when it is called",
-}
+# From bottom to top: the folders of the package. A module may import what is in its own folder or in one before it, at
+# whatever time and for type checkers too; `hallway` is the public names, `__main__` the command.
+LAYERS = ("core", "text", "local", "store", "services", "bus", "hallway", "transfer", "agents", "mcp", "hub", "web",
+          "cli", "__main__")  # fmt: skip
 
 # Where a process meets what it does not control, and so may catch anything.
 EDGES = {
-    "agents/hook/entry.py", "agents/hook/launch.py", "agents/hook/serving.py", "listener.py", "mcp/stdio.py",
-    "hub/worker.py", "hub/http.py", "__main__.py",
-}  # fmt: skip
+    "agents/hook/main.py",
+    "agents/hook/bootstrap.py",
+    "agents/hook/server.py",
+    "bus/subscriptions.py",
+    "mcp/stdio.py",
+    "hub/workers/writer.py",
+    "hub/http.py",
+    "__main__.py",
+}
 
 
 def sources() -> Iterator[tuple[str, ast.Module]]:
@@ -54,45 +41,99 @@ def sources() -> Iterator[tuple[str, ast.Module]]:
         yield path.relative_to(SOURCE).as_posix(), ast.parse(path.read_text(encoding="utf-8"))
 
 
-def part_of(module: str) -> str:
-    """The part of hallway a module belongs to: `services` of `services/sessions.py`, `hallway` of `__init__.py`."""
+def layer_of(module: str) -> str:
+    """Return the folder of a module's file: `services` of `services/sessions.py`, `hallway` of `__init__.py`."""
     name = module.partition("/")[0].removesuffix(".py")
     return "hallway" if name == "__init__" else name
 
 
-def run_code(tree: ast.Module) -> Iterator[ast.AST]:
-    """All nodes but those only a type checker reads."""
-    waiting: list[ast.AST] = [tree]
-    while waiting:
-        node = waiting.pop()
-        yield node
-        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
-            waiting += node.orelse
-        else:
-            waiting += ast.iter_child_nodes(node)
+MODULES = modules()
+GRAPH = {name: imports(tree, MODULES) - {name} for name, tree in MODULES.items()}
 
 
-def imports(tree: ast.Module) -> set[str]:
-    """The parts of hallway that a module imports when it runs, at whatever time."""
-    names: set[str] = set()
-    for node in run_code(tree):
-        if isinstance(node, ast.Import):
-            names.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            assert not node.level, "imports are absolute"
-            names.update(f"{node.module}.{alias.name}" for alias in node.names)
-    own = {name.split(".")[1] if "." in name else "hallway" for name in names if name.partition(".")[0] == "hallway"}
-    return {name if name in RANKS else "hallway" for name in own}
+def layer(name: str) -> str:
+    """Return the layer of a module by its dotted name."""
+    parts = name.split(".")
+    return parts[1] if len(parts) > 1 else "hallway"
 
 
-def test_imports_point_one_way() -> None:
+def test_every_folder_is_a_layer() -> None:
+    assert {layer(name) for name in MODULES} == set(LAYERS)
+
+
+def test_no_arrow_points_up() -> None:
+    """Of any kind: lazy imports and those for type checkers count."""
+    ranks = {name: rank for rank, name in enumerate(LAYERS)}
     pointing_up = {
-        (module, imported)
-        for module, tree in sources()
-        for imported in imports(tree)
-        if RANKS[imported] > RANKS[part_of(module)]
+        (name, other) for name, others in GRAPH.items() for other in others if ranks[layer(other)] > ranks[layer(name)]
     }
-    assert pointing_up == set(EXCEPTIONS)
+    assert pointing_up == set()
+
+
+def test_no_modules_import_each_other() -> None:
+    assert circles(GRAPH) == []
+
+
+def test_imports_are_absolute() -> None:
+    relative = [
+        name
+        for name, tree in MODULES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.level
+    ]
+    assert relative == []
+
+
+# Modules of one name are those of one noun, or of one client, seen from different layers.
+NOUNS = {
+    "events",
+    "files",
+    "logins",
+    "memory",
+    "messages",
+    "retention",
+    "sessions",
+    "stats",
+    "tasks",
+    "tokens",
+    "wakes",
+}
+BY_LAYER = {
+    "base",
+    "catalog",
+    "fts",
+    "hook",
+    "install",
+    "local",
+    "login",
+    "main",
+    "mcp",
+    "render",
+    "server",
+    "transfer",
+}
+
+
+def test_one_name_is_one_thing() -> None:
+    classes = [
+        node.name
+        for tree in MODULES.values()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
+    ]
+    assert repeated(classes) == {}
+    files = repeated([name.rpartition(".")[2] for name in MODULES])
+    assert set(files) <= NOUNS | BY_LAYER | {"wake", "store"}
+
+
+def test_docstrings_begin_with_a_verb() -> None:
+    wrong = {
+        f"{name}: {function.name}: {first_word(function)}"
+        for name, tree in MODULES.items()
+        for function in functions(tree)
+        if (word := first_word(function)) and word not in VERBS
+    }
+    assert wrong == set()
 
 
 def test_only_the_edges_catch_everything() -> None:
@@ -118,8 +159,11 @@ def test_hallway_is_imported_the_same_from_any_folder(tmp_path: Path) -> None:
     for folder in (tmp_path, SOURCE, Path("/")):
         done = subprocess.run(
             [sys.executable, "-I", "-c", "import hallway; print(hallway.__file__)"],
-            cwd=folder, check=True, capture_output=True, text=True,
-        )  # fmt: skip
+            cwd=folder,
+            check=True,
+            capture_output=True,
+            text=True,
+        )
         assert Path(done.stdout.strip()) == SOURCE / "__init__.py"
 
 
@@ -129,24 +173,40 @@ HOOK = """
 import sys
 sys.path.insert(0, sys.argv[2])
 before = set(sys.modules)
-import hallway.bus
-with hallway.bus.connect(sys.argv[1], project="github.com/acme/shop") as bus:
+import hallway.bus.connect
+with hallway.bus.connect.connect(sys.argv[1], project="github.com/acme/shop") as bus:
     {what}
 print(*sys.modules)
 print(*set(sys.modules) - before)
 """
 HEAVY = {
-    "argparse", "asyncio", "contextlib", "dataclasses", "http", "inspect", "json", "logging", "msgspec", "pathlib",
-    "re", "socket", "subprocess", "threading", "typing",
-}  # fmt: skip
+    "argparse",
+    "asyncio",
+    "contextlib",
+    "dataclasses",
+    "http",
+    "inspect",
+    "json",
+    "logging",
+    "msgspec",
+    "pathlib",
+    "re",
+    "socket",
+    "subprocess",
+    "threading",
+    "typing",
+}
 
 
 def modules_of(what: str, folder: Path) -> tuple[set[str], set[str]]:
     """What a fresh interpreter has loaded after a hook's work: all modules, and the top-level ones it added."""
     done = subprocess.run(
         [sys.executable, "-I", "-c", HOOK.format(what=what), str(folder), str(SOURCE.parent)],
-        check=True, capture_output=True, text=True, env={"PATH": os.environ["PATH"], "HOME": str(folder)},
-    )  # fmt: skip
+        check=True,
+        capture_output=True,
+        text=True,
+        env={"PATH": os.environ["PATH"], "HOME": str(folder)},
+    )
     everything, added = done.stdout.splitlines()
     return set(everything.split()), {name.partition(".")[0] for name in added.split()}
 
@@ -171,7 +231,9 @@ def test_a_first_heartbeat_brings_in_no_other_package(tmp_path: Path) -> None:
 
 
 def test_framing_a_text_stays_light(bus_folder: Path) -> None:
-    everything, _ = modules_of('import hallway.frame; hallway.frame.frame("bob", "<b>" + chr(9))', bus_folder)
+    everything, _ = modules_of(
+        'import hallway.text.framing; hallway.text.framing.frame("bob", "<b>" + chr(9))', bus_folder
+    )
     assert everything & HEAVY == set()
 
 

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from hallway import beacon, errors
-from hallway.beacon import BEGIN, LAST_LINE, beacon_path, watch_beacon, write_beacon
-from hallway.bus import LocalBus
-from hallway.clock import FakeClock
+from hallway.bus.local import LocalBus
+from hallway.core import errors
+from hallway.core.clock import FakeClock
+from hallway.transfer import status_file
+from hallway.transfer.status_file import BEGIN, LAST_LINE, beacon_path, watch_beacon, write_beacon
 
-SECTION = f"{beacon.FIRST_LINE}\nold\n{LAST_LINE}\n"
+SECTION = f"{status_file.FIRST_LINE}\nold\n{LAST_LINE}\n"
 
 
 @pytest.fixture
@@ -97,11 +98,11 @@ def test_a_section_in_the_middle_is_replaced_in_its_place(team: LocalBus, file: 
 @pytest.mark.parametrize(
     "content",
     [
-        f"a\n{beacon.FIRST_LINE}\nwhat may be anything\n",
+        f"a\n{status_file.FIRST_LINE}\nwhat may be anything\n",
         f"a\n{LAST_LINE}\nb\n",
-        f"{LAST_LINE}\n{beacon.FIRST_LINE}\n",
+        f"{LAST_LINE}\n{status_file.FIRST_LINE}\n",
         SECTION + SECTION,
-        f"{beacon.FIRST_LINE}\n{SECTION}",
+        f"{status_file.FIRST_LINE}\n{SECTION}",
     ],
 )
 def test_a_broken_section_is_an_error_that_names_its_lines(team: LocalBus, file: Path, content: str) -> None:
@@ -141,14 +142,14 @@ def test_a_change_by_somebody_else_in_between_is_not_lost(
     team: LocalBus, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file.write_text("state: red\n")
-    compose = beacon._with_section
+    compose = status_file._with_section
 
     def meanwhile(old: bytes, lines: list[str], path: str) -> bytes:
         if b"more" not in old:
             file.write_text("state: red\nmore\n")
         return compose(old, lines, path)
 
-    monkeypatch.setattr(beacon, "_with_section", meanwhile)
+    monkeypatch.setattr(status_file, "_with_section", meanwhile)
     assert write_beacon(team, str(file))
     assert file.read_text().startswith("state: red\nmore\n")
 
@@ -177,7 +178,7 @@ def test_watching_writes_when_something_happened_and_not_before(
     team: LocalBus, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     written = []
-    monkeypatch.setattr(beacon, "write_beacon", lambda bus, path: written.append(bus.events.last_seq()) or True)
+    monkeypatch.setattr(status_file, "write_beacon", lambda bus, path: written.append(bus.events.last_seq()) or True)
     watching = watch_beacon(team, str(file))
     assert next(watching)
     team.sessions.heartbeat("s1")

@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import hallway
-from hallway import view
-from hallway.web import chronicle as module
-from hallway.web import record
-from hallway.web.chronicle import Chronicle
+from hallway.text import style
+from hallway.web import activity as module
+from hallway.web.activity import ActivityLog
+from hallway.web.pages import events
 from hallway.web.timeline import Timeline
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from hallway.bus import LocalBus
-    from hallway.clock import FakeClock
-    from hallway.operation import Operation
+    from hallway.bus.local import LocalBus
+    from hallway.core.clock import FakeClock
+    from hallway.core.operation import Operation
 
 WEB = Path(hallway.__file__).parent / "web"
 
@@ -45,23 +45,23 @@ def bus(open_bus: Callable[[], LocalBus]) -> LocalBus:
 
 
 @pytest.fixture
-def chronicle(bus: LocalBus) -> Chronicle:
-    return Chronicle(Asking(bus))  # type: ignore[arg-type]
+def chronicle(bus: LocalBus) -> ActivityLog:
+    return ActivityLog(Asking(bus))  # type: ignore[arg-type]
 
 
-def read_on(chronicle: Chronicle) -> None:
+def read_on(chronicle: ActivityLog) -> None:
     """Have it read, on a loop of its own: a browser's tests leave theirs running in this thread."""
     with ThreadPoolExecutor(1) as pool:
         pool.submit(lambda: asyncio.run(chronicle.read_on())).result()
 
 
-def life(chronicle: Chronicle, bus: LocalBus, session_id: str, begin_s: float, end_s: float) -> list[tuple[Any, ...]]:
+def life(chronicle: ActivityLog, bus: LocalBus, session_id: str, begin_s: float, end_s: float) -> list[tuple[Any, ...]]:
     read_on(chronicle)
     spans = chronicle.life(bus.sessions.get(session_id), begin_s, end_s)
     return [(round(span.begin_s - begin_s), round(span.end_s - begin_s), span.status) for span in spans]
 
 
-def test_a_life_is_a_bar_for_each_status(chronicle: Chronicle, bus: LocalBus, clock: FakeClock) -> None:
+def test_a_life_is_a_bar_for_each_status(chronicle: ActivityLog, bus: LocalBus, clock: FakeClock) -> None:
     began_s = clock.now() / 1e6
     clock.advance(10)
     bus.sessions.register("s1", "x", "codex", ttl_s=3600)
@@ -76,12 +76,15 @@ def test_a_life_is_a_bar_for_each_status(chronicle: Chronicle, bus: LocalBus, cl
     bus.sessions.end("s1")
     clock.advance(40)
     assert life(chronicle, bus, "s1", began_s, began_s + 100) == [
-        (10, 30, "active"), (30, 50, "working"), (50, 60, "waiting"), (60, 100, "offline"),
-    ]  # fmt: skip
+        (10, 30, "active"),
+        (30, 50, "working"),
+        (50, 60, "waiting"),
+        (60, 100, "offline"),
+    ]
     assert life(chronicle, bus, "s1", began_s + 40, began_s + 55) == [(0, 10, "working"), (10, 15, "waiting")]
 
 
-def test_an_expiry_and_a_revival_are_in_a_life(chronicle: Chronicle, bus: LocalBus, clock: FakeClock) -> None:
+def test_an_expiry_and_a_revival_are_in_a_life(chronicle: ActivityLog, bus: LocalBus, clock: FakeClock) -> None:
     began_s = clock.now() / 1e6
     bus.sessions.register("s1", "x", "codex", ttl_s=10)
     clock.advance(10)
@@ -90,12 +93,14 @@ def test_an_expiry_and_a_revival_are_in_a_life(chronicle: Chronicle, bus: LocalB
     bus.sessions.heartbeat("s1", status="working")
     clock.advance(5)
     assert life(chronicle, bus, "s1", began_s, began_s + 35) == [
-        (0, 10, "active"), (10, 30, "offline"), (30, 35, "working"),
-    ]  # fmt: skip
+        (0, 10, "active"),
+        (10, 30, "offline"),
+        (30, 35, "working"),
+    ]
 
 
 def test_what_lies_before_the_record_is_unknown(
-    chronicle: Chronicle, bus: LocalBus, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+    chronicle: ActivityLog, bus: LocalBus, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     began_s = clock.now() / 1e6
     for name in ("changes", "stays", "ended"):
@@ -115,7 +120,7 @@ def test_what_lies_before_the_record_is_unknown(
 
 
 def test_sessions_are_counted_by_status_over_time_those_that_have_gone_too(
-    chronicle: Chronicle, bus: LocalBus, clock: FakeClock
+    chronicle: ActivityLog, bus: LocalBus, clock: FakeClock
 ) -> None:
     began_s = clock.now() / 1e6
     bus.sessions.register("a", "x", "codex", ttl_s=3600)
@@ -133,7 +138,7 @@ def test_sessions_are_counted_by_status_over_time_those_that_have_gone_too(
 
 
 def test_messages_are_marks_and_their_acknowledgements_waits(
-    chronicle: Chronicle, bus: LocalBus, clock: FakeClock
+    chronicle: ActivityLog, bus: LocalBus, clock: FakeClock
 ) -> None:
     bus.sessions.register("a", "x", "codex", ttl_s=3600)
     bus.sessions.register("b", "x", "codex", ttl_s=3600)
@@ -150,13 +155,13 @@ def test_messages_are_marks_and_their_acknowledgements_waits(
     ]
     assert [round(wait.seconds) for wait in chronicle.waits] == [30, 30, 90]
     instants = [began_s + 60, began_s + 120]
-    assert record._medians([(each.at_s, each.seconds) for each in chronicle.waits], instants, 60) == [30, 90]
-    assert record._per_minute([each.at_s for each in chronicle.marks], instants, 60) == [4, 0]
+    assert events._medians([(each.at_s, each.seconds) for each in chronicle.waits], instants, 60) == [30, 90]
+    assert events._per_minute([each.at_s for each in chronicle.marks], instants, 60) == [4, 0]
     picture = Timeline(chronicle, bus.sessions.list_sessions(), began_s - 10, began_s + 90).to_dict()
     assert [(mark["x"], mark["top"], mark["bottom"]) for mark in picture["marks"]] == [(100, 0, 0)] + [(100, 0, 1)] * 3
 
 
-def test_what_it_keeps_is_bounded(chronicle: Chronicle, bus: LocalBus, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_it_keeps_is_bounded(chronicle: ActivityLog, bus: LocalBus, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MOST_LIVES", 3)
     monkeypatch.setattr(module, "MOST_CHANGES", 4)
     for number in range(6):
@@ -170,14 +175,17 @@ def test_what_it_keeps_is_bounded(chronicle: Chronicle, bus: LocalBus, monkeypat
 
 
 def test_every_colour_and_every_status_has_its_style() -> None:
-    style = (WEB / "static" / "hallway.css").read_text()
-    colours = {look.colour for looks in (view.LOOKS, view.MESSAGE_LOOKS, view.DELIVERY_LOOKS, view.TASK_LOOKS)
-               for look in looks.values()}  # fmt: skip
-    colours |= {view.UNKNOWN.colour, *filter(None, view.PRIORITY_COLOURS.values())}
-    assert {colour for colour in colours if f".c-{colour} {{ color: var(--{colour}); }}" not in style} == set()
-    live = view.LOOKS.keys() - {"offline"}
-    assert {status for status in (*live, "unknown") if f".bar.s-{status} {{" not in style} == set()
-    used = set(re.findall(r"var\((--[\w-]+)\)", style))
-    for theme in style.split("color-scheme: dark;")[0].split("color-scheme: light;"):
+    sheet = (WEB / "static" / "hallway.css").read_text()
+    colours = {
+        look.colour
+        for looks in (style.STYLES, style.MESSAGE_LOOKS, style.DELIVERY_LOOKS, style.TASK_LOOKS)
+        for look in looks.values()
+    }
+    colours |= {style.UNKNOWN.colour, *filter(None, style.PRIORITY_COLOURS.values())}
+    assert {colour for colour in colours if f".c-{colour} {{ color: var(--{colour}); }}" not in sheet} == set()
+    live = style.STYLES.keys() - {"offline"}
+    assert {status for status in (*live, "unknown") if f".bar.s-{status} {{" not in sheet} == set()
+    used = set(re.findall(r"var\((--[\w-]+)\)", sheet))
+    for theme in sheet.split("color-scheme: dark;")[0].split("color-scheme: light;"):
         declared = set(re.findall(r"(--[\w-]+):", theme))
         assert {name for name in used if name not in declared} - {"--mono", "--sans"} == set()

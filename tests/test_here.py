@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import hallway
-from hallway.here import Here, current_branch, current_user, normalise_remote, resolve_project
+from hallway.local.workspace import LocalWorkspace, current_branch, current_user, normalise_remote, resolve_project
 
 Git = Callable[..., str]
 
@@ -273,7 +273,7 @@ def test_a_process_that_no_login_began_belongs_to_its_account(monkeypatch: pytes
 
 def test_where_a_process_runs_is_looked_up_once(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(repository)
-    here = Here()
+    here = LocalWorkspace()
     assert here.project == str(repository)
     monkeypatch.chdir("/")
     assert here.project == str(repository)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hallway.identity import agent_type_of, from_environment, from_metadata
+from hallway.local.identity import agent_type_of, from_environment, from_metadata
 
 
 @pytest.mark.promise("S7")
@@ -38,11 +38,17 @@ def test_the_user_can_say_it_where_no_agent_does() -> None:
 @pytest.mark.parametrize(
     ("client", "agent_type"),
     [
-        ("claude-code", "claude-code"), ("codex-mcp-client", "codex"), ("gemini-cli-mcp-client", "gemini"),
-        ("Qwen Code", "qwen"), ("github-copilot", "copilot"), ("opencode", "opencode"), ("Cursor", "cursor"),
-        ("an inspector", None), ("", None),
+        ("claude-code", "claude-code"),
+        ("codex-mcp-client", "codex"),
+        ("gemini-cli-mcp-client", "gemini"),
+        ("Qwen Code", "qwen"),
+        ("github-copilot", "copilot"),
+        ("opencode", "opencode"),
+        ("Cursor", "cursor"),
+        ("an inspector", None),
+        ("", None),
     ],
-)  # fmt: skip
+)
 def test_a_clients_name_tells_what_agent_it_is(client: str, agent_type: str | None) -> None:
     assert agent_type_of(client) == agent_type
 

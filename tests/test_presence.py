@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from hallway import presence
-from hallway.bus import LocalBus
+from hallway.bus.local import LocalBus
+from hallway.local import presence
 from support import kinds, until
 
 SLEEPER = [sys.executable, "-c", "import sys; print('ready', flush=True); sys.stdin.read()"]
@@ -67,8 +67,8 @@ def test_two_readers_end_it_once(
     presence.bind(one.folder, "s1", client.pid)
     client.kill()
     client.wait()
-    presence.end_gone(one)
-    presence.end_gone(other)
+    one.end_gone()
+    other.end_gone()
     assert kinds(one).count("session.ended") == 1
     assert not os.listdir(os.path.join(one.folder, presence.CLIENTS))
 
@@ -82,11 +82,11 @@ def test_a_session_resumed_in_another_process_stays(
     presence.bind(bus.folder, "s1", second.pid)
     first.kill()
     first.wait()
-    presence.end_gone(bus)
+    bus.end_gone()
     assert status(bus, "s1") == "active"
     second.kill()
     second.wait()
-    presence.end_gone(bus)
+    bus.end_gone()
     assert status(bus, "s1") == "offline"
 
 
@@ -99,7 +99,7 @@ def test_all_sessions_of_a_process_end_with_it(bus: LocalBus, process: Callable[
     assert presence.bound(bus.folder, client.pid) == "never-registered"
     client.kill()
     client.wait()
-    presence.end_gone(bus)
+    bus.end_gone()
     assert status(bus, "s1") == status(bus, "s2") == "offline"
 
 
@@ -115,7 +115,7 @@ def test_a_process_id_that_came_back_is_another_process(
     pid, start, space = name.split(".")
     os.rename(os.path.join(folder, name), os.path.join(folder, f"{pid}.{int(start) - 1}.{space}"))
     assert presence.bound(bus.folder, client.pid) is None
-    presence.end_gone(bus)
+    bus.end_gone()
     assert status(bus, "s1") == "offline"
 
 
@@ -126,10 +126,10 @@ def test_processes_of_another_machine_or_container_are_not_judged(bus: LocalBus)
     path = os.path.join(folder, "999999.1.0badcafe")
     with open(path, "w", encoding="utf-8") as file:
         file.write("s1\n")
-    presence.end_gone(bus)
+    bus.end_gone()
     assert status(bus, "s1") == "active"
     os.utime(path, (0, 0))
-    presence.end_gone(bus)
+    bus.end_gone()
     assert not os.path.exists(path)
 
 
@@ -143,7 +143,7 @@ def test_binding_twice_changes_nothing_and_the_last_session_counts(bus: LocalBus
 
 
 def test_shells_in_between_are_not_the_client() -> None:
-    script = f"{sys.executable} -c 'from hallway.presence import client_process; print(client_process())'; true"
+    script = f"{sys.executable} -c 'from hallway.local.presence import client_process; print(client_process())'; true"
     for command in (["sh", "-c", script], ["sh", "-c", f'bash -c "{script}"; true']):
         told = subprocess.run(command, check=True, capture_output=True, text=True).stdout
         assert int(told) == os.getpid()

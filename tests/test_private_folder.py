@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from hallway.place import data_folder, make_private_folder
+from hallway.local.paths import data_folder, make_private_folder
 from hooks.client import Client
 from mcp_server import Server
 

@@ -11,27 +11,27 @@ import pytest
 from hypothesis import given
 from jsonschema_rs import Draft202012Validator, meta
 
-from hallway.errors import HallwayError, InvalidInput, TooLarge
-from hallway.operation import Operation, Parameter
-from hallway.schema import (
+from hallway.core.errors import HallwayError, InvalidInput, TooLarge
+from hallway.core.operation import Operation, Parameter
+from hallway.core.parameters import COMMON, NOUNS, type_of
+from hallway.core.schema import (
     MAX_DEPTH,
+    ArrayOf,
     Boolean,
     Choice,
+    FieldType,
     Identifier,
     Integer,
     Json,
     JsonObject,
     JsonOrText,
-    Kind,
-    Listing,
     Number,
     Text,
     decode,
     encode,
-    shown,
+    quote_value,
 )
-from hallway.services import Service
-from hallway.vocabulary import COMMON, NOUNS, kind_of
+from hallway.services.base import Service
 
 CONTROLS = "\x00\x07\x1b\x7f\x80\x9b\ud800\udfff"
 LINE = Text(most=5)
@@ -39,7 +39,7 @@ LINES = Text(most=5, many_lines=True)
 NAME = Identifier(most=12)
 COUNT = Integer(least=-3, most=10)
 SECONDS = Number(least=0, most=1.5)
-WORDS = Listing(Text(most=3), most=2)
+WORDS = ArrayOf(Text(most=3), most=2)
 ANYTHING = Json(size_bytes=20)
 OBJECT = JsonObject(size_bytes=20)
 FLAG = Boolean()
@@ -53,7 +53,7 @@ def nested(depth: int) -> Any:
     return value
 
 
-def accepts(kind: Kind, value: Any) -> bool:
+def accepts(kind: FieldType, value: Any) -> bool:
     try:
         kind.check("it", value)
     except InvalidInput:
@@ -92,7 +92,7 @@ def accepts(kind: Kind, value: Any) -> bool:
         (OBJECT, {"": 1}),
     ],
 )
-def test_what_fits_is_returned_as_it_is(kind: Kind, value: Any) -> None:
+def test_what_fits_is_returned_as_it_is(kind: FieldType, value: Any) -> None:
     assert kind.check("it", value) == value
 
 
@@ -136,7 +136,7 @@ def test_what_fits_is_returned_as_it_is(kind: Kind, value: Any) -> None:
         *((kind, nested(100_000)) for kind in (LINE, NAME, FRUIT, COUNT, SECONDS, FLAG, OBJECT)),
     ],
 )
-def test_what_does_not_fit_is_refused_with_its_name_and_in_few_words(kind: Kind, value: Any) -> None:
+def test_what_does_not_fit_is_refused_with_its_name_and_in_few_words(kind: FieldType, value: Any) -> None:
     with pytest.raises(InvalidInput, match=r"^it") as caught:
         kind.check("it", value)
     assert not isinstance(caught.value, TooLarge)
@@ -156,15 +156,15 @@ def test_what_does_not_fit_is_refused_with_its_name_and_in_few_words(kind: Kind,
         (OBJECT, {"key": "x" * 2**20}),
     ],
 )
-def test_too_much_of_the_right_kind_is_too_large(kind: Kind, value: Any) -> None:
+def test_too_much_of_the_right_kind_is_too_large(kind: FieldType, value: Any) -> None:
     with pytest.raises(TooLarge, match="is the most"):
         kind.check("it", value)
 
 
 def test_what_an_error_shows_is_short_and_harmless() -> None:
     for value in ("x" * 1000, "\x1b[31m\x07", ["\x1b"] * 1000, nested(100_000), {"a": b"\x00"}):
-        assert len(shown(value)) <= 61
-        assert shown(value).isprintable()
+        assert len(quote_value(value)) <= 61
+        assert quote_value(value).isprintable()
 
 
 # -- text -------------------------------------------------------------------------------------------------------------
@@ -186,7 +186,7 @@ def test_what_an_error_shows_is_short_and_harmless() -> None:
         (JsonOrText(), "12", 12),
     ],
 )
-def test_text_is_read_as_the_value_it_means(kind: Kind, text: str, value: Any) -> None:
+def test_text_is_read_as_the_value_it_means(kind: FieldType, text: str, value: Any) -> None:
     assert kind.parse("it", text) == value
 
 
@@ -201,13 +201,17 @@ def test_text_is_read_as_the_value_it_means(kind: Kind, text: str, value: Any) -
         (WORDS, "["),
     ],
 )
-def test_text_that_means_nothing_is_refused(kind: Kind, text: str) -> None:
+def test_text_that_means_nothing_is_refused(kind: FieldType, text: str) -> None:
     with pytest.raises(InvalidInput):
         kind.check("it", kind.parse("it", text))
 
 
-@given(st.recursive(st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
-                    | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)))  # fmt: skip
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    )
+)
 def test_json_survives_being_stored(value: Any) -> None:
     assert decode(encode(value)) == value
 
@@ -220,19 +224,19 @@ ANY_VALUE = (
 )
 
 
-def fits_schema(kind: Kind, value: Any) -> bool:
+def fits_schema(kind: FieldType, value: Any) -> bool:
     return Draft202012Validator(kind.json_schema()).is_valid(value)
 
 
 @given(value=ANY_VALUE)
 @pytest.mark.parametrize("kind", [LINE, LINES, FRUIT, FLAG], ids=["line", "lines", "choice", "boolean"])
-def test_a_kind_accepts_exactly_what_its_schema_does(kind: Kind, value: Any) -> None:
+def test_a_kind_accepts_exactly_what_its_schema_does(kind: FieldType, value: Any) -> None:
     assert accepts(kind, value) == fits_schema(kind, value)
 
 
 @given(value=ANY_VALUE.filter(lambda value: not (isinstance(value, float) and value.is_integer())))
 @pytest.mark.parametrize("kind", [COUNT, Integer(), SECONDS], ids=["count", "integer", "seconds"])
-def test_a_number_is_accepted_exactly_when_its_schema_does(kind: Kind, value: Any) -> None:
+def test_a_number_is_accepted_exactly_when_its_schema_does(kind: FieldType, value: Any) -> None:
     # Whole floats are left out: 1.0 is an integer to JSON Schema, but what reads JSON for us gives a float.
     assert accepts(kind, value) == fits_schema(kind, value)
 
@@ -243,13 +247,13 @@ def test_an_identifier_fits_its_schema(value: str) -> None:
         assert fits_schema(NAME, value)
 
 
-def every_kind() -> Iterator[tuple[str, Kind]]:
+def every_kind() -> Iterator[tuple[str, FieldType]]:
     yield from ((f"common.{name}", kind) for name, kind in COMMON.items())
     yield from ((f"{noun}.{name}", kind) for noun, kinds in NOUNS.items() for name, kind in kinds.items())
 
 
 @pytest.mark.parametrize("kind", [pytest.param(kind, id=name) for name, kind in every_kind()])
-def test_every_word_is_explained_and_has_a_valid_schema(kind: Kind) -> None:
+def test_every_word_is_explained_and_has_a_valid_schema(kind: FieldType) -> None:
     assert meta.is_valid(kind.json_schema())
     assert kind.json_schema()["description"]
 
@@ -259,10 +263,10 @@ def test_every_word_is_explained_and_has_a_valid_schema(kind: Kind) -> None:
 OPERATIONS = {
     declared.name: declared for service in Service.__subclasses__() for declared in service.operations.values()
 }
-ANNOTATIONS: dict[type[Kind], str] = {
+ANNOTATIONS: dict[type[FieldType], str] = {
     JsonObject: "dict[str, Json]",
     Json: "Json",
-    Listing: "list[str]",
+    ArrayOf: "list[str]",
     Boolean: "bool",
     Integer: "int",
     Number: "float",
@@ -276,13 +280,13 @@ PARAMETERS = [
 ]
 
 
-def annotation_of(kind: Kind) -> str:
+def annotation_of(kind: FieldType) -> str:
     return next(annotation for of, annotation in ANNOTATIONS.items() if isinstance(kind, of))
 
 
 @pytest.mark.parametrize(("declared", "parameter"), PARAMETERS)
 def test_every_parameter_is_annotated_as_its_kind(declared: Operation, parameter: Parameter) -> None:
-    assert parameter.kind is kind_of(declared.noun, parameter.name)
+    assert parameter.kind is type_of(declared.noun, parameter.name)
     expected = annotation_of(parameter.kind)
     if not parameter.is_required and parameter.default is None and expected != "Json":
         expected += " | None"

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from hallway import errors
-from hallway.bus import LocalBus
-from hallway.clock import FakeClock
-from hallway.older_layout import import_folder
+from hallway.bus.local import LocalBus
+from hallway.core import errors
+from hallway.core.clock import FakeClock
 from hallway.store.sqlite import SQLiteStore
-from hallway.transfer import SHAPES, Imported, count_records, export_lines, import_file
+from hallway.transfer.export_import import SHAPES, Imported, count_records, export_lines, import_file
+from hallway.transfer.legacy import import_folder
 from postgres import forget, new_address
 from support import STORES, Here, store_at
 
@@ -221,29 +221,98 @@ def test_a_missing_file_is_an_error(empty: LocalBus, tmp_path: Path) -> None:
 # -- the older layout -------------------------------------------------------------------------------------------------
 
 OLD_SESSION = {
-    "session_id": "old-1", "agent_name": "alice's claude", "agent_type": "claude-code", "status": "working",
-    "started_at": "2023-11-14T22:00:00+00:00", "last_ping": "2023-11-14T22:13:00+00:00", "human_user": "alice",
-    "location": "host:/src/shop", "capabilities": ["review"], "current_task": "read", "metadata": {"pid": 7},
-}  # fmt: skip
+    "session_id": "old-1",
+    "agent_name": "alice's claude",
+    "agent_type": "claude-code",
+    "status": "working",
+    "started_at": "2023-11-14T22:00:00+00:00",
+    "last_ping": "2023-11-14T22:13:00+00:00",
+    "human_user": "alice",
+    "location": "host:/src/shop",
+    "capabilities": ["review"],
+    "current_task": "read",
+    "metadata": {"pid": 7},
+}
 OLD_MESSAGES = [
-    {"message_id": "msg_2", "type": "response", "from_session": "old-2", "to_session": "old-1", "subject": "Re",
-     "body": "yes", "data": {}, "timestamp": "2023-11-14T22:05:00+00:00", "in_reply_to": "msg_1"},
-    {"message_id": "msg_1", "type": "request", "from_session": "old-1", "to_session": "old-2", "subject": "Q",
-     "body": "may I?", "data": {"a": 1}, "timestamp": "2023-11-14T22:04:00+00:00", "in_reply_to": None},
-    {"message_id": "msg_3", "type": "broadcast", "from_session": "old-1", "to_session": None, "subject": "all",
-     "body": "hear", "data": None, "timestamp": 1_700_000_000.5, "in_reply_to": None},
-    {"message_id": "msg_4", "type": "gossip", "from_session": "old-1", "to_session": "old-2", "subject": "",
-     "body": "", "data": {}, "timestamp": "2023-11-14T22:06:00+00:00"},
-]  # fmt: skip
+    {
+        "message_id": "msg_2",
+        "type": "response",
+        "from_session": "old-2",
+        "to_session": "old-1",
+        "subject": "Re",
+        "body": "yes",
+        "data": {},
+        "timestamp": "2023-11-14T22:05:00+00:00",
+        "in_reply_to": "msg_1",
+    },
+    {
+        "message_id": "msg_1",
+        "type": "request",
+        "from_session": "old-1",
+        "to_session": "old-2",
+        "subject": "Q",
+        "body": "may I?",
+        "data": {"a": 1},
+        "timestamp": "2023-11-14T22:04:00+00:00",
+        "in_reply_to": None,
+    },
+    {
+        "message_id": "msg_3",
+        "type": "broadcast",
+        "from_session": "old-1",
+        "to_session": None,
+        "subject": "all",
+        "body": "hear",
+        "data": None,
+        "timestamp": 1_700_000_000.5,
+        "in_reply_to": None,
+    },
+    {
+        "message_id": "msg_4",
+        "type": "gossip",
+        "from_session": "old-1",
+        "to_session": "old-2",
+        "subject": "",
+        "body": "",
+        "data": {},
+        "timestamp": "2023-11-14T22:06:00+00:00",
+    },
+]
 OLD_MEMORY = {
-    "mem_2": {"entry_id": "mem_2", "type": "decision", "key": "plan", "value": {"v": 2}, "session_id": "old-2",
-              "timestamp": "2023-11-14T22:02:00+00:00", "ttl": None, "tags": ["auth"], "metadata": {}},
-    "mem_1": {"entry_id": "mem_1", "type": "fact", "key": "plan", "value": "first", "session_id": "old-1",
-              "timestamp": "2023-11-14T22:01:00+00:00", "ttl": None, "tags": [], "metadata": {"m": 1}},
-    "mem_3": {"entry_id": "mem_3", "type": "note", "key": "brief", "value": 1, "session_id": "old-1",
-              "timestamp": "2023-11-14T22:01:00+00:00", "ttl": 5, "tags": []},
+    "mem_2": {
+        "entry_id": "mem_2",
+        "type": "decision",
+        "key": "plan",
+        "value": {"v": 2},
+        "session_id": "old-2",
+        "timestamp": "2023-11-14T22:02:00+00:00",
+        "ttl": None,
+        "tags": ["auth"],
+        "metadata": {},
+    },
+    "mem_1": {
+        "entry_id": "mem_1",
+        "type": "fact",
+        "key": "plan",
+        "value": "first",
+        "session_id": "old-1",
+        "timestamp": "2023-11-14T22:01:00+00:00",
+        "ttl": None,
+        "tags": [],
+        "metadata": {"m": 1},
+    },
+    "mem_3": {
+        "entry_id": "mem_3",
+        "type": "note",
+        "key": "brief",
+        "value": 1,
+        "session_id": "old-1",
+        "timestamp": "2023-11-14T22:01:00+00:00",
+        "ttl": 5,
+        "tags": [],
+    },
     "mem_4": {"type": "note", "key": "nameless", "value": 1, "session_id": "old-1", "timestamp": 0},
-}  # fmt: skip
+}
 
 
 @pytest.fixture

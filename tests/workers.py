@@ -13,15 +13,15 @@ import time
 from pathlib import Path
 
 import hallway
-from hallway import bus as bus_module
-from hallway.bus import LocalBus
-from hallway.errors import Conflict, VersionConflict
-from hallway.here import Nowhere
+from hallway.bus import local as bus_module
+from hallway.bus.local import LocalBus
+from hallway.core.errors import AlreadyTaken, VersionConflict
+from hallway.local.workspace import NoWorkspace
 from support import store_at
 
 
 def open_bus(address: str) -> LocalBus:
-    return LocalBus(store_at(address), Nowhere())
+    return LocalBus(store_at(address), NoWorkspace())
 
 
 def ready() -> None:
@@ -212,7 +212,7 @@ def accept_each(path: str, names: str, task_ids: str) -> None:
             for task_id, outcome in outcomes.items():
                 try:
                     outcome["won"].append(str(bus.tasks.accept(name, task_id).owner))
-                except Conflict as error:
+                except AlreadyTaken as error:
                     outcome["told"].append(error.details["owner"])
 
     threads = [threading.Thread(target=race, args=(name,)) for name in names.split(",")]

@@ -1,4 +1,4 @@
-"""Write `src/hallway/secret_rules.tsv` from the rules of gitleaks (MIT).
+"""Write `src/hallway/core/secret_rules.tsv` from the rules of gitleaks (MIT).
 
     python tools/secret_rules.py gitleaks.toml 8.30.1
 
@@ -13,32 +13,45 @@ import sys
 import tomllib
 from pathlib import Path
 
-TARGET = Path(__file__).parent.parent / "src" / "hallway" / "secret_rules.tsv"
+TARGET = Path(__file__).parent.parent / "src" / "hallway" / "core" / "secret_rules.tsv"
 BY_CONTEXT = r"[\w.-]{0,50}?"  # begins a rule that needs the name of a service before an equals sign
 END = r"""(?:[\x60'"\s;]|\\[nr]|$)"""  # how the source ends a token: in prose one ends at a comma and a bracket, too
 LEFT_OUT = {
-    "curl-auth-header", "curl-auth-user", "kubernetes-secret-yaml", "nuget-config-password", "private-key",
-    "hashicorp-tf-password", "generic-api-key",
+    "curl-auth-header",
+    "curl-auth-user",
+    "kubernetes-secret-yaml",
+    "nuget-config-password",
+    "private-key",
+    "hashicorp-tf-password",
+    "generic-api-key",
     "sourcegraph-access-token",  # any 40 hexadecimal digits: a commit's id
     "vault-service-token",  # `s.` and 24 letters: a name in a program
-}  # fmt: skip
+}
 # Forms that the source lacks, or knows only in a stricter one: id, keywords, entropy, expression.
 OWN = [
     ("hallway-token", "hallway_", 0, r"\bhallway_[\w-]{43}"),
-    ("private-key", "private key", 0,
-     r"-----BEGIN[ A-Z0-9_-]{0,40}PRIVATE KEY(?: BLOCK)?-----(?=[\s\S]{0,200}?[A-Za-z0-9+/]{16})"
-     r"[\s\S]*?(?:-----END[ A-Z0-9_-]{0,40}PRIVATE KEY(?: BLOCK)?-----|\Z)"),
+    (
+        "private-key",
+        "private key",
+        0,
+        r"-----BEGIN[ A-Z0-9_-]{0,40}PRIVATE KEY(?: BLOCK)?-----(?=[\s\S]{0,200}?[A-Za-z0-9+/]{16})"
+        r"[\s\S]*?(?:-----END[ A-Z0-9_-]{0,40}PRIVATE KEY(?: BLOCK)?-----|\Z)",
+    ),
     ("openai-api-key", "sk-proj-,sk-svcacct-,sk-admin-", 3.3, r"\bsk-(?:proj|svcacct|admin)-[\w-]{40,200}"),
     ("anthropic-api-key", "sk-ant-", 3.3, r"\bsk-ant-[\w-]{40,200}"),
     ("google-oauth-client-secret", "gocspx-", 3, r"\bGOCSPX-[\w-]{28}(?![\w-])"),
     ("vault-token", "hvs.,hvb.", 3.3, r"\bhv[sb]\.[\w-]{24,200}"),
     ("slack-token", "xoxb-,xoxp-,xoxa-,xoxr-,xoxs-,xoxe-,xoxe.,xapp-", 3, r"\bxox[abeprs](?:\.xox[bp])?-[\w-]{20,250}"),
-    ("gitlab-token", "glpat-,glrt-,gldt-,glcbt-,glptt-,glft-,glimt-,glagent-,glsoat-", 3,
-     r"\bgl(?:pat|rt|dt|cbt|ptt|ft|imt|agent|soat)-[\w.-]{20,100}"),
+    (
+        "gitlab-token",
+        "glpat-,glrt-,gldt-,glcbt-,glptt-,glft-,glimt-,glagent-,glsoat-",
+        3,
+        r"\bgl(?:pat|rt|dt|cbt|ptt|ft|imt|agent|soat)-[\w.-]{20,100}",
+    ),
     ("json-web-token", "ey", 3, r"\bey[A-Za-z0-9_]{15,}\.ey[\w-]{15,}\.[\w-]{10,}"),
     ("pypi-upload-token", "pypi-age", 3, r"\bpypi-AgE[\w-]{50,}"),
     ("huggingface-token", "hf_", 3, r"\bhf_[A-Za-z0-9]{34}(?![\w-])"),
-]  # fmt: skip
+]
 
 
 def main() -> None:

@@ -10,9 +10,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from hallway.bus import Bus, connect
-    from hallway.errors import HallwayError
-    from hallway.here import resolve_project
+    from hallway.bus.base import Bus
+    from hallway.bus.connect import connect
+    from hallway.core.errors import HallwayError
+    from hallway.local.workspace import resolve_project
     from hallway.services.events import EventLog
     from hallway.services.memory import SharedMemory
     from hallway.services.messages import CollaborationHub
@@ -21,29 +22,38 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = [
-    "Bus", "CollaborationHub", "EventLog", "HallwayError", "SessionRegistry", "SharedMemory", "TaskBoard", "connect",
+    "Bus",
+    "CollaborationHub",
+    "EventLog",
+    "HallwayError",
+    "SessionRegistry",
+    "SharedMemory",
+    "TaskBoard",
+    "connect",
     "resolve_project",
-]  # fmt: skip
+]
 
 _HOMES = {
-    "Bus": "bus",
+    "Bus": "bus.base",
     "CollaborationHub": "services.messages",
     "EventLog": "services.events",
-    "HallwayError": "errors",
+    "HallwayError": "core.errors",
     "SessionRegistry": "services.sessions",
     "SharedMemory": "services.memory",
     "TaskBoard": "services.tasks",
-    "connect": "bus",
-    "resolve_project": "here",
+    "connect": "bus.connect",
+    "resolve_project": "local.workspace",
 }
 
 
 def __getattr__(name: str) -> "Any":
-    """A public name, imported when it is first asked for: a hook that needs none of them pays for none."""
+    """Import a public name when it is first used, so that a hook that uses none pays for none."""
     if (home := _HOMES.get(name)) is None:
         raise AttributeError(f"module 'hallway' has no attribute {name!r}")
     import importlib
 
+    if home.startswith("services."):
+        importlib.import_module("hallway.bus.connect")  # which a service of its own opens its bus with
     value = globals()[name] = getattr(importlib.import_module(f"hallway.{home}"), name)
     return value
 

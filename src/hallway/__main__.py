@@ -16,12 +16,12 @@ def main() -> int:
     if sys.argv[1:2] == ["mcp"] and (status := _serve_mcp(sys.argv[2:])) is not None:
         return status
     if sys.argv[1:2] == ["hook"] and not {"-h", "--help"} & set(sys.argv):
-        from hallway.agents.hook.entry import main as hook
+        from hallway.agents.hook.main import main as hook
 
         hook(sys.argv[2:])
-    from hallway.cli.call import guarded, parse_plainly, perform
+    from hallway.cli.run import guarded, parse_fast, perform
 
-    plain = parse_plainly(sys.argv[1:])
+    plain = parse_fast(sys.argv[1:])
     if plain is None:
         from hallway.cli.main import run
 
@@ -32,8 +32,8 @@ def main() -> int:
 
 def _serve_mcp(words: list[str]) -> int | None:
     """Serve over standard input and output; None for words that the full command line has to explain."""
-    from hallway.errors import HallwayError
-    from hallway.mcp.offer import PROFILES
+    from hallway.core.errors import HallwayError
+    from hallway.mcp.server import PROFILES
     from hallway.mcp.stdio import serve
 
     options = dict(zip(words[::2], words[1::2], strict=False))
@@ -44,7 +44,7 @@ def _serve_mcp(words: list[str]) -> int | None:
         serve(profile, options.get("--url"))
     except HallwayError as error:
         from hallway.cli.render import show_error
-        from hallway.cli.screen import err
+        from hallway.cli.terminal import err
 
         show_error(err(), error, is_json=False)
         return error.exit_status

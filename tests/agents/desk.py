@@ -11,7 +11,7 @@ from pathlib import Path
 import hallway
 from agents.model import Model
 from agents.programs import Program
-from hallway.model import Session
+from hallway.core.model import Session
 
 PROJECT = "github.com/acme/shop"
 PATIENCE_S = 120
@@ -56,9 +56,14 @@ class Desk:
     def types(self, program: Program, *words: str) -> str:
         """What `hallway …` prints in this home, where the program is on the PATH."""
         done = subprocess.run(
-            [sys.executable, "-m", "hallway", *words], env=program.environ(self.home, ""), cwd=self.repository,
-            capture_output=True, text=True, timeout=PATIENCE_S, check=False,
-        )  # fmt: skip
+            [sys.executable, "-m", "hallway", *words],
+            env=program.environ(self.home, ""),
+            cwd=self.repository,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_S,
+            check=False,
+        )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
@@ -72,10 +77,15 @@ class Desk:
         self._processes.append(
             subprocess.Popen(
                 [program.path, *program.words(prompt), *more],
-                env=program.environ(self.home, model.url), cwd=self.repository, text=True, start_new_session=True,
-                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                env=program.environ(self.home, model.url),
+                cwd=self.repository,
+                text=True,
+                start_new_session=True,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
             )
-        )  # fmt: skip
+        )
         return self._processes[-1]
 
     def finish(self, process: subprocess.Popen[str], began: float = 0.0) -> Run:

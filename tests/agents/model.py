@@ -210,9 +210,15 @@ class Anthropic:
             {"type": "tool_use", "id": _id("toolu"), "name": tool.name, "input": arguments} for tool, arguments in calls
         ]
         return {
-            "id": _id("msg"), "type": "message", "role": "assistant", "model": "mock-model", "content": blocks,
-            "stop_reason": "tool_use" if calls else "end_turn", "stop_sequence": None, "usage": cls.USAGE,
-        }  # fmt: skip
+            "id": _id("msg"),
+            "type": "message",
+            "role": "assistant",
+            "model": "mock-model",
+            "content": blocks,
+            "stop_reason": "tool_use" if calls else "end_turn",
+            "stop_sequence": None,
+            "usage": cls.USAGE,
+        }
 
     @classmethod
     def events(cls, text: str | None, calls: Calls) -> Iterator[dict[str, Any]]:
@@ -222,9 +228,10 @@ class Anthropic:
             is_text = block["type"] == "text"
             begun = {"type": "text", "text": ""} if is_text else {**block, "input": {}}
             delta = (
-                {"type": "text_delta", "text": block["text"]} if is_text
+                {"type": "text_delta", "text": block["text"]}
+                if is_text
                 else {"type": "input_json_delta", "partial_json": json.dumps(block["input"])}
-            )  # fmt: skip
+            )
             yield {"type": "content_block_start", "index": index, "content_block": begun}
             yield {"type": "content_block_delta", "index": index, "delta": delta}
             yield {"type": "content_block_stop", "index": index}
@@ -251,9 +258,12 @@ class Responses:
         items = [] if text is None else [cls._text(text)]
         items += [cls._call(tool, arguments) for tool, arguments in calls]
         usage = {
-            "input_tokens": 100, "input_tokens_details": {"cached_tokens": 0}, "output_tokens": 10,
-            "output_tokens_details": {"reasoning_tokens": 0}, "total_tokens": 110,
-        }  # fmt: skip
+            "input_tokens": 100,
+            "input_tokens_details": {"cached_tokens": 0},
+            "output_tokens": 10,
+            "output_tokens_details": {"reasoning_tokens": 0},
+            "total_tokens": 110,
+        }
         return {"id": _id("resp"), "object": "response", "status": "completed", "output": items, "usage": usage}
 
     @staticmethod
@@ -268,8 +278,12 @@ class Responses:
             return {**shared, "type": "tool_search_call", "execution": "client", "arguments": arguments}
         namespace = {"namespace": tool.namespace} if tool.namespace else {}
         return {
-            **shared, **namespace, "type": "function_call", "name": tool.name, "arguments": json.dumps(arguments),
-        }  # fmt: skip
+            **shared,
+            **namespace,
+            "type": "function_call",
+            "name": tool.name,
+            "arguments": json.dumps(arguments),
+        }
 
     @classmethod
     def events(cls, text: str | None, calls: Calls) -> Iterator[dict[str, Any]]:
@@ -298,18 +312,22 @@ class Chat:
     def _message(text: str | None, calls: Calls) -> dict[str, Any]:
         called = [
             {
-                "index": index, "id": _id("call"), "type": "function",
+                "index": index,
+                "id": _id("call"),
+                "type": "function",
                 "function": {"name": tool.name, "arguments": json.dumps(arguments)},
             }
             for index, (tool, arguments) in enumerate(calls)
-        ]  # fmt: skip
+        ]
         return {"role": "assistant", "content": text or "", **({"tool_calls": called} if called else {})}
 
     @classmethod
     def whole(cls, text: str | None, calls: Calls) -> dict[str, Any]:
         choice = {
-            "index": 0, "message": cls._message(text, calls), "finish_reason": "tool_calls" if calls else "stop",
-        }  # fmt: skip
+            "index": 0,
+            "message": cls._message(text, calls),
+            "finish_reason": "tool_calls" if calls else "stop",
+        }
         return {"id": _id("chat"), "object": "chat.completion", "choices": [choice], "usage": cls.USAGE}
 
     @classmethod

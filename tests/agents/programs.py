@@ -96,8 +96,14 @@ class ClaudeCode(Program):
 
     def words(self, prompt: str) -> list[str]:
         return [
-            "-p", prompt, "--allowedTools", "Bash,mcp__hallway", "--output-format", "stream-json", "--verbose",
-        ]  # fmt: skip
+            "-p",
+            prompt,
+            "--allowedTools",
+            "Bash,mcp__hallway",
+            "--output-format",
+            "stream-json",
+            "--verbose",
+        ]
 
 
 class Codex(Program):
@@ -150,9 +156,12 @@ class Gemini(Program):
 
     def settings(self, model_url: str) -> dict[str, str]:
         return {
-            "GEMINI_API_KEY": "test", "GOOGLE_GEMINI_BASE_URL": model_url, "GEMINI_CLI_NO_RELAUNCH": "1",
-            "GEMINI_TELEMETRY_ENABLED": "false", "CI": "1",
-        }  # fmt: skip
+            "GEMINI_API_KEY": "test",
+            "GOOGLE_GEMINI_BASE_URL": model_url,
+            "GEMINI_CLI_NO_RELAUNCH": "1",
+            "GEMINI_TELEMETRY_ENABLED": "false",
+            "CI": "1",
+        }
 
     def prepare(self, home: Path, repository: Path, model_url: str) -> None:
         (home / ".gemini").mkdir()
@@ -183,14 +192,20 @@ class OpenCode(Program):
         folder = home / ".config" / "opencode"
         folder.mkdir(parents=True)
         provider = {
-            "npm": "@ai-sdk/openai-compatible", "name": "Mock",
+            "npm": "@ai-sdk/openai-compatible",
+            "name": "Mock",
             "options": {"baseURL": f"{model_url}/v1", "apiKey": "test"},
             "models": {"m": {"name": "M", "tool_call": True, "limit": {"context": 200_000, "output": 8192}}},
-        }  # fmt: skip
+        }
         config = {
-            "model": "mock/m", "small_model": "mock/m", "autoupdate": False, "share": "disabled",
-            "enabled_providers": ["mock"], "permission": {"*": "allow"}, "provider": {"mock": provider},
-        }  # fmt: skip
+            "model": "mock/m",
+            "small_model": "mock/m",
+            "autoupdate": False,
+            "share": "disabled",
+            "enabled_providers": ["mock"],
+            "permission": {"*": "allow"},
+            "provider": {"mock": provider},
+        }
         (folder / "opencode.json").write_text(json.dumps(config, indent=2))
 
     def words(self, prompt: str) -> list[str]:
@@ -203,17 +218,22 @@ class Qwen(Program):
 
     def settings(self, model_url: str) -> dict[str, str]:
         return {
-            "OPENAI_API_KEY": "test", "OPENAI_BASE_URL": f"{model_url}/v1", "OPENAI_MODEL": "mock-model", "CI": "1",
-        }  # fmt: skip
+            "OPENAI_API_KEY": "test",
+            "OPENAI_BASE_URL": f"{model_url}/v1",
+            "OPENAI_MODEL": "mock-model",
+            "CI": "1",
+        }
 
     def prepare(self, home: Path, repository: Path, model_url: str) -> None:
         (home / ".qwen").mkdir()
         settings = {
             "security": {"auth": {"selectedType": "openai"}, "folderTrust": {"enabled": False}},
-            "privacy": {"usageStatisticsEnabled": False}, "telemetry": {"enabled": False},
-            "general": {"enableAutoUpdate": False}, "model": {"name": "mock-model"},
+            "privacy": {"usageStatisticsEnabled": False},
+            "telemetry": {"enabled": False},
+            "general": {"enableAutoUpdate": False},
+            "model": {"name": "mock-model"},
             "tools": {"toolSearch": {"enabled": False}},
-        }  # fmt: skip
+        }
         (home / ".qwen" / "settings.json").write_text(json.dumps(settings, indent=4))
 
     def words(self, prompt: str) -> list[str]:
@@ -225,9 +245,12 @@ class Copilot(Program):
 
     def settings(self, model_url: str) -> dict[str, str]:
         return {
-            "COPILOT_OFFLINE": "true", "COPILOT_AUTO_UPDATE": "false", "COPILOT_PROVIDER_BASE_URL": f"{model_url}/v1",
-            "COPILOT_PROVIDER_API_KEY": "test", "COPILOT_MODEL": "mock-model",
-        }  # fmt: skip
+            "COPILOT_OFFLINE": "true",
+            "COPILOT_AUTO_UPDATE": "false",
+            "COPILOT_PROVIDER_BASE_URL": f"{model_url}/v1",
+            "COPILOT_PROVIDER_API_KEY": "test",
+            "COPILOT_MODEL": "mock-model",
+        }
 
     def words(self, prompt: str) -> list[str]:
         return ["-p", prompt, "--allow-all-tools", "--disable-builtin-mcps"]

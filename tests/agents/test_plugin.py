@@ -32,9 +32,14 @@ def plugin(desk: Desk, *words: str | Path) -> str:
     """What `claude plugin …` prints."""
     claude = WithPlugin()
     done = subprocess.run(
-        [claude.path, "plugin", *words], env=claude.environ(desk.home, ""), cwd=desk.repository,
-        capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+        [claude.path, "plugin", *words],
+        env=claude.environ(desk.home, ""),
+        cwd=desk.repository,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
 

@@ -11,7 +11,7 @@ import pytest
 from agents.desk import Desk
 from agents.model import Reply, Request
 from agents.programs import Program
-from hallway.mcp.offer import INSTRUCTIONS
+from hallway.mcp.server import INSTRUCTIONS
 
 
 def texts(value: Any) -> Iterator[str]:

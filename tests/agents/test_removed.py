@@ -36,9 +36,13 @@ class Installation:
         path = os.pathsep.join([str(self.place / "lib"), sysconfig.get_paths()["purelib"]])
         environ = {**program.environ(desk.home, ""), "PYTHONPATH": path}
         done = subprocess.run(
-            [self.python, "-m", "hallway", "install", program.name], env=environ, cwd=desk.repository,
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
+            [self.python, "-m", "hallway", "install", program.name],
+            env=environ,
+            cwd=desk.repository,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         assert done.returncode == 0, done.stdout + done.stderr
 
     def remove_package(self) -> None:
@@ -62,9 +66,12 @@ class Installation:
 
 
 WAYS: list[Callable[[Installation], None]] = [
-    Installation.remove_package, Installation.remove_interpreter, Installation.rename_folder,
-    Installation.break_modules, Installation.replace_interpreter,
-]  # fmt: skip
+    Installation.remove_package,
+    Installation.remove_interpreter,
+    Installation.rename_folder,
+    Installation.break_modules,
+    Installation.replace_interpreter,
+]
 
 
 @pytest.fixture

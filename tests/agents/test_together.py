@@ -37,9 +37,11 @@ def test_claude_code_asks_and_codex_answers(desk: Desk) -> None:
         return Reply(None, codex.hallway("reply", to_message=asked[1], body=ANSWER))
 
     asking = desk.model(
-        Reply(None, claude.hallway("sessions")), ask_the_other, Reply(None, claude.hallway("inbox", wait_s=30)),
+        Reply(None, claude.hallway("sessions")),
+        ask_the_other,
+        Reply(None, claude.hallway("inbox", wait_s=30)),
         read_the_answer,
-    )  # fmt: skip
+    )
     answering = desk.model(Reply(None, codex.hallway("inbox", wait_s=30)), answer, Reply("Answered."))
     desk.prepare(claude, asking)
     desk.prepare(codex, answering)

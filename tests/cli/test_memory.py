@@ -31,8 +31,10 @@ def test_set_get_history_delete(team: Person) -> None:
     assert "version  2 by s2" in team.types("memory", "get", "plan/a b").stdout
     assert [entry["value"] for entry in team.gets("memory", "get", "plan/a b", "--all")] == ["two", "one"]
     assert [line.split()[:3] for line in team.types("memory", "get", "plan/a b", "--all").stdout.splitlines()] == [
-        ["V", "TYPE", "BY"], ["2", "state", "s2"], ["1", "decision", "s1"],
-    ]  # fmt: skip
+        ["V", "TYPE", "BY"],
+        ["2", "state", "s2"],
+        ["1", "decision", "s1"],
+    ]
     assert team.types("memory", "delete", "plan/a b").stdout == "Forgot 2 versions.\n"
     assert team.types("memory", "get", "plan/a b").returncode == 4
     team.types("memory", "set", "s1", "k", "one")

@@ -13,9 +13,9 @@ import pytest
 
 from cli.test_plain_path import without_times
 from cli.test_terminal import HOSTILE, on_a_terminal
-from hallway.cli.call import operations
 from hallway.cli.render import _renderer
-from hallway.cli.screen import cell_width, wrap
+from hallway.cli.run import operations
+from hallway.cli.terminal import cell_width, wrap
 from support import until
 
 if TYPE_CHECKING:
@@ -63,8 +63,21 @@ def test_what_was_sent_before_under_the_same_key_is_not_sent_again(team):
 
 
 def test_all_that_may_be_said_of_a_message_arrives(team):
-    team.types("send", "s1", "s2", "which port?", "I see\ntwo", "--type", "request", "--data", '{"ports": [1, 2]}',
-               "--priority", "urgent", "--expires-in", "2h")  # fmt: skip
+    team.types(
+        "send",
+        "s1",
+        "s2",
+        "which port?",
+        "I see\ntwo",
+        "--type",
+        "request",
+        "--data",
+        '{"ports": [1, 2]}',
+        "--priority",
+        "urgent",
+        "--expires-in",
+        "2h",
+    )
     (message,) = team.gets("inbox", "s2")
     assert (message["type"], message["priority"], message["data"]) == ("request", "urgent", {"ports": [1, 2]})
     text = team.types("inbox", "s2").stdout
@@ -100,8 +113,11 @@ def test_a_body_that_is_too_long_or_no_text_is_an_error_whatever_it_comes_from(t
     for text, code in (("x" * 70_000, "too_large"), ("\x00", "invalid_input")):
         done = subprocess.run(
             team.command("send", "s1", "s2", "about", "-", "--json"),
-            env=team.environ, input=text, capture_output=True, text=True,
-        )  # fmt: skip
+            env=team.environ,
+            input=text,
+            capture_output=True,
+            text=True,
+        )
         assert json.loads(done.stderr)["error"]["code"] == code
     assert team.gets("inbox", "s2") == []
 
@@ -210,8 +226,11 @@ def test_a_thread_is_a_tree_with_how_far_each_message_has_come(team):
     team.gets("reply", "s2", asked, "or 7434")
     team.types("ack", "s2", asked)
     for message_id in (asked, first):
-        assert [line for line in without_times(team.types("thread", message_id).stdout).splitlines()
-                if "→" in line or ":" in line.lstrip(" ")[:16]] == [
+        assert [
+            line
+            for line in without_times(team.types("thread", message_id).stdout).splitlines()
+            if "→" in line or ":" in line.lstrip(" ")[:16]
+        ] == [
             f"? request  s1 → s2  AGE ago  {asked}",
             "  ✓ acknowledged: s2",
             f"  ↳ ↩ response  s2 → s1  AGE ago  {first}",
@@ -223,7 +242,7 @@ def test_a_thread_is_a_tree_with_how_far_each_message_has_come(team):
             *[line for line in without_times(team.types("thread", asked).stdout).splitlines() if "s2 → s1" in line][1:],
             "      Re: which port?",
             "      ○ stored: s1",
-        ]  # fmt: skip
+        ]
 
 
 def test_a_reply_to_what_is_gone_says_so(team):

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from hallway.cli.call import parse_plainly
+from hallway.cli.run import parse_fast
 
 CASES = [
     ("heartbeat", "s1"),
@@ -95,7 +95,7 @@ def test_bytes_that_are_no_utf_8_are_refused_by_both(team):
     "words", [["--help"], ["heartbeat"], ["heartbeat", "-h"], ["heartbeat", "s1", "--url", "x"], ["doctor"], []]
 )
 def test_what_is_not_plain_is_left_to_argparse(words):
-    assert parse_plainly(words) is None
+    assert parse_fast(words) is None
 
 
 def test_a_plain_command_imports_nothing_heavy(team):

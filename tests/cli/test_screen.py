@@ -6,7 +6,7 @@ import io
 
 import pytest
 
-from hallway.cli.screen import Column, Screen, cut, table
+from hallway.cli.terminal import Column, Terminal, cut, table
 
 COLUMNS = (
     Column("ID", least=4, is_precious=True),
@@ -15,8 +15,8 @@ COLUMNS = (
 )
 
 
-def screen(width: int | None = None) -> Screen:
-    return Screen(io.StringIO(), width=width)
+def screen(width: int | None = None) -> Terminal:
+    return Terminal(io.StringIO(), width=width)
 
 
 def test_columns_are_aligned_under_their_headings():
@@ -58,7 +58,7 @@ def test_a_path_is_cut_where_it_says_least():
 
 
 def test_colours_are_only_where_the_screen_has_them():
-    colourful = Screen(io.StringIO(), has_colour=True)
+    colourful = Terminal(io.StringIO(), has_colour=True)
     assert colourful.paint("x", "green") == "\x1b[32mx\x1b[0m"
     assert colourful.paint("x", "") == "x"
     assert screen().paint("x", "green") == "x"

@@ -34,8 +34,13 @@ def test_a_task_goes_from_hand_to_hand_and_is_done(team, task_id):
     team.types("task", "accept", "s2", task_id)
     assert team.types("task", "complete", "s2", task_id, "Done,\nwith tests.").stdout.startswith("✓ completed by s2: ")
     text = team.types("task", "show", task_id).stdout
-    for fact in ("✓ completed (is done)", "from     user:alice", "owner    s2", "  It forgets\n  who is logged in.\n",
-                 "result\n  Done,\n  with tests.\n"):  # fmt: skip
+    for fact in (
+        "✓ completed (is done)",
+        "from     user:alice",
+        "owner    s2",
+        "  It forgets\n  who is logged in.\n",
+        "result\n  Done,\n  with tests.\n",
+    ):
         assert fact in text
 
 

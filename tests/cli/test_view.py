@@ -7,29 +7,43 @@ from datetime import UTC, datetime
 
 import pytest
 
-from hallway.model import STATUSES, Peer
-from hallway.view import LOOKS, age, clean, clean_json, duration, in_order, look, size
+from hallway.core.model import STATUSES, PeerSession
+from hallway.text.sanitize import clean_json, sanitize
+from hallway.text.style import STYLES, age, duration, in_order, size, style_of
 
 
-def peer(session_id: str, status: str, silent_s: int) -> Peer:
-    return Peer(
-        session_id=session_id, agent_name="a", agent_type="t", status=status, current_task=None, human_user=None,
-        branch=None, silent_s=silent_s,
-    )  # fmt: skip
+def peer(session_id: str, status: str, silent_s: int) -> PeerSession:
+    return PeerSession(
+        session_id=session_id,
+        agent_name="a",
+        agent_type="t",
+        status=status,
+        current_task=None,
+        human_user=None,
+        branch=None,
+        silent_s=silent_s,
+    )
 
 
 def test_every_status_has_a_look_of_its_own():
-    assert set(LOOKS) == set(STATUSES)
-    assert len({each.glyph for each in LOOKS.values()}) == len(LOOKS)
+    assert set(STYLES) == set(STATUSES)
+    assert len({each.glyph for each in STYLES.values()}) == len(STYLES)
 
 
 def test_a_status_of_a_newer_hub_has_a_look_too():
-    assert look("dreaming").glyph == "?"
+    assert style_of("dreaming").glyph == "?"
 
 
 def test_who_waits_comes_first_and_the_order_within_a_status_is_kept():
-    found = [peer("off", "offline", 0), peer("odd", "dreaming", 0), peer("new", "working", 4), peer("on", "active", 5),
-             peer("idle", "idle", 6), peer("ask", "waiting", 7), peer("old", "working", 8)]  # fmt: skip
+    found = [
+        peer("off", "offline", 0),
+        peer("odd", "dreaming", 0),
+        peer("new", "working", 4),
+        peer("on", "active", 5),
+        peer("idle", "idle", 6),
+        peer("ask", "waiting", 7),
+        peer("old", "working", 8),
+    ]
     assert [each.session_id for each in in_order(found)] == ["ask", "new", "old", "on", "idle", "off", "odd"]
 
 
@@ -69,8 +83,8 @@ def test_a_size_is_told_in_its_largest_unit(size_bytes, shown):
     ],
 )
 def test_what_steers_a_terminal_becomes_visible(text, shown):
-    assert clean(text) == shown
-    assert clean(shown) == shown
+    assert sanitize(text) == shown
+    assert sanitize(shown) == shown
 
 
 def test_cleaned_json_is_the_same_value_and_safe():
@@ -78,4 +92,4 @@ def test_cleaned_json_is_the_same_value_and_safe():
     text = clean_json(json.dumps(value, ensure_ascii=False))
     assert json.loads(text) == value
     assert "é" in text
-    assert clean(text) == text
+    assert sanitize(text) == text

@@ -15,12 +15,13 @@ from subprocess import Popen
 
 import pytest
 
-from hallway import bus as bus_module
-from hallway import errors
-from hallway.bus import LocalBus
-from hallway.clock import FakeClock, moment
-from hallway.model import Event
-from hallway.wake import ANYTHING, EVENTS, Waiter, notify
+from hallway.bus import local as bus_module
+from hallway.bus.local import LocalBus
+from hallway.core import errors
+from hallway.core.clock import FakeClock, to_datetime
+from hallway.core.model import Event
+from hallway.core.topics import EVENTS
+from hallway.local.notify import ANYTHING, DatagramSubscription, notify
 from postgres import ON_A_FILE
 from support import Here, all_events, kinds, open_store, start_together, until, waits
 
@@ -64,7 +65,7 @@ def test_every_change_is_one_event(bus: LocalBus, clock: FakeClock, change: str)
     act(bus, clock)
     (event,) = bus.events.read(before)
     assert (event.seq, event.kind, event.project) == (before + 1, kind, SHOP)
-    assert event.at == moment(clock.now())
+    assert event.at == to_datetime(clock.now())
 
 
 @pytest.mark.promise("E1")
@@ -232,7 +233,7 @@ def test_a_handler_outlives_its_errors(bus: LocalBus, caplog: pytest.LogCaptureF
         heard.append(event.session_id)
         raise ValueError("a bug of the handler's own")
 
-    with caplog.at_level(logging.ERROR, "hallway.listener"):
+    with caplog.at_level(logging.ERROR, "hallway.bus.subscriptions"):
         bus.events.on("session", handler)
         register(bus, "alice", "bob")
         until(lambda: heard == ["alice", "bob"])
@@ -303,7 +304,7 @@ def test_threads_of_one_bus_wake_each_other(bus: LocalBus) -> None:
 @pytest.mark.promise("E3")
 @pytest.mark.usefixtures("no_slow_look")
 def test_a_writer_tells_of_its_news_though_other_threads_write_too(bus: LocalBus) -> None:
-    waiter = bus.store.ear(EVENTS)
+    waiter = bus.store.subscribe(EVENTS)
     may_end, is_open = threading.Event(), threading.Event()
 
     def hold() -> None:
@@ -375,7 +376,7 @@ def test_a_very_long_path_is_no_hindrance(tmp_path: Path) -> None:
 @pytest.mark.promise("E3")
 def test_a_waiter_that_never_reads_holds_nobody_up(tmp_path: Path) -> None:
     folder = str(tmp_path / "wake")
-    waiter = Waiter(folder, EVENTS)
+    waiter = DatagramSubscription(folder, EVENTS)
     began = time.monotonic()
     for _ in range(5000):
         notify(folder, {EVENTS})
@@ -389,7 +390,7 @@ def test_a_waiter_that_never_reads_holds_nobody_up(tmp_path: Path) -> None:
 @pytest.mark.promise("E3")
 def test_only_those_who_wait_for_a_topic_are_woken(tmp_path: Path) -> None:
     folder = str(tmp_path / "wake")
-    waiters = {topic: Waiter(folder, topic) for topic in (EVENTS, ANYTHING, "inbox-alice")}
+    waiters = {topic: DatagramSubscription(folder, topic) for topic in (EVENTS, ANYTHING, "inbox-alice")}
     notify(folder, {EVENTS})
     woken = []
     for topic, waiter in waiters.items():
@@ -404,9 +405,10 @@ def test_only_those_who_wait_for_a_topic_are_woken(tmp_path: Path) -> None:
 
 @pytest.mark.promise("E3")
 def test_waiters_made_at_once_do_not_take_each_others_names(tmp_path: Path) -> None:
-    made: list[Waiter] = []
+    made: list[DatagramSubscription] = []
     threads = [
-        threading.Thread(target=lambda: made.extend(Waiter(str(tmp_path), EVENTS) for _ in range(25))) for _ in range(8)
+        threading.Thread(target=lambda: made.extend(DatagramSubscription(str(tmp_path), EVENTS) for _ in range(25)))
+        for _ in range(8)
     ]
     for thread in threads:
         thread.start()
@@ -425,7 +427,7 @@ def test_a_committed_write_succeeds_whatever_becomes_of_the_wake_ups(
     def fail(*_: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    waiter = Waiter(bus.store.wake_folder, EVENTS)
+    waiter = DatagramSubscription(bus.store.wake_folder, EVENTS)
     for name in ("listdir", "unlink"):
         with monkeypatch.context() as broken:
             broken.setattr(os, name, fail)

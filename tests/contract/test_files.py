@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from hallway.bus import LocalBus
-from hallway.clock import FakeClock
-from hallway.errors import SessionNotFound
+from hallway.bus.local import LocalBus
+from hallway.core.clock import FakeClock
+from hallway.core.errors import SessionNotFound
 from hallway.services.files import FILES_MOST
 from support import kinds
 
@@ -24,8 +24,10 @@ def test_a_file_is_one_row_for_each_session_however_often_it_was_written(team: L
         team.files.touch("alice", ["/shop/cart.py"])
     team.files.touch("bob", ["/shop/cart.py", "/shop/login.py"])
     assert {(each.path, each.session_id) for each in team.files.touched()} == {
-        ("/shop/cart.py", "alice"), ("/shop/cart.py", "bob"), ("/shop/login.py", "bob"),
-    }  # fmt: skip
+        ("/shop/cart.py", "alice"),
+        ("/shop/cart.py", "bob"),
+        ("/shop/login.py", "bob"),
+    }
     assert {each.at.timestamp() * 1_000_000 for each in team.files.touched()} == {clock.now()}
     assert [each.session_id for each in team.files.touched(path="/shop/login.py")] == ["bob"]
 

@@ -14,10 +14,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import hallway
-from hallway import errors
-from hallway.bus import LocalBus
-from hallway.clock import FakeClock, moment
-from hallway.model import MEMORY_TYPES, Finding, MemoryEntry
+from hallway.bus.local import LocalBus
+from hallway.core import errors
+from hallway.core.clock import FakeClock, to_datetime
+from hallway.core.model import MEMORY_TYPES, MemoryEntry, MemoryHit
 from hallway.services import memory, search
 from postgres import ON_A_FILE
 from support import Here, all_events, kinds
@@ -75,7 +75,7 @@ def test_every_set_is_a_new_version_with_its_author(team: LocalBus, clock: FakeC
     newest, first = team.memory.get_all("plan")
     assert newest == second == team.memory.get_entry("plan")
     assert (newest.version, newest.session_id, newest.value, newest.type) == (2, "bob", ["read", "write"], "state")
-    assert (newest.tags, newest.metadata, newest.created_at) == ([], {}, moment(clock.now()))
+    assert (newest.tags, newest.metadata, newest.created_at) == ([], {}, to_datetime(clock.now()))
     assert (first.version, first.session_id, first.value, first.type) == (1, "alice", {"steps": 3}, "decision")
     assert (first.tags, first.metadata, first.project) == (["plan"], {"by": "hand"}, SHOP)
 
@@ -294,9 +294,34 @@ def test_words_are_found_as_people_write_them(team: LocalBus, text: Any, query: 
 @pytest.mark.promise("R2")
 @pytest.mark.parametrize(
     "query",
-    ['"', '""', "'", "(", ")", "AND", "OR NOT", "NEAR(a b, 3)", "a AND (b OR", "key:token", "-token", "^token", "*",
-     "t*", "{key}:x", "a\0b", "\x1b[2J", "🚀", "؟", "%", ";--", "token OR", "\\", "labels : x", "a" * 1000],
-)  # fmt: skip
+    [
+        '"',
+        '""',
+        "'",
+        "(",
+        ")",
+        "AND",
+        "OR NOT",
+        "NEAR(a b, 3)",
+        "a AND (b OR",
+        "key:token",
+        "-token",
+        "^token",
+        "*",
+        "t*",
+        "{key}:x",
+        "a\0b",
+        "\x1b[2J",
+        "🚀",
+        "؟",
+        "%",
+        ";--",
+        "token OR",
+        "\\",
+        "labels : x",
+        "a" * 1000,
+    ],
+)
 def test_no_query_is_an_error(team: LocalBus, query: str) -> None:
     remember(team)
     team.memory.find(query)
@@ -307,7 +332,7 @@ def test_no_query_is_an_error(team: LocalBus, query: str) -> None:
 @given(query=st.text(max_size=60))
 def test_no_query_that_anybody_thinks_of_is_an_error(team: LocalBus, query: str) -> None:
     for each in team.memory.find(query):
-        assert isinstance(each, Finding)
+        assert isinstance(each, MemoryHit)
 
 
 @pytest.mark.promise("R2")
@@ -369,9 +394,15 @@ def test_a_found_entry_shows_one_short_line_with_what_was_found(team: LocalBus) 
 @pytest.mark.promise("R2")
 @pytest.mark.parametrize(
     "filters",
-    [{}, {"query": "token"}, {"query": "token nowhere"}, {"pattern": "k*"}, {"tags": ["auth"]},
-     {"pattern": "k*", "type": "fact"}],
-)  # fmt: skip
+    [
+        {},
+        {"query": "token"},
+        {"query": "token nowhere"},
+        {"pattern": "k*"},
+        {"tags": ["auth"]},
+        {"pattern": "k*", "type": "fact"},
+    ],
+)
 def test_every_list_is_paged(team: LocalBus, filters: dict[str, Any]) -> None:
     for number in range(25):
         remember(team, f"k{number:02}", "token " * (number % 5 + 1))
@@ -438,7 +469,7 @@ def test_an_expired_entry_is_nowhere_even_if_nothing_swept(
     team: LocalBus, clock: FakeClock, sees: Callable[[LocalBus, str], bool]
 ) -> None:
     entry = remember(team, ttl=60)
-    assert entry.expires_at == moment(clock.now()) + timedelta(seconds=60)
+    assert entry.expires_at == to_datetime(clock.now()) + timedelta(seconds=60)
     clock.advance(59.999)
     assert sees(team, "api/auth.py")
     clock.advance(0.001)

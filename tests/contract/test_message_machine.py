@@ -21,9 +21,9 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from hallway import errors
-from hallway.bus import LocalBus
-from hallway.clock import SECOND, FakeClock
+from hallway.bus.local import LocalBus
+from hallway.core import errors
+from hallway.core.clock import SECOND, FakeClock
 from postgres import forget, new_address
 from support import STORES, Here, all_events, store_at
 

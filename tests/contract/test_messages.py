@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 import hallway
-from hallway import errors
-from hallway.bus import LocalBus
-from hallway.clock import FakeClock, moment
-from hallway.model import MESSAGE_TYPES, Message
+from hallway.bus.local import LocalBus
+from hallway.core import errors
+from hallway.core.clock import FakeClock, to_datetime
+from hallway.core.model import MESSAGE_TYPES, Message
 from hallway.services import messages, retention
 from hallway.services.messages import CollaborationHub
 from support import Here, all_events, kinds, until, waits
@@ -59,17 +59,34 @@ def nested(depth: int) -> dict[str, Any]:
 
 def test_a_message_arrives_as_it_was_sent(shop: LocalBus, clock: FakeClock) -> None:
     sent = shop.messages.send(
-        "alice", "bob", "request", "which port?", "the hub's\nnot the page's", {"n": [1, None]}, priority="high",
+        "alice",
+        "bob",
+        "request",
+        "which port?",
+        "the hub's\nnot the page's",
+        {"n": [1, None]},
+        priority="high",
         expires_in_s=60,
-    )  # fmt: skip
+    )
     assert shop.messages.inbox("bob") == [
         Message(
-            message_id=sent.message_id, seq=sent.seq, type="request", from_session="alice", to_session="bob",
-            project=SHOP, subject="which port?", body="the hub's\nnot the page's", data={"n": [1, None]},
-            priority="high", in_reply_to=None, thread_id=sent.message_id, task_id=None,
-            sent_at=moment(clock.now()), expires_at=moment(clock.now() + 60_000_000),
+            message_id=sent.message_id,
+            seq=sent.seq,
+            type="request",
+            from_session="alice",
+            to_session="bob",
+            project=SHOP,
+            subject="which port?",
+            body="the hub's\nnot the page's",
+            data={"n": [1, None]},
+            priority="high",
+            in_reply_to=None,
+            thread_id=sent.message_id,
+            task_id=None,
+            sent_at=to_datetime(clock.now()),
+            expires_at=to_datetime(clock.now() + 60_000_000),
         )
-    ]  # fmt: skip
+    ]
 
 
 @pytest.mark.parametrize("kind", [kind for kind in MESSAGE_TYPES if kind != "task_accept"])
@@ -344,8 +361,9 @@ def test_inboxes_with_something_in_them_are_told_the_urgent_ones_first(shop: Loc
     clock.advance(2)
     found = [each.to_dict().values() for each in shop.messages.inboxes()]
     assert [tuple(each) for each in found] == [
-        ("user:dan", 1, 1, moment(began + 5_000_000)), ("bob", 3, 0, moment(began)),
-    ]  # fmt: skip
+        ("user:dan", 1, 1, to_datetime(began + 5_000_000)),
+        ("bob", 3, 0, to_datetime(began)),
+    ]
     assert shop.messages.inboxes("github.com/acme/infra") == []
     assert len(shop.messages.inboxes(limit=1)) == 1
     assert [each.unread for each in shop.messages.inboxes(session_id="bob")] == [3]
@@ -580,7 +598,7 @@ def test_saying_the_same_again_within_a_minute_is_refused(shop: LocalBus, clock:
     send(shop, subject="hello", data={"n": 2})
     send(shop, subject="hello", to="carol", data={"n": 1})
     clock.advance(59)
-    with pytest.raises(errors.Repeated, match="exactly this to bob 59 s ago") as caught:
+    with pytest.raises(errors.DuplicateMessage, match="exactly this to bob 59 s ago") as caught:
         send(shop, subject="hello", data={"n": 1})
     assert caught.value.details["message_id"] == first
     clock.advance(1)
@@ -594,7 +612,7 @@ def test_the_same_answer_to_two_questions_is_no_repeat(shop: LocalBus) -> None:
     for question in questions:
         shop.messages.reply("bob", question, "yes")
     assert len(inbox(shop, "alice")) == 2
-    with pytest.raises(errors.Repeated):
+    with pytest.raises(errors.DuplicateMessage):
         shop.messages.reply("bob", question, "yes")
 
 

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from hallway.bus import LocalBus
-from hallway.clock import SECOND, FakeClock, microseconds
-from hallway.errors import SessionNotFound
+from hallway.bus.local import LocalBus
+from hallway.core.clock import SECOND, FakeClock, to_micros
+from hallway.core.errors import SessionNotFound
 from hallway.services import sessions
 from postgres import forget, new_address
 from support import STORES, Here, all_events, store_at
@@ -73,7 +73,7 @@ class SessionMachine(RuleBasedStateMachine):
     def register(self, side: int, id_: str, project: str | None, ttl_s: int | None) -> None:
         session = self.buses[side].sessions.register(id_, "agent", "codex", project=project, ttl_s=ttl_s)
         life = self.live(id_, project, ttl_s)
-        assert (session.project, microseconds(session.started_at)) == (life.project, life.started_at)
+        assert (session.project, to_micros(session.started_at)) == (life.project, life.started_at)
 
     @rule(side=SIDES, id_=IDS, project=PROJECTS, ttl_s=TTLS, task=st.sampled_from([None, "read", "write"]))
     def beat(self, side: int, id_: str, project: str | None, ttl_s: int | None, task: str | None) -> None:
@@ -104,7 +104,7 @@ class SessionMachine(RuleBasedStateMachine):
         else:
             life = self.lives[id_]
             life.ended_at = life.ended_at or self.clock.now()
-            assert microseconds(session.ended_at) == life.ended_at
+            assert to_micros(session.ended_at) == life.ended_at
 
     @rule(side=SIDES, older_than_s=st.sampled_from([0, 30]))
     def clear(self, side: int, older_than_s: int) -> None:
@@ -159,8 +159,8 @@ class SessionMachine(RuleBasedStateMachine):
         assert len(listed) == len(self.lives)
         for session in listed:
             life = self.lives[session.session_id]
-            assert microseconds(session.started_at) == life.started_at
-            assert microseconds(session.last_seen) == life.last_seen
+            assert to_micros(session.started_at) == life.started_at
+            assert to_micros(session.last_seen) == life.last_seen
             assert session.is_live == (life.ended_at is None)
 
     @invariant()

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 import hallway
-from hallway import errors
-from hallway.bus import LocalBus
-from hallway.clock import FakeClock, SystemClock, moment
-from hallway.here import Nowhere
-from hallway.model import LIVE_STATUSES
+from hallway.bus.local import LocalBus
+from hallway.core import errors
+from hallway.core.clock import FakeClock, SystemClock, to_datetime
+from hallway.core.model import LIVE_STATUSES
+from hallway.local.workspace import NoWorkspace
 from hallway.services import sessions
 from hallway.services.sessions import SessionRegistry
 from support import Here, all_events, kinds, live_ids
@@ -65,7 +65,7 @@ def test_a_heartbeat_for_an_unknown_id_registers_it(bus: LocalBus, clock: FakeCl
     bus.sessions.heartbeat("alice", current_task="mend the login", agent_type="codex")
     session = bus.sessions.get("alice")
     assert (session.current_task, session.agent_type, session.status) == ("mend the login", "codex", "active")
-    assert session.started_at == session.last_seen == moment(clock.now())
+    assert session.started_at == session.last_seen == to_datetime(clock.now())
     assert kinds(bus) == ["session.registered"]
 
 
@@ -182,7 +182,7 @@ def test_whatever_counts_as_a_heartbeat_keeps_a_session_live(bus: LocalBus, cloc
     ):
         clock.advance(119)
         beat()
-        assert bus.sessions.get("alice").last_seen == moment(clock.now())
+        assert bus.sessions.get("alice").last_seen == to_datetime(clock.now())
     assert "session.expired" not in kinds(bus)
 
 
@@ -254,7 +254,7 @@ def test_an_expiry_is_told_of_its_session_and_project(bus: LocalBus, clock: Fake
     seen = bus.sessions.get("alice").last_seen
     clock.advance(500)
     (event,) = bus.events.read(kinds=["session.expired"])
-    assert (event.session_id, event.project, event.at) == ("alice", "github.com/acme/other", moment(clock.now()))
+    assert (event.session_id, event.project, event.at) == ("alice", "github.com/acme/other", to_datetime(clock.now()))
     assert event.data == {"last_seen": "2023-11-14T22:13:20Z"}
     assert seen.isoformat() == "2023-11-14T22:13:20+00:00"
 
@@ -404,7 +404,7 @@ def test_a_heartbeat_that_changes_nothing_writes_when_it_was_and_no_event(bus: L
     bus.sessions.heartbeat("alice", current_task="read", status="active", project=SHOP, branch="main", ttl_s=120)
     bus.sessions.heartbeat("alice", agent_name="alice's agent", agent_type="claude-code")
     bus.sessions.ping("alice")
-    assert bus.sessions.get("alice") == before.replace(last_seen=moment(clock.now()))
+    assert bus.sessions.get("alice") == before.replace(last_seen=to_datetime(clock.now()))
     assert bus.events.last_seq() == last_seq
     assert bus.sessions.active(SHOP).total == 2
 
@@ -601,8 +601,8 @@ def test_all_times_are_the_stores(bus: LocalBus, clock: FakeClock) -> None:
     clock.advance(12.345678)
     bus.sessions.heartbeat("alice")
     session = bus.sessions.end("alice")
-    assert session.started_at == session.last_seen == session.ended_at == moment(clock.now())
-    assert {event.at for event in all_events(bus)} == {moment(clock.now())}
+    assert session.started_at == session.last_seen == session.ended_at == to_datetime(clock.now())
+    assert {event.at for event in all_events(bus)} == {to_datetime(clock.now())}
 
 
 @pytest.mark.promise("S8")
@@ -651,7 +651,7 @@ def test_a_registry_of_its_own_opens_a_bus_in_a_folder(tmp_path: Path) -> None:
 
 
 def test_a_caller_that_told_nothing_is_in_the_default_project(bus: LocalBus) -> None:
-    bus.here = Nowhere()
+    bus.here = NoWorkspace()
     assert bus.sessions.heartbeat("alice").project == "default"
     assert bus.sessions.get("alice").human_user is None
     assert [peer.session_id for peer in bus.sessions.active().sessions] == ["alice"]

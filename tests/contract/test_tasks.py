@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 import pytest
 
-from hallway import errors
-from hallway.bus import LocalBus
-from hallway.clock import FakeClock, moment
-from hallway.model import Task
+from hallway.bus.local import LocalBus
+from hallway.core import errors
+from hallway.core.clock import FakeClock, to_datetime
+from hallway.core.model import Task
 from support import Here, all_events, kinds
 
 NAMES = ("alice", "bob", "carol", "dave")
@@ -65,10 +65,19 @@ def test_an_offer_is_a_message_and_the_message_is_the_task(shop: LocalBus, clock
     assert told(shop, "bob") == [("alice", "task_offer")] * 2
     assert [task.task_id for task in shop.tasks.list_tasks()] == [by_message.message_id, by_operation.task_id]
     assert shop.tasks.get(by_operation.task_id) == Task(
-        task_id=by_operation.task_id, project=Here.project, subject="mend the login", body="it fails on Mondays",
-        data={"file": "login.py"}, status="offered", offered_by="alice", offered_to="bob", owner=None, result=None,
-        created_at=moment(clock.now()), updated_at=moment(clock.now()),
-    )  # fmt: skip
+        task_id=by_operation.task_id,
+        project=Here.project,
+        subject="mend the login",
+        body="it fails on Mondays",
+        data={"file": "login.py"},
+        status="offered",
+        offered_by="alice",
+        offered_to="bob",
+        owner=None,
+        result=None,
+        created_at=to_datetime(clock.now()),
+        updated_at=to_datetime(clock.now()),
+    )
 
 
 @pytest.mark.promise("T1")
@@ -77,7 +86,7 @@ def test_the_first_to_accept_gets_it_and_the_others_hear_who(
 ) -> None:
     task = offer(shop)
     accept(shop, "bob", task.task_id)
-    with pytest.raises(errors.Conflict, match="bob's agent") as caught:
+    with pytest.raises(errors.AlreadyTaken, match="bob's agent") as caught:
         accept(shop, "carol", task.task_id)
     assert caught.value.details == {"owner": "bob", "status": "accepted"}
     task = shop.tasks.get(task.task_id)
@@ -94,11 +103,18 @@ def test_accepting_again_changes_nothing(shop: LocalBus) -> None:
 
 
 @pytest.mark.promise("T1")
-@pytest.mark.parametrize(("to", "who", "may"), [
-    ("bob", "bob", True), ("bob", "carol", False), ("capability:review", "carol", True),
-    ("capability:review", "bob", False), ("*", "dave", True), ("user:erin", "user:erin", True),
-    ("user:erin", "bob", False),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("to", "who", "may"),
+    [
+        ("bob", "bob", True),
+        ("bob", "carol", False),
+        ("capability:review", "carol", True),
+        ("capability:review", "bob", False),
+        ("*", "dave", True),
+        ("user:erin", "user:erin", True),
+        ("user:erin", "bob", False),
+    ],
+)
 def test_only_whom_it_is_offered_to_may_accept(shop: LocalBus, to: str, who: str, may: bool) -> None:
     task = offer(shop, to)
     if may:
@@ -131,7 +147,7 @@ def race(buses: list[LocalBus], task_id: str) -> list[tuple[bool, str]]:
         gate.wait()
         try:
             outcomes.append((True, buses[number % len(buses)].tasks.accept(f"s{number}", task_id).owner or ""))
-        except errors.Conflict as error:
+        except errors.AlreadyTaken as error:
             outcomes.append((False, error.details["owner"]))
 
     threads = [threading.Thread(target=accept, args=(number,)) for number in range(50)]
@@ -168,14 +184,14 @@ def test_a_handoff_moves_a_task_with_its_context_once_it_is_accepted(shop: Local
     assert (task.status, task.owner, task.offered_to) == ("accepted", "bob", "carol")
     handoff = shop.messages.inbox("carol", types=["handoff"])[0]
     assert (handoff.from_session, handoff.body, handoff.task_id) == ("bob", "half done", task.task_id)
-    with pytest.raises(errors.Conflict, match="bob"):
+    with pytest.raises(errors.AlreadyTaken, match="bob"):
         shop.tasks.accept("dave", task.task_id)
     shop.messages.reply("carol", handoff.message_id, "taking it", type="task_accept")
     task = shop.tasks.get(task.task_id)
     assert (task.status, task.owner, task.offered_to) == ("accepted", "carol", None)
     assert told(shop, "bob") == [("alice", "task_offer"), ("carol", "task_accept")]
     assert told(shop, "alice") == [("bob", "task_accept"), ("carol", "task_accept")]
-    with pytest.raises(errors.Conflict, match="carol"):
+    with pytest.raises(errors.AlreadyTaken, match="carol"):
         shop.tasks.complete("bob", task.task_id)
 
 
@@ -185,7 +201,7 @@ def test_a_handoff_can_be_redirected(shop: LocalBus) -> None:
     shop.tasks.accept("bob", task.task_id)
     shop.tasks.handoff("bob", task.task_id, "carol")
     shop.tasks.handoff("bob", task.task_id, "dave")
-    with pytest.raises(errors.Conflict):
+    with pytest.raises(errors.AlreadyTaken):
         shop.tasks.accept("carol", task.task_id)
     assert shop.tasks.complete("bob", task.task_id, "done meanwhile").status == "completed"
 
@@ -194,10 +210,10 @@ def test_a_handoff_can_be_redirected(shop: LocalBus) -> None:
 def test_only_the_owner_hands_off(shop: LocalBus) -> None:
     task = offer(shop)
     for name in ("bob", "alice"):
-        with pytest.raises(errors.Conflict):
+        with pytest.raises(errors.AlreadyTaken):
             shop.tasks.handoff(name, task.task_id, "carol")
     shop.tasks.accept("bob", task.task_id)
-    with pytest.raises(errors.Conflict, match="bob"):
+    with pytest.raises(errors.AlreadyTaken, match="bob"):
         shop.tasks.handoff("carol", task.task_id, "dave")
     with pytest.raises(errors.SessionNotFound):
         shop.tasks.handoff("bob", task.task_id, "carlo")
@@ -287,7 +303,7 @@ def test_a_task_outlives_who_offered_it_and_the_message(shop: LocalBus, clock: F
 @pytest.mark.promise("T3")
 def test_completing_tells_who_offered_it_and_happens_once(shop: LocalBus) -> None:
     task = offer(shop)
-    with pytest.raises(errors.Conflict, match="is offered"):
+    with pytest.raises(errors.AlreadyTaken, match="is offered"):
         shop.tasks.complete("bob", task.task_id)
     shop.tasks.accept("bob", task.task_id)
     done = shop.tasks.complete("bob", task.task_id, "it was the clock")
@@ -295,15 +311,20 @@ def test_completing_tells_who_offered_it_and_happens_once(shop: LocalBus) -> Non
     assert shop.tasks.complete("bob", task.task_id) == done
     assert shop.messages.inbox("alice")[-1].body == "it was the clock"
     for late in (shop.tasks.accept, shop.tasks.cancel):
-        with pytest.raises(errors.Conflict, match="completed by bob"):
+        with pytest.raises(errors.AlreadyTaken, match="completed by bob"):
             late("carol", task.task_id)
 
 
 @pytest.mark.promise("T3")
-@pytest.mark.parametrize(("who", "is_accepted", "told_of_it"), [
-    ("alice", False, ["bob", "carol", "dave"]), ("alice", True, ["bob"]), ("bob", True, ["alice"]),
-    ("user:erin", True, ["alice", "bob"]),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("who", "is_accepted", "told_of_it"),
+    [
+        ("alice", False, ["bob", "carol", "dave"]),
+        ("alice", True, ["bob"]),
+        ("bob", True, ["alice"]),
+        ("user:erin", True, ["alice", "bob"]),
+    ],
+)
 def test_cancelling_tells_everybody_concerned(
     shop: LocalBus, who: str, is_accepted: bool, told_of_it: list[str]
 ) -> None:
@@ -313,12 +334,12 @@ def test_cancelling_tells_everybody_concerned(
     assert shop.tasks.cancel(who, task.task_id, "not needed").result == "not needed"
     assert shop.tasks.cancel(who, task.task_id).status == "cancelled"
     assert [name for name in NAMES if (who, "notification") in told(shop, name)] == told_of_it
-    with pytest.raises(errors.Conflict, match="cancelled"):
+    with pytest.raises(errors.AlreadyTaken, match="cancelled"):
         shop.tasks.accept("carol", task.task_id)
 
 
 def test_a_bystander_does_not_cancel(shop: LocalBus) -> None:
-    with pytest.raises(errors.Conflict, match="is offered"):
+    with pytest.raises(errors.AlreadyTaken, match="is offered"):
         shop.tasks.cancel("bob", offer(shop).task_id)
 
 
@@ -333,13 +354,23 @@ def test_every_change_of_a_task_is_an_event_and_in_its_thread(shop: LocalBus) ->
     shop.tasks.cancel("alice", other.task_id)
     events = [event for event in all_events(shop) if event.kind.startswith("task.")]
     assert [(event.kind, event.session_id) for event in events] == [
-        ("task.offered", "alice"), ("task.accepted", "bob"), ("task.handed_off", "bob"), ("task.accepted", "carol"),
-        ("task.completed", "carol"), ("task.offered", "alice"), ("task.cancelled", "alice"),
-    ]  # fmt: skip
+        ("task.offered", "alice"),
+        ("task.accepted", "bob"),
+        ("task.handed_off", "bob"),
+        ("task.accepted", "carol"),
+        ("task.completed", "carol"),
+        ("task.offered", "alice"),
+        ("task.cancelled", "alice"),
+    ]
     thread = shop.messages.get_conversation(task.task_id)
     assert [message.type for message in thread.messages] == [
-        "task_offer", "task_accept", "handoff", "task_accept", "task_accept", "notification",
-    ]  # fmt: skip
+        "task_offer",
+        "task_accept",
+        "handoff",
+        "task_accept",
+        "task_accept",
+        "notification",
+    ]
 
 
 def test_tasks_are_listed_newest_first_by_page_and_filter(shop: LocalBus) -> None:

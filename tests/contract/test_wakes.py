@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 import hallway
-from hallway import errors
-from hallway.bus import LocalBus
-from hallway.clock import FakeClock
+from hallway.bus.local import LocalBus
+from hallway.core import errors
+from hallway.core.clock import FakeClock
 from hallway.services import wakes
 from hallway.services.wakes import BUDGET, IN_FLIGHT_S, WAKES_MOST, WITHIN_S
 

@@ -48,373 +48,1225 @@ def case(about: str, *calls: Call, gives: Any = ANY, fails: str | None = None) -
 
 
 ALICE = call("sessions.register", session_id="alice", agent_name="alice's agent", agent_type="claude-code")
-BOB = call("sessions.register", session_id="bob", agent_name="bob's agent", agent_type="codex", human_user="bob",
-           capabilities=["go", "a,b"], current_task="mend the login")  # fmt: skip
+BOB = call(
+    "sessions.register",
+    session_id="bob",
+    agent_name="bob's agent",
+    agent_type="codex",
+    human_user="bob",
+    capabilities=["go", "a,b"],
+    current_task="mend the login",
+)
 ODD = "ünï☂%2F%+&=?#;'\"<>"
 
 SESSIONS = [
-    case("a new session takes over where its caller runs", ALICE, gives={
-        "session_id": "alice", "agent_name": "alice's agent", "agent_type": "claude-code", "project": SHOP,
-        "status": "active", "current_task": None, "status_detail": None, "human_user": "alice", "branch": None,
-        "capabilities": [], "metadata": {}, "ttl_s": 120, "ended_at": None, "end_reason": None,
-        "started_at": "moment 1", "last_seen": "moment 1",
-    }),
-    case("everything a session may say", call(
-        "sessions.register", session_id="alice", agent_name=" a  name ", agent_type="codex", human_user="bob",
-        capabilities=["go", "a,b", "[x]"], metadata={"n": [1, 2.5, None, True], "ü": {"": "☂"}}, project="other",
-        current_task="-x --y", status="working", location="host:/src", branch="fix/1", ttl_s=60,
-    ), gives={"agent_name": " a  name ", "capabilities": ["go", "a,b", "[x]"], "branch": "fix/1", "ttl_s": 60,
-              "metadata": {"n": [1, 2.5, None, True], "ü": {"": "☂"}}, "current_task": "-x --y"}),
-    case("registering again changes what is said and keeps the rest", BOB, call(
-        "sessions.register", session_id="bob", agent_name="another", agent_type="codex",
-    ), gives={"agent_name": "another", "human_user": "bob", "capabilities": ["go", "a,b"], "started_at": "moment 1",
-              "last_seen": "moment 2"}),
-    case("a heartbeat tells who else is here", ALICE, BOB, call("sessions.heartbeat", session_id="alice"), gives={
-        "session_id": "alice", "project": SHOP, "status": "active", "others_total": 1, "conflicts": [],
-        "others": [{"session_id": "bob", "current_task": "mend the login", "human_user": "bob"}],
-    }),
-    case("a heartbeat registers whom it does not know", call(
-        "sessions.heartbeat", session_id="carol", current_task="read", status="waiting", agent_name="c",
-    ), gives={"session_id": "carol", "status": "waiting", "others": [], "others_total": 0}),
-    case("a heartbeat with a limit", ALICE, BOB, call("sessions.heartbeat", session_id="carol", limit=1),
-         gives={"others": [{"session_id": "bob"}], "others_total": 2}),
-    case("odd characters in an id and a text", call(
-        "sessions.heartbeat", session_id=ODD, current_task=ODD,
-    ), call("sessions.get", session_id=ODD), gives={"session_id": ODD, "current_task": ODD}),
-    case("an empty task is one", BOB, call("sessions.heartbeat", session_id="bob", current_task=""),
-         call("sessions.get", session_id="bob"), gives={"current_task": ""}),
-    case("a ping keeps alive", ALICE, call("sessions.ping", session_id="alice"),
-         gives={"status": "active", "started_at": "moment 1", "last_seen": "moment 2"}),
+    case(
+        "a new session takes over where its caller runs",
+        ALICE,
+        gives={
+            "session_id": "alice",
+            "agent_name": "alice's agent",
+            "agent_type": "claude-code",
+            "project": SHOP,
+            "status": "active",
+            "current_task": None,
+            "status_detail": None,
+            "human_user": "alice",
+            "branch": None,
+            "capabilities": [],
+            "metadata": {},
+            "ttl_s": 120,
+            "ended_at": None,
+            "end_reason": None,
+            "started_at": "moment 1",
+            "last_seen": "moment 1",
+        },
+    ),
+    case(
+        "everything a session may say",
+        call(
+            "sessions.register",
+            session_id="alice",
+            agent_name=" a  name ",
+            agent_type="codex",
+            human_user="bob",
+            capabilities=["go", "a,b", "[x]"],
+            metadata={"n": [1, 2.5, None, True], "ü": {"": "☂"}},
+            project="other",
+            current_task="-x --y",
+            status="working",
+            location="host:/src",
+            branch="fix/1",
+            ttl_s=60,
+        ),
+        gives={
+            "agent_name": " a  name ",
+            "capabilities": ["go", "a,b", "[x]"],
+            "branch": "fix/1",
+            "ttl_s": 60,
+            "metadata": {"n": [1, 2.5, None, True], "ü": {"": "☂"}},
+            "current_task": "-x --y",
+        },
+    ),
+    case(
+        "registering again changes what is said and keeps the rest",
+        BOB,
+        call(
+            "sessions.register",
+            session_id="bob",
+            agent_name="another",
+            agent_type="codex",
+        ),
+        gives={
+            "agent_name": "another",
+            "human_user": "bob",
+            "capabilities": ["go", "a,b"],
+            "started_at": "moment 1",
+            "last_seen": "moment 2",
+        },
+    ),
+    case(
+        "a heartbeat tells who else is here",
+        ALICE,
+        BOB,
+        call("sessions.heartbeat", session_id="alice"),
+        gives={
+            "session_id": "alice",
+            "project": SHOP,
+            "status": "active",
+            "others_total": 1,
+            "conflicts": [],
+            "others": [{"session_id": "bob", "current_task": "mend the login", "human_user": "bob"}],
+        },
+    ),
+    case(
+        "a heartbeat registers whom it does not know",
+        call(
+            "sessions.heartbeat",
+            session_id="carol",
+            current_task="read",
+            status="waiting",
+            agent_name="c",
+        ),
+        gives={"session_id": "carol", "status": "waiting", "others": [], "others_total": 0},
+    ),
+    case(
+        "a heartbeat with a limit",
+        ALICE,
+        BOB,
+        call("sessions.heartbeat", session_id="carol", limit=1),
+        gives={"others": [{"session_id": "bob"}], "others_total": 2},
+    ),
+    case(
+        "odd characters in an id and a text",
+        call(
+            "sessions.heartbeat",
+            session_id=ODD,
+            current_task=ODD,
+        ),
+        call("sessions.get", session_id=ODD),
+        gives={"session_id": ODD, "current_task": ODD},
+    ),
+    case(
+        "an empty task is one",
+        BOB,
+        call("sessions.heartbeat", session_id="bob", current_task=""),
+        call("sessions.get", session_id="bob"),
+        gives={"current_task": ""},
+    ),
+    case(
+        "a ping keeps alive",
+        ALICE,
+        call("sessions.ping", session_id="alice"),
+        gives={"status": "active", "started_at": "moment 1", "last_seen": "moment 2"},
+    ),
     case("a ping of nobody", ALICE, call("sessions.ping", session_id="alicia"), fails="session_not_found"),
-    case("a status", ALICE, call(
-        "sessions.update_status", session_id="alice", status="waiting", current_task="a question",
-    ), gives={"status": "waiting", "current_task": "a question"}),
-    case("the status offline ends a session", ALICE, call(
-        "sessions.update_status", session_id="alice", status="offline",
-    ), gives={"status": "offline", "end_reason": "status", "ended_at": "moment 2"}),
-    case("an unknown status", ALICE, call("sessions.update_status", session_id="alice", status="asleep"),
-         fails="invalid_input"),
-    case("a status detail", ALICE, call(
-        "sessions.set_status_detail", session_id="alice", blob={"step": 1, "ü": [None, {"x": 2**70}]},
-    ), gives={"status_detail": {"step": 1, "ü": [None, {"x": 2**70}]}}),
-    case("an end with its reason", ALICE, call("sessions.end", session_id="alice", end_reason="done: 100 %"),
-         gives={"status": "offline", "end_reason": "done: 100 %"}),
+    case(
+        "a status",
+        ALICE,
+        call(
+            "sessions.update_status",
+            session_id="alice",
+            status="waiting",
+            current_task="a question",
+        ),
+        gives={"status": "waiting", "current_task": "a question"},
+    ),
+    case(
+        "the status offline ends a session",
+        ALICE,
+        call(
+            "sessions.update_status",
+            session_id="alice",
+            status="offline",
+        ),
+        gives={"status": "offline", "end_reason": "status", "ended_at": "moment 2"},
+    ),
+    case(
+        "an unknown status",
+        ALICE,
+        call("sessions.update_status", session_id="alice", status="asleep"),
+        fails="invalid_input",
+    ),
+    case(
+        "a status detail",
+        ALICE,
+        call(
+            "sessions.set_status_detail",
+            session_id="alice",
+            blob={"step": 1, "ü": [None, {"x": 2**70}]},
+        ),
+        gives={"status_detail": {"step": 1, "ü": [None, {"x": 2**70}]}},
+    ),
+    case(
+        "an end with its reason",
+        ALICE,
+        call("sessions.end", session_id="alice", end_reason="done: 100 %"),
+        gives={"status": "offline", "end_reason": "done: 100 %"},
+    ),
     case("an end of nobody", call("sessions.end", session_id="nobody"), fails="session_not_found"),
-    case("an ended session is shown", ALICE, call("sessions.end", session_id="alice"),
-         call("sessions.get", session_id="alice"), gives={"status": "offline", "end_reason": "ended"}),
-    case("a session that is not there, with near matches", ALICE, BOB, call("sessions.get", session_id="alic"),
-         fails="session_not_found"),
-    case("the sessions of all projects, newest first", ALICE, BOB, call(
-        "sessions.heartbeat", session_id="carol", project="other",
-    ), call("sessions.find_sessions"), gives=[{"session_id": "carol"}, {"session_id": "bob"}, {"session_id": "alice"}]),
-    case("sessions by every filter", ALICE, BOB, call(
-        "sessions.find_sessions", project=SHOP, status="active", agent_type="codex", human_user="bob", capability="a,b",
-    ), gives=[{"session_id": "bob"}]),
-    case("ended sessions, too, by pages", ALICE, BOB, call("sessions.end", session_id="alice"), call(
-        "sessions.find_sessions", include_offline=True, after_id="bob", limit=1,
-    ), gives=[{"session_id": "alice", "status": "offline"}]),
+    case(
+        "an ended session is shown",
+        ALICE,
+        call("sessions.end", session_id="alice"),
+        call("sessions.get", session_id="alice"),
+        gives={"status": "offline", "end_reason": "ended"},
+    ),
+    case(
+        "a session that is not there, with near matches",
+        ALICE,
+        BOB,
+        call("sessions.get", session_id="alic"),
+        fails="session_not_found",
+    ),
+    case(
+        "the sessions of all projects, newest first",
+        ALICE,
+        BOB,
+        call(
+            "sessions.heartbeat",
+            session_id="carol",
+            project="other",
+        ),
+        call("sessions.find_sessions"),
+        gives=[{"session_id": "carol"}, {"session_id": "bob"}, {"session_id": "alice"}],
+    ),
+    case(
+        "sessions by every filter",
+        ALICE,
+        BOB,
+        call(
+            "sessions.find_sessions",
+            project=SHOP,
+            status="active",
+            agent_type="codex",
+            human_user="bob",
+            capability="a,b",
+        ),
+        gives=[{"session_id": "bob"}],
+    ),
+    case(
+        "ended sessions, too, by pages",
+        ALICE,
+        BOB,
+        call("sessions.end", session_id="alice"),
+        call(
+            "sessions.find_sessions",
+            include_offline=True,
+            after_id="bob",
+            limit=1,
+        ),
+        gives=[{"session_id": "alice", "status": "offline"}],
+    ),
     case("no session fits", ALICE, call("sessions.find_sessions", human_user="nobody"), gives=[]),
     case("a filter that is none", call("sessions.find_sessions", limit=0), fails="invalid_input"),
-    case("the active sessions of where the caller runs", ALICE, call("sessions.active"),
-         gives={"project": SHOP, "total": 1, "sessions": [{"session_id": "alice"}]}),
-    case("ended sessions are cleared", ALICE, BOB, call("sessions.end", session_id="alice"),
-         call("sessions.clear_offline", project=SHOP), gives=1),
+    case(
+        "the active sessions of where the caller runs",
+        ALICE,
+        call("sessions.active"),
+        gives={"project": SHOP, "total": 1, "sessions": [{"session_id": "alice"}]},
+    ),
+    case(
+        "ended sessions are cleared",
+        ALICE,
+        BOB,
+        call("sessions.end", session_id="alice"),
+        call("sessions.clear_offline", project=SHOP),
+        gives=1,
+    ),
     case("nothing to clear", ALICE, call("sessions.clear_offline", older_than_s=60), gives=0),
-    case("a text over its limit", call("sessions.heartbeat", session_id="alice", current_task="x" * 1001),
-         fails="too_large"),
-    case("a control character", call("sessions.heartbeat", session_id="alice", current_task="\x1b[2J"),
-         fails="invalid_input"),
+    case(
+        "a text over its limit",
+        call("sessions.heartbeat", session_id="alice", current_task="x" * 1001),
+        fails="too_large",
+    ),
+    case(
+        "a control character",
+        call("sessions.heartbeat", session_id="alice", current_task="\x1b[2J"),
+        fails="invalid_input",
+    ),
     case("a TTL that is too long", call("sessions.heartbeat", session_id="alice", ttl_s=10**9), fails="invalid_input"),
-    case("a TTL that is no number", call("sessions.heartbeat", session_id="alice", ttl_s="soon"),
-         fails="invalid_input"),
+    case(
+        "a TTL that is no number", call("sessions.heartbeat", session_id="alice", ttl_s="soon"), fails="invalid_input"
+    ),
     case("an id that is an address", call("sessions.heartbeat", session_id="user:bob"), fails="invalid_input"),
     case("an id with a slash", call("sessions.heartbeat", session_id="a/b"), fails="invalid_input"),
-    case("too many capabilities", call(
-        "sessions.register", session_id="alice", agent_name="a", agent_type="b", capabilities=["x"] * 65,
-    ), fails="too_large"),
-    case("metadata that are no object", call(
-        "sessions.register", session_id="alice", agent_name="a", agent_type="b", metadata=[1],
-    ), fails="invalid_input"),
-]  # fmt: skip
+    case(
+        "too many capabilities",
+        call(
+            "sessions.register",
+            session_id="alice",
+            agent_name="a",
+            agent_type="b",
+            capabilities=["x"] * 65,
+        ),
+        fails="too_large",
+    ),
+    case(
+        "metadata that are no object",
+        call(
+            "sessions.register",
+            session_id="alice",
+            agent_name="a",
+            agent_type="b",
+            metadata=[1],
+        ),
+        fails="invalid_input",
+    ),
+]
 
 EVENTS = [
-    case("events of a project and kind", ALICE, BOB, call("sessions.end", session_id="alice"), call(
-        "sessions.heartbeat", session_id="carol", project="other",
-    ), call("events.read", project=SHOP, kinds=["session.ended", "none"], after=1),
-         gives=[{"seq": 3, "kind": "session.ended", "session_id": "alice", "data": {"end_reason": "ended"}}]),
+    case(
+        "events of a project and kind",
+        ALICE,
+        BOB,
+        call("sessions.end", session_id="alice"),
+        call(
+            "sessions.heartbeat",
+            session_id="carol",
+            project="other",
+        ),
+        call("events.read", project=SHOP, kinds=["session.ended", "none"], after=1),
+        gives=[{"seq": 3, "kind": "session.ended", "session_id": "alice", "data": {"end_reason": "ended"}}],
+    ),
     case("a page of events", ALICE, BOB, call("events.read", limit=1), gives=[{"seq": 1, "at": "moment 1"}]),
     case("the newest event", ALICE, BOB, call("events.last_seq"), gives=2),
     case("no event yet", call("events.last_seq"), gives=0),
-    case("the bus in numbers", ALICE, BOB, call("sessions.end", session_id="bob"), call("stats.read", project=SHOP),
-         gives={"sessions": {"total": 2, "live": 1, "by_user": {"alice": 1, "bob": 1}},
-                "events": {"total": 3, "last_seq": 3}}),
-]  # fmt: skip
+    case(
+        "the bus in numbers",
+        ALICE,
+        BOB,
+        call("sessions.end", session_id="bob"),
+        call("stats.read", project=SHOP),
+        gives={
+            "sessions": {"total": 2, "live": 1, "by_user": {"alice": 1, "bob": 1}},
+            "events": {"total": 3, "last_seq": 3},
+        },
+    ),
+]
 
-SENT = call("messages.send", from_session="alice", to_session="bob", subject="hello", body="two\nlines",
-            data={"n": [1, None]}, priority="high")  # fmt: skip
+SENT = call(
+    "messages.send",
+    from_session="alice",
+    to_session="bob",
+    subject="hello",
+    body="two\nlines",
+    data={"n": [1, None]},
+    priority="high",
+)
 
 MESSAGES = [
-    case("a message is stored for its recipient", ALICE, BOB, SENT,
-         gives={"seq": 1, "recipients": 1, "recipient_status": "active", "is_repeat": False}),
-    case("an inbox", ALICE, BOB, SENT, call("messages.inbox", session_id="bob"), gives=[{
-        "message_id": "id-1", "from_session": "alice", "to_session": "bob", "subject": "hello", "body": "two\nlines",
-        "data": {"n": [1, None]}, "priority": "high", "type": "notification",
-    }]),
-    case("what is acknowledged", ALICE, BOB, SENT, call(
-        "messages.acknowledge", session_id="bob", message_ids=[earlier(2, "message_id")],
-    ), gives=1),
-    case("a reply and its thread", ALICE, BOB, SENT, call(
-        "messages.reply", from_session="bob", to_message=earlier(2, "message_id"), body="yes",
-    ), call("messages.get_conversation", message_id=earlier(3, "message_id")), gives={
-        "thread_id": "id-1", "messages": [{"seq": 1}, {"seq": 2, "in_reply_to": "id-1", "to_session": "alice"}],
-    }),
-    case("a repeated key sends nothing", ALICE, BOB, *[call(
-        "messages.send", from_session="alice", to_session="bob", body="once", idempotency_key="k 1",
-    )] * 2, gives={"message_id": "id-1", "seq": 1, "is_repeat": True}),
+    case(
+        "a message is stored for its recipient",
+        ALICE,
+        BOB,
+        SENT,
+        gives={"seq": 1, "recipients": 1, "recipient_status": "active", "is_repeat": False},
+    ),
+    case(
+        "an inbox",
+        ALICE,
+        BOB,
+        SENT,
+        call("messages.inbox", session_id="bob"),
+        gives=[
+            {
+                "message_id": "id-1",
+                "from_session": "alice",
+                "to_session": "bob",
+                "subject": "hello",
+                "body": "two\nlines",
+                "data": {"n": [1, None]},
+                "priority": "high",
+                "type": "notification",
+            }
+        ],
+    ),
+    case(
+        "what is acknowledged",
+        ALICE,
+        BOB,
+        SENT,
+        call(
+            "messages.acknowledge",
+            session_id="bob",
+            message_ids=[earlier(2, "message_id")],
+        ),
+        gives=1,
+    ),
+    case(
+        "a reply and its thread",
+        ALICE,
+        BOB,
+        SENT,
+        call(
+            "messages.reply",
+            from_session="bob",
+            to_message=earlier(2, "message_id"),
+            body="yes",
+        ),
+        call("messages.get_conversation", message_id=earlier(3, "message_id")),
+        gives={
+            "thread_id": "id-1",
+            "messages": [{"seq": 1}, {"seq": 2, "in_reply_to": "id-1", "to_session": "alice"}],
+        },
+    ),
+    case(
+        "a repeated key sends nothing",
+        ALICE,
+        BOB,
+        *[
+            call(
+                "messages.send",
+                from_session="alice",
+                to_session="bob",
+                body="once",
+                idempotency_key="k 1",
+            )
+        ]
+        * 2,
+        gives={"message_id": "id-1", "seq": 1, "is_repeat": True},
+    ),
     case("the same twice", ALICE, BOB, SENT, SENT, fails="repeated"),
-    case("a message to nobody", ALICE, call("messages.send", from_session="alice", to_session="alicia", body="x"),
-         fails="session_not_found"),
-    case("an unknown priority", ALICE, BOB, call(
-        "messages.send", from_session="alice", to_session="bob", body="x", priority="very",
-    ), fails="invalid_input"),
-    case("a broadcast", ALICE, BOB, call("messages.broadcast", from_session="alice", subject="all", body="x"),
-         gives={"recipients": 1}),
+    case(
+        "a message to nobody",
+        ALICE,
+        call("messages.send", from_session="alice", to_session="alicia", body="x"),
+        fails="session_not_found",
+    ),
+    case(
+        "an unknown priority",
+        ALICE,
+        BOB,
+        call(
+            "messages.send",
+            from_session="alice",
+            to_session="bob",
+            body="x",
+            priority="very",
+        ),
+        fails="invalid_input",
+    ),
+    case(
+        "a broadcast",
+        ALICE,
+        BOB,
+        call("messages.broadcast", from_session="alice", subject="all", body="x"),
+        gives={"recipients": 1},
+    ),
     case("an unknown message", call("messages.get", message_id="nothing"), fails="message_not_found"),
-    case("one message", ALICE, BOB, SENT, call("messages.get", message_id=earlier(2, "message_id")),
-         gives={"subject": "hello", "thread_id": "id-1", "in_reply_to": None, "task_id": None, "project": SHOP}),
-    case("everything a message may say", ALICE, BOB, SENT, call(
-        "messages.send", from_session="alice", to_session="bob", type="request", subject=ODD, body="-x\n\ty " + ODD,
-        data={"ü": [None, {"x": 2**70}]}, in_reply_to=earlier(2, "message_id"), priority="low", expires_in_s=600,
-        idempotency_key="k", project="other",
-    ), call("messages.inbox", session_id="bob", after=1, types=["request", "sync"], limit=1, new_only=True), gives=[{
-        "type": "request", "subject": ODD, "body": "-x\n\ty " + ODD, "data": {"ü": [None, {"x": 2**70}]},
-        "in_reply_to": "id-1", "priority": "low", "expires_at": "moment 4", "project": "other",
-    }]),
-    case("a message to a person, and the person's inbox", ALICE, call(
-        "messages.send", from_session="alice", to_session="user:bob of shop", subject="hello",
-    ), call("messages.inbox", session_id="user:bob of shop"), gives=[{"to_session": "user:bob of shop"}]),
-    case("a message to a capability", ALICE, BOB, call(
-        "messages.send", from_session="user:carol", to_session="capability:a,b", subject="who can?",
-    ), gives={"recipients": 1, "recipient_status": None}),
-    case("a capability that nobody has", ALICE, BOB, call(
-        "messages.send", from_session="alice", to_session="capability:gone", subject="who can?",
-    ), fails="session_not_found"),
-    case("a message for somebody who is away", ALICE, BOB, call("sessions.end", session_id="bob"), SENT,
-         gives={"recipients": 1, "recipient_status": "offline"}),
-    case("a ping tells how somebody is", ALICE, BOB, call(
-        "messages.ping_session", from_session="alice", to_session="bob",
-    ), gives={"session_id": "bob", "is_live": True, "status": "active", "current_task": "mend the login"}),
-    case("a message that a client has taken", ALICE, BOB, SENT, call(
-        "messages.mark_injected", session_id="bob", message_ids=[earlier(2, "message_id")],
-    ), call("messages.deliveries", message_id=earlier(2, "message_id")),
-         gives=[{"recipient": "bob", "state": "injected", "acknowledged_at": None}]),
-    case("deliveries by pages", ALICE, BOB, call("messages.broadcast", from_session="alice", subject="all"), call(
-        "messages.deliveries", message_id=earlier(2, "message_id"), after_id="bob", limit=5,
-    ), gives=[]),
-    case("what was acknowledged is no longer in the inbox", ALICE, BOB, SENT, call(
-        "messages.acknowledge", session_id="bob", message_ids=[earlier(2, "message_id"), "another"],
-    ), call("messages.inbox", session_id="bob"), gives=[]),
+    case(
+        "one message",
+        ALICE,
+        BOB,
+        SENT,
+        call("messages.get", message_id=earlier(2, "message_id")),
+        gives={"subject": "hello", "thread_id": "id-1", "in_reply_to": None, "task_id": None, "project": SHOP},
+    ),
+    case(
+        "everything a message may say",
+        ALICE,
+        BOB,
+        SENT,
+        call(
+            "messages.send",
+            from_session="alice",
+            to_session="bob",
+            type="request",
+            subject=ODD,
+            body="-x\n\ty " + ODD,
+            data={"ü": [None, {"x": 2**70}]},
+            in_reply_to=earlier(2, "message_id"),
+            priority="low",
+            expires_in_s=600,
+            idempotency_key="k",
+            project="other",
+        ),
+        call("messages.inbox", session_id="bob", after=1, types=["request", "sync"], limit=1, new_only=True),
+        gives=[
+            {
+                "type": "request",
+                "subject": ODD,
+                "body": "-x\n\ty " + ODD,
+                "data": {"ü": [None, {"x": 2**70}]},
+                "in_reply_to": "id-1",
+                "priority": "low",
+                "expires_at": "moment 4",
+                "project": "other",
+            }
+        ],
+    ),
+    case(
+        "a message to a person, and the person's inbox",
+        ALICE,
+        call(
+            "messages.send",
+            from_session="alice",
+            to_session="user:bob of shop",
+            subject="hello",
+        ),
+        call("messages.inbox", session_id="user:bob of shop"),
+        gives=[{"to_session": "user:bob of shop"}],
+    ),
+    case(
+        "a message to a capability",
+        ALICE,
+        BOB,
+        call(
+            "messages.send",
+            from_session="user:carol",
+            to_session="capability:a,b",
+            subject="who can?",
+        ),
+        gives={"recipients": 1, "recipient_status": None},
+    ),
+    case(
+        "a capability that nobody has",
+        ALICE,
+        BOB,
+        call(
+            "messages.send",
+            from_session="alice",
+            to_session="capability:gone",
+            subject="who can?",
+        ),
+        fails="session_not_found",
+    ),
+    case(
+        "a message for somebody who is away",
+        ALICE,
+        BOB,
+        call("sessions.end", session_id="bob"),
+        SENT,
+        gives={"recipients": 1, "recipient_status": "offline"},
+    ),
+    case(
+        "a ping tells how somebody is",
+        ALICE,
+        BOB,
+        call(
+            "messages.ping_session",
+            from_session="alice",
+            to_session="bob",
+        ),
+        gives={"session_id": "bob", "is_live": True, "status": "active", "current_task": "mend the login"},
+    ),
+    case(
+        "a message that a client has taken",
+        ALICE,
+        BOB,
+        SENT,
+        call(
+            "messages.mark_injected",
+            session_id="bob",
+            message_ids=[earlier(2, "message_id")],
+        ),
+        call("messages.deliveries", message_id=earlier(2, "message_id")),
+        gives=[{"recipient": "bob", "state": "injected", "acknowledged_at": None}],
+    ),
+    case(
+        "deliveries by pages",
+        ALICE,
+        BOB,
+        call("messages.broadcast", from_session="alice", subject="all"),
+        call(
+            "messages.deliveries",
+            message_id=earlier(2, "message_id"),
+            after_id="bob",
+            limit=5,
+        ),
+        gives=[],
+    ),
+    case(
+        "what was acknowledged is no longer in the inbox",
+        ALICE,
+        BOB,
+        SENT,
+        call(
+            "messages.acknowledge",
+            session_id="bob",
+            message_ids=[earlier(2, "message_id"), "another"],
+        ),
+        call("messages.inbox", session_id="bob"),
+        gives=[],
+    ),
     case("an inbox that waits in vain", ALICE, call("messages.inbox", session_id="alice", wait_s=0.01), gives=[]),
-    case("a wait that is too long", ALICE, call("messages.inbox", session_id="alice", wait_s=61),
-         fails="invalid_input"),
+    case(
+        "a wait that is too long", ALICE, call("messages.inbox", session_id="alice", wait_s=61), fails="invalid_input"
+    ),
     case("an inbox of nobody", ALICE, call("messages.inbox", session_id="alicia"), fails="session_not_found"),
-    case("a history, read or not", ALICE, BOB, SENT, call(
-        "messages.broadcast", from_session="alice", subject="all", priority="urgent",
-    ), call("messages.acknowledge", session_id="bob", message_ids=[earlier(2, "message_id")]),
-         call("messages.get_messages", session_id="bob", limit=2),
-         gives=[{"subject": "hello"}, {"subject": "all", "priority": "urgent", "type": "broadcast"}]),
-    case("a history without broadcasts", ALICE, BOB, SENT, call(
-        "messages.broadcast", from_session="alice", subject="all",
-    ), call("messages.get_messages", session_id="bob", include_broadcasts=False), gives=[{"subject": "hello"}]),
-    case("a history by type, by what is unread, and by pages", ALICE, BOB, SENT, call(
-        "messages.get_messages", session_id="bob", message_type="notification", unread_only=True, after=0, limit=1,
-    ), gives=[{"subject": "hello"}]),
-    case("a reply to nothing", ALICE, call(
-        "messages.reply", from_session="alice", to_message="nothing", body="yes",
-    ), fails="message_not_found"),
-    case("everything a reply may say", ALICE, BOB, SENT, call(
-        "messages.reply", from_session="bob", to_message=earlier(2, "message_id"), body="yes", data={"a": 1},
-        type="notification", subject="of course", priority="high", idempotency_key="r",
-    ), call("messages.get", message_id=earlier(3, "message_id")),
-         gives={"subject": "of course", "type": "notification", "to_session": "alice", "data": {"a": 1}}),
-    case("a body over its limit", ALICE, BOB, call(
-        "messages.send", from_session="alice", to_session="bob", subject="x", body="x" * 65537,
-    ), fails="too_large"),
-    case("a message that says nothing", ALICE, BOB, call("messages.send", from_session="alice", to_session="bob"),
-         fails="invalid_input"),
-    case("a subject of two lines", ALICE, BOB, call(
-        "messages.send", from_session="alice", to_session="bob", subject="two\nlines",
-    ), fails="invalid_input"),
-    case("what was sent, newest first", ALICE, BOB, SENT, call(
-        "messages.reply", from_session="bob", to_message=earlier(2, "message_id"), body="yes",
-    ), call("messages.sent", project=SHOP), gives=[{"from_session": "bob", "seq": 2}, {"from_session": "alice"}]),
-    case("what one session sent, by pages", ALICE, BOB, SENT, call(
-        "messages.reply", from_session="bob", to_message=earlier(2, "message_id"), body="yes",
-    ), call("messages.sent", from_session="alice", before=2, limit=1), gives=[{"seq": 1, "subject": "hello"}]),
-    case("whose inboxes have something in them", ALICE, BOB, SENT, call(
-        "messages.send", from_session="user:carol", to_session="alice", subject="now", priority="urgent",
-    ), call("messages.inboxes", project=SHOP, limit=5), gives=[
-        {"recipient": "alice", "unread": 1, "urgent": 1}, {"recipient": "bob", "unread": 1, "urgent": 0},
-    ]),
-    case("how much is in one inbox", ALICE, BOB, SENT, call("messages.inboxes", session_id="bob"),
-         gives=[{"recipient": "bob", "unread": 1, "oldest_at": "moment 3"}]),
-    case("no inbox has anything in it", ALICE, BOB, SENT, call(
-        "messages.acknowledge", session_id="bob", message_ids=[earlier(2, "message_id")],
-    ), call("messages.inboxes"), gives=[]),
-    case("what is old is removed", ALICE, BOB, SENT, call("sessions.end", session_id="alice"), call(
-        "messages.acknowledge", session_id="bob", message_ids=[earlier(2, "message_id")],
-    ), call("retention.prune", older_than_s=0, keep_bytes=10),
-         gives={"removed": {"messages": 1, "sessions": 1}, "is_complete": True}),
+    case(
+        "a history, read or not",
+        ALICE,
+        BOB,
+        SENT,
+        call(
+            "messages.broadcast",
+            from_session="alice",
+            subject="all",
+            priority="urgent",
+        ),
+        call("messages.acknowledge", session_id="bob", message_ids=[earlier(2, "message_id")]),
+        call("messages.get_messages", session_id="bob", limit=2),
+        gives=[{"subject": "hello"}, {"subject": "all", "priority": "urgent", "type": "broadcast"}],
+    ),
+    case(
+        "a history without broadcasts",
+        ALICE,
+        BOB,
+        SENT,
+        call(
+            "messages.broadcast",
+            from_session="alice",
+            subject="all",
+        ),
+        call("messages.get_messages", session_id="bob", include_broadcasts=False),
+        gives=[{"subject": "hello"}],
+    ),
+    case(
+        "a history by type, by what is unread, and by pages",
+        ALICE,
+        BOB,
+        SENT,
+        call(
+            "messages.get_messages",
+            session_id="bob",
+            message_type="notification",
+            unread_only=True,
+            after=0,
+            limit=1,
+        ),
+        gives=[{"subject": "hello"}],
+    ),
+    case(
+        "a reply to nothing",
+        ALICE,
+        call(
+            "messages.reply",
+            from_session="alice",
+            to_message="nothing",
+            body="yes",
+        ),
+        fails="message_not_found",
+    ),
+    case(
+        "everything a reply may say",
+        ALICE,
+        BOB,
+        SENT,
+        call(
+            "messages.reply",
+            from_session="bob",
+            to_message=earlier(2, "message_id"),
+            body="yes",
+            data={"a": 1},
+            type="notification",
+            subject="of course",
+            priority="high",
+            idempotency_key="r",
+        ),
+        call("messages.get", message_id=earlier(3, "message_id")),
+        gives={"subject": "of course", "type": "notification", "to_session": "alice", "data": {"a": 1}},
+    ),
+    case(
+        "a body over its limit",
+        ALICE,
+        BOB,
+        call(
+            "messages.send",
+            from_session="alice",
+            to_session="bob",
+            subject="x",
+            body="x" * 65537,
+        ),
+        fails="too_large",
+    ),
+    case(
+        "a message that says nothing",
+        ALICE,
+        BOB,
+        call("messages.send", from_session="alice", to_session="bob"),
+        fails="invalid_input",
+    ),
+    case(
+        "a subject of two lines",
+        ALICE,
+        BOB,
+        call(
+            "messages.send",
+            from_session="alice",
+            to_session="bob",
+            subject="two\nlines",
+        ),
+        fails="invalid_input",
+    ),
+    case(
+        "what was sent, newest first",
+        ALICE,
+        BOB,
+        SENT,
+        call(
+            "messages.reply",
+            from_session="bob",
+            to_message=earlier(2, "message_id"),
+            body="yes",
+        ),
+        call("messages.sent", project=SHOP),
+        gives=[{"from_session": "bob", "seq": 2}, {"from_session": "alice"}],
+    ),
+    case(
+        "what one session sent, by pages",
+        ALICE,
+        BOB,
+        SENT,
+        call(
+            "messages.reply",
+            from_session="bob",
+            to_message=earlier(2, "message_id"),
+            body="yes",
+        ),
+        call("messages.sent", from_session="alice", before=2, limit=1),
+        gives=[{"seq": 1, "subject": "hello"}],
+    ),
+    case(
+        "whose inboxes have something in them",
+        ALICE,
+        BOB,
+        SENT,
+        call(
+            "messages.send",
+            from_session="user:carol",
+            to_session="alice",
+            subject="now",
+            priority="urgent",
+        ),
+        call("messages.inboxes", project=SHOP, limit=5),
+        gives=[
+            {"recipient": "alice", "unread": 1, "urgent": 1},
+            {"recipient": "bob", "unread": 1, "urgent": 0},
+        ],
+    ),
+    case(
+        "how much is in one inbox",
+        ALICE,
+        BOB,
+        SENT,
+        call("messages.inboxes", session_id="bob"),
+        gives=[{"recipient": "bob", "unread": 1, "oldest_at": "moment 3"}],
+    ),
+    case(
+        "no inbox has anything in it",
+        ALICE,
+        BOB,
+        SENT,
+        call(
+            "messages.acknowledge",
+            session_id="bob",
+            message_ids=[earlier(2, "message_id")],
+        ),
+        call("messages.inboxes"),
+        gives=[],
+    ),
+    case(
+        "what is old is removed",
+        ALICE,
+        BOB,
+        SENT,
+        call("sessions.end", session_id="alice"),
+        call(
+            "messages.acknowledge",
+            session_id="bob",
+            message_ids=[earlier(2, "message_id")],
+        ),
+        call("retention.prune", older_than_s=0, keep_bytes=10),
+        gives={"removed": {"messages": 1, "sessions": 1}, "is_complete": True},
+    ),
     case("nothing is old", ALICE, BOB, SENT, call("retention.prune"), gives={"removed": {}, "is_complete": True}),
     case("an age beyond all measure", call("retention.prune", older_than_s=2**62), fails="invalid_input"),
-]  # fmt: skip
+]
 
 OFFERED = call("tasks.offer", from_session="alice", to_session="*", subject="mend the login", body="it is broken")
 
 TASKS = [
-    case("a task is accepted by one", ALICE, BOB, OFFERED, call(
-        "tasks.accept", session_id="bob", task_id=earlier(2, "task_id"),
-    ), gives={"status": "accepted", "owner": "bob", "offered_by": "alice"}),
-    case("the second comes too late", ALICE, BOB, OFFERED, call(
-        "tasks.accept", session_id="bob", task_id=earlier(2, "task_id"),
-    ), call("sessions.heartbeat", session_id="carol"), call(
-        "tasks.accept", session_id="carol", task_id=earlier(2, "task_id"),
-    ), fails="conflict"),
+    case(
+        "a task is accepted by one",
+        ALICE,
+        BOB,
+        OFFERED,
+        call(
+            "tasks.accept",
+            session_id="bob",
+            task_id=earlier(2, "task_id"),
+        ),
+        gives={"status": "accepted", "owner": "bob", "offered_by": "alice"},
+    ),
+    case(
+        "the second comes too late",
+        ALICE,
+        BOB,
+        OFFERED,
+        call(
+            "tasks.accept",
+            session_id="bob",
+            task_id=earlier(2, "task_id"),
+        ),
+        call("sessions.heartbeat", session_id="carol"),
+        call(
+            "tasks.accept",
+            session_id="carol",
+            task_id=earlier(2, "task_id"),
+        ),
+        fails="conflict",
+    ),
     case("an unknown task", ALICE, call("tasks.accept", session_id="alice", task_id="nothing"), fails="task_not_found"),
     case("the open tasks", ALICE, OFFERED, call("tasks.list_tasks", project=SHOP), gives=[{"status": "offered"}]),
-    case("a task that is offered to another", ALICE, BOB, call(
-        "tasks.offer", from_session="bob", to_session="user:carol", subject="mend it", body="", data={"branch": "fix"},
-        idempotency_key="t",
-    ), call("tasks.accept", session_id="alice", task_id=earlier(2, "task_id")), fails="refused"),
-    case("a task that is handed over", ALICE, BOB, OFFERED, call(
-        "tasks.accept", session_id="bob", task_id=earlier(2, "task_id"),
-    ), call("tasks.handoff", session_id="bob", task_id=earlier(2, "task_id"), to_session="alice", body="two\nlines",
-            data={"branch": "fix"}),
-         gives={"task_id": "id-1", "status": "accepted", "owner": "bob", "offered_to": "alice"}),
-    case("a task that is done", ALICE, BOB, OFFERED, call(
-        "tasks.accept", session_id="bob", task_id=earlier(2, "task_id"),
-    ), call("tasks.complete", session_id="bob", task_id=earlier(2, "task_id"), result="two\nlines"),
-         gives={"status": "completed", "owner": "bob", "result": "two\nlines"}),
-    case("a task of another is not to be completed", ALICE, BOB, OFFERED, call(
-        "tasks.complete", session_id="bob", task_id=earlier(2, "task_id"),
-    ), fails="conflict"),
-    case("a task that is called off", ALICE, OFFERED, call(
-        "tasks.cancel", session_id="alice", task_id=earlier(1, "task_id"), reason="not needed",
-    ), gives={"status": "cancelled"}),
-    case("one task", ALICE, OFFERED, call("tasks.get", task_id=earlier(1, "task_id")), gives={
-        "task_id": "id-1", "subject": "mend the login", "body": "it is broken", "data": {}, "offered_to": "*",
-        "owner": None, "result": None, "created_at": "moment 2", "project": SHOP,
-    }),
-    case("tasks by every filter", ALICE, BOB, OFFERED, call(
-        "tasks.accept", session_id="bob", task_id=earlier(2, "task_id"),
-    ), call("tasks.list_tasks", status="accepted", owner="bob", include_done=True, limit=1),
-         gives=[{"status": "accepted"}]),
+    case(
+        "a task that is offered to another",
+        ALICE,
+        BOB,
+        call(
+            "tasks.offer",
+            from_session="bob",
+            to_session="user:carol",
+            subject="mend it",
+            body="",
+            data={"branch": "fix"},
+            idempotency_key="t",
+        ),
+        call("tasks.accept", session_id="alice", task_id=earlier(2, "task_id")),
+        fails="refused",
+    ),
+    case(
+        "a task that is handed over",
+        ALICE,
+        BOB,
+        OFFERED,
+        call(
+            "tasks.accept",
+            session_id="bob",
+            task_id=earlier(2, "task_id"),
+        ),
+        call(
+            "tasks.handoff",
+            session_id="bob",
+            task_id=earlier(2, "task_id"),
+            to_session="alice",
+            body="two\nlines",
+            data={"branch": "fix"},
+        ),
+        gives={"task_id": "id-1", "status": "accepted", "owner": "bob", "offered_to": "alice"},
+    ),
+    case(
+        "a task that is done",
+        ALICE,
+        BOB,
+        OFFERED,
+        call(
+            "tasks.accept",
+            session_id="bob",
+            task_id=earlier(2, "task_id"),
+        ),
+        call("tasks.complete", session_id="bob", task_id=earlier(2, "task_id"), result="two\nlines"),
+        gives={"status": "completed", "owner": "bob", "result": "two\nlines"},
+    ),
+    case(
+        "a task of another is not to be completed",
+        ALICE,
+        BOB,
+        OFFERED,
+        call(
+            "tasks.complete",
+            session_id="bob",
+            task_id=earlier(2, "task_id"),
+        ),
+        fails="conflict",
+    ),
+    case(
+        "a task that is called off",
+        ALICE,
+        OFFERED,
+        call(
+            "tasks.cancel",
+            session_id="alice",
+            task_id=earlier(1, "task_id"),
+            reason="not needed",
+        ),
+        gives={"status": "cancelled"},
+    ),
+    case(
+        "one task",
+        ALICE,
+        OFFERED,
+        call("tasks.get", task_id=earlier(1, "task_id")),
+        gives={
+            "task_id": "id-1",
+            "subject": "mend the login",
+            "body": "it is broken",
+            "data": {},
+            "offered_to": "*",
+            "owner": None,
+            "result": None,
+            "created_at": "moment 2",
+            "project": SHOP,
+        },
+    ),
+    case(
+        "tasks by every filter",
+        ALICE,
+        BOB,
+        OFFERED,
+        call(
+            "tasks.accept",
+            session_id="bob",
+            task_id=earlier(2, "task_id"),
+        ),
+        call("tasks.list_tasks", status="accepted", owner="bob", include_done=True, limit=1),
+        gives=[{"status": "accepted"}],
+    ),
     case("the next page of tasks", ALICE, OFFERED, call("tasks.list_tasks", after_id=earlier(1, "task_id")), gives=[]),
-]  # fmt: skip
+]
 
 MEMORY = [
-    case("what is remembered", ALICE, call(
-        "memory.set", session_id="alice", key="db/host name", value={"port": 5432}, type="fact", tags=["db", "a,b"],
-    ), call("memory.get_entry", key="db/host name"), gives={
-        "key": "db/host name", "value": {"port": 5432}, "type": "fact", "version": 1, "tags": ["db", "a,b"],
-        "session_id": "alice", "project": SHOP,
-    }),
-    case("null is a value", ALICE, call("memory.set", session_id="alice", key="k", value=None),
-         gives={"value": None, "version": 1}),
-    case("a compare-and-set that comes second", ALICE, call(
-        "memory.set", session_id="alice", key="k", value=1,
-    ), call("memory.set", session_id="alice", key="k", value=2, expected_version=0), fails="version_conflict"),
-    case("a key that is not there", call("memory.get_entry", key="nothing"), fails="entry_not_found"),
-    case("what is forgotten", ALICE, call("memory.set", session_id="alice", key="k", value=[1]),
-         call("memory.delete", key="k"), gives=1),
-    case("everything an entry may say", ALICE, call(
-        "memory.set", session_id="user:bob", key=ODD, value="-x five", type="decision", ttl=600, tags=["a,b"],
-        metadata={"ü": 1}, expected_version=0, idempotency_key="k", project="other",
-    ), gives={"session_id": "user:bob", "key": ODD, "value": "-x five", "expires_at": "moment 3", "metadata": {"ü": 1},
-              "project": "other"}),
-    case("the same key of the writer writes once", ALICE, *[call(
-        "memory.set", session_id="alice", key="k", value=[1], idempotency_key="once",
-    )] * 2, gives={"version": 1, "entry_id": "id-1"}),
-    case("a history, newest first, by pages", ALICE, *[call(
-        "memory.set", session_id="alice", key="k", value=[number],
-    ) for number in range(3)], call("memory.get_all", key="k", before_version=3, limit=1),
-         gives=[{"version": 2, "value": [1]}]),
-    case("entries by words", ALICE, call(
-        "memory.set", session_id="alice", key="auth", value="where the token is checked",
-    ), call("memory.find", query="token"), gives=[
-        {"key": "auth", "value": None, "line": "where the **token** is checked"},
-    ]),
-    case("entries by every filter", ALICE, call(
-        "memory.set", session_id="alice", key="auth/token", value={"a": 1}, type="fact", tags=["db", "web"],
-    ), call("memory.find", pattern="auth/*", tags=["db", "web"], match_all=True, type="fact", session_id="alice",
-            include_values=True, project=SHOP, limit=5), gives=[{"key": "auth/token", "value": {"a": 1}}]),
-    case("no entry fits", ALICE, call("memory.find", query='"( OR *'), gives=[]),
-    case("what one session wrote is forgotten", ALICE, BOB, *[call(
-        "memory.set", session_id=name, key="k", value=[name],
-    ) for name in ("alice", "bob")], call("memory.delete", key="k", session_id="bob"), call(
-        "memory.get_entry", key="k",
-    ), gives={"version": 1, "value": ["alice"]}),
-    case("all is forgotten", ALICE, *[call("memory.set", session_id="alice", key=key, value=[1]) for key in "ab"],
-         call("memory.clear_some", session_id="alice", project=SHOP), gives=2),
-    case("more tags than an entry may have", ALICE, call(
-        "memory.set", session_id="alice", key="k", value=[1], tags=["x"] * 65,
+    case(
+        "what is remembered",
+        ALICE,
+        call(
+            "memory.set",
+            session_id="alice",
+            key="db/host name",
+            value={"port": 5432},
+            type="fact",
+            tags=["db", "a,b"],
+        ),
+        call("memory.get_entry", key="db/host name"),
+        gives={
+            "key": "db/host name",
+            "value": {"port": 5432},
+            "type": "fact",
+            "version": 1,
+            "tags": ["db", "a,b"],
+            "session_id": "alice",
+            "project": SHOP,
+        },
     ),
-         fails="too_large"),
-    case("an entry of nobody", ALICE, call("memory.set", session_id="alicia", key="k", value=[1]),
-         fails="session_not_found"),
-]  # fmt: skip
+    case(
+        "null is a value",
+        ALICE,
+        call("memory.set", session_id="alice", key="k", value=None),
+        gives={"value": None, "version": 1},
+    ),
+    case(
+        "a compare-and-set that comes second",
+        ALICE,
+        call(
+            "memory.set",
+            session_id="alice",
+            key="k",
+            value=1,
+        ),
+        call("memory.set", session_id="alice", key="k", value=2, expected_version=0),
+        fails="version_conflict",
+    ),
+    case("a key that is not there", call("memory.get_entry", key="nothing"), fails="entry_not_found"),
+    case(
+        "what is forgotten",
+        ALICE,
+        call("memory.set", session_id="alice", key="k", value=[1]),
+        call("memory.delete", key="k"),
+        gives=1,
+    ),
+    case(
+        "everything an entry may say",
+        ALICE,
+        call(
+            "memory.set",
+            session_id="user:bob",
+            key=ODD,
+            value="-x five",
+            type="decision",
+            ttl=600,
+            tags=["a,b"],
+            metadata={"ü": 1},
+            expected_version=0,
+            idempotency_key="k",
+            project="other",
+        ),
+        gives={
+            "session_id": "user:bob",
+            "key": ODD,
+            "value": "-x five",
+            "expires_at": "moment 3",
+            "metadata": {"ü": 1},
+            "project": "other",
+        },
+    ),
+    case(
+        "the same key of the writer writes once",
+        ALICE,
+        *[
+            call(
+                "memory.set",
+                session_id="alice",
+                key="k",
+                value=[1],
+                idempotency_key="once",
+            )
+        ]
+        * 2,
+        gives={"version": 1, "entry_id": "id-1"},
+    ),
+    case(
+        "a history, newest first, by pages",
+        ALICE,
+        *[
+            call(
+                "memory.set",
+                session_id="alice",
+                key="k",
+                value=[number],
+            )
+            for number in range(3)
+        ],
+        call("memory.get_all", key="k", before_version=3, limit=1),
+        gives=[{"version": 2, "value": [1]}],
+    ),
+    case(
+        "entries by words",
+        ALICE,
+        call(
+            "memory.set",
+            session_id="alice",
+            key="auth",
+            value="where the token is checked",
+        ),
+        call("memory.find", query="token"),
+        gives=[
+            {"key": "auth", "value": None, "line": "where the **token** is checked"},
+        ],
+    ),
+    case(
+        "entries by every filter",
+        ALICE,
+        call(
+            "memory.set",
+            session_id="alice",
+            key="auth/token",
+            value={"a": 1},
+            type="fact",
+            tags=["db", "web"],
+        ),
+        call(
+            "memory.find",
+            pattern="auth/*",
+            tags=["db", "web"],
+            match_all=True,
+            type="fact",
+            session_id="alice",
+            include_values=True,
+            project=SHOP,
+            limit=5,
+        ),
+        gives=[{"key": "auth/token", "value": {"a": 1}}],
+    ),
+    case("no entry fits", ALICE, call("memory.find", query='"( OR *'), gives=[]),
+    case(
+        "what one session wrote is forgotten",
+        ALICE,
+        BOB,
+        *[
+            call(
+                "memory.set",
+                session_id=name,
+                key="k",
+                value=[name],
+            )
+            for name in ("alice", "bob")
+        ],
+        call("memory.delete", key="k", session_id="bob"),
+        call(
+            "memory.get_entry",
+            key="k",
+        ),
+        gives={"version": 1, "value": ["alice"]},
+    ),
+    case(
+        "all is forgotten",
+        ALICE,
+        *[call("memory.set", session_id="alice", key=key, value=[1]) for key in "ab"],
+        call("memory.clear_some", session_id="alice", project=SHOP),
+        gives=2,
+    ),
+    case(
+        "more tags than an entry may have",
+        ALICE,
+        call(
+            "memory.set",
+            session_id="alice",
+            key="k",
+            value=[1],
+            tags=["x"] * 65,
+        ),
+        fails="too_large",
+    ),
+    case(
+        "an entry of nobody",
+        ALICE,
+        call("memory.set", session_id="alicia", key="k", value=[1]),
+        fails="session_not_found",
+    ),
+]
 
 FILES = [
-    case("the files that a session wrote", ALICE, call("files.touch", session_id="alice", paths=["/a", "/b,c", "/a"]),
-         gives=2),
-    case("who wrote a file", ALICE, BOB, *[call(
-        "files.touch", session_id=name, paths=["/shop/cart.py", f"/shop/{name}.py"],
-    ) for name in ("alice", "bob")], call("files.touched", project=SHOP, path="/shop/cart.py", session_id="bob",
-                                          within_s=60, limit=5),
-         gives=[{"project": SHOP, "path": "/shop/cart.py", "session_id": "bob"}]),
+    case(
+        "the files that a session wrote",
+        ALICE,
+        call("files.touch", session_id="alice", paths=["/a", "/b,c", "/a"]),
+        gives=2,
+    ),
+    case(
+        "who wrote a file",
+        ALICE,
+        BOB,
+        *[
+            call(
+                "files.touch",
+                session_id=name,
+                paths=["/shop/cart.py", f"/shop/{name}.py"],
+            )
+            for name in ("alice", "bob")
+        ],
+        call("files.touched", project=SHOP, path="/shop/cart.py", session_id="bob", within_s=60, limit=5),
+        gives=[{"project": SHOP, "path": "/shop/cart.py", "session_id": "bob"}],
+    ),
     case("a file that nobody wrote", call("files.touched", path="/none"), gives=[]),
-    case("a file that a stranger wrote", call("files.touch", session_id="alicia", paths=["/a"]),
-         fails="session_not_found"),
-]  # fmt: skip
+    case(
+        "a file that a stranger wrote",
+        call("files.touch", session_id="alicia", paths=["/a"]),
+        fails="session_not_found",
+    ),
+]
 
 WAKES = [
-    case("what an idle session is woken with", ALICE, BOB, SENT, call("wakes.start", session_id="bob"),
-         gives={"session_id": "bob", "messages": [{"message_id": "id-1"}], "retry_after_s": None}),
-    case("a wake-up that reached nobody", ALICE, BOB, SENT, call("wakes.start", session_id="bob"), call(
-        "wakes.undo", session_id="bob", message_ids=[earlier(2, "message_id"), "another"],
-    ), gives=1),
-    case("a turn that goes on for a message", ALICE, BOB, SENT, call(
-        "wakes.hold", session_id="bob", message_ids=[earlier(2, "message_id")],
-    ), gives=1),
-    case("a person's prompt", ALICE, BOB, SENT, call("wakes.start", session_id="bob"), call(
-        "wakes.refill", session_id="alice",
-    ), gives=1),
+    case(
+        "what an idle session is woken with",
+        ALICE,
+        BOB,
+        SENT,
+        call("wakes.start", session_id="bob"),
+        gives={"session_id": "bob", "messages": [{"message_id": "id-1"}], "retry_after_s": None},
+    ),
+    case(
+        "a wake-up that reached nobody",
+        ALICE,
+        BOB,
+        SENT,
+        call("wakes.start", session_id="bob"),
+        call(
+            "wakes.undo",
+            session_id="bob",
+            message_ids=[earlier(2, "message_id"), "another"],
+        ),
+        gives=1,
+    ),
+    case(
+        "a turn that goes on for a message",
+        ALICE,
+        BOB,
+        SENT,
+        call(
+            "wakes.hold",
+            session_id="bob",
+            message_ids=[earlier(2, "message_id")],
+        ),
+        gives=1,
+    ),
+    case(
+        "a person's prompt",
+        ALICE,
+        BOB,
+        SENT,
+        call("wakes.start", session_id="bob"),
+        call(
+            "wakes.refill",
+            session_id="alice",
+        ),
+        gives=1,
+    ),
     case("the wake-up of a stranger", call("wakes.start", session_id="alicia"), fails="session_not_found"),
-]  # fmt: skip
+]
 
 CAROL = call("tokens.create", name="carol", role="observer", projects=[SHOP, "other"], expires_in_s=60)
 
 TOKENS = [
-    case("a token", CAROL, gives={
-        "name": "carol", "role": "observer", "projects": [SHOP, "other"], "expires_at": "moment 1", "token": "a token",
-    }),
+    case(
+        "a token",
+        CAROL,
+        gives={
+            "name": "carol",
+            "role": "observer",
+            "projects": [SHOP, "other"],
+            "expires_at": "moment 1",
+            "token": "a token",
+        },
+    ),
     case("a name that is taken", CAROL, CAROL, fails="conflict"),
     case("a role that is none", call("tokens.create", name="carol", role="king"), fails="invalid_input"),
-    case("the tokens", CAROL, call("tokens.create", name="bob"), call("tokens.list_tokens"), gives=[
-        {"name": "bob", "role": "agent", "projects": None, "expires_at": None, "last_used_at": None},
-        {"name": "carol", "role": "observer", "projects": [SHOP, "other"]},
-    ]),
-    case("a token with a new secret", CAROL, call("tokens.rotate", name="carol"),
-         gives={"name": "carol", "token": "a token", "expires_at": "moment 1"}),
+    case(
+        "the tokens",
+        CAROL,
+        call("tokens.create", name="bob"),
+        call("tokens.list_tokens"),
+        gives=[
+            {"name": "bob", "role": "agent", "projects": None, "expires_at": None, "last_used_at": None},
+            {"name": "carol", "role": "observer", "projects": [SHOP, "other"]},
+        ],
+    ),
+    case(
+        "a token with a new secret",
+        CAROL,
+        call("tokens.rotate", name="carol"),
+        gives={"name": "carol", "token": "a token", "expires_at": "moment 1"},
+    ),
     case("a token that is taken back", CAROL, call("tokens.revoke", name="carol"), gives={"name": "carol"}),
-    case("what was taken back, too", CAROL, call("tokens.revoke", name="carol"), call(
-        "tokens.list_tokens", include_revoked=True,
-    ), gives=[{"name": "carol"}]),
-    case("a token that is not there, with near matches", CAROL, call("tokens.revoke", name="caroll"),
-         fails="token_not_found"),
+    case(
+        "what was taken back, too",
+        CAROL,
+        call("tokens.revoke", name="carol"),
+        call(
+            "tokens.list_tokens",
+            include_revoked=True,
+        ),
+        gives=[{"name": "carol"}],
+    ),
+    case(
+        "a token that is not there, with near matches",
+        CAROL,
+        call("tokens.revoke", name="caroll"),
+        fails="token_not_found",
+    ),
     case("nobody logged in", call("logins.list_logins"), gives=[]),
     case("a login that is not there", call("logins.end", login_id="none"), fails="login_not_found"),
     case("who I am", call("tokens.whoami"), gives={"name": None, "role": "admin", "projects": None}),
-]  # fmt: skip
+]
 
 CASES = [*SESSIONS, *EVENTS, *MESSAGES, *TASKS, *MEMORY, *FILES, *WAKES, *TOKENS]

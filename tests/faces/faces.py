@@ -11,20 +11,20 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote, urlencode
 
 import hallway
-from hallway.cli.call import flag
-from hallway.errors import HallwayError, from_dict
-from hallway.here import Here
+from hallway.bus.remote import HERE_HEADER, write_here
+from hallway.cli.run import flag
+from hallway.core.errors import HallwayError, from_dict
+from hallway.core.model import PERSON
+from hallway.core.schema import Boolean, encode
+from hallway.local.workspace import LocalWorkspace
 from hallway.mcp.tools import actor
-from hallway.model import PERSON
-from hallway.remote import HERE_HEADER, write_here
-from hallway.schema import Boolean, encode
-from hallway.services import Service
+from hallway.services.base import Service
 from hub.client import Client
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from hallway.operation import Operation
+    from hallway.core.operation import Operation
 
 OPERATIONS = {
     operation.name: operation for service in Service.__subclasses__() for operation in service.operations.values()
@@ -72,7 +72,7 @@ class Http:
             path += "?" + urlencode({name: as_text(value) for name, value in rest.items()})
         else:
             body = rest
-        headers = {HERE_HEADER: write_here(Here())}
+        headers = {HERE_HEADER: write_here(LocalWorkspace())}
         answer = self._client.call(operation.method, path, body, headers)
         if answer.status != 200:
             assert from_dict(answer.json).status == answer.status
@@ -96,8 +96,13 @@ class CommandLine:
             return self._stand_in.call(operation, arguments)
         done = subprocess.run(
             [sys.executable, "-m", "hallway", *words(operation, arguments)],
-            env=self._environ, cwd=self._folder, capture_output=True, text=True, timeout=30, check=False,
-        )  # fmt: skip
+            env=self._environ,
+            cwd=self._folder,
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
         if done.returncode:
             body = json.loads(done.stderr)
             assert done.returncode == from_dict(body).exit_status, done.stderr
@@ -161,9 +166,13 @@ class McpStdio(Mcp):
     def _ask(self, message: dict[str, Any], acting: str | None) -> dict[str, Any]:
         if self._process is None:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "hallway", "mcp", "--profile", "full"], env=self._environ, cwd=self._folder,
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-            )  # fmt: skip
+                [sys.executable, "-m", "hallway", "mcp", "--profile", "full"],
+                env=self._environ,
+                cwd=self._folder,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
         assert self._process.stdin
         assert self._process.stdout
         if acting is not None:
@@ -186,8 +195,12 @@ class McpHttp(Mcp):
         self._client = Client(port)
 
     def _ask(self, message: dict[str, Any], acting: str | None) -> dict[str, Any]:
-        headers = {"MCP-Protocol-Version": "2026-07-28", "Mcp-Method": "tools/call",
-                   "Mcp-Name": message["params"]["name"], HERE_HEADER: write_here(Here())}  # fmt: skip
+        headers = {
+            "MCP-Protocol-Version": "2026-07-28",
+            "Mcp-Method": "tools/call",
+            "Mcp-Name": message["params"]["name"],
+            HERE_HEADER: write_here(LocalWorkspace()),
+        }
         if acting is not None:
             headers["Hallway-Session"] = quote(acting, safe="")
         answer = self._client.call("POST", "/mcp?profile=full", message, headers)

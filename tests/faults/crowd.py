@@ -8,8 +8,8 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from hallway import errors
-from hallway.remote import RemoteBus
+from hallway.bus.remote import RemoteBus
+from hallway.core import errors
 from history import History, Op, check_key, check_task
 from support import Here, open_store, until
 

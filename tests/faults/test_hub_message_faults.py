@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 import hallway
-from hallway.errors import HallwayError, HubUnreachable
-from hallway.model import Message
+from hallway.core.errors import HallwayError, HubUnreachable
+from hallway.core.model import Message
 from hub.process import HubProcess
 from support import open_store, until
 

@@ -10,8 +10,8 @@ from subprocess import Popen
 
 import pytest
 
-from hallway import errors
-from hallway.bus import LocalBus
+from hallway.bus.local import LocalBus
+from hallway.core import errors
 from hallway.services import memory
 from hallway.store.sqlite import SQLiteStore
 from support import Here, answer_of, start_together

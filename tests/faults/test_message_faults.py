@@ -11,8 +11,8 @@ from subprocess import Popen
 
 import pytest
 
-from hallway.bus import LocalBus
-from hallway.model import Message
+from hallway.bus.local import LocalBus
+from hallway.core.model import Message
 from support import all_events, answer_of, open_store, start_together, until
 
 SENDERS = 16
@@ -76,8 +76,9 @@ def test_kills_lose_nothing_accepted_and_bring_back_nothing_acknowledged(
     for round_ in range(3):
         runs.append(tmp_path / f"reader {round_}")
         workers = [start("read_and_record", path, runs[-1], "reader")]
-        workers += [start("send_and_record", path, record, name, "reader")
-                    for name, record in zip(names, accepted, strict=True)]  # fmt: skip
+        workers += [
+            start("send_and_record", path, record, name, "reader") for name, record in zip(names, accepted, strict=True)
+        ]
         start_together(workers)
         until(lambda: len(lines(runs[-1])) > 200 and all(len(lines(record)) > 100 * len(runs) for record in accepted))
         for worker in workers:
@@ -108,8 +109,9 @@ def test_of_fifty_simultaneous_accepts_one_wins_two_hundred_times(path: str, sta
     register(path, "boss", *names)
     with open_store(path) as bus, bus.transaction():
         tasks = [bus.tasks.offer("boss", "*", f"job {number}").task_id for number in range(200)]
-    workers = [start("accept_each", path, ",".join(names[first : first + 10]), ",".join(tasks))
-               for first in range(0, 50, 10)]  # fmt: skip
+    workers = [
+        start("accept_each", path, ",".join(names[first : first + 10]), ",".join(tasks)) for first in range(0, 50, 10)
+    ]
     start_together(workers)
     answers = [json.loads(answer_of(worker)) for worker in workers]
     for task_id in tasks:

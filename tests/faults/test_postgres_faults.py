@@ -20,14 +20,18 @@ from pyroute2 import IPRoute, NetNS, netns
 
 import postgres
 from faults.crowd import Crowd
-from hallway import errors, remote
+from hallway.bus import remote
+from hallway.core import errors
 from hub.process import HubProcess
 from postgres import PostgresServer
 from support import PATIENCE_S, Here, open_store, until
 
 Start = Callable[..., HubProcess]
 QUICK_S = 2.0  # how long clients of these tests wait for a hub before they ask the next
-CONSTANTS = {f"hallway.{name}.TRY_S": QUICK_S for name in ("remote", "hub.pulse", "hub.worker")}
+CONSTANTS = {
+    f"hallway.{name}.FAILOVER_TIMEOUT_S": QUICK_S
+    for name in ("bus.remote", "hub.workers.watchdog", "hub.workers.writer")
+}
 SETTINGS = {"HALLWAY_MEMORY_VERSIONS": "1000000", "HALLWAY_MESSAGE_BURST": "0"}
 
 
@@ -63,7 +67,7 @@ def start_hub(tmp_path: Path) -> Iterator[Start]:
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(remote, "TRY_S", QUICK_S)
+    monkeypatch.setattr(remote, "FAILOVER_TIMEOUT_S", QUICK_S)
 
 
 @pytest.fixture

@@ -17,9 +17,9 @@ from subprocess import Popen
 import pytest
 
 import hallway
-from hallway import errors
-from hallway.bus import LocalBus
-from hallway.clock import FakeClock
+from hallway.bus.local import LocalBus
+from hallway.core import errors
+from hallway.core.clock import FakeClock
 from hallway.store.migrate import newest_version
 from hallway.store.sqlite import SQLiteStore
 from support import Here, all_events, answer_of, kinds, live_ids, open_store, start_together, until

@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from hallway.agents.hook.commands import Hook, command_of, hooks_of
+from hallway.agents.install.hook_commands import Hook, command_of, hooks_of
 
 SESSION = "0c7f"
 PATIENT_MS = "20000"  # a slow machine's hook has time; what the budget does is a test of its own
@@ -95,7 +95,12 @@ class Client:
 
     def runs(self, command: str, told: str | bytes, **environ: str) -> Ran:
         done = subprocess.run(
-            ["/bin/sh", "-c", command], input=told if isinstance(told, bytes) else told.encode(), capture_output=True,
-            env={**self.environ, **environ}, cwd=self.directory, timeout=60, check=False,
-        )  # fmt: skip
+            ["/bin/sh", "-c", command],
+            input=told if isinstance(told, bytes) else told.encode(),
+            capture_output=True,
+            env={**self.environ, **environ},
+            cwd=self.directory,
+            timeout=60,
+            check=False,
+        )
         return Ran(done.stdout.decode(), done.stderr.decode(), done.returncode)

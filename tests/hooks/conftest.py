@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import hallway
-from hallway.bus import LocalBus
+from hallway.bus.local import LocalBus
 from hooks.client import NAMES, Client
 
 SHOP = "github.com/acme/shop"

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from hallway import presence
-from hallway.bus import LocalBus
-from hallway.quiet import SOCKETS
+from hallway.bus.local import LocalBus
+from hallway.local import presence
+from hallway.local.hook_gate import SOCKETS
 from hooks.client import SESSION, Client
 from hooks.test_serving import HELLO
 from support import until
@@ -93,9 +93,12 @@ def test_the_start_of_a_client_that_is_dead_already_leaves_no_session(
 def test_a_client_that_died_while_its_start_hook_ran_leaves_no_session(shop: LocalBus, client: Client) -> None:
     """The hook's parent is gone, and whoever took it over is no client."""
     hook = subprocess.Popen(
-        ["/bin/sh", "-c", client.command("start")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=client.environ,
+        ["/bin/sh", "-c", client.command("start")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=client.environ,
         cwd=client.directory,
-    )  # fmt: skip
+    )
     assert hook.stdin
     assert hook.stdout
     hook.stdout.close()
@@ -120,8 +123,14 @@ def test_an_end_that_was_inferred_gets_the_reason_that_the_client_gives(shop: Lo
 def codex_server(shop: LocalBus, start_client: StartClient) -> Iterator[Client]:
     """The MCP server of a Codex window in which nobody has typed yet."""
     client = start_client("codex")
-    with subprocess.Popen([sys.executable, "-m", "hallway", "mcp"], env=client.environ, cwd=client.directory,
-                          stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:  # fmt: skip
+    with subprocess.Popen(
+        [sys.executable, "-m", "hallway", "mcp"],
+        env=client.environ,
+        cwd=client.directory,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as server:
         assert server.stdin
         assert server.stdout
         hello = json.dumps(HELLO).replace("claude-code", "codex-mcp-client")

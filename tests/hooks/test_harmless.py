@@ -18,9 +18,10 @@ import apsw
 import pytest
 
 import hallway
-from hallway.agents.hook import commands, log
-from hallway.agents.hook.commands import EVENTS, hooks_of
-from hallway.bus import LocalBus
+from hallway.agents.hook import log
+from hallway.agents.install import hook_commands
+from hallway.agents.install.hook_commands import EVENTS, hooks_of
+from hallway.bus.local import LocalBus
 from hooks.client import KINDS, SESSION, Client
 
 pytestmark = pytest.mark.promise("A1")
@@ -36,8 +37,13 @@ def client(request: pytest.FixtureRequest, directory: Path) -> Client:
 
 def doctor(client: Client, **environ: str) -> dict[str, dict[str, str]]:
     """What doctor finds, by check."""
-    done = subprocess.run([sys.executable, "-m", "hallway", "doctor", "--json"], env={**client.environ, **environ},
-                          capture_output=True, text=True, check=False)  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-m", "hallway", "doctor", "--json"],
+        env={**client.environ, **environ},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     return {each["check"]: each for each in json.loads(done.stdout)["checks"]}
 
 
@@ -109,8 +115,9 @@ def test_an_address_that_is_none(client: Client) -> None:
 def small_disk(home: Path) -> Iterator[Path]:
     disk = home / "hallway"
     disk.mkdir(mode=0o700)
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m,mode=700", "tmpfs", str(disk)],
-                             capture_output=True, check=False)  # fmt: skip
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=3m,mode=700", "tmpfs", str(disk)], capture_output=True, check=False
+    )
     if mounted.returncode:
         pytest.skip("only root may mount a small disk here")
     yield disk
@@ -147,8 +154,12 @@ def test_a_bus_that_somebody_keeps_locked(shop: LocalBus, start_client: StartCli
 
 def test_a_client_that_never_ends_its_payload(start_client: StartClient, shop: LocalBus) -> None:
     client = start_client()
-    with subprocess.Popen(["/bin/sh", "-c", client.command("prompt")], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                          env={**client.environ, "HALLWAY_HOOK_BUDGET_MS": "300"}) as process:  # fmt: skip
+    with subprocess.Popen(
+        ["/bin/sh", "-c", client.command("prompt")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={**client.environ, "HALLWAY_HOOK_BUDGET_MS": "300"},
+    ) as process:
         assert process.stdin is not None
         process.stdin.write(b'{"session_id":')
         process.stdin.flush()
@@ -158,14 +169,21 @@ def test_a_client_that_never_ends_its_payload(start_client: StartClient, shop: L
 
 
 PAYLOADS = {
-    "nothing": b"", "no JSON": b"hello", "half": b'{"session_id": "0c7f", "hook_ev', "a list": b"[]", "null": b"null",
-    "no session": b'{"hook_event_name": "PostToolUse"}', "a number for an id": b'{"session_id": 7}',
-    "bytes": bytes(range(256)), "deep": b"[" * 100_000, "an unknown event":
-    b'{"session_id": "0c7f", "hook_event_name": "Elsewhere"}', "an id with controls":
-    b'{"session_id": "a\\u0000b\\u001b", "hook_event_name": "Stop"}', "an id with a lone surrogate":
-    b'{"session_id": "\\ud800", "hook_event_name": "UserPromptSubmit", "prompt": "\\udfff"}',
+    "nothing": b"",
+    "no JSON": b"hello",
+    "half": b'{"session_id": "0c7f", "hook_ev',
+    "a list": b"[]",
+    "null": b"null",
+    "no session": b'{"hook_event_name": "PostToolUse"}',
+    "a number for an id": b'{"session_id": 7}',
+    "bytes": bytes(range(256)),
+    "deep": b"[" * 100_000,
+    "an unknown event": b'{"session_id": "0c7f", "hook_event_name": "Elsewhere"}',
+    "an id with controls": b'{"session_id": "a\\u0000b\\u001b", "hook_event_name": "Stop"}',
+    "an id with a lone surrogate": b'{"session_id": "\\ud800", "hook_event_name": "UserPromptSubmit",'
+    b' "prompt": "\\udfff"}',
     "an id too long": b'{"session_id": "' + b"x" * 100_000 + b'", "hook_event_name": "UserPromptSubmit"}',
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("told", PAYLOADS.values(), ids=PAYLOADS)
@@ -206,14 +224,14 @@ def test_a_command_that_is_wrong(home: Path, words: str) -> None:
 
 
 def commands_launch() -> str:
-    from hallway.agents.hook.commands import LAUNCH
+    from hallway.agents.install.hook_commands import LAUNCH
 
     return LAUNCH
 
 
 def test_a_hallway_that_is_broken(tmp_path: Path, start_client: StartClient) -> None:
     """Half of an upgrade: the launcher is there, what it imports is not."""
-    launch = tmp_path / "hallway" / "agents" / "hook" / "launch.py"
+    launch = tmp_path / "hallway" / "agents" / "hook" / "bootstrap.py"
     launch.parent.mkdir(parents=True)
     shutil.copy(commands_launch(), launch)
     done = subprocess.run(
@@ -250,7 +268,7 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     shutil.copytree(Path(hallway.__file__).parent, place / "hallway", ignore=shutil.ignore_patterns("__pycache__"))
     (place / "bin").mkdir()
     (place / "bin" / "python").symlink_to(os.path.realpath(sys.executable))
-    monkeypatch.setattr(commands, "LAUNCH", str(place / "hallway" / "agents" / "hook" / "launch.py"))
+    monkeypatch.setattr(hook_commands, "LAUNCH", str(place / "hallway" / "agents" / "hook" / "bootstrap.py"))
     monkeypatch.setattr(sys, "executable", str(place / "bin" / "python"))
     return place
 
@@ -300,9 +318,15 @@ def block_interpreter(place: Path) -> None:
 
 
 WAYS_TO_BREAK = [
-    remove_package, remove_interpreter, rename_folder, remove_everything, empty_modules, cut_modules, kill_interpreter,
+    remove_package,
+    remove_interpreter,
+    rename_folder,
+    remove_everything,
+    empty_modules,
+    cut_modules,
+    kill_interpreter,
     block_interpreter,
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("kind", sorted(EVENTS))

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 import hallway
-from hallway.place import bus_folder
-from hallway.quiet import file_of, is_quiet
+from hallway.local.hook_gate import file_of, is_snoozed
+from hallway.local.paths import bus_folder
 from hooks.client import SESSION, Client
 from hooks.conftest import SHOP
 from hub.process import HubProcess
@@ -32,7 +32,7 @@ def test_a_turn_is_known_on_the_hub_and_news_comes_from_there(
     client.does("start")
     client.does("prompt", prompt="mend the login")
     quiet = file_of(bus_folder(hub.url), SESSION)
-    assert is_quiet(quiet)
+    assert is_snoozed(quiet)
     assert quiet.startswith(str(home))
     with hallway.connect(hub.url, project=SHOP) as bus:
         session = bus.sessions.get(SESSION)

@@ -9,8 +9,8 @@ from collections.abc import Callable
 
 import pytest
 
-from hallway.bus import LocalBus
-from hallway.errors import SessionNotFound
+from hallway.bus.local import LocalBus
+from hallway.core.errors import SessionNotFound
 from hooks.client import SESSION, Client
 from hooks.conftest import SHOP
 from support import kinds, until
@@ -27,8 +27,11 @@ def test_a_session_is_what_its_client_does(shop: LocalBus, client: Client) -> No
     client.does("start", source="startup")
     session = shop.sessions.get(SESSION)
     assert (session.agent_type, session.project, session.branch, session.status) == (
-        client.kind, SHOP, "cart", "active",
-    )  # fmt: skip
+        client.kind,
+        SHOP,
+        "cart",
+        "active",
+    )
     client.does("prompt", prompt="\n  mend   the login\nand then the cart")
     assert (status(shop), shop.sessions.get(SESSION).current_task) == ("working", "mend the login")
     if client.names["asked"] != "-":
@@ -318,8 +321,14 @@ def test_what_a_subagent_does_is_its_sessions(shop: LocalBus, start_client: Star
     client.does("start")
     client.does("prompt", prompt="go on")
     message_id = say(shop, "The cart", "is broken")
-    inner = client.does("tool", matcher="Edit|Write|MultiEdit|NotebookEdit", agent_id="a1", agent_type="Explore",
-                        tool_name="Edit", tool_input={"file_path": "/src/cart.py"})  # fmt: skip
+    inner = client.does(
+        "tool",
+        matcher="Edit|Write|MultiEdit|NotebookEdit",
+        agent_id="a1",
+        agent_type="Explore",
+        tool_name="Edit",
+        tool_input={"file_path": "/src/cart.py"},
+    )
     assert inner.out == ""
     assert {each.session_id for each in shop.sessions.list_sessions()} == {SESSION, "bob"}
     assert [each.session_id for each in shop.files.touched(path="/src/cart.py")] == [SESSION]
@@ -358,8 +367,12 @@ def test_a_hook_that_is_configured_twice_runs_once(shop: LocalBus, start_client:
     say(shop, "The cart", "is broken")
     told = json.dumps(client.payload("prompt", prompt="mend the login"))
     command = client.command("prompt")
-    both = [subprocess.Popen(["/bin/sh", "-c", command], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                             env=client.environ, text=True) for _ in range(2)]  # fmt: skip
+    both = [
+        subprocess.Popen(
+            ["/bin/sh", "-c", command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=client.environ, text=True
+        )
+        for _ in range(2)
+    ]
     outputs = [each.communicate(told)[0] for each in both]
     assert sum(bool(each) for each in outputs) == 1
     assert kinds(shop, SESSION).count("session.updated") == 1
@@ -388,7 +401,7 @@ def test_written_files_are_recorded(shop: LocalBus, start_client: StartClient) -
 
 
 def _edit_hooks(client: Client) -> list[str | None]:
-    from hallway.agents.hook.commands import hooks_of
+    from hallway.agents.install.hook_commands import hooks_of
 
     return [each.matcher for each in hooks_of(client.kind) if each.event == client.names["tool"]]
 

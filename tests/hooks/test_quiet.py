@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from hallway import quiet
-from hallway.agents.hook import commands
-from hallway.bus import LocalBus
+from hallway.agents.install import hook_commands
+from hallway.bus.local import LocalBus
+from hallway.local import hook_gate
 from hooks.client import SESSION, Client
 
 StartClient = Callable[..., Client]
@@ -25,7 +25,7 @@ WITH_TEST = ("claude-code", "codex", "gemini", "qwen", "copilot", "cursor")
 def platform(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Linux, and what the command looks like where there is no /proc."""
     if request.param == "anywhere":
-        monkeypatch.setattr(commands, "has_process_times", lambda: False)
+        monkeypatch.setattr(hook_commands, "has_process_times", lambda: False)
     return request.param
 
 
@@ -65,8 +65,8 @@ def test_with_nothing_due_no_interpreter_is_started(
 
 def test_a_heartbeat_falls_due(start_client: StartClient, shop: LocalBus, monkeypatch: pytest.MonkeyPatch) -> None:
     client = at_work(start_client)
-    path = quiet.file_of(shop.folder, SESSION)
-    assert 0 < os.stat(path).st_mtime - time.time() <= quiet.HUSH_S
+    path = hook_gate.file_of(shop.folder, SESSION)
+    assert 0 < os.stat(path).st_mtime - time.time() <= hook_gate.HUSH_S
     os.utime(path, (time.time() - 1,) * 2)
     before = shop.sessions.get(SESSION).last_seen
     assert is_due(client, monkeypatch)
@@ -111,9 +111,14 @@ def test_news_in_the_instant_of_a_look_is_not_lost(
     """Hushed first and looked then: a message between the two is seen, one after both rouses."""
     client = at_work(start_client)
     for number in range(20):
-        ran = subprocess.Popen(["/bin/sh", "-c", client.command("tool")], stdin=subprocess.PIPE,
-                               stdout=subprocess.PIPE, env=client.environ, text=True)  # fmt: skip
-        os.utime(quiet.file_of(shop.folder, SESSION), (0, 0))
+        ran = subprocess.Popen(
+            ["/bin/sh", "-c", client.command("tool")],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=client.environ,
+            text=True,
+        )
+        os.utime(hook_gate.file_of(shop.folder, SESSION), (0, 0))
         sent = shop.messages.send("user:alice", SESSION, "notification", f"Number {number}").message_id
         out, _ = ran.communicate(json.dumps(client.payload("tool")))
         assert sent in out or (is_due(client, monkeypatch) and sent in client.does("tool").shown)
@@ -146,17 +151,17 @@ def test_the_end_of_a_session_leaves_no_files(shop: LocalBus, start_client: Star
     client = at_work(start_client, "codex")
     client.does("tool")
     client.does("end")
-    assert os.listdir(os.path.join(shop.folder, quiet.FOLDER)) == []
+    assert os.listdir(os.path.join(shop.folder, hook_gate.FOLDER)) == []
 
 
 def test_where_no_hook_ever_ran_nothing_is_looked_for(shop: LocalBus) -> None:
     shop.sessions.register("bob", "bob's agent", "codex")
     shop.messages.send("user:alice", "bob", "notification", "The cart")
-    assert not os.path.exists(os.path.join(shop.folder, quiet.FOLDER))
+    assert not os.path.exists(os.path.join(shop.folder, hook_gate.FOLDER))
 
 
 def test_the_machine_is_asked_what_its_shell_can_do() -> None:
-    assert commands.has_process_times() == sys.platform.startswith("linux")
+    assert hook_commands.has_process_times() == sys.platform.startswith("linux")
 
 
 @pytest.mark.parametrize("folder", ["a b", "it's", 'a"b', "a$b", "a`b", "a\\b"])
@@ -171,33 +176,52 @@ def test_folders_of_any_name_are_quoted(
 # -- what is imported -------------------------------------------------------------------------------------------------
 
 HEAVY = {
-    "argparse", "asyncio", "collections", "contextlib", "dataclasses", "functools", "http", "inspect", "json",
-    "logging", "msgspec", "pathlib", "re", "socket", "subprocess", "threading", "typing",
-}  # fmt: skip
-TRACED = "import sys, os; sys.argv = sys.argv[1:]; end = os._exit; os._exit = lambda s: (print(*sys.modules, file=sys.stderr), sys.stderr.flush(), end(s)); exec(compile(open(sys.argv[0]).read(), sys.argv[0], 'exec'), {'__name__': '__main__', '__file__': sys.argv[0]})"  # fmt: skip  # noqa: E501
+    "argparse",
+    "asyncio",
+    "collections",
+    "contextlib",
+    "dataclasses",
+    "functools",
+    "http",
+    "inspect",
+    "json",
+    "logging",
+    "msgspec",
+    "pathlib",
+    "re",
+    "socket",
+    "subprocess",
+    "threading",
+    "typing",
+}
+TRACED = "import sys, os; sys.argv = sys.argv[1:]; end = os._exit; os._exit = lambda s: (print(*sys.modules, file=sys.stderr), sys.stderr.flush(), end(s)); exec(compile(open(sys.argv[0]).read(), sys.argv[0], 'exec'), {'__name__': '__main__', '__file__': sys.argv[0]})"  # noqa: E501
 
 
 def modules(client: Client, **more: object) -> set[str]:
     """What the interpreter of a tool's hook has loaded in the end."""
-    python, *flags, launch, beside = commands.interpreter()[:5]
+    python, *flags, launch, beside = hook_commands.interpreter()[:5]
     done = subprocess.run(
-        [python, *flags, "-c", TRACED, launch, beside, client.kind], input=json.dumps(client.payload("tool", **more)),
-        env=client.environ, capture_output=True, text=True, check=True,
-    )  # fmt: skip
+        [python, *flags, "-c", TRACED, launch, beside, client.kind],
+        input=json.dumps(client.payload("tool", **more)),
+        env=client.environ,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     return set(done.stderr.split())
 
 
 def test_a_throttled_hook_opens_nothing(shop: LocalBus, start_client: StartClient) -> None:
     loaded = modules(at_work(start_client))
-    assert not loaded & {*HEAVY, "apsw", "_json.x", "hallway.bus", "hallway.store", "fcntl"}
+    assert not loaded & {*HEAVY, "apsw", "_json.x", "hallway.bus.local", "hallway.store", "fcntl"}
 
 
 def test_a_heartbeat_that_is_due_loads_no_services(shop: LocalBus, start_client: StartClient) -> None:
     client = at_work(start_client)
-    os.utime(quiet.file_of(shop.folder, SESSION), (0, 0))
+    os.utime(hook_gate.file_of(shop.folder, SESSION), (0, 0))
     loaded = modules(client)
     assert "apsw" in loaded
-    assert not loaded & {*HEAVY, "hallway.bus", "hallway.services", "hallway.model"}
+    assert not loaded & {*HEAVY, "hallway.bus.local", "hallway.services", "hallway.core.model"}
 
 
 def test_news_is_brought_with_the_light_half_of_the_library(shop: LocalBus, start_client: StartClient) -> None:

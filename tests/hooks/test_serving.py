@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from hallway.agents.hook import log
-from hallway.bus import LocalBus
-from hallway.quiet import SOCKETS, socket_of
+from hallway.bus.local import LocalBus
+from hallway.local.hook_gate import SOCKETS, socket_of
 from hooks.client import SESSION, Client
 from hooks.test_quiet import HEAVY, modules
 from support import until
@@ -24,9 +24,11 @@ from support import until
 StartClient = Callable[..., Client]
 CLAUDE = {"name": "claude-code", "version": "2"}
 HELLO = {
-    "jsonrpc": "2.0", "id": 1, "method": "initialize",
+    "jsonrpc": "2.0",
+    "id": 1,
+    "method": "initialize",
     "params": {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": CLAUDE},
-}  # fmt: skip
+}
 
 
 @pytest.fixture
@@ -48,8 +50,14 @@ def is_listening(path: str) -> bool:
 @pytest.fixture
 def server(shop: LocalBus, client: Client) -> Iterator[subprocess.Popen[str]]:
     """The session's own server, listening for its hooks."""
-    with subprocess.Popen([sys.executable, "-m", "hallway", "mcp"], env=client.environ, cwd=client.directory,
-                          stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:  # fmt: skip
+    with subprocess.Popen(
+        [sys.executable, "-m", "hallway", "mcp"],
+        env=client.environ,
+        cwd=client.directory,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as server:
         assert server.stdin is not None
         assert server.stdout is not None
         server.stdin.write(json.dumps(HELLO) + "\n")
@@ -68,7 +76,7 @@ def test_a_hook_that_asks_its_server_imports_next_to_nothing(
 ) -> None:
     client.does("prompt", prompt="mend the login")
     os.utime(Path(shop.folder) / "quiet" / SESSION, (0, 0))
-    assert not modules(client) & {*HEAVY, "apsw", "hallway.bus", "hallway.store", "hallway.model"}
+    assert not modules(client) & {*HEAVY, "apsw", "hallway.bus.local", "hallway.store", "hallway.core.model"}
 
 
 def test_all_of_a_turn_goes_through_the_server(shop: LocalBus, client: Client, server: subprocess.Popen[str]) -> None:

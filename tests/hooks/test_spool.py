@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from hallway.agents.hook import log, spool
-from hallway.agents.hook.moment import PROMPT, STOP, TOOL, Moment
-from hallway.bus import LocalBus
+from hallway.agents.hook.event import PROMPT, STOP, TOOL, HookEvent
+from hallway.bus.local import LocalBus
 from hooks.client import SESSION, Client
 from hub.process import HubProcess
 from mcp_server import Server
@@ -116,7 +116,7 @@ def test_what_is_done_twice_changes_nothing(shop: LocalBus, client: Client) -> N
 
 
 def test_old_lines_say_no_status_any_more(shop: LocalBus, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    moment = Moment(PROMPT, "UserPromptSubmit", SESSION)
+    moment = HookEvent(PROMPT, "UserPromptSubmit", SESSION)
     moment.prompt = "long ago"
     monkeypatch.setattr(time, "time", lambda: 1.0)
     assert spool.append(shop.folder, "claude-code", moment)
@@ -127,7 +127,7 @@ def test_old_lines_say_no_status_any_more(shop: LocalBus, client: Client, monkey
 
 
 def test_the_file_is_bounded_and_this_users_alone(tmp_path: Path) -> None:
-    moment = Moment(TOOL, "PostToolUse", SESSION)
+    moment = HookEvent(TOOL, "PostToolUse", SESSION)
     moment.prompt, moment.files = "x" * 100_000, [f"/src/{number}" for number in range(10_000)]
     os.umask(0)
     accepted = [spool.append(str(tmp_path / "bus"), "codex", moment) for _ in range(200)]
@@ -140,7 +140,7 @@ def test_the_file_is_bounded_and_this_users_alone(tmp_path: Path) -> None:
 
 
 def test_while_one_works_it_off_others_spool_behind_it(shop: LocalBus, client: Client) -> None:
-    moment = Moment(STOP, "Stop", SESSION)
+    moment = HookEvent(STOP, "Stop", SESSION)
     assert spool.append(shop.folder, "claude-code", moment)
     lock = spool._lock(os.path.join(shop.folder, spool.NAME + spool.LOCK))
     assert lock is not None
@@ -172,9 +172,12 @@ def test_a_frozen_hub_costs_one_hook_its_time_and_loses_nothing(tmp_path: Path, 
             hub.signal(signal.SIGCONT)
         types(client, "list")
         done = subprocess.run(
-            [sys.executable, "-m", "hallway", "show", SESSION, "--json"], env=client.environ, capture_output=True,
-            text=True, check=True,
-        )  # fmt: skip
+            [sys.executable, "-m", "hallway", "show", SESSION, "--json"],
+            env=client.environ,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
         session = json.loads(done.stdout)
         assert session["current_task"] == "while it was frozen"
         assert session["status"] != "working"

@@ -16,11 +16,11 @@ from typing import Any
 
 import pytest
 
-from hallway.agents.hook.commands import command_of
-from hallway.agents.hook.moment import WOKEN
-from hallway.agents.wake import codex
+from hallway.agents.clients.codex import wake as codex
+from hallway.agents.hook.event import WOKEN
+from hallway.agents.install.hook_commands import command_of
 from hallway.agents.wake.waker import Waker
-from hallway.bus import LocalBus
+from hallway.bus.local import LocalBus
 from hallway.services.wakes import BUDGET, IN_FLIGHT_S
 from hooks.client import SESSION, Client
 from support import until
@@ -71,9 +71,11 @@ def inbox(tmp_path: Path) -> Iterator[Inbox]:
 def terminal(inbox: Inbox) -> dict[str, str]:
     """The environment of what a Claude Code in a terminal starts."""
     return {
-        "CLAUDE_CODE_SESSION_ID": SESSION, "CLAUDE_CODE_ENTRYPOINT": "cli", "CLAUDE_CODE_MESSAGING_TOKEN": "secret",
+        "CLAUDE_CODE_SESSION_ID": SESSION,
+        "CLAUDE_CODE_ENTRYPOINT": "cli",
+        "CLAUDE_CODE_MESSAGING_TOKEN": "secret",
         "CLAUDE_CODE_MESSAGING_SOCKET": str(inbox.path),
-    }  # fmt: skip
+    }
 
 
 @pytest.fixture
@@ -158,9 +160,16 @@ def test_a_session_at_a_permission_prompt_is_not_woken(
 
 
 def test_a_client_that_says_that_nobody_types_is_still_idle(shop: LocalBus, idle: Client) -> None:
-    idle.runs(idle.command("stop"), json.dumps({
-        **idle.payload("stop"), "hook_event_name": "Notification", "notification_type": "idle_prompt",
-    }))  # fmt: skip
+    idle.runs(
+        idle.command("stop"),
+        json.dumps(
+            {
+                **idle.payload("stop"),
+                "hook_event_name": "Notification",
+                "notification_type": "idle_prompt",
+            }
+        ),
+    )
     assert shop.sessions.get(SESSION).status == "idle"
 
 
@@ -171,10 +180,15 @@ def test_a_session_at_work_is_not_woken(shop: LocalBus, idle: Client, inbox: Inb
     assert inbox.lines == []
 
 
-@pytest.mark.parametrize("lacks", [
-    {"CLAUDE_CODE_ENTRYPOINT": "sdk-cli"}, {"CLAUDE_CODE_MESSAGING_SOCKET": ""},
-    {"CLAUDE_CODE_MESSAGING_SOCKET": "/nowhere"}, {"CLAUDE_CODE_MESSAGING_SOCKET": "/etc/passwd"},
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "lacks",
+    [
+        {"CLAUDE_CODE_ENTRYPOINT": "sdk-cli"},
+        {"CLAUDE_CODE_MESSAGING_SOCKET": ""},
+        {"CLAUDE_CODE_MESSAGING_SOCKET": "/nowhere"},
+        {"CLAUDE_CODE_MESSAGING_SOCKET": "/etc/passwd"},
+    ],
+)
 def test_without_an_inbox_the_message_waits(
     shop: LocalBus, idle: Client, terminal: dict[str, str], lacks: dict[str, str]
 ) -> None:
@@ -192,11 +206,19 @@ def test_a_socket_of_somebody_else_is_not_written_to(
     assert not Waker(shop, os.getpid(), terminal).deliver(SESSION)
 
 
-@pytest.mark.parametrize(("more", "is_worth"), [
-    ({}, True), ({"type": "notification"}, True), ({"type": "handoff"}, True), ({"type": "response"}, False),
-    ({"priority": "low"}, False), ({"to_session": "*", "type": "broadcast"}, False),
-    ({"to_session": "*", "type": "task_offer"}, False), ({"to_session": "*", "priority": "urgent"}, True),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("more", "is_worth"),
+    [
+        ({}, True),
+        ({"type": "notification"}, True),
+        ({"type": "handoff"}, True),
+        ({"type": "response"}, False),
+        ({"priority": "low"}, False),
+        ({"to_session": "*", "type": "broadcast"}, False),
+        ({"to_session": "*", "type": "task_offer"}, False),
+        ({"to_session": "*", "priority": "urgent"}, True),
+    ],
+)
 def test_what_is_worth_a_turn(
     shop: LocalBus, idle: Client, inbox: Inbox, terminal: dict[str, str], more: dict[str, Any], is_worth: bool
 ) -> None:
@@ -238,8 +260,14 @@ def test_the_sessions_own_server_wakes_it(shop: LocalBus, idle: Client, inbox: I
     """The real server, told by the real wake-up; also of what came while the turn was still on."""
     path = str(inbox.path.resolve())
     environ = {**idle.environ, **terminal, "CLAUDE_CODE_MESSAGING_SOCKET": path}
-    with subprocess.Popen([sys.executable, "-m", "hallway", "mcp"], env=environ, cwd=idle.directory,
-                          stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:  # fmt: skip
+    with subprocess.Popen(
+        [sys.executable, "-m", "hallway", "mcp"],
+        env=environ,
+        cwd=idle.directory,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as server:
         assert server.stdin is not None
         assert server.stdout is not None
         hello = {
@@ -270,9 +298,13 @@ def test_the_sessions_own_server_wakes_it(shop: LocalBus, idle: Client, inbox: I
 def waiter(idle: Client, **environ: str) -> subprocess.Popen[str]:
     command = command_of("claude-code", runs_for="idle")
     process = subprocess.Popen(
-        ["/bin/sh", "-c", command], env={**idle.environ, "CLAUDE_CODE_ENTRYPOINT": "cli", **environ},
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+        ["/bin/sh", "-c", command],
+        env={**idle.environ, "CLAUDE_CODE_ENTRYPOINT": "cli", **environ},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     assert process.stdin is not None
     try:
         process.stdin.write(json.dumps(idle.payload("stop")))
@@ -333,9 +365,10 @@ def test_the_waiting_hook_keeps_to_the_budget_and_wakes_again_when_it_is_filled(
 def test_nobody_waits_where_the_server_can_wake_it_or_nobody_sits(
     shop: LocalBus, idle: Client, inbox: Inbox, terminal: dict[str, str]
 ) -> None:
-    from hallway.wake import Waiter, topic
+    from hallway.core.topics import topic
+    from hallway.local.notify import DatagramSubscription
 
-    server = Waiter(os.path.join(shop.folder, "wake"), topic("messages", SESSION))
+    server = DatagramSubscription(os.path.join(shop.folder, "wake"), topic("messages", SESSION))
     for environ in (terminal, {"CLAUDE_CODE_ENTRYPOINT": "sdk-cli"}):
         process = waiter(idle, **environ)
         assert process.communicate(timeout=30) == ("", "")
@@ -354,8 +387,8 @@ def test_in_print_mode_no_interpreter_is_started(idle: Client, monkeypatch: pyte
 
 
 def test_codex_is_only_asked_where_a_person_has_it_open(tmp_path: Path) -> None:
-    assert not codex.hand_over(SESSION, "words", os.getpid(), {}) or codex.has_terminal(os.getpid())
-    assert not codex.hand_over(SESSION, "words", 2**22 + 1, {})
+    assert not codex.deliver(SESSION, "words", os.getpid(), {}) or codex.has_terminal(os.getpid())
+    assert not codex.deliver(SESSION, "words", 2**22 + 1, {})
 
 
 @pytest.mark.parametrize(("script", "is_taken"), [("exit 0", True), ("exit 1", False), ("sleep 60", False)])
@@ -388,13 +421,18 @@ def test_codex_is_queued_with_the_sessions_own_program_and_home(tmp_path: Path) 
     if subprocess.run(["cc", "-o", str(built), str(program)], capture_output=True, check=False).returncode:
         pytest.skip("no C compiler here")
     environ = {**os.environ, "CODEX_HOME": str(noted)}
-    with subprocess.Popen([sys.executable, "-c", CODEX, str(built), "x"], stdin=subprocess.PIPE,
-                          stdout=subprocess.PIPE, text=True, env=environ) as process:  # fmt: skip
+    with subprocess.Popen(
+        [sys.executable, "-c", CODEX, str(built), "x"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environ,
+    ) as process:
         assert process.stdout is not None
         pid = int(process.stdout.readline())
         until(lambda: os.readlink(f"/proc/{pid}/exe") == str(built))
         until(lambda: b"CODEX_HOME=" in Path(f"/proc/{pid}/environ").read_bytes())  # filled a little later
-        assert codex.hand_over(SESSION, "some\nwords", pid, {})
+        assert codex.deliver(SESSION, "some\nwords", pid, {})
         process.communicate("")
     assert noted.read_text() == f"queue\n--thread\n{SESSION}\n--message\nsome\nwords\n"
 

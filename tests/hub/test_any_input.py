@@ -16,20 +16,63 @@ from hub.process import HubProcess
 from support import STORES, open_store
 
 CURSORS = (
-    "0:99999999999999999999", "0:-99999999999999999999", "1e999:1", "nan:1", "inf:1", "-inf:0", "0:1_0", "~0:1",
-    "~nan:99999999999999999999", "0:\u0661", "x", "9" * 30,
-)  # fmt: skip
+    "0:99999999999999999999",
+    "0:-99999999999999999999",
+    "1e999:1",
+    "nan:1",
+    "inf:1",
+    "-inf:0",
+    "0:1_0",
+    "~0:1",
+    "~nan:99999999999999999999",
+    "0:\u0661",
+    "x",
+    "9" * 30,
+)
 GLOBS = (
-    "[z-a]", "[", "[]", "[^]", "[a-]", "[-a]", "[--]", "[]-a]", "[\\]", "[[:alpha:]]", "(", "a{2}", "\\d", "[z-a-b]",
-    "[^z-a]", "[+--]", "[,--a]", "[^-]", "[a^-b]", "[b-a]*", "*" * 200,
-)  # fmt: skip
+    "[z-a]",
+    "[",
+    "[]",
+    "[^]",
+    "[a-]",
+    "[-a]",
+    "[--]",
+    "[]-a]",
+    "[\\]",
+    "[[:alpha:]]",
+    "(",
+    "a{2}",
+    "\\d",
+    "[z-a-b]",
+    "[^z-a]",
+    "[+--]",
+    "[,--a]",
+    "[^-]",
+    "[a^-b]",
+    "[b-a]*",
+    "*" * 200,
+)
 NUMBERS = ("9" * 19, "9" * 20, "9" * 400, "9" * 5000, "-" + "9" * 20, "1e400", "1.0", "0x1", "1_0", "NaN", "Infinity")
 DEEP = (b"[" * 64 + b"]" * 64, b"[" * 999 + b"]" * 999, b'{"a":' * 1001 + b"1" + b"}" * 1001, b"[" * 100_000)
 PATHS = (
-    "/%", "/%zz", "/%ff", "/sessions/%ff", "/sessions/%00", "/memory/%ed%a0%80", "//", "/..", "/sessions//",
-    "/page/static/x/..%2f", "/sessions?%ff", "/sessions?a=%ff", "/sessions?project=%ed%a0%80", "/sessions?project=%00",
-    "/page/login?to=%ff", "/page/session?id=%ed%a0%80", "/page/memory?q=%00",
-)  # fmt: skip
+    "/%",
+    "/%zz",
+    "/%ff",
+    "/sessions/%ff",
+    "/sessions/%00",
+    "/memory/%ed%a0%80",
+    "//",
+    "/..",
+    "/sessions//",
+    "/page/static/x/..%2f",
+    "/sessions?%ff",
+    "/sessions?a=%ff",
+    "/sessions?project=%ed%a0%80",
+    "/sessions?project=%00",
+    "/page/login?to=%ff",
+    "/page/session?id=%ed%a0%80",
+    "/page/memory?q=%00",
+)
 IDS = ('"\\ud800"', '"x\\udfff"', "9" * 30, "1e400", "null", "[]", "true", '"' + "x" * 10_000 + '"', "[" * 2000)
 
 
@@ -68,17 +111,30 @@ def test_any_glob_fits_the_same_keys_on_both_stores(hub: HubProcess) -> None:
     with sqlite3.connect(":memory:") as judge:
         for glob in GLOBS:
             found = ask(hub, "GET", f"/memory?pattern={quote(glob)}&project=default").json
-            keys = [key for key in ("-", "]", "a", "ab", "b", "z")
-                    if judge.execute("SELECT ? GLOB ?", (key, glob)).fetchone()[0]]  # fmt: skip
+            keys = [
+                key
+                for key in ("-", "]", "a", "ab", "b", "z")
+                if judge.execute("SELECT ? GLOB ?", (key, glob)).fetchone()[0]
+            ]
             assert sorted(each["key"] for each in found) == sorted(keys), glob
             ask(hub, "GET", f"/memory?q=alpha&pattern={quote(glob)}&project=default")
 
 
 def test_any_number_is_read_or_refused(hub: HubProcess) -> None:
     for number in NUMBERS:
-        for path in ("/events?after=", "/events?limit=", "/messages?before=", "/sessions?limit=", "/memory?limit=",
-                     "/sessions/user:a/inbox?wait_s=", "/files?within_s=", "/memory/k/history?before_version=",
-                     "/messages/x/thread?after=", "/page/messages?before=", "/page/events?before="):  # fmt: skip
+        for path in (
+            "/events?after=",
+            "/events?limit=",
+            "/messages?before=",
+            "/sessions?limit=",
+            "/memory?limit=",
+            "/sessions/user:a/inbox?wait_s=",
+            "/files?within_s=",
+            "/memory/k/history?before_version=",
+            "/messages/x/thread?after=",
+            "/page/messages?before=",
+            "/page/events?before=",
+        ):
             ask(hub, "GET", path + number)
         assert ask(hub, "GET", "/events", Last_Event_ID=number, Accept="text/event-stream").status == 400
         text = number.encode()
@@ -103,11 +159,14 @@ def test_any_depth_is_read_or_refused(hub: HubProcess) -> None:
 @pytest.mark.parametrize("version", ["2025-06-18", "2026-07-28"])
 def test_mcp_answers_whatever_id_and_whatever_halves_of_characters(hub: HubProcess, version: str) -> None:
     calls = (
-        ("ping", "{}"), ("tools/call", '{"name":"\\ud800","arguments":{}}'), ("\\ud800", "{}"),
+        ("ping", "{}"),
+        ("tools/call", '{"name":"\\ud800","arguments":{}}'),
+        ("\\ud800", "{}"),
         ("tools/call", '{"name":"sessions","arguments":{"\\ud800":"\\ud800","session_id":"a"}}'),
-        ("resources/read", '{"uri":"\\ud800"}'), ("initialize", '{"protocolVersion":"\\ud800"}'),
+        ("resources/read", '{"uri":"\\ud800"}'),
+        ("initialize", '{"protocolVersion":"\\ud800"}'),
         ("tools/call", '{"name":"remember","arguments":{"session_id":"user:a","key":"k","value":"\\ud800"}}'),
-    )  # fmt: skip
+    )
     for id_ in IDS:
         for method, params in calls:
             body = f'{{"jsonrpc":"2.0","id":{id_},"method":"{method}","params":{params}}}'.encode()

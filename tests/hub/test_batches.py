@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import hallway
-from hallway import errors
-from hallway.bus import LocalBus
-from hallway.hub.visitor import Visitor
-from hallway.hub.worker import MOST_AT_ONCE, Failure, Writer
-from hallway.operation import Operation
+from hallway.bus.local import LocalBus
+from hallway.core import errors
+from hallway.core.operation import Operation
+from hallway.hub.auth.caller import Caller
+from hallway.hub.workers.writer import MOST_AT_ONCE, InternalError, Writer
 from hallway.store.sqlite import SQLiteStore
 from hub.client import Answer, Client, Stream
 from support import Here, until
@@ -57,7 +57,7 @@ class Batches:
         writer = Writer(open_bus(folder), asyncio.get_running_loop())
         change(writer.bus)
         for batch in batches:
-            jobs = [writer.run(as_operation(work), {}, Visitor(Here())) for work in batch]
+            jobs = [writer.run(as_operation(work), {}, Caller(Here())) for work in batch]
             self.outcomes.append(await asyncio.wait_for(asyncio.gather(*jobs, return_exceptions=True), 20))
         await writer.close()
         self.commits = writer.batches
@@ -121,7 +121,7 @@ def test_a_batch_is_bounded(tmp_path: Path, bus: LocalBus) -> None:
     [
         (finds_nobody, errors.SessionNotFound),
         (writes_and_fails, errors.SessionNotFound),
-        (breaks, Failure),
+        (breaks, InternalError),
         (violates_a_constraint, errors.StorageError),
     ],
 )
@@ -147,7 +147,7 @@ def test_a_disk_that_is_full_in_the_middle_fails_the_batch_and_writes_nothing(tm
 
 
 @pytest.mark.parametrize(
-    ("raised", "told"), [(errors.DiskFull("full"), errors.DiskFull), (ZeroDivisionError(), Failure)]
+    ("raised", "told"), [(errors.DiskFull("full"), errors.DiskFull), (ZeroDivisionError(), InternalError)]
 )
 @pytest.mark.parametrize("where", ["_begin", "_commit"])
 def test_a_commit_that_fails_is_told_to_all_and_the_next_one_goes_through(
@@ -181,7 +181,7 @@ def test_a_sweep_that_breaks_is_told_and_stops_nothing(tmp_path: Path, bus: Loca
         bus._is_due = fail  # type: ignore[method-assign]
 
     ran = Batches(tmp_path, [registers("alice")], [registers("bob")], change=break_once)
-    assert type(ran.outcomes[0][0]) is Failure
+    assert type(ran.outcomes[0][0]) is InternalError
     assert ran.outcomes[1] == written(bus) == ["bob"]
 
 
@@ -191,7 +191,7 @@ def test_another_process_that_writes_delays_a_batch(tmp_path: Path, bus: LocalBu
         writer = Writer(open_bus(tmp_path), loop)
         writer.bus.store.busy_timeout_s = 20
         with bus.transaction():
-            job = writer.run(as_operation(registers("alice")), {}, Visitor(Here()))
+            job = writer.run(as_operation(registers("alice")), {}, Caller(Here()))
             turns = 0
             until_s = loop.time() + 0.2
             while loop.time() < until_s:  # the loop goes round meanwhile
@@ -220,10 +220,10 @@ def test_another_process_that_is_stuck_in_a_write_is_told_as_busy(tmp_path: Path
 def test_a_job_whose_caller_has_gone_harms_nobody(tmp_path: Path, bus: LocalBus) -> None:
     async def leave() -> Any:
         writer = Writer(open_bus(tmp_path), asyncio.get_running_loop())
-        jobs = [writer.run(as_operation(work), {}, Visitor(Here())) for work in (registers("alice"), finds_nobody)]
+        jobs = [writer.run(as_operation(work), {}, Caller(Here())) for work in (registers("alice"), finds_nobody)]
         for job in jobs:
             job.cancel()
-        outcome = await writer.run(as_operation(registers("bob")), {}, Visitor(Here()))
+        outcome = await writer.run(as_operation(registers("bob")), {}, Caller(Here()))
         await writer.close()
         return outcome
 

@@ -23,7 +23,7 @@ GET = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
 SMALL = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 MIB = 1024
 MAY_GROW_KIB = 60 * MIB
-SHORT_UNREAD = {"hallway.hub.protocol.UNREAD_WITHIN_S": 1.0}
+SHORT_UNREAD = {"hallway.hub.http_protocol.UNREAD_WITHIN_S": 1.0}
 
 
 def flood(port: int, request: bytes, total_bytes: int = 32 * 1024 * 1024, within_s: float = 8.0) -> socket.socket:
@@ -51,9 +51,10 @@ def one_answer(connection: socket.socket) -> bytes:
 
 
 FIRST = (
-    GET, b"GET /events HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n",
+    GET,
+    b"GET /events HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n",
     b"GET /sessions/waits/inbox?wait_s=50 HTTP/1.1\r\nHost: localhost\r\n\r\n",
-)  # fmt: skip
+)
 
 
 @pytest.mark.parametrize("first", FIRST, ids=["answer", "stream", "wait"])
@@ -164,8 +165,19 @@ def test_a_url_has_a_limit_in_one_piece_and_in_many(start_hub: Callable[..., Hub
         assert raw_exchange(hub.port, request).status == status, length
 
 
-@pytest.mark.parametrize("name", ["Host", "Origin", "Authorization", "Sec-Fetch-Site", "Hallway-Session",
-                                  "Hallway-Here", "X-Hallway-Token", "Last-Event-ID"])  # fmt: skip
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Host",
+        "Origin",
+        "Authorization",
+        "Sec-Fetch-Site",
+        "Hallway-Session",
+        "Hallway-Here",
+        "X-Hallway-Token",
+        "Last-Event-ID",
+    ],
+)
 def test_a_header_that_decides_something_may_be_there_once(start_hub: Callable[..., HubProcess], name: str) -> None:
     hub = start_hub()
     for first, second in ((b"localhost", b"evil.example"), (b"evil.example", b"localhost"), (b"localhost",) * 2):
@@ -178,12 +190,16 @@ def test_a_header_that_decides_something_may_be_there_once(start_hub: Callable[.
 def test_the_host_of_a_target_in_absolute_form_is_the_one_that_counts(start_hub: Callable[..., HubProcess]) -> None:
     hub = start_hub()
     for target, host, status in (
-        (b"http://localhost/health", b"evil.example", 200), (b"HTTP://localhost:7433/health?a=1", b"localhost", 200),
-        (b"http://evil.example/health", b"localhost", 403), (b"http://localhost", b"localhost", 200),
-        (b"http://u:p@localhost/health", b"localhost", 403), (b"ftp://localhost/health", b"localhost", 400),
-        (b"localhost:80", b"localhost", 400), (b"http:///health", b"localhost", 403),
+        (b"http://localhost/health", b"evil.example", 200),
+        (b"HTTP://localhost:7433/health?a=1", b"localhost", 200),
+        (b"http://evil.example/health", b"localhost", 403),
+        (b"http://localhost", b"localhost", 200),
+        (b"http://u:p@localhost/health", b"localhost", 403),
+        (b"ftp://localhost/health", b"localhost", 400),
+        (b"localhost:80", b"localhost", 400),
+        (b"http:///health", b"localhost", 403),
         (b"http://localhost?a", b"localhost", 200),
-    ):  # fmt: skip
+    ):
         request = b"GET " + target + b" HTTP/1.1\r\nHost: " + host + b"\r\n\r\n"
         assert raw_exchange(hub.port, request).status == status, target
     assert raw_exchange(hub.port, b"CONNECT localhost:80 HTTP/1.1\r\nHost: localhost\r\n\r\n").status in (400, 404, 405)
@@ -195,7 +211,7 @@ def test_the_host_of_a_target_in_absolute_form_is_the_one_that_counts(start_hub:
 
 
 def test_an_idle_connection_is_announced_to_end_before_it_does(start_hub: Callable[..., HubProcess]) -> None:
-    from hallway.hub.protocol import ANNOUNCED_IDLE_S, IDLE_WITHIN_S
+    from hallway.hub.http_protocol import ANNOUNCED_IDLE_S, IDLE_WITHIN_S
 
     hub = start_hub()
     with Client(hub.port) as client:

@@ -12,7 +12,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from schemathesis import openapi
 
-from hallway.services import Service
+from hallway.services.base import Service
 from hub.client import Answer, Client, raw_exchange
 from hub.process import HubProcess, environment
 from support import until
@@ -67,10 +67,19 @@ def test_the_active_sessions_of_a_project_newest_first(client: Client) -> None:
 
 def test_a_session_from_its_registration_to_its_end(client: Client) -> None:
     told = {
-        "session_id": "whole", "agent_name": "alice's agent", "agent_type": "codex", "human_user": "alice",
-        "capabilities": ["go", "review"], "metadata": {"os": "linux"}, "project": "github.com/acme/shop",
-        "current_task": "mend the login", "status": "working", "location": "host:/src", "branch": "fix", "ttl_s": 60,
-    }  # fmt: skip
+        "session_id": "whole",
+        "agent_name": "alice's agent",
+        "agent_type": "codex",
+        "human_user": "alice",
+        "capabilities": ["go", "review"],
+        "metadata": {"os": "linux"},
+        "project": "github.com/acme/shop",
+        "current_task": "mend the login",
+        "status": "working",
+        "location": "host:/src",
+        "branch": "fix",
+        "ttl_s": 60,
+    }
     registered = client.post("/sessions", told)
     assert registered.status == 200
     assert {name: registered.json[name] for name in told} == told
@@ -90,10 +99,16 @@ def test_sessions_are_found_by_every_filter_and_paged(client: Client) -> None:
     found = {
         query: ids(client.get(f"/sessions?project=find&{query}"))
         for query in (
-            "status=waiting", "status=offline", "human_user=alice", "capability=a%2Cb", "agent_type=none",
-            "include_offline=true", "include_offline=true&limit=2", "include_offline=true&after_id=find-2",
+            "status=waiting",
+            "status=offline",
+            "human_user=alice",
+            "capability=a%2Cb",
+            "agent_type=none",
+            "include_offline=true",
+            "include_offline=true&limit=2",
+            "include_offline=true&after_id=find-2",
         )
-    }  # fmt: skip
+    }
     assert found == {
         "status=waiting": ["find-3"],
         "status=offline": ["find-2"],
@@ -122,8 +137,16 @@ def test_stats_count_sessions_and_events(client: Client) -> None:
 
 
 def test_an_id_with_odd_characters_is_one_id_everywhere(client: Client) -> None:
-    odd = {"100%": "100%25", "a%2Fb": "a%252Fb", "ünï☂": "%C3%BCn%C3%AF%E2%98%82", "q?a=b&c#d": "q%3Fa%3Db%26c%23d",
-           "a+b;c": "a+b;c", "\ufffd": "%EF%BF%BD", "{x}": "%7Bx%7D", "..a": "..a"}  # fmt: skip
+    odd = {
+        "100%": "100%25",
+        "a%2Fb": "a%252Fb",
+        "ünï☂": "%C3%BCn%C3%AF%E2%98%82",
+        "q?a=b&c#d": "q%3Fa%3Db%26c%23d",
+        "a+b;c": "a+b;c",
+        "\ufffd": "%EF%BF%BD",
+        "{x}": "%7Bx%7D",
+        "..a": "..a",
+    }
     for session_id, encoded in odd.items():
         client.register(session_id)
         assert client.get(f"/sessions/{encoded}").json["session_id"] == session_id
@@ -206,13 +229,18 @@ WRONG: dict[str, tuple[str, str, Any, int, str]] = {
     "infinity": ("POST", "/sessions/x/status", b'{"a": 1e999}', 400, "invalid_input"),
     "a number of 5000 digits": ("POST", "/sessions/x/status", b'{"a": %s}' % (b"9" * 5000), 400, "invalid_input"),
     "parameter twice": ("GET", "/sessions?project=a&project=b", None, 400, "invalid_input"),
-    "parameters without end": ("GET", "/sessions?" + "&".join(f"p{n}=1" for n in range(200)), None, 400,
-                               "invalid_input"),
+    "parameters without end": (
+        "GET",
+        "/sessions?" + "&".join(f"p{n}=1" for n in range(200)),
+        None,
+        400,
+        "invalid_input",
+    ),
     "path against body": ("POST", "/sessions/x/heartbeat", {"session_id": "y"}, 400, "invalid_input"),
     "path against query": ("POST", "/sessions/x/heartbeat?session_id=y", {}, 400, "invalid_input"),
     "query against body": ("POST", "/sessions/x/heartbeat?project=a", {"project": "b"}, 400, "invalid_input"),
     "after without a number": ("GET", "/events?after=now", None, 400, "invalid_input"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(("method", "path", "body", "status", "code"), WRONG.values(), ids=WRONG)

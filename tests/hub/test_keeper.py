@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from hub.process import HubProcess
 
-OFTEN = {"hallway.hub.keeper.FIRST_AFTER_S": 0.0, "hallway.hub.keeper.EVERY_S": 0.01}
-IN_STEPS = {"hallway.services.retention.AT_ONCE": 2, "hallway.hub.keeper.BETWEEN_STEPS_S": 0.0}
+OFTEN = {"hallway.hub.workers.pruner.FIRST_AFTER_S": 0.0, "hallway.hub.workers.pruner.EVERY_S": 0.01}
+IN_STEPS = {"hallway.services.retention.AT_ONCE": 2, "hallway.hub.workers.pruner.BETWEEN_STEPS_S": 0.0}
 
 
 def send(bus: hallway.Bus, count: int, *, are_read: bool) -> None:

@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from hallway.authority import Principal
-from hallway.bus import LocalBus
-from hallway.errors import TookTooLong
-from hallway.hub.worker import Reader
+from hallway.bus.local import LocalBus
+from hallway.core.errors import TookTooLong
+from hallway.core.principal import Principal
+from hallway.hub.workers.writer import Reader
 from hallway.services.memory import SharedMemory
 from hallway.services.sessions import SessionRegistry
-from hallway.store.words import Excerpts
+from hallway.store.tokenize import Excerpts
 from hub.client import Client
 from hub.process import HubProcess
 from support import open_store
@@ -40,9 +40,18 @@ def fastest_s(work: Callable[[], object], times: int = 9) -> float:
 
 @pytest.mark.parametrize(
     ("name", "piece"),
-    [("letters", "x"), ("words", "alpha "), ("camel", "aB"), ("upper", "AB"), ("signs", "_-"), ("cjk", "日本"),
-     ("mixed", "日a"), ("digits", "1"), ("blanks", " ")],
-)  # fmt: skip
+    [
+        ("letters", "x"),
+        ("words", "alpha "),
+        ("camel", "aB"),
+        ("upper", "AB"),
+        ("signs", "_-"),
+        ("cjk", "日本"),
+        ("mixed", "日a"),
+        ("digits", "1"),
+        ("blanks", " "),
+    ],
+)
 def test_an_excerpt_takes_time_in_proportion_to_its_text(name: str, piece: str) -> None:
     query = " ".join(f"word{n} camelCase{n} 日{n}" for n in range(160))
     excerpts = Excerpts(query)
@@ -59,13 +68,20 @@ def test_the_length_of_a_query_does_not_multiply_the_work() -> None:
 @pytest.mark.parametrize(
     ("query", "text", "line"),
     [
-        ("beta", "alpha beta gamma", "alpha **beta** gamma"), ("BETA", "alpha Beta", "alpha **Beta**"),
-        ("user", "the userName", "the **user**Name"), ("userName", "getUserName", "get**UserName**"),
-        ("user name", "userName", "**userName**"), ("use", "the user", "the user"), ("id", "user_id", "user_**id**"),
-        ("日本", "東日本語", "東**日本**語"), ("本 alpha", "alpha 日本", "**alpha** 日**本**"), ("", "alpha", "alpha"),
-        ("a", " ", ""), ("...", "alpha", "alpha"),
+        ("beta", "alpha beta gamma", "alpha **beta** gamma"),
+        ("BETA", "alpha Beta", "alpha **Beta**"),
+        ("user", "the userName", "the **user**Name"),
+        ("userName", "getUserName", "get**UserName**"),
+        ("user name", "userName", "**userName**"),
+        ("use", "the user", "the user"),
+        ("id", "user_id", "user_**id**"),
+        ("日本", "東日本語", "東**日本**語"),
+        ("本 alpha", "alpha 日本", "**alpha** 日**本**"),
+        ("", "alpha", "alpha"),
+        ("a", " ", ""),
+        ("...", "alpha", "alpha"),
     ],
-)  # fmt: skip
+)
 def test_an_excerpt_marks_the_words_that_were_asked_for(query: str, text: str, line: str) -> None:
     assert Excerpts(query).of(text) == line
 
@@ -90,7 +106,7 @@ def test_a_read_that_takes_too_long_is_given_up(address: str) -> None:
         if bus.store.is_local:
             store._statements = {**store._statements, "test.slow": slow["sqlite"]}
         else:
-            from hallway.store.postgres import Statement
+            from hallway.store.postgres.store import Statement
 
             store._statements["test.slow"] = Statement(slow["postgres"])
         began = time.monotonic()
@@ -131,9 +147,9 @@ class Stopped:
 
 
 def _visitor(name: str) -> Any:
-    from hallway.hub.visitor import NOWHERE, Visitor
+    from hallway.hub.auth.caller import NOWHERE, Caller
 
-    visitor = Visitor(NOWHERE)
+    visitor = Caller(NOWHERE)
     grant = type("Grant", (), {"principal": Principal(name, "agent")})
     visitor.grant = grant  # type: ignore[assignment]
     return visitor

@@ -11,9 +11,10 @@ import pytest
 
 import hallway
 import postgres
-from hallway import credentials, errors
-from hallway.bus import LocalBus
-from hallway.remote import RemoteBus
+from hallway.bus.local import LocalBus
+from hallway.bus.remote import RemoteBus
+from hallway.core import errors
+from hallway.local import credentials
 from hub.client import Client, Stream
 from hub.process import HubProcess
 from support import Here, all_events, open_store, until
@@ -76,8 +77,9 @@ def test_a_heartbeat_in_the_fast_lane_says_what_the_service_says(clients: list[C
         with bus.transaction():
             meant = bus.sessions.heartbeat("fast-2", **said)
         assert {**told, "others": sorted(p["session_id"] for p in told["others"])} == {
-            **meant.to_dict(), "others": sorted(peer.session_id for peer in meant.others),
-        }  # fmt: skip
+            **meant.to_dict(),
+            "others": sorted(peer.session_id for peer in meant.others),
+        }
     assert a.post("/sessions/fast-2/heartbeat", {"current_task": "write"}).status == 200
     assert bus.events.last_seq() == events + 1
     assert bus.sessions.get("fast-2").current_task == "write"

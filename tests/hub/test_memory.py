@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import hallway
-from hallway import errors
+from hallway.core import errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,8 +16,26 @@ if TYPE_CHECKING:
     from hub.client import Client
     from hub.process import HubProcess
 
-KEYS = ["plain", "a/b/c", "a b", "100%", "*", "🚀", "a%2Fb", "x?y#z", "..", "a/../b", "/lead", "trail/", "k/history",
-        "history", "a//b", "+", "é", "'\""]  # fmt: skip
+KEYS = [
+    "plain",
+    "a/b/c",
+    "a b",
+    "100%",
+    "*",
+    "🚀",
+    "a%2Fb",
+    "x?y#z",
+    "..",
+    "a/../b",
+    "/lead",
+    "trail/",
+    "k/history",
+    "history",
+    "a//b",
+    "+",
+    "é",
+    "'\"",
+]
 
 
 @pytest.fixture

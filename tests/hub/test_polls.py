@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import hallway
-from hallway.bus import LOOK_EVERY_S
+from hallway.bus.local import LOOK_EVERY_S
 from hub.client import TIMEOUT_S, Client
 from support import open_store, until
 

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 import hallway
-from hallway import errors
-from hallway.bus import Bus
-from hallway.here import Here
-from hallway.remote import RemoteBus
+from hallway.bus.base import Bus
+from hallway.bus.remote import RemoteBus
+from hallway.core import errors
+from hallway.local.workspace import LocalWorkspace
 from hub.process import HubProcess
 
 if TYPE_CHECKING:
@@ -55,8 +55,11 @@ def test_connect_gives_a_bus_with_the_same_services(hub: HubProcess, monkeypatch
 def test_a_new_session_takes_over_where_its_caller_runs_not_where_the_hub_does(remote: RemoteBus) -> None:
     session = remote.sessions.register("travels", "bob's agent", "codex")
     assert (session.project, session.branch, session.location, session.human_user) == (
-        Elsewhere.project, Elsewhere.branch, Elsewhere.location, Elsewhere.user,
-    )  # fmt: skip
+        Elsewhere.project,
+        Elsewhere.branch,
+        Elsewhere.location,
+        Elsewhere.user,
+    )
     assert [peer.session_id for peer in remote.sessions.active().sessions] == ["travels"]
     assert remote.sessions.heartbeat("beats").project == Elsewhere.project
 
@@ -309,7 +312,7 @@ def test_follow_filters_by_project_and_kinds(followed: Bus) -> None:
 
 def test_follow_goes_on_after_the_hub_has_been_started_again(start_hub: Callable[..., HubProcess]) -> None:
     hub = start_hub()
-    with RemoteBus(hub.url, Here(SHOP)) as bus, hallway.connect(hub.bus_file) as local:
+    with RemoteBus(hub.url, LocalWorkspace(SHOP)) as bus, hallway.connect(hub.bus_file) as local:
         events = bus.events.follow(timeout_s=20)
         heard = []
         for number, end in enumerate((HubProcess.stop, HubProcess.kill)):
@@ -327,7 +330,7 @@ def test_handlers_hear_what_happens_on_the_hub(remote: RemoteBus) -> None:
     heard: list[str] = []
     came = threading.Event()
 
-    def hear(event: hallway.model.Event) -> None:
+    def hear(event: hallway.core.model.Event) -> None:
         heard.append(event.kind)
         came.set()
 

@@ -16,7 +16,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from hallway.services import Service
+from hallway.services.base import Service
 from hub.client import Client
 
 if TYPE_CHECKING:

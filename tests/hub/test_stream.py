@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import hallway
-from hallway.bus import LocalBus
-from hallway.clock import FakeClock
+from hallway.bus.local import LocalBus
+from hallway.core.clock import FakeClock
 from hallway.store.sqlite import SQLiteStore
 from hub.client import Client, Stream
 from support import Here, until

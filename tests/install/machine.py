@@ -27,9 +27,14 @@ class Machine(Person):
 
     def runs(self, command: list[str], **environ: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            command, env={**self.environ, **environ}, cwd=self.repository, capture_output=True, text=True,
-            timeout=30, check=False,
-        )  # fmt: skip
+            command,
+            env={**self.environ, **environ},
+            cwd=self.repository,
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
 
     def has_program(self, name: str, says: str) -> None:
         path = self.programs / name

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hallway.agents.install import CLIENTS
-from hallway.agents.install.configs import OTHER_NAME, JsonConfig, Member, TomlConfig
+from hallway.agents.install.configs import OTHER_NAME, JsonConfig, OwnKey, TomlConfig
 from install.machine import Machine
 
 SERVER = {"command": "/opt/python", "args": ["-P", "-m", "hallway", "mcp"]}
@@ -153,8 +153,10 @@ def test_every_layout_of_toml_is_edited_and_given_back(text: str, tmp_path: Path
     assert config.put(after) == after
     left = config.take(after)
     assert left is not None
-    assert same(tomllib.loads(left.removeprefix("\ufeff")).get("mcp_servers", {}) or {},
-                tomllib.loads(text.removeprefix("\ufeff")).get("mcp_servers", {}) or {})  # fmt: skip
+    assert same(
+        tomllib.loads(left.removeprefix("\ufeff")).get("mcp_servers", {}) or {},
+        tomllib.loads(text.removeprefix("\ufeff")).get("mcp_servers", {}) or {},
+    )
 
 
 def test_two_installs_at_once_are_one_after_the_other(machine: Machine) -> None:
@@ -173,12 +175,12 @@ def test_a_client_that_writes_its_file_meanwhile_is_edited_anew(
 ) -> None:
     """As a client that runs: between our reading and our writing it saves its own state."""
     from hallway.agents import install
-    from hallway.agents.install import changes
+    from hallway.agents.install import plan
 
     for name, value in machine.environ.items():
         monkeypatch.setenv(name, value)
     path = machine.writes(".claude.json", '{"numStartups": 1}')
-    write, times = changes.replace_file, []
+    write, times = plan.replace_file, []
 
     def meanwhile(name: str, *rest: Any, **more: Any) -> bool:
         if name == str(path) and not times:
@@ -186,7 +188,7 @@ def test_a_client_that_writes_its_file_meanwhile_is_edited_anew(
             path.write_text('{"numStartups": 2, "a longer": "text"}')
         return write(name, *rest, **more)
 
-    monkeypatch.setattr(changes, "replace_file", meanwhile)
+    monkeypatch.setattr(plan, "replace_file", meanwhile)
     (outcome,) = install.install(["claude-code"])
     assert outcome.error is None
     held = json.loads(path.read_text())
@@ -230,7 +232,7 @@ def json_texts(draw: st.DrawFn) -> str:
 
 @given(json_texts(), st.dictionaries(st.sampled_from(["env", "trust", "timeout"]), VALUES, max_size=2))
 def test_random_json_keeps_every_byte_of_others(text: str, added: dict[str, Any]) -> None:
-    config = JsonConfig("/nowhere/settings.json", Member(("mcpServers", "hallway"), SERVER))
+    config = JsonConfig("/nowhere/settings.json", OwnKey(("mcpServers", "hallway"), SERVER))
     before = config._edited(text, [])
     after = config.put(text)
     assert config.put(after) == after

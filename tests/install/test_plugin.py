@@ -7,7 +7,7 @@ from pathlib import Path
 
 from hallway import __version__
 from hallway.agents.install.client import stdio_server
-from hallway.agents.install.entries import grouped
+from hallway.agents.install.hook_entries import grouped
 
 PLUGIN = Path(__file__).parents[2] / "plugin"
 

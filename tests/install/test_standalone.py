@@ -30,9 +30,12 @@ def undo(machine: Machine, status: int = 0) -> str:
     """Run the standalone program with an interpreter that cannot import hallway; return what it printed."""
     program = machine.user / "hallway" / FOLDER / PROGRAM
     done = subprocess.run(
-        [sys.executable, "-I", "-S", str(program)], env={"PATH": os.environ["PATH"]}, capture_output=True, text=True,
+        [sys.executable, "-I", "-S", str(program)],
+        env={"PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
         check=False,
-    )  # fmt: skip
+    )
     assert done.returncode == status, done.stdout + done.stderr
     assert done.stderr == ""
     return done.stdout

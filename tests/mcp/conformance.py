@@ -47,9 +47,18 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]:
 def test_the_suite_finds_nothing_but_what_is_expected(hub: HubProcess, revision: str, tmp_path: Path) -> None:
     expected = str(HERE / "expected-failures.yml")
     ran = node(
-        SUITE, "server", "--url", f"{hub.url}/mcp", "--requirements", revision, "--expected-failures", expected,
-        "--output-dir", str(tmp_path / "results"), home=hub.home,
-    )  # fmt: skip
+        SUITE,
+        "server",
+        "--url",
+        f"{hub.url}/mcp",
+        "--requirements",
+        revision,
+        "--expected-failures",
+        expected,
+        "--output-dir",
+        str(tmp_path / "results"),
+        home=hub.home,
+    )
     print(ran.stdout[ran.stdout.find("=== SUMMARY") :])
     assert ran.returncode == 0, ran.stdout[ran.stdout.rfind("Total:") :] + ran.stderr
     assert {"tools-list", "resources-list"} <= passed(ran.stdout)  # it ran, and spoke to this hub

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import hallway.hub.mcp
 from hallway.cli.main import run
-from hallway.mcp.offer import BusOffer
-from hallway.mcp.protocol import META, Fault
-from hallway.schema import encode
+from hallway.core.schema import encode
+from hallway.mcp.protocol import META, JsonRpcError
+from hallway.mcp.server import BusServer
 
 if TYPE_CHECKING:
     from hallway.mcp.protocol import Json, Peer, Work
@@ -91,14 +91,14 @@ CONTENTS: dict[str, Json] = {
 TEMPLATE = ("test://template/", "/data")
 
 
-class FixtureOffer(BusOffer):
+class FixtureOffer(BusServer):
     """The bus, and the suite's own tools and resources."""
 
     def tools(self, peer: Peer) -> list[Json]:
         fixtures = [
             {"name": name, "description": name, "inputSchema": SCHEMAS.get(name, {"type": "object"})}
             for name in ANSWERS
-        ]  # fmt: skip
+        ]
         return [*super().tools(peer), *fixtures]
 
     def call(self, name: str, arguments: Json, peer: Peer, meta: Json) -> Work | None:
@@ -108,7 +108,7 @@ class FixtureOffer(BusOffer):
         yield from ()
         can = meta.get(f"{META}clientCapabilities", {})
         if name == "test_missing_capability" and "sampling" not in can:
-            raise Fault(MISSING_CAPABILITY, "this needs sampling", {"requiredCapabilities": {"sampling": {}}})
+            raise JsonRpcError(MISSING_CAPABILITY, "this needs sampling", {"requiredCapabilities": {"sampling": {}}})
         return ANSWERS[name]
 
     def resources(self, cursor: str | None, peer: Peer, meta: Json) -> Work:

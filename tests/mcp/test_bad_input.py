@@ -24,7 +24,7 @@ from support import PATIENCE_S, until
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from hallway.bus import Bus
+    from hallway.bus.base import Bus
 
 PARSE_ERROR, INVALID_REQUEST, METHOD_NOT_FOUND, INVALID_PARAMS = -32700, -32600, -32601, -32602
 HEADER_MISMATCH, UNSUPPORTED_VERSION = -32020, -32022
@@ -126,7 +126,7 @@ NO_MESSAGE = {
     "a batch of batches": (b"[[[]]]", INVALID_REQUEST),
     "an empty object": (b"{}", INVALID_REQUEST),
     "no version of JSON-RPC": (b'{"method":"ping","id":null}', INVALID_REQUEST),
-}  # fmt: skip
+}
 
 # What is a message, and wrong: the error, and whether the id is told.
 WRONG = {
@@ -156,18 +156,26 @@ WRONG = {
     "a cursor that is no text": (modern("resources/list", cursor=3), INVALID_PARAMS, True),
     "a subscription to nothing": (modern("subscriptions/listen"), INVALID_PARAMS, True),
     "an unknown version": (
-        request("tools/list", {"_meta": {**MODERN, f"{META}protocolVersion": "2031-01-01"}}), UNSUPPORTED_VERSION, True,
+        request("tools/list", {"_meta": {**MODERN, f"{META}protocolVersion": "2031-01-01"}}),
+        UNSUPPORTED_VERSION,
+        True,
     ),
     "a version that is no text": (
-        request("tools/list", {"_meta": {**MODERN, f"{META}protocolVersion": 2}}), INVALID_PARAMS, True,
+        request("tools/list", {"_meta": {**MODERN, f"{META}protocolVersion": 2}}),
+        INVALID_PARAMS,
+        True,
     ),
     "no capabilities": (
-        request("tools/list", {"_meta": {f"{META}protocolVersion": "2026-07-28"}}), INVALID_PARAMS, True,
+        request("tools/list", {"_meta": {f"{META}protocolVersion": "2026-07-28"}}),
+        INVALID_PARAMS,
+        True,
     ),
     "capabilities that are a list": (
-        request("tools/list", {"_meta": {**MODERN, f"{META}clientCapabilities": []}}), INVALID_PARAMS, True,
+        request("tools/list", {"_meta": {**MODERN, f"{META}clientCapabilities": []}}),
+        INVALID_PARAMS,
+        True,
     ),
-}  # fmt: skip
+}
 
 # What a tool is asked in a wrong way: the error is the tool's, with its code.
 WRONG_ARGUMENTS = {
@@ -289,16 +297,26 @@ def test_half_a_line_at_the_end_is_no_message(server: Raw, bus: Bus) -> None:
 
 def test_the_oldest_handshake_has_batches(server: Raw) -> None:
     server.initialize(version="2025-03-26")
-    server.write([
-        {**request(), "id": "a"}, {"jsonrpc": "2.0", "method": "notifications/initialized"}, 7,
-        {**request("tools/list"), "id": "b"}, [], {**request("nope"), "id": "c"},
-    ])  # fmt: skip
+    server.write(
+        [
+            {**request(), "id": "a"},
+            {"jsonrpc": "2.0", "method": "notifications/initialized"},
+            7,
+            {**request("tools/list"), "id": "b"},
+            [],
+            {**request("nope"), "id": "c"},
+        ]
+    )
     assert server.process.stdout
     answers = json.loads(server.line())
     said = [(each["id"], each.get("error", {}).get("code")) for each in answers]
     assert said == [
-        ("a", None), (None, INVALID_REQUEST), ("b", None), (None, INVALID_REQUEST), ("c", METHOD_NOT_FOUND),
-    ]  # fmt: skip
+        ("a", None),
+        (None, INVALID_REQUEST),
+        ("b", None),
+        (None, INVALID_REQUEST),
+        ("c", METHOD_NOT_FOUND),
+    ]
     server.write([{"jsonrpc": "2.0", "method": "notifications/initialized"}])  # nothing to answer
     server.write([])
     assert server.error()["error"]["code"] == INVALID_REQUEST
@@ -376,8 +394,8 @@ def test_a_client_that_closes_both_ends_at_once_is_nobodys_trouble(start: Callab
 
 
 CHANGED = """\
-import hallway.mcp.resident, hallway.mcp.stdio
-hallway.mcp.resident.BEAT_S = 0.2
+import hallway.mcp.session_binding, hallway.mcp.stdio
+hallway.mcp.session_binding.BEAT_S = 0.2
 hallway.mcp.stdio.STUCK_S = 0.5
 hallway.mcp.stdio.serve()
 """
@@ -388,9 +406,13 @@ class Hasty(Raw):
 
     def __init__(self, home: Path) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-c", CHANGED], env=environment(home, HALLWAY_SESSION="s1"),
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0,
-        )  # fmt: skip
+            [sys.executable, "-c", CHANGED],
+            env=environment(home, HALLWAY_SESSION="s1"),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            bufsize=0,
+        )
         self._rest = b""
         self._count = 0
         self.notes = []
@@ -511,9 +533,10 @@ class Post:
         params = params if isinstance(params, dict) else {}
         meta = params.get("_meta") if isinstance(params.get("_meta"), dict) else {}
         repeated = {
-            "MCP-Protocol-Version": meta.get(f"{META}protocolVersion"), "Mcp-Method": message.get("method"),
+            "MCP-Protocol-Version": meta.get(f"{META}protocolVersion"),
+            "Mcp-Method": message.get("method"),
             "Mcp-Name": params.get("name", params.get("uri")),
-        }  # fmt: skip
+        }
         said = {name: value for name, value in repeated.items() if isinstance(value, str) and value.isascii()}
         said |= {name.replace("_", "-"): value for name, value in headers.items()}
         return self(json.dumps(message).encode(), {**said, "Hallway-Session": "s1"})

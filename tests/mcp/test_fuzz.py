@@ -13,30 +13,45 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, rule, run_state_machine_as_test
 
-from hallway.errors import HallwayError
-from hallway.hub.mcp import Caller
+from hallway.core.errors import HallwayError
+from hallway.core.schema import decode, encode
+from hallway.hub.mcp import HttpPeer
 from hallway.mcp import protocol, stdio
-from hallway.mcp.offer import BusOffer
-from hallway.mcp.protocol import LEGACY, Listening, Protocol
+from hallway.mcp.protocol import LEGACY, ListenStream, Protocol
+from hallway.mcp.server import BusServer
 from hallway.mcp.stdio import Lines
 from hallway.mcp.tools import DAILY, ENGRAM
-from hallway.schema import decode, encode
 from mcp_server import MODERN, Server
 from support import PATIENCE_S, Here, open_store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from hallway.bus import LocalBus
+    from hallway.bus.local import LocalBus
 
 BY_THE_BOOK = {
-    protocol.PARSE_ERROR, protocol.INVALID_REQUEST, protocol.METHOD_NOT_FOUND, protocol.INVALID_PARAMS,
-    protocol.RESOURCE_NOT_FOUND, protocol.HEADER_MISMATCH, protocol.UNSUPPORTED_VERSION,
-}  # fmt: skip
+    protocol.PARSE_ERROR,
+    protocol.INVALID_REQUEST,
+    protocol.METHOD_NOT_FOUND,
+    protocol.INVALID_PARAMS,
+    protocol.RESOURCE_NOT_FOUND,
+    protocol.HEADER_MISMATCH,
+    protocol.UNSUPPORTED_VERSION,
+}
 METHODS = (
-    "initialize", "ping", "server/discover", "tools/list", "tools/call", "resources/list", "resources/read",
-    "resources/templates/list", "resources/subscribe", "subscriptions/listen", "notifications/cancelled", "prompts/get",
-)  # fmt: skip
+    "initialize",
+    "ping",
+    "server/discover",
+    "tools/list",
+    "tools/call",
+    "resources/list",
+    "resources/read",
+    "resources/templates/list",
+    "resources/subscribe",
+    "subscriptions/listen",
+    "notifications/cancelled",
+    "prompts/get",
+)
 NAMES = sorted({name for tool in (*DAILY, *ENGRAM) for name in tool.takes} | {"session_id", "from_session"})
 
 text = st.text(st.characters(exclude_categories=()), max_size=20)  # half characters, too
@@ -62,19 +77,22 @@ params = st.fixed_dictionaries(
 )
 calls = st.builds(
     lambda name, said, meta: {"name": name, "arguments": said, "_meta": meta},
-    st.sampled_from([tool.name for tool in (*DAILY, *ENGRAM)]), arguments, metadata,
-)  # fmt: skip
+    st.sampled_from([tool.name for tool in (*DAILY, *ENGRAM)]),
+    arguments,
+    metadata,
+)
 messages = st.one_of(
     st.builds(
         lambda request_id, said: {"jsonrpc": "2.0", "id": request_id, "method": "tools/call", "params": said},
-        st.integers() | text, calls,
+        st.integers() | text,
+        calls,
     ),
     st.fixed_dictionaries(
         {"jsonrpc": st.just("2.0") | values, "method": st.sampled_from(METHODS) | values},
         optional={"id": st.integers() | text | values, "params": params | values, "result": values},
     ),
     values,
-)  # fmt: skip
+)
 
 
 # -- the handler ------------------------------------------------------------------------------------------------------
@@ -88,9 +106,9 @@ def bus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalBus]:
         yield bus
 
 
-def answer_to(bus: LocalBus, message: Any, peer: Caller) -> Any:
+def answer_to(bus: LocalBus, message: Any, peer: HttpPeer) -> Any:
     """What the handler says, its operations run on the bus; nothing waits."""
-    work = Protocol(BusOffer("engram")).handle(message, peer)
+    work = Protocol(BusServer("engram")).handle(message, peer)
     value, error = None, None
     try:
         while True:
@@ -110,7 +128,7 @@ def check(message: Any, answer: Any) -> None:
     if answer is None:
         assert not isinstance(message, dict) or not {"id", "method"} <= message.keys()
         return
-    if isinstance(answer, Listening):
+    if isinstance(answer, ListenStream):
         answer = answer.acknowledged()
         assert "id" not in answer
     elif isinstance(answer, list):
@@ -133,24 +151,30 @@ def check(message: Any, answer: Any) -> None:
 @settings(max_examples=500, deadline=None, suppress_health_check=list(HealthCheck))
 @given(message=messages | st.lists(messages, max_size=3), version=st.none() | st.sampled_from(LEGACY))
 def test_the_handler_answers_whatever_it_is_told(bus: LocalBus, message: Any, version: str | None) -> None:
-    check(message, answer_to(bus, message, Caller(version, "s1")))
+    check(message, answer_to(bus, message, HttpPeer(version, "s1")))
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
-@given(message=messages, headers=st.dictionaries(
-    st.sampled_from(["mcp-protocol-version", "mcp-method", "mcp-name"]),
-    st.sampled_from(["2026-07-28", *LEGACY, *METHODS, "=?base64?c2VuZA==?=", "=?base64?c2Vu?", "send"]) | text,
-))  # fmt: skip
+@given(
+    message=messages,
+    headers=st.dictionaries(
+        st.sampled_from(["mcp-protocol-version", "mcp-method", "mcp-name"]),
+        st.sampled_from(["2026-07-28", *LEGACY, *METHODS, "=?base64?c2VuZA==?=", "=?base64?c2Vu?", "send"]) | text,
+    ),
+)
 def test_headers_are_right_or_refused(message: Any, headers: dict[str, str]) -> None:
     assert version_or_fault(message, headers) in (
-        None, *LEGACY, (protocol.HEADER_MISMATCH, 400), (protocol.UNSUPPORTED_VERSION, 400),
-    )  # fmt: skip
+        None,
+        *LEGACY,
+        (protocol.HEADER_MISMATCH, 400),
+        (protocol.UNSUPPORTED_VERSION, 400),
+    )
 
 
 def version_or_fault(message: Any, headers: dict[str, str]) -> Any:
     try:
         return protocol.check_headers(message, headers)
-    except protocol.Fault as fault:
+    except protocol.JsonRpcError as fault:
         return fault.code, fault.status
 
 
@@ -285,6 +309,12 @@ def _batch(line: bytes) -> list[Any]:
 
 def test_a_session_of_sense_and_nonsense_gets_each_answer_once() -> None:
     run_state_machine_as_test(
-        Sessions, settings=settings(max_examples=15, stateful_step_count=25, deadline=None, print_blob=True,
-                                    suppress_health_check=list(HealthCheck)),
-    )  # fmt: skip
+        Sessions,
+        settings=settings(
+            max_examples=15,
+            stateful_step_count=25,
+            deadline=None,
+            print_blob=True,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )

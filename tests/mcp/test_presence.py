@@ -16,11 +16,11 @@ from typing import Any
 import pytest
 
 import hallway
-from hallway import presence
-from hallway.bus import Bus
-from hallway.errors import SessionNotFound
+from hallway.bus.base import Bus
+from hallway.core.errors import SessionNotFound
+from hallway.local import presence
 from hallway.mcp.protocol import Peer
-from hallway.mcp.resident import BEAT_S, CLOSED, STRANGER_S, Resident
+from hallway.mcp.session_binding import BEAT_S, CLOSED, STRANGER_S, SessionBinding
 from hub.process import HubProcess
 from mcp_server import Server, environment
 from support import kinds, until
@@ -258,9 +258,14 @@ MODERN = {"io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcont
 def start_client(home: Path, **options: Any) -> tuple[subprocess.Popen[str], int]:
     """A client with a server, in a process group of their own."""
     client = subprocess.Popen(
-        [sys.executable, "-c", CLIENT, json.dumps(MODERN)], env=environment(home / "hallway", **CLAUDE),
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True, **options,
-    )  # fmt: skip
+        [sys.executable, "-c", CLIENT, json.dumps(MODERN)],
+        env=environment(home / "hallway", **CLAUDE),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        **options,
+    )
     assert client.stdout
     return client, int(client.stdout.readline())
 
@@ -293,14 +298,18 @@ def test_the_server_goes_with_a_client_whose_pipe_somebody_else_holds_open(home:
         .replace("server.stdin.flush()", "")
     )
     client = subprocess.Popen(
-        [sys.executable, "-c", script, json.dumps(MODERN)], env=environment(home / "hallway", **CLAUDE),
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, pass_fds=(reader, writer),
-    )  # fmt: skip
+        [sys.executable, "-c", script, json.dumps(MODERN)],
+        env=environment(home / "hallway", **CLAUDE),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        pass_fds=(reader, writer),
+    )
     assert client.stdout
     server_pid = int(client.stdout.readline())
     client.kill()
     client.communicate()
-    until(lambda: not presence.started(server_pid), within_s=5)
+    until(lambda: not presence.start_time(server_pid), within_s=5)
     assert status(shop, "c1") == "offline"
     os.close(reader)
     os.close(writer)
@@ -342,14 +351,14 @@ def test_a_server_started_again_resumes_its_session(serve: Callable[..., Server]
 
 
 @pytest.fixture
-def resident(shop: Bus, monkeypatch: pytest.MonkeyPatch) -> Iterator[Resident]:
+def resident(shop: Bus, monkeypatch: pytest.MonkeyPatch) -> Iterator[SessionBinding]:
     monkeypatch.setenv("HALLWAY_SESSION", "r1")
-    resident = Resident(shop, Peer())
+    resident = SessionBinding(shop, Peer())
     yield resident
     resident.leave()
 
 
-def test_a_beat_keeps_the_session_alive_and_is_no_event(shop: Bus, resident: Resident) -> None:
+def test_a_beat_keeps_the_session_alive_and_is_no_event(shop: Bus, resident: SessionBinding) -> None:
     resident.beat()
     seen, told = shop.sessions.get("r1").last_seen, kinds(shop)
     assert resident.beat() > time.monotonic() + BEAT_S - 5
@@ -357,21 +366,21 @@ def test_a_beat_keeps_the_session_alive_and_is_no_event(shop: Bus, resident: Res
     assert kinds(shop) == told
 
 
-def test_a_beat_leaves_a_session_that_was_ended_on_purpose(shop: Bus, resident: Resident) -> None:
+def test_a_beat_leaves_a_session_that_was_ended_on_purpose(shop: Bus, resident: SessionBinding) -> None:
     resident.beat()
     shop.sessions.end("r1", "the user said good-bye")
     resident.beat()
     assert shop.sessions.get("r1").end_reason == "the user said good-bye"
 
 
-def test_a_beat_after_a_long_sleep_revives_the_session(shop: Bus, resident: Resident) -> None:
+def test_a_beat_after_a_long_sleep_revives_the_session(shop: Bus, resident: SessionBinding) -> None:
     resident.beat()
     shop.sessions.end("r1", "expired")
     resident.beat()
     assert status(shop, "r1") == "active"
 
 
-def test_a_beat_follows_the_client_to_its_next_session(shop: Bus, resident: Resident) -> None:
+def test_a_beat_follows_the_client_to_its_next_session(shop: Bus, resident: SessionBinding) -> None:
     resident.beat()
     shop.sessions.end("r1", "cleared")
     presence.bind(shop.folder, "r2", presence.client_process())

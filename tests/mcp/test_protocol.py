@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from hallway.errors import HallwayError
+from hallway.core.errors import HallwayError
 from hallway.mcp import protocol
-from hallway.mcp.offer import INSTRUCTIONS, BusOffer
 from hallway.mcp.protocol import (
     HEADER_MISMATCH,
     INTERNAL_ERROR,
@@ -20,19 +19,20 @@ from hallway.mcp.protocol import (
     METHOD_NOT_FOUND,
     RESOURCE_NOT_FOUND,
     UNSUPPORTED_VERSION,
-    Fault,
-    Listening,
+    JsonRpcError,
+    ListenStream,
     Peer,
     Protocol,
     check_headers,
 )
+from hallway.mcp.server import INSTRUCTIONS, BusServer
 from support import Here, open_store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from hallway.bus import LocalBus
+    from hallway.bus.local import LocalBus
 
 MODERN = {f"{META}protocolVersion": "2026-07-28", f"{META}clientCapabilities": {}}
 METHODS = {
@@ -65,7 +65,7 @@ def bus(tmp_path: Path) -> Iterator[LocalBus]:
 @pytest.fixture
 def ask(bus: LocalBus) -> Callable[..., Any]:
     """Hands a message to the handler, runs on the bus what it wants done, and gives its answer."""
-    handler = Protocol(BusOffer())
+    handler = Protocol(BusServer())
 
     def run(message: Any, peer: Peer) -> Any:
         work = handler.handle(message, peer)
@@ -104,7 +104,7 @@ def test_the_handshake_agrees_on_the_version_that_is_asked_for(ask: Callable[...
     peer = Known()
     result = ask(hello(version), peer)["result"]
     assert result["protocolVersion"] == peer.version == version
-    assert result["serverInfo"] == {"name": "hallway", "version": BusOffer.version}
+    assert result["serverInfo"] == {"name": "hallway", "version": BusServer.version}
     assert result["instructions"] == INSTRUCTIONS
     assert peer.client == "claude-code"
     assert ask(request("tools/list"), peer)["result"]["tools"]
@@ -155,12 +155,26 @@ def test_the_handshake_promises_notifications_where_they_can_come(ask: Callable[
 
 OLD, NEW = "old", "new"
 OFFERED = {
-    "ping": {OLD}, "initialize": {OLD}, "server/discover": {NEW}, "tools/list": {OLD, NEW}, "tools/call": {OLD, NEW},
-    "resources/list": {OLD, NEW}, "resources/read": {OLD, NEW}, "resources/templates/list": {OLD, NEW},
-    "resources/subscribe": {OLD}, "resources/unsubscribe": {OLD}, "subscriptions/listen": {NEW},
-    "prompts/list": set(), "prompts/get": set(), "completion/complete": set(), "logging/setLevel": set(),
-    "tasks/get": set(), "roots/list": set(), "Tools/List": set(), "": set(),
-}  # fmt: skip
+    "ping": {OLD},
+    "initialize": {OLD},
+    "server/discover": {NEW},
+    "tools/list": {OLD, NEW},
+    "tools/call": {OLD, NEW},
+    "resources/list": {OLD, NEW},
+    "resources/read": {OLD, NEW},
+    "resources/templates/list": {OLD, NEW},
+    "resources/subscribe": {OLD},
+    "resources/unsubscribe": {OLD},
+    "subscriptions/listen": {NEW},
+    "prompts/list": set(),
+    "prompts/get": set(),
+    "completion/complete": set(),
+    "logging/setLevel": set(),
+    "tasks/get": set(),
+    "roots/list": set(),
+    "Tools/List": set(),
+    "": set(),
+}
 
 
 @pytest.mark.parametrize("era", [OLD, NEW])
@@ -169,7 +183,7 @@ def test_each_era_has_its_own_methods(ask: Callable[..., Any], method: str, era:
     said = {"uri": "hallway://inbox", "name": "sessions", "protocolVersion": "2025-11-25", "notifications": {}}
     peer = Known("2025-11-25" if era == OLD else None, can_push=True)
     answer = ask(modern(method, **said) if era == NEW else request(method, **said), peer)
-    is_there = isinstance(answer, Listening) or "result" in answer
+    is_there = isinstance(answer, ListenStream) or "result" in answer
     assert is_there == (era in OFFERED[method])
     if not is_there:
         assert answer["error"]["code"] == METHOD_NOT_FOUND
@@ -204,10 +218,13 @@ def test_subscriptions_are_bounded(ask: Callable[..., Any], monkeypatch: pytest.
 @pytest.mark.parametrize(
     ("method", "scope"),
     [
-        ("server/discover", "public"), ("tools/list", "public"), ("resources/templates/list", "public"),
-        ("resources/list", "private"), ("resources/read", "private"),
+        ("server/discover", "public"),
+        ("tools/list", "public"),
+        ("resources/templates/list", "public"),
+        ("resources/list", "private"),
+        ("resources/read", "private"),
     ],
-)  # fmt: skip
+)
 def test_what_may_be_kept_says_how_long_and_by_whom(ask: Callable[..., Any], method: str, scope: str) -> None:
     """What is the same for all and changes with the version may be kept; what is a session's or the bus's may not."""
     result = ask(modern(method, **METHODS[method]), Known())["result"]
@@ -224,7 +241,7 @@ def test_a_call_is_nothing_to_keep(ask: Callable[..., Any]) -> None:
 def test_every_modern_result_says_who_gave_it(ask: Callable[..., Any], method: str) -> None:
     result = ask(modern(method, **METHODS[method]), Known())["result"]
     assert result["resultType"] == "complete"
-    assert result["_meta"] == {f"{META}serverInfo": {"name": "hallway", "version": BusOffer.version}}
+    assert result["_meta"] == {f"{META}serverInfo": {"name": "hallway", "version": BusServer.version}}
 
 
 @pytest.mark.parametrize("version", LEGACY)
@@ -318,18 +335,20 @@ def test_a_subscription_is_granted_as_far_as_it_goes(ask: Callable[..., Any]) ->
     told = listening.acknowledged()
     assert told["method"] == "notifications/subscriptions/acknowledged"
     assert told["params"]["notifications"] == {
-        "resourcesListChanged": True, "resourceSubscriptions": ["hallway://inbox"],
-    }  # fmt: skip
+        "resourcesListChanged": True,
+        "resourceSubscriptions": ["hallway://inbox"],
+    }
     assert told["params"]["_meta"] == {f"{META}subscriptionId": 1}
 
 
 def test_a_subscription_tells_what_was_asked_for_and_whose_it_is() -> None:
-    listening = Listening("l1", {"resourceSubscriptions": ["hallway://inbox"]})
+    listening = ListenStream("l1", {"resourceSubscriptions": ["hallway://inbox"]})
     note = listening.about("hallway://inbox")
     assert note == {
-        "jsonrpc": "2.0", "method": "notifications/resources/updated",
+        "jsonrpc": "2.0",
+        "method": "notifications/resources/updated",
         "params": {"uri": "hallway://inbox", "_meta": {f"{META}subscriptionId": "l1"}},
-    }  # fmt: skip
+    }
     assert listening.about("hallway://sessions") is None
     assert listening.about(None) is None
     assert listening.ended()["id"] == "l1"
@@ -337,7 +356,7 @@ def test_a_subscription_tells_what_was_asked_for_and_whose_it_is() -> None:
 
 
 def test_a_subscription_to_the_list_hears_of_the_list() -> None:
-    note = Listening(2, {"resourcesListChanged": True}).about(None)
+    note = ListenStream(2, {"resourcesListChanged": True}).about(None)
     assert note is not None
     assert note["method"] == "notifications/resources/list_changed"
 
@@ -350,8 +369,8 @@ def said(version: str | None = "2026-07-28", method: str | None = None, name: st
     return {header: word for header, word in words.items() if word is not None}
 
 
-def fault_of(message: Any, headers: dict[str, str]) -> Fault:
-    with pytest.raises(Fault) as caught:
+def fault_of(message: Any, headers: dict[str, str]) -> JsonRpcError:
+    with pytest.raises(JsonRpcError) as caught:
         check_headers(message, headers)
     assert caught.value.status == 400
     return caught.value
@@ -433,8 +452,14 @@ def test_what_is_no_message_is_left_to_the_handler(message: Any) -> None:
 
 @pytest.mark.parametrize(
     ("code", "status"),
-    [(METHOD_NOT_FOUND, 404), (INVALID_PARAMS, 400), (HEADER_MISMATCH, 400), (UNSUPPORTED_VERSION, 400),
-     (INVALID_REQUEST, 400), (INTERNAL_ERROR, 500)],
-)  # fmt: skip
+    [
+        (METHOD_NOT_FOUND, 404),
+        (INVALID_PARAMS, 400),
+        (HEADER_MISMATCH, 400),
+        (UNSUPPORTED_VERSION, 400),
+        (INVALID_REQUEST, 400),
+        (INTERNAL_ERROR, 500),
+    ],
+)
 def test_a_fault_has_the_http_status_of_its_kind(code: int, status: int) -> None:
-    assert Fault(code, "x").status == status
+    assert JsonRpcError(code, "x").status == status

@@ -23,7 +23,7 @@ from support import PATIENCE_S
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-    from hallway.bus import Bus
+    from hallway.bus.base import Bus
 
 pytestmark = [pytest.mark.anyio, pytest.mark.filterwarnings("ignore::mcp.shared.exceptions.MCPDeprecationWarning")]
 
@@ -66,9 +66,11 @@ class Way:
         options = {"mode": MODES[self.era], "read_timeout_seconds": PATIENCE_S, "cache": None, **options}
         if self.transport == "stdio":
             server = StdioServerParameters(
-                command=sys.executable, args=["-m", "hallway", "mcp", "--profile", profile], cwd=self._hub.home,
+                command=sys.executable,
+                args=["-m", "hallway", "mcp", "--profile", profile],
+                cwd=self._hub.home,
                 env=environment(self._hub.home, HALLWAY_SESSION=session_id, PYTHONWARNINGS="error"),
-            )  # fmt: skip
+            )
             async with Client(server, **options) as client:
                 yield client
             return
@@ -214,8 +216,11 @@ async def test_every_daily_tool_does_its_work(way: Way, bus: Bus, names: tuple[s
         asked = await agent("send", to_session=bob, body="is /cart yours?", type="request", data={"line": 7})
         [got] = bus.messages.inbox(bob)
         assert (got.message_id, got.from_session, got.body, got.data) == (
-            asked["message_id"], alice, "is /cart yours?", {"line": 7},
-        )  # fmt: skip
+            asked["message_id"],
+            alice,
+            "is /cart yours?",
+            {"line": 7},
+        )
         bus.messages.reply(bob, got.message_id, "yes, until noon")
         [answer] = (await agent("inbox"))["messages"]
         assert (answer["from_session"], said_in(answer)) == (bob, "yes, until noon")

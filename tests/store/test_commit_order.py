@@ -9,8 +9,8 @@ from subprocess import Popen
 import pytest
 
 import postgres
-from hallway.bus import LocalBus
-from hallway.model import Event
+from hallway.bus.local import LocalBus
+from hallway.core.model import Event
 from support import Here, all_events, open_store, start_together, store_at, until
 
 

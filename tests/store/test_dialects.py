@@ -10,13 +10,13 @@ import pytest
 
 import postgres
 from hallway.cli.main import run
-from hallway.errors import BusIsNewer, NotWritable
+from hallway.core.errors import BusIsNewer, NotWritable
 from hallway.services.search import key_range
 from hallway.store import load_statements, statements_in
-from hallway.store.dialect import Statement, as_text
 from hallway.store.migrate import migrations
-from hallway.store.postgres import PostgresStore
-from hallway.store.tsearch import TsText
+from hallway.store.postgres.dialect import Statement, as_text
+from hallway.store.postgres.fts import TsQueryWriter
+from hallway.store.postgres.store import PostgresStore
 from support import open_store
 
 
@@ -66,7 +66,7 @@ def test_parameters_are_numbered_and_typed_by_their_names() -> None:
     ],
 )
 def test_a_glob_becomes_a_regular_expression(glob: str, expression: str) -> None:
-    assert TsText().glob(glob) == expression
+    assert TsQueryWriter().glob(glob) == expression
     assert key_range(glob)[0] == glob.partition("*")[0].partition("?")[0].partition("[")[0]
 
 

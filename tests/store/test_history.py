@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from hallway import errors
+from hallway.core import errors
 from history import History, Op, check_key, check_task
 
 
@@ -52,7 +52,7 @@ def test_a_task_with_two_winners_is_found() -> None:
         history.record(Op("accept", "t", name), lambda: None)
 
     def lose() -> None:
-        raise errors.Conflict("taken", owner="alice")
+        raise errors.AlreadyTaken("taken", owner="alice")
 
     history.record(Op("accept", "u", "alice"), lambda: None)
     history.record(Op("accept", "u", "bob"), lose)

@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 
 import postgres
-from hallway import bus as bus_module
-from hallway.bus import LocalBus
+from hallway.bus import local as bus_module
+from hallway.bus.local import LocalBus
 from hallway.cli.main import run
-from hallway.model import Event
-from hallway.store.notices import MOST_BYTES, Notices
-from hallway.wake import ANYTHING, EVENTS, TOO_MANY
+from hallway.core.model import Event
+from hallway.core.topics import EVENTS
+from hallway.local.notify import ANYTHING, TOO_MANY
+from hallway.store.postgres.listener import MOST_BYTES, PostgresSubscription
 from support import all_events, open_store, until, waits
 
 NEVER_S = 30.0  # a slow look that comes too late for any test
@@ -42,7 +43,7 @@ def end_listeners(bus: LocalBus) -> None:
 
 @pytest.mark.promise("E3")
 def test_a_notice_names_the_topics_of_its_commit(bus: LocalBus) -> None:
-    ear = bus.store.ear(ANYTHING)
+    ear = bus.store.subscribe(ANYTHING)
     bus.sessions.register("alice", "agent", "codex")
     heard: set[str] = set()
     until(lambda: heard.update(ear.hear()) or EVENTS in heard)
@@ -57,8 +58,8 @@ def test_a_notice_names_the_topics_of_its_commit(bus: LocalBus) -> None:
 
 def test_too_many_topics_are_one_sign() -> None:
     topics = {f"messages-{number:08x}" for number in range(MOST_BYTES // 10)}
-    assert Notices.payload(topics) == TOO_MANY
-    assert Notices.payload({"b", "a"}) == "a b"
+    assert PostgresSubscription.payload(topics) == TOO_MANY
+    assert PostgresSubscription.payload({"b", "a"}) == "a b"
 
 
 @pytest.mark.promise("E1", "E3")

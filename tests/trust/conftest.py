@@ -33,10 +33,17 @@ def make_tokens(home: Path) -> dict[str, str]:
     """Alice, bob and olive (who observes) are for the shop, carol is for the bank, root is an admin."""
     home.mkdir(parents=True, exist_ok=True)
     with open_store(str(home / "bus.db")) as bus:
-        made = [bus.tokens.create(name, role, projects) for name, role, projects in (
-            ("alice", "agent", [SHOP]), ("bob", "agent", [SHOP]), ("carol", "agent", [BANK]),
-            ("olive", "observer", [SHOP]), ("root", "admin", None), ("wide", "agent", None),
-        )]  # fmt: skip
+        made = [
+            bus.tokens.create(name, role, projects)
+            for name, role, projects in (
+                ("alice", "agent", [SHOP]),
+                ("bob", "agent", [SHOP]),
+                ("carol", "agent", [BANK]),
+                ("olive", "observer", [SHOP]),
+                ("root", "admin", None),
+                ("wide", "agent", None),
+            )
+        ]
     return {each.name: each.token for each in made}
 
 
@@ -45,5 +52,5 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
     home = tmp_path_factory.mktemp("guarded") / "hallway"
     tokens = make_tokens(home)
     # Refusals are written down once a minute; these tests look for them sooner.
-    with HubProcess(home, "--require-tokens", constants={"hallway.hub.audit.EVERY_S": 0.5}) as hub:
+    with HubProcess(home, "--require-tokens", constants={"hallway.hub.auth.audit.EVERY_S": 0.5}) as hub:
         yield Guarded(hub, tokens)

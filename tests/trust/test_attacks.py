@@ -20,7 +20,7 @@ from hypothesis import given, settings
 from schemathesis import Case, GenerationMode, openapi
 
 import hallway
-from hallway.hub.keyring import Keyring
+from hallway.hub.auth.token_cache import TokenCache
 from hallway.services.tokens import PREFIX
 from hub.client import Client
 from hub.test_schemathesis import CHECKS, SPEED
@@ -61,7 +61,7 @@ asyncio.run(main())
 def test_how_long_a_wrong_token_takes_does_not_tell_how_much_of_it_is_right() -> None:
     """Medians of many interleaved batches, generously: what a comparison byte by byte would tell is far more."""
     right = PREFIX + "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG"
-    keyring = Keyring.__new__(Keyring)
+    keyring = TokenCache.__new__(TokenCache)
     digest = sha256(right.encode()).hexdigest()
     keyring._grants = {digest: type("Grant", (), {"digest": digest, "good_until": math.inf})()}  # type: ignore[dict-item]
     guesses = {"nothing": PREFIX + "!" * 43, "all but the last": right[:-1] + "!"}
@@ -141,8 +141,9 @@ def test_another_user_cannot_read_the_bus() -> None:
                 assert (done.returncode != 0, done.stdout) == (True, b"")
             home.chmod(0o755)  # even where somebody opened the folder
             for path in files:
-                done = subprocess.run(["cat", str(path)], user=65534, group=65534, extra_groups=[],
-                                      capture_output=True, check=False)  # fmt: skip
+                done = subprocess.run(
+                    ["cat", str(path)], user=65534, group=65534, extra_groups=[], capture_output=True, check=False
+                )
                 assert (done.returncode != 0, done.stdout) == (True, b""), path
     finally:
         shutil.rmtree(folder)

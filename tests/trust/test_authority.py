@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from faces.faces import Normaliser
-from hallway import presence
-from hallway.authority import Principal
-from hallway.errors import Conflict, HallwayError, NotFound, Refused
-from hallway.schema import encode
+from hallway.core.errors import AlreadyTaken, HallwayError, NotFound, Refused
+from hallway.core.principal import Principal
+from hallway.core.schema import encode
+from hallway.local import presence
 from support import kinds
 from trust.world import BANK, CALLS, OPERATIONS, SHOP, TARGETS, World, principal
 
 if TYPE_CHECKING:
-    from hallway.bus import LocalBus
+    from hallway.bus.local import LocalBus
 
 # What comes of a call, by role, about what is one's own, another's, and in another project.
 OK, NO, GONE, NOTHING = "done", "refused", "not there", "nothing"
@@ -346,8 +346,9 @@ def readings(world: World, role: str) -> list[Any]:
 def test_a_page_after_what_is_elsewhere_is_one_after_nothing(bus: LocalBus) -> None:
     world = World(bus)
     for operation, hidden in (
-        ("tasks.list_tasks", world.tasks["elsewhere"]), ("sessions.find_sessions", "elsewhere"),
-    ):  # fmt: skip
+        ("tasks.list_tasks", world.tasks["elsewhere"]),
+        ("sessions.find_sessions", "elsewhere"),
+    ):
         assert world.call(principal("admin"), operation, {"after_id": hidden})
         for after in (hidden, "never-was"):
             assert world.call(principal("agent"), operation, {"after_id": after}) == []
@@ -378,7 +379,7 @@ def test_a_task_from_elsewhere_can_be_accepted_by_whom_it_is_offered_to(bus: Loc
     assert task.task_id in [each.task_id for each in world.call(alice, "tasks.list_tasks", {})]
     done = world.call(alice, "tasks.accept", {"session_id": "own", "task_id": task.task_id})
     assert done.owner == "own"
-    with pytest.raises((NotFound, Conflict)):
+    with pytest.raises((NotFound, AlreadyTaken)):
         world.call(principal("agent", "bob"), "tasks.accept", {"session_id": "others", "task_id": "nothing"})
 
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from hallway.errors import HallwayError, InvalidInput, LimitReached, SessionNotFound, TaskNotFound, TokenNotFound
-from hallway.hub.limits import Allowance, Limits
-from hallway.services import near_matches
+from hallway.core.errors import HallwayError, InvalidInput, LimitReached, SessionNotFound, TaskNotFound, TokenNotFound
+from hallway.hub.auth.limits import Allowance, Limits
+from hallway.services.base import near_matches
 from hub.client import Client, Stream
 from hub.process import HubProcess
 from support import open_store, until
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from hallway.bus import LocalBus
+    from hallway.bus.local import LocalBus
 
 WRONG = {"Authorization": "Bearer hallway_" + "A" * 43}
 
@@ -86,7 +86,7 @@ def test_a_refusal_costs_no_more_than_ten_successes(bus: LocalBus) -> None:
 
 
 def test_near_matches_are_of_what_the_caller_sees(bus: LocalBus) -> None:
-    from hallway.authority import Principal
+    from hallway.core.principal import Principal
 
     crowd(bus, 500)
     bus.principal = Principal("bob", "agent", ["github.com/acme/2"])
@@ -179,8 +179,11 @@ def test_a_token_expires_though_the_bus_cannot_be_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize("path", ["/events", "/mcp"])
 def test_the_limit_of_streams_holds_when_many_open_at_once(start_hub: Callable[..., HubProcess], path: str) -> None:
     hub = start_hub(constants={"hallway.hub.stream.MOST_STREAMS": 10})
-    meta = {"io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {},
-            "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "1"}}  # fmt: skip
+    meta = {
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientCapabilities": {},
+        "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "1"},
+    }
     params = {"notifications": {"toolsListChanged": True}, "_meta": meta}
     body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "subscriptions/listen", "params": params}).encode()
     head = b"Host: localhost\r\nAccept: application/json, text/event-stream\r\nContent-Type: application/json\r\n"

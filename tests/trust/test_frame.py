@@ -6,7 +6,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
-from hallway.frame import DIGEST_NOTE, NOTE, NOTE_PERSON, frame, frame_line, quote
+from hallway.text.framing import DIGEST_NOTE, NOTE, NOTE_PERSON, frame, frame_line, quote
 from trust.corpus import HOSTILE
 
 TAG_BEGINS = [f"<{sign}" for sign in "/!?|[aZé"]

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from hallway.agents.hook.digest import Digest
-from hallway.beacon import write_beacon
-from hallway.errors import InvalidInput
-from hallway.frame import DIGEST_NOTE
+from hallway.core.errors import InvalidInput
+from hallway.text.framing import DIGEST_NOTE
+from hallway.transfer.status_file import write_beacon
 from hub.process import environment
 from support import open_store
 from trust.corpus import HOSTILE
@@ -69,12 +69,26 @@ def test_no_command_lets_a_control_character_reach_a_terminal(tmp_path: Path) ->
     with open_store(str(home / "bus.db")) as bus:
         told(bus)
         write_beacon(bus, str(tmp_path / ".STATUS"))
-    for words in ("inbox alice", "list", "messages alice", "task list", "memory search value --pattern k*", "stats",
-                  "inbox alice --json", "show bob", "memory get k0 --all"):  # fmt: skip
+    for words in (
+        "inbox alice",
+        "list",
+        "messages alice",
+        "task list",
+        "memory search value --pattern k*",
+        "stats",
+        "inbox alice --json",
+        "show bob",
+        "memory get k0 --all",
+    ):
         done = subprocess.run(
-            [sys.executable, "-m", "hallway", *words.split()], env=environment(home), cwd=tmp_path, capture_output=True,
-            text=True, timeout=60, check=False,
-        )  # fmt: skip
+            [sys.executable, "-m", "hallway", *words.split()],
+            env=environment(home),
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
         assert done.returncode in (0, 4), done.stderr
         shown = (done.stdout + done.stderr).replace("\n", "").replace("\u200c", "").replace("\u200d", "")
         assert all(character.isprintable() for character in shown), words
@@ -92,8 +106,12 @@ def test_mcp_answers_are_json_in_which_no_text_poses_as_markup(guarded: Guarded)
         for text in HOSTILE:
             said = {"from_session": "hostile-bob", "to_session": "hostile-alice", "subject": "s", "body": text}
             alice.post("/messages", said)
-        asked = {"jsonrpc": "2.0", "id": 1, "method": "tools/call",
-                 "params": {"name": "inbox", "arguments": {"session_id": "hostile-alice"}}}  # fmt: skip
+        asked = {
+            "jsonrpc": "2.0",
+            "id": 1,
+            "method": "tools/call",
+            "params": {"name": "inbox", "arguments": {"session_id": "hostile-alice"}},
+        }
         result = alice._exchange("POST", "/mcp", json.dumps(asked).encode()).json["result"]
         (content,) = result["content"]
         assert "<" not in content["text"]

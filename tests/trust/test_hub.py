@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import hallway
-from hallway.errors import Refused, SessionNotFound, Unauthorised
-from hallway.here import Nowhere
-from hallway.remote import RemoteBus
+from hallway.bus.remote import RemoteBus
+from hallway.core.errors import Refused, SessionNotFound, Unauthorised
+from hallway.local.workspace import NoWorkspace
 from hub.client import Client, Stream
 from hub.process import HubProcess
 from support import open_store, until
@@ -37,10 +37,14 @@ def heartbeat(client: Client, session_id: str, project: str = SHOP) -> Any:
 @pytest.mark.parametrize(
     "credentials",
     [
-        {}, {"Authorization": f"Bearer {WRONG}"}, {"Authorization": "Bearer "}, {"Authorization": "Basic YTpi"},
-        {"Authorization": "Bearer é"}, {"Cookie": f"hallway={WRONG}"},
+        {},
+        {"Authorization": f"Bearer {WRONG}"},
+        {"Authorization": "Bearer "},
+        {"Authorization": "Basic YTpi"},
+        {"Authorization": "Bearer é"},
+        {"Cookie": f"hallway={WRONG}"},
     ],
-)  # fmt: skip
+)
 def test_nobody_gets_in_without_a_valid_token(guarded: Guarded, credentials: dict[str, str]) -> None:
     paths = (*PATHS, "/metrics", "/mcp", "/nothing") if not credentials else ("/sessions", "/mcp")
     with guarded.client(None) as client:
@@ -105,9 +109,12 @@ def test_another_project_is_not_there(guarded: Guarded) -> None:
         sent = carol.post("/messages", {"from_session": "vault", "to_session": "vault", "subject": "secret"}).json
         carol.call("PUT", "/memory/secret", {"session_id": "vault", "value": "hidden"})
         for path in (
-            "/sessions/vault", f"/messages/{sent['message_id']}", f"/messages/{sent['message_id']}/thread",
-            f"/memory/secret?project={BANK}", f"/tasks/{sent['message_id']}",
-        ):  # fmt: skip
+            "/sessions/vault",
+            f"/messages/{sent['message_id']}",
+            f"/messages/{sent['message_id']}/thread",
+            f"/memory/secret?project={BANK}",
+            f"/tasks/{sent['message_id']}",
+        ):
             assert alice.get(path).status == 404, path
         assert heartbeat(alice, "vault").status == 404
         for path in ("/sessions", "/events?limit=1000", f"/events?project={BANK}", f"/memory?q=hidden&project={BANK}"):
@@ -277,5 +284,5 @@ def test_a_remote_bus_sends_its_token(guarded: Guarded, home: Path, monkeypatch:
         assert next(events).project == SHOP
         with pytest.raises(SessionNotFound):
             bus.sessions.get("nobody")
-    with RemoteBus(guarded.hub.url, Nowhere(), guarded.tokens["bob"]) as bob, pytest.raises(Refused):
+    with RemoteBus(guarded.hub.url, NoWorkspace(), guarded.tokens["bob"]) as bob, pytest.raises(Refused):
         bob.sessions.end("remote")

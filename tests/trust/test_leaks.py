@@ -8,15 +8,26 @@ from typing import Any
 
 import pytest
 
-from hallway.errors import SecretFound
-from hallway.leaks import find_secret, replace_secrets, rules
-from hallway.schema import encode
+from hallway.core.errors import SecretFound
+from hallway.core.schema import encode
+from hallway.core.secret_scan import find_secret, replace_secrets, rules
 from trust.secret_corpus import HARMLESS, SECRETS
 
 SURROUNDINGS = (
-    "{}", "key={}", '{{"token": "{}"}}', "a\n{}\nb", "a\t{}", "x " * 1000 + "{}", "\\n{}", "\\t{}", "use {}, please",
-    "({})", "`{}`", "https://example.com/?token%3D{}", "{}.",
-)  # fmt: skip
+    "{}",
+    "key={}",
+    '{{"token": "{}"}}',
+    "a\n{}\nb",
+    "a\t{}",
+    "x " * 1000 + "{}",
+    "\\n{}",
+    "\\t{}",
+    "use {}, please",
+    "({})",
+    "`{}`",
+    "https://example.com/?token%3D{}",
+    "{}.",
+)
 
 
 @pytest.mark.parametrize("name", SECRETS)
@@ -37,7 +48,7 @@ def test_what_only_reminds_of_one_is_none(text: str) -> None:
 
 def test_the_expressions_are_compiled_only_for_texts_that_hold_one_of_their_words() -> None:
     program = (
-        "import sys; from hallway.leaks import find_secret, rules; before = set(sys.modules)\n"
+        "import sys; from hallway.core.secret_scan import find_secret, rules; before = set(sys.modules)\n"
         "assert find_secret('mend the login form ' * 100) is None\n"
         "assert 're' not in set(sys.modules) - before, 're'\n"
         "assert not any(rule._pattern for rule in rules())"
@@ -98,9 +109,13 @@ def test_a_status_is_never_refused_for_a_secret_which_is_replaced_by_its_kind(ta
     secret = SECRETS["GitHub personal"]
     task = talk.tasks.offer("bob", "alice", "work")
     said = {
-        "current_task": f"push with {secret}", "branch": f"b-{secret}", "metadata": {"a": [f"\n{secret}"], secret: 1},
-        "capabilities": [secret], "location": f"host:/{secret}", "human_user": secret,
-    }  # fmt: skip
+        "current_task": f"push with {secret}",
+        "branch": f"b-{secret}",
+        "metadata": {"a": [f"\n{secret}"], secret: 1},
+        "capabilities": [secret],
+        "location": f"host:/{secret}",
+        "human_user": secret,
+    }
     talk.sessions.register("carol", secret, "b", **said)
     talk.sessions.heartbeat("alice", current_task=f"first line {secret}", branch=secret)
     talk.sessions.update_status("alice", "working", f"\t{secret}")
@@ -110,9 +125,11 @@ def test_a_status_is_never_refused_for_a_secret_which_is_replaced_by_its_kind(ta
     talk.sessions.end("carol", secret)
     assert talk.sessions.get("alice").current_task == "\t[removed: github pat]"
     everything = [
-        talk.events.read(0, limit=1000), talk.sessions.find_sessions(include_offline=True), talk.messages.sent(),
+        talk.events.read(0, limit=1000),
+        talk.sessions.find_sessions(include_offline=True),
+        talk.messages.sent(),
         talk.tasks.get(task.task_id),
-    ]  # fmt: skip
+    ]
     assert secret not in encode(everything)
 
 

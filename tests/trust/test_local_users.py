@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import hallway
-from hallway.hub import peers
+from hallway.hub.auth import peers
 from hub.client import Client
 from hub.process import HubProcess, environment
 from hub.test_http import serve
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 NOBODY_UID = 65533
-CANNOT_TELL = {"hallway.hub.peers.SOURCES": []}
+CANNOT_TELL = {"hallway.hub.auth.peers.SOURCES": []}
 
 needs_root = pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can be another user")
 needs_linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux tells whose a connection is")
@@ -108,8 +108,15 @@ def test_a_socket_that_its_owner_has_closed_is_nobodys(source: str, monkeypatch:
 def test_another_user_of_the_machine_needs_a_token(start_hub: Callable[..., HubProcess], tmp_path: Path) -> None:
     tokens = make_tokens(tmp_path / "hallway")
     hub = start_hub()
-    asked = [("GET", "/sessions"), ("GET", "/me"), ("POST", "/tokens"), ("POST", "/mcp"), ("GET", "/events"),
-             ("GET", "/metrics"), ("GET", "/page/home.json")]  # fmt: skip
+    asked = [
+        ("GET", "/sessions"),
+        ("GET", "/me"),
+        ("POST", "/tokens"),
+        ("POST", "/mcp"),
+        ("GET", "/events"),
+        ("GET", "/metrics"),
+        ("GET", "/page/home.json"),
+    ]
     assert set(ask_as_another_user(hub.port, *asked).values()) == {401}
     assert ask_as_another_user(hub.port, ("GET", "/health"), ("GET", "/")) == {"GET /health": 200, "GET /": 303}
     with_token = {"Authorization": f"Bearer {tokens['alice']}"}
@@ -211,5 +218,6 @@ def test_a_login_is_for_the_user_of_the_machine_that_logged_in(
     # A program of another user that listens on this host gets the cookie when the browser visits it.
     stolen = {"Cookie": f"hallway_login={browser.cookies['hallway_login']}"}
     assert ask_as_another_user(hub.port, ("GET", "/me"), ("GET", "/sessions"), **stolen) == {
-        "GET /me": 401, "GET /sessions": 401,
-    }  # fmt: skip
+        "GET /me": 401,
+        "GET /sessions": 401,
+    }

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from hallway.errors import Unauthorised
+from hallway.core.errors import Unauthorised
 from hallway.services.tokens import digest_of
 from hub.client import Answer
 from hub.process import HubProcess, environment
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from hallway.bus import LocalBus
-    from hallway.clock import FakeClock
+    from hallway.bus.local import LocalBus
+    from hallway.core.clock import FakeClock
     from trust.conftest import Guarded
 
 FORM = "application/x-www-form-urlencoded"
@@ -246,13 +246,16 @@ def test_the_command_prints_where_the_page_is(start_hub: Callable[..., HubProces
     def command(*words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", "hallway", "open", *words],
-            env=environment(tmp_path / "hallway"), capture_output=True, text=True, timeout=60,
-        )  # fmt: skip
+            env=environment(tmp_path / "hallway"),
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
 
     hub = start_hub()
     own = command(hub.url, "--print")
     assert (own.returncode, own.stdout) == (0, f"{hub.url}/\n")
-    demanding = start_hub(constants={"hallway.hub.peers.SOURCES": []})
+    demanding = start_hub(constants={"hallway.hub.auth.peers.SOURCES": []})
     link = json.loads(command(demanding.url, "--json").stdout)["url"]
     browser = Browser(demanding.port)
     form = browser.ask("GET", link.removeprefix(demanding.url)).body.decode()

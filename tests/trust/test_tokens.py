@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from hallway.errors import Conflict, InvalidInput, TokenNotFound
+from hallway.core.errors import AlreadyTaken, InvalidInput, TokenNotFound
 from hallway.services.tokens import PREFIX, digest_of
 from support import kinds
 
@@ -37,7 +37,7 @@ def test_a_token_opens_what_it_was_made_for(bus: Any) -> None:
 
 def test_a_name_is_one_tokens_at_a_time(bus: Any) -> None:
     bus.tokens.create("alice")
-    with pytest.raises(Conflict, match="there is a token with the name 'alice'"):
+    with pytest.raises(AlreadyTaken, match="there is a token with the name 'alice'"):
         bus.tokens.create("alice", "admin")
     bus.tokens.revoke("alice")
     assert bus.tokens.create("alice", "admin").role == "admin"

@@ -37,10 +37,27 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
     folder = tmp_path_factory.mktemp("tls")
     cert, key = str(folder / "cert.pem"), str(folder / "key.pem")
     subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-keyout", key, "-out", cert,
-         "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"],
-        check=True, capture_output=True,
-    )  # fmt: skip
+        [
+            "openssl",
+            "req",
+            "-x509",
+            "-newkey",
+            "rsa:2048",
+            "-nodes",
+            "-days",
+            "2",
+            "-keyout",
+            key,
+            "-out",
+            cert,
+            "-subj",
+            "/CN=localhost",
+            "-addext",
+            "subjectAltName=DNS:localhost,IP:127.0.0.1",
+        ],
+        check=True,
+        capture_output=True,
+    )
     return cert, key
 
 
@@ -109,8 +126,11 @@ def test_over_tls_the_login_is_in_a_cookie_that_only_this_host_can_set(tmp_path:
 def test_a_proxy_is_believed_where_it_was_said_to_be_and_nobody_else(tmp_path: Path) -> None:
     tokens = make_tokens(tmp_path / "hallway")
     told = {"X-Forwarded-For": "192.0.2.7", "X-Forwarded-Proto": "https"}
-    for options, address in ((("--behind-proxy",), "192.0.2.7"), (("--require-tokens",), "127.0.0.1"),
-                             (("--behind-proxy", "--trust-proxy", "192.0.2.1"), "127.0.0.1")):  # fmt: skip
+    for options, address in (
+        (("--behind-proxy",), "192.0.2.7"),
+        (("--require-tokens",), "127.0.0.1"),
+        (("--behind-proxy", "--trust-proxy", "192.0.2.1"), "127.0.0.1"),
+    ):
         with HubProcess(tmp_path / "hallway", *options) as hub, Client(hub.port, token=tokens["root"]) as root:
             root.call("POST", "/tokens/nobody/rotate", None, told)
             root.call("GET", "/sessions", None, {**told, "Authorization": "Bearer wrong"})
@@ -127,10 +147,12 @@ def test_a_hub_behind_a_proxy_answers_to_the_names_it_was_given(tmp_path: Path) 
     hub = HubProcess(tmp_path / "hallway", "--behind-proxy", "--name", "hub.example")
     with hub, Client(hub.port, token=tokens["alice"]) as client:
         for host, origin, status in (
-            ("hub.example", "https://hub.example", 200), ("HUB.example:443", None, 200),
-            ("hub.example", "http://hub.example", 403), ("evil.example", None, 403),
+            ("hub.example", "https://hub.example", 200),
+            ("HUB.example:443", None, 200),
+            ("hub.example", "http://hub.example", 403),
+            ("evil.example", None, 403),
             ("hub.example", "https://evil.example", 403),
-        ):  # fmt: skip
+        ):
             headers = {"Host": host, **({"Origin": origin} if origin else {})}
             assert client.call("GET", "/sessions", None, headers).status == status, (host, origin)
 
@@ -151,11 +173,15 @@ def test_a_head_that_is_too_large_is_refused(guarded: Guarded) -> None:
 
 
 def test_who_never_ends_a_request_is_cut_off(start_hub: Callable[..., HubProcess]) -> None:
-    hub = start_hub(constants={"hallway.hub.protocol.HEAD_WITHIN_S": 0.5, "hallway.hub.protocol.BODY_WITHIN_S": 0.5})
+    hub = start_hub(
+        constants={"hallway.hub.http_protocol.HEAD_WITHIN_S": 0.5, "hallway.hub.http_protocol.BODY_WITHIN_S": 0.5}
+    )
     begun = (
-        b"", b"GET /health HT", b"POST /sessions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{",
+        b"",
+        b"GET /health HT",
+        b"POST /sessions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{",
         b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\nGET /he",
-    )  # fmt: skip
+    )
     with Client(hub.port) as client:
         for part in begun:
             with socket.create_connection(("127.0.0.1", hub.port), timeout=20) as slow:
@@ -171,7 +197,9 @@ def test_who_never_ends_a_request_is_cut_off(start_hub: Callable[..., HubProcess
 
 
 def test_a_stream_is_not_cut_off(start_hub: Callable[..., HubProcess]) -> None:
-    hub = start_hub(constants={"hallway.hub.protocol.HEAD_WITHIN_S": 0.3, "hallway.hub.protocol.BODY_WITHIN_S": 0.3})
+    hub = start_hub(
+        constants={"hallway.hub.http_protocol.HEAD_WITHIN_S": 0.3, "hallway.hub.http_protocol.BODY_WITHIN_S": 0.3}
+    )
     with Client(hub.port) as client, Stream(hub.port) as stream:
         time.sleep(1)
         client.register("late")
@@ -221,8 +249,16 @@ HEADERS = {
 def test_every_answer_has_the_headers_that_bind_browsers(guarded: Guarded) -> None:
     with guarded.client("root") as root, guarded.client(None) as nobody:
         for client in (root, nobody):
-            for path in ("/", "/health", "/openapi.json", "/metrics", "/nothing", "/page/login", "/page/tasks",
-                         *sorted({each.path for each in OPERATIONS.values() if "{" not in each.path})):  # fmt: skip
+            for path in (
+                "/",
+                "/health",
+                "/openapi.json",
+                "/metrics",
+                "/nothing",
+                "/page/login",
+                "/page/tasks",
+                *sorted({each.path for each in OPERATIONS.values() if "{" not in each.path}),
+            ):
                 headers = client._exchange("GET", path).headers
                 for name, value in HEADERS.items():
                     assert headers[name] == value, (path, name)

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from hallway.authority import Principal
-from hallway.services import Service
+from hallway.core.principal import Principal
+from hallway.services.base import Service
 from hallway.services.tokens import digest_of
 
 if TYPE_CHECKING:
-    from hallway.bus import LocalBus
-    from hallway.operation import Operation
+    from hallway.bus.local import LocalBus
+    from hallway.core.operation import Operation
 
 SHOP, BANK = "github.com/acme/shop", "github.com/acme/bank"
 OPERATIONS: dict[str, Operation] = {
@@ -68,11 +68,15 @@ class World:
         """How an operation is called about what is somebody's."""
         said = CALLS[operation]
         words = {
-            "$session": target, "$message": self.messages[target], "$task": self.tasks[target],
-            "$key": f"key-{target}", "$project": OWNERS[target][1], "$owner": OWNERS[target][0],
+            "$session": target,
+            "$message": self.messages[target],
+            "$task": self.tasks[target],
+            "$key": f"key-{target}",
+            "$project": OWNERS[target][1],
+            "$owner": OWNERS[target][0],
             "$neighbour": f"{target}-2",
             "$login": self.logins.get(target, ""),
-        }  # fmt: skip
+        }
         return {name: _filled(value, words) for name, value in said.items()}
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hallway.bus import LocalBus
+from hallway.bus.local import LocalBus
 from hallway.store.sqlite import SQLiteStore
 from hub.process import HubProcess
 from support import Here

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from hallway.bus import LocalBus
-from hallway.clock import SECOND, FakeClock
+from hallway.bus.local import LocalBus
+from hallway.core.clock import SECOND, FakeClock
 from hallway.store.sqlite import SQLiteStore
 
 if TYPE_CHECKING:
@@ -55,28 +55,83 @@ LIVES = (
 
 # Minutes ago, from, to, type, subject, body, more. A name in `reply` is that of an earlier message.
 TALK: tuple[tuple[float, str, str, str, str, str, dict[str, Any]], ...] = (
-    (290, "schema", "checkout", "request", "Do you write to orders?",
-     "I want to add an index on orders(created_at).\nDoes the checkout write to it in bulk anywhere?", {"name": "q"}),
+    (
+        290,
+        "schema",
+        "checkout",
+        "request",
+        "Do you write to orders?",
+        "I want to add an index on orders(created_at).\nDoes the checkout write to it in bulk anywhere?",
+        {"name": "q"},
+    ),
     (284, "checkout", "schema", "response", "", "Only single rows, in `place_order`. Go ahead.", {"reply": "q"}),
-    (236, "login", "*", "broadcast", "The session cookie is renamed",
-     "`sid` is now `__Host-session`; tests that set it must follow.\nhttps://github.com/acme/shop/pull/812", {}),
-    (196, "flaky", "login", "request", "Is the cart test yours?",
-     "tests/test_cart.py::test_total fails one run in twenty since the cookie change.", {"name": "cart"}),
+    (
+        236,
+        "login",
+        "*",
+        "broadcast",
+        "The session cookie is renamed",
+        "`sid` is now `__Host-session`; tests that set it must follow.\nhttps://github.com/acme/shop/pull/812",
+        {},
+    ),
+    (
+        196,
+        "flaky",
+        "login",
+        "request",
+        "Is the cart test yours?",
+        "tests/test_cart.py::test_total fails one run in twenty since the cookie change.",
+        {"name": "cart"},
+    ),
     (190, "login", "flaky", "response", "", "It reads the wall clock twice. I would freeze it.", {"reply": "cart"}),
-    (186, "flaky", "login", "response", "", "That is it, thank you: it fails around midnight UTC only.",
-     {"reply": "cart"}),
+    (
+        186,
+        "flaky",
+        "login",
+        "response",
+        "",
+        "That is it, thank you: it fails around midnight UTC only.",
+        {"reply": "cart"},
+    ),
     (130, "cache", "release", "notification", "Cache rules changed", "Purge /assets after 4.2 is out.", {}),
     (70, "docs", "checkout", "request", "What does 422 mean here?", "POST /checkout answers 422 without a body.", {}),
-    (24, "schema", "*", "broadcast", "orders.region is being filled",
-     "Reads may see NULL until about 16:00. Treat it as 'EU'.", {}),
-    (11, "release", "user:alice", "request", "May I run the migration on production?",
-     "It adds a column and fills it in batches of 5,000.\nPlan: https://github.com/acme/infra/pull/77",
-     {"priority": "high"}),
-    (6, "checkout", "cache", "notification", "Purge the checkout bundle",
-     "The old bundle breaks paying in JPY.", {"priority": "urgent"}),
-    (2, "login", "user:alice", "request", "Which of the two designs do you prefer?",
-     "A: one field that finds out whether you are new.\nB: two tabs.\nI would take A.", {}),
-)  # fmt: skip
+    (
+        24,
+        "schema",
+        "*",
+        "broadcast",
+        "orders.region is being filled",
+        "Reads may see NULL until about 16:00. Treat it as 'EU'.",
+        {},
+    ),
+    (
+        11,
+        "release",
+        "user:alice",
+        "request",
+        "May I run the migration on production?",
+        "It adds a column and fills it in batches of 5,000.\nPlan: https://github.com/acme/infra/pull/77",
+        {"priority": "high"},
+    ),
+    (
+        6,
+        "checkout",
+        "cache",
+        "notification",
+        "Purge the checkout bundle",
+        "The old bundle breaks paying in JPY.",
+        {"priority": "urgent"},
+    ),
+    (
+        2,
+        "login",
+        "user:alice",
+        "request",
+        "Which of the two designs do you prefer?",
+        "A: one field that finds out whether you are new.\nB: two tabs.\nI would take A.",
+        {},
+    ),
+)
 
 
 class Here:
@@ -99,9 +154,16 @@ class Scene:
         """Everything, in the order in which it happened."""
         for session_id, name, kind, project, user, branch, location, capabilities in SESSIONS:
             self.bus.sessions.register(
-                session_id, name, kind, user, capabilities, project=project, branch=branch, location=location,
+                session_id,
+                name,
+                kind,
+                user,
+                capabilities,
+                project=project,
+                branch=branch,
+                location=location,
                 ttl_s=DAY_S,
-            )  # fmt: skip
+            )
         steps: list[tuple[float, Any]] = [(ago, lambda life=life: self._live(*life)) for ago, *life in LIVES]
         steps += [(ago, lambda said=said: self._say(*said)) for ago, *said in TALK]
         steps += [(ago, step) for ago, step in self._rest()]
@@ -145,36 +207,78 @@ class Scene:
             bus.memory.set(session_id, key, value, kind, tags=list(tags))
 
         return [
-            (330, lambda: offer("slow", "user:alice", "capability:sql", "Find the slow orders query",
-                                "The orders page takes 4 s for customers with many orders.")),
+            (
+                330,
+                lambda: offer(
+                    "slow",
+                    "user:alice",
+                    "capability:sql",
+                    "Find the slow orders query",
+                    "The orders page takes 4 s for customers with many orders.",
+                ),
+            ),
             (329, lambda: bus.tasks.accept("schema", tasks["slow"])),
             (228, lambda: [done(each) for each in ("checkout", "flaky", "docs")]),
             (205, lambda: remember("schema", "db/orders", {"rows": 41_000_000, "index": None}, "fact", "db", "orders")),
-            (150, lambda: remember("schema", "db/orders", {"rows": 41_000_000, "index": "created_at"}, "fact", "db",
-                                   "orders")),
+            (
+                150,
+                lambda: remember(
+                    "schema", "db/orders", {"rows": 41_000_000, "index": "created_at"}, "fact", "db", "orders"
+                ),
+            ),
             (149, lambda: bus.tasks.complete("schema", tasks["slow"], "An index on created_at: 4.1 s → 30 ms.")),
-            (148, lambda: remember("login", "decision/login-form", "One form for login and sign-up.",
-                                   "decision", "login", "ux")),
-            (120, lambda: remember("flaky", "tests/cart-clock", "test_total reads the wall clock twice; freeze it.",
-                                   "note", "tests")),
+            (
+                148,
+                lambda: remember(
+                    "login", "decision/login-form", "One form for login and sign-up.", "decision", "login", "ux"
+                ),
+            ),
+            (
+                120,
+                lambda: remember(
+                    "flaky", "tests/cart-clock", "test_total reads the wall clock twice; freeze it.", "note", "tests"
+                ),
+            ),
             (100, lambda: offer("cart", "user:carol", "flaky", "Make the cart test deterministic")),
             (98, lambda: bus.tasks.accept("flaky", tasks["cart"])),
-            (90, lambda: offer("currency", "checkout", "*", "Round JPY amounts to whole yen",
-                               "Every amount in the cart and on the invoice.")),
+            (
+                90,
+                lambda: offer(
+                    "currency",
+                    "checkout",
+                    "*",
+                    "Round JPY amounts to whole yen",
+                    "Every amount in the cart and on the invoice.",
+                ),
+            ),
             (60, lambda: offer("docs", "docs", "login", "Review the login page of the API docs")),
             (55, lambda: bus.tasks.accept("login", tasks["docs"])),
             (50, lambda: bus.tasks.handoff("login", tasks["docs"], "schema", "I wait for a decision; could you?")),
             (48, lambda: bus.sessions.end("spike", "finished")),
-            (30, lambda: remember("schema", "db/orders", {"rows": 41_200_000, "index": "created_at",
-                                                          "region": "being filled"}, "fact", "db", "orders")),
+            (
+                30,
+                lambda: remember(
+                    "schema",
+                    "db/orders",
+                    {"rows": 41_200_000, "index": "created_at", "region": "being filled"},
+                    "fact",
+                    "db",
+                    "orders",
+                ),
+            ),
             (22, lambda: bus.files.touch("schema", ["/src/shop-2/db/orders.sql", "/src/shop-2/db/backfill.py"])),
             (21, lambda: bus.files.touch("login", ["/src/shop/web/login.py", "/src/shop/web/session.py"])),
             (14, lambda: bus.files.touch("flaky", ["/code/shop-tests/tests/test_cart.py"])),
             (13, lambda: bus.files.touch("docs", ["/code/shop-tests/tests/test_cart.py"])),
             (20, lambda: [read(each) for each in ("login", "checkout", "schema")]),
-            (5, lambda: bus.sessions.set_status_detail("release", {"step": "migrate", "of": 5, "done": 2,
-                                                                   "plan": ["backup", "freeze", "migrate", "deploy"]})),
-        ]  # fmt: skip
+            (
+                5,
+                lambda: bus.sessions.set_status_detail(
+                    "release",
+                    {"step": "migrate", "of": 5, "done": 2, "plan": ["backup", "freeze", "migrate", "deploy"]},
+                ),
+            ),
+        ]
 
 
 def play(home: Path) -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Page
 
-    from hallway.bus import LocalBus
+    from hallway.bus.local import LocalBus
     from hub.process import HubProcess
 
 SERIOUS = {"serious", "critical"}
@@ -38,11 +38,19 @@ def test_no_page_has_a_serious_barrier(
     page.wait_for_selector("[data-drawn]")
     barriers["stats"] = found(page, options)
     for each in (
-        "/", "/?status=waiting", "/page/session?id=login", "/page/inbox", "/page/messages",
-        address("/page/thread", id=sent.message_id), "/page/tasks", address("/page/task", id=task.task_id),
-        address("/page/memory", project=SHOP, q="orders"), address("/page/entry", key="db/orders", project=SHOP),
-        "/page/events", "/page/session?id=nobody",
-    ):  # fmt: skip
+        "/",
+        "/?status=waiting",
+        "/page/session?id=login",
+        "/page/inbox",
+        "/page/messages",
+        address("/page/thread", id=sent.message_id),
+        "/page/tasks",
+        address("/page/task", id=task.task_id),
+        address("/page/memory", project=SHOP, q="orders"),
+        address("/page/entry", key="db/orders", project=SHOP),
+        "/page/events",
+        "/page/session?id=nobody",
+    ):
         page.goto(each)
         live(page)
         barriers[each] = found(page, options)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Page
 
-    from hallway.bus import LocalBus
+    from hallway.bus.local import LocalBus
 
 SCRIPT = "<script>window.hurt=1</script>"
 IMAGE = "<img src=x onerror=window.hurt=1>"
@@ -41,17 +41,30 @@ def addresses(bus: LocalBus) -> list[str]:
     hostile = "".join(written) + BIDI + "\u2028\u2029"
     short = (SCRIPT + IMAGE + BIDI)[:64]
     bus.sessions.register(
-        "<b>s1</b>".replace("/", "\\"), hostile[:200], short, hostile[:200], [short], {hostile[:60]: hostile},
-        hostile[:900].replace("\n", " "), current_task=hostile, status="waiting", location=f"{short}:{hostile}",
+        "<b>s1</b>".replace("/", "\\"),
+        hostile[:200],
+        short,
+        hostile[:200],
+        [short],
+        {hostile[:60]: hostile},
+        hostile[:900].replace("\n", " "),
+        current_task=hostile,
+        status="waiting",
+        location=f"{short}:{hostile}",
         branch=hostile[:400],
-    )  # fmt: skip
+    )
     session_id = "<b>s1<\\b>"
     bus.sessions.set_status_detail(session_id, {SCRIPT: [hostile, {"x": IMAGE}]})
     asked = bus.messages.send(
-        session_id, "user:alice", "request", hostile[:200], f"{hostile}\njavascript:alert(1) data:text/html,x "
-        f"https://good.example/a?b=1&c=%22<script> http://x.example/\"onmouseover=hurt", {SCRIPT: hostile},
+        session_id,
+        "user:alice",
+        "request",
+        hostile[:200],
+        f"{hostile}\njavascript:alert(1) data:text/html,x "
+        f'https://good.example/a?b=1&c=%22<script> http://x.example/"onmouseover=hurt',
+        {SCRIPT: hostile},
         priority="urgent",
-    )  # fmt: skip
+    )
     bus.messages.send("user:<i>eve<\\i>", session_id, "notification", hostile[:200], priority="urgent")
     task = bus.tasks.offer(session_id, "*", hostile[:200], hostile, {SCRIPT: IMAGE})
     bus.memory.set(session_id, hostile[:500], {SCRIPT: hostile}, "fact", tags=[short])
@@ -61,15 +74,26 @@ def addresses(bus: LocalBus) -> list[str]:
     bus.sessions.end("gone", hostile[:200])
     project = bus.sessions.get(session_id).project
     return [
-        "/", address("/page/session", id=session_id), "/page/inbox", "/page/messages",
-        address("/page/thread", id=asked.message_id), "/page/tasks", address("/page/task", id=task.task_id),
-        address("/page/memory", project=project), address("/page/memory", project=project, q="token"),
+        "/",
+        address("/page/session", id=session_id),
+        "/page/inbox",
+        "/page/messages",
+        address("/page/thread", id=asked.message_id),
+        "/page/tasks",
+        address("/page/task", id=task.task_id),
+        address("/page/memory", project=project),
+        address("/page/memory", project=project, q="token"),
         address("/page/entry", project=project, key=hostile[:500]),
-        address("/page/entry", project=project, key="plain"), "/page/events", "/page/stats",
-        address("/page/session", id=SCRIPT + BIDI), address("/", q=BREAKS_OUT, project=IMAGE, status=MORE, agent=HTMX),
-        address("/page/messages", q=MORE, type=SCRIPT), address("/page/memory", q=MORE, tag=BREAKS_OUT, project=MORE),
-        address("/page/events", kind=IMAGE, project=SCRIPT), address("/page/entry", key=SCRIPT, project=BREAKS_OUT),
-    ]  # fmt: skip
+        address("/page/entry", project=project, key="plain"),
+        "/page/events",
+        "/page/stats",
+        address("/page/session", id=SCRIPT + BIDI),
+        address("/", q=BREAKS_OUT, project=IMAGE, status=MORE, agent=HTMX),
+        address("/page/messages", q=MORE, type=SCRIPT),
+        address("/page/memory", q=MORE, tag=BREAKS_OUT, project=MORE),
+        address("/page/events", kind=IMAGE, project=SCRIPT),
+        address("/page/entry", key=SCRIPT, project=BREAKS_OUT),
+    ]
 
 
 @pytest.mark.promise("A3")
@@ -121,15 +145,21 @@ def test_hostile_text_is_shown_as_it_was_written(open_tab: Callable[..., Page], 
 def test_only_web_addresses_become_links(open_tab: Callable[..., Page], bus: LocalBus) -> None:
     bus.sessions.register("s1", "x", "codex")
     sent = bus.messages.send(
-        "s1", "user:alice", "request", "look",
+        "s1",
+        "user:alice",
+        "request",
+        "look",
         "see https://good.example/a?b=1&c=2. and (http://plain.example/x), not javascript:alert(1), data:text/html,x, "
-        "ftp://old.example, HTTPS//x, https://quote.example/\"onmouseover=\"hurt, https://angle.example/<b>",
-    )  # fmt: skip
+        'ftp://old.example, HTTPS//x, https://quote.example/"onmouseover="hurt, https://angle.example/<b>',
+    )
     page = open_tab(f"/page/thread?id={sent.message_id}")
     links = page.locator(".text a")
     assert [each.get_attribute("href") for each in links.all()] == [
-        "https://good.example/a?b=1&c=2", "http://plain.example/x", "https://quote.example/", "https://angle.example/",
-    ]  # fmt: skip
+        "https://good.example/a?b=1&c=2",
+        "http://plain.example/x",
+        "https://quote.example/",
+        "https://angle.example/",
+    ]
     assert {each.get_attribute("rel") for each in links.all()} == {"noopener noreferrer nofollow"}
 
 

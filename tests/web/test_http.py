@@ -14,9 +14,9 @@ import pytest
 
 import hallway
 import postgres
-from hallway.bus import LocalBus
+from hallway.bus.local import LocalBus
 from hallway.store.sqlite import SQLiteStore
-from hallway.web.pages import PAGES
+from hallway.web.pages.catalog import PAGES
 from hub.process import HubProcess
 from support import Here, open_store
 from web.scene import SHOP, play
@@ -67,8 +67,9 @@ def say(hub: HubProcess, fields: dict[str, str], **headers: str) -> tuple[int, d
 def test_a_form_with_its_browsers_token_is_taken(hub: HubProcess, bus: LocalBus) -> None:
     bus.sessions.register("s1", "login claude", "claude-code")
     own = token(hub)
-    status, headers, _ = say(hub, {**SAID, "token": own}, Cookie=f"hallway_page={own}", Sec_Fetch_Site="same-origin",
-                             Origin=hub.url)  # fmt: skip
+    status, headers, _ = say(
+        hub, {**SAID, "token": own}, Cookie=f"hallway_page={own}", Sec_Fetch_Site="same-origin", Origin=hub.url
+    )
     assert (status, headers["location"]) == (303, "/page/session?id=s1")
     (message,) = bus.messages.inbox("s1")
     assert (message.from_session, message.type, message.body) == ("user:alice", "request", "hello")
@@ -117,10 +118,15 @@ def test_what_is_no_form_is_refused(hub: HubProcess, kind: str) -> None:
 
 @pytest.mark.parametrize(
     ("fields", "code"),
-    [({"body": "  "}, "invalid_input"), ({"to_session": "nobody"}, "session_not_found"),
-     ({"to_session": "user:a/b"}, "invalid_input"), ({"type": "shout"}, "invalid_input"),
-     ({"body": "x" * 70_000}, "too_large"), ({"body": "a\x00b"}, "invalid_input")],
-)  # fmt: skip
+    [
+        ({"body": "  "}, "invalid_input"),
+        ({"to_session": "nobody"}, "session_not_found"),
+        ({"to_session": "user:a/b"}, "invalid_input"),
+        ({"type": "shout"}, "invalid_input"),
+        ({"body": "x" * 70_000}, "too_large"),
+        ({"body": "a\x00b"}, "invalid_input"),
+    ],
+)
 def test_a_form_that_says_nonsense_gets_its_operations_error(
     hub: HubProcess, bus: LocalBus, fields: dict[str, str], code: str
 ) -> None:
@@ -169,9 +175,12 @@ def test_every_page_has_a_twin_with_the_same_in_json(hub: HubProcess, bus: Local
     sent = bus.messages.sent(limit=1)[0]
     task = bus.tasks.list_tasks()[0]
     queries = {
-        "session": "?id=login", "thread": f"?id={sent.message_id}", "task": f"?id={task.task_id}",
-        "memory": f"?project={SHOP}", "entry": f"?key=db/orders&project={SHOP}",
-    }  # fmt: skip
+        "session": "?id=login",
+        "thread": f"?id={sent.message_id}",
+        "task": f"?id={task.task_id}",
+        "memory": f"?project={SHOP}",
+        "entry": f"?key=db/orders&project={SHOP}",
+    }
     for page in PAGES:
         query = queries.get(page.name, "")
         status, headers, text = exchange(hub, "GET", page.path + query)
@@ -197,9 +206,12 @@ def test_pages_are_the_same_on_postgresql(tmp_path: Path) -> None:
             bus.memory.set("login", "db/orders", [1], "fact")
             bus.files.touch("login", ["/src/shop/login.py"])
             known = {
-                "session": "?id=login", "thread": f"?id={sent.message_id}", "task": f"?id={task.task_id}",
-                "memory": "?q=orders", "entry": "?key=db/orders",
-            }  # fmt: skip
+                "session": "?id=login",
+                "thread": f"?id={sent.message_id}",
+                "task": f"?id={task.task_id}",
+                "memory": "?q=orders",
+                "entry": "?key=db/orders",
+            }
             for page in PAGES:
                 for path in (page.path, page.twin):
                     status, _, text = exchange(hub, "GET", path + known.get(page.name, ""))
@@ -215,13 +227,40 @@ def test_events_of_any_shape_are_shown_and_hurt_no_page(hub: HubProcess, bus: Lo
     bus.sessions.register("s1", "login claude", "claude-code")
     strange: list[Any] = [None, 7, "x", [1, None, {"a": []}], {"a": {"b": []}}, True, ["a"] * 300, ""]
     names = (
-        "status", "current_task", "task_id", "subject", "key", "message_ids", "end_reason", "count", "type",
-        "to_session", "message_id", "session_ids", "owner", "offered_to", "items", "keys", "get",
-    )  # fmt: skip
+        "status",
+        "current_task",
+        "task_id",
+        "subject",
+        "key",
+        "message_ids",
+        "end_reason",
+        "count",
+        "type",
+        "to_session",
+        "message_id",
+        "session_ids",
+        "owner",
+        "offered_to",
+        "items",
+        "keys",
+        "get",
+    )
     kinds = (
-        "session.registered", "session.updated", "session.ended", "session.expired", "session.cleared", "session",
-        "message.sent", "message.acknowledged", "message.injected", "task.offered", "memory.set", "new.kind", "odd", "",
-    )  # fmt: skip
+        "session.registered",
+        "session.updated",
+        "session.ended",
+        "session.expired",
+        "session.cleared",
+        "session",
+        "message.sent",
+        "message.acknowledged",
+        "message.injected",
+        "task.offered",
+        "memory.set",
+        "new.kind",
+        "odd",
+        "",
+    )
     with bus.transaction():
         for kind in kinds:
             bus.events.append(kind, SHOP, "s1")

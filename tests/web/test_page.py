@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import expect
 
-from hallway.view import duration
+from hallway.text.style import duration
 from hub.process import HubProcess
 from support import until
 from web.conftest import PATIENCE_MS, live
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Page
 
-    from hallway.bus import LocalBus
+    from hallway.bus.local import LocalBus
 
 expect.set_options(timeout=PATIENCE_MS)
 
@@ -138,8 +138,11 @@ def test_a_question_to_a_person_is_answered_on_the_page(tab: Page, bus: LocalBus
     expect(tab.locator(".tree li")).to_have_count(2)
     (reply,) = bus.messages.inbox("s1")
     assert (reply.type, reply.from_session, reply.body, reply.in_reply_to) == (
-        "response", "user:alice", "One.", asked.message_id,
-    )  # fmt: skip
+        "response",
+        "user:alice",
+        "One.",
+        asked.message_id,
+    )
     assert bus.messages.inbox("user:alice") == []
 
 
@@ -166,9 +169,15 @@ def test_the_page_writes_without_script_too(open_tab: Callable[..., Page], bus: 
 
 @pytest.mark.parametrize(
     ("query", "there"),
-    [("project=github.com/acme/infra", "c"), ("agent=gemini", "b"), ("user=bob", "b"), ("status=waiting", "a"),
-     ("q=MIGRATION", "a"), ("q=nothing+like+it", "")],
-)  # fmt: skip
+    [
+        ("project=github.com/acme/infra", "c"),
+        ("agent=gemini", "b"),
+        ("user=bob", "b"),
+        ("status=waiting", "a"),
+        ("q=MIGRATION", "a"),
+        ("q=nothing+like+it", ""),
+    ],
+)
 def test_the_filter_is_in_the_address(open_tab: Callable[..., Page], bus: LocalBus, query: str, there: str) -> None:
     bus.sessions.register("a", "first", "codex", current_task="may I run the migration?", status="waiting")
     bus.sessions.register("b", "second", "gemini", "bob")
@@ -373,10 +382,19 @@ def test_no_page_is_wider_than_its_window(open_tab: Callable[..., Page], bus: Lo
     bus.memory.set("s1", wide, [wide, wide], "fact", tags=[wide[:60]])
     page = open_tab("/", viewport={"width": width, "height": 800})
     for address in (
-        "/", "/page/session?id=s1", "/page/messages", f"/page/thread?id={sent.message_id}", "/page/tasks",
-        f"/page/task?id={task.task_id}", "/page/memory", f"/page/entry?key={wide}", "/page/events", "/page/stats",
-        "/page/inbox", "/page/session?id=nobody",
-    ):  # fmt: skip
+        "/",
+        "/page/session?id=s1",
+        "/page/messages",
+        f"/page/thread?id={sent.message_id}",
+        "/page/tasks",
+        f"/page/task?id={task.task_id}",
+        "/page/memory",
+        f"/page/entry?key={wide}",
+        "/page/events",
+        "/page/stats",
+        "/page/inbox",
+        "/page/session?id=nobody",
+    ):
         page.goto(address)
         assert page.evaluate("document.documentElement.scrollWidth") <= width, address
 

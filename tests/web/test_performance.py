@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Page
 
-    from hallway.bus import LocalBus
+    from hallway.bus.local import LocalBus
 
 ROOT = Path(__file__).parents[2]
 PAINT = "performance.getEntriesByName('first-contentful-paint')[0]?.startTime"

@@ -5,21 +5,21 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from hallway.bus import connect
+from hallway.bus.connect import connect
 from hallway.cli.login import address_option, login, logout
 from hallway.cli.open_page import open_, open_options
 from hallway.cli.render.events import event_line
-from hallway.cli.screen import err, out
-from hallway.schema import Choice, Integer, encode
+from hallway.cli.terminal import err, out
+from hallway.core.schema import Choice, Integer, encode
 from hallway.services.events import EventLog
-from hallway.view import clean, clean_json
+from hallway.text.sanitize import clean_json, sanitize
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
     from collections.abc import Callable
 
     from hallway.agents.install import Outcome
-    from hallway.hub.limits import Limits
+    from hallway.hub.auth.limits import Limits
 
 SHELLS = ("bash", "zsh", "fish")
 PORT = Integer(least=0, most=65535)
@@ -30,8 +30,21 @@ PROFILE = Choice("daily", "engram", "full")
 def add_to(verbs: Any, shared: ArgumentParser) -> None:
     """Give the parser these commands."""
     for command in (
-        watch, serve, open_, mcp, login, logout, beacon, export, import_, install, uninstall, hook, doctor, completion,
-    ):  # fmt: skip
+        watch,
+        serve,
+        open_,
+        mcp,
+        login,
+        logout,
+        beacon,
+        export,
+        import_,
+        install,
+        uninstall,
+        hook,
+        doctor,
+        completion,
+    ):
         about, _, _ = (command.__doc__ or "").partition("\n")
         name = command.__name__.rstrip("_")
         parser = verbs.add_parser(name, help=about, description=described(command.__doc__), parents=[shared])
@@ -40,7 +53,7 @@ def add_to(verbs: Any, shared: ArgumentParser) -> None:
 
 
 def described(docstring: str | None) -> str:
-    """A docstring as a help page's text."""
+    """Return a docstring as a help page's text."""
     return "\n".join(line.strip() for line in (docstring or "").strip().splitlines())
 
 
@@ -73,18 +86,25 @@ def serve(args: Namespace) -> None:
     Every hour it removes what is older than --keep, as hallway prune does: never what a live session has not
     acknowledged.
     """
-    from hallway.hub.keeper import read_keep
+    from hallway.hub.options import NetworkOptions
     from hallway.hub.serve import serve as serve_hub
-    from hallway.hub.wire import Wire
+    from hallway.hub.workers.pruner import read_keep
+    from hallway.web.endpoints import mount_page
 
-    wire = Wire(
-        tls_cert=args.tls_cert, tls_key=args.tls_key, is_behind_proxy=args.is_behind_proxy, trusted=args.trusted,
-        names=tuple(args.names or ()), wants_tokens=args.wants_tokens,
-        is_open_to_local_users=args.is_open_to_local_users, limits=_limits(args),
-    )  # fmt: skip
+    wire = NetworkOptions(
+        tls_cert=args.tls_cert,
+        tls_key=args.tls_key,
+        is_behind_proxy=args.is_behind_proxy,
+        trusted=args.trusted,
+        names=tuple(args.names or ()),
+        wants_tokens=args.wants_tokens,
+        is_open_to_local_users=args.is_open_to_local_users,
+        limits=_limits(args),
+    )
     port = PORT.check("port", PORT.parse("port", args.port))
     keep = read_keep(args.keep, args.keep_bytes)
-    serve_hub(host=args.host, port=port, url=args.store or args.url, log_format=args.log_format, keep=keep, wire=wire)
+    url = args.store or args.url
+    serve_hub(args.host, port, url, args.log_format, keep=keep, wire=wire, mount_page=mount_page)
 
 
 def mcp(args: Namespace) -> None:
@@ -105,14 +125,14 @@ def beacon(args: Namespace) -> None:
     It keeps one marked section of the file up to date, at the root of the repository this runs in, and leaves every
     other line as it is. With --watch it stays and writes again whenever something has happened, until Ctrl-C.
     """
-    from hallway.beacon import beacon_path, watch_beacon, write_beacon
+    from hallway.transfer.status_file import beacon_path, watch_beacon, write_beacon
 
     path = beacon_path(args.file)
     screen = out()
     with connect(args.url) as bus:
         for has_changed in watch_beacon(bus, path) if args.is_watching else [write_beacon(bus, path)]:
             said = encode({"path": path, "has_changed": has_changed})
-            text = f"{'Wrote' if has_changed else 'Nothing new for'} {clean(path)}"
+            text = f"{'Wrote' if has_changed else 'Nothing new for'} {sanitize(path)}"
             screen.write(clean_json(said) if args.is_json else text)
 
 
@@ -121,7 +141,7 @@ def export(args: Namespace) -> None:
 
     Everything is in it, with ids, times and versions: sessions, messages, tasks, memory and events.
     """
-    from hallway.transfer import count_records, export_lines
+    from hallway.transfer.export_import import count_records, export_lines
 
     screen = out()
     if hasattr(screen.stream, "reconfigure"):
@@ -139,8 +159,8 @@ def import_(args: Namespace) -> None:
     malformed line nothing is taken.
     """
     from hallway.cli.render.transfer import imported
-    from hallway.older_layout import import_folder
-    from hallway.transfer import import_file
+    from hallway.transfer.export_import import import_file
+    from hallway.transfer.legacy import import_folder
 
     with connect(args.url) as bus:
         if os.path.isdir(args.path):
@@ -152,7 +172,7 @@ def import_(args: Namespace) -> None:
 
 
 def _progress(total: int | None = None) -> Callable[[int], None] | None:
-    """Shows on a terminal how far a long command has come."""
+    """Show on a terminal how far a long command has come."""
     screen = err()
     if screen.width is None:
         return None
@@ -170,7 +190,7 @@ def hook(args: Namespace) -> None:
     It reads the client's payload from standard input, answers with what is new for the session's agent, if anything
     is, and exits with 0 whatever happens. What went wrong, hallway doctor tells.
     """
-    from hallway.agents.hook.entry import main
+    from hallway.agents.hook.main import main
 
     main([args.client, *args.event])
 
@@ -230,10 +250,8 @@ def completion(args: Namespace) -> None:
     """
     import shtab
 
-    from hallway.cli.main import build_parser
-
     screen = out()
-    screen.stream.write(shtab.complete(build_parser(has_choices=True), args.shell) + "\n")
+    screen.stream.write(shtab.complete(args.build_parser(has_choices=True), args.shell) + "\n")
     if screen.has_colour:
         err().write("This is a script for the shell to read, see: hallway completion --help")
 
@@ -246,7 +264,7 @@ def _watch_options(parser: ArgumentParser) -> None:
 
 
 def _limits(args: Namespace) -> Limits:
-    from hallway.hub.limits import Limits
+    from hallway.hub.auth.limits import Limits
 
     asked = {"requests_per_s": args.limit_requests, "waits": args.limit_waits, "bytes_per_hour": args.limit_bytes}
     return Limits(**{name: AMOUNT.check(name, AMOUNT.parse(name, text)) for name, text in asked.items() if text})
@@ -261,34 +279,47 @@ def _serve_options(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--port", default="7433", help="the port to listen on; 0: any that is free (7433)")
     parser.add_argument(
-        "--keep", default=os.environ.get("HALLWAY_KEEP") or "30d", metavar="AGE",
+        "--keep",
+        default=os.environ.get("HALLWAY_KEEP") or "30d",
+        metavar="AGE",
         help="remove what is older: 90d, 12h, forever (else: HALLWAY_KEEP; 30d)",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--keep-bytes", default=os.environ.get("HALLWAY_KEEP_BYTES") or None, metavar="BYTES",
+        "--keep-bytes",
+        default=os.environ.get("HALLWAY_KEEP_BYTES") or None,
+        metavar="BYTES",
         help="remove the oldest messages beyond that size (else: HALLWAY_KEEP_BYTES; any)",
-    )  # fmt: skip
+    )
     parser.add_argument("--tls-cert", metavar="FILE", help="the certificate to speak TLS with, and those above it")
     parser.add_argument("--tls-key", metavar="FILE", help="its private key")
     parser.add_argument(
-        "--behind-proxy", action="store_true", dest="is_behind_proxy",
+        "--behind-proxy",
+        action="store_true",
+        dest="is_behind_proxy",
         help="a proxy in front has the TLS; believe what it says of where requests come from",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--trust-proxy", default="127.0.0.1,::1", dest="trusted", metavar="ADDRESSES",
+        "--trust-proxy",
+        default="127.0.0.1,::1",
+        dest="trusted",
+        metavar="ADDRESSES",
         help="behind a proxy: the addresses it calls from (127.0.0.1,::1)",
-    )  # fmt: skip
+    )
     parser.add_argument(
         "--name", action="append", dest="names", metavar="HOST", help="a host name that callers reach this hub by"
     )
     parser.add_argument(
-        "--require-tokens", action="store_true", dest="wants_tokens",
+        "--require-tokens",
+        action="store_true",
+        dest="wants_tokens",
         help="demand a token on this machine, too; elsewhere it always is",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--open-to-local-users", action="store_true", dest="is_open_to_local_users",
+        "--open-to-local-users",
+        action="store_true",
+        dest="is_open_to_local_users",
         help="every user of this machine may read and write everything without a token, as you may",
-    )  # fmt: skip
+    )
     parser.add_argument("--limit-requests", metavar="N", help="requests a second of one token; 0: any number (500)")
     parser.add_argument("--limit-waits", metavar="N", help="open streams and waits of one token (200)")
     parser.add_argument("--limit-bytes", metavar="N", help="bytes that one token writes in an hour (268435456)")

@@ -22,19 +22,20 @@ import apsw
 
 import hallway
 from hallway.agents.hook import log as hook_log
-from hallway.cli.screen import Column, table
-from hallway.errors import HallwayError
-from hallway.place import bus_file, bus_folder
-from hallway.schema import decode, encode
+from hallway.cli.terminal import Column, table
+from hallway.core.errors import HallwayError
+from hallway.core.schema import decode, encode
+from hallway.local.notify import HAS_DATAGRAMS, DatagramSubscription, notify
+from hallway.local.paths import bus_file, bus_folder
 from hallway.store.migrate import newest_version
 from hallway.store.sqlite import APPLICATION_ID
-from hallway.view import clean_json, size
-from hallway.wake import HAS_DATAGRAMS, Waiter, notify
+from hallway.text.sanitize import clean_json
+from hallway.text.style import size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from hallway.cli.screen import Screen
+    from hallway.cli.terminal import Terminal
 
 OK, WARN, FAIL = "ok", "warn", "fail"
 GLYPHS = {OK: "✓", WARN: "!", FAIL: "✗"}
@@ -49,7 +50,7 @@ LOCK_WAIT_S = 2.0
 HUB_WAIT_S = 3.0
 
 
-class Finding:
+class CheckResult:
     """One line: what was looked at, how it is, and the next thing to type where it is not well."""
 
     __slots__ = ("check", "detail", "level", "next")
@@ -64,9 +65,9 @@ class Finding:
         return {"check": self.check, "level": self.level, "detail": self.detail, "next": self.next}
 
 
-def examine(url: str | None) -> Iterator[Finding]:
-    """All findings about the bus that this command line would use."""
-    yield Finding(OK, "hallway", f"{hallway.__version__}, Python {platform.python_version()} at {sys.executable}")
+def examine(url: str | None) -> Iterator[CheckResult]:
+    """Yield all findings about the bus that this command line would use."""
+    yield CheckResult(OK, "hallway", f"{hallway.__version__}, Python {platform.python_version()} at {sys.executable}")
     yield _sqlite()
     address = url or os.environ.get("HALLWAY_URL") or None
     yield _hooks(bus_folder(address))
@@ -77,10 +78,12 @@ def examine(url: str | None) -> Iterator[Finding]:
         yield from _database(address)
         return
     if address and "://" in address and not address.startswith("sqlite:///"):
-        yield Finding(FAIL, "address", f"{address} is no kind of bus that this hallway can open", "unset HALLWAY_URL")
+        yield CheckResult(
+            FAIL, "address", f"{address} is no kind of bus that this hallway can open", "unset HALLWAY_URL"
+        )
         return
     said = "said by --url" if url else "said by HALLWAY_URL" if address else "HALLWAY_URL is not set"
-    yield Finding(OK, "address", f"this machine's own file; {said}")
+    yield CheckResult(OK, "address", f"this machine's own file; {said}")
     path = bus_file(address)
     folder = _folder(os.path.dirname(path))
     yield folder
@@ -91,12 +94,12 @@ def examine(url: str | None) -> Iterator[Finding]:
 
 
 def local_file(url: str | None) -> str | None:
-    """The file of the bus that this command line would use; None where that is no file."""
+    """Return the file of the bus that this command line would use; None where that is no file."""
     address = url or os.environ.get("HALLWAY_URL") or None
     return bus_file(address) if address is None or "://" not in address or address.startswith("sqlite:///") else None
 
 
-def show_findings(screen: Screen, findings: Iterator[Finding], *, is_json: bool) -> int:
+def show_findings(screen: Terminal, findings: Iterator[CheckResult], *, is_json: bool) -> int:
     """Write the findings; 1 when one of them is a failure."""
     found = list(findings)
     is_healthy = all(each.level != FAIL for each in found)
@@ -111,75 +114,79 @@ def show_findings(screen: Screen, findings: Iterator[Finding], *, is_json: bool)
     return int(not is_healthy)
 
 
-def _sqlite() -> Finding:
+def _sqlite() -> CheckResult:
     version = apsw.sqlite_lib_version()
     if tuple(int(part) for part in version.split(".")[:3]) < SQLITE_LEAST:
         wanted = ".".join(map(str, SQLITE_LEAST))
-        return Finding(FAIL, "sqlite", f"{version}, but {wanted} is needed", "pip install --upgrade apsw")
-    return Finding(OK, "sqlite", version)
+        return CheckResult(FAIL, "sqlite", f"{version}, but {wanted} is needed", "pip install --upgrade apsw")
+    return CheckResult(OK, "sqlite", version)
 
 
-def _hooks(folder: str) -> Finding:
-    """What went wrong in the agents' hooks, which may say it nowhere else (A1)."""
+def _hooks(folder: str) -> CheckResult:
+    """Return what went wrong in the agents' hooks, which may say it nowhere else (A1)."""
     lines = hook_log.last(folder)
     if not lines:
-        return Finding(OK, "hooks", "no trouble")
+        return CheckResult(OK, "hooks", "no trouble")
     path = os.path.join(folder, hook_log.NAME)
-    return Finding(WARN, "hooks", f"the last trouble: {lines[-1]}", f"less {shlex.quote(path)}; once it is over: rm it")
+    return CheckResult(
+        WARN, "hooks", f"the last trouble: {lines[-1]}", f"less {shlex.quote(path)}; once it is over: rm it"
+    )
 
 
 # -- a database -------------------------------------------------------------------------------------------------------
 
 
-def _database(url: str) -> Iterator[Finding]:
-    """Whether a database answers, is new enough, and has a bus that this hallway can use."""
+def _database(url: str) -> Iterator[CheckResult]:
+    """Check whether a database answers, is new enough, and holds a bus that this version can use."""
     try:
-        from hallway.store.postgres import connect as connect_to
-        from hallway.store.postgres import schema_version, shown
+        from hallway.store.postgres.connection import connect as connect_to
+        from hallway.store.postgres.connection import redact_url, schema_version
     except ModuleNotFoundError:
-        yield Finding(FAIL, "database", "what PostgreSQL needs is not installed", "pip install 'hallway[postgres]'")
+        yield CheckResult(FAIL, "database", "what PostgreSQL needs is not installed", "pip install 'hallway[postgres]'")
         return
     try:
         connection = connect_to(url)
     except HallwayError as error:
-        yield Finding(FAIL, "database", str(error), error.hint)
+        yield CheckResult(FAIL, "database", str(error), error.hint)
         return
     with connection:
         server = connection.info.server_version
-        said = f"{shown(url)}, PostgreSQL {server // 10_000}.{server % 10_000}"
+        said = f"{redact_url(url)}, PostgreSQL {server // 10_000}.{server % 10_000}"
         if server < POSTGRES_LEAST:
-            yield Finding(FAIL, "database", f"{said}, but {POSTGRES_LEAST // 10_000} is needed", "upgrade the server")
+            yield CheckResult(
+                FAIL, "database", f"{said}, but {POSTGRES_LEAST // 10_000} is needed", "upgrade the server"
+            )
         else:
-            yield Finding(OK, "database", said)
+            yield CheckResult(OK, "database", said)
         yield _database_schema(schema_version(connection))
 
 
-def _database_schema(version: int) -> Finding:
+def _database_schema(version: int) -> CheckResult:
     newest = newest_version("postgres")
     if version > newest:
-        return Finding(
+        return CheckResult(
             FAIL, "schema", f"{version}, but this hallway knows up to {newest}", "pip install --upgrade hallway"
         )
     if version < newest:
         found = f"{version} of {newest}: the next command brings it up to date" if version else "there is no bus yet"
-        return Finding(OK, "schema", found)
-    return Finding(OK, "schema", f"{version}, up to date")
+        return CheckResult(OK, "schema", found)
+    return CheckResult(OK, "schema", f"{version}, up to date")
 
 
 # -- a hub ------------------------------------------------------------------------------------------------------------
 
 
-def _hub(address: str) -> Finding:
-    """Whether a hub answers at an address."""
+def _hub(address: str) -> CheckResult:
+    """Check whether a hub answers at an address."""
     began = time.monotonic()
     try:
         body = decode(_get(address, "/health"))
     except (OSError, ValueError, http.client.HTTPException) as error:
         start = "hallway serve, there; or to use the local file: unset HALLWAY_URL"
-        return Finding(FAIL, "hub", f"{address} does not answer as a hub: {error or type(error).__name__}", start)
+        return CheckResult(FAIL, "hub", f"{address} does not answer as a hub: {error or type(error).__name__}", start)
     took_ms = (time.monotonic() - began) * 1000
     version = body.get("version", "of an unknown version") if isinstance(body, dict) else "of an unknown version"
-    return Finding(OK, "hub", f"{address} answers in {took_ms:.0f} ms; hallway {version}")
+    return CheckResult(OK, "hub", f"{address} answers in {took_ms:.0f} ms; hallway {version}")
 
 
 def _get(address: str, path: str) -> bytes:
@@ -199,46 +206,46 @@ def _get(address: str, path: str) -> bytes:
 # -- a file -----------------------------------------------------------------------------------------------------------
 
 
-def _folder(folder: str) -> Finding:
+def _folder(folder: str) -> CheckResult:
     if not os.path.isdir(folder):
         if os.path.lexists(folder):
-            return Finding(FAIL, "folder", f"{folder} is not a folder", "HALLWAY_HOME=/other/folder hallway doctor")
+            return CheckResult(FAIL, "folder", f"{folder} is not a folder", "HALLWAY_HOME=/other/folder hallway doctor")
         parent = _nearest(folder)
         if not os.access(parent, os.W_OK | os.X_OK):
             detail = f"{folder} is not there, and it cannot be made: {parent} is not yours to write"
-            return Finding(FAIL, "folder", detail, "HALLWAY_HOME=/other/folder hallway doctor")
-        return Finding(OK, "folder", f"{folder} is not there yet")
+            return CheckResult(FAIL, "folder", detail, "HALLWAY_HOME=/other/folder hallway doctor")
+        return CheckResult(OK, "folder", f"{folder} is not there yet")
     if not os.access(folder, os.W_OK | os.X_OK):
         following = f"chmod u+rwx {shlex.quote(folder)}"
-        return Finding(FAIL, "folder", f"{folder} may not be written by this user", following)
+        return CheckResult(FAIL, "folder", f"{folder} may not be written by this user", following)
     return _mode("folder", folder, 0o700)
 
 
-def _mode(check: str, path: str, wanted: int) -> Finding:
-    """Whether others may get at something that is this user's alone."""
+def _mode(check: str, path: str, wanted: int) -> CheckResult:
+    """Check whether other users can reach what is this user's alone."""
     mode = stat.S_IMODE(os.stat(path).st_mode)
     if mode & ~wanted:
         following = f"chmod {wanted:o} {shlex.quote(path)}"
-        return Finding(WARN, check, f"{path} has mode {mode:04o}: others may get at it", following)
-    return Finding(OK, check, f"{path} has mode {mode:04o}")
+        return CheckResult(WARN, check, f"{path} has mode {mode:04o}: others may get at it", following)
+    return CheckResult(OK, check, f"{path} has mode {mode:04o}")
 
 
 def _nearest(folder: str) -> str:
-    """The nearest folder above that exists."""
+    """Return the nearest folder above that exists."""
     while not os.path.exists(folder):
         folder = os.path.dirname(folder)
     return folder
 
 
-def _file(path: str) -> Iterator[Finding]:
+def _file(path: str) -> Iterator[CheckResult]:
     away = f"mv {shlex.quote(path)} {shlex.quote(path)}.old"
     try:
         if not os.path.exists(path):
             first = "hallway register s1 'my first session' claude-code"
-            yield Finding(OK, "bus", f"{path} is not there yet; the first session makes it", first)
+            yield CheckResult(OK, "bus", f"{path} is not there yet; the first session makes it", first)
             return
         if not os.path.isfile(path):
-            yield Finding(FAIL, "bus", f"{path} is not a file", away)
+            yield CheckResult(FAIL, "bus", f"{path} is not a file", away)
             return
         yield _mode("bus", path, 0o600)
         connection = apsw.Connection(path, flags=apsw.SQLITE_OPEN_READWRITE)
@@ -248,27 +255,27 @@ def _file(path: str) -> Iterator[Finding]:
         finally:
             connection.close()
     except (apsw.NotADBError, apsw.CorruptError) as error:
-        yield Finding(FAIL, "bus", f"{path} is not a hallway bus: {error}", away)
+        yield CheckResult(FAIL, "bus", f"{path} is not a hallway bus: {error}", away)
     except (apsw.Error, OSError) as error:
-        yield Finding(FAIL, "bus", f"{path} cannot be read: {error}", f"ls -l {shlex.quote(path)}")
+        yield CheckResult(FAIL, "bus", f"{path} cannot be read: {error}", f"ls -l {shlex.quote(path)}")
 
 
-def _contents(connection: apsw.Connection, path: str) -> Iterator[Finding]:
-    """What an open bus holds, as far as this hallway understands it."""
+def _contents(connection: apsw.Connection, path: str) -> Iterator[CheckResult]:
+    """Check what an open bus holds, as far as this version understands it."""
     newest, version = newest_version("sqlite"), _number(connection, "PRAGMA user_version")
     if _number(connection, "PRAGMA application_id") != APPLICATION_ID:
         if os.path.getsize(path) == 0:
-            yield Finding(OK, "schema", "empty; the first session fills it")
+            yield CheckResult(OK, "schema", "empty; the first session fills it")
             return
         following = f"mv {shlex.quote(path)} {shlex.quote(path)}.old"
-        yield Finding(FAIL, "schema", f"{path} is another program's database, not a hallway bus", following)
+        yield CheckResult(FAIL, "schema", f"{path} is another program's database, not a hallway bus", following)
         return
     if version > newest:
         detail = f"version {version} is newer than this hallway knows ({newest})"
-        yield Finding(FAIL, "schema", detail, "pip install --upgrade hallway")
+        yield CheckResult(FAIL, "schema", detail, "pip install --upgrade hallway")
         return
     older = "" if version == newest else f"; the next command brings it to {newest}"
-    yield Finding(OK, "schema", f"version {version}{older}")
+    yield CheckResult(OK, "schema", f"version {version}{older}")
     yield _integrity(connection, path)
     yield _write_lock(connection, path)
     yield _journal(path)
@@ -279,43 +286,43 @@ def _number(connection: apsw.Connection, query: str) -> int:
     return int(str(connection.execute(query).fetchall()[0][0]))
 
 
-def _integrity(connection: apsw.Connection, path: str) -> Finding:
+def _integrity(connection: apsw.Connection, path: str) -> CheckResult:
     faults = [str(row[0]) for row in connection.execute("PRAGMA quick_check(5)")]
     if faults != ["ok"]:
         following = f"mv {shlex.quote(path)} {shlex.quote(path)}.damaged"
-        return Finding(FAIL, "contents", f"damaged: {'; '.join(faults)}", following)
-    return Finding(OK, "contents", f"sound; {size(os.path.getsize(path))}")
+        return CheckResult(FAIL, "contents", f"damaged: {'; '.join(faults)}", following)
+    return CheckResult(OK, "contents", f"sound; {size(os.path.getsize(path))}")
 
 
-def _write_lock(connection: apsw.Connection, path: str) -> Finding:
-    """Whether this user may write, and nobody sits on the lock."""
+def _write_lock(connection: apsw.Connection, path: str) -> CheckResult:
+    """Check whether this user may write and nobody keeps the lock."""
     if connection.readonly(
         "main"
     ):  # SQLite opens what may not be written for reading, and BEGIN IMMEDIATE lets it pass
         following = f"chmod u+rw {shlex.quote(path)}"
-        return Finding(FAIL, "writing", f"{path} may not be written by this user", following)
+        return CheckResult(FAIL, "writing", f"{path} may not be written by this user", following)
     try:
         connection.execute("BEGIN IMMEDIATE; ROLLBACK")
     except (apsw.BusyError, apsw.LockedError):
         detail = f"another process has held the write lock for {LOCK_WAIT_S:g} s"
-        return Finding(FAIL, "writing", detail, f"fuser -v {shlex.quote(path)}")
+        return CheckResult(FAIL, "writing", detail, f"fuser -v {shlex.quote(path)}")
     except apsw.Error as error:
-        return Finding(FAIL, "writing", f"{path} may not be written: {error}", f"ls -l {shlex.quote(path)}*")
-    return Finding(OK, "writing", "allowed, and the lock is free")
+        return CheckResult(FAIL, "writing", f"{path} may not be written: {error}", f"ls -l {shlex.quote(path)}*")
+    return CheckResult(OK, "writing", "allowed, and the lock is free")
 
 
-def _journal(path: str) -> Finding:
+def _journal(path: str) -> CheckResult:
     try:
         size_bytes = os.path.getsize(f"{path}-wal")
     except FileNotFoundError:
         size_bytes = 0
     if size_bytes > WAL_LARGE_BYTES:
         detail = f"{size(size_bytes)}: a process has kept an old snapshot open for long"
-        return Finding(WARN, "journal", detail, f"fuser -v {shlex.quote(path)}")
-    return Finding(OK, "journal", size(size_bytes))
+        return CheckResult(WARN, "journal", detail, f"fuser -v {shlex.quote(path)}")
+    return CheckResult(OK, "journal", size(size_bytes))
 
 
-def _sessions(connection: apsw.Connection) -> Finding:
+def _sessions(connection: apsw.Connection) -> CheckResult:
     now = time.time_ns() // 1000
     live, overdue = connection.execute(
         "SELECT count(*) FILTER (WHERE expires_at > ?1), count(*) FILTER (WHERE expires_at <= ?1)"
@@ -323,21 +330,21 @@ def _sessions(connection: apsw.Connection) -> Finding:
         (now,),
     ).fetchall()[0]
     overdue_too = f", {overdue} overdue: the next command marks them offline" if overdue else ""
-    return Finding(OK, "sessions", f"{live} live{overdue_too}")
+    return CheckResult(OK, "sessions", f"{live} live{overdue_too}")
 
 
-def _disk(folder: str) -> Finding:
+def _disk(folder: str) -> CheckResult:
     free_bytes = shutil.disk_usage(_nearest(folder)).free
     level = FAIL if free_bytes < DISK_FULL_BYTES else WARN if free_bytes < DISK_LOW_BYTES else OK
     following = None if level == OK else "make room, or move the bus: HALLWAY_HOME=/other/folder"
-    return Finding(level, "disk", f"{size(free_bytes)} free", following)
+    return CheckResult(level, "disk", f"{size(free_bytes)} free", following)
 
 
-def _wakes(path: str) -> Finding:
-    """Whether a datagram sent where the bus is arrives; where there is no bus yet, in a folder that passes."""
+def _wakes(path: str) -> CheckResult:
+    """Check whether a wake-up datagram arrives in the bus's folder, or in a temporary one if there is no bus yet."""
     slow = "not possible here: whoever waits looks every 0.25 s instead"
     if not HAS_DATAGRAMS:
-        return Finding(WARN, "wake-ups", slow)
+        return CheckResult(WARN, "wake-ups", slow)
     try:
         if os.path.isfile(path):
             is_heard = _hears_itself(os.path.join(os.path.dirname(path), "wake"))
@@ -345,12 +352,12 @@ def _wakes(path: str) -> Finding:
             with tempfile.TemporaryDirectory() as folder:
                 is_heard = _hears_itself(folder)
     except OSError as error:
-        return Finding(WARN, "wake-ups", f"{slow} ({error})")
-    return Finding(OK, "wake-ups", "arrive at once") if is_heard else Finding(WARN, "wake-ups", slow)
+        return CheckResult(WARN, "wake-ups", f"{slow} ({error})")
+    return CheckResult(OK, "wake-ups", "arrive at once") if is_heard else CheckResult(WARN, "wake-ups", slow)
 
 
 def _hears_itself(folder: str) -> bool:
-    waiter = Waiter(folder, "doctor")
+    waiter = DatagramSubscription(folder, "doctor")
     try:
         if waiter.socket is None:
             return False

@@ -13,21 +13,21 @@ import apsw
 from hallway.agents.hook import log as hook_log
 from hallway.agents.install import CLIENTS, foreign_files, is_installed, repository
 from hallway.agents.install.configs import HOOKS, SERVER
-from hallway.cli.doctor import FAIL, OK, WARN, Finding
-from hallway.errors import HallwayError
-from hallway.place import bus_folder
-from hallway.view import duration
+from hallway.cli.doctor import FAIL, OK, WARN, CheckResult
+from hallway.core.errors import HallwayError
+from hallway.local.paths import bus_folder
+from hallway.text.style import duration
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from hallway.agents.install.client import Client
+    from hallway.agents.install.client import ClientInstaller
 
 LINES_LOOKED_AT = 200
 
 
-def examine_agents(bus_path: str | None) -> Iterator[Finding]:
-    """A line for each client on this machine, and one more for each thing that is wrong with it.
+def examine_agents(bus_path: str | None) -> Iterator[CheckResult]:
+    """Yield one result for each client on this machine, and one more for each problem with it.
 
     `bus_path` is the file of a local bus, where the last heartbeats are; None for a hub.
     """
@@ -38,41 +38,45 @@ def examine_agents(bus_path: str | None) -> Iterator[Finding]:
             yield from found
 
 
-def _client(client: Client, seen_s: float | None) -> Iterator[Finding]:
+def _client(client: ClientInstaller, seen_s: float | None) -> Iterator[CheckResult]:
     install = f"hallway install {client.name}"
     try:
         has = {what: _where(client, what) for what in (SERVER, HOOKS)}
     except HallwayError as error:
-        yield Finding(FAIL, client.name, error.message, error.hint)
+        yield CheckResult(FAIL, client.name, error.message, error.hint)
         return
     version = client.version() or ("no program on the PATH" if client.program is None else "version unknown")
     if not any(has.values()) and (files := foreign_files(client)):
         said = f"{client.title}, {version}: {', '.join(files)} has entries of another hallway, which may be gone"
-        yield Finding(WARN, client.name, said, install)
+        yield CheckResult(WARN, client.name, said, install)
         return
     if not any(has.values()):
-        yield Finding(OK, client.name, f"{client.title}, {version}: does not know hallway", install)
+        yield CheckResult(OK, client.name, f"{client.title}, {version}: does not know hallway", install)
         return
     said = ", ".join(f"{what} {place}" if (place := has[what]) else f"{what} missing or out of date" for what in has)
     heard = "never heard of" if seen_s is None else f"last heartbeat {duration(seen_s)} ago"
     level = OK if all(has.values()) else WARN
-    yield Finding(level, client.name, f"{client.title}, {version}: {said}; {heard}", None if level == OK else install)
+    yield CheckResult(
+        level, client.name, f"{client.title}, {version}: {said}; {heard}", None if level == OK else install
+    )
     for trouble in client.troubles():
-        yield Finding(WARN, client.name, trouble.detail, trouble.following)
+        yield CheckResult(WARN, client.name, trouble.detail, trouble.following)
     if wrong := last_error(client.name):
         log = shlex.quote(os.path.join(_log_folder(), hook_log.NAME))
-        yield Finding(WARN, client.name, f"a hook had trouble: {wrong}", f"All of them: cat {log}; seen to: rm {log}")
+        yield CheckResult(
+            WARN, client.name, f"a hook had trouble: {wrong}", f"All of them: cat {log}; seen to: rm {log}"
+        )
 
 
-def _where(client: Client, what: str) -> str:
-    """Where the server or the hooks are installed; empty where they are not, or not as they would be now."""
+def _where(client: ClientInstaller, what: str) -> str:
+    """Return where the server or the hooks are installed; empty where they are not, or not as they would be now."""
     if is_installed(client, what):
         return "installed"
     return "installed in this repository" if is_installed(client, what, repository()) else ""
 
 
 def last_error(client: str) -> str | None:
-    """The newest line that a client's hook has written to its log: when, and what went wrong."""
+    """Return the newest line that a client's hook has written to its log: when, and what went wrong."""
     lines = [line.split(" ", 2) for line in hook_log.last(_log_folder(), LINES_LOOKED_AT)]
     own = [(parts[0], parts[2]) for parts in lines if len(parts) == 3 and parts[1] == client]
     return f"{own[-1][1]} ({own[-1][0]})" if own else None
@@ -83,7 +87,7 @@ def _log_folder() -> str:
 
 
 def last_heartbeats(bus_path: str | None) -> dict[str, float]:
-    """How many seconds ago a session of each kind of agent was last seen."""
+    """Return how many seconds ago a session of each kind of agent was last seen."""
     if bus_path is None or not os.path.isfile(bus_path):
         return {}
     try:

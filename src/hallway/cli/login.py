@@ -5,13 +5,13 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from hallway.bus import data_folder
-from hallway.cli.screen import err, out
-from hallway.credentials import checked, store
-from hallway.errors import InvalidInput
-from hallway.here import Here
-from hallway.schema import encode
-from hallway.view import clean, clean_json
+from hallway.cli.terminal import err, out
+from hallway.core.errors import InvalidInput
+from hallway.core.schema import encode
+from hallway.local.credentials import checked, store
+from hallway.local.paths import data_folder
+from hallway.local.workspace import LocalWorkspace
+from hallway.text.sanitize import clean_json, sanitize
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -24,15 +24,15 @@ def login(args: Namespace) -> None:
 
     It is asked for, or read from standard input, tried at the hub, and stored where nobody else may read it.
     """
-    from hallway.remote import RemoteBus
+    from hallway.bus.remote import RemoteBus
 
     _require_hub(args.address)
     token = checked(_asked_for())
-    with RemoteBus(args.address, Here(), token) as bus:
+    with RemoteBus(args.address, LocalWorkspace(), token) as bus:
         who = bus.tokens.whoami()
     store(args.address, token, data_folder())
     seen = "all projects" if who.projects is None else ", ".join(who.projects)
-    text = f"Logged in to {clean(args.address)} as {clean(str(who.name))} ({who.role}, {clean(seen)})"
+    text = f"Logged in to {sanitize(args.address)} as {sanitize(str(who.name))} ({who.role}, {sanitize(seen)})"
     out().write(clean_json(encode(who)) if args.is_json else text)
     if args.address.startswith("http://") and not _is_loopback(args.address):
         err().write("This address has no TLS: whoever is on the way can read the token.")
@@ -42,7 +42,7 @@ def logout(args: Namespace) -> None:
     """Forget the token that is stored for a hub; at the hub it stays valid."""
     _require_hub(args.address)
     had_one = store(args.address, None, data_folder())
-    text = f"Logged out of {clean(args.address)}" if had_one else f"There is no login for {clean(args.address)}"
+    text = f"Logged out of {sanitize(args.address)}" if had_one else f"There is no login for {sanitize(args.address)}"
     out().write(clean_json(encode({"address": args.address, "had_one": had_one})) if args.is_json else text)
 
 

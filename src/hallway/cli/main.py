@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import hallway
 from hallway.cli import commands
-from hallway.cli.call import STANDARD_INPUT, flag, guarded, operations, perform, switched
-from hallway.errors import InvalidInput
-from hallway.schema import Boolean, Choice
-from hallway.services import near_matches
+from hallway.cli.run import STANDARD_INPUT, flag, guarded, operations, perform, switched
+from hallway.core.errors import InvalidInput
+from hallway.core.schema import Boolean, Choice
+from hallway.services.base import near_matches
 from hallway.services.messages import CollaborationHub
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from hallway.bus import Bus
-    from hallway.model import Message
-    from hallway.operation import Operation, Parameter
+    from hallway.bus.base import Bus
+    from hallway.core.model import Message
+    from hallway.core.operation import Operation, Parameter
 
 INBOX = CollaborationHub.operations["inbox"]
 EPILOG = """\
@@ -44,6 +44,7 @@ def _run(argv: Sequence[str]) -> int | None:
         return 0
     args.is_json = getattr(args, "is_json", False)
     args.url = getattr(args, "url", None)
+    args.build_parser = build_parser  # for the completion script
     status: int | None = args.command(args)
     return status
 
@@ -74,7 +75,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def build_parser(*, has_choices: bool = False) -> Parser:
-    """The parser of everything; `has_choices` makes it know each word a value may be, as completion wants it.
+    """Return the parser of everything; `has_choices` makes it know each word a value may be, as completion wants it.
 
     Values are not checked here otherwise: the operation's own declaration does that, the same for every face.
     """
@@ -129,17 +130,27 @@ def _add_acknowledging(parser: Parser) -> None:
             bus.messages.acknowledge(arguments["session_id"], [each.message_id for each in result])
 
     perform_it = partial(_perform, INBOX, variant="--ack", then=acknowledge)
-    parser.add_argument("--ack", dest="command", action="store_const", const=perform_it, default=argparse.SUPPRESS,
-                        help="acknowledge what is shown, once it is shown")  # fmt: skip
+    parser.add_argument(
+        "--ack",
+        dest="command",
+        action="store_const",
+        const=perform_it,
+        default=argparse.SUPPRESS,
+        help="acknowledge what is shown, once it is shown",
+    )
 
 
 def _add_variant(parser: Parser, option: str, operation: Operation, has_choices: bool) -> None:
     """Give a command a flag that makes it another operation, with whatever parameters that has besides."""
     known = {action.dest for action in parser._actions}
     parser.add_argument(
-        option, dest="command", action="store_const", const=partial(_perform, operation), default=argparse.SUPPRESS,
+        option,
+        dest="command",
+        action="store_const",
+        const=partial(_perform, operation),
+        default=argparse.SUPPRESS,
         help=_escaped(operation.about),
-    )  # fmt: skip
+    )
     for parameter in operation.parameters.values():
         if parameter.name not in known:
             _add_parameter(parser, parameter, False, has_choices)

@@ -7,13 +7,12 @@ import os
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from hallway.bus import data_folder
-from hallway.cli.screen import out
-from hallway.credentials import token_for
-from hallway.errors import FileUnusable, HubUnreachable, from_dict
-from hallway.place import HUBS, make_private_folder
-from hallway.schema import decode, encode
-from hallway.view import clean, clean_json
+from hallway.cli.terminal import out
+from hallway.core.errors import FileUnusable, HubUnreachable, from_dict
+from hallway.core.schema import decode, encode
+from hallway.local.credentials import token_for
+from hallway.local.paths import HUBS, data_folder, make_private_folder
+from hallway.text.sanitize import clean_json, sanitize
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -34,13 +33,13 @@ def open_(args: Namespace) -> None:
     address = (args.address or _hub_in_use(args.url) or DEFAULT).rstrip("/")
     link = address + _path(address)
     if args.is_printed or args.is_json:
-        out().write(clean_json(encode({"url": link})) if args.is_json else clean(link))
+        out().write(clean_json(encode({"url": link})) if args.is_json else sanitize(link))
         return
     import webbrowser
 
     # A file that only this user reads leads to a link: what a browser is started with, every user of the machine sees.
     webbrowser.open(f"file://{_write_file(link)}" if "?" in link else link)
-    out().write(f"Opened {clean(address)} in the browser. Without one here: hallway open --print")
+    out().write(f"Opened {sanitize(address)} in the browser. Without one here: hallway open --print")
 
 
 def open_options(parser: ArgumentParser) -> None:
@@ -54,7 +53,7 @@ def _hub_in_use(url: str | None) -> str | None:
 
 
 def _path(address: str) -> str:
-    """Where the page is for whoever has this user's token: a link that logs in, or the page itself."""
+    """Return where the page is for whoever has this user's token: a link that logs in, or the page itself."""
     token, parts = token_for(address, data_folder), urlsplit(address)
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     headers = {"Authorization": f"Bearer {token}"} if token else {}

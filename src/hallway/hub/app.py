@@ -9,38 +9,40 @@ from typing import TYPE_CHECKING, Any
 from starlette.routing import Router
 
 import hallway
-from hallway.bus import LocalBus, connect
-from hallway.errors import HallwayError, Refused, Unavailable, UnsupportedUrl
-from hallway.hub.audit import Audit
-from hallway.hub.beats import Beats
-from hallway.hub.door import Door
-from hallway.hub.guard import LOOPBACK_NAMES, Guard
+from hallway.bus.connect import connect
+from hallway.bus.local import LocalBus
+from hallway.core.errors import HallwayError, Refused, Unavailable, UnsupportedUrl
+from hallway.hub.auth.audit import Audit
+from hallway.hub.auth.caller import HUB, visitor_of
+from hallway.hub.auth.limits import Limits
+from hallway.hub.auth.middleware import AuthMiddleware
+from hallway.hub.auth.origin import LOOPBACK_NAMES, OriginMiddleware
+from hallway.hub.auth.token_cache import TokenCache
+from hallway.hub.endpoint import OperationEndpoint
 from hallway.hub.http import encode_json, respond, respond_error
-from hallway.hub.keeper import Keeper
-from hallway.hub.keyring import Keyring
-from hallway.hub.limits import Limits
 from hallway.hub.mcp import McpEndpoint
-from hallway.hub.metrics import CONTENT_TYPE, HubCollector, Meter, render
+from hallway.hub.metrics import CONTENT_TYPE, HubCollector, RequestMetrics, render
 from hallway.hub.openapi import document
-from hallway.hub.paths import Paths
-from hallway.hub.pulse import Pulse
-from hallway.hub.routes import OperationEndpoint
+from hallway.hub.options import OWN_USER
+from hallway.hub.router import PathRouter
 from hallway.hub.stream import LAST, READ, EventsEndpoint, Feed
-from hallway.hub.visitor import ITSELF, visitor_of
-from hallway.hub.wakes import Wakes
-from hallway.hub.wire import OWN_USER
-from hallway.hub.worker import Reader, ThreadWriter, Writer
+from hallway.hub.workers.heartbeats import HeartbeatBatcher
+from hallway.hub.workers.notifier import Notifier
+from hallway.hub.workers.pruner import Pruner
+from hallway.hub.workers.watchdog import StallWatchdog
+from hallway.hub.workers.writer import Reader, ThreadWriter, Writer
 from hallway.services.sessions import SessionRegistry
-from hallway.web.asking import Ask
-from hallway.web.site import Site
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-    from hallway.hub.worker import Worker
-    from hallway.operation import Operation
+    from hallway.core.operation import Operation
+    from hallway.hub.workers.writer import Worker
+    from hallway.store.postgres.pipeline import PostgresPipeline
+
+    MountPage = Callable[[PathRouter, Reader, Writer, Callable[[], TokenCache]], None]
 
 HEALTH_WITHIN_S = 2.0
 READERS = 4  # threads that read, then
@@ -48,7 +50,7 @@ LONG_READERS = 2  # threads for reads that may take long, of which
 READ_WITHIN_S = 10.0  # each is given up after so long
 LANES = 2  # connections for heartbeats
 HINT = "See one project's: GET /stats?project=NAME"
-HOTTEST = SessionRegistry.operations["heartbeat"]  # its path is looked at first
+HEARTBEAT = SessionRegistry.operations["heartbeat"]  # its path is looked at first
 
 
 class Hub:
@@ -63,19 +65,21 @@ class Hub:
         owner_is: str = OWN_USER,
         is_secure: bool = False,
         limits: Limits | None = None,
+        mount_page: MountPage | None = None,
     ) -> None:
         self._url = url
+        self._mount_page = mount_page
         self._keep = keep or {}
-        self._meter = Meter()
-        self._paths = Paths()
+        self._meter = RequestMetrics()
+        self._paths = PathRouter()
         self._audit = Audit()
         self._limits = limits or Limits()
         routes = Router(lifespan=self._lifespan, default=self._paths)
-        self._door = Door(routes, self._audit, owner_is)
-        self.app: ASGIApp = Guard(self._door, hosts, is_secure=is_secure)
+        self._door = AuthMiddleware(routes, self._audit, owner_is)
+        self.app: ASGIApp = OriginMiddleware(self._door, hosts, is_secure=is_secure)
 
     def open(self) -> LocalBus:
-        """A bus of its own for each thread that uses one; raises the store's errors."""
+        """Open a bus for one thread; raises the store's errors."""
         bus = connect(self._url)
         if not isinstance(bus, LocalBus):
             raise UnsupportedUrl(
@@ -87,10 +91,12 @@ class Hub:
     async def _lifespan(self, _: object) -> AsyncIterator[None]:
         loop = asyncio.get_running_loop()
         self._open_workers(loop)
-        self._wakes = Wakes(self.open())
+        self._wakes = Notifier(self.open())
         self._feed = Feed(self._reader, self._wakes)
-        self._door.keyring = self._keyring = Keyring(self.open(), self.open(), self._wakes, self._audit, self._limits)
-        keeper = Keeper(self._writer, self._keep)
+        self._door.keyring = self._keyring = TokenCache(
+            self.open(), self.open(), self._wakes, self._audit, self._limits
+        )
+        keeper = Pruner(self._writer, self._keep)
         self._add_paths()
         try:
             yield
@@ -106,7 +112,7 @@ class Hub:
             await asyncio.to_thread(self._reader.close)
 
     def _open_workers(self, loop: asyncio.AbstractEventLoop) -> None:
-        """The threads and connections that the store wants: more of them where each answer comes over a network."""
+        """Open the threads and connections that the store needs; more of them if each statement crosses a network."""
         bus = self.open()
         self._writer = (Writer if bus.store.is_local else ThreadWriter)(bus, loop)
         readers = [self.open() for _ in range(1 if bus.store.is_local else READERS)]
@@ -114,12 +120,10 @@ class Hub:
         for each in long_readers:
             each.store.limit_reads(READ_WITHIN_S)
         self._reader = Reader(readers, long_readers, loop)
-        self._beats = (
-            None if bus.store.is_local else Beats([bus.store.flight() for _ in range(LANES)], self._writer, loop)
-        )
-        self._pulse = None if bus.store.is_local else Pulse(loop)
+        self._beats = None if bus.store.is_local else HeartbeatBatcher(_pipelines(bus.store.url), self._writer, loop)
+        self._pulse = None if bus.store.is_local else StallWatchdog(loop)
 
-    def _workers(self) -> dict[str, Reader | Writer | Beats]:
+    def _workers(self) -> dict[str, Reader | Writer | HeartbeatBatcher]:
         beats = {"beats": self._beats} if self._beats else {}
         return {"writer": self._writer, "reader": self._reader, **beats}
 
@@ -133,13 +137,14 @@ class Hub:
         return [found for service in self._writer.bus.services.values() for found in service.operations.values()]
 
     def _add_paths(self) -> None:
-        self._paths.add(HOTTEST.method, HOTTEST.path, self._endpoint(HOTTEST))
+        self._paths.add(HEARTBEAT.method, HEARTBEAT.path, self._endpoint(HEARTBEAT))
         for operation in self.operations():
             self._paths.add(operation.method, operation.path, self._endpoint(operation))
         self._paths.add("POST", "/mcp", McpEndpoint(self._operation_endpoint, self._feed))
         for path, plain in (("/health", self._health), ("/metrics", self._metrics), ("/openapi.json", self._openapi)):
             self._paths.add("GET", path, plain)
-        Site(Ask(self._reader, self._writer)).mount(self._paths, lambda: self._keyring)
+        if self._mount_page:
+            self._mount_page(self._paths, self._reader, self._writer, lambda: self._keyring)
 
     def _endpoint(self, operation: Operation) -> ASGIApp:
         endpoint = self._operation_endpoint(operation)
@@ -147,19 +152,19 @@ class Hub:
 
     def _operation_endpoint(self, operation: Operation) -> OperationEndpoint:
         worker: Worker = self._writer if operation.is_write else self._reader
-        if operation is HOTTEST and self._beats:
+        if operation is HEARTBEAT and self._beats:
             worker = self._beats
         return OperationEndpoint(operation, worker, self._wakes, self._meter, self._pulse)
 
     async def _health(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Whether it is ready: both workers answer, and the file is still the one that they have open.
+        """Answer whether the hub is ready: both workers answer, and the database file is still the one they opened.
 
         An answer at all says that the hub is alive; 503, that it cannot work now and why. It heals by itself.
         """
-        answers = (worker.run(LAST, {}, ITSELF) for worker in (self._reader, self._writer))
+        answers = (worker.run(LAST, {}, HUB) for worker in (self._reader, self._writer))
         try:
             await asyncio.wait_for(asyncio.gather(*answers), HEALTH_WITHIN_S)
-            if not self._writer.bus.store.is_in_place():
+            if not self._writer.bus.store.is_same_file():
                 raise Unavailable("its file was replaced", hint="Start the hub again: hallway serve")
         except (HallwayError, TimeoutError, OSError) as error:
             hint = error.hint if isinstance(error, HallwayError) else None
@@ -186,3 +191,10 @@ class Hub:
 
     async def _openapi(self, scope: Scope, receive: Receive, send: Send) -> None:
         await respond(send, encode_json(document(self.operations())))
+
+
+def _pipelines(url: str) -> list[PostgresPipeline]:
+    """Return connections for statements that nobody waits for; psycopg is imported for them alone."""
+    from hallway.store.postgres.pipeline import PostgresPipeline
+
+    return [PostgresPipeline(url) for _ in range(LANES)]

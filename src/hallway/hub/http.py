@@ -10,9 +10,9 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
-from hallway.errors import HallwayError, InvalidInput, TooLarge
-from hallway.model import Record
-from hallway.schema import to_builtins
+from hallway.core.errors import HallwayError, InvalidInput, TooLarge
+from hallway.core.model import Record
+from hallway.core.schema import to_builtins
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
@@ -23,7 +23,7 @@ JSON_TYPE = (b"content-type", b"application/json")
 
 @cache
 def _struct(record: type[Record]) -> type[msgspec.Struct]:
-    """A struct of a record's fields: msgspec writes one in a fraction of the time that a dict takes."""
+    """Return a struct of a record's fields: msgspec encodes it in a fraction of the time that a dict takes."""
     return msgspec.defstruct(record.__name__, record._fields, gc=False)
 
 
@@ -35,7 +35,7 @@ _encoder = msgspec.json.Encoder(enc_hook=_encodable)  # times it writes as RFC 3
 
 
 def encode_json(value: Any) -> bytes:
-    """Compact JSON; records as objects, times as RFC 3339.
+    """Return compact JSON; records as objects, times as RFC 3339.
 
     What repeats its caller's words may hold what msgspec does not write: lone surrogates, integers beyond 64 bits.
     """
@@ -46,7 +46,7 @@ def encode_json(value: Any) -> bytes:
 
 
 def header(scope: Scope, name: bytes) -> bytes:
-    """A request header's value, empty where there is none."""
+    """Return a request header's value, empty where there is none."""
     for key, value in scope["headers"]:
         if key == name:
             found: bytes = value
@@ -55,7 +55,7 @@ def header(scope: Scope, name: bytes) -> bytes:
 
 
 async def read_body(scope: Scope, receive: Receive) -> bytes:
-    """The whole body; TooLarge as soon as it is more than 1 MiB."""
+    """Return the whole body; TooLarge as soon as it is more than 1 MiB."""
     declared = header(scope, b"content-length")
     if declared.isdigit() and int(declared) > MAX_BODY_BYTES:
         raise _too_large()
@@ -85,7 +85,7 @@ def _too_large() -> TooLarge:
 
 
 def parse_object(body: bytes) -> dict[str, Any]:
-    """The body's JSON object; an empty body is an empty object."""
+    """Return the body's JSON object; an empty body is an empty object."""
     if not body:
         return {}
     try:
@@ -98,7 +98,7 @@ def parse_object(body: bytes) -> dict[str, Any]:
 
 
 def parse_query(scope: Scope) -> dict[str, str]:
-    """The query's parameters; one that is there twice is an error."""
+    """Return the query's parameters; one that is there twice is an error."""
     raw = scope["query_string"]
     if not raw:
         return {}
@@ -115,7 +115,7 @@ def parse_query(scope: Scope) -> dict[str, str]:
 async def respond(
     send: Send, body: bytes, status: int = 200, headers: tuple[tuple[bytes, bytes], ...] = (JSON_TYPE,)
 ) -> None:
-    """One whole answer."""
+    """Send a whole answer."""
     await send(
         {
             "type": "http.response.start",
@@ -127,7 +127,7 @@ async def respond(
 
 
 async def respond_error(send: Send, error: HallwayError, *headers: tuple[bytes, bytes]) -> None:
-    """The error's status, and its JSON shape: code, message, hint."""
+    """Send an error: its status, and code, message and hint as JSON."""
     if "retry_after_s" in error.details:
         headers = (*headers, (b"retry-after", b"%d" % ceil(error.details["retry_after_s"])))
     await respond(send, encode_json(error.to_dict()), error.status, (JSON_TYPE, *headers))

@@ -12,37 +12,37 @@ import logging
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from hallway.errors import HallwayError, IdentityMissing, InvalidInput, LimitReached
+from hallway.core.errors import HallwayError, IdentityMissing, InvalidInput, LimitReached
+from hallway.core.parameters import type_of
+from hallway.core.schema import Choice, decode
+from hallway.hub.auth.caller import visitor_of
 from hallway.hub.http import JSON_TYPE, disconnected, encode_json, header, parse_query, read_body, respond
-from hallway.hub.stream import KEEP_ALIVE_S, STUCK_S, Wanted
-from hallway.hub.visitor import visitor_of
-from hallway.identity import from_metadata
-from hallway.mcp.offer import PROFILES, BusOffer, changed
+from hallway.hub.stream import KEEP_ALIVE_S, STUCK_S, EventFilter
+from hallway.local.identity import from_metadata
 from hallway.mcp.protocol import (
     INTERNAL_ERROR,
     INVALID_REQUEST,
     PARSE_ERROR,
-    Fault,
-    Listening,
+    JsonRpcError,
+    ListenStream,
     Peer,
     Protocol,
     check_headers,
     failed,
 )
+from hallway.mcp.server import PROFILES, BusServer, changed
 from hallway.mcp.tools import MESSAGES, SESSIONS
-from hallway.schema import Choice, decode
-from hallway.vocabulary import kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from starlette.types import Receive, Scope, Send
 
-    from hallway.hub.limits import Allowance
-    from hallway.hub.routes import OperationEndpoint
+    from hallway.core.operation import Operation
+    from hallway.hub.auth.limits import Allowance
+    from hallway.hub.endpoint import OperationEndpoint
     from hallway.hub.stream import Feed
-    from hallway.mcp.protocol import Json, Offer, Work
-    from hallway.operation import Operation
+    from hallway.mcp.protocol import Json, McpServer, Work
 
 log = logging.getLogger("hallway.hub")
 
@@ -51,7 +51,7 @@ INBOX = MESSAGES["inbox"]
 REPEATED = ("mcp-protocol-version", "mcp-method", "mcp-name")
 
 
-class Caller(Peer):
+class HttpPeer(Peer):
     """Who made one request."""
 
     names_session = True
@@ -62,7 +62,7 @@ class Caller(Peer):
 
     def session_of(self, arguments: Json, meta: Json, *, is_needed: bool = True) -> str | None:
         words = (arguments.pop("session_id", None), self._named, from_metadata(meta))
-        said = {kind_of("sessions", "session_id").check("session_id", each) for each in words if each is not None}
+        said = {type_of("sessions", "session_id").check("session_id", each) for each in words if each is not None}
         if len(said) > 1:
             raise InvalidInput("the calling session is said twice, and not the same")
         if not said and is_needed:
@@ -83,30 +83,30 @@ class McpEndpoint:
     """The endpoint; `endpoint_of` gives what runs an operation for a request."""
 
     def __init__(
-        self, endpoint_of: Callable[[Operation], OperationEndpoint], feed: Feed, offer: Offer | None = None
+        self, endpoint_of: Callable[[Operation], OperationEndpoint], feed: Feed, offer: McpServer | None = None
     ) -> None:
         self._endpoint_of = endpoint_of
         self._endpoints: dict[str, OperationEndpoint] = {}
         self._feed = feed
-        self._protocols: dict[str, Protocol] = {PROFILES[0]: Protocol(offer or BusOffer())}
+        self._protocols: dict[str, Protocol] = {PROFILES[0]: Protocol(offer or BusServer())}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             protocol, body = self._protocol(scope), await read_body(scope, receive)
         except HallwayError as error:
-            await _respond(send, failed(None, Fault(INVALID_REQUEST, error.message)), error.status)
+            await _respond(send, failed(None, JsonRpcError(INVALID_REQUEST, error.message)), error.status)
             return
         try:
             message = decode(body)
         except ValueError as error:
-            await _respond(send, failed(None, Fault(PARSE_ERROR, f"the body is one JSON message: {error}")), 400)
+            await _respond(send, failed(None, JsonRpcError(PARSE_ERROR, f"the body is one JSON message: {error}")), 400)
             return
         await self._answer(protocol, message, scope, receive, send)
 
     async def _answer(self, protocol: Protocol, message: Any, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             version = check_headers(message, {name: text for name in REPEATED if (text := _text(scope, name))})
-        except Fault as fault:
+        except JsonRpcError as fault:
             request_id = message.get("id") if isinstance(message, dict) else None
             await _respond(send, failed(request_id, fault), fault.status)
             return
@@ -115,11 +115,11 @@ class McpEndpoint:
             try:
                 allowance.take_request(len(message) - 1)  # each message is a request, the first one is counted
             except LimitReached as error:
-                await _respond(send, failed(None, Fault(INVALID_REQUEST, error.message)), error.status)
+                await _respond(send, failed(None, JsonRpcError(INVALID_REQUEST, error.message)), error.status)
                 return
-        caller = Caller(version, unquote(_text(scope, SESSION_HEADER.lower()) or "") or None)
+        caller = HttpPeer(version, unquote(_text(scope, SESSION_HEADER.lower()) or "") or None)
         answer = await self._drive(protocol.handle(message, caller), scope, receive)
-        if isinstance(answer, Listening):
+        if isinstance(answer, ListenStream):
             await self._listen(answer, caller, scope, receive, send)
         elif answer is None:
             await respond(send, b"", 202, ())
@@ -127,10 +127,10 @@ class McpEndpoint:
             await _respond(send, answer, _status(answer, is_modern=version is None))
 
     def _protocol(self, scope: Scope) -> Protocol:
-        """The handler of the profile that the URL names: /mcp?profile=full."""
+        """Return the handler of the profile that the URL names: /mcp?profile=full."""
         profile = parse_query(scope).get("profile", PROFILES[0])
         if profile not in self._protocols:
-            self._protocols[profile] = Protocol(BusOffer(Choice(*PROFILES).check("profile", profile)))
+            self._protocols[profile] = Protocol(BusServer(Choice(*PROFILES).check("profile", profile)))
         return self._protocols[profile]
 
     async def _drive(self, work: Work, scope: Scope, receive: Receive) -> Any:
@@ -158,7 +158,9 @@ class McpEndpoint:
 
     # -- subscriptions ------------------------------------------------------------------------------------------------
 
-    async def _listen(self, listening: Listening, caller: Caller, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _listen(
+        self, listening: ListenStream, caller: HttpPeer, scope: Scope, receive: Receive, send: Send
+    ) -> None:
         """Tell what changes until the caller has gone or the hub stops."""
         is_open = False
         try:
@@ -170,30 +172,33 @@ class McpEndpoint:
                 if session_id:  # whoever may not read an inbox is not told that it changed
                     await self._endpoint(INBOX).perform(INBOX.arguments((), {"session_id": session_id}), scope, receive)
                 after, is_open = await self._feed.last_seq(), True
-                await self._stream(listening, session_id or "", project, after, receive, send, Wanted(visitor))
+                await self._stream(listening, session_id or "", project, after, receive, send, EventFilter(visitor))
         except HallwayError as error:
             if is_open:  # the bus cannot be read now; the caller listens anew
                 log.warning("a subscription ends: %s", error)
                 await send({"type": "http.response.body", "body": b""})
                 return
             code = INTERNAL_ERROR if error.status >= 500 else INVALID_REQUEST
-            await _respond(send, failed(listening.request_id, Fault(code, error.message)), error.status)
+            await _respond(send, failed(listening.request_id, JsonRpcError(code, error.message)), error.status)
         except (TimeoutError, OSError):
             pass  # it stopped reading or has gone; it listens anew and reads what there is
 
     async def _stream(
         self,
-        listening: Listening,
+        listening: ListenStream,
         session_id: str,
         project: str | None,
         after: int,
         receive: Receive,
         send: Send,
-        wanted: Wanted,
+        wanted: EventFilter,
     ) -> None:
         feed, gone = self._feed, asyncio.ensure_future(disconnected(receive))
-        headers = [(b"content-type", b"text/event-stream"), (b"cache-control", b"no-store"),
-                   (b"x-accel-buffering", b"no")]  # fmt: skip
+        headers = [
+            (b"content-type", b"text/event-stream"),
+            (b"cache-control", b"no-store"),
+            (b"x-accel-buffering", b"no"),
+        ]
         try:
             await send({"type": "http.response.start", "status": 200, "headers": headers})
             await _send_part(send, _frame(listening.acknowledged()))
@@ -225,17 +230,17 @@ class McpEndpoint:
 
 
 def _allowance(scope: Scope) -> Allowance | None:
-    """What the caller's token has left; None for the owner of the bus."""
+    """Return what the caller's token has left; None for the owner of the bus."""
     grant = scope["grant"]
     return None if grant is None else grant.allowance
 
 
 def _status(answer: Any, *, is_modern: bool) -> int:
-    """An answer's HTTP status: since 2026-07-28 a refused request has one of its own."""
+    """Return an answer's HTTP status: since 2026-07-28 a refused request has one of its own."""
     error = answer.get("error") if isinstance(answer, dict) else None
     if error is None:
         return 200
-    return Fault(error["code"], "").status if is_modern or answer["id"] is None else 200
+    return JsonRpcError(error["code"], "").status if is_modern or answer["id"] is None else 200
 
 
 def _text(scope: Scope, name: str) -> str | None:

@@ -12,23 +12,23 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
-from hallway.hub.worker import Reader
+from hallway.hub.workers.writer import Reader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from prometheus_client.core import Metric
 
-    from hallway.hub.beats import Beats
     from hallway.hub.stream import Feed
-    from hallway.hub.wakes import Wakes
-    from hallway.hub.worker import Writer
+    from hallway.hub.workers.heartbeats import HeartbeatBatcher
+    from hallway.hub.workers.notifier import Notifier
+    from hallway.hub.workers.writer import Writer
 
 BUCKETS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4.encode()
 
 
-class Meter:
+class RequestMetrics:
     """Requests by operation: how many with which status, and how long they took."""
 
     def __init__(self) -> None:
@@ -48,7 +48,9 @@ class Meter:
 class HubCollector:
     """The hub's numbers at the moment they are asked for."""
 
-    def __init__(self, meter: Meter, workers: dict[str, Reader | Writer | Beats], wakes: Wakes, feed: Feed) -> None:
+    def __init__(
+        self, meter: RequestMetrics, workers: dict[str, Reader | Writer | HeartbeatBatcher], wakes: Notifier, feed: Feed
+    ) -> None:
         self._meter = meter
         self._workers = workers
         self._wakes = wakes
@@ -90,7 +92,7 @@ class HubCollector:
 
 
 def render(collector: HubCollector) -> bytes:
-    """All metrics as text."""
+    """Return all metrics as text."""
     registry = CollectorRegistry()
     registry.register(collector)
     return generate_latest(registry)

@@ -6,17 +6,17 @@ import inspect
 from typing import TYPE_CHECKING, Any
 
 import hallway
-from hallway import model
-from hallway.errors import HallwayError
-from hallway.mcp.offer import PROFILES
-from hallway.model import Record
-from hallway.schema import Moment
-from hallway.vocabulary import kind_of
+from hallway.core import model
+from hallway.core.errors import HallwayError
+from hallway.core.model import Record
+from hallway.core.parameters import type_of
+from hallway.core.schema import Timestamp
+from hallway.mcp.server import PROFILES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from hallway.operation import Operation, Parameter
+    from hallway.core.operation import Operation, Parameter
 
 ERROR = {
     "type": "object",
@@ -38,7 +38,7 @@ PLAIN = {
 
 
 def document(operations: Iterable[Operation]) -> dict[str, Any]:
-    """The whole document, from the operations alone."""
+    """Return the whole document, from the operations alone."""
     paths: dict[str, Any] = {}
     for operation in operations:
         paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation)
@@ -77,8 +77,7 @@ def _operation(operation: Operation) -> dict[str, Any]:
         described["requestBody"] = {"required": True, "content": _json(body)}
     elif rest:
         required = [p.name for p in rest if p.is_required]
-        schema = {"type": "object", "additionalProperties": False,
-                  "properties": {p.name: _value(p) for p in rest}}  # fmt: skip
+        schema = {"type": "object", "additionalProperties": False, "properties": {p.name: _value(p) for p in rest}}
         described["requestBody"] = {
             "required": bool(required),
             "content": _json(schema | ({"required": required} if required else {})),
@@ -87,14 +86,19 @@ def _operation(operation: Operation) -> dict[str, Any]:
 
 
 def _add_stream(described: dict[str, Any]) -> None:
-    """The other answer of GET /events, for who accepts server-sent events."""
+    """Add the other answer of GET /events: server-sent events."""
     described["responses"]["200"]["content"]["text/event-stream"] = {
         "schema": {"type": "string", "description": "Without end; each event's id is its seq, its data the JSON of it"}
     }
-    described["parameters"].append({
-        "name": "Last-Event-ID", "in": "header", "required": False, "schema": {"type": "integer", "minimum": 0},
-        "description": "Of a stream: it goes on after this seq",
-    })  # fmt: skip
+    described["parameters"].append(
+        {
+            "name": "Last-Event-ID",
+            "in": "header",
+            "required": False,
+            "schema": {"type": "integer", "minimum": 0},
+            "description": "Of a stream: it goes on after this seq",
+        }
+    )
 
 
 def _parameter(parameter: Parameter, place: str) -> dict[str, Any]:
@@ -149,7 +153,7 @@ def _field(annotation: str, name: str) -> dict[str, Any]:
     annotation, optional, _ = annotation.partition(" | None")
     schema = _type(annotation)
     try:
-        if about := kind_of("sessions", name).about:
+        if about := type_of("sessions", name).about:
             schema = {**schema, "description": about}
     except KeyError:
         pass  # a field that no parameter is named after; its record says what it is
@@ -162,45 +166,66 @@ def _type(annotation: str) -> dict[str, Any]:
     if annotation.startswith("dict["):
         return {"type": "object", "additionalProperties": _type(annotation[:-1].partition(", ")[2])}
     if annotation == "datetime":
-        return dict(Moment.json_type)
+        return dict(Timestamp.json_type)
     if annotation in PLAIN:
         return PLAIN[annotation]
     return {} if annotation == "Json" else {"$ref": f"#/components/schemas/{annotation}"}
 
 
 def _plain_paths() -> dict[str, Any]:
-    """The paths that are the hub's own and no operation."""
-    health = {"type": "object", "required": ["status", "is_ready", "version"],
-              "properties": {"status": {"const": "ok"}, "is_ready": {"const": True}}}  # fmt: skip
+    """Return the hub's own paths, which are no operations."""
+    health = {
+        "type": "object",
+        "required": ["status", "is_ready", "version"],
+        "properties": {"status": {"const": "ok"}, "is_ready": {"const": True}},
+    }
     message = {"type": ["object", "array"], "properties": {"jsonrpc": {"const": "2.0"}}}
     answer = {"description": "A JSON-RPC response", "content": _json(message)}
     return {
-        "/mcp": {"post": {
-            "operationId": "mcp", "tags": ["hub"],
-            "summary": "The Model Context Protocol: one JSON-RPC message, and its answer",
-            "parameters": [{
-                "name": "profile", "in": "query", "required": False, "schema": {"enum": list(PROFILES)},
-                "description": "Which tools there are",
-            }],
-            "requestBody": {"required": True, "content": _json(message)},
-            "responses": {"200": answer, "202": {"description": "Nothing to answer"}, "default": answer},
-        }},
-        "/health": {"get": {
-            "operationId": "health", "tags": ["hub"], "summary": "Whether the hub can answer", "responses": {
-                "200": {"description": "It can", "content": _json(health)},
-                "503": {"description": "Not now", "content": _json({"$ref": "#/components/schemas/Error"})},
-            },
-        }},
-        "/metrics": {"get": {
-            "operationId": "metrics", "tags": ["hub"], "summary": "The hub's numbers for Prometheus", "responses": {
-                "200": {"description": "Text", "content": {"text/plain": {"schema": {"type": "string"}}}},
-            },
-        }},
-    }  # fmt: skip
+        "/mcp": {
+            "post": {
+                "operationId": "mcp",
+                "tags": ["hub"],
+                "summary": "The Model Context Protocol: one JSON-RPC message, and its answer",
+                "parameters": [
+                    {
+                        "name": "profile",
+                        "in": "query",
+                        "required": False,
+                        "schema": {"enum": list(PROFILES)},
+                        "description": "Which tools there are",
+                    }
+                ],
+                "requestBody": {"required": True, "content": _json(message)},
+                "responses": {"200": answer, "202": {"description": "Nothing to answer"}, "default": answer},
+            }
+        },
+        "/health": {
+            "get": {
+                "operationId": "health",
+                "tags": ["hub"],
+                "summary": "Whether the hub can answer",
+                "responses": {
+                    "200": {"description": "It can", "content": _json(health)},
+                    "503": {"description": "Not now", "content": _json({"$ref": "#/components/schemas/Error"})},
+                },
+            }
+        },
+        "/metrics": {
+            "get": {
+                "operationId": "metrics",
+                "tags": ["hub"],
+                "summary": "The hub's numbers for Prometheus",
+                "responses": {
+                    "200": {"description": "Text", "content": {"text/plain": {"schema": {"type": "string"}}}},
+                },
+            }
+        },
+    }
 
 
 def error_codes() -> dict[str, type[HallwayError]]:
-    """Every error code and its class, for the reference."""
+    """Return every error code and its class, for the reference."""
     found: dict[str, type[HallwayError]] = {}
     waiting = [HallwayError]
     while waiting:

@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 import uvicorn
 
-from hallway.errors import AddressInUse, HallwayError, InvalidInput
+from hallway.core.errors import AddressInUse, HallwayError, InvalidInput
 from hallway.hub.app import Hub
-from hallway.hub.own_token import provide_token
-from hallway.hub.peers import can_tell
-from hallway.hub.protocol import IDLE_WITHIN_S, KEEP_ALIVE, BoundedProtocol
+from hallway.hub.auth.own_token import provide_token
+from hallway.hub.auth.peers import can_tell
+from hallway.hub.http_protocol import IDLE_WITHIN_S, KEEP_ALIVE, BoundedProtocol
+from hallway.hub.options import NOBODY, OWN_USER, NetworkOptions, is_loopback
 from hallway.hub.stream import READ
-from hallway.hub.wire import NOBODY, OWN_USER, Wire, is_loopback
 
 try:
     import resource
@@ -32,7 +32,8 @@ except ImportError:  # Windows
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from hallway.bus import LocalBus
+    from hallway.bus.local import LocalBus
+    from hallway.hub.app import MountPage
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 7433
@@ -48,7 +49,8 @@ def serve(
     url: str | None = None,
     log_format: str = "text",
     keep: dict[str, Any] | None = None,
-    wire: Wire | None = None,
+    wire: NetworkOptions | None = None,
+    mount_page: MountPage | None = None,
 ) -> None:
     """Serve a bus until SIGTERM or Ctrl-C; in-flight requests are answered, streams closed.
 
@@ -57,19 +59,27 @@ def serve(
     errors when the bus cannot be opened.
     """
     set_up_logging(log_format)
-    wire = wire or Wire()
+    wire = wire or NetworkOptions()
     owner_is = wire.owner_is(host)
     if owner_is == OWN_USER and not can_tell():
         log.warning("this system does not tell whose a connection is: every request needs a token")
         owner_is = NOBODY
-    hub = Hub(url, wire.names(host), keep, owner_is=owner_is, is_secure=wire.is_secure, limits=wire.limits)
+    hub = Hub(
+        url,
+        wire.names(host),
+        keep,
+        owner_is=owner_is,
+        is_secure=wire.is_secure,
+        limits=wire.limits,
+        mount_page=mount_page,
+    )
     with hub.open() as bus:  # before anything listens, so that trouble with the bus is one clear error
         listening = _listen_with_tokens(bus, host, port, wire) if owner_is == NOBODY else listen(host, port)
     run(hub, listening, wire)
 
 
-def _listen_with_tokens(bus: LocalBus, host: str, port: int, wire: Wire) -> socket.socket:
-    """A listening socket of a hub that demands tokens: on loopback its own user gets one."""
+def _listen_with_tokens(bus: LocalBus, host: str, port: int, wire: NetworkOptions) -> socket.socket:
+    """Return a listening socket of a hub that demands tokens: on loopback its own user gets one."""
     is_own, has_tokens = is_loopback(host) and not wire.is_behind_proxy, bool(bus.tokens.valid())
     if not is_own and not has_tokens:
         raise InvalidInput(
@@ -84,23 +94,33 @@ def _listen_with_tokens(bus: LocalBus, host: str, port: int, wire: Wire) -> sock
     return listening
 
 
-def address_of(listening: socket.socket, wire: Wire) -> str:
-    """The address that callers reach a hub at."""
+def address_of(listening: socket.socket, wire: NetworkOptions) -> str:
+    """Return the address that callers reach a hub at."""
     host, port = listening.getsockname()[:2]
     return f"{'https' if wire.tls_cert else 'http'}://{_as_host_header(host)}:{port}"
 
 
-def run(hub: Hub, listening: socket.socket, wire: Wire | None = None) -> None:
+def run(hub: Hub, listening: socket.socket, wire: NetworkOptions | None = None) -> None:
     """Serve a hub on a listening socket until it is told to stop."""
-    wire = wire or Wire()
+    wire = wire or NetworkOptions()
     address = address_of(listening, wire)
     config = uvicorn.Config(
-        hub.app, lifespan="on", access_log=False, log_config=None, http=BoundedProtocol, ws="none",
-        timeout_graceful_shutdown=GRACE_S, server_header=False, backlog=2048, proxy_headers=wire.is_behind_proxy,
+        hub.app,
+        lifespan="on",
+        access_log=False,
+        log_config=None,
+        http=BoundedProtocol,
+        ws="none",
+        timeout_graceful_shutdown=GRACE_S,
+        server_header=False,
+        backlog=2048,
+        proxy_headers=wire.is_behind_proxy,
         forwarded_allow_ips=wire.trusted,
-        timeout_keep_alive=IDLE_WITHIN_S, headers=[KEEP_ALIVE],
-        ssl_certfile=wire.tls_cert, ssl_keyfile=wire.tls_key,
-    )  # fmt: skip
+        timeout_keep_alive=IDLE_WITHIN_S,
+        headers=[KEEP_ALIVE],
+        ssl_certfile=wire.tls_cert,
+        ssl_keyfile=wire.tls_key,
+    )
     settle_memory()
     allow_many_files()
     Server(config, hub, address).run(sockets=[listening])
@@ -115,14 +135,14 @@ def settle_memory() -> None:
 
 
 def allow_many_files() -> None:
-    """As many open connections as the system lets this process have."""
+    """Raise the limit of open files to the most that the system allows."""
     if resource is not None:
         _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A listening socket; raises AddressInUse when another program has the port."""
+    """Return a listening socket; raises AddressInUse when another program has the port."""
     host = host.strip("[]")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listening = socket.socket(family, socket.SOCK_STREAM)
@@ -197,7 +217,7 @@ class LogFormatter(logging.Formatter):
 
 
 def set_up_logging(style: str) -> None:
-    """Structured lines on standard error."""
+    """Write structured log lines to standard error."""
     handler = logging.StreamHandler()
     handler.setFormatter(LogFormatter(style))
     root = logging.getLogger()

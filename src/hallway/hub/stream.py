@@ -13,21 +13,21 @@ from collections import deque
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from hallway.errors import HallwayError, InvalidInput, Unavailable
+from hallway.core.errors import HallwayError, InvalidInput, Unavailable
+from hallway.core.topics import EVENTS
+from hallway.hub.auth.caller import HUB, visitor_of
 from hallway.hub.http import disconnected, encode_json, header, parse_query, respond_error
-from hallway.hub.visitor import ITSELF, visitor_of
 from hallway.services.events import PAGE, EventLog
-from hallway.wake import EVENTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-    from hallway.hub.visitor import Visitor
-    from hallway.hub.wakes import Wakes
-    from hallway.hub.worker import Reader
-    from hallway.model import Event
+    from hallway.core.model import Event
+    from hallway.hub.auth.caller import Caller
+    from hallway.hub.workers.notifier import Notifier
+    from hallway.hub.workers.writer import Reader
 
 KEEP_ALIVE_S = 15.0
 STUCK_S = 60.0  # a reader that takes nothing for so long is cut off; it resumes with its Last-Event-ID
@@ -43,7 +43,7 @@ LAST = EventLog.operations["last_seq"]
 class Feed:
     """The newest events, read once for all streams."""
 
-    def __init__(self, reader: Reader, wakes: Wakes) -> None:
+    def __init__(self, reader: Reader, wakes: Notifier) -> None:
         self._reader = reader
         self._wakes = wakes
         self._recent: deque[Event] = deque(maxlen=REMEMBERED)
@@ -56,7 +56,7 @@ class Feed:
 
     @contextmanager
     def place(self) -> Iterator[None]:
-        """A place among the open streams, taken at once and given back at the end; raises Unavailable."""
+        """Yield a place among the open streams, taken at once and given back at the end; raises Unavailable."""
         if self.streams >= MOST_STREAMS:
             raise Unavailable(f"the hub has {MOST_STREAMS} open streams, its most", hint="Close some, or try later")
         self.streams += 1
@@ -66,11 +66,11 @@ class Feed:
             self.streams -= 1
 
     async def last_seq(self) -> int:
-        seq: int = await self._reader.run(LAST, {}, ITSELF)
+        seq: int = await self._reader.run(LAST, {}, HUB)
         return seq
 
     async def after(self, seq: int) -> list[Event]:
-        """Events after a seq, in order, at most a page; empty when there are none."""
+        """Return events after a seq, in order, at most a page; empty when there are none."""
         if not self._recent or self._recent[-1].seq <= seq:
             await self._refresh()
         if self._recent and self._recent[0].seq <= seq + 1:
@@ -80,7 +80,7 @@ class Feed:
 
     async def _page(self, seq: int) -> list[Event]:
         arguments = {"after": seq, "project": None, "kinds": None, "limit": PAGE}
-        page: list[Event] = await self._reader.run(READ, arguments, ITSELF)
+        page: list[Event] = await self._reader.run(READ, arguments, HUB)
         return page
 
     async def _refresh(self) -> None:
@@ -104,7 +104,7 @@ class Feed:
                 return
 
     def expect(self) -> asyncio.Future[None]:
-        """A future for the next events; take it before `after`, so that nothing falls in between."""
+        """Return a future for the next events; take it before `after`, so that nothing is missed in between."""
         return self._wakes.expect(EVENTS)
 
     def forget(self, future: asyncio.Future[None]) -> None:
@@ -128,13 +128,15 @@ class EventsEndpoint:
             # Both places are taken before anything is waited for: many that come at once must not all find room.
             with self._feed.place(), visitor.allowance:
                 after = await self._feed.last_seq() if arguments["after"] is None else arguments["after"]
-                await self._stream(receive, send, after, Wanted(visitor, arguments["project"], arguments["kinds"]))
+                await self._stream(receive, send, after, EventFilter(visitor, arguments["project"], arguments["kinds"]))
         except HallwayError as error:
             await respond_error(send, error)
 
     def _arguments(self, scope: Scope) -> dict[str, Any]:
-        named = {name: READ.parameters[name].kind.parse(name, text) if name in READ.parameters else text
-                 for name, text in parse_query(scope).items()}  # fmt: skip
+        named = {
+            name: READ.parameters[name].kind.parse(name, text) if name in READ.parameters else text
+            for name, text in parse_query(scope).items()
+        }
         if "limit" in named:
             raise InvalidInput("a stream has no limit", hint="Leave limit out, or ask for application/json")
         if resumed := header(scope, b"last-event-id"):
@@ -142,7 +144,7 @@ class EventsEndpoint:
         checked = READ.arguments((), named)
         return checked if "after" in named else {**checked, "after": None}
 
-    async def _stream(self, receive: Receive, send: Send, after: int, wanted: Wanted) -> None:
+    async def _stream(self, receive: Receive, send: Send, after: int, wanted: EventFilter) -> None:
         gone = asyncio.ensure_future(disconnected(receive))
         try:
             await _send_head(send)
@@ -162,7 +164,7 @@ class EventsEndpoint:
             gone.cancel()
 
     async def _send_news(
-        self, send: Send, after: int, wanted: Wanted, news: asyncio.Future[None], gone: asyncio.Future[None]
+        self, send: Send, after: int, wanted: EventFilter, news: asyncio.Future[None], gone: asyncio.Future[None]
     ) -> int:
         """Send what came after a seq, or wait for something to come; returns the seq that was reached."""
         events = await self._feed.after(after)
@@ -178,10 +180,10 @@ class EventsEndpoint:
         return after
 
 
-class Wanted:
+class EventFilter:
     """Which events a stream's reader asked for and sees, for as long as its token is valid."""
 
-    def __init__(self, visitor: Visitor, project: str | None = None, kinds: list[str] | None = None) -> None:
+    def __init__(self, visitor: Caller, project: str | None = None, kinds: list[str] | None = None) -> None:
         self.visitor = visitor
         self._principal = visitor.principal
         self._project = project

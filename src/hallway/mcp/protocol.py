@@ -10,8 +10,8 @@ process without an event loop and a hub with one run the same code. It refuses t
 
 from __future__ import annotations
 
-from hallway.errors import HallwayError
-from hallway.schema import shown
+from hallway.core.errors import HallwayError
+from hallway.core.schema import quote_value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from typing import Any, TypeAlias
     from typing import Protocol as Shape
 
-    from hallway.operation import Operation
+    from hallway.core.operation import Operation
 
     Json: TypeAlias = dict[str, Any]
     Work: TypeAlias = Generator[tuple[Operation, dict[str, Any]], Any, Any]
 
-    class Offer(Shape):
-        """What a server has: `protocol.py` asks it, in the words of the specification."""
+    class McpServer(Shape):
+        """What a server has: `http_protocol.py` asks it, in the words of the specification."""
 
         name: str
         version: str
@@ -33,12 +33,12 @@ if TYPE_CHECKING:
 
         def tools(self, peer: Peer) -> list[Json]: ...
         def call(self, name: str, arguments: Json, peer: Peer, meta: Json) -> Work | None:
-            """What a tool does, giving a `CallToolResult`; None where there is no such tool."""
+            """Run a tool and give a `CallToolResult`; None if there is no such tool."""
 
         def resources(self, cursor: str | None, peer: Peer, meta: Json) -> Work: ...
         def templates(self) -> list[Json]: ...
         def read(self, uri: str, peer: Peer, meta: Json) -> Work | None:
-            """A resource's contents; None where nothing has this URI."""
+            """Return a resource's contents; None where nothing has this URI."""
 
 
 MODERN = "2026-07-28"
@@ -56,7 +56,7 @@ MOST_IN_BATCH = 100  # messages, for each may have a long answer
 MOST_WATCHED = 1000  # resources that a connection subscribes to
 
 
-class Fault(Exception):
+class JsonRpcError(Exception):
     """A request that the protocol refuses, as its JSON-RPC error."""
 
     def __init__(self, code: int, message: str, data: Json | None = None) -> None:
@@ -67,7 +67,7 @@ class Fault(Exception):
 
     @property
     def status(self) -> int:
-        """The HTTP status that goes with it in revision 2026-07-28."""
+        """Return the HTTP status that goes with it in revision 2026-07-28."""
         return {METHOD_NOT_FOUND: 404, INTERNAL_ERROR: 500}.get(self.code, 400)
 
 
@@ -87,18 +87,18 @@ class Peer:
     names_session = False  # whether a call says which session makes it, because nothing else does
 
     def session_of(self, arguments: Json, meta: Json, *, is_needed: bool = True) -> str | None:
-        """The session that makes a call; where it is needed and not known, raises IdentityMissing."""
+        """Return the session that makes a call; where it is needed and not known, raises IdentityMissing."""
         raise NotImplementedError
 
     def introduce(self, session_id: str) -> None:
         """Make a session known that is about to act, where this is whose task that is; raises the bus's errors."""
 
     def project(self, session_id: str | None) -> Work:
-        """The project of a call that names none; None for the bus's own idea of it."""
+        """Return the project of a call that names none; None for the bus's own idea of it."""
         raise NotImplementedError
 
 
-class Listening:
+class ListenStream:
     """The answer to `subscriptions/listen`: the transport keeps it open and sends what it asked for."""
 
     def __init__(self, request_id: Any, wanted: Json) -> None:
@@ -108,14 +108,14 @@ class Listening:
         self.uris = {uri for uri in uris if isinstance(uri, str)} if isinstance(uris, list) else set()
 
     def acknowledged(self) -> Json:
-        """The stream's first message: what of the wish is granted."""
+        """Return the stream's first message: which of the requested notifications are granted."""
         granted: Json = {"resourcesListChanged": True} if self.has_resources_changed else {}
         if self.uris:
             granted["resourceSubscriptions"] = sorted(self.uris)
         return self.tagged("notifications/subscriptions/acknowledged", {"notifications": granted})
 
     def about(self, uri: str | None) -> Json | None:
-        """The notification that a resource changed (None: the list of them did), if it was asked for."""
+        """Return the notification that a resource changed (None: the list changed), if it was requested."""
         if uri is None:
             return self.tagged("notifications/resources/list_changed", {}) if self.has_resources_changed else None
         return self.tagged("notifications/resources/updated", {"uri": uri}) if uri in self.uris else None
@@ -124,7 +124,7 @@ class Listening:
         return {"jsonrpc": "2.0", "method": method, "params": {**params, "_meta": self._tag()}}
 
     def ended(self) -> Json:
-        """The response that ends the stream in good order."""
+        """Return the response that ends the stream in good order."""
         return {"jsonrpc": "2.0", "id": self.request_id, "result": {"resultType": "complete", "_meta": self._tag()}}
 
     def _tag(self) -> Json:
@@ -134,12 +134,12 @@ class Listening:
 class Protocol:
     """The handler: messages in, answers out, over what is offered."""
 
-    def __init__(self, offer: Offer) -> None:
+    def __init__(self, offer: McpServer) -> None:
         self._offer = offer
         self._info = {"name": offer.name, "version": offer.version}
 
     def handle(self, message: Any, peer: Peer) -> Work:
-        """The answer to a message: a response, a list of them for a batch, a `Listening`, or None for none.
+        """Return the answer to a message: a response, a list of them for a batch, a `ListenStream`, or None for none.
 
         Whatever the message is, this gives an answer and raises nothing of its own.
         """
@@ -151,26 +151,28 @@ class Protocol:
             if "id" not in message or "method" not in message:
                 return None  # a notification, or a response to a request that was never sent
             result = yield from self._answer(message["method"], message.get("params", {}), request_id, peer)
-        except Fault as fault:
+        except JsonRpcError as fault:
             return failed(request_id, fault)
         except HallwayError as error:
             code = INVALID_PARAMS if error.status < 500 else INTERNAL_ERROR
-            return failed(request_id, Fault(code, error.message, error.to_dict()["error"]))
-        return result if isinstance(result, Listening) else {"jsonrpc": "2.0", "id": request_id, "result": result}
+            return failed(request_id, JsonRpcError(code, error.message, error.to_dict()["error"]))
+        return result if isinstance(result, ListenStream) else {"jsonrpc": "2.0", "id": request_id, "result": result}
 
     def _batch(self, messages: list[Any], peer: Peer) -> Work:
-        """Several messages at once, which only revision 2025-03-26 has."""
+        """Return several messages at once, which only revision 2025-03-26 has."""
         if peer.version != "2025-03-26" or not messages:
-            return failed(None, Fault(INVALID_REQUEST, "one message at a time: this revision has no batches"))
+            return failed(None, JsonRpcError(INVALID_REQUEST, "one message at a time: this revision has no batches"))
         if len(messages) > MOST_IN_BATCH:
-            return failed(None, Fault(INVALID_REQUEST, f"a batch has at most {MOST_IN_BATCH} messages"))
+            return failed(None, JsonRpcError(INVALID_REQUEST, f"a batch has at most {MOST_IN_BATCH} messages"))
         answers = []
         for message in messages:
             is_nested = isinstance(message, list)
-            fault = Fault(INVALID_REQUEST, "a batch in a batch")
+            fault = JsonRpcError(INVALID_REQUEST, "a batch in a batch")
             answer = failed(None, fault) if is_nested else (yield from self.handle(message, peer))
-            if isinstance(answer, Listening):
-                answer = failed(answer.request_id, Fault(INVALID_REQUEST, "a subscription stands alone, in no batch"))
+            if isinstance(answer, ListenStream):
+                answer = failed(
+                    answer.request_id, JsonRpcError(INVALID_REQUEST, "a subscription stands alone, in no batch")
+                )
             if answer is not None:
                 answers.append(answer)
         return answers or None
@@ -180,7 +182,7 @@ class Protocol:
     def _answer(self, method: str, params: Json, request_id: Any, peer: Peer) -> Work:
         meta = params.get("_meta", {})
         if not isinstance(meta, dict):
-            raise Fault(INVALID_PARAMS, f"_meta is {shown(meta)}, but it must be an object")
+            raise JsonRpcError(INVALID_PARAMS, f"_meta is {quote_value(meta)}, but it must be an object")
         if f"{META}protocolVersion" in meta or (peer.version is None and method not in ("initialize", "ping")):
             return (yield from self._answer_modern(method, params, meta, request_id, peer))
         if method == "initialize":
@@ -198,8 +200,10 @@ class Protocol:
         if method == "subscriptions/listen":
             wanted = params.get("notifications")
             if not isinstance(wanted, dict):
-                raise Fault(INVALID_PARAMS, "subscriptions/listen needs notifications, an object of what to tell")
-            return Listening(request_id, wanted)
+                raise JsonRpcError(
+                    INVALID_PARAMS, "subscriptions/listen needs notifications, an object of what to tell"
+                )
+            return ListenStream(request_id, wanted)
         if method == "server/discover":
             result: Json = {
                 "supportedVersions": [MODERN],
@@ -216,17 +220,17 @@ class Protocol:
         return result
 
     def _common(self, method: str, params: Json, meta: Json, peer: Peer, not_found: int) -> Work:
-        """What both eras have."""
+        """Handle the methods that both protocol eras have."""
         offer = self._offer
         if method == "tools/list":
             return {"tools": offer.tools(peer)}
         if method == "tools/call":
             name, arguments = _text(params, "name"), params.get("arguments", {})
             if not isinstance(arguments, dict):
-                raise Fault(INVALID_PARAMS, f"arguments is {shown(arguments)}, but it must be an object")
+                raise JsonRpcError(INVALID_PARAMS, f"arguments is {quote_value(arguments)}, but it must be an object")
             work = offer.call(name, arguments, peer, meta)
             if work is None:
-                raise Fault(INVALID_PARAMS, f"there is no tool {shown(name)}", {"name": name[:200]})
+                raise JsonRpcError(INVALID_PARAMS, f"there is no tool {quote_value(name)}", {"name": name[:200]})
             return (yield from work)
         if method == "resources/list":
             cursor = _text(params, "cursor") if "cursor" in params else None
@@ -238,9 +242,9 @@ class Protocol:
             found = offer.read(uri, peer, meta)
             contents = None if found is None else (yield from found)
             if contents is None:
-                raise Fault(not_found, f"there is no resource {shown(uri)}", {"uri": uri[:1000]})
+                raise JsonRpcError(not_found, f"there is no resource {quote_value(uri)}", {"uri": uri[:1000]})
             return {"contents": contents}
-        raise Fault(METHOD_NOT_FOUND, f"there is no method {shown(method)}")
+        raise JsonRpcError(METHOD_NOT_FOUND, f"there is no method {quote_value(method)}")
 
     def _initialize(self, params: Json, peer: Peer) -> Json:
         asked = _text(params, "protocolVersion")
@@ -257,7 +261,7 @@ class Protocol:
     def _subscribe(self, method: str, uri: str, peer: Peer) -> Json:
         if method == "resources/subscribe":
             if len(peer.watched) >= MOST_WATCHED:
-                raise Fault(INVALID_REQUEST, f"{MOST_WATCHED} resources are subscribed to, the most")
+                raise JsonRpcError(INVALID_REQUEST, f"{MOST_WATCHED} resources are subscribed to, the most")
             peer.watched.add(uri)
         else:
             peer.watched.discard(uri)
@@ -267,14 +271,14 @@ class Protocol:
     def _check_meta(meta: Json) -> None:
         version = meta.get(f"{META}protocolVersion")
         if not isinstance(version, str):
-            raise Fault(
+            raise JsonRpcError(
                 INVALID_PARAMS,
                 f"_meta has no {META}protocolVersion: send it with every request, or `initialize` first",
             )
         if version != MODERN:
             raise unsupported(version)
         if not isinstance(meta.get(f"{META}clientCapabilities"), dict):
-            raise Fault(INVALID_PARAMS, f"_meta has no {META}clientCapabilities, an object")
+            raise JsonRpcError(INVALID_PARAMS, f"_meta has no {META}clientCapabilities, an object")
 
 
 # -- messages ---------------------------------------------------------------------------------------------------------
@@ -283,29 +287,29 @@ class Protocol:
 def check_message(message: Any) -> None:
     """Refuse what is no JSON-RPC request, notification or response; raises Fault."""
     if not isinstance(message, dict) or message.get("jsonrpc") != "2.0":
-        raise Fault(INVALID_REQUEST, "a message is a JSON object with jsonrpc: '2.0'")
+        raise JsonRpcError(INVALID_REQUEST, "a message is a JSON object with jsonrpc: '2.0'")
     if "id" in message and not _is_id(message["id"]):
-        raise Fault(INVALID_REQUEST, "id is a string or an integer")
+        raise JsonRpcError(INVALID_REQUEST, "id is a string or an integer")
     if "method" not in message and ("result" in message or "error" in message):
         return
     if not isinstance(message.get("method"), str) or not isinstance(message.get("params", {}), dict):
-        raise Fault(INVALID_REQUEST, "method is a string, and params, if any, an object")
+        raise JsonRpcError(INVALID_REQUEST, "method is a string, and params, if any, an object")
 
 
 def _is_id(value: Any) -> bool:
     return isinstance(value, str | int) and not isinstance(value, bool)
 
 
-def failed(request_id: Any, fault: Fault) -> Json:
-    """An error response."""
+def failed(request_id: Any, fault: JsonRpcError) -> Json:
+    """Return an error response."""
     error: Json = {"code": fault.code, "message": fault.message}
     if fault.data is not None:
         error["data"] = fault.data
     return {"jsonrpc": "2.0", "id": request_id if _is_id(request_id) else None, "error": error}
 
 
-def unsupported(version: str) -> Fault:
-    return Fault(
+def unsupported(version: str) -> JsonRpcError:
+    return JsonRpcError(
         UNSUPPORTED_VERSION,
         "this revision of the protocol is not spoken here",
         {"supported": [MODERN], "requested": version[:100]},
@@ -347,7 +351,7 @@ def _check_repeated(message: Json, headers: Mapping[str, str]) -> None:
 
 
 def _decoded(value: str) -> str | None:
-    """A header's value: itself, or what stands in it as base64; None for what cannot be read."""
+    """Return a header's value, decoded if it is base64; None if it cannot be read."""
     if not (value.startswith("=?base64?") and value.endswith("?=")):
         return value
     from binascii import Error, a2b_base64
@@ -358,9 +362,9 @@ def _decoded(value: str) -> str | None:
         return None
 
 
-def _mismatch(header: str, said: str | None, body: object) -> Fault:
-    stated = "is missing" if said is None else f"is {shown(said)}"
-    return Fault(HEADER_MISMATCH, f"the header {header} {stated}, but the body says {shown(body)}")
+def _mismatch(header: str, said: str | None, body: object) -> JsonRpcError:
+    stated = "is missing" if said is None else f"is {quote_value(said)}"
+    return JsonRpcError(HEADER_MISMATCH, f"the header {header} {stated}, but the body says {quote_value(body)}")
 
 
 def _client_name(info: Any) -> str:
@@ -371,5 +375,5 @@ def _client_name(info: Any) -> str:
 def _text(params: Json, name: str) -> str:
     value = params.get(name)
     if not isinstance(value, str):
-        raise Fault(INVALID_PARAMS, f"{name} is {shown(value)}, but it must be a string")
+        raise JsonRpcError(INVALID_PARAMS, f"{name} is {quote_value(value)}, but it must be a string")
     return value

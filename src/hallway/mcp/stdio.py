@@ -13,26 +13,35 @@ import select
 import sys
 import time
 
-from hallway.bus import connect
-from hallway.errors import HallwayError
-from hallway.mcp.offer import BusOffer, changed
-from hallway.mcp.protocol import INTERNAL_ERROR, INVALID_REQUEST, PARSE_ERROR, Fault, Listening, Peer, Protocol, failed
-from hallway.mcp.resident import ANNOUNCE_S, STRANGER_S, Resident
-from hallway.presence import client_process
-from hallway.schema import decode, encode
+from hallway.bus.connect import connect
+from hallway.core.errors import HallwayError
+from hallway.core.schema import decode, encode
+from hallway.local.presence import client_process
+from hallway.mcp.protocol import (
+    INTERNAL_ERROR,
+    INVALID_REQUEST,
+    PARSE_ERROR,
+    JsonRpcError,
+    ListenStream,
+    Peer,
+    Protocol,
+    failed,
+)
+from hallway.mcp.server import BusServer, changed
+from hallway.mcp.session_binding import ANNOUNCE_S, STRANGER_S, SessionBinding
 from hallway.services.wakes import GATHER_S
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from hallway.agents.hook.serving import HookServer
+    from hallway.agents.hook.server import HookServer
     from hallway.agents.wake.waker import Waker
-    from hallway.bus import Bus
+    from hallway.bus.base import Bus
+    from hallway.core.model import Event
+    from hallway.core.operation import Operation
     from hallway.mcp.protocol import Json, Work
-    from hallway.model import Event
-    from hallway.operation import Operation
-    from hallway.store import Ear
+    from hallway.store import Subscription
 
 MOST_BYTES = 1024 * 1024  # of a message, as over HTTP
 CHUNK = 64 * 1024
@@ -55,7 +64,7 @@ def serve(profile: str = "daily", url: str | None = None) -> None:
     StdioServer(url, profile).run()
 
 
-class Client(Peer):
+class StdioPeer(Peer):
     """The one at the other end of standard input and output."""
 
     def __init__(self, server: StdioServer) -> None:
@@ -90,9 +99,9 @@ class StdioServer:
 
     def __init__(self, url: str | None, profile: str) -> None:
         self._url = url
-        self._protocol = Protocol(BusOffer(profile))
-        self._client = Client(self)
-        self._resident: Resident | None = None
+        self._protocol = Protocol(BusServer(profile))
+        self._client = StdioPeer(self)
+        self._resident: SessionBinding | None = None
         self._waker: Waker | None = None
         self._hooks: HookServer | None = None
         self._in = Lines()
@@ -100,8 +109,8 @@ class StdioServer:
         self._out = bytearray()
         self._taken_at = 0.0  # when the client last took something
         self._pending: list[Pending] = []
-        self._listening: dict[Any, Listening] = {}
-        self._events: Ear | None = None
+        self._listening: dict[Any, ListenStream] = {}
+        self._events: Subscription | None = None
         self._seen = 0
         self._due_at = math.inf  # until the client has said who it is
         self._listen_at = math.inf  # when to try again to hear of every change
@@ -109,16 +118,16 @@ class StdioServer:
         self._is_open = True
 
     @property
-    def resident(self) -> Resident:
-        """The session this server is part of, on its bus, opened by now; raises the bus's errors."""
+    def resident(self) -> SessionBinding:
+        """Return the session this server is part of, on its bus, opened by now; raises the bus's errors."""
         if self._resident is None:
             bus = connect(self._url)
             bus.timeout_s, bus.rest_s = CALL_S, REST_S
-            self._resident = Resident(bus, self._client)
+            self._resident = SessionBinding(bus, self._client)
         return self._resident
 
     def session_of(self, meta: Json, *, is_needed: bool) -> str | None:
-        """The session that a call is made for, if any; one that is new here is soon said to be alive."""
+        """Return the session that a call is made for, if any; one that is new here is soon said to be alive."""
         session_id = self.resident.session_of(meta, is_needed=is_needed)
         if self.resident.has_unannounced:
             self._due_at = min(self._due_at, time.monotonic() + STRANGER_S)
@@ -192,13 +201,15 @@ class StdioServer:
 
     @property
     def _is_full(self) -> bool:
-        """Whether the client has so much to read that it gets no more until it does."""
+        """Return whether the client has so much unread output that it gets no more for now."""
         return len(self._out) >= UNREAD_MOST
 
     def _listen_for_hooks(self) -> list[int]:
-        """Where the session's hooks knock, which would have to open the bus themselves."""
+        """Return the descriptors at which the session's hooks connect, so that they need not open the bus
+        themselves.
+        """
         if self._hooks is None and self._resident and self._resident.sessions:
-            from hallway.agents.hook.serving import HookServer
+            from hallway.agents.hook.server import HookServer
 
             self._hooks = HookServer(self._resident.bus)
         if self._hooks is None or self._resident is None:
@@ -207,7 +218,7 @@ class StdioServer:
         return self._hooks.descriptors
 
     def _patience_ms(self) -> float | None:
-        """How long until there is something to do even if nothing comes; None for ever."""
+        """Return how long to wait before there is something to do anyway; None for no limit."""
         now = time.monotonic()
         stuck_at = self._taken_at + STUCK_S if self._is_full else math.inf
         looks = (min(now + LOOK_AGAIN_S, each.deadline) for each in self._pending)
@@ -265,14 +276,14 @@ class StdioServer:
     def _receive(self, line: bytes | None) -> None:
         """Answer one line; None is one that was too long to be kept."""
         if line is None:
-            self._send(failed(None, Fault(INVALID_REQUEST, f"a message has at most {MOST_BYTES} bytes")))
+            self._send(failed(None, JsonRpcError(INVALID_REQUEST, f"a message has at most {MOST_BYTES} bytes")))
             return
         if not line.strip():
             return
         try:
             message = decode(line)
         except ValueError as error:
-            self._send(failed(None, Fault(PARSE_ERROR, f"a line is one JSON message: {error}")))
+            self._send(failed(None, JsonRpcError(PARSE_ERROR, f"a line is one JSON message: {error}")))
             return
         if isinstance(message, dict) and message.get("method") == "notifications/cancelled" and "id" not in message:
             self._cancel(message.get("params"))
@@ -292,10 +303,10 @@ class StdioServer:
             self._answered(done.value)
         except Exception as broken:  # the edge between the server and what it runs: a broken answer is not its end
             sys.stderr.write(f"hallway mcp: {type(broken).__name__}: {broken}\n")
-            self._send(failed(request_id, Fault(INTERNAL_ERROR, f"hallway broke: {type(broken).__name__}")))
+            self._send(failed(request_id, JsonRpcError(INTERNAL_ERROR, f"hallway broke: {type(broken).__name__}")))
 
     def _perform(self, operation: Operation, arguments: Json) -> tuple[Any, HallwayError | None]:
-        """What came of an operation, looked at once where it may wait."""
+        """Return what came of an operation, looked at once where it may wait."""
         if operation.waits_for:
             arguments = {**arguments, "wait_s": 0}
         try:
@@ -304,16 +315,16 @@ class StdioServer:
             return None, error
 
     def _answered(self, answer: Any) -> None:
-        if isinstance(answer, Listening) or self._client.watched:
+        if isinstance(answer, ListenStream) or self._client.watched:
             self._listen_when_possible()
-        if isinstance(answer, Listening):
+        if isinstance(answer, ListenStream):
             self._begin(answer)
         elif answer is not None:
             self._send(answer)
 
-    def _begin(self, listening: Listening) -> None:
+    def _begin(self, listening: ListenStream) -> None:
         if not self._may_wait:
-            fault = Fault(INVALID_REQUEST, f"{MOST_WAITS} calls and subscriptions wait already, the most")
+            fault = JsonRpcError(INVALID_REQUEST, f"{MOST_WAITS} calls and subscriptions wait already, the most")
             self._send(failed(listening.request_id, fault))
             return
         self._listening[listening.request_id] = listening
@@ -321,7 +332,7 @@ class StdioServer:
 
     @property
     def _may_wait(self) -> bool:
-        """Whether one more may wait for news; a call that may not is answered at once."""
+        """Return whether one more may wait for news; a call that may not is answered at once."""
         return len(self._pending) + len(self._listening) < MOST_WAITS
 
     def _cancel(self, params: Any) -> None:
@@ -334,7 +345,7 @@ class StdioServer:
     # -- news ---------------------------------------------------------------------------------------------------------
 
     def _woken(self, session_id: str) -> None:
-        """Something came for a session."""
+        """Handle a wake-up for a session."""
         self.resident.hear(session_id)
         self._go_on_pending()
         self._wake_at.setdefault(session_id, time.monotonic() + GATHER_S)
@@ -368,7 +379,7 @@ class StdioServer:
         if self._events is not None:
             return
         try:
-            events = self._bus.events_ear()
+            events = self._bus.subscribe_events()
             self._seen = self._bus.events.last_seq()
         except HallwayError as error:
             sys.stderr.write(f"hallway mcp: cannot hear of changes yet: {error}\n")
@@ -419,7 +430,7 @@ class StdioServer:
             pass
 
     def _flush_the_rest(self, was_blocking: bool) -> None:
-        """The last answers, if the client still takes them; then standard output as it was."""
+        """Write the last answers if the client still reads, then restore standard output."""
         deadline = time.monotonic() + STUCK_S
         try:
             while self._out and time.monotonic() < deadline:
@@ -433,7 +444,7 @@ class StdioServer:
 
 
 def _encoded(message: Any) -> str:
-    """A message as a line; what a tool's text says already as JSON is not encoded a second time."""
+    """Return a message as a line; what a tool's text says already as JSON is not encoded a second time."""
     result = message.get("result", {}) if isinstance(message, dict) else {}
     if "structuredContent" not in result:
         return encode(message)
@@ -469,14 +480,14 @@ class Lines:
 
 
 def _is_closed(descriptor: int) -> bool:
-    """Whether nobody has the other end of a pipe any more, whatever is still in it."""
+    """Return whether the other end of a pipe is closed, whatever is still in it."""
     poll = select.poll()
     poll.register(descriptor, 0)
     return bool(poll.poll(0))
 
 
 def _watch(pid: int) -> int:
-    """A descriptor that is readable when a process has gone; -1 where the system has none."""
+    """Return a descriptor that becomes readable when a process ends; -1 if the system has none."""
     try:
         return os.pidfd_open(pid) if hasattr(os, "pidfd_open") and pid > 1 else -1
     except OSError:
@@ -484,7 +495,7 @@ def _watch(pid: int) -> int:
 
 
 def _end_on_signals() -> int:
-    """A descriptor that is readable once somebody asks this process to end.
+    """Return a descriptor that becomes readable once a signal asks this process to end.
 
     The handler does nothing, so that what is being written is written; the loop ends between two messages.
     """

@@ -7,10 +7,10 @@ bus's older contract, and `full()` the whole catalogue. A tool's `shape` makes o
 
 from __future__ import annotations
 
-from hallway.errors import HallwayError, InvalidInput, Refused
-from hallway.mcp import shapes
-from hallway.schema import Boolean, Choice, Integer, JsonObject, Listing, Number, Text, encode
-from hallway.services import Service, near_matches
+from hallway.core.errors import HallwayError, InvalidInput, Refused
+from hallway.core.schema import ArrayOf, Boolean, Choice, Integer, JsonObject, Number, Text, encode
+from hallway.mcp import results
+from hallway.services.base import Service, near_matches
 from hallway.services.memory import SharedMemory
 from hallway.services.messages import CollaborationHub
 from hallway.services.sessions import SessionRegistry
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from hallway.core.operation import Operation
+    from hallway.core.schema import FieldType
     from hallway.mcp.protocol import Json, Peer, Work
-    from hallway.operation import Operation
-    from hallway.schema import Kind
 
     Then = tuple[Operation, Callable[[Any, Json], Json | None]]
 
@@ -38,10 +38,28 @@ READS = {"readOnlyHint": True}
 WRITES = {"destructiveHint": False, "openWorldHint": False}
 DESTROYS = {"destructiveHint": True, "openWorldHint": False}
 # Parameters whose names say it all: a description would cost every session its tokens and tell it nothing.
-PLAIN = frozenset({
-    "body", "data", "include_done", "key", "limit", "message_id", "message_ids", "owner", "priority", "project",
-    "query", "result", "subject", "tags", "task_id", "to_message", "to_session", "type",
-})  # fmt: skip
+PLAIN = frozenset(
+    {
+        "body",
+        "data",
+        "include_done",
+        "key",
+        "limit",
+        "message_id",
+        "message_ids",
+        "owner",
+        "priority",
+        "project",
+        "query",
+        "result",
+        "subject",
+        "tags",
+        "task_id",
+        "to_message",
+        "to_session",
+        "type",
+    }
+)
 HINTS = {
     "session_not_found": "See who is here: sessions. Is it yours? status puts it on the bus",
     "message_not_found": "See what waits for you: inbox",
@@ -90,7 +108,9 @@ class Tool:
         self.is_of_somebody = is_of_project or self.actor is not None
 
     def definition(self, *, names_session: bool) -> Json:
-        """The tool as `tools/list` tells it; `names_session`: it takes its caller's id, since nothing else says it."""
+        """Return the tool as `tools/list` tells it; `names_session`: it takes its caller's id, since nothing else says
+        it.
+        """
         properties = {name: _schema(name, self.operation.parameters[name].kind) for name in self.takes}
         if names_session and self.is_of_somebody:
             properties[SESSION] = {"type": "string"}
@@ -142,7 +162,7 @@ class Tool:
         peer.introduce(session_id)
 
     def told(self, error: HallwayError) -> Json:
-        """An error as an agent can act on it: where its kind has a tool that helps, that is the hint."""
+        """Return an error as an agent can act on it; if a tool helps with this error, the hint names it."""
         told: Json = error.to_dict()["error"]
         return {**told, "hint": HINTS.get(error.code, error.hint)} if error.hint == type(error).hint else told
 
@@ -162,10 +182,10 @@ class WholeTool(Tool):
 
     def __init__(self, operation: Operation) -> None:
         takes = tuple(name for name in operation.parameters if name != actor(operation))
-        super().__init__(operation.name.replace(".", "_"), operation, takes, shapes.whole, {"result": ""})
+        super().__init__(operation.name.replace(".", "_"), operation, takes, results.whole, {"result": ""})
 
     def introduce(self, peer: Peer, session_id: str) -> None:
-        """Whoever has `sessions_register` introduces itself."""
+        """Introduce nobody: a caller of `sessions_register` introduces itself."""
 
     def told(self, error: HallwayError) -> Json:
         told: Json = error.to_dict()["error"]
@@ -184,7 +204,7 @@ class EngramTool(Tool):
 
 
 def actor(operation: Operation) -> str | None:
-    """The parameter by which an operation knows who calls it, if it does: a face fills it in, nobody says it.
+    """Return the parameter by which an operation knows who calls it, if it does: a face fills it in, nobody says it.
 
     Not quite `Operation.actor`, which is whose rights a call needs: an author that a deletion is limited to is the
     caller's to name, and whose history is read is not.
@@ -197,7 +217,7 @@ def actor(operation: Operation) -> str | None:
 
 
 def full() -> list[Tool]:
-    """Every operation as a tool."""
+    """Return every operation as a tool."""
     return [WholeTool(operation) for service in Service.__subclasses__() for operation in service.operations.values()]
 
 
@@ -207,113 +227,193 @@ def _new(messages: Any, call: Json) -> Json | None:
 
 DAILY = (
     Tool(
-        "sessions", SESSIONS["active"], ("project", "limit"), shapes.active, {"sessions": "array", "total": "integer"},
-        about="Who works in this project, and on what, newest first", is_of_project=True, says_you=True,
+        "sessions",
+        SESSIONS["active"],
+        ("project", "limit"),
+        results.active,
+        {"sessions": "array", "total": "integer"},
+        about="Who works in this project, and on what, newest first",
+        is_of_project=True,
+        says_you=True,
     ),
     Tool(
-        "status", SESSIONS["heartbeat"], ("status", "current_task"), shapes.heartbeat,
+        "status",
+        SESSIONS["heartbeat"],
+        ("status", "current_task"),
+        results.heartbeat,
         {"session_id": "string", "status": "string", "unread": "integer"},
-        about="Tell the others what you do; says how many messages wait for you", said={"limit": 1},
+        about="Tell the others what you do; says how many messages wait for you",
+        said={"limit": 1},
     ),
     Tool(
-        "send", MESSAGES["send"], ("to_session", "body", "subject", "type", "priority", "data"), shapes.receipt,
-        {"message_id": "string", "recipients": "integer"}, needs=("to_session", "body"),
+        "send",
+        MESSAGES["send"],
+        ("to_session", "body", "subject", "type", "priority", "data"),
+        results.receipt,
+        {"message_id": "string", "recipients": "integer"},
+        needs=("to_session", "body"),
     ),
     Tool(
-        "reply", MESSAGES["reply"], ("to_message", "body", "data"), shapes.receipt, {"message_id": "string"},
+        "reply",
+        MESSAGES["reply"],
+        ("to_message", "body", "data"),
+        results.receipt,
+        {"message_id": "string"},
         about="Answer a message, in its thread; it then leaves your inbox",
         then=((MESSAGES["acknowledge"], lambda _, call: {"message_ids": [call["to_message"]]}),),
     ),
     Tool(
-        "inbox", MESSAGES["inbox"], ("wait_s", "limit"), shapes.inbox, {"messages": "array"},
+        "inbox",
+        MESSAGES["inbox"],
+        ("wait_s", "limit"),
+        results.inbox,
+        {"messages": "array"},
         about="Messages to you that are not acknowledged, oldest first; with wait_s it waits for one",
-        said={"limit": 10}, then=((MESSAGES["mark_injected"], _new),),
+        said={"limit": 10},
+        then=((MESSAGES["mark_injected"], _new),),
     ),
     Tool(
-        "ack", MESSAGES["acknowledge"], ("message_ids",), shapes.count("acknowledged"), {"acknowledged": "integer"},
+        "ack",
+        MESSAGES["acknowledge"],
+        ("message_ids",),
+        results.count("acknowledged"),
+        {"acknowledged": "integer"},
         about="Take messages out of your inbox that need no answer",
     ),
     Tool(
-        "thread", MESSAGES["get_conversation"], ("message_id", "limit"), shapes.thread,
+        "thread",
+        MESSAGES["get_conversation"],
+        ("message_id", "limit"),
+        results.thread,
         {"messages": "array", "deliveries": "array"},
-        about="A message and all replies in full, and how far each has come", said={"limit": 50},
+        about="A message and all replies in full, and how far each has come",
+        said={"limit": 50},
     ),
     Tool(
-        "tasks", TASKS["list_tasks"], ("status", "owner", "include_done", "project", "limit"), shapes.tasks,
-        {"tasks": "array"}, about="Tasks that are offered or accepted, newest first", said={"limit": 20},
+        "tasks",
+        TASKS["list_tasks"],
+        ("status", "owner", "include_done", "project", "limit"),
+        results.tasks,
+        {"tasks": "array"},
+        about="Tasks that are offered or accepted, newest first",
+        said={"limit": 20},
         is_of_project=True,
     ),
     Tool(
-        "offer_task", TASKS["offer"], ("to_session", "subject", "body", "data"), shapes.task, {"task_id": "string"},
+        "offer_task",
+        TASKS["offer"],
+        ("to_session", "subject", "body", "data"),
+        results.task,
+        {"task_id": "string"},
         needs=("to_session", "subject"),
         about="Offer work to a session, capability:NAME or * for whoever takes it first",
     ),
     Tool(
-        "accept_task", TASKS["accept"], ("task_id",), shapes.task_in_full, {"task_id": "string", "body": "string"},
+        "accept_task",
+        TASKS["accept"],
+        ("task_id",),
+        results.task_in_full,
+        {"task_id": "string", "body": "string"},
         about="Take a task that is offered or handed to you; one session gets it, the others an error",
         then=((MESSAGES["acknowledge"], lambda _, call: {"message_ids": [call["task_id"]]}),),
     ),
     Tool(
-        "handoff_task", TASKS["handoff"], ("task_id", "to_session", "body", "data"), shapes.task,
-        {"task_id": "string"}, needs=("task_id", "to_session", "body"),
+        "handoff_task",
+        TASKS["handoff"],
+        ("task_id", "to_session", "body", "data"),
+        results.task,
+        {"task_id": "string"},
+        needs=("task_id", "to_session", "body"),
         about="Hand your task to another session with what it must know; yours until that one accepts",
     ),
     Tool(
-        "complete_task", TASKS["complete"], ("task_id", "result"), shapes.task, {"task_id": "string"},
+        "complete_task",
+        TASKS["complete"],
+        ("task_id", "result"),
+        results.task,
+        {"task_id": "string"},
         about="Say that your task is done and what came of it",
     ),
     Tool(
-        "remember", MEMORY["set"], ("key", "value", "type", "tags", "ttl", "expected_version"), shapes.remembered,
+        "remember",
+        MEMORY["set"],
+        ("key", "value", "type", "tags", "ttl", "expected_version"),
+        results.remembered,
         {"key": "string", "version": "integer"},
         about="Keep a fact, decision or note under a key for all sessions of this project, as a new version",
     ),
     Tool(
-        "recall", MEMORY["get_entry"], ("key", "project"), shapes.entry, {"value": "", "version": "integer"},
-        about="What is remembered under a key", is_of_project=True,
-    ),
-    Tool(
-        "search_memory", MEMORY["find"], ("query", "pattern", "tags", "type", "limit", "after"), shapes.findings,
-        {"entries": "array"}, about="Find what is remembered, by words, key glob, tags or type", said={"limit": 10},
+        "recall",
+        MEMORY["get_entry"],
+        ("key", "project"),
+        results.entry,
+        {"value": "", "version": "integer"},
+        about="What is remembered under a key",
         is_of_project=True,
     ),
-)  # fmt: skip
+    Tool(
+        "search_memory",
+        MEMORY["find"],
+        ("query", "pattern", "tags", "type", "limit", "after"),
+        results.findings,
+        {"entries": "array"},
+        about="Find what is remembered, by words, key glob, tags or type",
+        said={"limit": 10},
+        is_of_project=True,
+    ),
+)
 
 ENGRAM = (
     EngramTool(
-        "mem_session_heartbeat", SESSIONS["heartbeat"], ("project", "current_task", "status"), shapes.others,
+        "mem_session_heartbeat",
+        SESSIONS["heartbeat"],
+        ("project", "current_task", "status"),
+        results.others,
         {"session_id": "string", "project": "string", "active_sessions": "array", "total": "integer"},
         about="Say that this session is alive and what it does; answers with the other active sessions",
     ),
     EngramTool(
-        "mem_session_status", SESSIONS["set_status_detail"], ("blob",), shapes.status_detail,
-        {"session_id": "string", "status_detail": "object"}, about="Keep any JSON object as this session's status",
+        "mem_session_status",
+        SESSIONS["set_status_detail"],
+        ("blob",),
+        results.status_detail,
+        {"session_id": "string", "status_detail": "object"},
+        about="Keep any JSON object as this session's status",
     ),
     EngramTool(
-        "mem_active_sessions", SESSIONS["active"], ("project",), shapes.active,
+        "mem_active_sessions",
+        SESSIONS["active"],
+        ("project",),
+        results.active,
         {"project": "string", "sessions": "array", "total": "integer"},
-        about="The active sessions of a project, newest first", is_of_project=True,
+        about="The active sessions of a project, newest first",
+        is_of_project=True,
     ),
-)  # fmt: skip
+)
 
 
 def of_profile(profile: str) -> tuple[Tool, ...]:
-    """The tools of a profile: daily, engram or full."""
+    """Return the tools of a profile: daily, engram or full."""
     return tuple(full()) if profile == "full" else (*DAILY, *(ENGRAM if profile == "engram" else ()))
 
 
-def _schema(name: str, kind: Kind) -> Json:
-    """What a parameter may be, in as few words as tell it; the operation checks the rest and says what is wrong."""
+def _schema(name: str, kind: FieldType) -> Json:
+    """Return what a parameter may be, in as few words as tell it; the operation checks the rest and says what is
+    wrong.
+    """
     return _bare(kind) if name in PLAIN or not kind.about else {**_bare(kind), "description": kind.about}
 
 
-def _bare(kind: Kind) -> Json:
+def _bare(kind: FieldType) -> Json:
     if isinstance(kind, Choice):
         return {"type": "string", "enum": list(kind.choices)}
-    if isinstance(kind, Listing):
+    if isinstance(kind, ArrayOf):
         return {"type": "array", "items": _bare(kind.item)}
     return next(({"type": name} for each, name in TYPES if isinstance(kind, each)), {})
 
 
 def _text(value: Json) -> Json:
-    """A result as compact JSON text; `<` is written so that no text in it can pose as markup of the agent's client."""
+    """Return a result as compact JSON text; `<` is written so that no text in it can pose as markup of the agent's
+    client.
+    """
     return {"type": "text", "text": encode(value).replace("<", "\\u003c")}

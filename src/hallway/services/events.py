@@ -6,19 +6,19 @@ the other way round. Reading by `seq` misses nothing and repeats nothing (E1).
 
 from __future__ import annotations
 
-from hallway.clock import moment
-from hallway.model import Event, EventStats
-from hallway.operation import operation
-from hallway.schema import decode, encode
-from hallway.services import Service
-from hallway.wake import EVENTS
+from hallway.core.clock import to_datetime
+from hallway.core.model import Event, EventStats
+from hallway.core.operation import operation
+from hallway.core.schema import decode, encode
+from hallway.core.topics import EVENTS
+from hallway.services.base import Service
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any
 
-    from hallway.listener import Listener
+    from hallway.core.context import Closable
 
     Handler = Callable[[Event], object]
 
@@ -38,17 +38,21 @@ class EventLog(Service, noun="events"):
         mean that there is nothing more now.
         """
         rows = self._store.rows(
-            "events.read", after=after, project=project, kinds=encode(kinds) if kinds else None, limit=limit,
+            "events.read",
+            after=after,
+            project=project,
+            kinds=encode(kinds) if kinds else None,
+            limit=limit,
             visible=self.bus.visible,
-        )  # fmt: skip
+        )
         return [
-            Event.of((seq, moment(at), kind, in_project, session_id, decode(data)))
+            Event.of((seq, to_datetime(at), kind, in_project, session_id, decode(data)))
             for seq, at, kind, in_project, session_id, data in rows
         ]
 
     @operation("GET /events/last")
     def last_seq(self) -> int:
-        """The newest event's seq; 0 when nothing has happened yet."""
+        """Return the newest event's seq; 0 when nothing has happened yet."""
         visible = self.bus.visible
         if visible is None:
             row = self._store.one("events.last_seq")
@@ -71,17 +75,13 @@ class EventLog(Service, noun="events"):
         """
         return self.bus.follow(after, project=project, kinds=kinds, timeout_s=timeout_s)
 
-    def on(self, kind: str, handler: Handler) -> Listener:
+    def on(self, kind: str, handler: Handler) -> Closable:
         """Call a function, in a thread of its own, with each event of a kind from now on (`*`: every kind).
 
         An error in the handler is logged and the next event is handled. `close()` of what is returned, or of the
         bus, ends it.
         """
-        from hallway.listener import Listener
-
-        listener = Listener(self, kind, handler)
-        self.bus.closers.append(listener.close)
-        return listener
+        return self.bus.on_event(kind, handler)
 
     def stats(self, project: str | None = None) -> EventStats:
         row = self._store.one("events.count", project=project, visible=self.bus.visible)
@@ -93,6 +93,12 @@ class EventLog(Service, noun="events"):
     def append(self, kind: str, project: str, session_id: str | None = None, /, **data: Any) -> None:
         """Write an event into the transaction that is open; services call this, faces do not."""
         self._store.exclusive()
-        self._store.rows("events.append", now=self._store.now, kind=kind, project=project,
-                         session_id=session_id, data=encode(data) if data else "{}")  # fmt: skip
-        self.bus.news.add(EVENTS)
+        self._store.rows(
+            "events.append",
+            now=self._store.now,
+            kind=kind,
+            project=project,
+            session_id=session_id,
+            data=encode(data) if data else "{}",
+        )
+        self.bus.changed_topics.add(EVENTS)

@@ -7,11 +7,11 @@ nothing of it is news to anybody.
 
 from __future__ import annotations
 
-from hallway.clock import SECOND, moment
-from hallway.model import FileTouch
-from hallway.operation import operation
-from hallway.services import Service
-from hallway.vocabulary import DAY_S
+from hallway.core.clock import SECOND, to_datetime
+from hallway.core.model import FileTouch
+from hallway.core.operation import operation
+from hallway.core.parameters import DAY_S
+from hallway.services.base import Service
 
 FILES_MOST = 500
 
@@ -43,12 +43,17 @@ class FileLog(Service, noun="files"):
         within_s: int = DAY_S,
         limit: int = 200,
     ) -> list[FileTouch]:
-        """Who wrote which files within so many seconds, newest first; all filters must fit."""
+        """Return who wrote which files within so many seconds, newest first; all filters must fit."""
         rows = self._store.rows(
-            "files.touched", project=project, path=path, session_id=session_id, limit=limit,
-            since=self._store.now - within_s * SECOND, visible=self.bus.visible,
-        )  # fmt: skip
-        return [FileTouch.of((in_project, name, who, moment(at))) for in_project, name, who, at in rows]
+            "files.touched",
+            project=project,
+            path=path,
+            session_id=session_id,
+            limit=limit,
+            since=self._store.now - within_s * SECOND,
+            visible=self.bus.visible,
+        )
+        return [FileTouch.of((in_project, name, who, to_datetime(at))) for in_project, name, who, at in rows]
 
     def prune_old(self, before: int, limit: int) -> int:
         return len(self._store.rows("files.prune", before=before, limit=limit))

@@ -7,13 +7,13 @@ login that nobody has used yet: it is good once and for two minutes.
 
 from __future__ import annotations
 
-from hallway.clock import SECOND, moment, new_id
-from hallway.errors import LoginNotFound, Unauthorised
-from hallway.model import Login
-from hallway.operation import operation
-from hallway.services import Service, near_matches
+from hallway.core.clock import SECOND, new_id, to_datetime
+from hallway.core.errors import LoginNotFound, Unauthorised
+from hallway.core.model import Login
+from hallway.core.operation import operation
+from hallway.core.parameters import DAY_S
+from hallway.services.base import Service, near_matches
 from hallway.services.tokens import NEWS, digest_of
-from hallway.vocabulary import DAY_S
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,7 +44,9 @@ class LoginRegistry(Service, noun="logins"):
 
     @operation("GET /logins", verb="token logins", is_admins=True)
     def list_logins(self, *, limit: int = 200) -> list[Login]:
-        """The browsers that are logged in to the page, newest first: with whose token, since when, from where."""
+        """Return the browsers that are logged in to the page, newest first: with whose token, since when, from
+        where.
+        """
         return [_login(row) for row in self._store.rows("logins.find", now=self._store.now, limit=limit)]
 
     @operation("DELETE /logins/{login_id}", verb="token logout")
@@ -55,11 +57,15 @@ class LoginRegistry(Service, noun="logins"):
             near = near_matches(login_id, [known for (known,) in self._store.rows("logins.ids", now=self._store.now)])
             hint = f"Did you mean {', '.join(near)}?" if near else None
             raise LoginNotFound(f"no login has the id {login_id!r}", hint=hint, near=near)
-        self.bus.news.add(NEWS)
+        self.bus.changed_topics.add(NEWS)
         self.bus.events.append(
-            "login.ended", "", None, by=self.bus.principal.name if self.bus.principal else None, login_id=login_id,
+            "login.ended",
+            "",
+            None,
+            by=self.bus.principal.name if self.bus.principal else None,
+            login_id=login_id,
             name=row[1],
-        )  # fmt: skip
+        )
         return _login(row)
 
     # -- called by hubs -----------------------------------------------------------------------------------------------
@@ -80,12 +86,21 @@ class LoginRegistry(Service, noun="logins"):
             now = self._store.now
             until = now + (LINK_WITHIN_S if is_link else LOGIN_WITHIN_S) * SECOND
             self._store.rows(
-                "logins.insert", login_id=new_id(), login_digest=digest_of(secret), token_digest=token_digest,
-                name=name, host=host, peer_user=peer_user, browser=browser[:MAX_BROWSER], created_at=now, now=now,
-                expires_at=until, is_link="1" if is_link else "0",
-            )  # fmt: skip
+                "logins.insert",
+                login_id=new_id(),
+                login_digest=digest_of(secret),
+                token_digest=token_digest,
+                name=name,
+                host=host,
+                peer_user=peer_user,
+                browser=browser[:MAX_BROWSER],
+                created_at=now,
+                now=now,
+                expires_at=until,
+                is_link="1" if is_link else "0",
+            )
             self._store.rows("logins.trim", name=name, limit=MAX_OF_A_TOKEN)
-            self.bus.news.add(NEWS)
+            self.bus.changed_topics.add(NEWS)
         return secret
 
     def follow_link(self, link: str, host: str, peer_user: int | None, browser: str) -> str:
@@ -97,16 +112,22 @@ class LoginRegistry(Service, noun="logins"):
         with self.bus.transaction():  # type: ignore[attr-defined]
             now = self._store.now
             row = self._store.one(
-                "logins.follow", link_digest=digest_of(link), login_digest=digest_of(secret), now=now,
-                expires_at=now + LOGIN_WITHIN_S * SECOND, host=host, peer_user=peer_user, browser=browser[:MAX_BROWSER],
-            )  # fmt: skip
+                "logins.follow",
+                link_digest=digest_of(link),
+                login_digest=digest_of(secret),
+                now=now,
+                expires_at=now + LOGIN_WITHIN_S * SECOND,
+                host=host,
+                peer_user=peer_user,
+                browser=browser[:MAX_BROWSER],
+            )
             if row is None:
                 raise Unauthorised("this link was used already, or is too old", hint=LINK_HINT)
-            self.bus.news.add(NEWS)
+            self.bus.changed_topics.add(NEWS)
         return secret
 
     def valid(self) -> dict[str, Opened]:
-        """What every login opens, by the digest of its secret."""
+        """Return what every login opens, by the digest of its secret."""
         now = self._store.now
         return {
             digest: Opened(login_id, token_digest, host, peer_user, (until - now) / SECOND)
@@ -131,7 +152,15 @@ def _new_secret() -> str:
 
 def _login(row: Row) -> Login:
     login_id, name, host, browser, began_at, expires_at, last_used_at, last_used_from = row
-    return Login.of((
-        login_id, name, host, browser or None, moment(began_at), moment(expires_at),
-        moment(last_used_at) if last_used_at else None, last_used_from,
-    ))  # fmt: skip
+    return Login.of(
+        (
+            login_id,
+            name,
+            host,
+            browser or None,
+            to_datetime(began_at),
+            to_datetime(expires_at),
+            to_datetime(last_used_at) if last_used_at else None,
+            last_used_from,
+        )
+    )

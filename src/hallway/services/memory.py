@@ -8,21 +8,21 @@ from __future__ import annotations
 
 import os
 
-from hallway.clock import SECOND, moment, new_id
-from hallway.errors import EntryNotFound, VersionConflict
-from hallway.model import PERSON, Finding, MemoryEntry, MemoryStats
-from hallway.operation import operation
-from hallway.schema import Integer, decode, encode
-from hallway.services import Service
+from hallway.core.clock import SECOND, new_id, to_datetime
+from hallway.core.errors import EntryNotFound, VersionConflict
+from hallway.core.model import PERSON, MemoryEntry, MemoryHit, MemoryStats
+from hallway.core.operation import operation
+from hallway.core.parameters import VERSIONS_DEFAULT
+from hallway.core.schema import Integer, decode, encode
+from hallway.services.base import Service
 from hallway.services.search import Search, label_words, labels_of
-from hallway.store import words
-from hallway.vocabulary import VERSIONS_DEFAULT
+from hallway.store import tokenize
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from hallway.model import Json
+    from hallway.core.model import Json
     from hallway.store import Row, Store
 
 SWEEP_AT_ONCE = 20  # expired keys that a set removes besides
@@ -75,10 +75,21 @@ class SharedMemory(Service, noun="memory"):
         key_id, version = self._make_room(project, key)
         now = self._store.now
         until = now + ttl * SECOND if ttl else None
-        entry = MemoryEntry.of((
-            new_id(), key, type, value, version, list(dict.fromkeys(tags or ())), session_id, project, moment(now),
-            moment(until) if until else None, metadata or {},
-        ))  # fmt: skip
+        entry = MemoryEntry.of(
+            (
+                new_id(),
+                key,
+                type,
+                value,
+                version,
+                list(dict.fromkeys(tags or ())),
+                session_id,
+                project,
+                to_datetime(now),
+                to_datetime(until) if until else None,
+                metadata or {},
+            )
+        )
         id_ = self._insert(key_id, entry, prepared.text, now, until, idempotency_key)
         self._index(id_, entry, prepared)
         self.bus.events.append(
@@ -88,7 +99,7 @@ class SharedMemory(Service, noun="memory"):
 
     @operation("GET /memory/{key}", verb="memory get")
     def get_entry(self, key: str, *, project: str | None = None) -> MemoryEntry:
-        """The newest version of an entry; raises EntryNotFound where there is none, or it has expired."""
+        """Return the newest version of an entry; raises EntryNotFound where there is none, or it has expired."""
         project = project or self.bus.here.project
         entry = self._current(self._seen(project), key)
         if entry is None:
@@ -96,7 +107,7 @@ class SharedMemory(Service, noun="memory"):
         return entry
 
     def get(self, key: str, default: Json = None, *, project: str | None = None) -> Json:
-        """The newest value under a key, or the default where there is none."""
+        """Return the newest value under a key, or the default where there is none."""
         try:
             return self.get_entry(key, project=project).value
         except EntryNotFound:
@@ -106,15 +117,19 @@ class SharedMemory(Service, noun="memory"):
     def get_all(
         self, key: str, *, project: str | None = None, limit: int = PAGE, before_version: int | None = None
     ) -> list[MemoryEntry]:
-        """The versions of an entry that are kept, newest first; none where the newest has expired.
+        """Return the versions of an entry that are kept, newest first; none where the newest has expired.
 
         The next page comes before the last version of this one. A page ends early when its values reach 1 MiB, so
         only an empty one means that there is nothing more.
         """
         rows = self._store.rows(
-            "memory.history", project=self._seen(project), key=key, now=self._store.now,
-            before_version=before_version, limit=limit,
-        )  # fmt: skip
+            "memory.history",
+            project=self._seen(project),
+            key=key,
+            now=self._store.now,
+            before_version=before_version,
+            limit=limit,
+        )
         count = _how_many_fit([size_bytes for _, size_bytes in rows])
         return [_entry(row) for row in self._entries([entry for entry, _ in rows[:count]])]
 
@@ -132,7 +147,7 @@ class SharedMemory(Service, noun="memory"):
         project: str | None = None,
         limit: int = PAGE,
         after: str | None = None,
-    ) -> list[Finding]:
+    ) -> list[MemoryHit]:
         """Find entries by words, key pattern, tags, type or author; a line of each, with what was found marked.
 
         All filters must fit. With a query the best fit comes first: entries with all of its words or, where there
@@ -152,7 +167,7 @@ class SharedMemory(Service, noun="memory"):
         if include_values:
             found = found[: _how_many_fit([hit.size_bytes for hit in found])]
         rows = self._entries([hit.entry for hit in found])
-        excerpts = words.Excerpts(query or "")
+        excerpts = tokenize.Excerpts(query or "")
         # However many are found, about as much text is looked at.
         length = max(SHOWN_LENGTH // max(len(rows) // 32, 1), LEAST_SHOWN_LENGTH)
         return [
@@ -160,15 +175,15 @@ class SharedMemory(Service, noun="memory"):
         ]
 
     def search(self, key_pattern: str, *, project: str | None = None) -> list[MemoryEntry]:
-        """All entries whose keys fit a glob, in order of their keys: `task_*`, `api/??/[a-z]*`."""
+        """Return all entries whose keys fit a glob, in order of their keys: `task_*`, `api/??/[a-z]*`."""
         return self._find_all(pattern=key_pattern, project=project)
 
     def get_by_tags(self, tags: list[str], match_all: bool = False, *, project: str | None = None) -> list[MemoryEntry]:
-        """All entries with any of the tags, or with all of them, newest first."""
+        """Return all entries with any of the tags, or with all of them, newest first."""
         return self._find_all(tags=tags, match_all=match_all, project=project) if tags else []
 
     def get_by_session(self, session_id: str, *, project: str | None = None) -> list[MemoryEntry]:
-        """All entries whose newest version a session wrote, newest first."""
+        """Return all entries whose newest version a session wrote, newest first."""
         return self._find_all(session_id=session_id, project=project)
 
     @operation("DELETE /memory/{key}", verb="memory delete", secrets="keep")
@@ -208,7 +223,7 @@ class SharedMemory(Service, noun="memory"):
         return total
 
     def get_stats(self, project: str | None = None) -> MemoryStats:
-        """How many entries there are, by type."""
+        """Return how many entries there are, by type."""
         return self.bus.stats(project).memory
 
     # -- called by the bus and by other services, inside a transaction ------------------------------------------------
@@ -247,7 +262,7 @@ class SharedMemory(Service, noun="memory"):
         return "taken"
 
     def restore_count(self, project: str, key: str, last_version: int) -> bool:
-        """Never give out the versions of a key up to this one; returns whether that is news."""
+        """Reserve the versions of a key up to this one; return whether that changed anything."""
         key_id = self._key_id(project, key)
         return bool(self._store.rows("memory.count_on", key_id=key_id, last_version=last_version))
 
@@ -257,7 +272,8 @@ class SharedMemory(Service, noun="memory"):
         if session_id.startswith(PERSON):
             return self.bus.here.project
         row = self._store.one("memory.project_of", session_id=session_id)
-        return row[0] if row else self.bus.sessions.require(session_id).project  # which says what is wrong
+        project: str = row[0] if row else self.bus.sessions.require(session_id).project  # which says what is wrong
+        return project
 
     def _compare(self, project: str, key: str, expected: int) -> None:
         current = self._current(project, key)
@@ -266,7 +282,7 @@ class SharedMemory(Service, noun="memory"):
             raise VersionConflict(f"{key!r} is at version {version}, not {expected}", current=decode(encode(current)))
 
     def _make_room(self, project: str, key: str) -> tuple[int, int]:
-        """The key's id and next version; what has expired and what would be one version too many is removed."""
+        """Return the key's id and next version; what has expired and what would be one version too many is removed."""
         kept = versions_kept()
         head = self._store.one("memory.head", project=project, key=key)
         if head is None:
@@ -281,7 +297,7 @@ class SharedMemory(Service, noun="memory"):
         return key_id, last_version + 1
 
     def _key_id(self, project: str, key: str) -> int:
-        """The row of a key, made where there is none."""
+        """Return the row of a key, made where there is none."""
         row = self._store.one("memory.head", project=project, key=key) or self._store.one(
             "memory.add_key", project=project, key=key
         )
@@ -291,11 +307,20 @@ class SharedMemory(Service, noun="memory"):
         self, key_id: int, entry: MemoryEntry, text: str, at: int, until: int | None, idempotency_key: str | None
     ) -> int:
         rows = self._store.rows(
-            "memory.insert", key_id=key_id, version=entry.version, entry_id=entry.entry_id, type=entry.type,
-            session_id=entry.session_id, now=at, expires_at=until, size_bytes=len(text.encode()),
+            "memory.insert",
+            key_id=key_id,
+            version=entry.version,
+            entry_id=entry.entry_id,
+            type=entry.type,
+            session_id=entry.session_id,
+            now=at,
+            expires_at=until,
+            size_bytes=len(text.encode()),
             tags=encode(entry.tags) if entry.tags else "[]",
-            metadata=encode(entry.metadata) if entry.metadata else "{}", value=text, idempotency_key=idempotency_key,
-        )  # fmt: skip
+            metadata=encode(entry.metadata) if entry.metadata else "{}",
+            value=text,
+            idempotency_key=idempotency_key,
+        )
         row_id: int = rows[0][0]
         return row_id
 
@@ -338,7 +363,9 @@ class SharedMemory(Service, noun="memory"):
         return _entry(row) if row else None
 
     def _seen(self, project: str | None) -> str:
-        """The project to look in: unset, the caller's; of one that the caller does not see, one that never was."""
+        """Return the project to look in: unset, the caller's; of one that the caller does not see, one that never
+        was.
+        """
         project = project or self.bus.here.project
         return project if self.bus.sees(project) else NOWHERE
 
@@ -362,11 +389,11 @@ class PreparedEntry:
     def __init__(self, store: Store, key: str, value: Json, tags: list[str]) -> None:
         self.text = encode(value)
         tags = list(dict.fromkeys(tags))
-        self.words = store.fulltext.indexed(key, " ".join(tags), words.plain(self.text))
+        self.words = store.fulltext.indexed(key, " ".join(tags), tokenize.plain(self.text))
 
 
 def versions_kept() -> int:
-    """How many versions of a key are kept: HALLWAY_MEMORY_VERSIONS, else 100."""
+    """Return how many versions of a key are kept: HALLWAY_MEMORY_VERSIONS, else 100."""
     text = os.environ.get("HALLWAY_MEMORY_VERSIONS", "")
     if not text:
         return VERSIONS_DEFAULT
@@ -375,7 +402,7 @@ def versions_kept() -> int:
 
 
 def _how_many_fit(sizes: list[int]) -> int:
-    """How many of these values make a page: at least one, and those that stay within its bytes."""
+    """Return how many of these values make a page: at least one, and those that stay within its bytes."""
     total = 0
     for count, size in enumerate(sizes):
         total += size
@@ -385,19 +412,30 @@ def _how_many_fit(sizes: list[int]) -> int:
 
 
 def _entry(row: Row) -> MemoryEntry:
-    """An entry from the columns of `memory.get`."""
+    """Return an entry from the columns of `memory.get`."""
     entry_id, key, type_, value, version, tags, session_id, project, created_at, expires_at, metadata = row
-    return MemoryEntry.of((
-        entry_id, key, type_, decode(value), version, [] if tags == "[]" else decode(tags), session_id, project,
-        moment(created_at), moment(expires_at) if expires_at else None, {} if metadata == "{}" else decode(metadata),
-    ))  # fmt: skip
+    return MemoryEntry.of(
+        (
+            entry_id,
+            key,
+            type_,
+            decode(value),
+            version,
+            [] if tags == "[]" else decode(tags),
+            session_id,
+            project,
+            to_datetime(created_at),
+            to_datetime(expires_at) if expires_at else None,
+            {} if metadata == "{}" else decode(metadata),
+        )
+    )
 
 
-def _finding(row: Row, cursor: str, excerpts: words.Excerpts, length: int, has_value: bool) -> Finding:
-    """What a list shows of an entry, from the columns of `memory.get`."""
+def _finding(row: Row, cursor: str, excerpts: tokenize.Excerpts, length: int, has_value: bool) -> MemoryHit:
+    """Return what a list shows of an entry, from the columns of `memory.get`."""
     text = row[3]
     if not has_value:
         row = (*row[:3], "null", *row[4:])
     shown = text[:length].strip('"') if text[0] == '"' else text[:length]
-    line = excerpts.of(words.plain(shown))
-    return Finding.of((*_entry(row).to_dict().values(), line, cursor))
+    line = excerpts.of(tokenize.plain(shown))
+    return MemoryHit.of((*_entry(row).to_dict().values(), line, cursor))

@@ -10,13 +10,24 @@ from __future__ import annotations
 import os
 import time
 
-from hallway.clock import SECOND, moment, new_id
-from hallway.errors import InvalidInput, MessageNotFound, NoAnswer, RateLimited, Repeated, SessionNotFound
-from hallway.model import CAPABILITY, EVERYBODY, PERSON, Delivery, Inbox, Message, MessageStats, Pong, Receipt, Thread
-from hallway.operation import operation
-from hallway.schema import decode, encode, shown
-from hallway.services import Service, near_matches
-from hallway.wake import topic
+from hallway.core.clock import SECOND, new_id, to_datetime
+from hallway.core.errors import DuplicateMessage, InvalidInput, MessageNotFound, NoAnswer, RateLimited, SessionNotFound
+from hallway.core.model import (
+    CAPABILITY,
+    EVERYBODY,
+    PERSON,
+    Delivery,
+    InboxSummary,
+    Message,
+    MessageStats,
+    PingResult,
+    Receipt,
+    Thread,
+)
+from hallway.core.operation import operation
+from hallway.core.schema import decode, encode, quote_value
+from hallway.core.topics import topic
+from hallway.services.base import Service, near_matches
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,9 +35,8 @@ if TYPE_CHECKING:
     from os import PathLike
     from typing import Any
 
-    from hallway.bus import Bus
-    from hallway.listener import InboxListener, Listener
-    from hallway.model import Event, Json, Pruned, Task
+    from hallway.core.context import Closable, Context
+    from hallway.core.model import Event, Json, Pruned, Task
     from hallway.store import Row
 
     MessageHandler = Callable[[Message], object]
@@ -49,7 +59,7 @@ def is_person(party: str) -> bool:
 class CollaborationHub(Service, noun="messages"):
     """Messages between sessions: send, inbox, threads."""
 
-    def __init__(self, bus: Bus | Service | str | PathLike[str] | None = None) -> None:
+    def __init__(self, bus: Context | Service | str | PathLike[str] | None = None) -> None:
         super().__init__(bus)
         self.burst = _burst()
 
@@ -83,9 +93,19 @@ class CollaborationHub(Service, noun="messages"):
         """
         parent = self.require(in_reply_to) if in_reply_to is not None else None
         return self._send(
-            idempotency_key, from_session, to_session, type, subject, body, data, parent, priority=priority,
-            expires_in_s=expires_in_s, project=project, allow_secret=allow_secret,
-        )  # fmt: skip
+            idempotency_key,
+            from_session,
+            to_session,
+            type,
+            subject,
+            body,
+            data,
+            parent,
+            priority=priority,
+            expires_in_s=expires_in_s,
+            project=project,
+            allow_secret=allow_secret,
+        )
 
     @operation("POST /messages/broadcast", verb="broadcast", words=("from_session", "subject", "body"))
     def broadcast(
@@ -106,9 +126,18 @@ class CollaborationHub(Service, noun="messages"):
         A session that joins later does not find it in its inbox, but in `get_messages`.
         """
         return self._send(
-            idempotency_key, from_session, EVERYBODY, "broadcast", subject, body, data, priority=priority,
-            expires_in_s=expires_in_s, project=project, allow_secret=allow_secret,
-        )  # fmt: skip
+            idempotency_key,
+            from_session,
+            EVERYBODY,
+            "broadcast",
+            subject,
+            body,
+            data,
+            priority=priority,
+            expires_in_s=expires_in_s,
+            project=project,
+            allow_secret=allow_secret,
+        )
 
     @operation("POST /messages/{to_message}/reply", verb="reply")
     def reply(
@@ -133,12 +162,20 @@ class CollaborationHub(Service, noun="messages"):
         to_session = parent.to_session if parent.from_session == from_session else parent.from_session
         subject = subject or f"Re: {parent.subject.removeprefix('Re: ')}"[:200]
         return self._send(
-            idempotency_key, from_session, to_session, type, subject, body, data, parent, priority=priority,
+            idempotency_key,
+            from_session,
+            to_session,
+            type,
+            subject,
+            body,
+            data,
+            parent,
+            priority=priority,
             allow_secret=allow_secret,
-        )  # fmt: skip
+        )
 
     @operation("POST /messages/ping")
-    def ping_session(self, from_session: str, to_session: str) -> Pong:
+    def ping_session(self, from_session: str, to_session: str) -> PingResult:
         """Ask how another session is: answered at once with its status, and a ping is left in its inbox.
 
         A second ping within a minute answers too and leaves no second message.
@@ -148,10 +185,17 @@ class CollaborationHub(Service, noun="messages"):
         same = self._same(draft)
         self._address(draft)
         message_id = same[0] if same else self._deliver(draft).message_id
-        return Pong.of((
-            target.session_id, target.agent_name, target.is_live, target.status, target.current_task,
-            target.last_seen, message_id,
-        ))  # fmt: skip
+        return PingResult.of(
+            (
+                target.session_id,
+                target.agent_name,
+                target.is_live,
+                target.status,
+                target.current_task,
+                target.last_seen,
+                message_id,
+            )
+        )
 
     def request(
         self,
@@ -200,16 +244,21 @@ class CollaborationHub(Service, noun="messages"):
         after: int = 0,
         new_only: bool = False,
     ) -> list[Message]:
-        """What was sent to a session or person and is not acknowledged yet, oldest first.
+        """Return what was sent to a session or person and is not acknowledged yet, oldest first.
 
         Reading changes nothing: a message stays until it is acknowledged or expires. With `wait_s` it waits for
         something to arrive; the next page comes after the last `seq` of this one. Raises SessionNotFound for an
         unknown id.
         """
         rows = self._store.rows(
-            "messages.inbox", now=self._store.now, session_id=session_id, after=after, limit=limit, new_only=new_only,
+            "messages.inbox",
+            now=self._store.now,
+            session_id=session_id,
+            after=after,
+            limit=limit,
+            new_only=new_only,
             types=encode(types) if types else None,
-        )  # fmt: skip
+        )
         if not rows:
             self._require_inbox(session_id)
         return [message_of(row) for row in rows]
@@ -238,17 +287,23 @@ class CollaborationHub(Service, noun="messages"):
         after: int | None = None,
         limit: int = 50,
     ) -> list[Message]:
-        """The history of a session or person: what it received, read or not, by `seq`.
+        """Return the history of a session or person: what it received, read or not, by `seq`.
 
         With it come the broadcasts to its project from before it joined. The last `limit` messages, or the first
         ones after a seq: a reader that goes on from the last it saw misses none.
         """
         statement = "messages.received_last" if after is None else "messages.received_after"
         rows = self._store.rows(
-            statement, session_id=session_id, after=after, limit=limit, include_broadcasts=include_broadcasts,
-            message_type=message_type, unread_only=unread_only, project=self._project_of(session_id),
+            statement,
+            session_id=session_id,
+            after=after,
+            limit=limit,
+            include_broadcasts=include_broadcasts,
+            message_type=message_type,
+            unread_only=unread_only,
+            project=self._project_of(session_id),
             visible=None if self._is_own(session_id) else self.bus.visible,
-        )  # fmt: skip
+        )
         return [message_of(row) for row in (reversed(rows) if after is None else rows)]
 
     @operation("GET /messages/sent")
@@ -260,37 +315,52 @@ class CollaborationHub(Service, noun="messages"):
         before: int | None = None,
         limit: int = 50,
     ) -> list[Message]:
-        """What was sent on the bus, newest first: by one session or person, in a project, or all of it.
+        """Return what was sent on the bus, newest first: by one session or person, in a project, or all of it.
 
         The next page is what was sent before the last `seq` of this one. Of one sender, the newest 50,000 messages
         of the bus are looked at.
         """
         rows = self._store.rows(
-            "messages.sent", from_session=from_session, project=project, before=before, limit=limit,
-            look_back=LOOK_BACK, visible=self.bus.visible,
-        )  # fmt: skip
+            "messages.sent",
+            from_session=from_session,
+            project=project,
+            before=before,
+            limit=limit,
+            look_back=LOOK_BACK,
+            visible=self.bus.visible,
+        )
         return [message_of(row) for row in rows]
 
     @operation("GET /inboxes")
-    def inboxes(self, project: str | None = None, *, session_id: str | None = None, limit: int = 1000) -> list[Inbox]:
-        """Who has messages that are not acknowledged, and how many; those with urgent ones first, then the fullest.
+    def inboxes(
+        self, project: str | None = None, *, session_id: str | None = None, limit: int = 1000
+    ) -> list[InboxSummary]:
+        """Return who has messages that are not acknowledged, and how many; those with urgent ones first, then the
+        fullest.
 
         Of everybody, or of one session or person. A project left out means messages of every project.
         """
         rows = self._store.rows(
-            "messages.inboxes", now=self._store.now, project=project, session_id=session_id, limit=limit,
+            "messages.inboxes",
+            now=self._store.now,
+            project=project,
+            session_id=session_id,
+            limit=limit,
             visible=self.bus.visible,
-        )  # fmt: skip
-        return [Inbox.of((recipient, unread, urgent, moment(oldest))) for recipient, unread, urgent, oldest in rows]
+        )
+        return [
+            InboxSummary.of((recipient, unread, urgent, to_datetime(oldest)))
+            for recipient, unread, urgent, oldest in rows
+        ]
 
     @operation("GET /messages/{message_id}")
     def get(self, message_id: str) -> Message:
-        """One message; raises MessageNotFound."""
+        """Return one message; raises MessageNotFound."""
         return self.require(message_id)
 
     @operation("GET /messages/{message_id}/thread", verb="thread")
     def get_conversation(self, message_id: str, *, after: int = 0, limit: int = 200) -> Thread:
-        """The whole thread of any of its messages, in order, and how far each message has come.
+        """Return the whole thread of any of its messages, in order, and how far each message has come.
 
         A parent that was pruned is missing, and its replies are still here. Deliveries beyond the first 1000 are left
         out; `deliveries` has them all.
@@ -299,9 +369,13 @@ class CollaborationHub(Service, noun="messages"):
         row = row if row and self._is_seen(message_of(row)) else None
         thread_id = row[11] if row else message_id  # the first message of a thread may be gone
         rows = self._store.rows(
-            "messages.thread", thread_id=thread_id, after=after, limit=limit, visible=self.bus.visible,
+            "messages.thread",
+            thread_id=thread_id,
+            after=after,
+            limit=limit,
+            visible=self.bus.visible,
             person=self.bus.person,
-        )  # fmt: skip
+        )
         if not rows and not row:
             raise _no_message(message_id)
         messages = [message_of(each) for each in rows]
@@ -312,14 +386,12 @@ class CollaborationHub(Service, noun="messages"):
 
     @operation("GET /messages/{message_id}/deliveries", verb="deliveries")
     def deliveries(self, message_id: str, *, after_id: str | None = None, limit: int = 200) -> list[Delivery]:
-        """How far a message has come with each recipient: stored, injected, acknowledged (M3)."""
+        """Return how far a message has come with each recipient: stored, injected, acknowledged (M3)."""
         self.require(message_id)
         rows = self._store.rows("messages.deliveries", message_id=message_id, after_id=after_id or "", limit=limit)
         return [_delivery(row) for row in rows]
 
-    def register_handler(
-        self, message_type: str, handler: MessageHandler, session_id: str | None = None
-    ) -> Listener | InboxListener:
+    def register_handler(self, message_type: str, handler: MessageHandler, session_id: str | None = None) -> Closable:
         """Call a function, in a thread of its own, with each message of a type (`*`: of every type).
 
         With a session it gets what is in that session's inbox, each message is acknowledged when the handler returns,
@@ -329,24 +401,20 @@ class CollaborationHub(Service, noun="messages"):
         """
         types = None if message_type == "*" else [message_type]
         if session_id is not None:
-            from hallway.listener import InboxListener
-
-            listener = InboxListener(self, session_id, types, handler)
-            self.bus.closers.append(listener.close)
-            return listener
+            return self.bus.on_message(session_id, types, handler)
 
         def handle(event: Event) -> None:
             if types is None or event.data["type"] in types:
                 handler(self.get(event.data["message_id"]))
 
-        return self.bus.events.on("message.sent", handle)
+        return self.bus.on_event("message.sent", handle)
 
     def prune(self, older_than_s: int | None = None, keep_bytes: int | None = None) -> Pruned:
         """Remove what is old from the whole bus: see `Bus.prune`."""
         return self.bus.prune(older_than_s, keep_bytes)
 
     def get_stats(self, project: str | None = None) -> MessageStats:
-        """How many messages there are, and of what types."""
+        """Return how many messages there are, and of what types."""
         return self.bus.stats(project).messages
 
     # -- called by the bus and by other services, inside a transaction ------------------------------------------------
@@ -359,7 +427,7 @@ class CollaborationHub(Service, noun="messages"):
         return MessageStats.of((total, size_bytes, unread[0] if unread else 0, {row[0]: row[1] for row in rows}))
 
     def require(self, message_id: str) -> Message:
-        """The message, or MessageNotFound; one that the caller does not see is not there."""
+        """Return the message, or MessageNotFound; one that the caller does not see is not there."""
         row = self._store.one("messages.get", message_id=message_id)
         found = message_of(row) if row else None
         if found is None or not self._is_seen(found):
@@ -367,7 +435,7 @@ class CollaborationHub(Service, noun="messages"):
         return found
 
     def has(self, message_id: str) -> bool:
-        """Whether a message is still there."""
+        """Return whether a message is still there."""
         return self._store.one("messages.get", message_id=message_id) is not None
 
     def require_party(self, party: str) -> None:
@@ -375,16 +443,22 @@ class CollaborationHub(Service, noun="messages"):
         if not is_person(party):
             self.bus.sessions.require(party)
 
-    def announce(self, task: Task, from_session: str, to_session: str, type: str, body: str = "") -> None:  # noqa: A002
+    def notify_task_change(self, task: Task, from_session: str, to_session: str, type: str, body: str = "") -> None:  # noqa: A002
         """Tell of a change of a task in its thread: unhindered by limits, and to nobody where nobody is there."""
         if from_session == to_session or not self._is_reachable(to_session):
             return
         row = self._store.one("messages.get", message_id=task.task_id)
         parent = message_of(row) if row else None
         draft = self._draft(
-            from_session, to_session, type, task.subject, body, {"task_id": task.task_id, "status": task.status},
-            parent, project=task.project,
-        )  # fmt: skip
+            from_session,
+            to_session,
+            type,
+            task.subject,
+            body,
+            {"task_id": task.task_id, "status": task.status},
+            parent,
+            project=task.project,
+        )
         self._deliver({**draft, "task_id": task.task_id, "thread_id": parent.thread_id if parent else task.task_id})
 
     def prune_old(self, before: int, limit: int) -> int:
@@ -404,7 +478,9 @@ class CollaborationHub(Service, noun="messages"):
         return len(self._store.rows("messages.prune_size", now=self._store.now, excess=excess, limit=limit))
 
     def _last_before(self, instant: int) -> int:
-        """The seq up to which messages were sent by an instant: halving, as seq and time mostly rise together."""
+        """Return the seq up to which messages were sent by an instant: halving, as seq and time mostly rise
+        together.
+        """
         row = self._store.one("messages.last_seq")
         low, high = 0, int(row[0]) if row else 0
         while low < high:
@@ -419,7 +495,7 @@ class CollaborationHub(Service, noun="messages"):
     # -- how a message comes to be ------------------------------------------------------------------------------------
 
     def _send(self, idempotency_key: str | None, *said: Any, **options: Any) -> Receipt:
-        """What every way of sending ends in; `said` and `options` are those of `_draft`."""
+        """Return what every way of sending ends in; `said` and `options` are those of `_draft`."""
         from_session = said[0]
         first = idempotency_key and self._first(from_session, idempotency_key)
         if first:
@@ -453,26 +529,38 @@ class CollaborationHub(Service, noun="messages"):
         expires_in_s: int | None = None,
         project: str | None = None,
     ) -> dict[str, Any]:
-        """A message's columns, before it is known who gets it."""
+        """Return a message's columns, before it is known who gets it."""
         message_id, subject, text = new_id(), subject or _first_line(body), encode(data) if data else "{}"
         in_reply_to = parent.message_id if parent else None
         said = f"{from_session}\n{to_session}\n{type}\n{subject}\n{in_reply_to}\n{text}\n{body}"
         return {
-            "message_id": message_id, "type": type, "from_session": from_session, "to_session": to_session,
-            "subject": subject, "body": body, "data": text, "in_reply_to": in_reply_to, "priority": priority,
-            "thread_id": parent.thread_id if parent else message_id, "project": project,
+            "message_id": message_id,
+            "type": type,
+            "from_session": from_session,
+            "to_session": to_session,
+            "subject": subject,
+            "body": body,
+            "data": text,
+            "in_reply_to": in_reply_to,
+            "priority": priority,
+            "thread_id": parent.thread_id if parent else message_id,
+            "project": project,
             "task_id": _task_of(type, message_id, parent.task_id if parent else None, data),
             "expires_at": None if expires_in_s is None else self._store.now + expires_in_s * SECOND,
-            "idempotency_key": None, "digest": int.from_bytes(said.encode(), "big") % DIGESTS,
-        }  # fmt: skip
+            "idempotency_key": None,
+            "digest": int.from_bytes(said.encode(), "big") % DIGESTS,
+        }
 
     def _address(self, draft: dict[str, Any]) -> str | None:
         """Check who speaks and to whom, and settle the project; returns how a recipient that is a session is."""
         from_session, to_session = draft["from_session"], draft["to_session"]
         found = self._store.rows(
-            "messages.parties", now=self._store.now, from_session=from_session, to_session=to_session,
+            "messages.parties",
+            now=self._store.now,
+            from_session=from_session,
+            to_session=to_session,
             visible=None if self._is_answer(draft) else self.bus.visible,
-        )  # fmt: skip
+        )
         parties = {session_id: (project, status) for session_id, project, status in found}
         for party in (from_session, to_session):
             if party not in parties and not _is_no_session(party):
@@ -488,17 +576,30 @@ class CollaborationHub(Service, noun="messages"):
         seq = int(row[0]) if row else 0
         recipients = self._store_for(seq, draft)
         self.bus.events.append(
-            "message.sent", draft["project"], draft["from_session"], message_id=draft["message_id"],
-            type=draft["type"], to_session=draft["to_session"], subject=draft["subject"],
+            "message.sent",
+            draft["project"],
+            draft["from_session"],
+            message_id=draft["message_id"],
+            type=draft["type"],
+            to_session=draft["to_session"],
+            subject=draft["subject"],
             recipients=len(recipients),
-        )  # fmt: skip
-        self.bus.news.update(topic(self.noun, recipient) for recipient in recipients)
-        self.bus.roused.update(recipients)
+        )
+        self.bus.changed_topics.update(topic(self.noun, recipient) for recipient in recipients)
+        self.bus.due_sessions.update(recipients)
         self.bus.wakes.sent(draft)
-        return Receipt.of((
-            draft["message_id"], seq, draft["thread_id"], draft["task_id"], len(recipients), recipient_status, False,
-            None,
-        ))  # fmt: skip
+        return Receipt.of(
+            (
+                draft["message_id"],
+                seq,
+                draft["thread_id"],
+                draft["task_id"],
+                len(recipients),
+                recipient_status,
+                False,
+                None,
+            )
+        )
 
     def _store_for(self, seq: int, draft: dict[str, Any]) -> list[str]:
         to_session, expires_at = draft["to_session"], draft["expires_at"]
@@ -507,9 +608,14 @@ class CollaborationHub(Service, noun="messages"):
             self._store.rows("messages.deliver", recipient=to_session, seq=seq, expires_at=expires_at)
             return [to_session]
         rows = self._store.rows(
-            "messages.deliver_to_all", now=self._store.now, seq=seq, expires_at=expires_at, capability=capability,
-            project=draft["project"], from_session=draft["from_session"],
-        )  # fmt: skip
+            "messages.deliver_to_all",
+            now=self._store.now,
+            seq=seq,
+            expires_at=expires_at,
+            capability=capability,
+            project=draft["project"],
+            from_session=draft["from_session"],
+        )
         return [row[0] for row in rows]
 
     def _nobody_can(self, draft: dict[str, Any]) -> SessionNotFound:
@@ -523,7 +629,7 @@ class CollaborationHub(Service, noun="messages"):
         )
 
     def _first(self, from_session: str, idempotency_key: str) -> Receipt | None:
-        """What a sender has sent under a key, if anything."""
+        """Return what a sender has sent under a key, if anything."""
         row = self._store.one("messages.first", from_session=from_session, idempotency_key=idempotency_key)
         if row is None:
             return None
@@ -541,7 +647,7 @@ class CollaborationHub(Service, noun="messages"):
         same = self._same(draft)
         if same:
             ago_s = (self._store.now - same[1]) / SECOND
-            raise Repeated(
+            raise DuplicateMessage(
                 f"{draft['from_session']} said exactly this to {draft['to_session']} {ago_s:.0f} s ago;"
                 f" the same is taken once in {REPEAT_S} s",
                 message_id=same[0],
@@ -560,7 +666,7 @@ class CollaborationHub(Service, noun="messages"):
         )
 
     def _same(self, draft: dict[str, Any]) -> Row | None:
-        """The id and time of the message of the last minute that says the same, if there is one."""
+        """Return the id and time of the message of the last minute that says the same, if there is one."""
         now = self._store.now
         rows = self._store.rows("messages.like", digest=draft["digest"], since=now - REPEAT_S * SECOND)
         said = tuple(draft[name] for name in SAID)
@@ -590,7 +696,7 @@ class CollaborationHub(Service, noun="messages"):
         return _is_no_session(to_session) or bool(self._store.one("messages.has_inbox", session_id=to_session))
 
     def _is_own(self, party: str) -> bool:
-        """Whether the caller may act as a party."""
+        """Return whether the caller may act as a party."""
         who = self.bus.principal
         if who is None or party == who.person:
             return True
@@ -601,14 +707,18 @@ class CollaborationHub(Service, noun="messages"):
         return self.is_visible(message.project, message.from_session, message.to_session)
 
     def is_visible(self, project: str, *parties: str | None) -> bool:
-        """Whether a message or task is there for the caller: it sees the project, or somebody whom it concerns."""
+        """Return whether a message or task is there for the caller: it sees the project, or somebody whom it
+        concerns.
+        """
         visible = self.bus.visible
         if visible is None or self.bus.sees(project) or self.bus.person in parties:
             return True
         return self._store.one("messages.has_seen_party", parties=encode(parties), visible=visible) is not None
 
     def _is_answer(self, draft: dict[str, Any]) -> bool:
-        """Whether a message goes to who wrote the one that it replies to: an answer reaches whom a caller sees not."""
+        """Return whether a message goes to who wrote the one that it replies to: an answer reaches whom a caller sees
+        not.
+        """
         if self.bus.visible is None or draft["in_reply_to"] is None:
             return False
         parent = self.require(draft["in_reply_to"])
@@ -622,10 +732,10 @@ class CollaborationHub(Service, noun="messages"):
 
 
 def _burst() -> int:
-    """How many messages a party may send another at once; 0: any number."""
+    """Return how many messages a party may send another at once; 0: any number."""
     text = os.environ.get("HALLWAY_MESSAGE_BURST") or str(BURST)
     if not text.isdecimal():
-        raise InvalidInput(f"HALLWAY_MESSAGE_BURST is {shown(text)}, but it must be a whole number")
+        raise InvalidInput(f"HALLWAY_MESSAGE_BURST is {quote_value(text)}, but it must be a whole number")
     return int(text)
 
 
@@ -642,7 +752,7 @@ def _first_line(body: str) -> str:
 
 
 def _task_of(type: str, message_id: str, parent_task: str | None, data: dict[str, Json] | None) -> str | None:  # noqa: A002
-    """The task a message is about: an offer is its own, others their parent's or the one that `data` names."""
+    """Return the task a message is about: an offer is its own, others their parent's or the one that `data` names."""
     if type == "task_offer":
         return message_id
     named = (data or {}).get("task_id") if type in TASK_TYPES else None
@@ -655,26 +765,73 @@ def _no_message(message_id: str) -> MessageNotFound:
 
 
 def message_of(row: Row) -> Message:
-    """A message from the columns of `messages.get`."""
-    (message_id, seq, kind, from_session, to_session, project, subject, body, data, priority, in_reply_to, thread_id,
-     task_id, sent_at, expires_at) = row  # fmt: skip
-    return Message.of((
-        message_id, seq, kind, from_session, to_session, project, subject, body, {} if data == "{}" else decode(data),
-        priority, in_reply_to, thread_id, task_id, moment(sent_at), moment(expires_at) if expires_at else None,
-    ))  # fmt: skip
+    """Return a message from the columns of `messages.get`."""
+    (
+        message_id,
+        seq,
+        kind,
+        from_session,
+        to_session,
+        project,
+        subject,
+        body,
+        data,
+        priority,
+        in_reply_to,
+        thread_id,
+        task_id,
+        sent_at,
+        expires_at,
+    ) = row
+    return Message.of(
+        (
+            message_id,
+            seq,
+            kind,
+            from_session,
+            to_session,
+            project,
+            subject,
+            body,
+            {} if data == "{}" else decode(data),
+            priority,
+            in_reply_to,
+            thread_id,
+            task_id,
+            to_datetime(sent_at),
+            to_datetime(expires_at) if expires_at else None,
+        )
+    )
 
 
 def _stored(draft: dict[str, Any], seq: int, now: int) -> Message:
-    """The message that a draft has become."""
-    names = ("type", "from_session", "to_session", "project", "subject", "body", "data", "priority", "in_reply_to",
-             "thread_id", "task_id")  # fmt: skip
+    """Return the message that a draft has become."""
+    names = (
+        "type",
+        "from_session",
+        "to_session",
+        "project",
+        "subject",
+        "body",
+        "data",
+        "priority",
+        "in_reply_to",
+        "thread_id",
+        "task_id",
+    )
     return message_of((draft["message_id"], seq, *(draft[name] for name in names), now, draft["expires_at"]))
 
 
 def _delivery(row: Row) -> Delivery:
     message_id, recipient, stored_at, injected_at, acknowledged_at = row
     state = "acknowledged" if acknowledged_at else "injected" if injected_at else "stored"
-    return Delivery.of((
-        message_id, recipient, state, moment(stored_at), moment(injected_at) if injected_at else None,
-        moment(acknowledged_at) if acknowledged_at else None,
-    ))  # fmt: skip
+    return Delivery.of(
+        (
+            message_id,
+            recipient,
+            state,
+            to_datetime(stored_at),
+            to_datetime(injected_at) if injected_at else None,
+            to_datetime(acknowledged_at) if acknowledged_at else None,
+        )
+    )

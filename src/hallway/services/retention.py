@@ -5,11 +5,11 @@ Each noun removes its own. Work is done in bounded steps, so that nobody waits f
 
 from __future__ import annotations
 
-from hallway.clock import SECOND
-from hallway.model import Pruned
-from hallway.operation import operation
-from hallway.services import Service
-from hallway.vocabulary import DAY_S
+from hallway.core.clock import SECOND
+from hallway.core.model import Pruned
+from hallway.core.operation import operation
+from hallway.core.parameters import DAY_S
+from hallway.services.base import Service
 
 KEEP_S = 30 * DAY_S
 AT_ONCE = 1000  # of a noun, in one transaction: some ten milliseconds

@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import math
 
-from hallway.errors import InvalidInput
-from hallway.store.words import COUNT_MOST, weight
+from hallway.core.errors import InvalidInput
+from hallway.store.tokenize import COUNT_MOST, weight
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
     from hallway.store import Row, Store
-    from hallway.store.words import Word
+    from hallway.store.tokenize import Word
 
 CANDIDATES = 500  # so many of the newest matches are ranked
 LAST = 2**63 - 1
@@ -50,11 +50,13 @@ class Search:
         self._labels = labels
         self._is_alone = is_alone
         self._narrowed: dict[str, Any] = {
-            "pattern": self._fulltext.glob(pattern), "limit": limit, "now": store.now,
-        }  # fmt: skip
+            "pattern": self._fulltext.glob(pattern),
+            "limit": limit,
+            "now": store.now,
+        }
 
     def by_relevance(self, query: str, after: str | None) -> list[Hit]:
-        """The best fit first: entries with all of the words or, where there are none, with any of them."""
+        """Return the best fit first: entries with all of the words or, where there are none, with any of them."""
         words, match = self._fulltext.words_of(query), self._fulltext.match
         if not words:
             return []
@@ -70,14 +72,14 @@ class Search:
         return self._best(either, self._ranking(rare, counts), (after or "")[1:], ANY)
 
     def newest_first(self, after: str | None) -> list[Hit]:
-        """What was written last comes first."""
+        """Return what was written last comes first."""
         _, after_id = _position(after)
         match = self._fulltext.match(labels=self._labels)
         rows = self._store.rows("memory.newest_first", match=match, after_id=after_id, **self._narrowed)
         return [Hit(entry, f"0:{entry}", size_bytes) for entry, size_bytes in rows]
 
     def in_key_order(self, pattern: str, after: str | None) -> list[Hit]:
-        """Those whose keys fit a glob, of which the part before its first sign bounds what is looked at."""
+        """Return those whose keys fit a glob, of which the part before its first sign bounds what is looked at."""
         low, high = key_range(pattern)
         rows = self._store.rows(
             "memory.in_key_order", project=self._project, low=low, high=high, after=after or "", **self._narrowed
@@ -87,9 +89,14 @@ class Search:
     def _best(self, match: str, ranking: dict[str, Any], after: str | None, mark: str) -> list[Hit]:
         after_score, after_id = _position(after)
         rows = self._store.rows(
-            "memory.by_relevance", match=match, candidates=CANDIDATES, after_score=after_score, after_id=after_id,
-            **ranking, **self._narrowed,
-        )  # fmt: skip
+            "memory.by_relevance",
+            match=match,
+            candidates=CANDIDATES,
+            after_score=after_score,
+            after_id=after_id,
+            **ranking,
+            **self._narrowed,
+        )
         return [Hit(entry, f"{mark}{score!r}:{entry}", size_bytes) for entry, score, size_bytes in rows]
 
     def _ranking(self, words: list[Word], counts: dict[Word, int]) -> dict[str, Any]:
@@ -103,21 +110,21 @@ class Search:
 
 
 def label_words(project: str, type_: str, session_id: str, tags: list[str]) -> list[str]:
-    """The labels that an entry is indexed under: a letter that tells whose value it is, and the value."""
+    """Return the labels that an entry is indexed under: a letter that tells whose value it is, and the value."""
     return [f"p{project}", f"t{type_}", f"s{session_id}", *(f"g{tag}" for tag in tags)]
 
 
 def labels_of(
     store: Store, project: str, type_: str | None, session_id: str | None, tags: list[str], match_all: bool
 ) -> str:
-    """The expression for entries that are labelled so."""
+    """Return the expression for entries that are labelled so."""
     wanted = [f"p{project}", *([f"t{type_}"] if type_ else []), *([f"s{session_id}"] if session_id else [])]
     tagged = [f"g{tag}" for tag in tags]
     return store.fulltext.labelled(wanted + tagged) if match_all else store.fulltext.labelled(wanted, tagged)
 
 
 def key_range(pattern: str) -> tuple[str, str | None]:
-    """The keys that can fit a glob: from the first of these on and before the second, where there is one."""
+    """Return the keys that can fit a glob: from the first of these on and before the second, where there is one."""
     literal = pattern
     for at, character in enumerate(pattern):
         if character in "*?[":
@@ -130,7 +137,7 @@ def key_range(pattern: str) -> tuple[str, str | None]:
 
 
 def _position(cursor: str | None) -> tuple[float, int]:
-    """Where a cursor points to: a score and an id."""
+    """Return where a cursor points to: a score and an id."""
     if not cursor:
         return BEST, LAST
     score, _, entry = cursor.partition(":")

@@ -6,19 +6,19 @@ offline for every reader at the same instant, and exactly one of them writes it 
 
 from __future__ import annotations
 
-from hallway.clock import SECOND, moment
-from hallway.errors import SessionNotFound
-from hallway.model import ActiveSessions, Heartbeat, Peer, Session, SessionStats
-from hallway.operation import operation
-from hallway.schema import decode, encode
-from hallway.services import Service, near_matches
-from hallway.vocabulary import OTHERS_DEFAULT, TTL_DEFAULT_S
+from hallway.core.clock import SECOND, to_datetime
+from hallway.core.errors import SessionNotFound
+from hallway.core.model import ActiveSessions, Heartbeat, PeerSession, Session, SessionStats
+from hallway.core.operation import operation
+from hallway.core.parameters import OTHERS_DEFAULT, TTL_DEFAULT_S
+from hallway.core.schema import decode, encode
+from hallway.services.base import Service, near_matches
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from hallway.model import Json
+    from hallway.core.model import Json
     from hallway.store import Row
 
 SWEEP_AT_ONCE = 500  # so that one reader never pays for a night of expiries
@@ -52,11 +52,19 @@ class SessionRegistry(Service, noun="sessions"):
         is taken from where the caller runs.
         """
         said = {
-            "agent_name": agent_name, "agent_type": agent_type, "human_user": human_user, "capabilities": capabilities,
-            "metadata": metadata, "project": project, "current_task": current_task, "status": status,
-            "location": location, "branch": branch, "ttl_s": ttl_s,
-        }  # fmt: skip
-        return self._be_alive(session_id, said)
+            "agent_name": agent_name,
+            "agent_type": agent_type,
+            "human_user": human_user,
+            "capabilities": capabilities,
+            "metadata": metadata,
+            "project": project,
+            "current_task": current_task,
+            "status": status,
+            "location": location,
+            "branch": branch,
+            "ttl_s": ttl_s,
+        }
+        return self._upsert_alive(session_id, said)
 
     @operation("POST /sessions/{session_id}/heartbeat", verb="heartbeat", is_durable=False)
     def heartbeat(
@@ -80,17 +88,28 @@ class SessionRegistry(Service, noun="sessions"):
         """
         if agent_name is None and agent_type is None:
             row = self._store.one(
-                "sessions.beat", now=self._store.now, session_id=session_id, status=status, current_task=current_task,
-                branch=branch, project=project, ttl_s=ttl_s,
-            )  # fmt: skip
+                "sessions.beat",
+                now=self._store.now,
+                session_id=session_id,
+                status=status,
+                current_task=current_task,
+                branch=branch,
+                project=project,
+                ttl_s=ttl_s,
+            )
             if row:
                 own_id, in_project, is_now = row
                 return self._answer(session_id, own_id, in_project, is_now, limit)
         said = {
-            "project": project, "current_task": current_task, "status": status, "agent_name": agent_name,
-            "agent_type": agent_type, "branch": branch, "ttl_s": ttl_s,
-        }  # fmt: skip
-        session = self._be_alive(session_id, said)
+            "project": project,
+            "current_task": current_task,
+            "status": status,
+            "agent_name": agent_name,
+            "agent_type": agent_type,
+            "branch": branch,
+            "ttl_s": ttl_s,
+        }
+        session = self._upsert_alive(session_id, said)
         row = self._store.one("sessions.exists", session_id=session_id)
         return self._answer(session_id, row[0] if row else -1, session.project, session.status, limit)
 
@@ -98,7 +117,7 @@ class SessionRegistry(Service, noun="sessions"):
     def ping(self, session_id: str) -> Session:
         """Keep a session alive, changing nothing else; raises SessionNotFound for an unknown id."""
         self.require(session_id)
-        return self._be_alive(session_id, {})
+        return self._upsert_alive(session_id, {})
 
     @operation("PATCH /sessions/{session_id}", verb="status")
     def update_status(self, session_id: str, status: str, current_task: str | None = None) -> Session:
@@ -109,17 +128,19 @@ class SessionRegistry(Service, noun="sessions"):
         session = self.require(session_id)
         if status == "offline":
             return self._end(session, "status")
-        return self._be_alive(session_id, {"status": status, "current_task": current_task})
+        return self._upsert_alive(session_id, {"status": status, "current_task": current_task})
 
     @operation("POST /sessions/{session_id}/status", body="blob")
     def set_status_detail(self, session_id: str, blob: dict[str, Json]) -> Session:
         """Keep a JSON object as the session's status detail, in place of the one before; counts as a heartbeat."""
         self.require(session_id)
-        return self._be_alive(session_id, {"status_detail": blob})
+        return self._upsert_alive(session_id, {"status_detail": blob})
 
     @operation("GET /sessions/active")
     def active(self, project: str | None = None, *, limit: int = OTHERS_DEFAULT) -> ActiveSessions:
-        """The live sessions of a project, newest first, and how many there are; unset: of where the caller runs."""
+        """Return the live sessions of a project, newest first, and how many there are; unset: of where the caller
+        runs.
+        """
         project = project or self.bus.here.project
         if not self.bus.sees(project):
             return ActiveSessions.of((project, [], 0))
@@ -127,7 +148,7 @@ class SessionRegistry(Service, noun="sessions"):
 
     @operation("GET /sessions/{session_id}", verb="show")
     def get(self, session_id: str) -> Session:
-        """One session, live or not; raises SessionNotFound."""
+        """Return one session, live or not; raises SessionNotFound."""
         return self.require(session_id)
 
     @operation("GET /sessions", verb="list")
@@ -149,20 +170,30 @@ class SessionRegistry(Service, noun="sessions"):
         this one. A project left out means every project.
         """
         rows = self._store.rows(
-            "sessions.find", now=self._store.now, project=project, status=status, agent_type=agent_type,
-            human_user=human_user, capability=capability, after_id=after_id, limit=limit, visible=self.bus.visible,
+            "sessions.find",
+            now=self._store.now,
+            project=project,
+            status=status,
+            agent_type=agent_type,
+            human_user=human_user,
+            capability=capability,
+            after_id=after_id,
+            limit=limit,
+            visible=self.bus.visible,
             include_offline=include_offline or status == "offline",
-        )  # fmt: skip
+        )
         return [_session(row) for row in rows]
 
     def list_sessions(self, include_offline: bool = False, project: str | None = None) -> list[Session]:
-        """All sessions, newest registration first, however many pages that takes."""
+        """Return all sessions, newest registration first, however many pages that takes."""
         found: list[Session] = []
         while True:
             page = self.find_sessions(
-                project=project, include_offline=include_offline, limit=1000,
+                project=project,
+                include_offline=include_offline,
+                limit=1000,
                 after_id=found[-1].session_id if found else None,
-            )  # fmt: skip
+            )
             found += page
             if len(page) < 1000:
                 return found
@@ -173,7 +204,7 @@ class SessionRegistry(Service, noun="sessions"):
         return self._end(self.require(session_id), end_reason)
 
     def unregister(self, session_id: str) -> Session:
-        """The same as `end`."""
+        """Return the same as `end`."""
         return self.end(session_id)
 
     @operation("DELETE /sessions", verb="clear-offline")
@@ -182,7 +213,7 @@ class SessionRegistry(Service, noun="sessions"):
         return self._clear(self._store.now - older_than_s * SECOND, project)
 
     def get_stats(self, project: str | None = None) -> SessionStats:
-        """How many sessions there are, by status, type and user."""
+        """Return how many sessions there are, by status, type and user."""
         return self.bus.stats(project).sessions
 
     # -- called by the bus and by other services, inside a transaction ------------------------------------------------
@@ -226,11 +257,11 @@ class SessionRegistry(Service, noun="sessions"):
 
     def _expired(self, rows: list[Row]) -> None:
         for session_id, project, last_seen in rows:
-            self.bus.events.append("session.expired", project, session_id, last_seen=moment(last_seen))
-            self.bus.session_gone(session_id, project)
+            self.bus.events.append("session.expired", project, session_id, last_seen=to_datetime(last_seen))
+            self.bus.on_session_ended(session_id, project)
 
     def require(self, session_id: str) -> Session:
-        """The session, or SessionNotFound with near matches; one that the caller does not see is not there."""
+        """Return the session, or SessionNotFound with near matches; one that the caller does not see is not there."""
         row = self._store.one("sessions.get", now=self._store.now, session_id=session_id)
         if row is None or not self.bus.sees(row[3]):
             rows = self._store.rows("sessions.ids", wanted=session_id, visible=self.bus.visible)
@@ -241,17 +272,17 @@ class SessionRegistry(Service, noun="sessions"):
 
     def _answer(self, session_id: str, own_id: int, project: str, status: str, limit: int) -> Heartbeat:
         others = self._peers(project, own_id, limit)
-        live, unread = self._beside(session_id, project)
+        live, unread = self._heartbeat_counts(session_id, project)
         return Heartbeat.of((session_id, project, status, others, max(live - 1, 0), unread, []))
 
-    def _peers(self, project: str, except_id: int, limit: int) -> list[Peer]:
+    def _peers(self, project: str, except_id: int, limit: int) -> list[PeerSession]:
         rows = self._store.rows(
             "sessions.peers", project=project, now=self._store.now, except_id=except_id, limit=limit
         )
-        return [Peer.of(row) for row in rows]
+        return [PeerSession.of(row) for row in rows]
 
-    def _beside(self, session_id: str, project: str) -> tuple[int, int]:
-        """How many are live in a project, and how many messages wait for a session: counted up to 1000."""
+    def _heartbeat_counts(self, session_id: str, project: str) -> tuple[int, int]:
+        """Return how many are live in a project, and how many messages wait for a session: counted up to 1000."""
         row = self._store.one("sessions.beside", session_id=session_id, project=project, now=self._store.now)
         live, unread = row or (0, 0)
         return (live or 0) if self.bus.is_swept else self._count_live(project), unread
@@ -263,7 +294,7 @@ class SessionRegistry(Service, noun="sessions"):
             row = self._store.one("sessions.count_live", project=project, now=self._store.now)
         return int(row[0]) if row else 0
 
-    def _be_alive(self, session_id: str, said: dict[str, Any]) -> Session:
+    def _upsert_alive(self, session_id: str, said: dict[str, Any]) -> Session:
         """Write what a session said of itself, and that it is alive now; publish what changed."""
         self._store.exclusive()
         if not self.bus.is_swept:  # more is overdue than one sweep takes, and this session may be among the rest
@@ -294,19 +325,29 @@ class SessionRegistry(Service, noun="sessions"):
         rows = self._store.rows(
             "sessions.peers", project=project, now=self._store.now, except_id=-1, limit=OTHERS_DEFAULT
         )
-        self.bus.roused.update(row[0] for row in rows)
+        self.bus.due_sessions.update(row[0] for row in rows)
 
     def _seen_now(self, session: Session) -> Session:
-        return session.replace(last_seen=moment(self._store.now))
+        return session.replace(last_seen=to_datetime(self._store.now))
 
     def _insert(self, session_id: str, said: dict[str, Any]) -> None:
         here = self.bus.here
         columns = {
-            "session_id": session_id, "agent_name": UNNAMED, "agent_type": UNNAMED, "project": here.project,
-            "status": "active", "current_task": None, "status_detail": None, "human_user": here.user,
-            "location": here.location, "branch": here.branch, "capabilities": [], "metadata": {},
-            "ttl_s": TTL_DEFAULT_S, **said,
-        }  # fmt: skip
+            "session_id": session_id,
+            "agent_name": UNNAMED,
+            "agent_type": UNNAMED,
+            "project": here.project,
+            "status": "active",
+            "current_task": None,
+            "status_detail": None,
+            "human_user": here.user,
+            "location": here.location,
+            "branch": here.branch,
+            "capabilities": [],
+            "metadata": {},
+            "ttl_s": TTL_DEFAULT_S,
+            **said,
+        }
         principal = self.bus.principal.name if self.bus.principal else None
         self._store.rows("sessions.insert", **_columns(columns), principal=principal, now=self._store.now)
         told = ("agent_name", "agent_type", "status", "current_task", "human_user", "location", "branch")
@@ -320,7 +361,7 @@ class SessionRegistry(Service, noun="sessions"):
             now = self._store.now
             self._store.rows("sessions.end", session_id=session.session_id, now=now, end_reason=reason)
             self.bus.events.append("session.ended", session.project, session.session_id, end_reason=reason)
-            self.bus.session_gone(session.session_id, session.project)
+            self.bus.on_session_ended(session.session_id, session.project)
             self._rouse_peers(session.project)
             return self.require(session.session_id)
         if self._is_better_reason(session, reason):
@@ -330,10 +371,12 @@ class SessionRegistry(Service, noun="sessions"):
         return session
 
     def _is_better_reason(self, session: Session, reason: str) -> bool:
-        """Whether a client says why a session ended whose end was only inferred, a moment ago, from its silence."""
+        """Return whether a client says why a session ended whose end was only inferred, a moment ago, from its
+        silence.
+        """
         if session.end_reason not in INFERRED or reason in (*INFERRED, "ended") or session.ended_at is None:
             return False
-        return (moment(self._store.now) - session.ended_at).total_seconds() < INFERRED_S
+        return (to_datetime(self._store.now) - session.ended_at).total_seconds() < INFERRED_S
 
 
 INFERRED = ("client closed", "process gone")  # how it looks from outside; a client's hook may know better
@@ -343,17 +386,49 @@ JSON_COLUMNS = ("capabilities", "metadata", "status_detail")
 
 
 def _session(row: Row) -> Session:
-    """A session from the columns of `sessions.get`."""
-    (session_id, agent_name, agent_type, project, status, task, detail, user, location, branch, capabilities, metadata,
-     started_at, last_seen, ttl_s, ended_at, end_reason) = row  # fmt: skip
-    return Session.of((
-        session_id, agent_name, agent_type, project, "offline" if ended_at else status, task,
-        None if detail == "null" else decode(detail), user, location, branch,
-        [] if capabilities == "[]" else decode(capabilities), {} if metadata == "{}" else decode(metadata),
-        moment(started_at), moment(last_seen), ttl_s, moment(ended_at) if ended_at else None, end_reason,
-    ))  # fmt: skip
+    """Return a session from the columns of `sessions.get`."""
+    (
+        session_id,
+        agent_name,
+        agent_type,
+        project,
+        status,
+        task,
+        detail,
+        user,
+        location,
+        branch,
+        capabilities,
+        metadata,
+        started_at,
+        last_seen,
+        ttl_s,
+        ended_at,
+        end_reason,
+    ) = row
+    return Session.of(
+        (
+            session_id,
+            agent_name,
+            agent_type,
+            project,
+            "offline" if ended_at else status,
+            task,
+            None if detail == "null" else decode(detail),
+            user,
+            location,
+            branch,
+            [] if capabilities == "[]" else decode(capabilities),
+            {} if metadata == "{}" else decode(metadata),
+            to_datetime(started_at),
+            to_datetime(last_seen),
+            ttl_s,
+            to_datetime(ended_at) if ended_at else None,
+            end_reason,
+        )
+    )
 
 
 def _columns(fields: dict[str, Any]) -> dict[str, Any]:
-    """Fields as the statements take them: JSON as text."""
+    """Return fields as the statements take them: JSON as text."""
     return {name: encode(value) if name in JSON_COLUMNS else value for name, value in fields.items()}

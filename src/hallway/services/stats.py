@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from hallway.model import Stats
-from hallway.operation import operation
-from hallway.services import Service
+from hallway.core.model import Stats
+from hallway.core.operation import operation
+from hallway.services.base import Service
 
 
 class Statistics(Service, noun="stats"):
@@ -12,7 +12,7 @@ class Statistics(Service, noun="stats"):
 
     @operation("GET /stats", verb="stats")
     def read(self, project: str | None = None) -> Stats:
-        """How many sessions, messages, tasks, memory entries and events there are, of one project or of all."""
+        """Return how many sessions, messages, tasks, memory entries and events there are, of one project or of all."""
         bus = self.bus
         nouns = (bus.sessions, bus.messages, bus.tasks, bus.memory, bus.events)
         return Stats.of(tuple(service.stats(project) for service in nouns))

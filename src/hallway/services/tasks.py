@@ -7,17 +7,17 @@ of it, so whoever has the message can act on the task.
 
 from __future__ import annotations
 
-from hallway.clock import moment
-from hallway.errors import Conflict, InvalidInput, Refused, Repeated, TaskNotFound
-from hallway.model import Task, TaskStats
-from hallway.operation import operation
-from hallway.schema import decode, encode
-from hallway.services import Service, near_matches
-from hallway.vocabulary import BODY_MOST
+from hallway.core.clock import to_datetime
+from hallway.core.errors import AlreadyTaken, DuplicateMessage, InvalidInput, Refused, TaskNotFound
+from hallway.core.model import Task, TaskStats
+from hallway.core.operation import operation
+from hallway.core.parameters import BODY_MOST
+from hallway.core.schema import decode, encode
+from hallway.services.base import Service, near_matches
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from hallway.model import Json, Message
+    from hallway.core.model import Json, Message
     from hallway.store import Row
 
 
@@ -44,9 +44,15 @@ class TaskBoard(Service, noun="tasks"):
         It is a message of type task_offer, and has its id.
         """
         sent = self.bus.messages.send(
-            from_session, to_session, "task_offer", subject, body, data, idempotency_key=idempotency_key,
+            from_session,
+            to_session,
+            "task_offer",
+            subject,
+            body,
+            data,
+            idempotency_key=idempotency_key,
             allow_secret=True,
-        )  # fmt: skip
+        )
         return self.require(sent.message_id)
 
     @operation("POST /tasks/{task_id}/accept", verb="task accept")
@@ -63,9 +69,15 @@ class TaskBoard(Service, noun="tasks"):
         "POST /tasks/{task_id}/handoff", verb="task handoff", words=("session_id", "task_id", "to_session", "body")
     )
     def handoff(
-        self, session_id: str, task_id: str, to_session: str, body: str = "", data: dict[str, Json] | None = None,
-        *, allow_secret: bool = False,
-    ) -> Task:  # fmt: skip
+        self,
+        session_id: str,
+        task_id: str,
+        to_session: str,
+        body: str = "",
+        data: dict[str, Json] | None = None,
+        *,
+        allow_secret: bool = False,
+    ) -> Task:
         """Hand a task you own to another session, with what it should know; you keep it until that one accepts.
 
         Handing it to somebody else, or accepting it again, takes back the handoff before; the same twice is once.
@@ -73,10 +85,16 @@ class TaskBoard(Service, noun="tasks"):
         task = self.require(task_id)
         try:
             self.bus.messages.send(
-                session_id, to_session, "handoff", task.subject, body, {**(data or {}), "task_id": task_id},
-                task_id if self.bus.messages.has(task_id) else None, allow_secret=True,
-            )  # fmt: skip
-        except Repeated:  # whoever did not hear the answer says it again
+                session_id,
+                to_session,
+                "handoff",
+                task.subject,
+                body,
+                {**(data or {}), "task_id": task_id},
+                task_id if self.bus.messages.has(task_id) else None,
+                allow_secret=True,
+            )
+        except DuplicateMessage:  # whoever did not hear the answer says it again
             if task.owner != session_id or task.offered_to != to_session:
                 raise
         return self.require(task_id)
@@ -96,7 +114,7 @@ class TaskBoard(Service, noun="tasks"):
         if row is None:
             raise self._not_yours(before)
         task = self._changed("task.completed", task_id, session_id)
-        self.bus.messages.announce(task, session_id, task.offered_by, "notification", result or "completed")
+        self.bus.messages.notify_task_change(task, session_id, task.offered_by, "notification", result or "completed")
         return task
 
     @operation("POST /tasks/{task_id}/cancel", verb="task cancel", words=("session_id", "task_id", "reason"))
@@ -117,12 +135,12 @@ class TaskBoard(Service, noun="tasks"):
         task = self._changed("task.cancelled", task_id, session_id)
         told = {before.offered_by, before.owner, before.offered_to} - {None, session_id}
         for party in sorted(told, key=str):
-            self.bus.messages.announce(task, session_id, str(party), "notification", reason or "cancelled")
+            self.bus.messages.notify_task_change(task, session_id, str(party), "notification", reason or "cancelled")
         return task
 
     @operation("GET /tasks/{task_id}", verb="task show")
     def get(self, task_id: str) -> Task:
-        """One task; raises TaskNotFound."""
+        """Return one task; raises TaskNotFound."""
         return self.require(task_id)
 
     @operation("GET /tasks", verb="task list")
@@ -136,19 +154,26 @@ class TaskBoard(Service, noun="tasks"):
         after_id: str | None = None,
         limit: int = 50,
     ) -> list[Task]:
-        """The tasks that are offered or accepted, newest first; all filters must fit.
+        """Return the tasks that are offered or accepted, newest first; all filters must fit.
 
         Those that are done come with `include_done` or their `status`. The next page comes after the last id of this
         one. A project left out means every project.
         """
         rows = self._store.rows(
-            "tasks.find", project=project, status=status, owner=owner, after_id=after_id, limit=limit,
-            include_done=include_done or status is not None, visible=self.bus.visible, person=self.bus.person,
-        )  # fmt: skip
+            "tasks.find",
+            project=project,
+            status=status,
+            owner=owner,
+            after_id=after_id,
+            limit=limit,
+            include_done=include_done or status is not None,
+            visible=self.bus.visible,
+            person=self.bus.person,
+        )
         return [_task(row) for row in rows]
 
     def get_stats(self, project: str | None = None) -> TaskStats:
-        """How many tasks there are, by status."""
+        """Return how many tasks there are, by status."""
         return self.bus.stats(project).tasks
 
     # -- called by the bus and by other services, inside a transaction ------------------------------------------------
@@ -173,7 +198,7 @@ class TaskBoard(Service, noun="tasks"):
             self._insert(message)
 
     def require(self, task_id: str) -> Task:
-        """The task, or TaskNotFound with near matches; one that the caller does not see is not there."""
+        """Return the task, or TaskNotFound with near matches; one that the caller does not see is not there."""
         task = self._find(task_id)
         if task is None or not self.bus.messages.is_visible(task.project, task.offered_by, task.offered_to, task.owner):
             rows = self._store.rows("tasks.ids", visible=self.bus.visible)
@@ -186,27 +211,37 @@ class TaskBoard(Service, noun="tasks"):
         row = self._store.one("tasks.get", task_id=task_id)
         return _task(row) if row else None
 
-    def session_gone(self, session_id: str, project: str) -> None:
+    def on_session_ended(self, session_id: str, project: str) -> None:
         """Offer again what a session had accepted that has expired or ended (T3)."""
         for (task_id,) in self._store.rows("tasks.reoffer", session_id=session_id, now=self._store.now):
             task = self._changed("task.reoffered", task_id, session_id)
-            self.bus.messages.announce(
-                task, task.offered_by, str(task.offered_to), "task_offer",
+            self.bus.messages.notify_task_change(
+                task,
+                task.offered_by,
+                str(task.offered_to),
+                "task_offer",
                 f"Offered again: {session_id}, who had accepted it, is gone.\n\n{task.body}"[:BODY_MOST],
-            )  # fmt: skip
+            )
 
     def prune_old(self, before: int, limit: int) -> int:
         return len(self._store.rows("tasks.prune", before=before, limit=limit))
 
     def _insert(self, message: Message) -> None:
-        """A new task; a handoff of work that no task was made for is one that its sender owns."""
+        """Insert a task; a handoff without a task makes one that its sender owns."""
         is_owned = message.type == "handoff"
         self._store.rows(
-            "tasks.insert", task_id=message.message_id, project=message.project, subject=message.subject,
-            body=message.body, data=encode(message.data), status="accepted" if is_owned else "offered",
-            offered_by=message.from_session, offered_to=message.to_session,
-            owner=message.from_session if is_owned else None, now=self._store.now,
-        )  # fmt: skip
+            "tasks.insert",
+            task_id=message.message_id,
+            project=message.project,
+            subject=message.subject,
+            body=message.body,
+            data=encode(message.data),
+            status="accepted" if is_owned else "offered",
+            offered_by=message.from_session,
+            offered_to=message.to_session,
+            owner=message.from_session if is_owned else None,
+            now=self._store.now,
+        )
         self._changed("task.handed_off" if is_owned else "task.offered", message.message_id, message.from_session)
 
     def _accept(self, task: Task, session_id: str, told: str | None = None) -> Task:
@@ -215,7 +250,7 @@ class TaskBoard(Service, noun="tasks"):
         if row is not None:
             changed = self._changed("task.accepted", task.task_id, session_id)
             for party in sorted({task.offered_by, task.owner or task.offered_by} - {told, session_id}):
-                self.bus.messages.announce(changed, session_id, party, "task_accept", "accepted")
+                self.bus.messages.notify_task_change(changed, session_id, party, "task_accept", "accepted")
             return changed
         if task.owner == session_id and task.status == "accepted":
             return task
@@ -230,31 +265,41 @@ class TaskBoard(Service, noun="tasks"):
     def _hand_off(self, message: Message) -> None:
         task = self.require(str(message.task_id))
         row = self._store.one(
-            "tasks.hand_off", task_id=task.task_id, session_id=message.from_session, to_session=message.to_session,
+            "tasks.hand_off",
+            task_id=task.task_id,
+            session_id=message.from_session,
+            to_session=message.to_session,
             now=self._store.now,
-        )  # fmt: skip
+        )
         if row is None:
             raise self._not_yours(task)
         self._changed("task.handed_off", task.task_id, message.from_session)
 
     def _changed(self, kind: str, task_id: str, session_id: str) -> Task:
-        """The task as it is now, its change told as an event; whoever caused it, seen by them or not."""
+        """Return the task as it is now, its change told as an event; whoever caused it, seen by them or not."""
         task = self._find(task_id)
         assert task is not None  # noqa: S101 (the transaction has just changed it)
         self.bus.events.append(
-            kind, task.project, session_id, task_id=task_id, subject=task.subject, owner=task.owner,
+            kind,
+            task.project,
+            session_id,
+            task_id=task_id,
+            subject=task.subject,
+            owner=task.owner,
             offered_to=task.offered_to,
-        )  # fmt: skip
+        )
         return task
 
-    def _not_yours(self, task: Task) -> Conflict:
-        """Why somebody may not do what needs the task: it is another's, or over."""
+    def _not_yours(self, task: Task) -> AlreadyTaken:
+        """Return the error for an act on a task that is another's or is over."""
         if task.owner is None or task.status in ("completed", "cancelled"):
             by = f" by {task.owner}" if task.owner and task.status != "cancelled" else ""
             said = f"the task {task.subject!r} is {task.status}{by}"
         else:
             said = f"the task {task.subject!r} was accepted by {self._called(task.owner)}"
-        return Conflict(said, hint=f"See it: hallway task show {task.task_id}", owner=task.owner, status=task.status)
+        return AlreadyTaken(
+            said, hint=f"See it: hallway task show {task.task_id}", owner=task.owner, status=task.status
+        )
 
     def _called(self, owner: str) -> str:
         row = self._store.one("sessions.get", now=self._store.now, session_id=owner)
@@ -262,10 +307,21 @@ class TaskBoard(Service, noun="tasks"):
 
 
 def _task(row: Row) -> Task:
-    """A task from the columns of `tasks.get`."""
-    (task_id, project, subject, body, data, status, offered_by, offered_to, owner, result, created_at,
-     updated_at) = row  # fmt: skip
-    return Task.of((
-        task_id, project, subject, body, {} if data == "{}" else decode(data), status, offered_by, offered_to, owner,
-        result, moment(created_at), moment(updated_at),
-    ))  # fmt: skip
+    """Return a task from the columns of `tasks.get`."""
+    (task_id, project, subject, body, data, status, offered_by, offered_to, owner, result, created_at, updated_at) = row
+    return Task.of(
+        (
+            task_id,
+            project,
+            subject,
+            body,
+            {} if data == "{}" else decode(data),
+            status,
+            offered_by,
+            offered_to,
+            owner,
+            result,
+            to_datetime(created_at),
+            to_datetime(updated_at),
+        )
+    )

@@ -7,13 +7,13 @@ the hubs, which have what is valid in memory.
 
 from __future__ import annotations
 
-from hallway.authority import Principal
-from hallway.clock import SECOND, moment
-from hallway.errors import Conflict, InvalidInput, TokenNotFound
-from hallway.model import ADMIN, AGENT, Identity, NewToken, Token
-from hallway.operation import operation
-from hallway.schema import decode, encode
-from hallway.services import Service, near_matches
+from hallway.core.clock import SECOND, to_datetime
+from hallway.core.errors import AlreadyTaken, InvalidInput, TokenNotFound
+from hallway.core.model import ADMIN, AGENT, Identity, NewToken, Token
+from hallway.core.operation import operation
+from hallway.core.principal import Principal
+from hallway.core.schema import decode, encode
+from hallway.services.base import Service, near_matches
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,20 +41,25 @@ class TokenRegistry(Service, noun="tokens"):
         token, until = _new_token(), self._until(expires_in_s)
         seen = None if projects is None else sorted(set(projects))
         row = self._store.one(
-            "tokens.insert", name=name, token_digest=digest_of(token), role=role, now=self._store.now, expires_at=until,
+            "tokens.insert",
+            name=name,
+            token_digest=digest_of(token),
+            role=role,
+            now=self._store.now,
+            expires_at=until,
             projects=None if seen is None else encode(seen),
-        )  # fmt: skip
+        )
         if row is None:
-            raise Conflict(
+            raise AlreadyTaken(
                 f"there is a token with the name {name!r}",
                 hint=f"A new secret for it: hallway token rotate {name}. To begin anew: hallway token revoke {name}",
             )
         self._tell("token.created", name=name, role=role, projects=seen)
-        return NewToken.of((name, role, seen, moment(until) if until else None, token))
+        return NewToken.of((name, role, seen, to_datetime(until) if until else None, token))
 
     @operation("GET /tokens", verb="token list", is_admins=True)
     def list_tokens(self, *, include_revoked: bool = False, limit: int = 200) -> list[Token]:
-        """The tokens that are valid, by name: what each may do, and when and from where it was used last."""
+        """Return the tokens that are valid, by name: what each may do, and when and from where it was used last."""
         rows = self._store.rows("tokens.find", include_revoked=include_revoked, now=self._store.now, limit=limit)
         return [_token(row) for row in rows]
 
@@ -81,11 +86,11 @@ class TokenRegistry(Service, noun="tokens"):
             raise self._no_token(name)
         self._tell("token.rotated", name=name)
         name, role, projects, until = row
-        return NewToken.of((name, role, _projects(projects), moment(until) if until else None, token))
+        return NewToken.of((name, role, _projects(projects), to_datetime(until) if until else None, token))
 
     @operation("GET /me", verb="whoami")
     def whoami(self) -> Identity:
-        """Who the bus takes the caller for, and what that one may do."""
+        """Return who the bus takes the caller for, and what that one may do."""
         who = self.bus.principal
         if who is None:
             return Identity.of((None, ADMIN, None))
@@ -94,7 +99,7 @@ class TokenRegistry(Service, noun="tokens"):
     # -- called by hubs -----------------------------------------------------------------------------------------------
 
     def valid(self) -> dict[str, Principal]:
-        """Who every valid token makes its bearer, by the token's digest."""
+        """Return who every valid token makes its bearer, by the token's digest."""
         now = self._store.now
         return {
             digest: Principal(name, role, _projects(projects), (until - now) / SECOND if until else None)
@@ -115,7 +120,7 @@ class TokenRegistry(Service, noun="tokens"):
 
     def _tell(self, kind: str, **data: object) -> None:
         self.bus.events.append(kind, "", None, by=self.bus.principal.name if self.bus.principal else None, **data)
-        self.bus.news.add(NEWS)
+        self.bus.changed_topics.add(NEWS)
 
     def _no_token(self, name: str) -> TokenNotFound:
         near = near_matches(name, [known for (known,) in self._store.rows("tokens.names")])
@@ -124,7 +129,7 @@ class TokenRegistry(Service, noun="tokens"):
 
 
 def digest_of(token: str) -> str:
-    """What is kept of a token."""
+    """Return what is kept of a token."""
     from hashlib import sha256
 
     return sha256(token.encode()).hexdigest()
@@ -142,9 +147,18 @@ def _projects(text: str | None) -> list[str] | None:
 
 
 def _token(row: Row) -> Token:
-    """A token from the columns of `tokens.get`."""
+    """Return a token from the columns of `tokens.get`."""
     name, role, projects, created_at, *moments, last_used_at, last_used_from = row
-    expires_at, revoked_at, last_used_at = (moment(at) if at else None for at in (*moments, last_used_at))
-    return Token.of((
-        name, role, _projects(projects), moment(created_at), expires_at, revoked_at, last_used_at, last_used_from,
-    ))  # fmt: skip
+    expires_at, revoked_at, last_used_at = (to_datetime(at) if at else None for at in (*moments, last_used_at))
+    return Token.of(
+        (
+            name,
+            role,
+            _projects(projects),
+            to_datetime(created_at),
+            expires_at,
+            revoked_at,
+            last_used_at,
+            last_used_from,
+        )
+    )

@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import os
 
-from hallway.clock import SECOND, new_id
-from hallway.errors import InvalidInput
-from hallway.model import PERSON, Message, WakeUp
-from hallway.operation import operation
-from hallway.schema import encode, shown
-from hallway.services import Service
+from hallway.core.clock import SECOND, new_id
+from hallway.core.errors import InvalidInput
+from hallway.core.model import PERSON, Message, WakeUp
+from hallway.core.operation import operation
+from hallway.core.schema import encode, quote_value
+from hallway.services.base import Service
 from hallway.services.messages import message_of
 
 TYPE_CHECKING = False
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from os import PathLike
     from typing import Any
 
-    from hallway.bus import Bus
+    from hallway.core.context import Context
 
 BUDGET = 8  # turns that wake-ups may start in a thread between agents; HALLWAY_WAKE_BUDGET
 WAKES_MOST = 10  # of one session, by agents, within WITHIN_S
@@ -50,7 +50,7 @@ class Budget:
 class WakeUps(Service, noun="wakes"):
     """When an idle session is woken, for what, and how often."""
 
-    def __init__(self, bus: Bus | Service | str | PathLike[str] | None = None) -> None:
+    def __init__(self, bus: Context | Service | str | PathLike[str] | None = None) -> None:
         super().__init__(bus)
         self.budget = _budget()
 
@@ -109,7 +109,7 @@ class WakeUps(Service, noun="wakes"):
     # -- called by other services, inside a transaction ---------------------------------------------------------------
 
     def is_worth(self, message: Message, session_id: str) -> bool:
-        """Whether an idle agent may be made to work for a message.
+        """Return whether an idle agent may be made to work for a message.
 
         A broadcast would set everybody to work at once, a ping asks for nothing, and a response that answers no open
         request is the next word of a conversation without an end.
@@ -120,7 +120,7 @@ class WakeUps(Service, noun="wakes"):
         return message.priority == "urgent" or (is_own and message.priority != "low")
 
     def sent(self, message: dict[str, Any]) -> None:
-        """Account for a message that is stored: a person's fills its thread's budget, a new thread may share one."""
+        """Count a stored message: a person's fills its thread's budget, a new thread may share one."""
         thread_id, sender = message["thread_id"], message["from_session"]
         if sender.startswith(PERSON):
             if message["in_reply_to"]:
@@ -130,7 +130,7 @@ class WakeUps(Service, noun="wakes"):
             self._store.rows("wakes.share", now=self._store.now, thread_id=thread_id, session_id=sender)
 
     def held_back(self, message: Message, session_id: str) -> str | None:
-        """Why a message that would wake a session does not, as its sender is told; None where nothing holds it."""
+        """Return why a message does not wake its session, as its sender is told; None if nothing holds it back."""
         if _is_person(message) or not self.is_worth(message, session_id):
             return None
         budget = self._budget_of(message.thread_id, session_id)
@@ -153,29 +153,40 @@ class WakeUps(Service, noun="wakes"):
 
     def _budget_of(self, thread_id: str, session_id: str) -> Budget:
         row = self._store.one(
-            "wakes.budget", thread_id=thread_id, session_id=session_id, most=WAKES_MOST,
+            "wakes.budget",
+            thread_id=thread_id,
+            session_id=session_id,
+            most=WAKES_MOST,
             since=self._store.now - WITHIN_S * SECOND,
-        )  # fmt: skip
+        )
         budget_id, used, tenth_at = row or (thread_id, 0, None)
         return Budget(budget_id, used, None if tenth_at is None else tenth_at + WITHIN_S * SECOND)
 
     def _retry_s(self, budget: Budget) -> float:
-        """In how many seconds the session may be woken again; 0: now."""
+        """Return in how many seconds the session may be woken again; 0: now."""
         return 0.0 if budget.free_at is None else max((budget.free_at - self._store.now) / SECOND, 0.001)
 
     def _count(self, session_id: str, paying: list[Message], budgets: dict[str, Budget]) -> None:
         wake_id, now = new_id(), self._store.now
         for each in paying:
             self._store.rows(
-                "wakes.count", wake_id=wake_id, session_id=session_id, from_session=each.from_session, now=now,
-                budget_id=budgets[each.message_id].budget_id, refilled_at=now if _is_person(each) else None,
-            )  # fmt: skip
+                "wakes.count",
+                wake_id=wake_id,
+                session_id=session_id,
+                from_session=each.from_session,
+                now=now,
+                budget_id=budgets[each.message_id].budget_id,
+                refilled_at=now if _is_person(each) else None,
+            )
 
     def _is_answer_wanted(self, message: Message, session_id: str) -> bool:
         found = self._store.one(
-            "wakes.is_answer_wanted", in_reply_to=message.in_reply_to, session_id=session_id, seq=message.seq,
+            "wakes.is_answer_wanted",
+            in_reply_to=message.in_reply_to,
+            session_id=session_id,
+            seq=message.seq,
             from_session=message.from_session,
-        )  # fmt: skip
+        )
         return found is not None
 
 
@@ -184,8 +195,8 @@ def _is_person(message: Message) -> bool:
 
 
 def _budget() -> int:
-    """How many turns wake-ups may start in a thread until a person speaks; 0: none."""
+    """Return how many turns wake-ups may start in a thread until a person speaks; 0: none."""
     text = os.environ.get("HALLWAY_WAKE_BUDGET") or str(BUDGET)
     if not text.isdecimal():
-        raise InvalidInput(f"HALLWAY_WAKE_BUDGET is {shown(text)}, but it must be a whole number")
+        raise InvalidInput(f"HALLWAY_WAKE_BUDGET is {quote_value(text)}, but it must be a whole number")
     return int(text)

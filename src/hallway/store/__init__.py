@@ -1,7 +1,7 @@
 """What a store is: named SQL statements, run inside transactions, at the store's own time.
 
 A store keeps rows and has no opinions; services name statements and give parameters. `sqlite.py` is the embedded
-one, `postgres.py` that of many machines. The statements live in `sql/`, each under a `-- name:` line: in
+one, `store.py` that of many machines. The statements live in `sql/`, each under a `-- name:` line: in
 `common/NOUN.sql` where both dialects read the same text, else in `DIALECT/NOUN.sql`.
 """
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any, Protocol, TypeAlias
 
-    from hallway.store.words import Word
+    from hallway.store.tokenize import Word
 
     Row: TypeAlias = tuple[Any, ...]
 
@@ -24,20 +24,20 @@ if TYPE_CHECKING:
         def __enter__(self) -> object: ...
         def __exit__(self, *exc: object) -> None: ...
 
-    class Ear(Protocol):
+    class Subscription(Protocol):
         """Hears of what was committed, by topic: only hints, so whoever waits reads the bus after each."""
 
         def wait(self, timeout_s: float) -> None:
             """Return at a wake-up, or after the time."""
 
         def fileno(self) -> int:
-            """What an event loop watches, -1 where there is nothing to watch."""
+            """Return what an event loop watches, -1 where there is nothing to watch."""
 
         def hear(self) -> set[str]:
-            """The topics told since the last time, without waiting."""
+            """Return the topics told since the last time, without waiting."""
 
-        def has_lost(self) -> bool:
-            """Whether topics may have been missed since this was last asked."""
+        def has_overflowed(self) -> bool:
+            """Return whether topics may have been missed since this was last asked."""
 
         def close(self) -> None: ...
 
@@ -45,48 +45,48 @@ if TYPE_CHECKING:
         """How a store finds words: what it keeps of a text, and how it is asked."""
 
         def indexed(self, key: str, tags: str, text: str) -> dict[str, Any]:
-            """The words of an entry, for `labelled_words`: all work that depends on its length."""
+            """Return the words of an entry, for `labelled_words`: all work that depends on its length."""
 
         def labelled_words(self, words: dict[str, Any], labels: Sequence[str]) -> dict[str, Any]:
-            """What `memory.index_add` takes for an entry."""
+            """Return what `memory.index_add` takes for an entry."""
 
         def words_of(self, query: str) -> list[Word]:
-            """A query's words; what holds no letter and no digit is none."""
+            """Return a query's words; what holds no letter and no digit is none."""
 
         def match(self, words: Sequence[Word] = (), labels: str = "", *, is_any: bool = False) -> str:
-            """The expression for entries with these labels and all of the words, or any."""
+            """Return the expression for entries with these labels and all of the words, or any."""
 
         def labelled(self, labels: Sequence[str], any_of: Sequence[str] = ()) -> str:
-            """The expression for entries with all of these labels and, where there are any, one of those."""
+            """Return the expression for entries with all of these labels and, where there are any, one of those."""
 
         def ranking(self, words: Sequence[Word], weights: Sequence[float], *, is_alone: bool = False) -> dict[str, Any]:
-            """What `memory.by_relevance` ranks by, besides its `match`; alone: by nothing of other projects."""
+            """Return what `memory.by_relevance` ranks by, besides its `match`; alone: by nothing of other projects."""
 
         def glob(self, pattern: str | None) -> str | None:
-            """A glob as the statements take it."""
+            """Return a glob as the statements take it."""
 
     class Store(Protocol):
         """Rows, transactions and time."""
 
         fulltext: FullText
         is_local: bool
-        news: set[str]
+        changed_topics: set[str]
 
         @property
         def now(self) -> int:
-            """The transaction's one instant; outside of one, the clock's (S8)."""
+            """Return the transaction's one instant; outside of one, the clock's (S8)."""
 
         def write(self, *, is_durable: bool = True) -> Transaction:
-            """A write transaction; inside another one, a savepoint of it."""
+            """Return a write transaction; inside another one, a savepoint of it."""
 
         def exclusive(self) -> None:
-            """Be the only writer from here to the end of the transaction; a heartbeat without news does without."""
+            """Become the only writer until the transaction ends; a heartbeat without news does not need this."""
 
         def read(self) -> Transaction:
-            """One consistent snapshot for several reads."""
+            """Return one consistent snapshot for several reads."""
 
-        def ear(self, topic: str) -> Ear:
-            """Hears from now on of commits that have something new under a topic."""
+        def subscribe(self, topic: str) -> Subscription:
+            """Subscribe to commits that change a topic, from now until the subscription is closed."""
 
         def rows(self, statement: str, **parameters: Any) -> list[Row]: ...
         def one(self, statement: str, **parameters: Any) -> Row | None: ...
@@ -100,7 +100,7 @@ _files: dict[str, str] = {}
 
 
 def load_statement(dialect: str, name: str) -> str:
-    """One named statement of a dialect, reading no more than its noun's files."""
+    """Return one named statement of a dialect, reading no more than its noun's files."""
     for folder in (dialect, "common"):
         path = os.path.join(SQL, folder, f"{name.partition('.')[0]}.sql")
         if path not in _files:
@@ -113,12 +113,12 @@ def load_statement(dialect: str, name: str) -> str:
 
 
 def load_statements(dialect: str) -> dict[str, str]:
-    """All named statements of a dialect, those that dialects share among them: {name: SQL}."""
+    """Return all named statements of a dialect, those that dialects share among them: {name: SQL}."""
     return {**statements_in("common"), **statements_in(dialect)}
 
 
 def statements_in(folder: str) -> dict[str, str]:
-    """The named statements of one folder."""
+    """Return the named statements of one folder."""
     statements = {}
     folder = os.path.join(SQL, folder)
     for entry in sorted(os.listdir(folder)):

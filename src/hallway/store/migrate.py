@@ -12,7 +12,7 @@ from hallway.store import SQL
 
 
 def migrations(dialect: str) -> list[tuple[int, str]]:
-    """Each migration's number and path, in order."""
+    """Return each migration's number and path, in order."""
     folder = os.path.join(SQL, dialect, "migrations")
     names = sorted(name for name in os.listdir(folder) if name.endswith(".sql"))
     return [(int(name[:4]), os.path.join(folder, name)) for name in names]
@@ -24,5 +24,5 @@ def read_migration(path: str) -> str:
 
 
 def newest_version(dialect: str) -> int:
-    """The schema this hallway works with."""
+    """Return the schema this hallway works with."""
     return migrations(dialect)[-1][0]

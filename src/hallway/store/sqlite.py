@@ -15,14 +15,14 @@ from _weakref import ref
 
 import apsw
 
-from hallway import errors
-from hallway.clock import SystemClock
-from hallway.place import make_private_folder
+from hallway.core import errors
+from hallway.core.clock import SystemClock
+from hallway.local.notify import DatagramSubscription, notify
+from hallway.local.paths import make_private_folder
 from hallway.store import load_statements
-from hallway.store.fulltext import FtsText, relevance
 from hallway.store.lock import SideLock
 from hallway.store.migrate import migrations, newest_version, read_migration
-from hallway.wake import Waiter, notify
+from hallway.store.sqlite_fts import FtsQueryWriter, relevance
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ CHECKPOINT_PAGES = 8000  # fewer, longer checkpoints: a third more sends a secon
 class SQLiteStore:
     """A bus in one file; made, with its folder (0700) and itself (0600), when it is not there."""
 
-    fulltext = FtsText()
+    fulltext = FtsQueryWriter()
     is_local = True  # a statement takes microseconds, so an event loop can run it itself
 
     def __init__(self, path: str, *, clock: SystemClock | None = None, busy_timeout_s: float = BUSY_TIMEOUT_S) -> None:
@@ -49,7 +49,7 @@ class SQLiteStore:
         self.busy_timeout_s = busy_timeout_s
         self.folder = os.path.dirname(path)
         self.wake_folder = os.path.join(self.folder, "wake")
-        self.news: set[str] = set()  # the topics that the open transaction has something new for
+        self.changed_topics: set[str] = set()  # the topics that the open transaction has something new for
         self._statements = load_statements("sqlite")
         self._mutex = RLock()
         self._is_forked = False
@@ -134,19 +134,19 @@ class SQLiteStore:
 
     @property
     def now(self) -> int:
-        """The transaction's one instant; outside of one, the clock's (S8)."""
+        """Return the transaction's one instant; outside of one, the clock's (S8)."""
         return self._transaction_now if self._depth else self.clock.now()
 
     @property
     def is_in_transaction(self) -> bool:
-        """Whether this thread's statements are part of a transaction now."""
+        """Return whether this thread's statements are part of a transaction now."""
         self._enter()
         is_in_one = self._depth > 0
         self._mutex.release()
         return is_in_one
 
     def write(self, *, is_durable: bool = True) -> _Write | _Savepoint:
-        """A write transaction; inside another one, a savepoint of it.
+        """Return a write transaction; inside another one, a savepoint of it.
 
         A durable one is on disk when its block ends; any one survives the death of this process. Raises BusBusy when
         another process keeps the lock for longer than the busy timeout.
@@ -154,14 +154,14 @@ class SQLiteStore:
         return _Savepoint(self) if self.is_in_transaction else _Write(self, is_durable)
 
     def exclusive(self) -> None:
-        """Nothing: every write transaction is the only one here."""
+        """Do nothing: every write transaction is the only one here."""
 
-    def ear(self, topic: str) -> Waiter:
-        """Hears from now on of commits that have something new under a topic."""
-        return Waiter(self.wake_folder, topic)
+    def subscribe(self, topic: str) -> DatagramSubscription:
+        """Subscribe to commits that change a topic, from now until the subscription is closed."""
+        return DatagramSubscription(self.wake_folder, topic)
 
     def read(self) -> _Read:
-        """One consistent snapshot for several reads; inside a transaction, part of it."""
+        """Return one consistent snapshot for several reads; inside a transaction, part of it."""
         return _Read(self)
 
     def limit_reads(self, within_s: float) -> None:
@@ -180,7 +180,7 @@ class SQLiteStore:
         self._mutex.acquire()
 
     def _leave_parent(self) -> None:
-        """In a forked child, close its share of the parent's connection.
+        """Close a forked child's share of the parent's connection.
 
         SQLite counts locks per process, in memory, and takes the parent's for its own: others would delete the log
         that this process writes to. Not in the middle of a write, which closing would undo under the parent's hands.
@@ -211,20 +211,20 @@ class SQLiteStore:
             self._mutex.release()
 
     def one(self, statement: str, **parameters: Any) -> Row | None:
-        """The first row a named statement gives, or None."""
+        """Return the first row a named statement gives, or None."""
         rows = self.rows(statement, **parameters)
         return rows[0] if rows else None
 
     def rows_written(self) -> int:
-        """How many rows this connection has written: it differs when something wrote in between."""
+        """Return how many rows this connection has written: it differs when something wrote in between."""
         return self._connection.total_changes()
 
     def holds(self) -> bool:
-        """Whether the open transaction is still there: a full disk makes SQLite roll it back."""
+        """Return whether the open transaction is still there: a full disk makes SQLite roll it back."""
         return self._connection.in_transaction
 
-    def is_in_place(self) -> bool:
-        """Whether the file at the path is still the one that is open; raises OSError where there is none."""
+    def is_same_file(self) -> bool:
+        """Return whether the file at the path is still the one that is open; raises OSError where there is none."""
         return self._identity() == self._file
 
     def _identity(self) -> tuple[int, int]:
@@ -313,11 +313,11 @@ class _Write:
             store._mutex.release()
             raise
         store._depth = 1
-        store.news = set()
+        store.changed_topics = set()
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
         store = self._store
-        news = store.news  # taken before the commit lets other threads in
+        news = store.changed_topics  # taken before the commit lets other threads in
         store._depth = 0
         try:
             if kind is not None:
@@ -352,7 +352,7 @@ class _Savepoint:
         store._connection.execute("SAVEPOINT inner")
 
     def commit(self) -> None:
-        """Nothing: the outermost transaction commits."""
+        """Do nothing: the outermost transaction commits."""
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
         store = self._store

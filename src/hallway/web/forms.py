@@ -13,7 +13,7 @@ from http.cookies import CookieError, SimpleCookie
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
-from hallway.errors import InvalidInput, Refused
+from hallway.core.errors import InvalidInput, Refused
 from hallway.hub.http import header, read_body
 
 if TYPE_CHECKING:
@@ -26,8 +26,8 @@ FORM_TYPE = b"application/x-www-form-urlencoded"
 MOST_FIELDS = 20
 
 
-def token_of(scope: Scope) -> str | None:
-    """The token of the request's cookie."""
+def csrf_token(scope: Scope) -> str | None:
+    """Return the token of the request's cookie."""
     try:
         found = SimpleCookie(header(scope, b"cookie").decode("latin-1")).get(COOKIE)
     except CookieError:
@@ -45,7 +45,7 @@ def cookie_header(token: str) -> tuple[bytes, bytes]:
 
 
 async def read_form(scope: Scope, receive: Receive) -> dict[str, str]:
-    """The fields of a form of the page's own; raises Refused for anybody else's, InvalidInput for no form."""
+    """Return the fields of a form of the page's own; raises Refused for anybody else's, InvalidInput for no form."""
     came_from = header(scope, b"sec-fetch-site")
     if came_from not in (b"", b"same-origin"):
         raise Refused(
@@ -56,15 +56,13 @@ async def read_form(scope: Scope, receive: Receive) -> dict[str, str]:
         raise InvalidInput("the request's body is no form", hint="POST /messages takes JSON")
     body = await read_body(scope, receive)
     try:
-        pairs = parse_qsl(
-            body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=MOST_FIELDS
-        )  # fmt: skip
+        pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=MOST_FIELDS)
     except ValueError as error:
         raise InvalidInput(f"the form cannot be read: {error}", hint="Percent-encode it as UTF-8") from None
     fields = dict(pairs)
     said = header(scope, TOKEN_HEADER).decode("latin-1") or fields.pop(TOKEN_FIELD, "")
     fields.pop(TOKEN_FIELD, None)
-    token = token_of(scope)
+    token = csrf_token(scope)
     if token is None or not hmac.compare_digest(said.encode(), token.encode()):
         raise Refused("the form has no token of this browser", hint="Load the page again, then send it once more")
     return fields

@@ -9,12 +9,15 @@ place of the token; following a link logs nobody in, sending its form does.
 from __future__ import annotations
 
 import asyncio
-from http.cookies import CookieError, SimpleCookie
 from typing import TYPE_CHECKING
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
-from hallway.errors import HallwayError, Refused
-from hallway.hub.http import encode_json, header, parse_query, respond, respond_error
+from hallway.core.errors import HallwayError, Refused
+from hallway.hub.auth.page_login import (
+    LOGIN,
+    cookie_name,
+)
+from hallway.hub.http import encode_json, parse_query, respond, respond_error
 from hallway.web import forms
 
 if TYPE_CHECKING:
@@ -22,52 +25,18 @@ if TYPE_CHECKING:
 
     from starlette.types import Receive, Scope, Send
 
-    from hallway.hub.keyring import Keyring
+    from hallway.hub.auth.token_cache import TokenCache
     from hallway.web.render import Renderer
 
-LOGIN, LOGOUT = "/page/login", "/page/logout"
-COOKIE = "hallway_login"
-SECURE_COOKIE = f"__Host-{COOKIE}"  # over TLS: no other host, and no page without TLS, can set one of this name
+LOGOUT = "/page/logout"
 LINK = "/page/link"
-PREFIX = "/page/"
 HTML = (b"content-type", b"text/html; charset=utf-8")
-READS = ("GET", "HEAD")
-
-
-def secret_of(scope: Scope) -> bytes:
-    """The login of a request that may use its cookie: one that reads, or a form of the page's own."""
-    if scope["method"] not in READS and not scope["path"].startswith(PREFIX):
-        return b""
-    try:
-        found = SimpleCookie(header(scope, b"cookie").decode("latin-1")).get(_cookie(scope))
-    except CookieError:
-        return b""
-    return found.value.encode("latin-1") if found else b""
-
-
-def host_of(scope: Scope) -> str:
-    """The hub as the browser calls it: the host with its port."""
-    return header(scope, b"host").decode("latin-1").lower()
-
-
-def is_page(scope: Scope) -> bool:
-    """Whether a browser asks for a page, which somebody who is not logged in is sent away from."""
-    path = scope["path"]
-    is_one = path == "/" or (path.startswith(PREFIX) and not path.endswith(".json"))
-    return scope["method"] in READS and is_one and header(scope, b"hx-request") != b"true"
-
-
-def way_in(scope: Scope) -> bytes:
-    """Where to log in, and come back to what was asked for."""
-    query = scope["query_string"].decode("latin-1")
-    wanted = scope["path"] + (f"?{query}" if query else "")
-    return f"{LOGIN}?to={quote(wanted, safe='')}".encode()
 
 
 class LoginEndpoint:
     """The form, what it does, and the way out."""
 
-    def __init__(self, renderer: Renderer, keyring: Callable[[], Keyring]) -> None:
+    def __init__(self, renderer: Renderer, keyring: Callable[[], TokenCache]) -> None:
         self._renderer = renderer
         self._keyring = keyring
 
@@ -88,7 +57,7 @@ class LoginEndpoint:
         except HallwayError as error:
             await self._form(scope, send, error.status, wanted, error)
             return
-        await _go(send, wanted, f"{_cookie(scope)}={secret}; Path=/; HttpOnly; SameSite=Strict{_secure(scope)}")
+        await _go(send, wanted, f"{cookie_name(scope)}={secret}; Path=/; HttpOnly; SameSite=Strict{_secure(scope)}")
 
     async def leave(self, scope: Scope, receive: Receive, send: Send) -> None:
         """End the login at the hub, so that nobody who has its secret is let in, and forget the cookie."""
@@ -99,7 +68,7 @@ class LoginEndpoint:
         except HallwayError as error:
             await self._form(scope, send, error.status, "/", error)
             return
-        await _go(send, LOGIN, f"{_cookie(scope)}=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0{_secure(scope)}")
+        await _go(send, LOGIN, f"{cookie_name(scope)}=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0{_secure(scope)}")
 
     async def link(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Make a link that logs a browser in with the token of the request; the hub's own user needs none."""
@@ -116,7 +85,7 @@ class LoginEndpoint:
     async def _form(
         self, scope: Scope, send: Send, status: int, wanted: str, error: HallwayError | None, code: str = ""
     ) -> None:
-        known = forms.token_of(scope)
+        known = forms.csrf_token(scope)
         token = known or forms.new_token()
         data = {"token": token, "to": wanted, "error": error, "login": LOGIN, "code": code}
         body = await asyncio.to_thread(self._renderer.page, "login", data)
@@ -128,14 +97,10 @@ async def _go(send: Send, where: str, cookie: str) -> None:
 
 
 def _own_path(wanted: str) -> str:
-    """A path of this hub's own: never another site's, however it is written."""
+    """Return a path of this hub's own: never another site's, however it is written."""
     parts = urlsplit(wanted)
     is_own = wanted.startswith("/") and not wanted.startswith(("//", "/\\")) and not parts.netloc and wanted.isascii()
     return wanted if is_own and wanted.isprintable() else "/"
-
-
-def _cookie(scope: Scope) -> str:
-    return SECURE_COOKIE if scope["scheme"] == "https" else COOKIE
 
 
 def _secure(scope: Scope) -> str:

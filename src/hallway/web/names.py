@@ -6,15 +6,15 @@ import asyncio
 import time
 from typing import TYPE_CHECKING
 
-from hallway.errors import HallwayError
+from hallway.core.errors import HallwayError
 from hallway.services.sessions import SessionRegistry
 from hallway.web.render import is_session
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from hallway.model import Session
-    from hallway.web.asking import Ask
+    from hallway.core.model import Session
+    from hallway.web.operation_runner import OperationRunner
 
 GET = SessionRegistry.operations["get"]
 
@@ -26,7 +26,7 @@ MOST_ASKED = 100  # at once; the others are shown by their ids
 class Names:
     """Names by id, asked for once a minute."""
 
-    def __init__(self, ask: Ask) -> None:
+    def __init__(self, ask: OperationRunner) -> None:
         self._ask = ask
         self._known: dict[str, tuple[str, float]] = {}
 
@@ -38,7 +38,7 @@ class Names:
         self._known.update((each.session_id, (each.agent_name, until)) for each in sessions)
 
     async def of(self, parties: Iterable[str | None]) -> dict[str, str]:
-        """The names of those of some parties that are sessions."""
+        """Return the names of those of some parties that are sessions."""
         wanted = {each for each in parties if each and is_session(each)}
         now = time.monotonic()
         asked = [each for each in sorted(wanted) if self._known.get(each, ("", 0.0))[1] < now][:MOST_ASKED]

@@ -15,9 +15,10 @@ from urllib.parse import urlencode
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from hallway import view
-from hallway.model import CAPABILITY, EVERYBODY, MESSAGE_TYPES, PERSON, Event
-from hallway.schema import to_builtins
+from hallway.core.model import CAPABILITY, EVERYBODY, MESSAGE_TYPES, PERSON, Event
+from hallway.core.schema import to_builtins
+from hallway.text import style
+from hallway.text.sanitize import sanitize
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -28,26 +29,26 @@ if TYPE_CHECKING:
 
 LINK = re.compile(r"https?://[^\s<>\"'`\\^{|}\u2026]+")
 LOOKS = {
-    "session": view.LOOKS,
-    "message": view.MESSAGE_LOOKS,
-    "delivery": view.DELIVERY_LOOKS,
-    "task": view.TASK_LOOKS,
+    "session": style.STYLES,
+    "message": style.MESSAGE_LOOKS,
+    "delivery": style.DELIVERY_LOOKS,
+    "task": style.TASK_LOOKS,
 }
 LONG_TEXT = 4000  # characters of one text that a list shows
 
 
 def line(text: object) -> str:
-    """Any text as one harmless line."""
-    return view.clean(str(text))
+    """Return any text as one harmless line."""
+    return sanitize(str(text))
 
 
 def lines(text: str) -> str:
-    """A text of many lines; tabs and line ends stay."""
-    return "\n".join("\t".join(map(view.clean, each.split("\t"))) for each in re.split(r"\r\n|\r|\n", text))
+    """Return a text of many lines; tabs and line ends stay."""
+    return "\n".join("\t".join(map(sanitize, each.split("\t"))) for each in re.split(r"\r\n|\r|\n", text))
 
 
 def linked(text: str) -> Markup:
-    """A text whose http and https addresses are links, and nothing else is."""
+    """Return a text whose http and https addresses are links, and nothing else is."""
     parts, at = [], 0
     text = lines(text)
     for found in LINK.finditer(text):
@@ -62,7 +63,7 @@ def _link(address: str) -> Markup:
 
 
 def marked(text: str) -> Markup:
-    """A line of a finding: what was searched for stands between `**` and becomes a mark."""
+    """Return a line of a finding: what was searched for stands between `**` and becomes a mark."""
     parts = line(text).split("**")
     return Markup("").join(
         Markup("<mark>{}</mark>").format(part) if at % 2 and at < len(parts) - 1 else escape(part)
@@ -71,17 +72,17 @@ def marked(text: str) -> Markup:
 
 
 def pretty(value: Any) -> str:
-    """JSON, indented, as it may be read."""
+    """Return JSON, indented, as it may be read."""
     return lines(json.dumps(value, ensure_ascii=False, indent=2, default=to_builtins))
 
 
 def compact(value: Any) -> str:
-    """JSON in a line."""
+    """Return JSON in a line."""
     return line(json.dumps(value, ensure_ascii=False, default=to_builtins))
 
 
-def told(event: Event) -> Iterator[tuple[str, str]]:
-    """What an event says beside its kind, as names and short texts; ids come last."""
+def event_fields(event: Event) -> Iterator[tuple[str, str]]:
+    """Yield what an event says beside its kind, as names and short texts; ids come last."""
     items = sorted(event.data.items(), key=lambda item: item[0].endswith(("_id", "_ids")))
     for name, value in items:
         if value is not None and value != [] and value != {}:
@@ -89,13 +90,13 @@ def told(event: Event) -> Iterator[tuple[str, str]]:
 
 
 def address(path: str, **query: object) -> str:
-    """A page's address; what is empty is left out."""
+    """Return a page's address; what is empty is left out."""
     said = {name: value for name, value in query.items() if value not in (None, "", False)}
     return f"{path}?{urlencode(said)}" if said else path
 
 
 def party(name: str) -> str:
-    """Whom an address means, in words."""
+    """Return whom an address means, in words."""
     if name == EVERYBODY:
         return "everybody"
     return line(name.removeprefix(PERSON) if name.startswith(PERSON) else name)
@@ -106,7 +107,7 @@ def is_session(name: str) -> bool:
 
 
 def short_project(project: str) -> str:
-    """The last part of a project's name, which is what tells projects apart."""
+    """Return the last part of a project's name, which is what tells projects apart."""
     return line(project.rstrip("/").rpartition("/")[2] or project)
 
 
@@ -131,23 +132,43 @@ class Renderer:
             auto_reload=False,
         )
         self._environment.filters.update(
-            line=line, lines=lines, linked=linked, marked=marked, pretty=pretty, compact=compact, told=told,
-            party=party, short_project=short_project, host=host_of, folder=folder_of, duration=view.duration,
-            size=view.size, epoch=lambda at: f"{at.timestamp():.3f}",
-        )  # fmt: skip
+            line=line,
+            lines=lines,
+            linked=linked,
+            marked=marked,
+            pretty=pretty,
+            compact=compact,
+            told=event_fields,
+            party=party,
+            short_project=short_project,
+            host=host_of,
+            folder=folder_of,
+            duration=style.duration,
+            size=style.size,
+            epoch=lambda at: f"{at.timestamp():.3f}",
+        )
         self._environment.tests["session_id"] = is_session
         self._environment.globals.update(
-            static=files.url, address=address, look=lambda word, kind="session": view.look(word, LOOKS[kind]),
-            age=view.age, LOOKS=view.LOOKS, EMPTY=view.EMPTY, EVENT_WORDS=view.EVENT_WORDS, CONFLICT=view.CONFLICT,
-            PRIORITY_COLOURS=view.PRIORITY_COLOURS, EVERYBODY=EVERYBODY, PERSON=PERSON, MESSAGE_TYPES=MESSAGE_TYPES,
+            static=files.url,
+            address=address,
+            look=lambda word, kind="session": style.style_of(word, LOOKS[kind]),
+            age=style.age,
+            LOOKS=style.STYLES,
+            EMPTY=style.EMPTY,
+            EVENT_WORDS=style.EVENT_WORDS,
+            CONFLICT=style.CONFLICT,
+            PRIORITY_COLOURS=style.PRIORITY_COLOURS,
+            EVERYBODY=EVERYBODY,
+            PERSON=PERSON,
+            MESSAGE_TYPES=MESSAGE_TYPES,
             LONG_TEXT=LONG_TEXT,
-        )  # fmt: skip
+        )
 
     def page(self, name: str, data: Mapping[str, Any]) -> bytes:
         return self._template(name).render(data).encode()
 
     def live(self, name: str, data: Mapping[str, Any]) -> bytes:
-        """Only what changes while a page is open: the living part, and what there is to choose from."""
+        """Return only what changes while a page is open: the living part, and what there is to choose from."""
         template = self._template(name)
         context = template.new_context({**data, "parts": self._environment.get_template("parts.html").module})
         live = "".join(template.blocks["live"](context))

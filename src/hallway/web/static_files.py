@@ -6,9 +6,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hallway.errors import NotFound
+from hallway.core.errors import NotFound
+from hallway.core.schema import quote_value
 from hallway.hub.http import respond, respond_error
-from hallway.schema import shown
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
@@ -26,12 +26,8 @@ class StaticFiles:
     """What templates link to by name, and browsers ask for by digest and name."""
 
     def __init__(self) -> None:
-        self._bodies = {
-            path.name: path.read_bytes() for path in sorted(FOLDER.rglob("*")) if path.suffix in TYPES
-        }  # fmt: skip
-        self._urls = {
-            name: f"{PREFIX}/{sha256(body).hexdigest()[:16]}/{name}" for name, body in self._bodies.items()
-        }  # fmt: skip
+        self._bodies = {path.name: path.read_bytes() for path in sorted(FOLDER.rglob("*")) if path.suffix in TYPES}
+        self._urls = {name: f"{PREFIX}/{sha256(body).hexdigest()[:16]}/{name}" for name, body in self._bodies.items()}
 
     def url(self, name: str) -> str:
         return self._urls[name]
@@ -40,7 +36,7 @@ class StaticFiles:
         name = scope["path_params"]["name"]
         # Another digest is another version of the page: its file is not here any more, or not yet.
         if self._urls.get(name) != scope["path"]:
-            await respond_error(send, NotFound(f"the page has no file {shown(name)} of this version"))
+            await respond_error(send, NotFound(f"the page has no file {quote_value(name)} of this version"))
             return
         headers = (
             (b"content-type", TYPES[name[name.rindex(".") :]]),

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from hallway.web.render import is_session
 
 if TYPE_CHECKING:
-    from hallway.model import Session
-    from hallway.web.chronicle import Chronicle, Mark
+    from hallway.core.model import Session
+    from hallway.web.activity import ActivityLog, MessageMark
 
 WIDE = 1000
 ROW = 20  # pixels
@@ -22,14 +22,14 @@ MOST_MARKS = 200
 class Timeline:
     """Some sessions in a stretch of time."""
 
-    def __init__(self, chronicle: Chronicle, sessions: list[Session], begin_s: float, end_s: float) -> None:
+    def __init__(self, chronicle: ActivityLog, sessions: list[Session], begin_s: float, end_s: float) -> None:
         self._chronicle = chronicle
         self._sessions = sessions
         self._begin_s = begin_s
         self._end_s = end_s
 
     def to_dict(self) -> dict[str, Any]:
-        """What there is to draw."""
+        """Return what there is to draw."""
         long_s = self._end_s - self._begin_s
         hours = range(int(long_s // HOUR_S), -1, -1)
         return {
@@ -60,7 +60,7 @@ class Timeline:
         }
 
     def _marks(self) -> list[dict[str, Any]]:
-        """The newest messages between the sessions that are drawn, and to or from somebody else."""
+        """Return the newest messages between the sessions that are drawn, and to or from somebody else."""
         rows = {session.session_id: number for number, session in enumerate(self._sessions)}
         drawn: list[dict[str, Any]] = []
         for mark in reversed(self._chronicle.marks):
@@ -70,14 +70,20 @@ class Timeline:
             if ends:
                 drawn.append(
                     {
-                        "x": self._x(mark.at_s), "top": ends[0], "bottom": ends[-1], "type": mark.type,
-                        "message_id": mark.message_id, "subject": mark.subject, "from_session": mark.from_session,
-                        "to_session": mark.to_session, "at_s": mark.at_s,
+                        "x": self._x(mark.at_s),
+                        "top": ends[0],
+                        "bottom": ends[-1],
+                        "type": mark.type,
+                        "message_id": mark.message_id,
+                        "subject": mark.subject,
+                        "from_session": mark.from_session,
+                        "to_session": mark.to_session,
+                        "at_s": mark.at_s,
                     }
-                )  # fmt: skip
+                )
         return drawn
 
-    def _ends(self, mark: Mark) -> tuple[str, ...]:
+    def _ends(self, mark: MessageMark) -> tuple[str, ...]:
         return (mark.from_session, mark.to_session) if is_session(mark.to_session) else (mark.from_session,)
 
     def _x(self, at_s: float) -> float:

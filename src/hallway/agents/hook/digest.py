@@ -6,12 +6,12 @@ asks nothing of the bus twice: what it has shown is marked when the client has t
 
 from __future__ import annotations
 
-from hallway.frame import DIGEST_NOTE, frame_line, in_quotes
+from hallway.text.framing import DIGEST_NOTE, frame_line, in_quotes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from hallway.bus import Bus
-    from hallway.model import Message, Peer
+    from hallway.bus.base import Bus
+    from hallway.core.model import Message, PeerSession
 
 SIZE_MOST = 1024
 MESSAGES_LOOKED_AT = 50
@@ -20,8 +20,11 @@ EVENTS_LOOKED_AT = 100
 TASK_MOST = 60
 TEXT_MOST = 120
 COMINGS = {
-    "session.registered": "came", "session.resumed": "came", "session.ended": "left", "session.expired": "left",
-}  # fmt: skip
+    "session.registered": "came",
+    "session.resumed": "came",
+    "session.ended": "left",
+    "session.expired": "left",
+}
 HEAD = "hallway, the bus your session shares with others."
 MORE = "Read with hallway's inbox tool, answer with its reply tool and the id."
 
@@ -32,9 +35,16 @@ class Digest:
     __slots__ = ("has_more", "shown", "told", "words")
 
     def __init__(
-        self, bus: Bus, session_id: str, told: int, *, project: str, is_start: bool, has_messages: bool = True,
+        self,
+        bus: Bus,
+        session_id: str,
+        told: int,
+        *,
+        project: str,
+        is_start: bool,
+        has_messages: bool = True,
         but: list[str],
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.told = bus.events.last_seq()
         new = bus.messages.inbox(session_id, limit=MESSAGES_LOOKED_AT, new_only=True) if has_messages else []
         messages = _urgent_first([each for each in new if each.message_id not in but])
@@ -47,7 +57,9 @@ class Digest:
 
 
 def compose(lines: list[tuple[str, str]], *, head: str = HEAD, has_messages: bool = False) -> tuple[str, list[str]]:
-    """As many lines as there is room for under a head, how many are left; and the ids of the messages among them."""
+    """Return a digest of as many lines as fit under a heading that counts the rest, and the ids of the messages in
+    it.
+    """
     tail = [MORE] if has_messages else []
     first = f"{head} {DIGEST_NOTE}"
     room = SIZE_MOST - sum(_size(line) for line in (first, *tail)) - _size("… and 100 more.")
@@ -66,7 +78,7 @@ def compose(lines: list[tuple[str, str]], *, head: str = HEAD, has_messages: boo
 
 
 def message_line(message: Message) -> str:
-    """A message as a digest tells it."""
+    """Return the line of a digest for one message."""
     kind = f"urgent {message.type}" if message.priority == "urgent" else message.type
     starts_alike = message.body.startswith(message.subject)
     text = message.body if starts_alike else f"{message.subject}: {message.body}" if message.body else message.subject
@@ -78,20 +90,20 @@ def _urgent_first(messages: list[Message]) -> list[Message]:
 
 
 def _others(bus: Bus, session_id: str, project: str) -> list[str]:
-    """Who is here when a session begins."""
+    """Return lines about the sessions that are here when a session begins."""
     found = bus.sessions.active(project, limit=PEERS_SHOWN + 1)
     others = [peer for peer in found.sessions if peer.session_id != session_id][:PEERS_SHOWN]
     left = found.total - 1 - len(others)
     return [_peer_line(peer) for peer in others] + ([f"- here: {left} others"] if others and left > 0 else [])
 
 
-def _peer_line(peer: Peer) -> str:
+def _peer_line(peer: PeerSession) -> str:
     task = f" on {in_quotes(peer.current_task, TASK_MOST)}" if peer.current_task else ""
     return f"- here, {peer.status}: {in_quotes(peer.session_id, 80)} ({in_quotes(peer.agent_name, 40)}){task}"
 
 
 def _comings(bus: Bus, session_id: str, project: str, told: int) -> list[str]:
-    """Who came and who left since: of each session the last that it did."""
+    """Return lines about the sessions that came or left since the last digest; of each session its last change."""
     events = bus.events.read(told, project=project, kinds=list(COMINGS), limit=EVENTS_LOOKED_AT)
     last = {event.session_id: COMINGS[event.kind] for event in events if event.session_id not in (None, session_id)}
     return [f"- {did}: {in_quotes(str(who), 80)}" for who, did in last.items()]

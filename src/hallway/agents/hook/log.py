@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from hallway.place import make_private_folder
+from hallway.local.paths import make_private_folder
 
 NAME = "hooks.log"
 SIZE_MOST = 64 * 1024
@@ -31,7 +31,7 @@ def note(folder: str, client: str, trouble: str) -> None:
 
 
 def last(folder: str, count: int = 5) -> list[str]:
-    """The newest lines, oldest first."""
+    """Return the newest lines, oldest first."""
     try:
         with open(os.path.join(folder, NAME), encoding="utf-8", errors="replace") as file:
             return file.read().splitlines()[-count:]

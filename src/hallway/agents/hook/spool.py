@@ -13,16 +13,16 @@ from __future__ import annotations
 import os
 import time
 
-from hallway.agents.hook.moment import END, TOOL, Moment
-from hallway.agents.hook.wire import read, written
-from hallway.place import make_private_folder
+from hallway.agents.hook.event import END, TOOL, HookEvent
+from hallway.agents.hook.light_json import dumps, loads
+from hallway.local.paths import make_private_folder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from hallway.agents.hook.moment import Payload
-    from hallway.bus import Bus
+    from hallway.agents.hook.event import Payload
+    from hallway.bus.base import Bus
 
 NAME = "spool"
 TAKEN = ".taken"  # the suffix of what is being worked off
@@ -34,11 +34,11 @@ MAX_AGE_S = 600  # of a status; an end and written files are true for longer
 FIELDS = ("kind", "event", "session_id", "directory", "files", "prompt", "reason", "is_new", "is_inner", "is_typed")
 
 
-def append(folder: str, client: str, moment: Moment) -> bool:
+def append(folder: str, client: str, moment: HookEvent) -> bool:
     """Spool a moment; return False where there is no room for it. Raises OSError where it cannot be written."""
     fields = {name: getattr(moment, name) for name in FIELDS}
     fields |= {"prompt": moment.prompt[:MAX_PROMPT], "files": moment.files[:MAX_FILES]}
-    line = written({**fields, "client": client, "at": int(time.time())}) + "\n"
+    line = dumps({**fields, "client": client, "at": int(time.time())}) + "\n"
     make_private_folder(folder)
     file = os.open(os.path.join(folder, NAME), os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
@@ -102,7 +102,7 @@ def _entries(lines: list[bytes]) -> Iterator[Payload]:
     """Yield the lines that can be read; half a line is what a kill or a full disk left."""
     for line in lines:
         try:
-            entry = read(line.decode("ascii"))
+            entry = loads(line.decode("ascii"))
         except ValueError:
             continue
         if entry.keys() >= {*FIELDS, "client", "at"}:
@@ -111,21 +111,23 @@ def _entries(lines: list[bytes]) -> Iterator[Payload]:
 
 def _do(bus: Bus, entry: Payload) -> None:
     """Tell the bus what happened then, as the hook would have."""
-    from hallway.agents.hook.answer import Answerer
-    from hallway.agents.hook.entry import CLIENTS, dialect_of
-    from hallway.errors import InvalidInput, SessionNotFound
-    from hallway.here import Here
+    from hallway.agents.catalog import CLIENTS, adapter_of
+    from hallway.agents.hook.handler import HookHandler
+    from hallway.agents.hook.state import Unheard
+    from hallway.core.errors import InvalidInput, SessionNotFound
+    from hallway.local.workspace import LocalWorkspace
 
-    moment = Moment(entry["kind"], entry["event"], entry["session_id"], entry["directory"])
+    moment = HookEvent(entry["kind"], entry["event"], entry["session_id"], entry["directory"])
     for name in FIELDS:
         setattr(moment, name, entry[name])
     if entry["client"] not in CLIENTS:
         return
     moment.is_repeat = True  # nobody is there to be held up
-    here, bus.here = bus.here, Here(directory=moment.directory or None)
+    here, bus.here = bus.here, LocalWorkspace(directory=moment.directory or None)
     try:
         if time.time() - entry["at"] <= MAX_AGE_S or moment.kind == END:
-            Answerer(bus, dialect_of(entry["client"]), Unheard(bus, moment.session_id)).answer(moment)
+            state = Unheard(is_known=_is_known(bus, moment.session_id))
+            HookHandler(bus, adapter_of(entry["client"]), state).answer(moment)
         elif moment.kind == TOOL and moment.files and _is_known(bus, moment.session_id):
             bus.files.touch(moment.session_id, moment.files)
     except (SessionNotFound, InvalidInput):
@@ -135,21 +137,10 @@ def _do(bus: Bus, entry: Payload) -> None:
 
 
 def _is_known(bus: Bus, session_id: str) -> bool:
-    from hallway.errors import SessionNotFound
+    from hallway.core.errors import SessionNotFound
 
     try:
         bus.sessions.get(session_id)
     except SessionNotFound:
         return False
     return True
-
-
-class Unheard:
-    """The notes of a hook whose answer nobody hears: everything is still to be shown."""
-
-    def __init__(self, bus: Bus, session_id: str) -> None:
-        self.told = -1
-        self.held: list[str] = []
-        self.pending: list[str] = []
-        self.known = _is_known(bus, session_id)
-        self.fresh = False

@@ -11,27 +11,26 @@ import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from hallway.agents.install import claude_code, codex, copilot, cursor, gemini, opencode, qwen
-from hallway.agents.install.changes import (
-    ChangedMeanwhile,
-    Record,
-    current,
-    make,
-    plan_putting,
-    plan_taking,
-)
+from hallway.agents.clients.claude_code import install as claude_code
+from hallway.agents.clients.codex import install as codex
+from hallway.agents.clients.copilot import install as copilot
+from hallway.agents.clients.cursor import install as cursor
+from hallway.agents.clients.gemini import install as gemini
+from hallway.agents.clients.opencode import install as opencode
+from hallway.agents.clients.qwen import install as qwen
+from hallway.agents.install.plan import ChangedMeanwhile, InstallLedger, apply, current, plan_install, plan_uninstall
 from hallway.agents.install.standalone import keep_standalone
-from hallway.errors import ConfigBroken, FileUnusable, InvalidInput
-from hallway.services import near_matches
+from hallway.core.errors import ConfigBroken, FileUnusable, InvalidInput
+from hallway.services.base import near_matches
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from hallway.agents.install.changes import Change
-    from hallway.agents.install.client import Client
-    from hallway.errors import HallwayError
+    from hallway.agents.install.client import ClientInstaller
+    from hallway.agents.install.plan import Change
+    from hallway.core.errors import HallwayError
 
-CLIENTS: dict[str, Client] = {
+CLIENTS: dict[str, ClientInstaller] = {
     module.CLIENT.name: module.CLIENT for module in (claude_code, codex, gemini, opencode, qwen, copilot, cursor)
 }
 
@@ -43,7 +42,7 @@ class Outcome:
 
     __slots__ = ("by_hand", "changes", "client", "error", "is_done", "is_here", "remains")
 
-    def __init__(self, client: Client, changes: list[Change], remains: list[str]) -> None:
+    def __init__(self, client: ClientInstaller, changes: list[Change], remains: list[str]) -> None:
         self.error: HallwayError | None = None  # why a file cannot be edited; then nothing of this client is
         self.by_hand: dict[str, str] = {}  # what to paste into which file instead
         self.client = client
@@ -74,11 +73,11 @@ def install(names: Sequence[str] = (), *, is_project: bool = False, is_dry: bool
     root = repository() if is_project else None
     clients = _chosen(names) if names else [client for client in CLIENTS.values() if client.is_here]
 
-    def plan(client: Client, record: Record) -> list[Change]:
-        return plan_putting(client.name, client.configs(root))
+    def plan(client: ClientInstaller, record: InstallLedger) -> list[Change]:
+        return plan_install(client.name, client.configs(root))
 
     with _locked():
-        record = Record()
+        record = InstallLedger()
         outcomes = [_carried_out(each, plan, record, is_dry=is_dry, root=root) for each in clients]
         _keep(record, is_dry=is_dry)
     return outcomes
@@ -89,20 +88,20 @@ def uninstall(names: Sequence[str] = (), *, is_project: bool = False, is_dry: bo
     root = repository() if is_project else None
     clients = _chosen(names) if names else list(CLIENTS.values())
 
-    def plan(client: Client, record: Record) -> list[Change]:
-        return plan_taking(client.name, client.configs(root), record)
+    def plan(client: ClientInstaller, record: InstallLedger) -> list[Change]:
+        return plan_uninstall(client.name, client.configs(root), record)
 
     with _locked():
-        record = Record()
+        record = InstallLedger()
         outcomes = [_carried_out(each, plan, record, is_dry=is_dry) for each in clients]
         _keep(record, is_dry=is_dry)
     return [outcome for outcome in outcomes if outcome.changes or outcome.error or names]
 
 
 def _carried_out(
-    client: Client,
-    plan: Callable[[Client, Record], list[Change]],
-    record: Record,
+    client: ClientInstaller,
+    plan: Callable[[ClientInstaller, InstallLedger], list[Change]],
+    record: InstallLedger,
     *,
     is_dry: bool,
     root: str | None = None,
@@ -113,7 +112,7 @@ def _carried_out(
         try:
             outcome.changes = plan(client, record)
             if not is_dry:
-                make(outcome.changes, record)
+                apply(outcome.changes, record)
                 outcome.is_done = True
         except (ConfigBroken, FileUnusable) as error:
             outcome.error, outcome.changes, outcome.is_done = error, [], False
@@ -124,7 +123,7 @@ def _carried_out(
     raise AssertionError("the last attempt returns")
 
 
-def _keep(record: Record, *, is_dry: bool) -> None:
+def _keep(record: InstallLedger, *, is_dry: bool) -> None:
     if not is_dry:
         keep_standalone(record)
 
@@ -146,20 +145,20 @@ def _locked() -> Iterator[None]:
         os.close(folder)
 
 
-def is_installed(client: Client, what: str, root: str | None = None) -> bool:
-    """Whether a client has the server, or the hooks, as they would be installed now."""
+def is_installed(client: ClientInstaller, what: str, root: str | None = None) -> bool:
+    """Return whether a client's server, or its hooks, are installed exactly as this version would install them."""
     held = [config for config in client.configs(root) if what in config.holds]
     return all(config.has(what, current(config) or "") for config in held)
 
 
-def foreign_files(client: Client) -> list[str]:
+def foreign_files(client: ClientInstaller) -> list[str]:
     """Return the files of a client with entries of hallway's in them, whichever installation wrote those."""
     texts = ((config, current(config)) for config in client.configs(None))
     return [config.path for config, text in texts if text is not None and config.take(text) != text]
 
 
 def repository(directory: str | None = None) -> str:
-    """The root of the repository that a directory is in; the directory itself outside of one."""
+    """Return the root of the repository around a directory, or the directory itself outside of one."""
     start = folder = os.path.realpath(directory or os.getcwd())
     while not os.path.exists(os.path.join(folder, ".git")):
         parent = os.path.dirname(folder)
@@ -169,7 +168,7 @@ def repository(directory: str | None = None) -> str:
     return folder
 
 
-def _chosen(names: Sequence[str]) -> list[Client]:
+def _chosen(names: Sequence[str]) -> list[ClientInstaller]:
     for name in names:
         if name not in CLIENTS:
             near = near_matches(name, list(CLIENTS))

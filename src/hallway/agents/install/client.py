@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 VERSION_WAIT_S = 10
 
 
-class Trouble:
+class Diagnostic:
     """Something only this client has that keeps hallway from working, and what to type."""
 
     __slots__ = ("detail", "following")
@@ -29,7 +29,7 @@ class Trouble:
         self.following = following
 
 
-class Client:
+class ClientInstaller:
     """One kind of program. `root` is a repository for its configuration, None for the user's own."""
 
     name: str
@@ -38,24 +38,24 @@ class Client:
 
     @property
     def folder(self) -> str:
-        """Where the client keeps the user's configuration."""
+        """Return the folder of the client's user configuration."""
         raise NotImplementedError
 
     def configs(self, root: str | None) -> list[Config]:
-        """The files that hold hallway."""
+        """Return the configuration files that hallway edits."""
         raise NotImplementedError
 
     def remains(self, root: str | None) -> list[str]:
-        """What the person must still do once hallway is installed."""
+        """Return the steps that are left for the person after an installation."""
         return ["Sessions that run already know nothing of it until they are started anew."]
 
-    def troubles(self) -> Iterator[Trouble]:
-        """What is wrong beyond missing files."""
+    def troubles(self) -> Iterator[Diagnostic]:
+        """Yield problems that only this client has."""
         yield from ()
 
     @property
     def program(self) -> str | None:
-        """Where the client's program is; None where it is not on the PATH."""
+        """Return the path of the client's program; None if it is not on the PATH."""
         return next((found for name in self.programs if (found := shutil.which(name))), None)
 
     @property
@@ -63,7 +63,7 @@ class Client:
         return self.program is not None or os.path.isdir(self.folder)
 
     def version(self) -> str | None:
-        """What the program says its version is; None where it says none."""
+        """Return the version that the program prints; None if it prints none."""
         if self.program is None:
             return None
         try:
@@ -81,18 +81,18 @@ class Client:
 
 
 def home(*parts: str, variable: str | None = None, base: str = "~") -> str:
-    """A path in the user's home, or where a variable of the client's says instead."""
+    """Return a path in the user's home, or below the folder that one of the client's variables names."""
     said = os.environ.get(variable) if variable else None
     return os.path.join(said or os.path.expanduser(base), *parts)
 
 
 def place(root: str | None, user: str, *parts: str) -> str:
-    """A file of a repository's, else of the user's."""
+    """Return the path of a repository's file, or of the user's file when there is no repository."""
     return os.path.join(root, *parts) if root is not None else user
 
 
 def server_command(root: str | None) -> list[str]:
-    """How a client starts the MCP server.
+    """Return the command with which a client starts the MCP server.
 
     A repository's files go to other machines, so there it is whatever `hallway` they have; the user's own name this
     very interpreter, which no later change of PATH can lose.
@@ -101,9 +101,9 @@ def server_command(root: str | None) -> list[str]:
 
 
 def stdio_server(root: str | None, **more: Any) -> dict[str, Any]:
-    """The entry of the MCP server as most clients write it."""
+    """Return the MCP server's entry in the form that most clients use."""
     command, *arguments = server_command(root)
     return {"command": command, "args": arguments, **more}
 
 
-__all__ = ["HOOKS", "SERVER", "Client", "Trouble", "home", "place", "server_command", "stdio_server"]
+__all__ = ["HOOKS", "SERVER", "ClientInstaller", "Diagnostic", "home", "place", "server_command", "stdio_server"]

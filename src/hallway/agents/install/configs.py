@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from hallway.agents.install.jsonc import Document, NotJson, WrongKind
 from hallway.agents.install.old_name import OLD_NAME, is_old_file, is_old_server
-from hallway.errors import ConfigBroken
+from hallway.core.errors import ConfigBroken
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,29 +31,29 @@ class Config:
 
     @property
     def holds(self) -> list[str]:
-        """Which of server and hooks belong into this file."""
+        """Return which of the server and the hooks belong into this file."""
         raise NotImplementedError
 
     @property
     def undo(self) -> dict[str, Any]:
-        """What a program that knows nothing of hallway needs to take it out of this file."""
+        """Return what a program that knows nothing of hallway needs to take it out of this file."""
         return {"format": "own"}
 
     def put(self, before: str) -> str | None:
-        """The file's text with hallway in it; None where there is to be no such file."""
+        """Return the file's text with hallway added; None if the file is to be removed."""
         raise NotImplementedError
 
     def take(self, before: str) -> str | None:
-        """The file's text without hallway; None where nothing is left of it."""
+        """Return the file's text with hallway removed; None if nothing is left of it."""
         raise NotImplementedError
 
     def has(self, what: str, text: str) -> bool:
-        """Whether the server or the hooks are in the file as they would be installed now."""
+        """Return whether the server or the hooks are in the file exactly as this version would install them."""
         raise NotImplementedError
 
     @property
     def by_hand(self) -> str:
-        """What a person can paste into the file where it cannot be edited."""
+        """Return what a person can paste into the file where it cannot be edited."""
         raise NotImplementedError
 
     def broken(self, reason: object) -> ConfigBroken:
@@ -89,7 +89,7 @@ def own_name(servers: Any) -> str:
     return OTHER_NAME if is_taken or is_own_server(servers.get(OTHER_NAME)) else NAME
 
 
-class Member(Edit):
+class OwnKey(Edit):
     """The entry of hallway's server.
 
     The fields in `value` are hallway's; those in `defaults` are written where they are missing, and every other field
@@ -131,7 +131,7 @@ class Member(Edit):
             _remove_empty(document, self.path[:-1])
 
 
-class Default(Edit):
+class RequiredKey(Edit):
     """A member that a file of this kind needs, whoever else is in it; taken away only with the last of the others."""
 
     what = HOOKS
@@ -149,7 +149,7 @@ class Default(Edit):
             document.remove(self.path)
 
 
-class Hooks(Edit):
+class HookEntries(Edit):
     """hallway's entries in the lists of hooks, by event, among those of others."""
 
     what = HOOKS
@@ -165,7 +165,7 @@ class Hooks(Edit):
             self._put(document, event, entries)
 
     def _put(self, document: Document, event: str, entries: list[Any]) -> None:
-        """In place of what was hallway's there, else behind everybody's: some clients know a hook by its number."""
+        """Replace hallway's entries in place, else append them: some clients refer to a hook by its number."""
         places = self._ours(document, event)
         for number, entry in enumerate(entries):
             document.put_item(("hooks", event), entry, places[number] if number < len(places) else None)
@@ -204,7 +204,7 @@ class JsonConfig(Config):
 
     @property
     def undo(self) -> dict[str, Any]:
-        server = next((edit.path for edit in self.edits if isinstance(edit, Member)), None)
+        server = next((edit.path for edit in self.edits if isinstance(edit, OwnKey)), None)
         return {"format": "json", "server": server}
 
     @property
@@ -267,7 +267,7 @@ class TomlConfig(Config):
         return self.put(text) == text
 
     def _others(self, text: str) -> dict[str, Any]:
-        """The section's tables that are not hallway's, under this name or the old one."""
+        """Return the section's tables that are not hallway's, under this name or the old one."""
         tables = self._tables(text).items()
         return {
             name: table
@@ -291,7 +291,9 @@ class TomlConfig(Config):
             raise self.broken(error) from None
 
     def _edited(self, before: str, wanted: dict[str, Any]) -> str:
-        """The text with the section's tables as wanted, and a proof that nothing else has changed its meaning."""
+        """Return the text with the section's tables as wanted; raise if the edit would change the meaning of anything
+        else.
+        """
         mark = BOM if before.startswith(BOM) else ""
         expected = {**self._parsed(before), self.section: wanted}
         if not wanted:

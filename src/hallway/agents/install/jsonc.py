@@ -67,12 +67,12 @@ class Document:
     # -- reading
 
     def get(self, path: Path) -> Any:
-        """The value at a path; None where there is none."""
+        """Return the value at a path; None where there is none."""
         node = self._find(path)
         return None if node is None else self.value(node)
 
     def items(self, path: Path) -> list[Any]:
-        """The items of the list at a path; none where there is no list."""
+        """Return the items of the list at a path; none where there is no list."""
         node = self._find(path)
         if node is None:
             return []
@@ -130,7 +130,7 @@ class Document:
         return node
 
     def _there(self, path: Path) -> Node:
-        """What is at a path, where something must be."""
+        """Return the node at a path that must exist."""
         node = self._find(path)
         if node is None:
             raise WrongKind(f"{'.'.join(path)} is missing")
@@ -202,7 +202,7 @@ class Document:
         return parent.begin + 1, parent.end - 1, ""
 
     def _space_before(self, at: int, end: int) -> int:
-        """Where to cut before a place, up to `end`: with the white space, but for a line end that a comment needs."""
+        """Return where to cut before a position: include white space, but keep a line end that a comment needs."""
         begin = len(self.text[:at].rstrip(" \t\r\n"))
         line_end = self.text.find("\n", begin, at)
         if line_end < 0 or self.text[end:].lstrip(" \t\r").startswith("\n"):
@@ -210,7 +210,7 @@ class Document:
         return line_end + 1 if self._is_in_comment(begin) else begin
 
     def _is_in_comment(self, at: int) -> bool:
-        """Whether a place is the end of a comment that goes to the end of its line."""
+        """Return whether a position ends a comment that runs to the end of its line."""
         place = self.text.rfind("\n", 0, at) + 1
         if "//" not in self.text[place:at]:
             return False
@@ -220,7 +220,7 @@ class Document:
         return self.text.startswith("//", begin)
 
     def _comma_after(self, at: int) -> int | None:
-        """Where the comma after a value ends, past comments; None where there is none."""
+        """Return where the comma after a value ends, past comments; None where there is none."""
         while (found := TOKEN.match(self.text, at)) and found["space"]:
             at = found.end()
         return at + 1 if self.text[at : at + 1] == "," else None
@@ -237,12 +237,12 @@ class Document:
 
     @property
     def unit(self) -> str:
-        """One step of indentation, as the file has it."""
+        """Return one step of indentation as the file uses it."""
         found = re.search(r"^[ \t]+(?=\")", self.text, re.MULTILINE)
         return found[0] if found else "  "
 
     def _line(self, node: Node, deeper: int = 0) -> str:
-        """A new line, indented as the line that a node's container begins on."""
+        """Return a line break with the indentation of the line on which a node's container begins."""
         begin = self.text.rfind("\n", 0, node.begin) + 1
         indent = re.compile(r"[ \t]*").match(self.text, begin)
         return self.newline + (indent[0] if indent else "") + self.unit * deeper
@@ -261,7 +261,7 @@ class Document:
             raise NotJson(self.text, self._at, "there is more after the end of the object")
 
     def _next(self) -> tuple[str, int]:
-        """The next word and where it begins; an empty one at the end."""
+        """Return the next token and its position; an empty token at the end."""
         while self._at < len(self.text):
             found = TOKEN.match(self.text, self._at)
             if found is None:

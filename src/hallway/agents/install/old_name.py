@@ -11,7 +11,7 @@ OLD_NAME = "roost"
 
 
 def is_old_server(entry: Any) -> bool:
-    """Whether an MCP server's entry starts the old package: `roost mcp` or `python -P -m roost mcp`."""
+    """Return whether an MCP server's entry starts the old package: `roost mcp` or `python -P -m roost mcp`."""
     if not isinstance(entry, dict):
         return False
     command, arguments = entry.get("command"), entry.get("args", [])
@@ -21,10 +21,10 @@ def is_old_server(entry: Any) -> bool:
 
 
 def is_old_hook(command: str) -> bool:
-    """Whether a hook's command runs the old package."""
+    """Return whether a hook's command runs the old package."""
     return f"{OLD_NAME} hook " in command or f"/{OLD_NAME}/agents/hook/launch.py" in command.replace("\\", "/")
 
 
 def is_old_file(text: str) -> bool:
-    """Whether a file of its own, a plugin or a file of hooks, is the old package's."""
+    """Return whether a file of its own, a plugin or a file of hooks, is the old package's."""
     return is_old_hook(text) or f'"{OLD_NAME}", "hook"' in text

@@ -8,12 +8,11 @@ import shutil
 from typing import TYPE_CHECKING
 
 from hallway.agents.install import jsonc, standalone_uninstall
-from hallway.bus import data_folder
-from hallway.files import identity, replace_file
-from hallway.place import make_private_folder
+from hallway.local.atomic_file import identity, replace_file
+from hallway.local.paths import data_folder, make_private_folder
 
 if TYPE_CHECKING:
-    from hallway.agents.install.changes import Record
+    from hallway.agents.install.plan import InstallLedger
 
 FOLDER = "uninstall"
 PROGRAM = "uninstall.py"
@@ -25,7 +24,7 @@ def standalone_program() -> str:
     return os.path.join(data_folder(), FOLDER, PROGRAM)
 
 
-def keep_standalone(record: Record) -> None:
+def keep_standalone(record: InstallLedger) -> None:
     """Write the program and the list of edited files, or remove both when no edited file is left."""
     folder = os.path.join(data_folder(), FOLDER)
     if not record.files:

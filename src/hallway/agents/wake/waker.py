@@ -10,15 +10,15 @@ import os
 import sys
 
 from hallway.agents.hook.digest import compose, message_line
-from hallway.agents.hook.moment import WOKEN
-from hallway.errors import HallwayError, SessionNotFound
+from hallway.agents.hook.event import WOKEN
+from hallway.core.errors import HallwayError, SessionNotFound
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from hallway.bus import Bus
-    from hallway.model import Message, Session
+    from hallway.bus.base import Bus
+    from hallway.core.model import Message, Session
 
 WAYS = {"claude-code": "claude_code", "codex": "codex", "qwen": "qwen"}
 ID_DASHES = (8, 13, 18, 23)
@@ -55,16 +55,16 @@ class Waker:
             return False
 
     def _hand_over(self, session: Session, words: str, shown: list[str]) -> bool:
-        name = f"hallway.agents.wake.{WAYS[session.agent_type]}"
+        name = f"hallway.agents.clients.{WAYS[session.agent_type]}.wake"
         __import__(name)
-        if sys.modules[name].hand_over(session.session_id, words, self._client, self._environ):
+        if sys.modules[name].deliver(session.session_id, words, self._client, self._environ):
             return True
         self._bus.wakes.undo(session.session_id, shown)
         return False
 
 
 def wake_up(bus: Bus, session_id: str) -> tuple[str, list[str], float | None]:
-    """What to start a turn with in a session, the ids of the messages in it, and else when to ask again.
+    """Return what to start a turn with in a session, the ids of the messages in it, and else when to ask again.
 
     No words: the session does not idle, or nothing is worth a turn now.
     """
@@ -80,10 +80,10 @@ def wake_up(bus: Bus, session_id: str) -> tuple[str, list[str], float | None]:
 
 
 def ids_in(text: str) -> list[str]:
-    """The messages' ids in what a wake-up said."""
+    """Return the messages' ids in what a wake-up said."""
     return [word for word in text.split() if len(word) == 36 and all(word[at] == "-" for at in ID_DASHES)]
 
 
 def wake_words(messages: list[Message]) -> tuple[str, list[str]]:
-    """What an agent is woken with, and the ids of the messages that are in it."""
+    """Return the text that wakes an agent, and the ids of the messages in it."""
     return compose([(message_line(each), each.message_id) for each in messages], head=WOKEN, has_messages=True)

@@ -6,21 +6,21 @@ otherwise. It is loaded when it is shown: the heartbeat's fast path imports this
 
 from __future__ import annotations
 
-from hallway.schema import encode
-from hallway.view import clean, clean_json
+from hallway.core.schema import encode
+from hallway.text.sanitize import clean_json, sanitize
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
     from hallway.cli.render.parts import Renderer
-    from hallway.cli.screen import Screen
-    from hallway.errors import HallwayError
-    from hallway.operation import Operation
+    from hallway.cli.terminal import Terminal
+    from hallway.core.errors import HallwayError
+    from hallway.core.operation import Operation
 
 
 def show(
-    screen: Screen, operation: Operation, result: Any, arguments: dict[str, Any], *, is_json: bool, variant: str = ""
+    screen: Terminal, operation: Operation, result: Any, arguments: dict[str, Any], *, is_json: bool, variant: str = ""
 ) -> None:
     """Write an operation's result; a `variant` of its command has a renderer of its own."""
     if is_json:
@@ -36,10 +36,10 @@ def _renderer(operation: Operation, variant: str) -> Renderer:
     return found.get(name) or found[f"list[{kind.__name__}]" if is_list else kind.__name__]
 
 
-def show_error(screen: Screen, error: HallwayError, *, is_json: bool) -> None:
+def show_error(screen: Terminal, error: HallwayError, *, is_json: bool) -> None:
     """Write an error: what is true, and the next thing to type."""
     if is_json:
         screen.write(clean_json(encode(error.to_dict())))
         return
-    hint = [f"{screen.paint('hint:', 'cyan')} {clean(error.hint)}"] if error.hint else []
-    screen.write(f"{screen.paint('hallway:', 'red')} {clean(error.message)}", *hint)
+    hint = [f"{screen.paint('hint:', 'cyan')} {sanitize(error.hint)}"] if error.hint else []
+    screen.write(f"{screen.paint('hallway:', 'red')} {sanitize(error.message)}", *hint)

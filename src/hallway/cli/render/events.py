@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from hallway.cli.screen import cut
-from hallway.schema import encode
-from hallway.view import clean, clean_json
+from hallway.cli.terminal import cut
+from hallway.core.schema import encode
+from hallway.text.sanitize import clean_json, sanitize
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from hallway.cli.screen import Screen
-    from hallway.model import Event
+    from hallway.cli.terminal import Terminal
+    from hallway.core.model import Event
 
 EVENT_COLOURS = {"registered": "green", "resumed": "green", "ended": "grey", "expired": "yellow"}
 
 
-def event(screen: Screen, each: Event) -> str:
-    """One event in one line, in local time; ids, which are long and say little, come last."""
+def event(screen: Terminal, each: Event) -> str:
+    """Return an event in one line, in local time; long ids come last."""
     at = each.at.astimezone().strftime("%H:%M:%S")
     kind = screen.paint(each.kind.ljust(18), EVENT_COLOURS.get(each.kind.rpartition(".")[2], ""))
     data = " ".join(
@@ -24,10 +24,10 @@ def event(screen: Screen, each: Event) -> str:
         if value is not None
     )
     head = f"{screen.paint(str(each.seq).rjust(6), 'grey')}  {screen.paint(at, 'grey')}  {kind}  "
-    body = clean(f"{each.session_id or '-'}  {each.project}  {data}".rstrip())
+    body = sanitize(f"{each.session_id or '-'}  {each.project}  {data}".rstrip())
     taken = 6 + 2 + 8 + 2 + max(len(each.kind), 18) + 2
     return head + (body if screen.width is None else cut(body, max(screen.width - taken, 20)))
 
 
-def event_line(screen: Screen, each: Event, *, is_json: bool) -> str:
+def event_line(screen: Terminal, each: Event, *, is_json: bool) -> str:
     return clean_json(encode(each)) if is_json else event(screen, each)

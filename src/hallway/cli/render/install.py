@@ -6,43 +6,43 @@ from shlex import quote
 from typing import TYPE_CHECKING
 
 from hallway.agents.install.standalone import standalone_program
-from hallway.view import clean
+from hallway.text.sanitize import sanitize
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from hallway.agents.install import Outcome
-    from hallway.cli.screen import Screen
+    from hallway.cli.terminal import Terminal
 
 COLOURS = {"+": "green", "-": "red", "@": "cyan"}
 NOBODY = "No client that hallway knows is on this machine. Name one all the same: hallway install claude-code"
 NOTHING = "hallway is installed nowhere: there is nothing to undo."
 
 
-def installed(screen: Screen, outcomes: list[Outcome], *, is_undoing: bool) -> list[str]:
-    """A block of lines for each client."""
+def installed(screen: Terminal, outcomes: list[Outcome], *, is_undoing: bool) -> list[str]:
+    """Return a block of lines for each client."""
     if not outcomes:
         return [NOTHING if is_undoing else NOBODY]
     lines = [line for outcome in outcomes for line in _block(screen, outcome, is_undoing)]
     if not is_undoing and any(outcome.changes and outcome.is_done for outcome in outcomes):
-        lines.append(f"To undo it: hallway uninstall. Without hallway: python3 {clean(quote(standalone_program()))}")
+        lines.append(f"To undo it: hallway uninstall. Without hallway: python3 {sanitize(quote(standalone_program()))}")
     return lines
 
 
-def _block(screen: Screen, outcome: Outcome, is_undoing: bool) -> Iterator[str]:
+def _block(screen: Terminal, outcome: Outcome, is_undoing: bool) -> Iterator[str]:
     there = "" if outcome.is_here else " (not found on this machine)"
     yield f"{screen.paint(outcome.client.title, 'bold')}{there}: {_said(outcome, is_undoing)}"
     if outcome.error:
-        yield f"  {screen.paint(clean(outcome.error.message), 'red')}"
-        yield f"  → {clean(outcome.error.hint)}"
+        yield f"  {screen.paint(sanitize(outcome.error.message), 'red')}"
+        yield f"  → {sanitize(outcome.error.hint)}"
         if not is_undoing:
             for path, text in outcome.by_hand.items():
-                yield f"  Or paste this into {clean(path)}:"
-                yield from (f"    {clean(line)}" for line in text.splitlines())
+                yield f"  Or paste this into {sanitize(path)}:"
+                yield from (f"    {sanitize(line)}" for line in text.splitlines())
         return
     for change in outcome.changes:
         if outcome.is_done:
-            yield f"  {clean(change.path)}"
+            yield f"  {sanitize(change.path)}"
         else:
             yield from (screen.paint(line, COLOURS.get(line[:1], "")) for line in change.diff())
     if outcome.changes or not outcome.is_done:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from hallway.cli.render.parts import fact_lines, how_many, next_page, when
-from hallway.cli.screen import Column, table
-from hallway.schema import encode
-from hallway.view import age, clean, duration
+from hallway.cli.terminal import Column, table
+from hallway.core.schema import encode
+from hallway.text.sanitize import sanitize
+from hallway.text.style import age, duration
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
     from hallway.cli.render.parts import Renderer
-    from hallway.cli.screen import Screen
-    from hallway.model import Finding, MemoryEntry
+    from hallway.cli.terminal import Terminal
+    from hallway.core.model import MemoryEntry, MemoryHit
 
 KEY = Column("KEY", least=12, is_precious=True)
 VERSION = Column("V")
@@ -24,8 +25,8 @@ LINE = Column("", least=20, has_marks=True)
 VALUE = Column("VALUE", least=20)
 
 
-def findings(screen: Screen, found: list[Finding], arguments: dict[str, Any]) -> list[str]:
-    """A line of each entry that was found, and how to see the whole of one."""
+def findings(screen: Terminal, found: list[MemoryHit], arguments: dict[str, Any]) -> list[str]:
+    """Return a line of each entry that was found, and how to see the whole of one."""
     if not found:
         return ["Nothing of this is remembered."]
     rows = [
@@ -40,8 +41,8 @@ def findings(screen: Screen, found: list[Finding], arguments: dict[str, Any]) ->
     ]
 
 
-def entry(screen: Screen, each: MemoryEntry, arguments: dict[str, Any]) -> list[str]:
-    """An entry's value, below what is known of it."""
+def entry(screen: Terminal, each: MemoryEntry, arguments: dict[str, Any]) -> list[str]:
+    """Return an entry's value, below what is known of it."""
     facts = {
         "type": each.type,
         "tags": ", ".join(each.tags),
@@ -54,12 +55,12 @@ def entry(screen: Screen, each: MemoryEntry, arguments: dict[str, Any]) -> list[
         screen.paint(each.key, "bold"),
         *fact_lines(screen, facts.items()),
         "",
-        *map(clean, value.splitlines() or [""]),
+        *map(sanitize, value.splitlines() or [""]),
     ]
 
 
-def history(screen: Screen, found: list[MemoryEntry], arguments: dict[str, Any]) -> list[str]:
-    """The versions of a key, newest first, a line each."""
+def history(screen: Terminal, found: list[MemoryEntry], arguments: dict[str, Any]) -> list[str]:
+    """Return the versions of a key, newest first, a line each."""
     rows = [
         (str(each.version), each.type, each.session_id, age(each.created_at, screen.now_s), encode(each.value))
         for each in found
@@ -67,18 +68,18 @@ def history(screen: Screen, found: list[MemoryEntry], arguments: dict[str, Any])
     return table(screen, (VERSION, TYPE, AUTHOR, AGE, VALUE), rows) if rows else ["Nothing is remembered under it."]
 
 
-def remembered(screen: Screen, each: MemoryEntry, arguments: dict[str, Any]) -> list[str]:
-    return [f"{clean(each.key)} is at version {each.version} in {clean(each.project)}"]
+def remembered(screen: Terminal, each: MemoryEntry, arguments: dict[str, Any]) -> list[str]:
+    return [f"{sanitize(each.key)} is at version {each.version} in {sanitize(each.project)}"]
 
 
-def forgotten(screen: Screen, count: int, arguments: dict[str, Any]) -> list[str]:
+def forgotten(screen: Terminal, count: int, arguments: dict[str, Any]) -> list[str]:
     return [f"Forgot {how_many(count, 'version')}."]
 
 
 RENDERERS: dict[str, Renderer] = {
     "MemoryEntry": entry,
     "list[MemoryEntry]": history,
-    "list[Finding]": findings,
+    "list[MemoryHit]": findings,
     "set": remembered,
     "delete": forgotten,
     "clear_some": forgotten,

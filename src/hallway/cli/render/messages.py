@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from hallway.cli.render.parts import how_many, next_page, when_short
-from hallway.cli.screen import Column, table, wrap
-from hallway.model import CAPABILITY, EVERYBODY
-from hallway.schema import encode
-from hallway.view import DELIVERY_LOOKS, MESSAGE_LOOKS, PRIORITY_COLOURS, age, clean, duration, look
+from hallway.cli.terminal import Column, table, wrap
+from hallway.core.model import CAPABILITY, EVERYBODY
+from hallway.core.schema import encode
+from hallway.text.sanitize import sanitize
+from hallway.text.style import DELIVERY_LOOKS, MESSAGE_LOOKS, PRIORITY_COLOURS, age, duration, style_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,13 +15,13 @@ if TYPE_CHECKING:
     from typing import Any
 
     from hallway.cli.render.parts import Renderer
-    from hallway.cli.screen import Screen
-    from hallway.model import Delivery, Message, Receipt, Thread
+    from hallway.cli.terminal import Terminal
+    from hallway.core.model import Delivery, Message, Receipt, Thread
 
 DEEPEST = 8  # levels of a thread that are indented: a long talk of two is no staircase
 NAMED = 5  # recipients that a line names
 
-TYPE = Column("TYPE", colour_of=lambda cell: look(cell.partition(" ")[2], MESSAGE_LOOKS).colour)
+TYPE = Column("TYPE", colour_of=lambda cell: style_of(cell.partition(" ")[2], MESSAGE_LOOKS).colour)
 FROM = Column("FROM", least=8)
 TO = Column("TO", least=8)
 PRIORITY = Column("PRIORITY", colour_of=lambda cell: PRIORITY_COLOURS.get(cell, ""))
@@ -28,21 +29,23 @@ SUBJECT = Column("SUBJECT", least=16)
 AGE = Column("AGE")
 MESSAGE = Column("MESSAGE")
 RECIPIENT = Column("RECIPIENT", least=8)
-STATE = Column("STATE", colour_of=lambda cell: look(cell.partition(" ")[2], DELIVERY_LOOKS).colour)
+STATE = Column("STATE", colour_of=lambda cell: style_of(cell.partition(" ")[2], DELIVERY_LOOKS).colour)
 
 
-def receipt(screen: Screen, sent: Receipt, arguments: dict[str, Any]) -> list[str]:
-    """What became of a message, and nothing better than that."""
+def receipt(screen: Terminal, sent: Receipt, arguments: dict[str, Any]) -> list[str]:
+    """Return what became of a message, without claiming more than is known."""
     to_session = arguments.get("to_session", EVERYBODY if "to_message" not in arguments else "")
     before = "It was sent before, under the same key: " if sent.is_repeat else "Sent "
-    lines = [f"{before}{clean(sent.message_id)} {_whom(sent, to_session)}"]
+    lines = [f"{before}{sanitize(sent.message_id)} {_whom(sent, to_session)}"]
     if sent.recipient_status == "offline":
-        name = clean(to_session) or "The other"
-        lines.append(screen.paint(f"{name} is offline: it waits until {clean(to_session) or 'it'} is back.", "yellow"))
+        name = sanitize(to_session) or "The other"
+        lines.append(
+            screen.paint(f"{name} is offline: it waits until {sanitize(to_session) or 'it'} is back.", "yellow")
+        )
     elif not sent.recipients:
         lines.append(screen.paint("Nobody else is here: who joins later reads it in the history.", "yellow"))
     if sent.held_back:
-        lines.append(screen.paint(f"It does not wake {clean(to_session) or 'it'}: {sent.held_back}.", "yellow"))
+        lines.append(screen.paint(f"It does not wake {sanitize(to_session) or 'it'}: {sent.held_back}.", "yellow"))
     return lines
 
 
@@ -50,28 +53,28 @@ def _whom(sent: Receipt, to_session: str) -> str:
     if to_session == EVERYBODY:
         return f"to {how_many(sent.recipients, 'session')}"
     if to_session.startswith(CAPABILITY):
-        return f"to {how_many(sent.recipients, 'session')} with {clean(to_session)}"
-    status = f", who is {clean(sent.recipient_status)}" if sent.recipient_status not in (None, "offline") else ""
-    return f"to {clean(to_session)}{status}" if to_session else f"in the thread {clean(sent.thread_id)}"
+        return f"to {how_many(sent.recipients, 'session')} with {sanitize(to_session)}"
+    status = f", who is {sanitize(sent.recipient_status)}" if sent.recipient_status not in (None, "offline") else ""
+    return f"to {sanitize(to_session)}{status}" if to_session else f"in the thread {sanitize(sent.thread_id)}"
 
 
-def inbox(screen: Screen, found: list[Message], arguments: dict[str, Any]) -> list[str]:
-    """Each message in full, oldest first, and how to say that they are dealt with."""
-    whose = clean(arguments["session_id"])
+def inbox(screen: Terminal, found: list[Message], arguments: dict[str, Any]) -> list[str]:
+    """Return each message in full, oldest first, and how to say that they are dealt with."""
+    whose = sanitize(arguments["session_id"])
     if not found:
         return [f"Nothing is in the inbox of {whose}."]
     lines = [line for each in found for line in (*message(screen, each), "")]
     return [*lines, *next_page(found, arguments, "after", found[-1].seq), f"Dealt with? hallway inbox {whose} --ack"]
 
 
-def acknowledged(screen: Screen, found: list[Message], arguments: dict[str, Any]) -> list[str]:
-    """The inbox of somebody who acknowledges it with the same command: without the advice to do so."""
+def acknowledged(screen: Terminal, found: list[Message], arguments: dict[str, Any]) -> list[str]:
+    """Return an inbox that the same command acknowledges: without the hint to acknowledge it."""
     return inbox(screen, found, arguments)[: -1 if found else None]
 
 
-def message(screen: Screen, each: Message, *, indent: str = "", arrow: str = "") -> list[str]:
-    """One message: who → whom, then what it is about, then its text."""
-    seen = look(each.type, MESSAGE_LOOKS)
+def message(screen: Terminal, each: Message, *, indent: str = "", arrow: str = "") -> list[str]:
+    """Return one message: who → whom, then what it is about, then its text."""
+    seen = style_of(each.type, MESSAGE_LOOKS)
     head = [
         screen.paint(f"{seen.glyph} {each.type}", seen.colour),
         screen.paint(f"{each.from_session} → {_called(each.to_session)}", "bold"),
@@ -92,18 +95,18 @@ def _called(to_session: str) -> str:
     return "everybody" if to_session == EVERYBODY else to_session
 
 
-def _indented(screen: Screen, text: str, indent: str, colour: str = "") -> list[str]:
+def _indented(screen: Terminal, text: str, indent: str, colour: str = "") -> list[str]:
     lines = wrap(text, screen.width and screen.width - len(indent))
     return [f"{indent}{screen.paint(line, colour)}".rstrip() for line in lines]
 
 
 def _without(subject: str, body: str) -> str:
-    """The body without a first line that is the subject, as it is where nobody said one."""
+    """Return the body without a first line that repeats the subject."""
     first, _, rest = body.partition("\n")
     return rest.strip("\n") if " ".join(first.split())[:200] == subject else body
 
 
-def _facts(screen: Screen, each: Message) -> Iterator[tuple[str, str]]:
+def _facts(screen: Terminal, each: Message) -> Iterator[tuple[str, str]]:
     data = {name: value for name, value in each.data.items() if name != "task_id"}
     if data:
         yield "data", encode(data)
@@ -113,22 +116,28 @@ def _facts(screen: Screen, each: Message) -> Iterator[tuple[str, str]]:
         yield "expires", f"in {duration(each.expires_at.timestamp() - screen.now_s)}"
 
 
-def history(screen: Screen, found: list[Message], arguments: dict[str, Any]) -> list[str]:
-    """A line for each message."""
+def history(screen: Terminal, found: list[Message], arguments: dict[str, Any]) -> list[str]:
+    """Return a line for each message."""
     if not found:
-        return [f"No message of this kind was ever sent to {clean(arguments['session_id'])}."]
+        return [f"No message of this kind was ever sent to {sanitize(arguments['session_id'])}."]
     rows = [
-        (f"{look(each.type, MESSAGE_LOOKS).glyph} {each.type}", each.from_session, _called(each.to_session),
-         each.priority if each.priority != "normal" else "", each.subject, age(each.sent_at, screen.now_s),
-         each.message_id)
+        (
+            f"{style_of(each.type, MESSAGE_LOOKS).glyph} {each.type}",
+            each.from_session,
+            _called(each.to_session),
+            each.priority if each.priority != "normal" else "",
+            each.subject,
+            age(each.sent_at, screen.now_s),
+            each.message_id,
+        )
         for each in found
-    ]  # fmt: skip
+    ]
     lines = table(screen, (TYPE, FROM, TO, PRIORITY, SUBJECT, AGE, MESSAGE), rows)
     return [*lines, *next_page(found, arguments, "after", found[-1].seq), "The whole of one: hallway thread MESSAGE"]
 
 
-def thread(screen: Screen, found: Thread, arguments: dict[str, Any]) -> list[str]:
-    """The tree of replies, each message with how far it has come with its recipients."""
+def thread(screen: Terminal, found: Thread, arguments: dict[str, Any]) -> list[str]:
+    """Return the tree of replies, each message with how far it has come with its recipients."""
     known = {each.message_id for each in found.messages}
     states: dict[str, list[Delivery]] = {}
     for each in found.deliveries:
@@ -146,7 +155,7 @@ def thread(screen: Screen, found: Thread, arguments: dict[str, Any]) -> list[str
     return [*lines, *next_page(found.messages, arguments, "after", found.messages[-1].seq if found.messages else 0)]
 
 
-def _in_thread(screen: Screen, each: Message, depth: int, states: list[Delivery]) -> list[str]:
+def _in_thread(screen: Terminal, each: Message, depth: int, states: list[Delivery]) -> list[str]:
     indent, arrow = "    " * min(max(depth - 1, 0), DEEPEST), "  ↳ " if depth else ""
     below = indent + " " * len(arrow) + "  "
     lines = message(screen, each, indent=indent, arrow=arrow)
@@ -155,29 +164,32 @@ def _in_thread(screen: Screen, each: Message, depth: int, states: list[Delivery]
     return [*lines, *(below + line for line in _states(screen, states))]
 
 
-def _states(screen: Screen, states: list[Delivery]) -> Iterator[str]:
-    """A line for each state that some delivery is in, with the first of its recipients."""
+def _states(screen: Terminal, states: list[Delivery]) -> Iterator[str]:
+    """Yield a line for each state that some delivery is in, with the first of its recipients."""
     for state, seen in DELIVERY_LOOKS.items():
         names = [each.recipient for each in states if each.state == state]
         if names:
             rest = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-            yield screen.paint(f"{seen.glyph} {state}", seen.colour) + f": {clean(', '.join(names[:NAMED]))}{rest}"
+            yield screen.paint(f"{seen.glyph} {state}", seen.colour) + f": {sanitize(', '.join(names[:NAMED]))}{rest}"
 
 
-def deliveries(screen: Screen, found: list[Delivery], arguments: dict[str, Any]) -> list[str]:
-    """How far a message has come with each recipient, and since when."""
+def deliveries(screen: Terminal, found: list[Delivery], arguments: dict[str, Any]) -> list[str]:
+    """Return how far a message has come with each recipient, and since when."""
     if not found:
         return ["It had no recipients."]
     rows = [
-        (each.recipient, f"{look(each.state, DELIVERY_LOOKS).glyph} {each.state}",
-         age(each.acknowledged_at or each.injected_at or each.stored_at, screen.now_s))
+        (
+            each.recipient,
+            f"{style_of(each.state, DELIVERY_LOOKS).glyph} {each.state}",
+            age(each.acknowledged_at or each.injected_at or each.stored_at, screen.now_s),
+        )
         for each in found
-    ]  # fmt: skip
+    ]
     lines = table(screen, (RECIPIENT, STATE, AGE), rows)
     return [*lines, *next_page(found, arguments, "after-id", found[-1].recipient)]
 
 
-def taken_out(screen: Screen, count: int, arguments: dict[str, Any]) -> list[str]:
+def taken_out(screen: Terminal, count: int, arguments: dict[str, Any]) -> list[str]:
     return [f"Acknowledged {how_many(count, 'message')}."]
 
 

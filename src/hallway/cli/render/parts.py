@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from hallway.view import age, clean
+from hallway.text.sanitize import sanitize
+from hallway.text.style import age
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -10,13 +11,13 @@ if TYPE_CHECKING:
     from datetime import datetime
     from typing import Any, TypeAlias
 
-    from hallway.cli.screen import Screen
+    from hallway.cli.terminal import Terminal
 
-    Renderer: TypeAlias = Callable[[Screen, Any, dict[str, Any]], Iterable[str]]
+    Renderer: TypeAlias = Callable[[Terminal, Any, dict[str, Any]], Iterable[str]]
 
 
-def fact_lines(screen: Screen, facts: Iterable[tuple[str, Any]], **colours: str) -> list[str]:
-    """Named facts, one to a line and aligned; those that are not there are left out."""
+def fact_lines(screen: Terminal, facts: Iterable[tuple[str, Any]], **colours: str) -> list[str]:
+    """Return named facts, one to a line and aligned; those that are not there are left out."""
     known = [(name, value) for name, value in facts if value]
     width = max((len(name) for name, _ in known), default=0)
     return [
@@ -29,7 +30,7 @@ def how_many(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def when(screen: Screen, at: datetime) -> str:
+def when(screen: Terminal, at: datetime) -> str:
     return f"{age(at, screen.now_s)} ago ({at.astimezone().strftime('%Y-%m-%d %H:%M:%S')})"
 
 
@@ -37,12 +38,12 @@ def in_numbers(items: Iterable[tuple[str, int]]) -> str:
     return ", ".join(f"{name.replace('_', ' ')} {number}" for name, number in items)
 
 
-def when_short(screen: Screen, at: datetime) -> str:
+def when_short(screen: Terminal, at: datetime) -> str:
     return f"{age(at, screen.now_s)} ago"
 
 
 def next_page(found: list[Any], arguments: dict[str, Any], flag: str, last: object) -> list[str]:
-    """How to go on where a page is full."""
+    """Return how to ask for the next page when this one is full."""
     if len(found) != arguments.get("limit"):
         return []
-    return [f"These are {len(found)}; the next ones: add --{flag} {clean(str(last))}"]
+    return [f"These are {len(found)}; the next ones: add --{flag} {sanitize(str(last))}"]

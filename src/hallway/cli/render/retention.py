@@ -9,11 +9,11 @@ if TYPE_CHECKING:
     from typing import Any
 
     from hallway.cli.render.parts import Renderer
-    from hallway.cli.screen import Screen
-    from hallway.model import Pruned
+    from hallway.cli.terminal import Terminal
+    from hallway.core.model import Pruned
 
 
-def pruned(screen: Screen, done: Pruned, arguments: dict[str, Any]) -> list[str]:
+def pruned(screen: Terminal, done: Pruned, arguments: dict[str, Any]) -> list[str]:
     return [f"Removed: {screen.paint(in_numbers(done.removed.items()), '')}" if done.removed else "Nothing to remove."]
 
 

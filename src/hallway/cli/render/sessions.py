@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 from hallway.cli.render.parts import fact_lines, how_many, next_page, when
-from hallway.cli.screen import Column, table
-from hallway.schema import encode
-from hallway.view import EMPTY, age, clean, duration, in_order, look
+from hallway.cli.terminal import Column, table
+from hallway.core.schema import encode
+from hallway.text.sanitize import sanitize
+from hallway.text.style import EMPTY, age, duration, in_order, style_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
     from hallway.cli.render.parts import Renderer
-    from hallway.cli.screen import Screen
-    from hallway.model import Heartbeat, Peer, Session
+    from hallway.cli.terminal import Terminal
+    from hallway.core.model import Heartbeat, PeerSession, Session
 
 
 def status_cell(status: str) -> str:
-    return f"{look(status).glyph} {status}"
+    return f"{style_of(status).glyph} {status}"
 
 
 def colour_of_status(cell: str) -> str:
-    return look(cell.partition(" ")[2]).colour
+    return style_of(cell.partition(" ")[2]).colour
 
 
 STATUS = Column("STATUS", colour_of=colour_of_status)
@@ -35,10 +36,10 @@ TASK = Column("TASK", least=12)
 SEEN = Column("SEEN")
 
 
-def heartbeat(screen: Screen, beat: Heartbeat, arguments: dict[str, Any]) -> list[str]:
-    """Who is here besides, and what waits for this session, in a few lines."""
-    own = screen.paint(status_cell(beat.status), look(beat.status).colour)
-    lines = [f"{own}  {clean(beat.session_id)} in {clean(beat.project)}"]
+def heartbeat(screen: Terminal, beat: Heartbeat, arguments: dict[str, Any]) -> list[str]:
+    """Return who else is here and what waits for this session, in a few lines."""
+    own = screen.paint(status_cell(beat.status), style_of(beat.status).colour)
+    lines = [f"{own}  {sanitize(beat.session_id)} in {sanitize(beat.project)}"]
     if beat.unread:
         lines.append(screen.paint(how_many(beat.unread, "unread message"), "yellow"))
     lines += [
@@ -52,25 +53,41 @@ def heartbeat(screen: Screen, beat: Heartbeat, arguments: dict[str, Any]) -> lis
     return [*lines, f"{how_many(beat.others_total, 'other')} here:", *_peers(screen, beat.others), *rest]
 
 
-def _peers(screen: Screen, peers: list[Peer]) -> list[str]:
+def _peers(screen: Terminal, peers: list[PeerSession]) -> list[str]:
     rows = [
-        (status_cell(each.status), each.session_id, each.agent_name, each.agent_type, each.human_user or "",
-         each.branch or "", each.current_task or "", duration(each.silent_s))
+        (
+            status_cell(each.status),
+            each.session_id,
+            each.agent_name,
+            each.agent_type,
+            each.human_user or "",
+            each.branch or "",
+            each.current_task or "",
+            duration(each.silent_s),
+        )
         for each in in_order(peers)
-    ]  # fmt: skip
+    ]
     return table(screen, (STATUS, ID, NAME, TYPE, USER, BRANCH, TASK, SEEN), rows) if rows else []
 
 
-def sessions(screen: Screen, found: list[Session], arguments: dict[str, Any]) -> list[str]:
-    """A table of sessions, who needs a person first; where nobody is, what to type."""
+def sessions(screen: Terminal, found: list[Session], arguments: dict[str, Any]) -> list[str]:
+    """Return a table of sessions, who needs a person first; where nobody is, what to type."""
     if not found:
         return _nobody(arguments)
     rows = [
-        (status_cell(each.status), each.session_id, each.agent_name, each.agent_type, each.human_user or "",
-         "" if arguments.get("project") else each.project, each.branch or "", each.current_task or "",
-         age(each.ended_at or each.last_seen, screen.now_s))
+        (
+            status_cell(each.status),
+            each.session_id,
+            each.agent_name,
+            each.agent_type,
+            each.human_user or "",
+            "" if arguments.get("project") else each.project,
+            each.branch or "",
+            each.current_task or "",
+            age(each.ended_at or each.last_seen, screen.now_s),
+        )
         for each in in_order(sorted(found, key=lambda session: session.last_seen, reverse=True))
-    ]  # fmt: skip
+    ]
     lines = table(screen, (STATUS, ID, NAME, TYPE, USER, PROJECT, BRANCH, TASK, SEEN), rows)
     return [*lines, *next_page(found, arguments, "after-id", found[-1].session_id)]
 
@@ -86,9 +103,9 @@ def _nobody(arguments: dict[str, Any]) -> list[str]:
     return [sentence, f"  {command}", *gone]
 
 
-def session(screen: Screen, each: Session, arguments: dict[str, Any]) -> list[str]:
-    """Everything about one session, a line for each thing that is there."""
-    meaning = look(each.status).meaning
+def session(screen: Terminal, each: Session, arguments: dict[str, Any]) -> list[str]:
+    """Return everything about one session, a line for each thing that is there."""
+    meaning = style_of(each.status).meaning
     facts = {
         "name": each.agent_name,
         "type": each.agent_type,
@@ -105,17 +122,20 @@ def session(screen: Screen, each: Session, arguments: dict[str, Any]) -> list[st
         "seen": f"{when(screen, each.last_seen)}, offline after {duration(each.ttl_s)} of silence",
         "ended": f"{when(screen, each.ended_at)}: {each.end_reason}" if each.ended_at else None,
     }
-    return [screen.paint(each.session_id, "bold"), *fact_lines(screen, facts.items(), status=look(each.status).colour)]
+    return [
+        screen.paint(each.session_id, "bold"),
+        *fact_lines(screen, facts.items(), status=style_of(each.status).colour),
+    ]
 
 
-def session_line(screen: Screen, each: Session, arguments: dict[str, Any]) -> list[str]:
-    """One session in one line: what a change of it answers."""
-    task = f": {clean(each.current_task)}" if each.current_task else ""
-    status = screen.paint(status_cell(each.status), look(each.status).colour)
-    return [f"{status}  {clean(each.session_id)} ({clean(each.agent_name)}) in {clean(each.project)}{task}"]
+def session_line(screen: Terminal, each: Session, arguments: dict[str, Any]) -> list[str]:
+    """Return a session in one line, as an answer to a change of it."""
+    task = f": {sanitize(each.current_task)}" if each.current_task else ""
+    status = screen.paint(status_cell(each.status), style_of(each.status).colour)
+    return [f"{status}  {sanitize(each.session_id)} ({sanitize(each.agent_name)}) in {sanitize(each.project)}{task}"]
 
 
-def cleared(screen: Screen, count: int, arguments: dict[str, Any]) -> list[str]:
+def cleared(screen: Terminal, count: int, arguments: dict[str, Any]) -> list[str]:
     return [f"Forgot {how_many(count, 'session')}."]
 
 

@@ -9,12 +9,12 @@ if TYPE_CHECKING:
     from typing import Any
 
     from hallway.cli.render.parts import Renderer
-    from hallway.cli.screen import Screen
-    from hallway.model import Stats
+    from hallway.cli.terminal import Terminal
+    from hallway.core.model import Stats
 
 
-def stats(screen: Screen, numbers: Stats, arguments: dict[str, Any]) -> list[str]:
-    """The bus in numbers: a line for each noun, and one below it for each way it is counted by."""
+def stats(screen: Terminal, numbers: Stats, arguments: dict[str, Any]) -> list[str]:
+    """Return the bus in numbers: a line for each noun, and one below it for each way it is counted by."""
     facts = []
     for noun, record in numbers.to_dict().items():
         counts = record.to_dict()

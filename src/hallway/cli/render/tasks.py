@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 from hallway.cli.render.parts import fact_lines, next_page, when
-from hallway.cli.screen import Column, table, wrap
-from hallway.schema import encode
-from hallway.view import TASK_LOOKS, age, clean, look
+from hallway.cli.terminal import Column, table, wrap
+from hallway.core.schema import encode
+from hallway.text.sanitize import sanitize
+from hallway.text.style import TASK_LOOKS, age, style_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
     from hallway.cli.render.parts import Renderer
-    from hallway.cli.screen import Screen
-    from hallway.model import Task
+    from hallway.cli.terminal import Terminal
+    from hallway.core.model import Task
 
 
 def _status(status: str) -> str:
-    return f"{look(status, TASK_LOOKS).glyph} {status}"
+    return f"{style_of(status, TASK_LOOKS).glyph} {status}"
 
 
-STATUS = Column("STATUS", colour_of=lambda cell: look(cell.partition(" ")[2], TASK_LOOKS).colour)
+STATUS = Column("STATUS", colour_of=lambda cell: style_of(cell.partition(" ")[2], TASK_LOOKS).colour)
 SUBJECT = Column("SUBJECT", least=16)
 FROM = Column("FROM", least=8)
 TO = Column("OFFERED TO", least=10)
@@ -30,23 +31,30 @@ TASK = Column("TASK")
 FILTERS = ("project", "status", "owner", "after_id")
 
 
-def tasks(screen: Screen, found: list[Task], arguments: dict[str, Any]) -> list[str]:
-    """A line for each task, newest first."""
+def tasks(screen: Terminal, found: list[Task], arguments: dict[str, Any]) -> list[str]:
+    """Return a line for each task, newest first."""
     if not found:
         nothing = "No task fits." if any(arguments.get(name) for name in FILTERS) else "No task is open."
         return [nothing, *([] if arguments.get("include_done") else ["Those that are done: hallway task list --all"])]
     rows = [
-        (_status(each.status), each.subject, each.offered_by, each.offered_to or "", each.owner or "",
-         age(each.created_at, screen.now_s), each.task_id)
+        (
+            _status(each.status),
+            each.subject,
+            each.offered_by,
+            each.offered_to or "",
+            each.owner or "",
+            age(each.created_at, screen.now_s),
+            each.task_id,
+        )
         for each in found
-    ]  # fmt: skip
+    ]
     lines = table(screen, (STATUS, SUBJECT, FROM, TO, OWNER, AGE, TASK), rows)
     return [*lines, *next_page(found, arguments, "after-id", found[-1].task_id)]
 
 
-def task(screen: Screen, each: Task, arguments: dict[str, Any]) -> list[str]:
-    """Everything about one task."""
-    seen = look(each.status, TASK_LOOKS)
+def task(screen: Terminal, each: Task, arguments: dict[str, Any]) -> list[str]:
+    """Return everything about one task."""
+    seen = style_of(each.status, TASK_LOOKS)
     facts = {
         "status": f"{_status(each.status)} ({seen.meaning})",
         "task": each.task_id,
@@ -63,17 +71,19 @@ def task(screen: Screen, each: Task, arguments: dict[str, Any]) -> list[str]:
     return lines + (["", screen.paint("result", "grey"), *_text(screen, each.result)] if each.result else [])
 
 
-def _text(screen: Screen, text: str) -> list[str]:
+def _text(screen: Terminal, text: str) -> list[str]:
     return [f"  {line}".rstrip() for line in wrap(text, screen.width and screen.width - 2)]
 
 
-def task_line(screen: Screen, each: Task, arguments: dict[str, Any]) -> list[str]:
-    """One task in one line: what a change of it answers."""
+def task_line(screen: Terminal, each: Task, arguments: dict[str, Any]) -> list[str]:
+    """Return a task in one line, as an answer to a change of it."""
     told = {"offered": f"to {each.offered_to}", "accepted": f"by {each.owner}", "completed": f"by {each.owner}"}
     if each.status == "accepted" and each.offered_to:
         told["accepted"] += f", who hands it to {each.offered_to}"
-    status = screen.paint(_status(each.status), look(each.status, TASK_LOOKS).colour)
-    return [f"{status} {clean(told.get(each.status, '')):s}".rstrip() + f": {clean(each.subject)}  {each.task_id}"]
+    status = screen.paint(_status(each.status), style_of(each.status, TASK_LOOKS).colour)
+    return [
+        f"{status} {sanitize(told.get(each.status, '')):s}".rstrip() + f": {sanitize(each.subject)}  {each.task_id}"
+    ]
 
 
 RENDERERS: dict[str, Renderer] = {

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from hallway.cli.render.parts import next_page
-from hallway.cli.screen import Column, table
-from hallway.view import age, clean, duration
+from hallway.cli.terminal import Column, table
+from hallway.text.sanitize import sanitize
+from hallway.text.style import age, duration
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -12,51 +13,63 @@ if TYPE_CHECKING:
     from typing import Any
 
     from hallway.cli.render.parts import Renderer
-    from hallway.cli.screen import Screen
-    from hallway.model import Identity, NewToken, Token
+    from hallway.cli.terminal import Terminal
+    from hallway.core.model import Identity, NewToken, Token
 
 COLUMNS = (
-    Column("NAME", least=8), Column("ROLE"), Column("PROJECTS", least=12), Column("MADE"), Column("EXPIRES"),
-    Column("LAST USED"), Column("FROM"),
-)  # fmt: skip
+    Column("NAME", least=8),
+    Column("ROLE"),
+    Column("PROJECTS", least=12),
+    Column("MADE"),
+    Column("EXPIRES"),
+    Column("LAST USED"),
+    Column("FROM"),
+)
 
 
-def new_token(screen: Screen, made: NewToken, arguments: dict[str, Any]) -> list[str]:
-    """The token alone on a line, and that nobody will see it again."""
+def new_token(screen: Terminal, made: NewToken, arguments: dict[str, Any]) -> list[str]:
+    """Return the token alone on a line, and the warning that it is shown only once."""
     until = f", until {made.expires_at.astimezone():%Y-%m-%d %H:%M}" if made.expires_at else ""
     return [
-        f"{made.role} {clean(made.name)}, {_projects(made.projects)}{until}. Keep this: it is not shown again.",
+        f"{made.role} {sanitize(made.name)}, {_projects(made.projects)}{until}. Keep this: it is not shown again.",
         made.token,
     ]
 
 
-def tokens(screen: Screen, found: list[Token], arguments: dict[str, Any]) -> list[str]:
-    """A line for each token."""
+def tokens(screen: Terminal, found: list[Token], arguments: dict[str, Any]) -> list[str]:
+    """Return a line for each token."""
     if not found:
         return ["There is no token. To make one: hallway token create NAME"]
     rows = [
-        (each.name, each.role, _projects(each.projects), age(each.created_at, screen.now_s), _end(screen, each),
-         age(each.last_used_at, screen.now_s) if each.last_used_at else "never", each.last_used_from or "")
+        (
+            each.name,
+            each.role,
+            _projects(each.projects),
+            age(each.created_at, screen.now_s),
+            _end(screen, each),
+            age(each.last_used_at, screen.now_s) if each.last_used_at else "never",
+            each.last_used_from or "",
+        )
         for each in found
-    ]  # fmt: skip
+    ]
     return [*table(screen, COLUMNS, rows), *next_page(found, arguments, "limit", len(found) * 2)]
 
 
-def revoked(screen: Screen, each: Token, arguments: dict[str, Any]) -> list[str]:
-    return [f"Revoked: {clean(each.name)} ({each.role})"]
+def revoked(screen: Terminal, each: Token, arguments: dict[str, Any]) -> list[str]:
+    return [f"Revoked: {sanitize(each.name)} ({each.role})"]
 
 
-def identity(screen: Screen, who: Identity, arguments: dict[str, Any]) -> list[str]:
+def identity(screen: Terminal, who: Identity, arguments: dict[str, Any]) -> list[str]:
     if who.name is None:
         return ["You own this bus: you may do everything, in all projects."]
-    return [f"{clean(who.name)}: {who.role}, {_projects(who.projects)}"]
+    return [f"{sanitize(who.name)}: {who.role}, {_projects(who.projects)}"]
 
 
 def _projects(projects: list[str] | None) -> str:
-    return "all projects" if projects is None else ", ".join(map(clean, projects))
+    return "all projects" if projects is None else ", ".join(map(sanitize, projects))
 
 
-def _end(screen: Screen, each: Token) -> str:
+def _end(screen: Terminal, each: Token) -> str:
     if each.revoked_at:
         return "revoked"
     return _left(each.expires_at, screen.now_s) if each.expires_at else "never"

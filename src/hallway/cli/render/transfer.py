@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from hallway.cli.render.parts import fact_lines, in_numbers
-from hallway.view import clean
+from hallway.text.sanitize import sanitize
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from hallway.cli.screen import Screen
-    from hallway.transfer import Imported
+    from hallway.cli.terminal import Terminal
+    from hallway.transfer.export_import import Imported
 
 
-def imported(screen: Screen, outcome: Imported) -> list[str]:
-    """What an import took, what was there, and what it could not take."""
+def imported(screen: Terminal, outcome: Imported) -> list[str]:
+    """Return what an import took, what was there, and what it could not take."""
     facts = {
         "taken": in_numbers(outcome.taken.items()) or "nothing",
         "there before": in_numbers(outcome.there.items()),
         "not taken": in_numbers(outcome.refused.items()),
     }
-    return [*fact_lines(screen, facts.items()), *(f"  {clean(reason)}" for reason in outcome.reasons)]
+    return [*fact_lines(screen, facts.items()), *(f"  {sanitize(reason)}" for reason in outcome.reasons)]

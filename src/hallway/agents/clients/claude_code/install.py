@@ -1,0 +1,44 @@
+"""Claude Code: the server in ~/.claude.json, the hooks in settings.json; of a repository, .mcp.json and .claude/."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hallway.agents.install.client import ClientInstaller, home, place, stdio_server
+from hallway.agents.install.configs import NAME, HookEntries, JsonConfig, OwnKey
+from hallway.agents.install.hook_entries import grouped, is_hallways
+
+if TYPE_CHECKING:
+    from hallway.agents.install.configs import Config
+
+MOVED = "CLAUDE_CONFIG_DIR"
+
+
+class ClaudeCodeInstaller(ClientInstaller):
+    name, title, programs = "claude-code", "Claude Code", ("claude",)
+
+    @property
+    def folder(self) -> str:
+        return home(variable=MOVED, base="~/.claude")
+
+    def configs(self, root: str | None) -> list[Config]:
+        server = OwnKey(("mcpServers", NAME), stdio_server(root, type="stdio"))
+        registry = home(".claude.json", variable=MOVED)
+        return [
+            JsonConfig(place(root, registry, ".mcp.json"), server, is_private=root is None),
+            JsonConfig(
+                place(root, home("settings.json", variable=MOVED, base="~/.claude"), ".claude", "settings.json"),
+                HookEntries(grouped(self.name, root), is_hallways),
+            ),
+        ]
+
+    def remains(self, root: str | None) -> list[str]:
+        asked = ["Claude Code asks before it starts a repository's server: say yes once."] if root else []
+        return [
+            *super().remains(root),
+            *asked,
+            'To let agents use all of hallway\'s tools without a question, add "mcp__hallway" to permissions.allow.',
+        ]
+
+
+CLIENT = ClaudeCodeInstaller()

@@ -1,0 +1,36 @@
+"""Codex: Claude Code's shape; its edits are patches, and it names its session to nobody but in the payload."""
+
+from __future__ import annotations
+
+from hallway.agents.hook.event import ASKED, END, PROMPT, START, STOP, TOOL, ClientAdapter, text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from hallway.agents.hook.event import Payload
+
+PATCHED = ("*** Add File: ", "*** Update File: ", "*** Delete File: ", "*** Move to: ")
+
+
+class CodexAdapter(ClientAdapter):
+    client = "codex"
+    title = "Codex"
+    kinds = {
+        "SessionStart": START,
+        "UserPromptSubmit": PROMPT,
+        "PostToolUse": TOOL,
+        "PermissionRequest": ASKED,
+        "Stop": STOP,
+        "Interrupt": ASKED,
+        "SessionEnd": END,
+    }
+    edits = frozenset(("Edit", "Write"))
+
+    def files(self, payload: Payload) -> list[str]:
+        told = payload.get("tool_input")
+        if text(payload, "tool_name") != "apply_patch" or not isinstance(told, dict):
+            return super().files(payload)
+        lines = [line.strip() for line in text(told, "command", "input", "patch").splitlines()]
+        return [line[len(mark) :].strip() for line in lines for mark in PATCHED if line.startswith(mark)]
+
+
+DIALECT = CodexAdapter()

@@ -1,0 +1,117 @@
+"""Codex: the server in config.toml, the hooks in hooks.json, which Codex runs once the person trusts them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from typing import IO, TYPE_CHECKING, Any
+
+from hallway.agents.install.client import ClientInstaller, Diagnostic, home, place, stdio_server
+from hallway.agents.install.configs import HookEntries, JsonConfig, TomlConfig
+from hallway.agents.install.hook_commands import is_ours
+from hallway.agents.install.hook_entries import grouped, is_hallways
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from hallway.agents.install.configs import Config
+
+MOVED = "CODEX_HOME"
+TRUST = "Start codex, type /hooks, and trust hallway's hooks: until then Codex skips them without a word."
+# Codex gives its servers a bare environment: what tells hallway where its bus is must be let through by name.
+LET_THROUGH = [
+    MOVED,
+    "HALLWAY_HOME",
+    "HALLWAY_URL",
+    "HALLWAY_TOKEN",
+    "HALLWAY_PROJECT",
+    "HALLWAY_USER",
+    "XDG_DATA_HOME",
+]
+ANSWER_WAIT_S = 10
+HOOKS_ASKED = 2  # the question's number
+
+
+class CodexInstaller(ClientInstaller):
+    name, title, programs = "codex", "Codex", ("codex",)
+
+    @property
+    def folder(self) -> str:
+        return home(variable=MOVED, base="~/.codex")
+
+    def configs(self, root: str | None) -> list[Config]:
+        folder = place(root, self.folder, ".codex")
+        return [
+            TomlConfig(os.path.join(folder, "config.toml"), "mcp_servers", stdio_server(root, env_vars=LET_THROUGH)),
+            JsonConfig(os.path.join(folder, "hooks.json"), HookEntries(grouped(self.name, root), is_hallways)),
+        ]
+
+    def remains(self, root: str | None) -> list[str]:
+        trusted = ["Codex reads a repository's files once you trust its folder."] if root else []
+        return [*super().remains(root), *trusted, TRUST]
+
+    def troubles(self) -> Iterator[Diagnostic]:
+        """Yield a diagnostic for hallway's hooks that Codex does not trust yet, as Codex itself reports."""
+        if self.program is None:
+            return
+        found = [hook for hook in listed_hooks(self.program) if is_ours(str(hook.get("command", "")))]
+        waiting = [hook for hook in found if hook.get("trustStatus") not in ("trusted", "managed")]
+        if waiting:
+            yield Diagnostic(f"{len(waiting)} of {len(found)} hooks are not trusted, so Codex skips them", TRUST)
+
+
+def listed_hooks(program: str) -> list[dict[str, Any]]:
+    """Return the hooks that Codex would run here and whether it trusts them; empty when Codex does not answer."""
+    try:
+        with subprocess.Popen(
+            [program, "app-server"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        ) as process:
+            try:
+                return _ask(process)
+            finally:
+                process.kill()
+    except OSError:
+        return []
+
+
+def _ask(process: subprocess.Popen[str]) -> list[dict[str, Any]]:
+    from threading import Timer
+
+    if process.stdin is None or process.stdout is None:
+        return []
+    hurry = Timer(ANSWER_WAIT_S, process.kill)
+    hurry.start()
+    try:
+        process.stdin.write("".join(json.dumps(said) + "\n" for said in _questions()))
+        process.stdin.flush()
+        return _hooks_of(process.stdout)
+    except OSError:
+        return []
+    finally:
+        hurry.cancel()
+
+
+def _questions() -> list[dict[str, Any]]:
+    caller = {"name": "hallway", "title": "hallway doctor", "version": "1"}
+    return [
+        {"id": 1, "method": "initialize", "params": {"clientInfo": caller}},
+        {"method": "initialized"},
+        {"id": HOOKS_ASKED, "method": "hooks/list", "params": {"cwds": [os.getcwd()]}},
+    ]
+
+
+def _hooks_of(answers: IO[str]) -> list[dict[str, Any]]:
+    """Return the hooks in Codex's answer; empty if the program speaks another protocol."""
+    for line in answers:
+        try:
+            answer = json.loads(line)
+        except ValueError:
+            return []
+        if answer.get("id") == HOOKS_ASKED:
+            folders = answer.get("result", {}).get("data", [])
+            return [hook for folder in folders for hook in folder.get("hooks", [])]
+    return []
+
+
+CLIENT = CodexInstaller()

@@ -1,0 +1,60 @@
+"""Codex: `codex queue`, for a session that a person has open in a terminal.
+
+A queued message starts a turn at once in an idle session and is kept for the next start in one that is closed, with
+the same answer; so it is queued only while the process is there. It is run with the program and the home that the
+session's own process has.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+UNATTENDED = frozenset(("exec", "e", "review", "app-server", "mcp-server", "mcp", "exec-server"))
+PATIENCE_S = 3.0
+
+
+def deliver(session_id: str, words: str, client: int, environ: Mapping[str, str]) -> bool:
+    """Queue the words for the session; whether Codex took them."""
+    if not has_terminal(client) or UNATTENDED.intersection(_read(client, "cmdline")[1:]):
+        return False
+    said = dict(each.partition("=")[::2] for each in _read(client, "environ"))
+    known: dict[str, str] = {name: said[name] for name in ("CODEX_HOME", "HOME", "PATH") if name in said}
+    return run([f"/proc/{client}/exe", "queue", "--thread", session_id, "--message", words], {**environ, **known})
+
+
+def has_terminal(pid: int) -> bool:
+    """Return whether a process has a terminal (proc_pid_stat(5), field 7)."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            fields = file.read().rpartition(b")")[2].split()
+    except OSError:
+        return False
+    return int(fields[4]) != 0
+
+
+def _read(pid: int, name: str) -> list[str]:
+    try:
+        with open(f"/proc/{pid}/{name}", "rb") as file:
+            return file.read().decode("utf-8", "replace").split("\0")
+    except OSError:
+        return []
+
+
+def run(command: list[str], environ: Mapping[str, str]) -> bool:
+    """Run a command; return whether it ended well and in time."""
+    files = [(os.POSIX_SPAWN_OPEN, number, os.devnull, os.O_RDWR, 0) for number in (0, 1, 2)]
+    pid = os.posix_spawn(command[0], command, environ, file_actions=files)
+    deadline = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline:
+        ended, status = os.waitpid(pid, os.WNOHANG)
+        if ended:
+            return os.waitstatus_to_exitcode(status) == 0
+        time.sleep(0.01)
+    os.kill(pid, 9)
+    os.waitpid(pid, 0)
+    return False

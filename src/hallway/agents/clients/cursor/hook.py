@@ -1,0 +1,47 @@
+"""Cursor: conversations for sessions, and a stop that is answered with the next thing to say."""
+
+from __future__ import annotations
+
+from hallway.agents.hook.event import END, PROMPT, START, STOP, TOOL, ClientAdapter, text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from hallway.agents.hook.event import HookEvent, Payload
+
+
+class CursorAdapter(ClientAdapter):
+    client = "cursor"
+    title = "Cursor"
+    kinds = {
+        "sessionStart": START,
+        "beforeSubmitPrompt": PROMPT,
+        "postToolUse": TOOL,
+        "afterFileEdit": TOOL,
+        "stop": STOP,
+        "sessionEnd": END,
+    }
+    shows = (START, TOOL)
+
+    def read(self, payload: Payload, event: str, environ: Any) -> HookEvent | None:
+        roots = payload.get("workspace_roots")
+        folder = roots[0] if isinstance(roots, list) and roots and isinstance(roots[0], str) else ""
+        session_id = text(payload, "conversation_id", "session_id")
+        moment = super().read({"cwd": folder, **payload, "session_id": session_id}, event, environ)
+        if moment and moment.kind == STOP:
+            moment.is_repeat = payload.get("loop_count") not in (None, 0)
+        return moment
+
+    def files(self, payload: Payload) -> list[str]:
+        path = text(payload, "file_path")
+        return [path] if path else []
+
+    def show(self, moment: HookEvent, words: str) -> Payload:
+        return {"additional_context": words}
+
+    def hold(self, moment: HookEvent, words: str) -> Payload:
+        return {"followup_message": words}
+
+
+DIALECT = CursorAdapter()

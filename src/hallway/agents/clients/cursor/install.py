@@ -1,0 +1,38 @@
+"""Cursor: the server in mcp.json, the hooks in hooks.json."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from hallway.agents.install.client import ClientInstaller, home, place, stdio_server
+from hallway.agents.install.configs import NAME, HookEntries, JsonConfig, OwnKey, RequiredKey
+from hallway.agents.install.hook_entries import is_hallways, listed
+
+if TYPE_CHECKING:
+    from hallway.agents.install.configs import Config
+
+
+class CursorInstaller(ClientInstaller):
+    name, title, programs = "cursor", "Cursor", ("cursor", "cursor-agent")
+
+    @property
+    def folder(self) -> str:
+        return home(".cursor")
+
+    def configs(self, root: str | None) -> list[Config]:
+        folder = place(root, self.folder, ".cursor")
+        return [
+            JsonConfig(os.path.join(folder, "mcp.json"), OwnKey(("mcpServers", NAME), stdio_server(root))),
+            JsonConfig(
+                os.path.join(folder, "hooks.json"),
+                RequiredKey(("version",), 1),
+                HookEntries(listed(self.name, root), is_hallways),
+            ),
+        ]
+
+    def remains(self, root: str | None) -> list[str]:
+        return [*super().remains(root), "Cursor shows new servers switched off: switch hallway on in its settings."]
+
+
+CLIENT = CursorInstaller()

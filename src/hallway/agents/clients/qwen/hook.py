@@ -1,0 +1,42 @@
+"""Qwen Code: Claude Code's shape, with prompts that nobody typed after each tool's result."""
+
+from __future__ import annotations
+
+from hallway.agents.hook.event import ASKED, END, PROMPT, START, STOP, TOOL, ClientAdapter, text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from hallway.agents.hook.event import HookEvent, Payload
+
+
+class QwenAdapter(ClientAdapter):
+    client = "qwen"
+    title = "Qwen Code"
+    kinds = {
+        "SessionStart": START,
+        "UserPromptSubmit": PROMPT,
+        "PostToolUse": TOOL,
+        "PermissionRequest": ASKED,
+        "Notification": ASKED,
+        "Stop": STOP,
+        "SessionEnd": END,
+    }
+    edits = frozenset(("write_file", "edit", "replace"))
+
+    def read(self, payload: Payload, event: str, environ: Any) -> HookEvent | None:
+        moment = super().read(payload, event, environ)
+        if moment and environ.get("QWEN_CODE_AGENT_ID"):
+            moment.is_inner = True
+        return moment
+
+    def kind_of(self, event: str, payload: Payload) -> str:
+        if event == "UserPromptSubmit" and not text(payload, "prompt"):
+            return TOOL
+        if event == "Notification" and "permission" not in text(payload, "notification_type"):
+            return ""
+        return super().kind_of(event, payload)
+
+
+DIALECT = QwenAdapter()

@@ -1,0 +1,196 @@
+"""What a moment in a client means for its session, and what the bus has to say to it.
+
+It decides nothing about the bus: it calls the operations that anybody may call. What it answers is shown to an agent,
+so it says nothing when there is nothing new (A2), and calls nothing injected before the client has it (M3).
+"""
+
+from __future__ import annotations
+
+import os
+
+from hallway.agents.hook.digest import Digest, message_line
+from hallway.agents.hook.event import ASKED, END, NEWS, NOT_TYPED, PROMPT, START, STOP
+from hallway.agents.wake.waker import ids_in, wake_up
+from hallway.core.errors import SessionNotFound
+from hallway.core.secret_scan import replace_secrets
+from hallway.core.topics import topic
+from hallway.local.hook_gate import mark_due
+from hallway.local.notify import notify
+from hallway.text.framing import DIGEST_NOTE
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from hallway.agents.hook.event import ClientAdapter, HookEvent, Payload
+    from hallway.agents.hook.state import HookState, RelayedState, Unheard
+    from hallway.bus.base import Bus
+    from hallway.core.model import Message
+
+TASK_MOST = 200
+LOOKED_AT_MOST = 4000  # of a prompt: a secret is replaced before the line is cut, for half of one has no form
+FILES_MOST = 100  # of one tool's call
+PATH_MOST = 4096
+HELD = (
+    "Before you stop: this was asked urgently and has no answer yet. Answer with hallway's reply tool and the id, even"
+    " if only to say when or that you will not; then you may stop."
+)
+
+
+class HookHandler:
+    """One moment of one session: `answer` it, then, once the client has taken that, say so with `taken`."""
+
+    def __init__(self, bus: Bus, dialect: ClientAdapter, notes: HookState | RelayedState | Unheard) -> None:
+        self._bus = bus
+        self._dialect = dialect
+        self._notes = notes
+        self._shown: list[str] = []
+        self._session_id = self._project = ""
+
+    def answer(self, moment: HookEvent) -> Payload | None:
+        """Tell the bus what happened; what the client should be answered, None for nothing."""
+        self._session_id = moment.session_id
+        if moment.kind == END:
+            self._end(moment)
+            return None
+        if moment.kind == START or not self._notes.known:
+            self._ensure_registered(moment)
+        if moment.kind == STOP:
+            return self._stop(moment)
+        if moment.kind == NEWS:
+            return self._wake(moment)
+        if moment.kind == ASKED:
+            self._beat("waiting")
+            return None
+        if moment.kind != START:
+            self._beat("working", _task(moment.prompt) if moment.kind == PROMPT else None)
+        if moment.kind == PROMPT:
+            self._prompted(moment)
+        if paths := _paths(moment):
+            self._bus.files.touch(moment.session_id, paths)
+        return self._digest(moment)
+
+    def taken(self) -> None:
+        """Mark the answer's messages as injected: the client has received the answer."""
+        if self._shown:
+            self._bus.messages.mark_injected(self._session_id, self._shown)
+
+    def _ensure_registered(self, moment: HookEvent) -> None:
+        """Register the session if needed, under the name it already has."""
+        bus, client = self._bus, self._dialect
+        status = "active" if moment.kind == START and moment.is_new else None
+        self._project = bus.here.project
+        self._notes.fresh = moment.is_new
+        try:
+            known = bus.sessions.get(moment.session_id)
+        except SessionNotFound:
+            name = f"{client.title} in {os.path.basename(moment.directory) or '/'}"
+            bus.sessions.register(moment.session_id, name, client.client, status=status)
+        else:
+            if known.is_live and known.status == "working":
+                status = None  # the prompt's hook, which some clients start beside this one, was quicker
+                self._notes.fresh = moment.kind != START
+            bus.sessions.heartbeat(
+                moment.session_id, project=bus.here.project, branch=bus.here.branch, status=status, limit=1
+            )
+        self._notes.known = True
+
+    def _beat(self, status: str, current_task: str | None = None) -> None:
+        beat = self._bus.sessions.heartbeat(self._session_id, status=status, current_task=current_task, limit=1)
+        self._project = beat.project
+
+    def _digest(self, moment: HookEvent) -> Payload | None:
+        if moment.is_inner or moment.kind not in self._dialect.shows:
+            # What is new is for the agent, not for one it has sent out, and waits until the client takes words for it.
+            mark_due(self._bus.folder, [moment.session_id])
+            return None
+        is_early = moment.kind == START  # no request to the model follows, until somebody says something
+        if is_early and moment.is_new and PROMPT in self._dialect.shows:
+            return None
+        found = Digest(
+            self._bus,
+            moment.session_id,
+            self._notes.told,
+            project=self._project,
+            is_start=is_early or self._notes.fresh,
+            has_messages=not is_early or moment.is_new,
+            but=self._notes.pending,
+        )
+        self._notes.told = found.told
+        self._notes.fresh = False
+        if is_early:
+            self._notes.pending += found.shown
+        else:
+            self._shown += found.shown
+        if found.has_more:
+            mark_due(self._bus.folder, [moment.session_id])
+        return self._dialect.show(moment, found.words) if found.words else None
+
+    def _stop(self, moment: HookEvent) -> Payload | None:
+        """Record the end of a turn; make the agent go on once if an urgent request is unanswered, never twice in a
+        row.
+        """
+        asked = [] if moment.is_repeat or moment.is_inner else self._unanswered()
+        if not asked or not self._bus.wakes.hold(self._session_id, [each.message_id for each in asked]):
+            self._beat("idle")
+            self._have_woken()
+            return None
+        self._notes.held += [each.message_id for each in asked]
+        self._shown = [each.message_id for each in asked]
+        self._beat("working")
+        return self._dialect.hold(moment, "\n".join((HELD, DIGEST_NOTE, *map(message_line, asked))))
+
+    def _wake(self, moment: HookEvent) -> Payload | None:
+        """Return the text that starts a turn in an idle session, if a message deserves one."""
+        words, _, retry_after_s = wake_up(self._bus, moment.session_id)
+        if words:
+            return self._dialect.hold(moment, words)
+        return {"retry_after_s": int(retry_after_s) + 1} if retry_after_s else None
+
+    def _prompted(self, moment: HookEvent) -> None:
+        """Mark as injected what this prompt's request carries to the model: a wake-up's messages and what a start has
+        shown.
+        """
+        if moment.is_typed:
+            self._bus.wakes.refill(self._session_id)
+        if taken := [*ids_in(moment.prompt), *self._notes.pending]:
+            self._bus.messages.mark_injected(self._session_id, taken)
+            self._notes.pending = []
+
+    def _have_woken(self) -> None:
+        """Notify the session's server again about messages that arrived after the turn's last tool call."""
+        if self._bus.messages.inbox(self._session_id, limit=1, new_only=True):
+            notify(os.path.join(self._bus.folder, "wake"), {topic("messages", self._session_id)})
+            mark_due(self._bus.folder, [self._session_id])
+
+    def _unanswered(self) -> list[Message]:
+        """Return the urgent requests that have neither been answered nor already held up a stop."""
+        waiting = self._bus.messages.inbox(self._session_id, types=["request"])
+        urgent = [each for each in waiting if each.priority == "urgent" and each.message_id not in self._notes.held]
+        return [each for each in urgent[:3] if not self._has_answered(each)]
+
+    def _has_answered(self, message: Message) -> bool:
+        thread = self._bus.messages.get_conversation(message.message_id, after=message.seq)
+        return any(
+            each.in_reply_to == message.message_id and each.from_session == self._session_id for each in thread.messages
+        )
+
+    def _end(self, moment: HookEvent) -> None:
+        try:
+            self._bus.sessions.end(moment.session_id, moment.reason or "ended")
+        except SessionNotFound:
+            pass  # it ended before it began anything
+
+
+def _paths(moment: HookEvent) -> list[str]:
+    """Return the real paths of written files, without those that the bus could not store."""
+    real = [os.path.realpath(os.path.join(moment.directory, path)) for path in moment.files[:FILES_MOST]]
+    return [path for path in real if path.isprintable() and len(path) <= PATH_MOST]
+
+
+def _task(prompt: str) -> str | None:
+    """Return the first line of a prompt as the current task; None for prompts that a program wrote."""
+    lines = prompt.strip().splitlines()
+    line = " ".join(lines[0].split()) if lines else ""
+    if not line or line.startswith(NOT_TYPED):
+        return None
+    line = replace_secrets("".join(c if c.isprintable() else " " for c in line[:LOOKED_AT_MOST]))
+    return line if len(line) <= TASK_MOST else f"{line[: TASK_MOST - 1]}…"

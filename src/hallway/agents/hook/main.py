@@ -1,0 +1,339 @@
+"""`hallway hook CLIENT`: reads what the client tells, has it done, writes what the agent should see, and is gone.
+
+This is where hallway meets somebody else's work, so nothing here may be felt (A1): it exits with 0 whatever happens,
+writes one JSON object or nothing, and after `BUDGET_MS` it gives up. What went wrong is in a log that `hallway doctor`
+reads. The order of its steps is that of their cost: most runs end before anything but `os` is imported.
+"""
+
+from __future__ import annotations
+
+import _thread
+import os
+import time
+
+from hallway.agents.catalog import CLIENTS, adapter_of
+from hallway.agents.hook.event import END, NEWS, PROMPT, START, STOP, TOOL, WOKEN
+from hallway.agents.hook.light_json import dumps, loads
+from hallway.agents.hook.process import parent_process
+from hallway.agents.hook.state import HookState
+from hallway.local.hook_gate import (
+    BY_PROCESS,
+    WAITER,
+    file_of,
+    forget_old,
+    is_snoozed,
+    link,
+    mark_due,
+    snooze,
+    socket_of,
+    unlink,
+)
+from hallway.local.paths import HUBS, bus_file, bus_folder
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
+
+    from hallway.agents.hook.event import ClientAdapter, HookEvent
+
+BUDGET_MS = 300  # HALLWAY_HOOK_BUDGET_MS
+PAYLOAD_MOST = 32 * 1024 * 1024
+GONE = "process gone"  # as presence.py says it
+OFF = ("0", "no", "off", "false")
+IDLE = "idle"  # wait beside an idle session: the one hook that may take long, and end with another status
+SILENT = "hub-silent"  # a file as old as the last hook that waited for a hub in vain
+REST_S = 10.0
+SPOOL = "spool"  # see spool.py
+
+
+def main(words: list[str]) -> NoReturn:
+    """Run the hook of a client, and leave without tidying up."""
+    client = words[0] if words else ""
+    is_heard = _fill_standard_files()
+    run = HookRun(client, is_heard=is_heard)
+    try:
+        if client not in CLIENTS:
+            raise ValueError(f"there is no client {client!r}; there are {', '.join(CLIENTS)}")
+        if IDLE in words[1:]:
+            os._exit(run.wait_idle(_standard_input()))
+        _thread.start_new_thread(run.give_up_late, ())
+        run.handle(_standard_input(), "".join(words[1:2]))
+    except Exception as error:  # the edge between the client and hallway
+        if not isinstance(error, _Later):
+            run.trouble(f"{type(error).__name__}: {error}")
+        if getattr(error, "is_passing", False):
+            run.spool()
+    os._exit(0)
+
+
+class _Later(Exception):
+    """This is spooled without a try: another process works off what came before, or the hub did not answer lately."""
+
+    is_passing = True
+
+
+class HookRun:
+    """One run of a hook."""
+
+    def __init__(self, client: str, *, is_heard: bool = True) -> None:
+        self.client = client
+        self._is_heard = is_heard
+        self.url = os.environ.get("HALLWAY_URL") or None
+        self.folder = bus_folder(self.url)
+        self._is_answered = False
+        self._moment: HookEvent | None = None  # what is to be done, once it is known
+        self._parent = os.getppid()
+        self._process = 0  # the client's, once it is noted
+
+    def give_up_late(self) -> None:
+        """End the process when its time is up, whatever it hangs in."""
+        budget_ms = _budget_ms()
+        time.sleep(budget_ms / 1000)
+        if not self._is_answered:
+            self.trouble(f"gave up after {budget_ms} ms")
+            self.spool()
+            if self._is_remote:
+                _touch(os.path.join(self.folder, SILENT))
+        os._exit(0)
+
+    @property
+    def _is_remote(self) -> bool:
+        return bool(self.url and self.url.startswith(HUBS))
+
+    def _is_hub_silent(self) -> bool:
+        """Return whether a hook waited for the hub in vain a moment ago: the next ones do not wait again."""
+        try:
+            return self._is_remote and time.time() - os.stat(os.path.join(self.folder, SILENT)).st_mtime < REST_S
+        except OSError:
+            return False
+
+    def spool(self) -> None:
+        """Leave what was to be done for whoever comes next."""
+        from hallway.agents.hook.spool import append
+
+        moment, self._moment = self._moment, None
+        try:
+            if moment is None or moment.kind == NEWS:
+                return
+            if not append(self.folder, self.client, moment):
+                self.trouble("the spool is full: what happened is lost")
+            mark_due(self.folder, [moment.session_id])  # so that the session's next hook runs
+        except OSError as error:
+            self.trouble(f"the spool cannot be written: {error}")
+
+    def trouble(self, what: str) -> None:
+        from hallway.agents.hook import log
+
+        log.note(self.folder, self.client or "hook", what)
+
+    def wait_idle(self, told: bytes) -> int:
+        from hallway.agents.wake.rewake_hook import wait_idle
+
+        return wait_idle(self.folder, self.url, loads(told.decode("utf-8", "replace")), os.environ)
+
+    def handle(self, told: bytes, event: str) -> None:
+        dialect = adapter_of(self.client)
+        moment = dialect.read(loads(told.decode("utf-8", "replace")), event, os.environ)
+        if moment is None:
+            return
+        if os.environ.get("HALLWAY_TASK_FROM_PROMPT", "").lower() in OFF and WOKEN not in moment.prompt:
+            moment.prompt = ""  # what the user says stays in the session
+        quiet_file = _quiet_file(self.folder, moment.session_id)
+        is_small = moment.kind == TOOL and not moment.files
+        if is_small and is_snoozed(quiet_file):
+            return
+        notes = HookState(quiet_file)
+        if notes.is_first(told) or moment.kind == END:  # which two terminals may tell in the same words
+            self._moment = moment
+            _set_quiet(quiet_file, moment.kind, looks_idle=self.client == "opencode")
+            self._note_link(moment)
+            if not (self._ask(moment, notes) or (is_small and notes.known and self._beat(moment, notes))):
+                self._answer(dialect, moment, notes, quiet_file)
+            self._moment = None
+        notes.save()
+
+    def _ask(self, moment: HookEvent, notes: HookState) -> bool:
+        """Return whether the session's own server handled the event; starts and ends of sessions are never its to
+        handle.
+        """
+        if moment.kind in (START, END) or not os.path.exists(socket_of(self.folder, moment.session_id)):
+            return False
+        from hallway.agents.hook.server_client import ask
+
+        asked = ask(self.folder, self.client, moment, notes)
+        if asked is None:
+            return False
+        self._is_answered = True
+        if asked.answer and self._is_heard:
+            _write(dumps(asked.answer))
+            asked.taken()
+        return True
+
+    def _beat(self, moment: HookEvent, notes: HookState) -> bool:
+        """Return whether a plain heartbeat was all there was to do, and is done."""
+        if os.path.exists(os.path.join(self.folder, SPOOL)):
+            return False
+        if self.url and (self.url.startswith(HUBS) or (not self.url.startswith("sqlite:") and "://" in self.url)):
+            return False
+        from hallway.agents.hook.fast_heartbeat import beat
+
+        last = beat(bus_file(self.url), moment.session_id, notes.told)
+        notes.told = notes.told if last is None else last
+        return last is not None
+
+    def _answer(self, dialect: ClientAdapter, moment: HookEvent, notes: HookState, quiet_file: str) -> None:
+        import hallway.agents.hook.fast_heartbeat  # noqa: F401 (imports apsw the short way)
+        from hallway.agents.hook.handler import HookHandler
+        from hallway.agents.hook.spool import work_off
+        from hallway.bus.connect import connect
+
+        if moment.directory:
+            _enter(moment.directory)
+        if moment.kind in (START, PROMPT, END):
+            self._note_process(moment)
+        if self._is_hub_silent():
+            raise _Later
+        if moment.kind == END and self._is_open_elsewhere(moment):
+            return
+        with connect(self.url) as bus:
+            if not work_off(bus):
+                raise _Later
+            answerer = HookHandler(bus, dialect, notes)
+            answer = answerer.answer(moment)
+            self._is_answered = True
+            if answer and self._is_heard:
+                _write(dumps(answer))
+                answerer.taken()
+            if moment.kind == START and self._is_client_gone():
+                bus.sessions.end(moment.session_id, GONE)
+        if moment.kind == END:
+            notes.remove()
+            for path in (quiet_file, f"{quiet_file}{WAITER}"):
+                _unlink(path)
+
+    def _note_link(self, moment: HookEvent) -> None:
+        """Let the shell find a session's file by its process, where the client does not name it."""
+        if self.client not in BY_PROCESS or moment.kind not in (START, PROMPT, END):
+            return
+        if moment.kind != PROMPT:
+            unlink(self.folder, parent_process())
+        if moment.kind != END:
+            link(self.folder, parent_process(), moment.session_id)
+
+    def _note_process(self, moment: HookEvent) -> None:
+        """Remember in which process the session lives, whose end is its end, and by which its hooks find it."""
+        from hallway.core.topics import topic
+        from hallway.local.notify import notify
+        from hallway.local.presence import bind, bound, client_process
+
+        told = os.environ.get("CLAUDE_PID", "") if self.client == "claude-code" else ""
+        pid = int(told) if told.isdecimal() else client_process()
+        self._process = pid
+        before = bound(self.folder, pid)
+        bind(self.folder, moment.session_id, pid)
+        if before != moment.session_id:  # the process's server goes on as this session's
+            topics = {topic("processes", str(pid)), *([topic("messages", before)] if before else [])}
+            notify(os.path.join(self.folder, "wake"), topics)
+        if moment.kind == START:
+            forget_old(self.folder)
+
+    def _is_open_elsewhere(self, moment: HookEvent) -> bool:
+        """Return whether another terminal has the session open, which goes on when this one closes."""
+        from hallway.local.presence import is_elsewhere
+
+        return is_elsewhere(self.folder, moment.session_id, self._process)
+
+    def _is_client_gone(self) -> bool:
+        """Return whether the client ended while its hook ran: then nothing else will say that the session has."""
+        from hallway.local.presence import start_time
+
+        is_shell_gone = os.getppid() != self._parent
+        is_there = start_time(self._process) and start_time(parent_process())
+        return is_shell_gone or not is_there or (self._is_heard and _is_closed(1))
+
+
+def _quiet_file(folder: str, session_id: str) -> str:
+    """Return the session's gate file; for an id that no shell can write safely, a file that no shell reads."""
+    if path := file_of(folder, session_id):
+        return path
+    from zlib import crc32
+
+    return file_of(folder, f"_{crc32(session_id.encode('utf-8', 'replace')):08x}")
+
+
+def _set_quiet(path: str, kind: str, *, looks_idle: bool) -> None:
+    """Say that nothing is due before looking what is: news that comes after the look says otherwise.
+
+    What a session at work does not do (ask, stop) is undone by the next tool that runs, so that one is due; but a
+    client that looks at the file while it idles needs it there.
+    """
+    if kind in (TOOL, PROMPT, NEWS) or (kind == STOP and looks_idle):
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        snooze(path)
+    elif kind != START:
+        _unlink(path)
+
+
+def _touch(path: str) -> None:
+    try:
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        os.utime(path)
+    except OSError:
+        pass  # the next hook waits, too
+
+
+def _unlink(path: str) -> None:
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        pass
+
+
+def _fill_standard_files() -> bool:
+    """Keep files that are opened here from becoming the standard output of a client that closed it; is it there?"""
+    is_heard = True
+    for file in (0, 1, 2):
+        try:
+            os.fstat(file)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # becomes `file`, the lowest that is free
+            is_heard = is_heard and file != 1
+    return is_heard
+
+
+def _is_closed(file: int) -> bool:
+    """Return whether nobody has the other end of a pipe any more."""
+    import select
+
+    poll = select.poll()
+    poll.register(file, 0)
+    return bool(poll.poll(0))
+
+
+def _budget_ms() -> int:
+    text = os.environ.get("HALLWAY_HOOK_BUDGET_MS") or ""
+    return int(text) if text.isdecimal() and int(text) else BUDGET_MS
+
+
+def _standard_input() -> bytes:
+    parts, size = [], 0
+    while part := os.read(0, 1 << 20):
+        parts.append(part)
+        size += len(part)
+        if size > PAYLOAD_MOST:
+            raise ValueError(f"the payload is larger than {PAYLOAD_MOST} bytes")
+    return b"".join(parts)
+
+
+def _enter(directory: str) -> None:
+    """Change to the session's directory, so that its project and branch are found."""
+    try:
+        os.chdir(directory)
+    except OSError:
+        pass  # removed since
+
+
+def _write(answer: str) -> None:
+    left = answer.encode("ascii")
+    while left:
+        left = left[os.write(1, left) :]

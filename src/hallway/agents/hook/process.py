@@ -1,0 +1,14 @@
+"""What a hook's process has to do with the shell around it: who started that, and what its exit status means."""
+
+from __future__ import annotations
+
+import os
+
+WOKEN_STATUS = 42  # of that hook, which the shell around it turns into 2: no accident ends a process with it
+PARENT = "HALLWAY_CLIENT_PID"  # the process that started the shell around a hook
+
+
+def parent_process() -> int:
+    """Return the id of the process that started this hook: the shell around it says which started the shell."""
+    told = os.environ.get(PARENT, "")
+    return int(told) if told.isdecimal() else os.getppid()

@@ -1,0 +1,132 @@
+"""The other end of `asking.py`, in the session's MCP server: answers hooks in the loop that answers the client."""
+
+from __future__ import annotations
+
+import _socket as socket
+import os
+
+from hallway.agents.catalog import CLIENTS, adapter_of
+from hallway.agents.hook.event import HookEvent
+from hallway.agents.hook.handler import HookHandler
+from hallway.agents.hook.spool import work_off
+from hallway.agents.hook.state import RelayedState
+from hallway.core.schema import decode, encode
+from hallway.local.hook_gate import SOCKETS, socket_of
+from hallway.local.paths import make_private_folder
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from hallway.agents.hook.event import Payload
+    from hallway.bus.base import Bus
+
+PATIENCE_S = 0.2  # a hook writes at once; who does not is none, and holds nobody up
+QUESTION_MOST = 4 * 1024 * 1024
+
+
+class HookServer:
+    """Listens for the hooks of sessions on one bus."""
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+        self._listening: dict[str, socket.socket] = {}
+
+    def listen(self, session_ids: list[str]) -> None:
+        """Listen for these sessions' hooks, and for no others'. Where it cannot, their hooks do without."""
+        for session_id in self._listening.keys() - set(session_ids):
+            self._close(session_id)
+        for session_id in session_ids:
+            if session_id not in self._listening and (bound := self._bound(session_id)):
+                self._listening[session_id] = bound
+
+    def _bound(self, session_id: str) -> socket.socket | None:
+        path = socket_of(self._bus.folder, session_id)
+        listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            make_private_folder(os.path.join(self._bus.folder, SOCKETS))
+            _unlink(path)
+            listening.bind(path)
+            listening.listen(8)
+            listening.setblocking(False)
+        except OSError:  # a folder that cannot be written, or too long a path
+            listening.close()
+            return None
+        return listening
+
+    @property
+    def descriptors(self) -> list[int]:
+        return [each.fileno() for each in self._listening.values()]
+
+    def answer(self, descriptor: int) -> None:
+        """Answer the hook that knocked; one that hangs is left after a moment. Never raises."""
+        for listening in self._listening.values():
+            if listening.fileno() == descriptor:
+                self._accept(listening)
+
+    def _accept(self, listening: socket.socket) -> None:
+        try:
+            file, _ = listening._accept()  # type: ignore[attr-defined]  # what `accept` of the wrapper calls
+        except OSError:
+            return
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, file)
+        try:
+            connection.settimeout(PATIENCE_S)
+            self._converse(connection)
+        except (OSError, ValueError, KeyError):
+            pass  # it went away, or was no hook
+        finally:
+            connection.close()
+
+    def _converse(self, connection: socket.socket) -> None:
+        question = decode(_read_line(connection))
+        remembered = RelayedState(question)
+        if question["client"] not in CLIENTS:
+            return
+        answerer = HookHandler(self._bus, adapter_of(question["client"]), remembered)
+        try:
+            work_off(self._bus)
+            answer = answerer.answer(_moment(question)) or {}
+            said: dict[str, Any] = {
+                "answer": answer,
+                "told": remembered.told,
+                "held": remembered.held,
+                "fresh": remembered.fresh,
+                "pending": remembered.pending,
+            }
+        except Exception as error:  # the hook logs it
+            said = {"trouble": f"{type(error).__name__}: {error}"}
+        connection.sendall(f"{encode(said)}\n".encode("utf-8", "replace"))
+        if connection.recv(1):
+            answerer.taken()
+
+    def _close(self, session_id: str) -> None:
+        self._listening.pop(session_id).close()
+        _unlink(socket_of(self._bus.folder, session_id))
+
+    def close(self) -> None:
+        self.listen([])
+
+
+def _moment(question: Payload) -> HookEvent:
+    moment = HookEvent(question["kind"], question["event"], question["session_id"], question["directory"])
+    for name in HookEvent.__slots__:
+        setattr(moment, name, question[name])
+    return moment
+
+
+def _read_line(connection: socket.socket) -> bytes:
+    data = b""
+    while not data.endswith(b"\n"):
+        part = connection.recv(65536)
+        if not part or len(data) > QUESTION_MOST:
+            raise ValueError("it is no question")
+        data += part
+    return data
+
+
+def _unlink(path: str) -> None:
+    try:
+        os.unlink(path)
+    except OSError:
+        pass

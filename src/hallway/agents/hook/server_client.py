@@ -1,0 +1,73 @@
+"""A hook asks the session's own MCP server, which has the bus open, to do its work: an eighth of the imports.
+
+The server listens for it beside the bus (`server.py`). Where it does not, or says nothing in time, the hook does the
+work itself.
+"""
+
+from __future__ import annotations
+
+import _socket as socket
+
+from hallway.agents.hook.event import HookEvent
+from hallway.agents.hook.light_json import dumps, loads
+from hallway.local.hook_gate import socket_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from hallway.agents.hook.event import Payload
+    from hallway.agents.hook.state import HookState
+
+PATIENCE_S = 0.2
+PROMPT_MOST = 16 * 1024  # its first line is the task, and what woke the session is within a kilobyte of its start
+
+
+class ServerReply:
+    """One question to a server. `answer` is what the client should be answered; empty for nothing."""
+
+    def __init__(self, connection: socket.socket, answer: Payload) -> None:
+        self._connection = connection
+        self.answer = answer
+
+    def taken(self) -> None:
+        """Tell the server that the client has received the answer."""
+        self._connection.send(b"\n")
+
+
+def ask(folder: str, client: str, moment: HookEvent, notes: HookState) -> ServerReply | None:
+    """Have the server answer a moment, and what it should be remembered; None where no server does.
+
+    Raises RuntimeError with what went wrong in the server.
+    """
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    connection.settimeout(PATIENCE_S)
+    question = {name: getattr(moment, name) for name in HookEvent.__slots__}
+    question |= {
+        "client": client,
+        "prompt": moment.prompt[:PROMPT_MOST],
+        "told": notes.told,
+        "held": notes.held,
+        "known": notes.known,
+        "fresh": notes.fresh,
+        "pending": notes.pending,
+    }
+    try:
+        connection.connect(socket_of(folder, moment.session_id))
+        connection.sendall((dumps(question) + "\n").encode("ascii"))
+        said = loads(_line(connection).decode("utf-8"))
+    except (OSError, ValueError):
+        connection.close()
+        return None
+    if "trouble" in said:
+        raise RuntimeError(said["trouble"])
+    notes.told, notes.held, notes.known = said["told"], said["held"], True
+    notes.fresh, notes.pending = said["fresh"], said["pending"]
+    return ServerReply(connection, said["answer"])
+
+
+def _line(connection: socket.socket) -> bytes:
+    parts = []
+    while part := connection.recv(65536):
+        parts.append(part)
+        if part.endswith(b"\n"):
+            break
+    return b"".join(parts)

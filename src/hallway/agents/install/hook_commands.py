@@ -1,0 +1,217 @@
+"""What a client's configuration has to say so that it runs hallway's hooks: events, matchers, commands, time limits.
+
+A hook that runs on every tool call first asks the shell whether anything is due (`local/hook_gate.py`), and only then
+starts an interpreter, with as little in it as there can be: no site, no console script. A repository's configuration
+goes to other machines, so there the command is whatever `hallway` they have, and nothing where they have none.
+
+Some clients read a hook's exit status 2 as "block", and Python exits with 2 for a file that is not there. So the shell
+looks first whether interpreter and launcher exist, and the status that the client sees is the shell's own: 0, whatever
+became of the interpreter (A1). Only the hook that waits beside an idle session may end with 2, which starts a turn.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+import tempfile
+import time
+
+from hallway.agents.hook.process import PARENT, WOKEN_STATUS
+from hallway.local.hook_gate import BY_PROCESS, FOLDER
+from hallway.local.identity import AGENTS
+from hallway.local.paths import bus_folder
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+LAUNCH = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "hook", "bootstrap.py")
+LIMIT_S = 5  # what the client waits at the most; a hook gives up long before (entry.py)
+WAIT_S = 86_400  # how long a waiter may sit beside an idle session
+IDLE, ANY, EDITS = "idle", "any", "edits"  # what an event's hook runs for, beside every time
+
+# For each client: (event, matcher, what it runs for). ANY: only when something is due; a `None` matcher: none is
+# written. EDITS fires beside ANY for the tools that write files; a hook that ran already for a payload does nothing.
+EVENTS: dict[str, tuple[tuple[str, str | None, str], ...]] = {
+    "claude-code": (
+        ("SessionStart", None, ""),
+        ("UserPromptSubmit", None, ""),
+        ("PostToolUse", "*", ANY),
+        ("PostToolUse", "Edit|Write|MultiEdit|NotebookEdit", EDITS),
+        ("PermissionRequest", "*", ""),
+        ("Notification", "permission_prompt|elicitation_dialog|idle_prompt", ""),
+        ("Stop", None, ""),
+        ("Stop", None, IDLE),
+        ("SessionEnd", None, ""),
+    ),
+    "codex": (
+        ("SessionStart", None, ""),
+        ("UserPromptSubmit", None, ""),
+        ("PostToolUse", None, ANY),
+        ("PostToolUse", "apply_patch|Edit|Write", EDITS),
+        ("PermissionRequest", None, ""),
+        ("Stop", None, ""),
+        ("Interrupt", None, ""),
+        ("SessionEnd", None, ""),
+    ),
+    "gemini": (
+        ("SessionStart", None, ""),
+        ("BeforeAgent", None, ""),
+        ("AfterTool", "*", ANY),
+        ("AfterTool", "write_file|replace|edit", EDITS),
+        ("Notification", "*", ""),
+        ("AfterAgent", None, ""),
+        ("SessionEnd", None, ""),
+    ),
+    "qwen": (
+        ("SessionStart", None, ""),
+        ("UserPromptSubmit", None, ""),
+        ("PostToolUse", "*", ANY),
+        ("PostToolUse", "write_file|edit|replace", EDITS),
+        ("PermissionRequest", "*", ""),
+        ("Notification", "*", ""),
+        ("Stop", None, ""),
+        ("SessionEnd", None, ""),
+    ),
+    "copilot": (
+        ("sessionStart", None, ""),
+        ("userPromptSubmitted", None, ""),
+        ("postToolUse", None, ANY),
+        ("notification", None, ""),
+        ("agentStop", None, ""),
+        ("sessionEnd", None, ""),
+    ),
+    "cursor": (
+        ("sessionStart", None, ""),
+        ("beforeSubmitPrompt", None, ""),
+        ("postToolUse", None, ANY),
+        ("afterFileEdit", None, EDITS),
+        ("stop", None, ""),
+        ("sessionEnd", None, ""),
+    ),
+}
+
+
+class Hook:
+    """One handler in a client's configuration: the event it is for, its matcher, and the handler as it is written."""
+
+    __slots__ = ("entry", "event", "matcher")
+
+    def __init__(self, event: str, matcher: str | None, entry: dict[str, Any]) -> None:
+        self.event = event
+        self.matcher = matcher
+        self.entry = entry
+
+
+def hooks_of(client: str, *, is_shared: bool = False) -> list[Hook]:
+    """Return every hook to write into a client's configuration; `is_shared`: into a repository's.
+
+    OpenCode has none: see `plugin_source`.
+    """
+    return [
+        Hook(event, matcher, _entry(client, event, runs_for, is_shared))
+        for event, matcher, runs_for in EVENTS.get(client, ())
+    ]
+
+
+def is_ours(command: str) -> bool:
+    """Return whether a configured command runs one of hallway's hooks, of this version or another."""
+    return "hallway hook " in command or os.path.join("agents", "hook", "bootstrap.py") in command
+
+
+def command_of(client: str, event: str = "", runs_for: str = "", *, is_shared: bool = False) -> str:
+    """Return the shell command of a hook."""
+    words = [client, *([event] if client == "copilot" else []), *([IDLE] if runs_for == IDLE else [])]
+    if os.name == "nt":
+        return f"where hallway >nul 2>&1 && {shlex.join(['hallway', 'hook', *words])} & exit /b 0"
+    python, *arguments = interpreter()
+    is_there = f"[ -x {shlex.quote(python)} ] && [ -r {shlex.quote(LAUNCH)} ]"
+    run = shlex.join([python, *arguments, *words])
+    if is_shared:
+        is_there, run = "command -v hallway >/dev/null 2>&1", shlex.join(["hallway", "hook", *words])
+    run = f"{PARENT}=$PPID {run}"
+    if runs_for == IDLE:
+        return (
+            f'[ "$CLAUDE_CODE_ENTRYPOINT" = cli ] && {is_there} || exit 0; '
+            f"{run}; [ $? = {WOKEN_STATUS} ] && exit 2; exit 0"
+        )
+    first = f"{quiet_test(client)} && exit 0; " if runs_for == ANY and not is_shared else ""
+    return f"{first}{is_there} || exit 0; {run} 2>/dev/null; exit 0"
+
+
+def interpreter() -> list[str]:
+    """Return the quickest command that runs a hook: this interpreter without `site`, on a file that finds its own
+    imports.
+    """
+    import apsw
+
+    beside = os.path.dirname(os.path.dirname(os.path.abspath(apsw.__file__)))
+    source = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(LAUNCH))))
+    return [sys.executable, "-I", "-S", LAUNCH, *([] if beside == source else [f"--beside={beside}"])]
+
+
+def quiet_test(client: str) -> str:
+    """Return a shell test that is true while nothing is due: the session's gate file is newer than now."""
+    name = "pid-$PPID" if client in BY_PROCESS else f"${AGENTS[client]}"
+    folder = _in_double_quotes(os.path.join(bus_folder(os.environ.get("HALLWAY_URL") or None), FOLDER))
+    if has_process_times():
+        return f'[ "{folder}/{name}" -nt /proc/self ]'
+    return f'echo 2>/dev/null >"{folder}/now" && [ "{folder}/{name}" -nt "{folder}/now" ]'
+
+
+def has_process_times() -> bool:
+    """Return whether `/proc/self` is as old as the process that looks at it, as on Linux; elsewhere a file is written
+    instead.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "file")
+        open(path, "w").close()
+        return [_is_newer(path, time.time() + away) for away in (60, -60)] == [True, False]
+
+
+def _is_newer(path: str, at: float) -> bool:
+    os.utime(path, (at, at))
+    try:
+        done = subprocess.run(
+            ["/bin/sh", "-c", '[ "$0" -nt /proc/self ]', path], check=False, stderr=subprocess.DEVNULL
+        )
+    except OSError:
+        return False
+    return done.returncode == 0
+
+
+def plugin_source(*, is_shared: bool = False) -> str:
+    """Return OpenCode's plugin: a module that calls the hook only when something is due."""
+    with open(
+        os.path.join(os.path.dirname(os.path.dirname(LAUNCH)), "clients", "opencode", "plugin.js"), encoding="utf-8"
+    ) as file:
+        source = file.read()
+    told: dict[str, Any] = {"command": ["hallway", "hook", "opencode"], "quiet": None}
+    if not is_shared:
+        folder = os.path.join(bus_folder(os.environ.get("HALLWAY_URL") or None), FOLDER)
+        told = {"command": [*interpreter(), "opencode"], "quiet": folder}
+    from hallway.core.schema import encode
+
+    return source.replace('"HALLWAY"', encode(told), 1)
+
+
+def _entry(client: str, event: str, runs_for: str, is_shared: bool) -> dict[str, Any]:
+    command = command_of(client, event, runs_for, is_shared=is_shared)
+    if client == "copilot":
+        return {"type": "command", "bash": command, "timeoutSec": LIMIT_S}
+    if client == "cursor":
+        return {"command": command, "timeout": LIMIT_S}
+    entry: dict[str, Any] = {"type": "command", "command": command, "timeout": LIMIT_S}
+    if client in ("gemini", "qwen"):
+        entry |= {"name": f"hallway-{event}", "timeout": LIMIT_S * 1000}
+    if runs_for == IDLE:
+        entry |= {"asyncRewake": True, "timeout": WAIT_S}
+    return entry
+
+
+def _in_double_quotes(text: str) -> str:
+    for sign in ("\\", '"', "$", "`"):
+        text = text.replace(sign, f"\\{sign}")
+    return text

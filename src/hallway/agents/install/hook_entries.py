@@ -1,0 +1,40 @@
+"""The hooks as each client's file wants them, made of what the hooks themselves say they need (hook/commands.py)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hallway.agents.install.hook_commands import hooks_of, is_ours
+from hallway.agents.install.old_name import is_old_hook
+
+
+def grouped(client: str, root: str | None) -> dict[str, list[Any]]:
+    """Return, by event, groups of handlers with their matchers, in Claude Code's format."""
+    found: dict[str, list[Any]] = {}
+    for hook in hooks_of(client, is_shared=root is not None):
+        matcher = {} if hook.matcher is None else {"matcher": hook.matcher}
+        found.setdefault(hook.event, []).append({**matcher, "hooks": [hook.entry]})
+    return found
+
+
+def listed(client: str, root: str | None) -> dict[str, list[Any]]:
+    """Return, by event, the handlers without groups."""
+    found: dict[str, list[Any]] = {}
+    for hook in hooks_of(client, is_shared=root is not None):
+        found.setdefault(hook.event, []).append(hook.entry)
+    return found
+
+
+def is_hallways(entry: Any) -> bool:
+    """Return whether an entry among a client's hooks runs hallway and nothing else."""
+    if not isinstance(entry, dict):
+        return False
+    handlers = entry.get("hooks", [entry])
+    return bool(handlers) and isinstance(handlers, list) and all(map(_is_hallways_handler, handlers))
+
+
+def _is_hallways_handler(handler: Any) -> bool:
+    return isinstance(handler, dict) and any(
+        is_ours(command) or is_old_hook(command)
+        for command in (str(handler.get(name, "")) for name in ("command", "bash"))
+    )

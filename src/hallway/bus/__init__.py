@@ -1,0 +1,1 @@
+"""A bus: a store with its services, here or behind a hub."""

@@ -1,0 +1,153 @@
+"""`Bus`: services as attributes, and `execute` behind every operation, wherever the bus is."""
+
+from __future__ import annotations
+
+from hallway.core.authorization import authorise
+from hallway.core.model import Pruned
+from hallway.local.paths import bus_file as bus_file
+from hallway.local.paths import data_folder as data_folder
+from hallway.services.base import Service
+from hallway.services.events import EventLog
+from hallway.services.files import FileLog
+from hallway.services.logins import LoginRegistry
+from hallway.services.memory import SharedMemory
+from hallway.services.messages import CollaborationHub
+from hallway.services.retention import KEEP_S, Retention
+from hallway.services.sessions import SessionRegistry
+from hallway.services.stats import Statistics
+from hallway.services.tasks import TaskBoard
+from hallway.services.tokens import TokenRegistry
+from hallway.services.wakes import WakeUps
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Any, Self
+
+    from hallway.bus.subscriptions import InboxListener, Listener
+    from hallway.core.context import Workspace
+    from hallway.core.model import Event, Message, Stats
+    from hallway.core.operation import Operation
+    from hallway.core.principal import Principal
+    from hallway.store import Subscription
+
+
+class Bus:
+    """A bus and its services, wherever it is."""
+
+    store: Any = None  # what a local bus keeps its rows in
+    folder = ""  # where this machine keeps what it knows of the bus's sessions beside their rows
+    due_sessions: set[str] = frozenset()  # type: ignore[assignment]
+    is_swept = True
+    timeout_s = rest_s = 0.0  # how long a hub may take to answer, and how long one that did not is left alone
+    principal: Principal | None = None  # who calls; None: whoever owns this bus
+
+    @property
+    def changed_topics(self) -> set[str]:
+        """Return the topics that the open transaction has changed."""
+        news: set[str] = self.store.changed_topics
+        return news
+
+    def __init__(self, here: Workspace) -> None:
+        self.here = here
+        self.closers: list[Callable[[], None]] = []
+        self.sessions = SessionRegistry(self)
+        self.messages = CollaborationHub(self)
+        self.wakes = WakeUps(self)
+        self.tasks = TaskBoard(self)
+        self.events = EventLog(self)
+        self.memory = SharedMemory(self)
+        self.files = FileLog(self)
+        self.tokens = TokenRegistry(self)
+        self.logins = LoginRegistry(self)
+        self.retention = Retention(self)
+        self.statistics = Statistics(self)
+        self.services: dict[str, Service] = {
+            each.noun: each for each in vars(self).values() if isinstance(each, Service)
+        }
+
+    @property
+    def visible(self) -> str | None:
+        """Return the projects that the caller sees, as statements take them: a JSON list, None for all."""
+        return None if self.principal is None else self.principal.visible
+
+    @property
+    def person(self) -> str | None:
+        """Return the caller's own address; None for the bus's owner."""
+        return None if self.principal is None else self.principal.person
+
+    def sees(self, project: str) -> bool:
+        """Return whether the caller may see a project."""
+        return self.principal is None or self.principal.sees(project)
+
+    def stats(self, project: str | None = None) -> Stats:
+        """Return the bus in numbers."""
+        return self.statistics.read(project)
+
+    def prune(self, older_than_s: int | None = None, keep_bytes: int | None = None) -> Pruned:
+        """Run `Retention.prune` until everything old is removed; return how much that was."""
+        older_than_s, removed = KEEP_S if older_than_s is None else older_than_s, Pruned.of(({}, False))
+        while not removed.is_complete:
+            step = self.retention.prune(older_than_s, keep_bytes)
+            sums = {noun: removed.removed.get(noun, 0) + count for noun, count in step.removed.items()}
+            removed = Pruned.of(({**removed.removed, **sums}, step.is_complete))
+        return removed
+
+    def on_session_ended(self, session_id: str, project: str) -> None:
+        """Have every service let go of what a session held that has ended or expired."""
+        for service in self.services.values():
+            service.on_session_ended(session_id, project)
+
+    def run(self, operation: Operation, service: Service, arguments: dict[str, Any]) -> Any:
+        """Run an operation inside the transaction that is open, once its caller is authorised."""
+        if self.principal is not None:
+            authorise(self, self.principal, operation, arguments)
+        return operation.run(service, arguments)
+
+    def execute(self, operation: Operation, service: Service, arguments: dict[str, Any]) -> Any:
+        """Run an operation whose arguments are checked."""
+        raise NotImplementedError
+
+    def follow(
+        self, after: int | None, *, project: str | None, kinds: list[str] | None, timeout_s: float | None
+    ) -> Iterator[Event]:
+        """Yield events as they happen: see `EventLog.follow`."""
+        raise NotImplementedError
+
+    def on_event(self, kind: str, handler: Callable[[Event], object]) -> Listener:
+        """Call a function with each event of a kind until what is returned, or the bus, is closed."""
+        from hallway.bus.subscriptions import Listener
+
+        listener = Listener(self.events, kind, handler)
+        self.closers.append(listener.close)
+        return listener
+
+    def on_message(
+        self, session_id: str, types: list[str] | None, handler: Callable[[Message], object]
+    ) -> InboxListener:
+        """Call a function with each message in an inbox until what is returned, or the bus, is closed."""
+        from hallway.bus.subscriptions import InboxListener
+
+        listener = InboxListener(self.messages, session_id, types, handler)
+        self.closers.append(listener.close)
+        return listener
+
+    def subscribe_inbox(self, session_id: str) -> Subscription:
+        """Subscribe to a session's new messages, from now until the subscription is closed."""
+        raise NotImplementedError
+
+    def subscribe_events(self) -> Subscription:
+        """Subscribe to every change, from now until the subscription is closed."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """End handlers and followers and let go of the store or the connection."""
+        for close in reversed(self.closers):
+            close()
+        self.closers.clear()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()

@@ -1,0 +1,202 @@
+"""`LocalBus`: a bus whose store this process has open; its transactions, sweeps and waits."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from hallway.bus.base import Bus
+from hallway.core.errors import StorageError, Unavailable
+from hallway.core.topics import EVENTS, topic
+from hallway.local.hook_gate import mark_due
+from hallway.local.paths import bus_file as bus_file
+from hallway.local.paths import bus_folder
+from hallway.local.paths import data_folder as data_folder
+from hallway.services.base import Service
+from hallway.services.events import PAGE
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    from hallway.core.context import Workspace
+    from hallway.core.model import Event
+    from hallway.core.operation import Operation
+    from hallway.store import Subscription
+    from hallway.store.postgres.store import PostgresStore
+    from hallway.store.sqlite import SQLiteStore
+
+LOOK_AGAIN_S = 1.0  # the same net under a wait for one inbox
+END_GONE_EVERY_S = 1.0  # how often a process looks whether others are still there
+LOOK_EVERY_S = 0.25  # the net under lost wake-ups, and how late a follower may notice an expiry
+
+
+class LocalBus(Bus):
+    """A bus whose store this process has open."""
+
+    def __init__(self, store: SQLiteStore | PostgresStore, here: Workspace) -> None:
+        super().__init__(here)
+        self.store = store
+        self.folder = store.folder or bus_folder(store.path)
+        self.due_sessions: set[str] = (
+            set()
+        )  # the sessions that the open transaction has news for, whose hooks should look
+        self.is_swept = True
+        self._end_gone_at = 0.0
+
+    def execute(self, operation: Operation, service: Service, arguments: dict[str, Any]) -> Any:
+        """Run it in a transaction: a write in one of its own or a savepoint of the open one, a read in a snapshot."""
+        if operation.is_write:
+            arguments = operation.prepare(service, arguments)
+            with self.transaction(is_durable=operation.is_durable):
+                return self.run(operation, service, arguments)
+        if self.store.is_in_transaction:
+            return self._look(operation, service, arguments)
+        self.sweep()
+        found = self._look(operation, service, arguments)
+        if operation.waits_for and not found and arguments["wait_s"]:
+            return self._wait(operation, service, arguments)
+        return found
+
+    def _look(self, operation: Operation, service: Service, arguments: dict[str, Any]) -> Any:
+        with self.store.read():
+            self.is_swept = not self._is_due()
+            return self.run(operation, service, arguments)
+
+    def _wait(self, operation: Operation, service: Service, arguments: dict[str, Any]) -> Any:
+        """Look until there is something or the time is up, holding nothing in between."""
+        deadline = time.monotonic() + arguments["wait_s"]
+        waiter = self.store.subscribe(operation.topic(arguments))
+        try:
+            # What came before the waiter was bound is found by this first look, what comes after it wakes it.
+            while not (found := self._look(operation, service, arguments)):
+                left_s = deadline - time.monotonic()
+                if left_s <= 0:
+                    break
+                waiter.wait(min(left_s, LOOK_AGAIN_S))
+            return found
+        finally:
+            waiter.close()
+
+    def subscribe_inbox(self, session_id: str) -> Subscription:
+        ear: Subscription = self.store.subscribe(topic(self.messages.noun, session_id))
+        return ear
+
+    def subscribe_events(self) -> Subscription:
+        ear: Subscription = self.store.subscribe(EVENTS)
+        return ear
+
+    def transaction(self, *, is_durable: bool = True) -> WriteTransaction:
+        """Begin a write transaction: it starts with a sweep and ends with wake-ups; operations inside it are
+        savepoints.
+        """
+        return WriteTransaction(self, is_durable)
+
+    def sweep(self) -> None:
+        """Expire what is overdue, if anything is (S3), and end the sessions whose process is gone (A5).
+
+        Whoever looks: the bus does it by itself, not as the principal that happens to ask.
+        """
+        principal, self.principal = self.principal, None
+        try:
+            if time.monotonic() >= self._end_gone_at:
+                self._end_gone_at = time.monotonic() + END_GONE_EVERY_S
+                self.end_gone()
+            if self._is_due():
+                with self.transaction():
+                    pass
+        except (StorageError, Unavailable):
+            pass  # a full disk or a stuck writer stops no reader: each derives who is live (S2)
+        finally:
+            self.principal = principal
+
+    def end_gone(self) -> None:
+        """End the sessions whose process is gone and that live in no other."""
+        if any(os.path.isdir(os.path.join(self.folder, kind)) for kind in ("processes", "hosts")):
+            from hallway.local.presence import end_gone
+
+            end_gone(self.folder, self._end_session)
+
+    def _end_session(self, session_id: str) -> None:
+        from hallway.core.errors import InvalidInput, SessionNotFound
+        from hallway.local.presence import GONE
+
+        try:
+            self.sessions.end(session_id, GONE)
+        except (SessionNotFound, InvalidInput):
+            pass  # pruned since, or never on this bus
+
+    def _is_due(self) -> bool:
+        return self.store.one("sessions.due", now=self.store.now) is not None
+
+    def follow(
+        self, after: int | None, *, project: str | None, kinds: list[str] | None, timeout_s: float | None
+    ) -> Iterator[Event]:
+        # "From now" is from this call, not from when the first event is asked for.
+        after = self.events.last_seq() if after is None else after
+        return self._follow(after, {"project": project, "kinds": kinds}, timeout_s)
+
+    def _follow(self, after: int, filters: dict[str, Any], timeout_s: float | None) -> Iterator[Event]:
+        waiter = self.subscribe_events()
+        try:
+            yield from self._listen(waiter, after, filters, timeout_s)
+        finally:
+            waiter.close()
+
+    def _listen(
+        self, waiter: Subscription, after: int, filters: dict[str, Any], timeout_s: float | None
+    ) -> Iterator[Event]:
+        heard_at = time.monotonic()
+        while True:
+            newest = self.events.last_seq()
+            found = self.events.read(after, limit=PAGE, **filters) if newest > after else []
+            yield from found
+            if len(found) == PAGE:
+                after = found[-1].seq
+                continue
+            after = max(after, newest, found[-1].seq if found else 0)
+            heard_at = time.monotonic() if found else heard_at
+            if timeout_s is not None and time.monotonic() - heard_at >= timeout_s:
+                return
+            left_s = LOOK_EVERY_S if timeout_s is None else heard_at + timeout_s - time.monotonic()
+            waiter.wait(max(min(LOOK_EVERY_S, left_s), 0.001))
+            self.sweep()
+
+    def close(self) -> None:
+        super().close()
+        self.store.close()
+
+
+class WriteTransaction:
+    """`LocalBus.transaction`."""
+
+    __slots__ = ("_bus", "_is_outermost", "_write")
+
+    def __init__(self, bus: LocalBus, is_durable: bool) -> None:
+        self._bus = bus
+        self._write = bus.store.write(is_durable=is_durable)
+        self._is_outermost = not bus.store.is_in_transaction
+
+    def __enter__(self) -> None:
+        self._write.__enter__()
+        bus = self._bus
+        if not self._is_outermost:
+            return
+        bus.due_sessions = set()
+        try:
+            bus.is_swept = not bus._is_due() or bus.sessions.sweep()
+        except BaseException as error:  # no `with` block has begun that would let go of the lock
+            self._write.__exit__(type(error), error, None)
+            raise
+
+    def commit(self) -> None:
+        """Commit before the block ends, on whatever thread can wait for the disk."""
+        self._write.commit()
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        bus = self._bus
+        roused = bus.due_sessions  # taken before the commit lets other threads in
+        self._write.__exit__(kind, error, trace)
+        if self._is_outermost and roused and kind is None:
+            mark_due(bus.folder, roused)

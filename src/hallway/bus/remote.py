@@ -1,0 +1,387 @@
+"""The same services over HTTP: a bus that is a hub somewhere else.
+
+Standard library only. Every operation may be sent twice (S1; sends carry a key), so where the hub has let go of a
+connection in between, a request is repeated once on a new one. Where several hubs serve one bus, their addresses stand
+in one URL with commas between; a request that one of them does not answer, or cannot answer now, goes to the next, and
+the one that answered is asked first from then on. The caller's surroundings travel in a header, so that a new session
+takes over where its caller runs, not where the hub does.
+"""
+
+from __future__ import annotations
+
+import http.client
+import os
+import time
+from select import select
+from urllib.parse import parse_qs, quote, urlencode, urlsplit
+
+from hallway.bus.base import Bus
+from hallway.core.clock import new_id
+from hallway.core.errors import HallwayError, HubUnreachable, InvalidInput, Unavailable, UnsupportedUrl, from_dict
+from hallway.core.model import Event
+from hallway.core.operation import decode_record, decode_result
+from hallway.core.parameters import WAIT_MOST_S, type_of
+from hallway.core.schema import decode, encode
+from hallway.local.notify import TOO_MANY
+from hallway.local.paths import bus_folder
+from hallway.services.events import PAGE
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    from hallway.core.context import Workspace
+    from hallway.core.operation import Operation
+    from hallway.services.base import Service
+
+HERE_HEADER = "Hallway-Here"
+TIMEOUT_S = 30.0
+FAILOVER_TIMEOUT_S = (
+    10.0  # how long one of several hubs may take, besides what was asked for: it may be frozen, or cut off
+)
+SILENCE_S = 45.0  # of a stream, whose keep-alives come every 15
+RETRY_S = 1.0
+MALFORMED = (ValueError, TypeError, KeyError, AttributeError)  # what reading an answer that is no hub's raises
+
+
+def write_here(here: Workspace) -> str:
+    """Return a workspace as a header's value, without what is unknown."""
+    told = {"project": here.project, "branch": here.branch, "location": here.location, "user": here.user}
+    return urlencode({name: value for name, value in told.items() if value})
+
+
+def read_here(header: str) -> RemoteWorkspace:
+    """Parse a workspace from a header's value; raises InvalidInput for values that no session could have."""
+    try:
+        told = {name: values[-1] for name, values in parse_qs(header, errors="strict", max_num_fields=8).items()}
+    except ValueError:
+        raise InvalidInput(f"the header {HERE_HEADER} cannot be read") from None
+    return RemoteWorkspace(told)
+
+
+class RemoteWorkspace:
+    """The surroundings that a remote caller told."""
+
+    def __init__(self, told: dict[str, str]) -> None:
+        self._told = told
+
+    def _get(self, name: str, word: str) -> str | None:
+        value = self._told.get(name)
+        if value is not None:
+            type_of("sessions", word).check(f"{HERE_HEADER}: {name}", value)
+        return value
+
+    @property
+    def project(self) -> str:
+        from hallway.local.workspace import NO_PROJECT
+
+        return self._get("project", "project") or NO_PROJECT
+
+    @property
+    def branch(self) -> str | None:
+        return self._get("branch", "branch")
+
+    @property
+    def location(self) -> str | None:
+        return self._get("location", "location")
+
+    @property
+    def user(self) -> str | None:
+        return self._get("user", "human_user")
+
+
+class HubEndpoint:
+    """One hub's address and the connections to it that nobody uses at the moment."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url.rstrip("/")
+        try:
+            self._split = urlsplit(self.url)
+            self._port = self._split.port
+        except ValueError as error:
+            raise UnsupportedUrl(f"{url} is no address: {error}") from None
+        if not self._split.hostname or self._split.scheme not in ("http", "https"):
+            raise UnsupportedUrl(f"{url} names no host" if not self._split.hostname else f"{url} is no hub's address")
+        self._idle: list[http.client.HTTPConnection] = []
+        self._pid = os.getpid()
+
+    def ask(
+        self, method: str, path: str, body: bytes | None, headers: dict[str, str], timeout_s: float
+    ) -> tuple[int, bytes]:
+        """Send a request; return the answer's status and body. Raises HubUnreachable if no answer comes."""
+        connection = self._idle_connection() or self.connect(timeout_s)
+        while True:
+            is_new = connection.sock is None
+            if not is_new:
+                connection.sock.settimeout(timeout_s)
+            try:
+                connection.request(method, self._split.path + path, body, headers)
+                response = connection.getresponse()
+                text = response.read()
+            except (OSError, http.client.HTTPException) as error:
+                connection.close()
+                if is_new or isinstance(error, TimeoutError):
+                    raise HubUnreachable(f"no hub answers at {self.url}: {error}") from None
+                connection = self.connect(timeout_s)
+            else:
+                self._idle.append(connection)
+                return response.status, text
+
+    def _idle_connection(self) -> http.client.HTTPConnection | None:
+        if os.getpid() != self._pid:  # a forked child does not speak on its parent's connections
+            self._idle, self._pid = [], os.getpid()
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return None
+
+    def connect(self, timeout_s: float) -> http.client.HTTPConnection:
+        """Return a new connection, opened at its first use."""
+        kind = http.client.HTTPSConnection if self._split.scheme == "https" else http.client.HTTPConnection
+        return kind(self._split.hostname or "", self._port, timeout=timeout_s)
+
+    def stream(self, path: str, headers: dict[str, str], silence_s: float) -> http.client.HTTPConnection:
+        """Open a connection and request a stream on it."""
+        connection = self.connect(silence_s)
+        connection.request("GET", f"{self._split.path}{path}", headers=headers)
+        return connection
+
+    def error(self, status: int, text: bytes) -> HallwayError:
+        """Return the error that a hub sent, or one that says that this is no hub."""
+        try:
+            return from_dict(decode(text)) if status >= 400 else self.not_a_hub(status)
+        except MALFORMED:
+            return self.not_a_hub(status)
+
+    def not_a_hub(self, status: int) -> HubUnreachable:
+        return HubUnreachable(f"{self.url} answered with status {status}, but not as a hub of this version does")
+
+    def close(self) -> None:
+        while connection := self._idle_connection():
+            connection.close()
+
+
+class RemoteBus(Bus):
+    """A bus that a hub serves, or several; threads may share it, each request has a connection to itself."""
+
+    def __init__(self, url: str, here: Workspace, token: str | None = None) -> None:
+        super().__init__(here)
+        self._credentials = {} if token is None else {"Authorization": f"Bearer {token}"}
+        self._addresses = [HubEndpoint(each.strip()) for each in url.split(",") if each.strip()]
+        self.url = ",".join(address.url for address in self._addresses)
+        self.folder = bus_folder(self.url)
+        self.timeout_s = TIMEOUT_S  # how long an answer may take, besides what was asked for
+        self.rest_s = 0.0  # for how long hubs that did not answer are not asked again
+        self._rests_until = 0.0
+
+    def execute(self, operation: Operation, service: Service, arguments: dict[str, Any]) -> Any:
+        path, body = self._request(operation, arguments)
+        address, status, text = self._send(operation.method, path, body, arguments.get("wait_s") or 0)
+        if status != 200:
+            raise address.error(status, text)
+        try:
+            return decode_result(operation, decode(text))
+        except MALFORMED:
+            raise address.not_a_hub(status) from None
+
+    def _request(self, operation: Operation, arguments: dict[str, Any]) -> tuple[str, str | None]:
+        # None is a value where a parameter that must be there has it; elsewhere it means: left out.
+        said = {
+            name: value
+            for name, value in arguments.items()
+            if value is not None or operation.parameters[name].is_required
+        }
+        if "idempotency_key" in operation.parameters:
+            said.setdefault("idempotency_key", new_id())
+        in_path = {name: said.pop(name) for name in operation.parameters if f"{{{name}}}" in operation.path}
+        path = operation.path.format(**{name: quote(value, safe="") for name, value in in_path.items()})
+        if operation.body:
+            return path, encode(said[operation.body])
+        if operation.method in ("GET", "DELETE"):
+            query = _as_query(said)
+            return (f"{path}?{query}" if query else path), None
+        return path, encode(said)
+
+    def _send(self, method: str, path: str, body: str | None, wait_s: float) -> tuple[HubEndpoint, int, bytes]:
+        """Return the first answer of a hub that can answer now; each hub is asked once, the last one that answered
+        first.
+        """
+        headers = {HERE_HEADER: write_here(self.here), **self._credentials}
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+        encoded = None if body is None else body.encode()
+        if self._rests_until > time.monotonic():
+            raise HubUnreachable(f"the hub at {self.url} did not answer a moment ago")
+        left = list(self._addresses)
+        while True:
+            address = left.pop(0)
+            patience_s, asked_at = min(FAILOVER_TIMEOUT_S, self.timeout_s) if left else self.timeout_s, time.monotonic()
+            try:
+                status, text = address.ask(method, path, encoded, headers, patience_s + wait_s)
+            except HubUnreachable:
+                if not left:
+                    if time.monotonic() - asked_at >= patience_s:
+                        self._rests_until = time.monotonic() + self.rest_s
+                    raise
+            else:
+                if not left or not _is_not_a_hub(status, text):
+                    return address, status, text
+            self._demote(address)
+
+    def _demote(self, address: HubEndpoint) -> None:
+        """Ask this one last from now on; what threads do at once leaves each of them in the list."""
+        self._addresses = [each for each in self._addresses if each is not address] + [address]
+
+    # -- following ----------------------------------------------------------------------------------------------------
+
+    def follow(
+        self, after: int | None, *, project: str | None, kinds: list[str] | None, timeout_s: float | None
+    ) -> Iterator[Event]:
+        # "From now" is from this call, not from when the first event is asked for.
+        after = self.events.last_seq() if after is None else after
+        return self._follow(after, {"project": project, "kinds": kinds}, timeout_s)
+
+    def _follow(self, after: int, filters: dict[str, Any], timeout_s: float | None) -> Iterator[Event]:
+        while page := self.events.read(after, limit=PAGE, **filters):
+            yield from page
+            after = page[-1].seq
+        heard_at = time.monotonic()
+        while True:
+            left_s = SILENCE_S if timeout_s is None else heard_at + timeout_s - time.monotonic()
+            if left_s <= 0:
+                return
+            try:
+                for event in self._stream(filters, after, min(left_s, SILENCE_S)):
+                    if event is not None:
+                        yield event
+                        after, heard_at = event.seq, time.monotonic()
+                    elif timeout_s is not None and time.monotonic() - heard_at >= timeout_s:
+                        return
+            except (OSError, http.client.HTTPException, Unavailable) as error:
+                if isinstance(error, Unavailable) and error.code != Unavailable.code:
+                    raise
+                self._demote(self._addresses[0])
+                time.sleep(min(RETRY_S / len(self._addresses), left_s))
+
+    def _stream(self, filters: dict[str, Any], after: int, silence_s: float) -> Iterator[Event | None]:
+        """Yield the events of one connection, and None for each keep-alive so that the caller can check the time."""
+        address = self._addresses[0]
+        headers = {"Accept": "text/event-stream", "Last-Event-ID": str(after), **self._credentials}
+        connection = address.stream(f"/events?{_as_query(filters)}", headers, silence_s)
+        try:
+            response = connection.getresponse()
+            if response.status != 200:
+                raise address.error(response.status, response.read())
+            for line in response:
+                if line.startswith(b"data: "):
+                    yield decode_record(Event, decode(line[6:]))
+                elif line.startswith(b":"):
+                    yield None
+        except TimeoutError:
+            return
+        finally:
+            connection.close()
+
+    def subscribe_inbox(self, session_id: str) -> RemoteSubscription:
+        path = f"/sessions/{quote(session_id, safe='')}/inbox?limit=20&wait_s={WAIT_MOST_S}&after="
+        return RemoteSubscription(self, path, is_stream=False)
+
+    def subscribe_events(self) -> RemoteSubscription:
+        return RemoteSubscription(self, f"/events?after={self.events.last_seq()}", is_stream=True)
+
+    def ask(self, path: str, is_stream: bool) -> http.client.HTTPConnection:
+        """Send a request whose answer somebody watches for; raises OSError where the hub cannot be reached."""
+        address = self._addresses[0]
+        accepted = "text/event-stream" if is_stream else "*/*"
+        headers = {HERE_HEADER: write_here(self.here), "Accept": accepted, **self._credentials}
+        try:
+            return address.stream(path, headers, self.timeout_s)
+        except OSError:
+            self._demote(address)
+            raise
+
+    def close(self) -> None:
+        super().close()
+        for address in self._addresses:
+            address.close()
+
+
+def _is_not_a_hub(status: int, text: bytes) -> bool:
+    """Return whether another hub may be able to do what this one cannot do now."""
+    try:
+        return status == Unavailable.status and decode(text)["error"]["code"] == Unavailable.code
+    except MALFORMED:
+        return status in (502, 503, 504)  # a proxy's, which has no hub behind it
+
+
+class RemoteSubscription:
+    """Hears of a hub's news at a connection that an event loop can watch: a long poll of an inbox, or the stream.
+
+    Where the connection is lost, or the hub away, there is nothing to watch until `hear` is called again.
+    """
+
+    def __init__(self, bus: RemoteBus, path: str, *, is_stream: bool) -> None:
+        self._bus = bus
+        self._path = path
+        self._is_stream = is_stream
+        self._after = 0  # the last message heard of
+        self._answer: http.client.HTTPResponse | None = None
+        self._connection: http.client.HTTPConnection | None = None
+        self._ask()
+
+    def _ask(self) -> None:
+        try:
+            self._connection = self._bus.ask(f"{self._path}{'' if self._is_stream else self._after}", self._is_stream)
+            self._answer = self._connection.getresponse() if self._is_stream else None
+        except (OSError, http.client.HTTPException):
+            self.close()
+
+    def fileno(self) -> int:
+        return self._connection.sock.fileno() if self._connection and self._connection.sock else -1
+
+    def hear(self) -> set[str]:
+        """Return the topics that arrived, then keep listening; `!` stands for something unknown."""
+        if self._connection is None:
+            self._ask()
+            return {TOO_MANY}
+        try:
+            is_news = self._read_stream() if self._answer else self._read_poll(self._connection)
+        except (OSError, http.client.HTTPException, *MALFORMED):
+            self.close()
+            return {TOO_MANY}
+        return {TOO_MANY} if is_news else set()
+
+    def _read_stream(self) -> bool:
+        part = self._answer.read1(65536) if self._answer else b""
+        if not part:
+            self.close()
+        return b"data:" in part
+
+    def _read_poll(self, connection: http.client.HTTPConnection) -> bool:
+        found = decode(connection.getresponse().read())
+        connection.close()
+        if found:
+            self._after = found[-1]["seq"]
+        self._ask()
+        return bool(found)
+
+    def wait(self, timeout_s: float) -> None:
+        """Return when there is something to hear, or after the time."""
+        select([self] if self.fileno() >= 0 else [], [], [], timeout_s)
+
+    def has_overflowed(self) -> bool:
+        """Return whether the stream is down, so that changes may be missed."""
+        return self._connection is None
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+        self._connection = self._answer = None
+
+
+def _as_query(named: dict[str, Any]) -> str:
+    """Return parameters as a query string; what is None is left out."""
+    return urlencode(
+        {name: value if isinstance(value, str) else encode(value) for name, value in named.items() if value is not None}
+    )

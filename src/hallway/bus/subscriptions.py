@@ -1,0 +1,92 @@
+"""Handlers in a thread of their own: they outlive their errors."""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+from hallway.core.errors import HallwayError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from hallway.core.model import Message
+    from hallway.services.events import EventLog, Handler
+    from hallway.services.messages import CollaborationHub, MessageHandler
+
+log = logging.getLogger("hallway.bus.subscriptions")
+
+WAIT_S = 0.5  # how late an idle inbox's listener notices that it was closed
+RETRY_S = 1.0
+
+
+class Listener:
+    """Calls a handler with each event of a kind, from the moment it is made until it is closed."""
+
+    def __init__(self, events: EventLog, kind: str, handler: Handler) -> None:
+        self._events = events
+        self._kinds = None if kind == "*" else [kind.removesuffix(".*")]
+        self._handler = handler
+        self._closed = threading.Event()
+        self._after = events.last_seq()
+        self._thread = threading.Thread(target=self._run, name=f"hallway-listener-{kind}", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        while not self._closed.is_set():
+            for event in self._events.follow(self._after, kinds=self._kinds, timeout_s=0.5):
+                self._after = event.seq
+                try:
+                    self._handler(event)
+                except Exception:  # the edge between the bus and somebody else's code
+                    log.exception("the handler of %s failed at event %d", self._kinds or "*", event.seq)
+                if self._closed.is_set():
+                    return
+
+    def close(self) -> None:
+        """Stop after the event at hand; returns when the thread has ended."""
+        self._closed.set()
+        if self._thread is not threading.current_thread():
+            self._thread.join()
+
+
+class InboxListener:
+    """Calls a handler with each message in an inbox, and acknowledges those it returned from."""
+
+    def __init__(
+        self, messages: CollaborationHub, session_id: str, types: list[str] | None, handler: MessageHandler
+    ) -> None:
+        self._messages = messages
+        self._session_id = session_id
+        self._types = types
+        self._handler = handler
+        self._closed = threading.Event()
+        self._after = 0
+        self._thread = threading.Thread(target=self._run, name=f"hallway-inbox-{session_id}", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        while not self._closed.is_set():
+            try:
+                found = self._messages.inbox(self._session_id, WAIT_S, self._types, after=self._after)
+            except HallwayError as error:  # a hub that restarts, a disk that is full for a while
+                log.warning("cannot read the inbox of %s: %s", self._session_id, error)
+                self._closed.wait(RETRY_S)
+                continue
+            for message in found:
+                if self._closed.is_set():
+                    return
+                self._handle(message)
+
+    def _handle(self, message: Message) -> None:
+        self._after = message.seq
+        try:
+            self._handler(message)
+            self._messages.acknowledge(self._session_id, [message.message_id])
+        except Exception:  # the edge between the bus and somebody else's code
+            log.exception("the handler of %s failed at message %s", self._session_id, message.message_id)
+
+    def close(self) -> None:
+        """Stop after the message at hand; returns when the thread has ended."""
+        self._closed.set()
+        if self._thread is not threading.current_thread():
+            self._thread.join()

@@ -1,0 +1,205 @@
+"""What a command writes to: how wide it is, whether it shows colours, and tables that fit it.
+
+Everything a person reads goes through here, so nothing reaches a terminal that `view.clean` has not seen. Light: the
+heartbeat's fast path imports it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+
+from hallway.text.sanitize import sanitize
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from typing import TextIO
+
+CODES = {"yellow": "33", "green": "32", "cyan": "36", "blue": "34", "red": "31", "grey": "90", "bold": "1"}
+GAP = "  "
+ELLIPSIS = "…"
+LEAST_WRAP = 20  # cells that a wrapped text gets at least
+
+
+class Terminal:
+    """A stream with its width (None: it has none, nothing is cut), its colours, and the time ages are told from."""
+
+    def __init__(self, stream: TextIO, *, width: int | None = None, has_colour: bool = False) -> None:
+        self.stream = stream
+        self.width = width
+        self.has_colour = has_colour
+        self.now_s = time.time()
+
+    @classmethod
+    def of(cls, stream: TextIO) -> Terminal:
+        """Return the terminal behind a stream; colours only on a terminal and without NO_COLOR."""
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="backslashreplace")  # a terminal that has no such letter is no reason to fail
+        is_terminal = stream.isatty()
+        is_colourful = is_terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+        return cls(stream, width=_width(stream) if is_terminal else None, has_colour=is_colourful)
+
+    def paint(self, text: str, colour: str) -> str:
+        """Clean text in a colour, where this screen has any."""
+        safe = sanitize(text)
+        return f"\x1b[{CODES[colour]}m{safe}\x1b[0m" if self.has_colour and colour in CODES else safe
+
+    def paint_marked(self, text: str) -> str:
+        """Clean text with what stands between `**` in bold, where this screen has any; elsewhere the marks stay."""
+        if not self.has_colour:
+            return sanitize(text)
+        return "".join(self.paint(part, "bold" if at % 2 else "") for at, part in enumerate(text.split("**")))
+
+    def write(self, *lines: str) -> None:
+        """Write lines and let them out; they were made of clean text."""
+        self.stream.write("".join(f"{line}\n" for line in lines))
+        self.stream.flush()
+
+
+def _width(stream: TextIO) -> int | None:
+    said = os.environ.get("COLUMNS", "")
+    if said.isascii() and said.isdigit() and int(said):
+        return int(said)
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or None
+    except (OSError, ValueError):
+        return None
+
+
+def out() -> Terminal:
+    """Return the terminal for answers."""
+    return Terminal.of(sys.stdout or open(os.devnull, "w"))  # a process may be started with no output at all
+
+
+def err() -> Terminal:
+    """Return the terminal for errors."""
+    return Terminal.of(sys.stderr or open(os.devnull, "w"))
+
+
+class Column:
+    """A column of a table: its heading, how far it may be cut, and the colour that a cell's text has.
+
+    `least` is the width it gives way to (0: never cut); a precious one gives way only when no other can any more. In a
+    last one with marks, what stands between `**` is bold.
+    """
+
+    __slots__ = ("colour_of", "has_marks", "heading", "is_cut_left", "is_precious", "least")
+
+    def __init__(
+        self,
+        heading: str,
+        *,
+        least: int = 0,
+        is_precious: bool = False,
+        is_cut_left: bool = False,
+        has_marks: bool = False,
+        colour_of: Callable[[str], str] | None = None,
+    ) -> None:
+        self.heading = heading
+        self.least = least
+        self.is_precious = is_precious
+        self.is_cut_left = is_cut_left
+        self.has_marks = has_marks
+        self.colour_of = colour_of
+
+
+def table(screen: Terminal, columns: Sequence[Column], rows: Sequence[Sequence[str]], *, indent: str = "") -> list[str]:
+    """Return lines of a table under its headings, aligned and cut to the screen; a column empty in every row is left
+    out.
+    """
+    rows = [[sanitize(cell) for cell in row] for row in rows]
+    kept = [at for at in range(len(columns)) if any(row[at] for row in rows)]
+    columns = [columns[at] for at in kept]
+    rows = [[row[at] for at in kept] for row in rows]
+    widths = [
+        max(cell_width(text) for text in (column.heading, *cells))
+        for column, cells in zip(columns, zip(*rows, strict=True), strict=True)
+    ]
+    if screen.width is not None:
+        _squeeze(columns, widths, screen.width - len(indent) - len(GAP) * (len(columns) - 1))
+    headings = [_fit(column, column.heading, width) for column, width in zip(columns, widths, strict=True)]
+    lines = [screen.paint((indent + GAP.join(headings)).rstrip(), "grey")]
+    for row in rows:
+        fitted = [_fit(column, cell, width) for column, cell, width in zip(columns, row, widths, strict=True)]
+        colours = [
+            column.colour_of(cell) if column.colour_of else "" for column, cell in zip(columns, row, strict=True)
+        ]
+        fitted[-1] = fitted[-1].rstrip()
+        painted = [*map(screen.paint, fitted, colours)]
+        if columns[-1].has_marks:
+            painted[-1] = screen.paint_marked(fitted[-1])
+        lines.append(indent + GAP.join(painted))
+    return lines
+
+
+def _squeeze(columns: Sequence[Column], widths: list[int], room: int) -> None:
+    """Narrow the widest column that may be, a cell at a time, until all fit; the precious ones last."""
+    for is_last_resort in (False, True):
+        while sum(widths) > room:
+            candidates = [
+                at
+                for at, column in enumerate(columns)
+                if column.least and widths[at] > column.least and (is_last_resort or not column.is_precious)
+            ]
+            if not candidates:
+                break
+            widths[max(candidates, key=widths.__getitem__)] -= 1
+
+
+def _fit(column: Column, text: str, width: int) -> str:
+    """Return text cut or padded to a width."""
+    text = cut(text, width, is_cut_left=column.is_cut_left)
+    return text + " " * (width - cell_width(text))
+
+
+def cut(text: str, width: int, *, is_cut_left: bool = False) -> str:
+    """Return text in at most `width` cells, with an ellipsis where some is gone."""
+    if cell_width(text) <= width:
+        return text
+    kept, used = [], 0
+    for character in reversed(text) if is_cut_left else text:
+        used += cell_width(character)
+        if used >= width:  # the ellipsis takes a cell
+            break
+        kept.append(character)
+    return ELLIPSIS + "".join(reversed(kept)) if is_cut_left else "".join(kept) + ELLIPSIS
+
+
+def wrap(text: str, width: int | None) -> list[str]:
+    """Return the lines of a text, clean, broken at spaces where they are wider than `width`; indented ones go on
+    indented.
+    """
+    lines = [sanitize(line.expandtabs(4)) for line in text.replace("\r\n", "\n").rstrip().split("\n")]
+    return lines if width is None else [part for line in lines for part in _parts(line, max(width, LEAST_WRAP))]
+
+
+def _parts(line: str, width: int) -> Iterator[str]:
+    lead = line[: len(line) - len(line.lstrip())][: width // 2]
+    while (fitting := _fitting(line, width)) < len(line):
+        space = line.rfind(" ", len(lead) + 1, fitting + 1)
+        at = fitting if space < 0 else space
+        yield line[:at].rstrip()
+        line = lead + line[at:].lstrip()
+    yield line
+
+
+def _fitting(text: str, width: int) -> int:
+    """Return how many characters of a text fit."""
+    used = 0
+    for at, character in enumerate(text):
+        used += cell_width(character)
+        if used > width:
+            return at
+    return len(text)
+
+
+def cell_width(text: str) -> int:
+    """Return how many cells a terminal gives a text: two for wide letters, none for marks and joiners."""
+    if text.isascii():
+        return len(text)
+    from unicodedata import category, east_asian_width
+
+    return sum(0 if category(c) in ("Mn", "Me", "Cf") else 2 if east_asian_width(c) in ("W", "F") else 1 for c in text)

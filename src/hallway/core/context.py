@@ -1,0 +1,72 @@
+"""What a service, an operation and the authorization see of the bus that they run on. Read by type checkers alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol
+
+from hallway.core.model import Event, Pruned, Stats
+from hallway.core.principal import Principal
+
+
+class Closable(Protocol):
+    """Something that runs until it is closed."""
+
+    def close(self) -> None:
+        """End it; returns when it has ended."""
+
+
+class Workspace(Protocol):
+    """What a new session takes over from its caller when it does not say."""
+
+    @property
+    def project(self) -> str: ...
+    @property
+    def branch(self) -> str | None: ...
+    @property
+    def location(self) -> str | None: ...
+    @property
+    def user(self) -> str | None: ...
+
+
+class Context(Protocol):
+    """A bus, as its services see it; the services themselves are attributes named after their nouns."""
+
+    store: Any
+    folder: str
+    here: Workspace
+    principal: Principal | None
+    due_sessions: set[str]
+    is_swept: bool
+    services: Any
+    closers: list[Callable[[], None]]
+    sessions: Any
+    messages: Any
+    tasks: Any
+    events: Any
+    memory: Any
+    files: Any
+    tokens: Any
+    retention: Any
+    wakes: Any
+    logins: Any
+
+    @property
+    def changed_topics(self) -> set[str]: ...
+    @property
+    def visible(self) -> str | None: ...
+    @property
+    def person(self) -> str | None: ...
+
+    def sees(self, project: str) -> bool: ...
+    def run(self, operation: Any, service: Any, arguments: dict[str, Any]) -> Any: ...
+    def execute(self, operation: Any, service: Any, arguments: dict[str, Any]) -> Any: ...
+    def follow(
+        self, after: int | None, *, project: str | None, kinds: list[str] | None, timeout_s: float | None
+    ) -> Iterator[Event]: ...
+    def on_event(self, kind: str, handler: Callable[[Event], object]) -> Closable: ...
+    def on_message(self, session_id: str, types: list[str] | None, handler: Callable[[Any], object]) -> Closable: ...
+    def on_session_ended(self, session_id: str, project: str) -> None: ...
+    def prune(self, older_than_s: int | None = None, keep_bytes: int | None = None) -> Pruned: ...
+    def stats(self, project: str | None = None) -> Stats: ...
+    def close(self) -> None: ...

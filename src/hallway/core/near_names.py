@@ -1,0 +1,28 @@
+"""Which known names look like one that nobody knows: for the hints of errors."""
+
+from __future__ import annotations
+
+MAX_NEAR = 3
+MAX_CANDIDATES = 200  # looked at, and
+MAX_COMPARED = 6  # compared letter by letter, which costs a hundred times as much
+MAX_COMPARED_LENGTH = 64
+
+
+def near_matches(wanted: str, known: list[str]) -> list[str]:
+    """Return the known names that look most like the wanted one; bounded work, however many and however long they are.
+
+    A refusal must not cost much more than a success, or refusals alone stop a hub.
+    """
+    from difflib import get_close_matches
+    from heapq import nlargest
+
+    pairs = _pairs_of(wanted)
+    likest = nlargest(MAX_COMPARED, known[:MAX_CANDIDATES], key=lambda name: len(pairs & _pairs_of(name)))
+    whole = {name[:MAX_COMPARED_LENGTH]: name for name in reversed(likest)}
+    return [whole[name] for name in get_close_matches(wanted[:MAX_COMPARED_LENGTH], list(whole), MAX_NEAR)]
+
+
+def _pairs_of(name: str) -> set[str]:
+    """Return the pairs of letters that stand beside each other, and the letters, which a swap leaves as they are."""
+    name = name[:MAX_COMPARED_LENGTH]
+    return {name[at : at + 2] for at in range(len(name))} | set(name)

@@ -1,0 +1,204 @@
+"""The data dictionary: what each name means and may hold, in every operation, record, route, flag and page.
+
+One word for one thing (docs/glossary.md): `kind_of` finds a name's kind, first among the noun's own words, then
+among those that all nouns share. A parameter that is not here is an error when its operation is declared.
+"""
+
+from __future__ import annotations
+
+from hallway.core.model import MEMORY_TYPES, MESSAGE_TYPES, PRIORITIES, ROLES, STATUSES, TASK_STATUSES
+from hallway.core.schema import (
+    ArrayOf,
+    Boolean,
+    Choice,
+    Duration,
+    FieldType,
+    Identifier,
+    Integer,
+    Json,
+    JsonObject,
+    JsonOrText,
+    Number,
+    PartyId,
+    Recipient,
+    SearchText,
+    Text,
+)
+
+TTL_DEFAULT_S = 120
+TTL_LEAST_S = 10
+TTL_MOST_S = 24 * 3600
+OTHERS_DEFAULT = 50
+WAIT_MOST_S = 60
+BODY_MOST = 64 * 1024
+DAY_S = 24 * 3600
+AGE_MOST_S = 100 * 365 * DAY_S
+VERSIONS_DEFAULT = 100
+
+COMMON: dict[str, FieldType] = {
+    "session_id": Identifier("The session's id, as its agent knows it", metavar="ID"),
+    "agent_name": Text("What people call this agent", metavar="NAME", flag="--name"),
+    "agent_type": Text("The kind of agent: claude-code, codex, gemini …", most=64, metavar="TYPE", flag="--type"),
+    "project": Text(
+        "The repository's namespace; unset, the one of the folder this runs in", most=1024, metavar="PROJECT"
+    ),
+    "human_user": Text("The person this session works for", flag="--user", metavar="USER"),
+    "limit": Integer("How many to return at the most", least=1, most=1000, metavar="N"),
+    "after": Integer("Only what comes after this seq", metavar="SEQ"),
+    "allow_secret": Boolean("Even where it holds what looks like a key or a token"),
+    "timeout_s": Number("How long to wait, in seconds", least=0, most=3600, metavar="SECONDS"),
+}
+
+SESSIONS: dict[str, FieldType] = {
+    "status": Choice(*STATUSES, about="What the session does; waiting: it needs a person or an answer"),
+    "current_task": Text("What the session works on, in a line", least=0, most=1000, flag="--task", metavar="TEXT"),
+    "status_detail": Json("Any JSON the session wants others to see beside its status"),
+    "blob": JsonObject("A JSON object, kept as the session's status_detail"),
+    "location": Text("Host and directory, as HOST:DIRECTORY", most=4200, metavar="HOST:DIR"),
+    "branch": Text("The branch that is checked out", most=500, metavar="BRANCH"),
+    "capabilities": ArrayOf(Text(most=64), "What the session can do for others, by name", metavar="A,B"),
+    "capability": Text("Only sessions that have this capability", most=64, metavar="NAME"),
+    "metadata": JsonObject("Anything else worth knowing, as a JSON object", metavar="JSON"),
+    "ttl_s": Duration(
+        "Seconds without a heartbeat after which the session counts as offline",
+        least=TTL_LEAST_S,
+        most=TTL_MOST_S,
+        flag="--ttl",
+        metavar="SECONDS",
+    ),
+    "include_offline": Boolean("Sessions that have ended or expired, too", flag="--all"),
+    "end_reason": Text("Why it ended", flag="--reason", metavar="TEXT"),
+    "older_than_s": Duration(
+        "Only what ended at least this many seconds ago", most=AGE_MOST_S, flag="--older-than", metavar="SECONDS"
+    ),
+    "after_id": Identifier("Only sessions registered before this one: the last of the page before", metavar="ID"),
+}
+
+MEMORY: dict[str, FieldType] = {
+    "session_id": PartyId("Who writes or wrote it: a session's id, or user:NAME", flag="--session", metavar="SESSION"),
+    "key": Text("What it is remembered under; slashes and spaces are fine", most=512, metavar="KEY"),
+    "value": JsonOrText("Any JSON; as text, what is not JSON is a string", size_bytes=256 * 1024, metavar="VALUE"),
+    "type": Choice(*MEMORY_TYPES, about="What kind of thing it is", metavar="TYPE"),
+    "ttl": Duration("Seconds until it is forgotten", least=1, most=AGE_MOST_S, metavar="SECONDS"),
+    "tags": ArrayOf(Text(most=64), "Words to find it by", metavar="A,B"),
+    "metadata": JsonObject("Anything else worth knowing, as a JSON object", metavar="JSON"),
+    "expected_version": Integer(
+        "Write only if this is the newest version now; 0: only if there is none", flag="--if-version", metavar="N"
+    ),
+    "idempotency_key": Text("A key of the writer's choice: set twice, it is one version", metavar="KEY"),
+    "before_version": Integer("Only versions before this one: the last of the page before", metavar="N"),
+    "query": SearchText("Words to look for in keys, tags, values", least=0, most=1000, metavar="QUERY", short="q"),
+    "pattern": Text("A glob that the key must fit: task_*", most=512, metavar="GLOB"),
+    "match_all": Boolean("With all of the tags, not just any"),
+    "include_values": Boolean("The values, too", flag="--values"),
+    "after": Text("Only what comes after this cursor: the last of the page before", most=600, metavar="CURSOR"),
+}
+
+EVENTS: dict[str, FieldType] = {
+    "kinds": ArrayOf(
+        Text(most=64), "Only events of these kinds; session means every session.… kind", flag="--kind", metavar="A,B"
+    ),
+}
+
+MESSAGE_ID = Identifier("The message's id", metavar="MESSAGE")
+MESSAGE_TYPE = Choice(*MESSAGE_TYPES, about="What kind of message it is", flag="--type", metavar="TYPE")
+SUBJECT = Text("What it is about, in a line; unset, the body's first line", least=0, metavar="SUBJECT")
+BODY = Text("The text, of any number of lines", least=0, most=BODY_MOST, many_lines=True, metavar="BODY")
+DATA = JsonObject("What a program should read of it, as a JSON object", size_bytes=BODY_MOST, metavar="JSON")
+FROM_SESSION = PartyId("Who says it: a session's id, or user:NAME", metavar="FROM")
+TO_SESSION = Recipient("Whom it is for: a session's id, user:NAME, capability:NAME, or * for the project", metavar="TO")
+IDEMPOTENCY_KEY = Text("A key of the sender's choice: sent twice, it is one message", flag="--key", metavar="KEY")
+
+MESSAGES: dict[str, FieldType] = {
+    "session_id": PartyId("Whose messages: a session's id, or user:NAME", metavar="ID"),
+    "from_session": FROM_SESSION,
+    "to_session": TO_SESSION,
+    "type": MESSAGE_TYPE,
+    "message_type": Choice(*MESSAGE_TYPES, about="Only messages of this type", flag="--type", metavar="TYPE"),
+    "types": ArrayOf(Choice(*MESSAGE_TYPES), "Only messages of these types", flag="--type", metavar="A,B"),
+    "subject": SUBJECT,
+    "body": BODY,
+    "data": DATA,
+    "priority": Choice(*PRIORITIES, about="How much it matters", metavar="PRIORITY"),
+    "message_id": MESSAGE_ID,
+    "to_message": Identifier("The id of the message that this answers", metavar="MESSAGE"),
+    "in_reply_to": Identifier("The id of the message that this answers", flag="--reply-to", metavar="MESSAGE"),
+    "before": Integer("Only what was sent before this seq", least=1, metavar="SEQ"),
+    "message_ids": ArrayOf(MESSAGE_ID, "The messages' ids", most=1000, metavar="A,B"),
+    "expires_in_s": Duration(
+        "Seconds after which nobody needs it any more",
+        least=1,
+        most=365 * DAY_S,
+        flag="--expires-in",
+        metavar="SECONDS",
+    ),
+    "idempotency_key": IDEMPOTENCY_KEY,
+    "include_broadcasts": Boolean("Include broadcasts to the project", flag="--no-broadcasts"),
+    "unread_only": Boolean("Only what is not acknowledged yet", flag="--unread"),
+    "new_only": Boolean("Only what no client has taken yet", flag="--new"),
+    "wait_s": Number("How long to wait for something", least=0, most=WAIT_MOST_S, flag="--wait", metavar="SECONDS"),
+    "after_id": PartyId("Only recipients after this one: the last of the page before", metavar="ID"),
+}
+
+TASKS: dict[str, FieldType] = {
+    "session_id": PartyId("Who does it: a session's id, or user:NAME", metavar="ID"),
+    "from_session": FROM_SESSION,
+    "to_session": TO_SESSION,
+    "subject": SUBJECT,
+    "body": BODY,
+    "data": DATA,
+    "idempotency_key": IDEMPOTENCY_KEY,
+    "task_id": Identifier("The task's id: that of the message which offered it", metavar="TASK"),
+    "status": Choice(*TASK_STATUSES, about="Only tasks of this status"),
+    "owner": PartyId("Only tasks that this session or user:NAME has accepted", metavar="ID"),
+    "include_done": Boolean("Completed and cancelled tasks, too", flag="--all"),
+    "result": Text("What came of it", least=0, most=BODY_MOST, many_lines=True, metavar="TEXT"),
+    "reason": Text("Why", least=0, most=1000, metavar="TEXT"),
+    "after_id": Identifier("Only tasks made before this one: the last of the page before", metavar="TASK"),
+}
+
+PATH = Text("A file's absolute path on the session's machine", most=4096, metavar="PATH")
+
+FILES: dict[str, FieldType] = {
+    "paths": ArrayOf(PATH, "The files' absolute paths on the session's machine", most=100, metavar="A,B"),
+    "path": PATH,
+    "within_s": Duration("Only what was written within so many seconds", most=AGE_MOST_S, metavar="SECONDS"),
+}
+
+TOKENS: dict[str, FieldType] = {
+    "name": Identifier("Whose it is: its bearer writes as user:NAME", most=100, metavar="NAME"),
+    "role": Choice(*ROLES, about="What it may do: read; write as itself; everything", metavar="ROLE"),
+    "projects": ArrayOf(
+        Text(most=1024), "The projects that it is for; unset, all of them", flag="--project", metavar="A,B"
+    ),
+    "expires_in_s": Duration(
+        "Seconds after which it is no longer accepted", least=1, most=AGE_MOST_S, flag="--expires", metavar="SECONDS"
+    ),
+    "include_revoked": Boolean("Those that were revoked or have expired, too", flag="--all"),
+}
+
+RETENTION: dict[str, FieldType] = {
+    "older_than_s": Duration(
+        "Remove what is at least this many seconds old", most=AGE_MOST_S, flag="--older-than", metavar="SECONDS"
+    ),
+    "keep_bytes": Integer("Keep no more than so many bytes of messages, the newest", metavar="BYTES"),
+}
+
+NOUNS: dict[str, dict[str, FieldType]] = {
+    "sessions": SESSIONS,
+    "messages": MESSAGES,
+    "tasks": TASKS,
+    "memory": MEMORY,
+    "events": EVENTS,
+    "files": FILES,
+    "tokens": TOKENS,
+    "logins": {"login_id": Identifier("The login's id", metavar="LOGIN")},
+    "retention": RETENTION,
+    "wakes": {"message_ids": ArrayOf(MESSAGE_ID, "The messages' ids", most=1000, metavar="A,B")},
+}
+
+
+def type_of(noun: str, name: str) -> FieldType:
+    """Return the type of a name as a noun uses it; KeyError for a name that the dictionary lacks."""
+    own = NOUNS.get(noun, {})
+    return own[name] if name in own else COMMON[name]

@@ -1,0 +1,77 @@
+"""What was refused, as events: who, what, from where and how often.
+
+Refusals come as fast as anybody cares to provoke them, without a token too, so they are counted in memory: of each
+caller at most one event a minute is written, with the counts of at most twenty kinds of refusals. They belong to no
+project, so that nobody but an unlimited token's bearer reads them.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
+    from hallway.bus.local import LocalBus
+
+    Kind: TypeAlias = tuple[str, str, str]  # what was refused, the error's code, and from where
+    Counts: TypeAlias = dict[str | None, dict[Kind, int]]  # by the token's name; None: nobody knows whose it was
+
+EVERY_S = 60.0
+AGAIN_S = 5.0  # after it could not be written
+MAX_KINDS = 20
+ELSEWHERE = "…"
+
+
+class Audit:
+    """Refusals since they were last written down."""
+
+    def __init__(self) -> None:
+        self._counts: Counts = {}
+        self._written_at: dict[str | None, float] = {}
+
+    def note(self, principal: str | None, what: str, code: str, address: str, count: int = 1) -> None:
+        """Count a refusal; `principal` None: nobody knows whose it was."""
+        kinds = self._counts.setdefault(principal, {})
+        kind = (what, code, address)
+        if kind not in kinds and len(kinds) >= MAX_KINDS:
+            kind = (ELSEWHERE, ELSEWHERE, ELSEWHERE)
+        kinds[kind] = kinds.get(kind, 0) + count
+
+    def take(self, *, is_last: bool = False) -> Counts:
+        """Return the refusals that are not written yet, and forget them here."""
+        now = time.monotonic()
+        due = [who for who in self._counts if is_last or now - self._written_at.get(who, -EVERY_S) >= EVERY_S]
+        self._written_at.update(dict.fromkeys(due, now))
+        return {who: self._counts.pop(who) for who in due}
+
+    def put_back(self, counts: Counts) -> None:
+        """Keep what could not be written for the next time."""
+        for principal, kinds in counts.items():
+            self._written_at[principal] = time.monotonic() - EVERY_S + AGAIN_S
+            for (what, code, address), count in kinds.items():
+                self.note(principal, what, code, address, count)
+
+    @staticmethod
+    def write(bus: LocalBus, counts: Counts) -> None:
+        """Append an event for each kind of refusal."""
+        with bus.transaction():
+            for principal, kinds in counts.items():
+                ordered = sorted(kinds.items(), key=lambda each: -each[1])
+                (what, code, address), _ = ordered[0]
+                listed = [
+                    {"operation": what, "code": code, "address": address, "count": count}
+                    for (what, code, address), count in ordered
+                ]
+                bus.events.append(
+                    "access.refused",
+                    "",
+                    None,
+                    principal=principal,
+                    operation=what,
+                    code=code,
+                    address=address,
+                    count=sum(kinds.values()),
+                    kinds=listed,
+                )

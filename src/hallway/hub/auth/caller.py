@@ -1,0 +1,90 @@
+"""Who sends a request, and from where: what every job of the hub's workers is run for."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING
+
+from hallway.bus.remote import HERE_HEADER, read_here
+from hallway.core.errors import Unauthorised
+from hallway.core.model import OBSERVER
+from hallway.hub.http import header
+from hallway.local.workspace import NoWorkspace, ScopedWorkspace
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from starlette.types import Scope
+
+    from hallway.core.context import Workspace
+    from hallway.core.errors import HallwayError
+    from hallway.core.principal import Principal
+    from hallway.hub.auth.token_cache import Grant
+
+NOWHERE = NoWorkspace()
+NOTHING = nullcontext()
+HERE = HERE_HEADER.lower().encode()
+
+
+class Caller:
+    """A request's sender: the grant of its token (None: the owner of the bus), and where it says that it runs."""
+
+    __slots__ = ("address", "grant", "here")
+
+    def __init__(self, here: Workspace, grant: Grant | None = None, address: str = "") -> None:
+        self.here = here if grant is None else ScopedWorkspace(here, grant.principal)
+        self.grant = grant
+        self.address = address
+
+    @property
+    def principal(self) -> Principal | None:
+        return None if self.grant is None else self.grant.principal
+
+    @property
+    def name(self) -> str | None:
+        """Return the name of the caller's token; None for the owner of the bus."""
+        return None if self.grant is None else self.grant.principal.name
+
+    @property
+    def is_observer(self) -> bool:
+        return self.grant is not None and self.grant.principal.role == OBSERVER
+
+    def sees(self, project: str) -> bool:
+        return self.grant is None or self.grant.principal.sees(project)
+
+    @property
+    def allowance(self) -> AbstractContextManager[None]:
+        """Return a context that counts one open stream or wait against the caller's limits."""
+        return NOTHING if self.grant is None else self.grant.allowance
+
+    @property
+    def end(self) -> tuple[asyncio.Future[None], ...]:
+        """Return a future that is done when the token is no longer valid, as a tuple for `asyncio.wait`."""
+        return () if self.grant is None else (self.grant.ended,)
+
+    def require_valid(self) -> None:
+        """Raise Unauthorised where the token was taken back while its bearer waited."""
+        if self.grant is not None and self.grant.is_over:
+            raise Unauthorised("this token was revoked, or has expired")
+
+    def note_refusal(self, what: str, error: HallwayError) -> None:
+        """Keep for the audit that something was refused to a token's bearer."""
+        if self.grant is not None:
+            self.grant.audit.note(self.grant.principal.name, what, error.code, self.address)
+
+
+HUB = Caller(NOWHERE)  # the hub, as it runs what nobody asked for
+
+
+def visitor_of(scope: Scope) -> Caller:
+    """Return who sent a request that has passed the authentication middleware."""
+    told = header(scope, HERE)
+    here = read_here(told.decode("latin-1")) if told else NOWHERE
+    grant: Grant | None = scope["grant"]
+    return Caller(here, grant, address_of(scope) if grant else "")
+
+
+def address_of(scope: Scope) -> str:
+    """Return the address a request came from, as the server or a proxy that it trusts says."""
+    client = scope.get("client")
+    return client[0] if client else ""

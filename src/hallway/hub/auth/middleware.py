@@ -1,0 +1,92 @@
+"""Whose request is this? Every one passes here, behind the guard and before the routes.
+
+A hub that only this machine reaches takes a request without a token for its owner's where the kernel says that the
+connection belongs to the hub's own user (`peers.py`). Everybody else needs a token for everything but what holds no
+secret. A token that is sent must be valid, wherever it is sent.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import partial
+from typing import TYPE_CHECKING
+
+from hallway.core.errors import HallwayError, Unauthorised
+from hallway.hub.auth.caller import address_of
+from hallway.hub.auth.page_login import LOGIN, host_of, is_page, login_redirect, secret_of
+from hallway.hub.http import header, respond, respond_error
+from hallway.hub.options import LOCAL_USERS, OWN_USER
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+    from hallway.hub.auth.audit import Audit
+    from hallway.hub.auth.token_cache import Grant, TokenCache
+
+OPEN = frozenset({"/health", "/openapi.json", LOGIN})  # what says nothing of the bus
+OPEN_FOLDER = "/page/static/"
+BEARER = b"bearer "
+CHALLENGE = (b"www-authenticate", b'Bearer realm="hallway"')
+
+
+class AuthMiddleware:
+    """Passes on requests with the grant of their token, `scope["grant"]`: None for the bus's owner.
+
+    What is open gets none at all, so that nothing there can be taken for the owner's.
+    """
+
+    def __init__(self, app: ASGIApp, audit: Audit, owner_is: str) -> None:
+        self._app = app
+        self._audit = audit
+        self._owner_is = owner_is
+        self.keyring: TokenCache | None = None  # from when the hub has opened its bus
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and _is_open(scope):
+            scope["log_in"] = partial(self._log_in, scope)
+        elif scope["type"] == "http":
+            try:
+                scope["grant"] = grant = await self._grant(scope)
+                if grant is not None:
+                    grant.allowance.take_request()
+            except HallwayError as error:
+                if is_page(scope) and isinstance(error, Unauthorised):
+                    await respond(send, b"", 303, ((b"location", login_redirect(scope)),))
+                    return
+                self._audit.note(None, f"{scope['method']} {scope['path']}"[:200], error.code, address_of(scope))
+                await respond_error(send, error, *([CHALLENGE] if isinstance(error, Unauthorised) else []))
+                return
+        await self._app(scope, receive, send)
+
+    async def _grant(self, scope: Scope) -> Grant | None:
+        said = header(scope, b"authorization")
+        if said:
+            if said[: len(BEARER)].lower() != BEARER or self.keyring is None:
+                raise Unauthorised("the header Authorization holds no bearer token", hint="Send: Bearer TOKEN")
+            return await self.keyring.grant_of(said[len(BEARER) :].strip(), address_of(scope))
+        if self._owner_is == LOCAL_USERS or (self._owner_is == OWN_USER and scope["peer_user"]() == os.geteuid()):
+            return None
+        if self.keyring is not None and (secret := secret_of(scope)):
+            return await self.keyring.login_of(secret, host_of(scope), scope["peer_user"](), address_of(scope))
+        if self._owner_is == OWN_USER:
+            raise Unauthorised("this hub answers its own user without a token, and this request is not that user's")
+        raise Unauthorised("this hub wants a token")
+
+    async def _log_in(self, scope: Scope, token: str, link: str) -> str:
+        """Return the secret of a new login, by a token or a link; raises Unauthorised, LimitReached."""
+        if self.keyring is None or not (token or link):
+            raise Unauthorised("there is no token in the form")
+        who = host_of(scope), scope["peer_user"](), header(scope, b"user-agent").decode("latin-1")
+        try:
+            if link:
+                return await self.keyring.follow_link(link, *who)
+            grant = await self.keyring.grant_of(token.encode(), address_of(scope))
+            return await self.keyring.begin_login(grant, *who)
+        except HallwayError as error:
+            self._audit.note(None, "login", error.code, address_of(scope))
+            raise
+
+
+def _is_open(scope: Scope) -> bool:
+    path: str = scope["path"]
+    return path in OPEN or path.startswith(OPEN_FOLDER)

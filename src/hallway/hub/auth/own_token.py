@@ -1,0 +1,43 @@
+"""A token for the hub's own user, made and stored by `hallway serve` where requests need one.
+
+Where the kernel does not tell whose a connection is, a hub on loopback demands tokens. Its own user must not have to
+make one by hand: it is made once, stored with the tokens of `hallway login`, and every command sends it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hallway.core.errors import AlreadyTaken
+from hallway.core.model import ADMIN
+from hallway.local import credentials
+from hallway.local.paths import data_folder
+from hallway.local.workspace import current_user
+from hallway.services.tokens import digest_of
+
+if TYPE_CHECKING:
+    from hallway.bus.local import LocalBus
+
+SUFFIX = "-local"  # so that no token takes the name that an admin gave to a person
+
+
+def provide_token(bus: LocalBus, addresses: list[str]) -> bool:
+    """Store a valid admin's token for a hub's addresses; returns whether something had to be stored."""
+    folder, valid = data_folder(), bus.tokens.valid()
+    stored = credentials.read(folder)
+    good = {url: token for url, token in stored.items() if (who := valid.get(digest_of(token))) and who.role == ADMIN}
+    missing = [each for each in addresses if each not in good]
+    if not missing:
+        return False
+    token = next(iter(good.values()), None) or _new_token(bus)
+    for address in missing:
+        credentials.store(address, token, folder)
+    return True
+
+
+def _new_token(bus: LocalBus) -> str:
+    name = (current_user() or "owner").replace("/", "-") + SUFFIX
+    try:
+        return bus.tokens.create(name, ADMIN).token
+    except AlreadyTaken:  # made by an earlier hub, whose stored token is lost
+        return bus.tokens.rotate(name).token

@@ -1,0 +1,52 @@
+"""How a browser that is logged in to the page is recognised, and where one that is not is sent."""
+
+from __future__ import annotations
+
+from http.cookies import CookieError, SimpleCookie
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from hallway.hub.http import header
+
+if TYPE_CHECKING:
+    from starlette.types import Scope
+
+LOGIN = "/page/login"
+COOKIE = "hallway_login"
+SECURE_COOKIE = f"__Host-{COOKIE}"  # over TLS: no other host, and no page without TLS, can set one of this name
+PREFIX = "/page/"
+READS = ("GET", "HEAD")
+
+
+def secret_of(scope: Scope) -> bytes:
+    """Return the login of a request that may use its cookie: one that reads, or a form of the page's own."""
+    if scope["method"] not in READS and not scope["path"].startswith(PREFIX):
+        return b""
+    try:
+        found = SimpleCookie(header(scope, b"cookie").decode("latin-1")).get(cookie_name(scope))
+    except CookieError:
+        return b""
+    return found.value.encode("latin-1") if found else b""
+
+
+def host_of(scope: Scope) -> str:
+    """Return the hub as the browser calls it: the host with its port."""
+    return header(scope, b"host").decode("latin-1").lower()
+
+
+def is_page(scope: Scope) -> bool:
+    """Return whether a browser asks for a page, which somebody who is not logged in is sent away from."""
+    path = scope["path"]
+    is_one = path == "/" or (path.startswith(PREFIX) and not path.endswith(".json"))
+    return scope["method"] in READS and is_one and header(scope, b"hx-request") != b"true"
+
+
+def login_redirect(scope: Scope) -> bytes:
+    """Return where to log in, and come back to what was asked for."""
+    query = scope["query_string"].decode("latin-1")
+    wanted = scope["path"] + (f"?{query}" if query else "")
+    return f"{LOGIN}?to={quote(wanted, safe='')}".encode()
+
+
+def cookie_name(scope: Scope) -> str:
+    return SECURE_COOKIE if scope["scheme"] == "https" else COOKIE

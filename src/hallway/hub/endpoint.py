@@ -1,0 +1,115 @@
+"""The catalogue as HTTP: a route for every operation, whatever the operation."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any
+
+from hallway.core.errors import HallwayError, InvalidInput
+from hallway.hub.auth.caller import visitor_of
+from hallway.hub.http import disconnected, encode_json, parse_object, parse_query, read_body, respond, respond_error
+from hallway.hub.workers.writer import SHORT_LIMIT
+
+if TYPE_CHECKING:
+    from starlette.types import Receive, Scope, Send
+
+    from hallway.core.operation import Operation
+    from hallway.hub.auth.caller import Caller
+    from hallway.hub.metrics import RequestMetrics
+    from hallway.hub.workers.notifier import Notifier
+    from hallway.hub.workers.watchdog import StallWatchdog
+    from hallway.hub.workers.writer import Worker
+
+
+class OperationEndpoint:
+    """One operation over HTTP: reads its parameters, has it run, and sends what came of it."""
+
+    def __init__(
+        self,
+        operation: Operation,
+        worker: Worker,
+        wakes: Notifier,
+        meter: RequestMetrics,
+        pulse: StallWatchdog | None = None,
+    ) -> None:
+        self._operation = operation
+        self._short = {each.kind.short: each.name for each in operation.parameters.values() if each.kind.short}
+        self._worker = worker
+        self._wakes = wakes
+        self._meter = meter
+        self._pulse = pulse if operation.is_write else None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        began, status = time.perf_counter(), 200
+        try:
+            if self._pulse:
+                self._pulse.check()
+            arguments = self._operation.arguments((), await self._parameters(scope, receive))
+            result = await self.perform(arguments, scope, receive)
+            is_long = isinstance(result, list) and len(result) > SHORT_LIMIT
+            await respond(send, await asyncio.to_thread(encode_json, result) if is_long else encode_json(result))
+        except RecursionError:
+            status = InvalidInput.status
+            await respond_error(send, InvalidInput("the request holds a value that is nested too deep"))
+        except HallwayError as error:
+            status = error.status
+            await respond_error(send, error)
+        finally:
+            self._meter.observe(self._operation.name, status, time.perf_counter() - began)
+
+    async def _parameters(self, scope: Scope, receive: Receive) -> dict[str, Any]:
+        """Return the parameters of path, query and body together."""
+        operation = self._operation
+        named: dict[str, Any] = scope["path_params"]
+        if scope["query_string"]:
+            named = _joined(named, self._query(scope))
+        body = await read_body(scope, receive) if operation.is_write else b""
+        if operation.body:
+            return {**named, operation.body: parse_object(body)}
+        return _joined(named, parse_object(body)) if body else named
+
+    def _query(self, scope: Scope) -> dict[str, Any]:
+        parameters = self._operation.parameters
+        named = {self._short.get(name, name): text for name, text in parse_query(scope).items()}
+        return {
+            name: parameters[name].kind.parse(name, text) if name in parameters else text
+            for name, text in named.items()
+        }
+
+    async def perform(self, arguments: dict[str, Any], scope: Scope, receive: Receive) -> Any:
+        """Run the operation for a request whose body has been read; where it waits, for as long as the caller does."""
+        visitor = visitor_of(scope)
+        if not (self._operation.waits_for and arguments["wait_s"]):
+            return await self._worker.run(self._operation, arguments, visitor)
+        gone = asyncio.ensure_future(disconnected(receive))
+        try:
+            with visitor.allowance:
+                return await self._awaited(arguments, visitor, gone)
+        finally:
+            gone.cancel()
+
+    async def _awaited(self, arguments: dict[str, Any], visitor: Caller, gone: asyncio.Future[None]) -> Any:
+        """Look until there is something, the time is up or the caller gone; futures are all that wait in between."""
+        topic, deadline = self._operation.topic(arguments), time.monotonic() + arguments["wait_s"]
+        arguments = {**arguments, "wait_s": 0}  # each look is one; the waiting is done here, not on the reader's thread
+        while True:
+            news = self._wakes.expect(topic)
+            try:
+                found = await self._worker.run(self._operation, arguments, visitor)
+                left_s = deadline - time.monotonic()
+                if not (found or left_s <= 0 or self._wakes.is_closed):
+                    await asyncio.wait((news, gone, *visitor.end), timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
+                    visitor.require_valid()
+                    if not (gone.done() or self._wakes.is_closed):
+                        continue
+                return found
+            finally:
+                self._wakes.forget(topic, news)
+
+
+def _joined(named: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
+    for name in named.keys() & more.keys():
+        if named[name] != more[name]:
+            raise InvalidInput(f"{name} is said twice, and not the same")
+    return {**more, **named}

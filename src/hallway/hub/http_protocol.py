@@ -1,0 +1,261 @@
+"""The HTTP protocol with bounds: what one connection may send ahead, leave unread, and how long it may take.
+
+uvicorn's parser takes headers without end and waits for them as long as somebody sends one now and then (slow loris);
+it queues every request that came while another is answered (pipelining); and it waits for ever for whoever does not
+read. Each of these is bounded here, in every state of a connection.
+"""
+
+from __future__ import annotations
+
+import re
+import select
+from typing import TYPE_CHECKING, Any
+
+import httptools
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from hallway.hub.auth.peers import owner_of
+
+if TYPE_CHECKING:
+    import asyncio
+
+HEAD_BYTES = 32 * 1024
+HEAD_WITHIN_S = 10.0
+BODY_WITHIN_S = 30.0
+MAX_REQUESTS_AHEAD = 16  # that wait while one is answered; what comes after them is not looked at
+MAX_HELD_BYTES = 512 * 1024  # of what is not looked at; the system reads up to 256 KiB at once
+MAX_BODY_AHEAD_BYTES = 2 * 1024 * 1024  # of a body that nobody reads; more than an operation takes
+PARSED_AT_ONCE_BYTES = 4096  # so that few requests are found before their number is looked at
+UNREAD_WITHIN_S = 30.0  # in which whoever leaves answers unread must take some of them:
+MIN_READ_BYTES = 16 * 1024
+IDLE_WITHIN_S = 75  # a connection without a request is closed
+ANNOUNCED_IDLE_S = 60  # what is said of it, so that a client never sends just as it is closed
+KEEP_ALIVE = ("keep-alive", f"timeout={ANNOUNCED_IDLE_S}")
+AGAIN_S = 1.0
+END_OF_AUTHORITY = re.compile(rb"[/?#]")
+
+
+def _refusal(status: str) -> bytes:
+    return f"HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n".encode()
+
+
+HEAD_TOO_LARGE = _refusal("431 Request Header Fields Too Large")
+URL_TOO_LONG = _refusal("414 URI Too Long")
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """uvicorn's, cutting off whoever does not come to the end of a request or does not read the answers."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._head_bytes = self._field_bytes = 0
+        self._is_refused = False
+        self._in_head = True  # of the first request, from the moment the connection is there
+        self._deadline: asyncio.TimerHandle | None = None
+        self._held = b""  # what came behind the last request that may wait
+        self._unread: asyncio.TimerHandle | None = None
+        self._unread_bytes = 0  # when that timer was set
+        self._peer_user: int | None = None
+        self._has_asked_user = False
+        self._running: RequestResponseCycle | None = None  # uvicorn's `cycle` is the newest, which may still wait
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._within(HEAD_WITHIN_S)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._within(None)
+        self._watch_reader(is_reading=True)
+        self._held = b""
+        self.pipeline.clear()
+        if self._running is not None and not self._running.response_complete:
+            self._running.disconnected = True
+            self._running.message_event.set()
+        super().connection_lost(exc)
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
+
+    def peer_user(self) -> int | None:
+        """Return which user of this machine owns the other end; asked of the kernel once for each connection."""
+        if not self._has_asked_user and self.client is not None and self.server is not None:
+            self._peer_user = owner_of(self.client, self.server)  # type: ignore[arg-type]
+        self._has_asked_user = True
+        return self._peer_user
+
+    # -- what comes in ------------------------------------------------------------------------------------------------
+
+    def data_received(self, data: bytes) -> None:
+        if self._held:
+            self._hold(self._held + data)
+        else:
+            self._parse(data)
+
+    def _parse(self, data: bytes) -> None:
+        """Parse as long as not too many requests wait, and keep the rest."""
+        for at in range(0, len(data), PARSED_AT_ONCE_BYTES):
+            if self.transport.is_closing() or self._is_refused:
+                return
+            if len(self.pipeline) >= MAX_REQUESTS_AHEAD:
+                self._hold(data[at:])
+                return
+            self._parse_part(data[at : at + PARSED_AT_ONCE_BYTES])
+
+    def _parse_part(self, data: bytes) -> None:
+        if self._in_head:
+            self._head_bytes += len(data)
+            # What ends a head may bring a body with it, so only what is no end yet is counted for sure.
+            if self._head_bytes > HEAD_BYTES + PARSED_AT_ONCE_BYTES and b"\r\n\r\n" not in data:
+                self._refuse(HEAD_TOO_LARGE)
+                return
+        super().data_received(data)
+
+    def _hold(self, data: bytes) -> None:
+        self._held = data
+        if len(data) > MAX_HELD_BYTES:  # an endpoint that waits for the end of the connection reads on
+            self._cut()
+        else:
+            self.flow.pause_reading()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self.transport.is_closing():
+            self._watch_reader(is_reading=False)
+            return
+        if self._held:
+            held, self._held = self._held, b""
+            self._parse(held)
+        if self._held or self.pipeline:  # those at hand first
+            self.flow.pause_reading()
+
+    # -- the parser's callbacks ---------------------------------------------------------------------------------------
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._within(HEAD_WITHIN_S)
+        self.scope["peer_user"] = self.peer_user  # type: ignore[typeddict-unknown-key]
+
+    def on_url(self, url: bytes) -> None:
+        self._field_bytes += len(url)
+        if self._field_bytes > HEAD_BYTES:
+            self._refuse(URL_TOO_LONG)
+        else:
+            super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._field_bytes += len(name) + len(value)
+        if self._field_bytes > HEAD_BYTES:
+            self._refuse(HEAD_TOO_LARGE)
+        else:
+            super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        self._in_head, self._head_bytes, self._field_bytes = False, 0, 0
+        self._within(BODY_WITHIN_S)
+        if not self._is_refused:
+            if self.url[:1] != b"/":
+                self._use_origin_form()
+            super().on_headers_complete()
+
+    def _use_origin_form(self) -> None:
+        """Split a target in absolute form: its host counts, whatever the header says (RFC 9112, 3.2.2)."""
+        scheme, separator, rest = self.url.partition(b"://")
+        if not separator or scheme.lower() not in (b"http", b"https"):
+            raise httptools.HttpParserInvalidURLError("the target is neither a path nor an address")
+        authority = END_OF_AUTHORITY.split(rest, maxsplit=1)[0]
+        self.url = rest[len(authority) :]
+        if self.url[:1] != b"/":
+            self.url = b"/" + self.url
+        hosts = [at for at, (name, _) in enumerate(self.headers) if name == b"host"]
+        if len(hosts) == 1:  # none or two are refused as they are everywhere
+            self.headers[hosts[0]] = (b"host", authority)
+
+    def on_body(self, body: bytes) -> None:
+        if self._is_refused:
+            return
+        super().on_body(body)
+        if len(self.cycle.body) > MAX_BODY_AHEAD_BYTES:
+            self._cut()
+
+    def on_message_complete(self) -> None:
+        self._in_head = True
+        self._within(None)
+        if not self._is_refused:
+            super().on_message_complete()
+
+    # -- what goes out ------------------------------------------------------------------------------------------------
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._watch_reader(is_reading=False)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if not self.transport.is_closing():
+            self._watch_reader(is_reading=True)
+
+    def _watch_reader(self, *, is_reading: bool) -> None:
+        """Cut off whoever does not take enough of what is written; stop watching where it is reading."""
+        if self._unread is not None:
+            self._unread.cancel()
+            self._unread = None
+        if not is_reading:
+            self._unread_bytes = self.transport.get_write_buffer_size()
+            self._unread = self.loop.call_later(UNREAD_WITHIN_S, self._look_at_reader)
+
+    def _look_at_reader(self) -> None:
+        if self._unread_bytes - self.transport.get_write_buffer_size() < MIN_READ_BYTES:
+            self._abort()
+        else:
+            self._watch_reader(is_reading=False)
+
+    # -- ends ---------------------------------------------------------------------------------------------------------
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close an idle connection, unless a request has just come that the loop has not read yet."""
+        if self._has_input():
+            self.timeout_keep_alive_task = self.loop.call_later(AGAIN_S, self.timeout_keep_alive_handler)
+            return
+        super().timeout_keep_alive_handler()
+        self._watch_reader(is_reading=False)
+
+    def _has_input(self) -> bool:
+        found = self.transport.get_extra_info("socket")
+        if found is None or self.transport.is_closing():
+            return False
+        polled = select.poll()
+        polled.register(found.fileno(), select.POLLIN)
+        return bool(polled.poll(0))
+
+    def send_400_response(self, msg: str) -> None:
+        """Say that a request cannot be read; not in the middle of another's answer."""
+        if self.cycle is not None and not self.cycle.response_complete:
+            self._cut()
+            return
+        super().send_400_response(msg)
+        self._watch_reader(is_reading=False)
+
+    def _within(self, seconds: float | None) -> None:
+        """Cut the connection off after so long; None: let it be."""
+        if self._deadline is not None:
+            self._deadline.cancel()
+        self._deadline = None if seconds is None else self.loop.call_later(seconds, self._cut)
+
+    def _cut(self) -> None:
+        if not self.transport.is_closing():
+            self._abort()
+
+    def _abort(self) -> None:
+        self.pipeline.clear()
+        self._held = b""
+        self.transport.abort()
+
+    def _refuse(self, answer: bytes) -> None:
+        self._is_refused = True
+        if self.cycle is not None and not self.cycle.response_complete:
+            self._cut()
+        elif not self.transport.is_closing():
+            self.transport.write(answer)
+            self.transport.close()
+            self._watch_reader(is_reading=False)

@@ -1,0 +1,1 @@
+"""The threads and loops of a hub: writer, reader, heartbeats, pruner, watchdog, notifier."""

@@ -1,0 +1,217 @@
+"""Heartbeats without news, many in one statement: the fast lanes beside the writer, where the store has them.
+
+Most of what a hub is asked is "I am still alive". On PostgreSQL such heartbeats need not wait for the bus's writers:
+those that queue up while a statement is under way become the next one, sent from the event loop without a thread. Two
+lanes, so that one is at work in the database while the other's answers go out. What a lane does not answer (a session
+that is new, has expired, says something new, or is another token's) is the writer's, in the usual way, where it is
+asked whether the caller may.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from hallway.core.errors import HallwayError, Unavailable
+from hallway.core.model import Heartbeat, PeerSession
+from hallway.hub.workers.writer import Job, WorkerThread
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from hallway.core.operation import Operation
+    from hallway.hub.auth.caller import Caller
+    from hallway.hub.workers.writer import Writer
+    from hallway.store import Row
+    from hallway.store.postgres.pipeline import PostgresPipeline
+
+MOST_AT_ONCE = 128
+AGAIN_AFTER_S = 0.5  # between attempts to connect
+SAID = ("session_id", "status", "current_task", "branch", "project", "ttl_s")
+ASKED = ("session_ids", "statuses", "current_tasks", "branches", "projects", "ttls")
+
+
+class HeartbeatBatcher:
+    """A worker for `sessions.heartbeat` alone."""
+
+    def __init__(self, flights: list[PostgresPipeline], writer: Writer, loop: asyncio.AbstractEventLoop) -> None:
+        self.batches = self.jobs = 0
+        self.writer = writer
+        self.loop = loop
+        self._queue: deque[Job] = deque()
+        self._flying: set[str] = set()  # the sessions that a lane has under way; two would skip each other's rows
+        self._is_due = False
+        self._lanes = [_Connection(self, flight) for flight in flights]
+
+    @property
+    def waiting(self) -> int:
+        """Return how many jobs are queued and not begun."""
+        return len(self._queue)
+
+    def run(self, operation: Operation, arguments: dict[str, Any], visitor: Caller) -> asyncio.Future[Any]:
+        """Queue a heartbeat whose arguments are checked; the future gets its result or its error."""
+        if arguments["agent_name"] is not None or arguments["agent_type"] is not None or visitor.is_observer:
+            return self.writer.run(operation, arguments, visitor)
+        job = Job(operation, arguments, visitor, self.loop.create_future())
+        if error := job.prepare(self.writer.bus):
+            job.answer(error)
+            return job.future
+        self._queue.append(job)
+        if not self._is_due:
+            self._is_due = True
+            self.loop.call_soon(self.dispatch)  # after this turn of the loop, which may bring more of them
+        return job.future
+
+    def dispatch(self) -> None:
+        """Send what is queued on the lanes that are free."""
+        self._is_due = False
+        for lane in self._lanes:
+            if self._queue and lane.is_free and (batch := self._batch()):
+                self.batches += 1
+                self.jobs += len(batch)
+                lane.send(batch)
+
+    def _batch(self) -> list[Job]:
+        """Return the next jobs, one for each session; a session whose job is under way waits, in order."""
+        batch: list[Job] = []
+        left: list[Job] = []
+        while self._queue and len(batch) < MOST_AT_ONCE:
+            job = self._queue.popleft()
+            if job.is_given_up():
+                job.answer(Unavailable("this hub did not come to it in time", hint="Ask again, here or at another hub"))
+            elif job.arguments["session_id"] in self._flying:
+                left.append(job)
+            else:
+                self._flying.add(job.arguments["session_id"])
+                batch.append(job)
+        self._queue.extendleft(reversed(left))
+        return batch
+
+    def on_batch_done(self, batch: list[Job]) -> None:
+        """Release the sessions of a batch that a connection has finished."""
+        self._flying.difference_update(job.arguments["session_id"] for job in batch)
+        if self._queue:
+            self.dispatch()
+
+    def refuse(self, error: HallwayError) -> None:
+        """Fail the queue with an error if no connection is left."""
+        if not any(lane.is_connected for lane in self._lanes):
+            while self._queue:
+                self._queue.popleft().answer(error)
+
+    def close(self) -> None:
+        """Let go of the connections; nothing may be queued after."""
+        for lane in self._lanes:
+            lane.close()
+
+
+class _Connection:
+    """One connection, and the heartbeats that are under way on it."""
+
+    def __init__(self, beats: HeartbeatBatcher, flight: PostgresPipeline) -> None:
+        self.is_free = True
+        self._beats = beats
+        self._flight = flight
+        self._loop = beats.loop
+        self._caller = WorkerThread("hallway-beats", beats.loop)
+        self._batch: list[Job] = []
+        self._is_second = False  # the batch was sent before, on a connection that is gone
+        self._watched = -1
+        self._watch()
+
+    @property
+    def is_connected(self) -> bool:
+        """Return whether there is a connection that is not known to be lost."""
+        return self._watched >= 0
+
+    def _watch(self) -> None:
+        self._watched = self._flight.fileno()
+        self._loop.add_reader(self._watched, self._hear)
+
+    def _unwatch(self) -> None:
+        """Stop watching a descriptor before it is closed and its number reused."""
+        if self._watched >= 0:
+            self._loop.remove_reader(self._watched)
+            self._loop.remove_writer(self._watched)
+            self._watched = -1
+
+    def send(self, batch: list[Job]) -> None:
+        """Ask the database; the answers come by and by."""
+        self.is_free, self._batch = False, batch
+        said = [job.arguments for job in batch]
+        asked = {name: [each[word] for each in said] for name, word in zip(ASKED, SAID, strict=True)}
+        principals = [job.visitor.name for job in batch]
+        limit = max(each["limit"] for each in said)
+        try:
+            if not self._flight.send("beats.many", now=None, limit=limit, principals=principals, **asked):
+                self._loop.add_writer(self._watched, self._go_on)
+        except HallwayError as error:
+            self._lost(error)
+
+    def _go_on(self) -> None:
+        if self._flight.flush():
+            self._loop.remove_writer(self._watched)
+
+    def _hear(self) -> None:
+        try:
+            rows = self._flight.poll()
+        except HallwayError as error:
+            self._lost(error)
+            return
+        if rows is not None and self._batch:
+            self._land(rows)
+
+    def _land(self, rows: list[Row]) -> None:
+        batch, self._batch, self._is_second, self.is_free = self._batch, [], False, True
+        self._beats.on_batch_done(batch)  # the database works on the next ones while we answer these
+        near: dict[str, list[tuple[int, PeerSession]]] = {}
+        beaten: dict[int, Row] = {}
+        for row in rows:
+            if row[0] is None:
+                near.setdefault(row[2], []).append((row[1], PeerSession.of(row[3:11])))
+            else:
+                beaten[row[0]] = row
+        for place, job in enumerate(batch, 1):
+            if place in beaten and job.visitor.sees(beaten[place][2]):
+                job.answer(_heartbeat(job, beaten[place], near))
+            else:
+                self._beats.writer.take(job)
+
+    def _lost(self, error: HallwayError) -> None:
+        """Ask once more on a new connection: a heartbeat said twice is one. A second loss is told."""
+        self._unwatch()
+        self.is_free = False
+        if self._is_second or not isinstance(error, Unavailable):
+            self._give_up(error)
+        self._is_second = bool(self._batch)
+        self._caller.call(self._flight.renew, self._renewed)
+
+    def _renewed(self, error: HallwayError | None) -> None:
+        if error is not None:
+            self._give_up(error)
+            self._beats.refuse(error)
+            self._loop.call_later(AGAIN_AFTER_S, self._caller.call, self._flight.renew, self._renewed)
+            return
+        self._watch()
+        if self._batch:
+            self.send(self._batch)
+        else:
+            self.is_free = True
+            self._beats.dispatch()
+
+    def _give_up(self, error: HallwayError) -> None:
+        batch, self._batch, self._is_second = self._batch, [], False
+        self._beats.on_batch_done(batch)
+        for job in batch:
+            job.answer(error)
+
+    def close(self) -> None:
+        self._unwatch()
+        self._caller.close()
+        self._flight.close()
+
+
+def _heartbeat(job: Job, row: Row, near: dict[str, list[tuple[int, PeerSession]]]) -> Heartbeat:
+    _, own_id, project, _, _, _, status, _, _, _, live, unread = row
+    others = [peer for id_, peer in near.get(project, ()) if id_ != own_id][: job.arguments["limit"]]
+    return Heartbeat.of((job.arguments["session_id"], project, status, others, max((live or 0) - 1, 0), unread, []))

@@ -1,0 +1,129 @@
+"""Wake-ups inside the hub: what happened, by topic, for everything that waits on its event loop.
+
+One ear of the store hears of every commit on the bus, this hub's own included. A slow look finds out whether it ever
+missed one (its queue was full, its connection was lost), or a writer died before it told, and sweeps, so that expiries
+are told in time with nobody reading.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING
+
+from hallway.bus.local import LOOK_EVERY_S
+from hallway.core.errors import HallwayError
+from hallway.local.notify import ANYTHING, TOO_MANY
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hallway.bus.local import LocalBus
+
+log = logging.getLogger("hallway.hub")
+
+
+class Notifier:
+    """Futures by topic; a wake-up resolves all that wait for it."""
+
+    def __init__(self, bus: LocalBus) -> None:
+        self._bus = bus  # a connection of its own
+        self._loop = asyncio.get_running_loop()
+        self._waiting: dict[str, set[asyncio.Future[None]]] = {}
+        self._listeners: dict[str, Callable[[], None]] = {}
+        self._has_heard = False  # since the last look
+        self._ear = bus.store.subscribe(ANYTHING)
+        self._watched = -1
+        self._watch()
+        self._looking = self._loop.create_task(self._look())
+        self.is_closed = False
+
+    @property
+    def waiting(self) -> int:
+        """Return how many waits are open."""
+        return sum(map(len, self._waiting.values()))
+
+    def expect(self, topic: str) -> asyncio.Future[None]:
+        """Return a future for a topic's next wake-up; take it before reading, so that nothing is missed in between."""
+        future: asyncio.Future[None] = self._loop.create_future()
+        self._waiting.setdefault(topic, set()).add(future)
+        if self.is_closed:
+            future.set_result(None)
+        return future
+
+    def forget(self, topic: str, future: asyncio.Future[None]) -> None:
+        """Give a future of `expect` back."""
+        waiting = self._waiting.get(topic, set())
+        waiting.discard(future)
+        if not waiting:
+            self._waiting.pop(topic, None)
+
+    def listen(self, topic: str, listener: Callable[[], None]) -> None:
+        """Have a function called at every wake-up of a topic, for as long as the hub runs."""
+        self._listeners[topic] = listener
+
+    def _topics(self) -> set[str]:
+        return {*self._waiting, *self._listeners}
+
+    def _watch(self) -> None:
+        """Listen with the loop to the ear, which may have another connection than before."""
+        heard = self._ear.fileno()
+        if heard != self._watched:
+            if self._watched >= 0:
+                self._loop.remove_reader(self._watched)
+            if heard >= 0:
+                self._loop.add_reader(heard, self._hear)
+            self._watched = heard
+
+    def _hear(self) -> None:
+        self._has_heard = True
+        topics = self._ear.hear()
+        self._watch()
+        self._wake(self._topics() if TOO_MANY in topics else topics)
+
+    def _wake(self, topics: set[str]) -> None:
+        for topic in topics:
+            if listener := self._listeners.get(topic):
+                listener()
+            for future in self._waiting.pop(topic, ()):
+                if not future.done():
+                    future.set_result(None)
+
+    async def _look(self) -> None:
+        newest = seen = self._bus.events.last_seq()
+        is_suspect = False
+        while True:
+            await asyncio.sleep(LOOK_EVERY_S)
+            try:
+                newest = await asyncio.to_thread(self._sweep_and_look)
+                has_lost = await asyncio.to_thread(self._ear.has_overflowed)
+            except HallwayError as error:
+                log.warning("cannot look at the bus: %s", error)
+                continue
+            self._watch()
+            # All news are events. One that is not told of by the second look never will be: its writer has died. To
+            # wake all for any commit, heartbeats too, would be a stampede of every open poll four times a second.
+            is_untold = newest != seen and not self._has_heard
+            if (is_untold and is_suspect) or has_lost or self._watched < 0:
+                self._wake(self._topics())
+                is_untold = False
+            is_suspect = is_untold
+            seen = seen if is_untold else newest
+            self._has_heard = False
+
+    def _sweep_and_look(self) -> int:
+        """Expire what is due; return the newest event's seq."""
+        self._bus.sweep()
+        return self._bus.events.last_seq()
+
+    def close(self) -> None:
+        """Let everything that waits go on, and hear no more; closing twice is closing once."""
+        if self.is_closed:
+            return
+        self.is_closed = True
+        self._wake(self._topics())
+        self._looking.cancel()
+        if self._watched >= 0:
+            self._loop.remove_reader(self._watched)
+        self._ear.close()
+        self._bus.close()

@@ -1,0 +1,424 @@
+"""How the hub's event loop runs operations: writes in batches, reads on a thread.
+
+Group commit: whatever queued while the last transaction was being committed runs in the next one. A job is a savepoint
+of that transaction, so it fails alone, and it is answered after the commit, so what was answered is on disk.
+
+The statements of a batch run on the loop; the writer's thread only waits: for the lock when another process has it,
+and for the disk at the commit. Statements take microseconds and each gives up the interpreter's lock; run on a thread
+beside a busy loop they took four times as long (docs/decisions/0004).
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from functools import partial
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any, Protocol
+
+from hallway.bus.remote import FAILOVER_TIMEOUT_S
+from hallway.core.errors import BusBusy, HallwayError, InvalidInput, Refused, Unavailable
+from hallway.store.sqlite import SQLiteStore
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable
+
+    from hallway.bus.local import LocalBus
+    from hallway.core.operation import Operation
+    from hallway.hub.auth.caller import Caller
+    from hallway.services.base import Service
+
+    Execute = Callable[[Operation, Service, dict[str, Any]], Any]
+
+    class Worker(Protocol):
+        """What runs operations for endpoints."""
+
+        def run(self, operation: Operation, arguments: dict[str, Any], visitor: Caller) -> asyncio.Future[Any]: ...
+
+
+log = logging.getLogger("hallway.hub")
+
+# What comes of input that passed its checks all the same: too deep, too large a number, half a character.
+BEYOND_BOUNDS = (RecursionError, OverflowError, UnicodeEncodeError)
+SHORT_LIMIT = 100  # rows of a list that is no long read
+SEARCHES = ("query", "pattern")  # parameters that make a read look at more than it returns
+OWNER, NO_CALLER = " owner", ""  # in place of a token's name, which is neither
+
+MOST_AT_ONCE = 128  # so that the first of a batch does not wait for thousands
+
+
+class InternalError(HallwayError):
+    """An operation broke in a way nobody foresaw; the hub's log has its traceback."""
+
+    code, status = "internal_error", 500
+    hint = "The hub's log says what broke; report it with the request"
+
+
+def _as_hallway_error(error: Exception, what: str) -> HallwayError:
+    """Return an exception as a hallway error; an unexpected one is logged and becomes an internal error."""
+    if isinstance(error, HallwayError):
+        return error
+    if isinstance(error, BEYOND_BOUNDS):
+        return InvalidInput(f"{what} got a value that no bus can hold: {type(error).__name__}")
+    log.error("%s failed", what, exc_info=error)
+    return InternalError(f"{what} failed")
+
+
+class Job:
+    """An operation to run for a visitor, and the future that its answer goes to."""
+
+    __slots__ = ("arguments", "asked_at", "future", "operation", "visitor")
+
+    def __init__(
+        self, operation: Operation, arguments: dict[str, Any], visitor: Caller, future: asyncio.Future[Any]
+    ) -> None:
+        self.operation = operation
+        self.arguments = arguments
+        self.visitor = visitor
+        self.future = future
+        self.asked_at = time.monotonic()
+
+    def is_given_up(self) -> bool:
+        """Return whether the client has failed over to another hub since."""
+        return time.monotonic() - self.asked_at > FAILOVER_TIMEOUT_S
+
+    def prepare(self, bus: LocalBus) -> HallwayError | None:
+        """Do what comes before the transaction (`Operation.prepare`); the error, where there is one."""
+        try:
+            self.arguments = self.operation.prepare(bus.services[self.operation.noun], self.arguments)
+        except Exception as error:  # the edge between the hub and its operations
+            return _as_hallway_error(error, self.operation.name)
+        return None
+
+    def run(self, bus: LocalBus, execute: Execute) -> Any:
+        """Return the operation's result, or its error as a value: one job's error must not end its batch."""
+        bus.here, bus.principal = self.visitor.here, self.visitor.principal
+        try:
+            return execute(self.operation, bus.services[self.operation.noun], self.arguments)
+        except Exception as error:  # the edge between the hub and its operations
+            return _as_hallway_error(error, self.operation.name)
+        finally:
+            bus.principal = None  # what the bus does by itself, as sweeping, it does as its owner
+
+    def answer(self, outcome: Any) -> None:
+        if isinstance(outcome, Refused):
+            self.visitor.note_refusal(self.operation.name, outcome)
+        if self.future.done():  # its connection went away
+            return
+        if isinstance(outcome, HallwayError):
+            self.future.set_exception(outcome)
+        else:
+            self.future.set_result(outcome)
+
+
+def _run_bare(operation: Operation, service: Service, arguments: dict[str, Any]) -> Any:
+    return service.bus.run(operation, service, arguments)
+
+
+class _WroteAndFailed(Exception):
+    """A job left half of its writes in a batch that had no savepoint for it."""
+
+
+class WorkerThread:
+    """A thread that calls functions in turn and tells the loop what came of each."""
+
+    def __init__(self, name: str, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._calls: SimpleQueue[tuple[Callable[[], Any], Callable[[Any], None]] | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._work, name=name, daemon=True)
+        self._thread.start()
+
+    def call(self, function: Callable[[], Any], then: Callable[[Any], None]) -> None:
+        """Call `function` on the thread, then `then` on the loop with its result or its HallwayError."""
+        self._calls.put((function, then))
+
+    @property
+    def waiting(self) -> int:
+        return self._calls.qsize()
+
+    def _work(self) -> None:
+        while call := self._calls.get():
+            function, then = call
+            try:
+                outcome = function()
+            except Exception as error:  # a thread that ended would leave everybody waiting
+                outcome = _as_hallway_error(error, self._thread.name)
+            self._loop.call_soon_threadsafe(then, outcome)
+
+    def close(self) -> None:
+        """Finish what is queued, then end the thread."""
+        self._calls.put(None)
+        self._thread.join()
+
+
+class Reader:
+    """Runs reads on threads, each on a connection of its own: a long list holds up no write.
+
+    What may take long has threads of its own, so that a short read never queues behind it. There every caller has a
+    queue: the callers take turns, and none has all of the threads.
+    """
+
+    def __init__(self, buses: list[LocalBus], long_buses: list[LocalBus], loop: asyncio.AbstractEventLoop) -> None:
+        self.jobs = 0
+        self._loop = loop
+        self._lanes = [_ReaderThread(bus, loop) for bus in buses]
+        self._long = _LongReads([_ReaderThread(bus, loop) for bus in long_buses])
+
+    @property
+    def waiting(self) -> int:
+        """Return how many jobs are queued and not begun."""
+        return sum(max(lane.open - 1, 0) for lane in self._lanes) + self._long.waiting
+
+    def run(self, operation: Operation, arguments: dict[str, Any], visitor: Caller) -> asyncio.Future[Any]:
+        """Queue an operation whose arguments are checked; the future gets its result or its error."""
+        job = Job(operation, arguments, visitor, self._loop.create_future())
+        self.jobs += 1
+        if may_take_long(operation, arguments):
+            self._long.add(job)
+        else:
+            min(self._lanes, key=lambda lane: lane.open).run(job)
+        return job.future
+
+    def close(self) -> None:
+        for lane in (*self._lanes, *self._long.lanes):
+            lane.close()
+
+
+def may_take_long(operation: Operation, arguments: dict[str, Any]) -> bool:
+    """Return whether a read looks at more than a page of rows: by words or a pattern, long lists, statistics."""
+    return (
+        any(arguments.get(name) for name in SEARCHES)
+        or arguments.get("limit", 0) > SHORT_LIMIT
+        or operation.noun == "statistics"
+    )
+
+
+class _LongReads:
+    """The threads for reads that may take long, and a queue for each caller."""
+
+    def __init__(self, lanes: list[_ReaderThread]) -> None:
+        self.lanes = lanes
+        self._free = list(lanes)
+        self._queues: dict[str, deque[Job]] = {}  # in the order in which the callers get their turn
+        self._running: dict[str, int] = {}
+        self._most = max(len(lanes) - 1, 1)  # threads that one caller may have
+
+    @property
+    def waiting(self) -> int:
+        return sum(map(len, self._queues.values()))
+
+    def add(self, job: Job) -> None:
+        self._queues.setdefault(job.visitor.name or OWNER, deque()).append(job)
+        self._start()
+
+    def _start(self) -> None:
+        """Give free threads to callers that wait and have not enough of them."""
+        while self._free:
+            caller = next((each for each in self._queues if self._running.get(each, 0) < self._most), NO_CALLER)
+            if caller is NO_CALLER:
+                return
+            queue = self._queues.pop(caller)
+            job = queue.popleft()
+            if queue:
+                self._queues[caller] = queue  # behind the others
+            if job.future.done():  # nobody waits for it any more
+                continue
+            self._running[caller] = self._running.get(caller, 0) + 1
+            lane = self._free.pop()
+            lane.run(job, partial(self._ended, lane, caller))
+
+    def _ended(self, lane: _ReaderThread, caller: str) -> None:
+        self._free.append(lane)
+        self._running[caller] -= 1
+        if not self._running[caller]:
+            del self._running[caller]
+        self._start()
+
+
+class _ReaderThread:
+    """One of a reader's threads, and how many jobs it has."""
+
+    def __init__(self, bus: LocalBus, loop: asyncio.AbstractEventLoop) -> None:
+        self.open = 0
+        self._bus = bus
+        self._caller = WorkerThread("hallway-reader", loop)
+
+    def run(self, job: Job, then: Callable[[], None] | None = None) -> None:
+        """Queue a job; `then` is called on the loop once it is answered."""
+        self.open += 1
+
+        def answer(outcome: Any) -> None:
+            self.open -= 1
+            job.answer(outcome)
+            if then is not None:
+                then()
+
+        self._caller.call(lambda: job.run(self._bus, self._bus.execute), answer)
+
+    def close(self) -> None:
+        self._caller.close()
+        self._bus.close()
+
+
+class Writer:
+    """Runs writes in batches, each in one durable transaction."""
+
+    def __init__(self, bus: LocalBus, loop: asyncio.AbstractEventLoop) -> None:
+        self.bus = bus
+        self.batches = self.jobs = 0
+        self._loop = loop
+        self._caller = WorkerThread("hallway-writer", loop)
+        self._preparer = WorkerThread("hallway-preparer", loop)
+        self._queue: deque[Job] = deque()
+        self._is_running = False
+        self._idle: asyncio.Future[None] | None = None  # what `close` waits for
+
+    @property
+    def waiting(self) -> int:
+        """Return how many jobs are queued and not begun."""
+        return len(self._queue)
+
+    def run(self, operation: Operation, arguments: dict[str, Any], visitor: Caller) -> asyncio.Future[Any]:
+        """Queue an operation whose arguments are checked; the future gets its result or its error."""
+        job = Job(operation, arguments, visitor, self._loop.create_future())
+        if operation.is_small(arguments):
+            self._prepared(job, job.prepare(self.bus))
+        else:  # its texts are looked at beside the loop, and before the transaction that others wait for
+            self._preparer.call(lambda: job.prepare(self.bus), lambda outcome: self._prepared(job, outcome))
+        return job.future
+
+    def _prepared(self, job: Job, error: HallwayError | None) -> None:
+        if error is None:
+            self.take(job)
+        else:
+            job.answer(error)
+
+    def take(self, job: Job) -> None:
+        """Queue a job."""
+        if self._idle is not None:
+            job.answer(Unavailable("the hub is stopping", hint="Start it again: hallway serve"))
+            return
+        self._queue.append(job)
+        if not self._is_running:
+            self._is_running = True
+            self._loop.call_soon(self._next)  # after this turn of the loop, which may bring more of them
+
+    def _next(self) -> None:
+        if not self._queue:
+            self._is_running = False
+            if self._idle is not None:
+                self._idle.set_result(None)
+        else:
+            self._start()
+
+    def _start(self) -> None:
+        store = self.bus.store
+        assert isinstance(store, SQLiteStore)  # noqa: S101 (what another one has is `ThreadWriter`)
+        if store.lock(0):
+            self._begin(True)
+        else:
+            self._caller.call(lambda: store.lock(store.busy_timeout_s), self._begin)
+
+    def _batch(self) -> list[Job]:
+        batch = [self._queue.popleft() for _ in range(min(len(self._queue), MOST_AT_ONCE))]
+        self.batches += 1
+        self.jobs += len(batch)
+        return batch
+
+    def _begin(self, is_locked: bool | HallwayError) -> None:
+        batch = self._batch()
+        transaction = self.bus.transaction()
+        try:
+            if is_locked is not True:
+                raise BusBusy("another process kept the bus locked")
+            transaction.__enter__()
+        except Exception as error:  # an escape from here would leave all writes waiting
+            self._answer(batch, [_as_hallway_error(error, "the beginning of a transaction")] * len(batch))
+            return
+        try:
+            outcomes = self._run(batch)
+        except HallwayError as error:
+            transaction.__exit__(type(error), error, None)
+            self._answer(batch, [error] * len(batch))
+            return
+
+        def committed(error: HallwayError | None) -> None:
+            transaction.__exit__(type(error) if error else None, error, None)
+            self._answer(batch, [error] * len(batch) if error else outcomes)
+
+        self._caller.call(transaction.commit, committed)
+
+    def _run(self, batch: list[Job]) -> list[Any]:
+        """Run a batch; return each job's result or error.
+
+        Most batches fail nowhere, so they run in one savepoint; where a job fails after it has written, that is undone
+        and every job runs again in a savepoint of its own. Raises the error that lost the whole transaction.
+        """
+        try:
+            with self.bus.transaction():
+                return [self._run_bare(job) for job in batch]
+        except _WroteAndFailed:
+            return [self._run_one(job, self.bus.execute) for job in batch]
+
+    def _run_bare(self, job: Job) -> Any:
+        before = self.bus.store.rows_written()
+        outcome = self._run_one(job, _run_bare)
+        if isinstance(outcome, HallwayError) and self.bus.store.rows_written() != before:
+            raise _WroteAndFailed
+        return outcome
+
+    def _run_one(self, job: Job, execute: Execute) -> Any:
+        outcome = job.run(self.bus, execute)
+        if isinstance(outcome, HallwayError) and not self.bus.store.holds():
+            raise outcome from None
+        return outcome
+
+    def _answer(self, batch: list[Job], outcomes: list[Any]) -> None:
+        for job, outcome in zip(batch, outcomes, strict=True):
+            job.answer(outcome)
+        self._loop.call_soon(self._next)
+
+    async def close(self) -> None:
+        """Run what is queued, then end the thread and close the bus."""
+        self._idle = self._loop.create_future()
+        if self._is_running:
+            await self._idle
+        self._preparer.close()
+        self._caller.close()
+        self.bus.close()
+
+
+class ThreadWriter(Writer):
+    """The same for a store across a network: a whole batch runs on the thread, for every statement waits."""
+
+    def _start(self) -> None:
+        batch = self._batch()
+        self._caller.call(lambda: self._transact(batch), lambda outcomes: self._answer(batch, outcomes))
+
+    def _batch(self) -> list[Job]:
+        late = [job for job in self._queue if job.is_given_up()]
+        for job in late:
+            self._queue.remove(job)
+            job.answer(Unavailable("this hub did not come to it in time", hint="Ask again, here or at another hub"))
+        return super()._batch()
+
+    def _transact(self, batch: list[Job]) -> list[Any]:
+        """Run a batch in one transaction, again if the connection was lost before its commit was sent."""
+        try:
+            return self._committed(batch)
+        except Unavailable as error:
+            if self.bus.store.is_ending or any(job.is_given_up() for job in batch):
+                return [error] * len(batch)
+        except Exception as error:  # a batch without an answer would leave everybody waiting
+            return [_as_hallway_error(error, "a batch")] * len(batch)
+        try:
+            return self._committed(batch)
+        except Exception as error:
+            return [_as_hallway_error(error, "a batch")] * len(batch)
+
+    def _committed(self, batch: list[Job]) -> list[Any]:
+        with self.bus.transaction():
+            return self._run(batch)

@@ -1,0 +1,1 @@
+"""What this machine knows: folders, workspaces, processes, credentials and local notifications."""

@@ -1,0 +1,75 @@
+"""The token that this user has for a hub: `HALLWAY_TOKEN`, else what `hallway login` has stored.
+
+Stored tokens are in one file of the bus's folder, which nobody else may read (0600).
+"""
+
+from __future__ import annotations
+
+import os
+
+from hallway.core.errors import FileUnusable, InvalidInput
+from hallway.core.schema import decode, encode
+from hallway.local.paths import make_private_folder
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+FILE_NAME = "credentials.json"
+
+
+def token_for(url: str, folder: Callable[[], str]) -> str | None:
+    """Return the token to send to a hub, None where there is none; raises InvalidInput for one that no header can
+    hold.
+    """
+    token = os.environ.get("HALLWAY_TOKEN", "").strip() or _stored(url, folder())
+    return None if token is None else checked(token)
+
+
+def _stored(url: str, folder: str) -> str | None:
+    """Return the stored token for an address; a token of any hub in a list is good for all of them."""
+    known = read(folder)
+    return next((known[key] for each in url.split(",") if (key := _key(each.strip())) in known), None)
+
+
+def checked(token: str) -> str:
+    if not (token.isascii() and token.isprintable() and token and " " not in token):
+        raise InvalidInput("the token has signs that no token has", hint="Copy it anew: it begins with hallway_")
+    return token
+
+
+def store(url: str, token: str | None, folder: str) -> bool:
+    """Keep a hub's token, or forget it (None); returns whether there was one before."""
+    known = read(folder)
+    had_one = known.pop(_key(url), None) is not None
+    if token is not None:
+        known[_key(url)] = token
+    path = os.path.join(folder, FILE_NAME)
+    try:
+        make_private_folder(folder)
+        # A new file in place of the old one: a reader sees either whole, and no umask ever widens it.
+        half = os.open(f"{path}.new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with open(half, "w", encoding="utf-8") as file:
+            os.chmod(f"{path}.new", 0o600)
+            file.write(encode(known))
+        os.replace(f"{path}.new", path)
+    except OSError as error:
+        raise FileUnusable(f"{path} cannot be written: {error.strerror}") from None
+    return had_one
+
+
+def read(folder: str) -> dict[str, str]:
+    """Return every stored token, by its hub's address."""
+    path = os.path.join(folder, FILE_NAME)
+    try:
+        with open(path, encoding="utf-8") as file:
+            known = decode(file.read())
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise FileUnusable(f"{path} cannot be read: {error}", hint="Log in again: hallway login URL") from None
+    return {url: token for url, token in known.items() if isinstance(token, str)} if isinstance(known, dict) else {}
+
+
+def _key(url: str) -> str:
+    return url.rstrip("/")

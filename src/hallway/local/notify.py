@@ -1,0 +1,213 @@
+"""Wake-ups between processes of one machine: a datagram to whoever waits (E3).
+
+A waiting process binds a Unix datagram socket in the bus's `wake` folder, named after what it waits for; a writer
+sends the topics it wrote to each that waits for one of them. Datagrams are hints: they may be lost or come for
+nothing, so a waiter reads the bus after each, and looks now and then without one. Where there are no such sockets it
+only looks.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from itertools import count
+
+from hallway.local.paths import make_private_folder
+
+try:
+    import _socket as socket  # the C module alone: `socket` adds 5 ms to a hook for wrappers unused here
+except ImportError:
+    socket = None  # type: ignore[assignment]
+
+HAS_DATAGRAMS = socket is not None and hasattr(socket, "AF_UNIX")
+MAX_DATAGRAM = 4096
+MAX_PATH = 100  # of a Unix socket's 104 to 108 bytes
+ANYTHING = "any"  # the topic of a process that waits for all topics, as a hub does
+TOO_MANY = "!"  # in place of topics: too many to name, or nobody knows which
+LOST = "lost"  # before the name of a socket whose full queue made it miss topics
+
+_count = count()
+
+
+class DatagramSubscription:
+    """Waits for a topic; bound from its making on, so nothing sent after that is missed."""
+
+    def __init__(self, folder: str, topic: str) -> None:
+        self._path = os.path.join(folder, f"{topic}.{os.getpid()}.{next(_count)}")
+        self.socket = self._bound(folder)
+
+    def _bound(self, folder: str) -> socket.socket | None:
+        """Return a bound socket, or None where there can be none; polling then does without."""
+        if not HAS_DATAGRAMS:
+            return None
+        try:
+            make_private_folder(folder)
+            with _Short(folder) as short:
+                return _bind(self._path, os.path.join(short, os.path.basename(self._path))) if short else None
+        except OSError:
+            return None
+
+    def wait(self, timeout_s: float) -> None:
+        """Return at a wake-up, or after the time."""
+        if self.socket is None:
+            import time
+
+            time.sleep(min(timeout_s, 0.05))
+            return
+        self.socket.settimeout(timeout_s)
+        try:
+            self.socket.recv(16)
+            self.drain()
+        except TimeoutError:
+            pass
+
+    def drain(self) -> None:
+        """Take all wake-ups that are there: one look at the bus serves them all."""
+        if self.socket is not None:
+            self.socket.setblocking(False)
+            try:
+                while self.socket.recv(16):
+                    pass
+            except BlockingIOError:
+                pass
+
+    def fileno(self) -> int:
+        """Return what an event loop watches, -1 where there is no socket."""
+        return -1 if self.socket is None else self.socket.fileno()
+
+    def hear(self) -> set[str]:
+        """Return the topics received since the last call, without waiting; `!` if there were too many to name."""
+        topics: set[str] = set()
+        if self.socket is not None:
+            self.socket.setblocking(False)
+            try:
+                while heard := self.socket.recv(MAX_DATAGRAM):
+                    topics.update(heard.decode().split())
+            except BlockingIOError:
+                pass
+        return topics
+
+    def has_overflowed(self) -> bool:
+        """Return and clear whether a wake-up found the queue full, so that topics were missed."""
+        folder, name = os.path.split(self._path)
+        mark = os.path.join(folder, f"{LOST}.{name}")
+        is_lost = os.path.exists(mark)
+        if is_lost:
+            _unlink(mark)
+        return is_lost
+
+    def close(self) -> None:
+        if self.socket is not None:
+            self.socket.close()
+            self.has_overflowed()  # clears the mark
+            _unlink(self._path)
+
+
+def _bind(path: str, address: str) -> socket.socket:
+    _unlink(path)
+    bound = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    try:
+        bound.bind(address)
+    except OSError:
+        bound.close()
+        raise
+    return bound
+
+
+def notify(folder: str, topics: set[str]) -> None:
+    """Wake everybody who waits for one of the topics; sockets that nobody holds any more are removed.
+
+    What is told has been committed, so that nothing goes wrong here: who cannot be woken looks by himself.
+    """
+    if not HAS_DATAGRAMS:
+        return
+    wanted = {ANYTHING, *topics}
+    try:
+        names = [name for name in os.listdir(folder) if name.partition(".")[0] in wanted]
+        if names:
+            _send(folder, names, topics)
+    except OSError:
+        pass
+
+
+def remove_dead(folder: str, most: int = 200) -> int:
+    """Remove sockets that nobody holds any more, of processes that were killed; returns how many.
+
+    Whoever holds one notices nothing: connecting a datagram socket sends nothing, and to a stream's it fails.
+    """
+    if not HAS_DATAGRAMS:
+        return 0
+    removed = 0
+    try:
+        names = os.listdir(folder)[:most]
+        with _Short(folder) as short:
+            for name in names if short else ():
+                removed += _remove_if_dead(os.path.join(short, name))
+    except OSError:
+        pass  # no folder, or no more files may be opened: another time
+    return removed
+
+
+def _remove_if_dead(path: str) -> bool:
+    probe = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    try:
+        probe.connect(path)
+    except ConnectionRefusedError:
+        if stat.S_ISSOCK(os.lstat(path).st_mode):  # what is no socket refuses, too
+            _unlink(path)
+            return True
+    except OSError:
+        pass  # a stream's, or it has just gone
+    finally:
+        probe.close()
+    return False
+
+
+def _send(folder: str, names: list[str], topics: set[str]) -> None:
+    told = " ".join(topics).encode()
+    payload = told if len(told) < MAX_DATAGRAM else TOO_MANY.encode()
+    with _Short(folder) as short:
+        sender = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        sender.setblocking(False)
+        for name in names if short else ():
+            try:
+                sender.sendto(payload, os.path.join(short, name))
+            except ConnectionRefusedError:
+                _unlink(os.path.join(folder, name))
+            except BlockingIOError:  # its queue is full: it will wake anyway, but who waits for anything asks what for
+                if name.startswith(f"{ANYTHING}."):
+                    _mark(os.path.join(folder, f"{LOST}.{name}"))
+            except OSError:
+                pass  # it has just gone
+        sender.close()
+
+
+def _mark(path: str) -> None:
+    os.close(os.open(path, os.O_CREAT | os.O_CLOEXEC, 0o600))
+
+
+def _unlink(path: str) -> None:
+    try:
+        os.unlink(path)
+    except OSError:
+        pass
+
+
+class _Short:
+    """A name for a folder that is short enough for a socket's address: itself, or its descriptor's; else ""."""
+
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
+        self._file = -1
+
+    def __enter__(self) -> str:
+        if len(os.fsencode(self._folder)) + 32 <= MAX_PATH:
+            return self._folder
+        if not os.path.isdir("/proc/self/fd"):
+            return ""
+        self._file = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
+        return f"/proc/self/fd/{self._file}"
+
+    def __exit__(self, *exc: object) -> None:
+        if self._file >= 0:
+            os.close(self._file)

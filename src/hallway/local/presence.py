@@ -1,0 +1,208 @@
+"""In which process a session lives, so that its end is seen at once and not when its time to live is over (A5).
+
+A hook leaves a file `processes/PID.START.SPACE` beside the bus: a process's id, when it began (ids come back) and the
+kernel's boot and id namespace (a container's 17 is not the host's). Its lines are the sessions that lived there, the
+last one now. The session's MCP server does the same in `hosts`, for it knows that its session lives in that process,
+and not whether another one does, too. Whoever reads the bus looks whether the processes are still there, at most
+once a second. On a system without `/proc` only the id counts.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+from hallway.local.paths import make_private_folder
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+CLIENTS = "processes"  # of agents, as their hooks say; a session ends with them
+HOSTS = "hosts"  # the same, as a session's server says, of which a process may have several, each with its session
+SERVERS = "servers"  # `hallway mcp` processes of a session, of which there may be several
+GONE = "process gone"  # the `end_reason` of a session whose process went away
+FOREIGN_FOR_S = 7 * 24 * 3600  # how long a file of another boot or namespace is kept: nobody here can judge it
+SHELLS = frozenset({"sh", "ash", "bash", "busybox", "dash", "fish", "ksh", "zsh"})
+
+
+def bind(folder: str, session_id: str, pid: int, kind: str = CLIENTS) -> None:
+    """Say that a session lives in a process from now on; doing so twice changes nothing.
+
+    Raises OSError where the folder cannot be written.
+    """
+    if (name := _name(pid)) and bound(folder, pid, kind) != session_id:
+        make_private_folder(os.path.join(folder, kind))
+        file = os.open(os.path.join(folder, kind, name), os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            os.write(file, f"{session_id}\n".encode())
+        finally:
+            os.close(file)
+
+
+def bound(folder: str, pid: int, kind: str = CLIENTS) -> str | None:
+    """Return the session that lives in a process now, or None."""
+    return Binding(folder, pid, kind).session_id
+
+
+def release(folder: str, pid: int, kind: str) -> None:
+    """Forget what is bound to a process, and to those of its kind that are gone."""
+    folder = os.path.join(folder, kind)
+    for name in _names(folder):
+        if name == _name(pid) or (_is_ours(name) and not _is_there(name)):
+            _unlink(os.path.join(folder, name))
+
+
+class Binding:
+    """What is bound to one process, looked at again and again at little cost; a process that came later has its own."""
+
+    def __init__(self, folder: str, pid: int, kind: str = CLIENTS) -> None:
+        self._path = os.path.join(folder, kind, _name(pid) or "-")
+        self._size = -1
+        self._session_id: str | None = None
+
+    @property
+    def session_id(self) -> str | None:
+        """Return the session that lives in the process now, or None."""
+        try:
+            size = os.stat(self._path).st_size  # lines are only ever added
+        except OSError:
+            return None
+        if size != self._size:
+            session_ids = _sessions(self._path)
+            self._size, self._session_id = size, session_ids[-1] if session_ids else None
+        return self._session_id
+
+
+def client_process(pid: int | None = None) -> int:
+    """Return the nearest ancestor of this process (or of `pid`) that is no shell."""
+    parent = os.getppid() if pid is None else (_stat(pid) or ("", 0, ""))[1]
+    while (found := _stat(parent)) and found[0].lstrip("-") in SHELLS and found[1] > 1:
+        parent = found[1]
+    return parent
+
+
+def start_time(pid: int) -> str:
+    """Return when a process began, as a word that identifies it together with its id; empty if there is none."""
+    if found := _stat(pid):
+        return found[2]
+    if os.path.isdir("/proc/self"):
+        return ""
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return "0"
+    except OSError:
+        return ""
+    return "0"
+
+
+def live_sessions(folder: str, kind: str, but: int = 0) -> set[str]:
+    """Return the sessions of all running processes of a kind, except one process's."""
+    folder = os.path.join(folder, kind)
+    names = [name for name in _names(folder) if not name.startswith(f"{but}.")]
+    there = [name for name in names if _is_ours(name) and _is_there(name)]
+    return {session_id for name in there for session_id in _sessions(os.path.join(folder, name))}
+
+
+def is_elsewhere(folder: str, session_id: str, but: int) -> bool:
+    """Return whether a session is the present one of another client process than `but`, open in a second terminal."""
+    folder = os.path.join(folder, CLIENTS)
+    others = [name for name in _names(folder) if not name.startswith(f"{but}.") and _is_ours(name)]
+    present = [name for name in others if _sessions(os.path.join(folder, name))[-1:] == [session_id]]
+    return any(map(_is_there, present))
+
+
+def end_gone(folder: str, end: Callable[[str], None]) -> None:
+    """Call `end` with each session whose process is gone and that lives in no other; raises what `end` raises."""
+    for kind in (CLIENTS, HOSTS):
+        _end_gone(folder, kind, end)
+
+
+def _end_gone(bus_folder: str, kind: str, end: Callable[[str], None]) -> None:
+    folder = os.path.join(bus_folder, kind)
+    for name in _names(folder):
+        path = os.path.join(folder, name)
+        if not _is_ours(name):
+            _forget_old(path)
+        elif not _is_there(name):
+            for session_id in _sessions(path):  # each is looked up anew: it may just be resumed elsewhere
+                if session_id not in live_sessions(bus_folder, CLIENTS) | live_sessions(bus_folder, HOSTS):
+                    end(session_id)
+            _unlink(path)
+
+
+def _is_ours(name: str) -> bool:
+    """Return whether a file is about a process that this one can see."""
+    return name.endswith(f".{_pid_namespace()}")
+
+
+def _is_there(name: str) -> bool:
+    pid, start, _ = name.split(".")
+    return start_time(int(pid)) == start
+
+
+def _name(pid: int) -> str:
+    start = start_time(pid)
+    return f"{pid}.{start}.{_pid_namespace()}" if start else ""
+
+
+def _names(folder: str) -> list[str]:
+    try:
+        return [name for name in os.listdir(folder) if name.count(".") == 2 and name.partition(".")[0].isdigit()]
+    except OSError:
+        return []
+
+
+def _sessions(path: str) -> list[str]:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read().split()
+    except OSError:
+        return []
+
+
+def _stat(pid: int) -> tuple[str, int, str] | None:
+    """Return a process's name, parent and start, from `/proc` (proc_pid_stat(5)); None for none, or one that has
+    ended.
+    """
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            head, _, tail = file.read().decode("utf-8", "replace").rpartition(")")
+    except OSError:
+        return None
+    fields = tail.split()
+    return None if fields[0] in "ZX" else (head.partition("(")[2], int(fields[1]), fields[19])
+
+
+_known_space = ""
+
+
+def _pid_namespace() -> str:
+    """Return a word for the boot and the namespace in which process ids are valid."""
+    global _known_space
+    if not _known_space:
+        from zlib import crc32
+
+        try:
+            with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+                told = file.read() + os.readlink("/proc/self/ns/pid")
+        except OSError:
+            told = os.uname().nodename if hasattr(os, "uname") else ""
+        _known_space = f"{crc32(told.encode()):08x}"
+    return _known_space
+
+
+def _forget_old(path: str) -> None:
+    try:
+        if time.time() - os.stat(path).st_mtime > FOREIGN_FOR_S:
+            os.unlink(path)
+    except OSError:
+        pass
+
+
+def _unlink(path: str) -> None:
+    try:
+        os.unlink(path)
+    except OSError:
+        pass

@@ -1,0 +1,413 @@
+"""Where a caller runs: project, branch, host, directory and user, found without starting a process.
+
+The project is the namespace of one repository, the same for every clone and worktree of it: `HALLWAY_PROJECT`, else the
+normalised remote URL, else the main worktree's path; outside any repository, the directory itself. Git's files are
+read directly (a `git` process would cost a hook more than all its work); git is asked where a configuration includes
+others or rewrites URLs, and where references are in tables.
+"""
+
+from __future__ import annotations
+
+import os
+
+from hallway.core.schema import is_control
+from hallway.local.paths import user_path
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from hallway.core.context import Workspace
+    from hallway.core.principal import Principal
+
+
+NO_PROJECT = "default"  # of a session that reached a hub without saying where it runs
+
+
+def resolve_project(directory: str | None = None, environ: Mapping[str, str] | None = None) -> str:
+    """Return the project of a directory (unset: the working directory)."""
+    named = (os.environ if environ is None else environ).get("HALLWAY_PROJECT", "").strip()
+    if named:
+        return _storable(named)
+    directory = os.path.realpath(directory or _working_directory())
+    repository = find_repository(directory)
+    if repository is None:
+        return _storable(directory)
+    url = remote_url(repository)
+    return _storable(normalise_remote(url, repository.worktree) if url else repository.worktree)
+
+
+def current_branch(directory: str | None = None) -> str | None:
+    """Return the branch checked out in a directory; None outside a repository and on a detached HEAD."""
+    repository = find_repository(os.path.realpath(directory or _working_directory()))
+    head = _read(os.path.join(repository.own, "HEAD")) if repository else ""
+    if repository and head.strip() == IN_REFTABLE:
+        found = _ask_git(repository, "symbolic-ref", "--quiet", "--short", "HEAD")
+        return _storable(found) if found else None
+    is_branch = head.startswith("ref: refs/heads/")
+    return _storable(head.removeprefix("ref: refs/heads/").strip()) if is_branch else None
+
+
+def _working_directory() -> str:
+    try:
+        return os.getcwd()
+    except FileNotFoundError:  # removed while we are in it, as worktrees are
+        return os.environ.get("PWD") or os.path.sep
+
+
+def _storable(text: str) -> str:
+    """Return an outside name as the bus stores it: control characters and undecodable bytes become �."""
+    return text if text.isprintable() else "".join("�" if is_control(c) else c for c in text)
+
+
+# -- remotes ----------------------------------------------------------------------------------------------------------
+
+DEFAULT_PORTS = {"ssh": "22", "git+ssh": "22", "ssh+git": "22", "https": "443", "http": "80", "git": "9418"}
+# Hosts that serve SSH where HTTPS is let through, and the ones whose repositories they have.
+OTHER_HOSTS = {
+    "ssh.github.com": "github.com",
+    "altssh.gitlab.com": "gitlab.com",
+    "altssh.bitbucket.org": "bitbucket.org",
+    "ssh.dev.azure.com": "dev.azure.com",
+    "vs-ssh.visualstudio.com": "dev.azure.com",
+}
+IGNORING_CASE = ("github.com", "gitlab.com", "bitbucket.org", "dev.azure.com")
+AZURE = "dev.azure.com"
+
+
+def normalise_remote(url: str, base: str = ".") -> str:
+    """Return a remote's URL as `host/path`, the same for its SSH, HTTPS and git forms; a local one as its real path.
+
+    User, password, query and fragment are left out: they may be secrets, and they name no other repository. A port
+    counts unless it is the scheme's own. `base` is the worktree from which a relative path leads.
+    """
+    url = url.strip()
+    if "://" in url:
+        scheme, _, rest = url.partition("://")
+        scheme = scheme.lower()
+        if scheme == "file":
+            return _local_remote(rest, base)
+        authority, _, path = rest.partition("/")
+        path = path.partition("?")[0].partition("#")[0]
+    elif ":" in url.partition("/")[0] and url[1:2] != ":":  # HOST:PATH, unless it is a Windows drive
+        scheme = "ssh"
+        sign = "]:" if "[" in url.partition(":")[0] else ":"
+        authority, _, path = url.partition(sign)
+        authority += sign[:-1]
+    else:
+        return _local_remote(url, base)
+    host, port = _host_and_port(authority)
+    if scheme.endswith("ssh") or scheme.startswith("ssh"):
+        host = _host_of_alias(host)
+    if host in OTHER_HOSTS:
+        host, port = OTHER_HOSTS[host], ""
+    path = _without_git("/".join(part for part in path.split("/") if part))
+    host, path = _azure(host, path)
+    if host in IGNORING_CASE:
+        path = path.lower()
+    is_default = not port or port == DEFAULT_PORTS.get(scheme)
+    return f"{host}{'' if is_default else f':{port}'}/{path}"
+
+
+def _host_and_port(authority: str) -> tuple[str, str]:
+    authority = authority.rpartition("@")[2].lower()
+    if authority.startswith("["):  # an address of IPv6
+        host, _, rest = authority.partition("]")
+        return f"{host}]", rest.removeprefix(":")
+    host, _, port = authority.partition(":")
+    return host.rstrip("."), port
+
+
+def _azure(host: str, path: str) -> tuple[str, str]:
+    """Return the one form of Azure DevOps' four: `dev.azure.com/ORGANISATION/PROJECT/REPOSITORY`."""
+    if host.endswith(".visualstudio.com"):
+        path = f"{host.removesuffix('.visualstudio.com')}/{path}"
+        host = AZURE
+    if host != AZURE:
+        return host, path
+    parts = [part for part in path.split("/") if part.lower() not in ("v3", "defaultcollection")]
+    if "_git" in parts:
+        at = parts.index("_git")
+        before, after = parts[:at], parts[at + 1 :]
+        parts = [*before, *(after if len(before) > 1 else after * 2)]  # a project's first repository has its name
+    return host, "/".join(parts)
+
+
+def _host_of_alias(host: str) -> str:
+    """Return the host that an alias of the user's SSH configuration stands for (ssh_config(5)); the alias itself if
+    none.
+    """
+    from fnmatch import fnmatchcase
+
+    matches = False
+    for line in _read(os.path.join(user_path("~"), ".ssh", "config")).splitlines():
+        words = line.strip().replace("=", " ", 1).split()
+        if len(words) < 2 or words[0].startswith("#"):
+            continue
+        key = words[0].lower()
+        if key == "host":
+            patterns = [word.strip('"').lower() for word in words[1:]]
+            is_barred = any(fnmatchcase(host, word[1:]) for word in patterns if word.startswith("!"))
+            matches = not is_barred and any(fnmatchcase(host, word) for word in patterns if not word.startswith("!"))
+        elif key == "match":
+            matches = False  # what it asks cannot be told without running ssh
+        elif key == "hostname" and matches:
+            return words[1].strip('"').lower().replace("%h", host)
+    return host
+
+
+def _without_git(path: str) -> str:
+    path = path.rstrip("/")
+    return path[:-4].rstrip("/") if path.lower().endswith(".git") and len(path) > 4 else path
+
+
+def _local_remote(path: str, base: str) -> str:
+    return _without_git(os.path.realpath(os.path.join(base, path.rstrip("/"))))
+
+
+# -- git's own files --------------------------------------------------------------------------------------------------
+
+IN_REFTABLE = "ref: refs/heads/.invalid"  # what HEAD says where references are in tables (gitformat-reftable)
+GIT_WAIT_S = 5
+
+
+class Repository:
+    """A repository: the folder that all its worktrees share, this worktree's own, and the main worktree."""
+
+    __slots__ = ("common", "own", "worktree")
+
+    def __init__(self, common: str, own: str, worktree: str) -> None:
+        self.common = common
+        self.own = own
+        self.worktree = worktree
+
+
+def find_repository(directory: str) -> Repository | None:
+    """Return the repository that a directory is in, as git finds it: a `.git` that git would ignore is ignored here."""
+    while True:
+        entry = os.path.join(directory, ".git")
+        if os.path.isdir(entry) and _is_git_folder(entry):
+            return Repository(entry, entry, _main_worktree(entry))
+        if os.path.isfile(entry) and (own := _folder_named_in(entry)):
+            common = os.path.realpath(os.path.join(own, _read(os.path.join(own, "commondir")).strip()))
+            return Repository(common, own, _main_worktree(common))
+        if _is_git_folder(directory):
+            return Repository(directory, directory, directory)  # a bare repository
+        parent = os.path.dirname(directory)
+        if parent == directory:
+            return None
+        directory = parent
+
+
+def _is_git_folder(path: str) -> bool:
+    """Return whether git takes a folder for a repository's: it has HEAD, objects and references."""
+    has_objects = os.path.isdir(os.path.join(path, "objects")) or os.path.isfile(os.path.join(path, "commondir"))
+    has_references = os.path.isdir(os.path.join(path, "refs")) or os.path.isfile(os.path.join(path, "commondir"))
+    return os.path.lexists(os.path.join(path, "HEAD")) and has_objects and has_references
+
+
+def _folder_named_in(file: str) -> str | None:
+    """Return the folder that a `.git` file names, if it is one."""
+    text = _read(file).rstrip("\r\n")
+    if not text.startswith("gitdir:"):
+        return None
+    path = os.path.join(os.path.dirname(file), text.removeprefix("gitdir:").strip())
+    return path if _is_git_folder(path) else None
+
+
+def _main_worktree(common: str) -> str:
+    if os.path.basename(common) == ".git":
+        return os.path.dirname(common)
+    for section, key, value in _settings(os.path.join(common, "config")):
+        if section == "core" and key == "worktree" and value:  # a submodule, or a folder kept elsewhere
+            return os.path.realpath(os.path.join(common, value))
+    return common
+
+
+def remote_url(repository: Repository) -> str | None:
+    """Return the URL of `origin`, else of the first remote, as git uses it: rewritten by `insteadOf` where that is
+    set.
+    """
+    urls: dict[str, str] = {}
+    needs_git = False
+    for section, key, value in _settings(os.path.join(repository.common, "config")):
+        if section.startswith("remote.") and key == "url" and value:
+            urls.setdefault(section.removeprefix("remote."), value)
+        needs_git = needs_git or section.partition(".")[0] in ("include", "includeif", "url")
+    name = "origin" if "origin" in urls else next(iter(urls), "origin")
+    if needs_git or _has_rewrites():
+        return _ask_git(repository, "remote", "get-url", name) or urls.get(name)
+    return urls.get(name)
+
+
+def _has_rewrites() -> bool:
+    """Return whether the user's configuration may rewrite URLs, which only git itself can follow everywhere."""
+    config = os.environ.get("XDG_CONFIG_HOME") or ""
+    folder = config if os.path.isabs(config) else user_path("~/.config")
+    files = [os.environ.get("GIT_CONFIG_GLOBAL") or user_path("~/.gitconfig"), os.path.join(folder, "git", "config")]
+    return any("insteadof" in (text := _read(path).lower()) or "[include" in text for path in files)
+
+
+def _ask_git(repository: Repository, *words: str) -> str | None:
+    """Return what git answers; None where there is no git, or it has no answer."""
+    import subprocess  # only for what its files do not say
+
+    try:
+        done = subprocess.run(
+            ["git", f"--git-dir={repository.own}", *words],
+            capture_output=True,
+            text=True,
+            timeout=GIT_WAIT_S,
+            stdin=subprocess.DEVNULL,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired, UnicodeDecodeError):
+        return None
+    return done.stdout.strip() or None if done.returncode == 0 else None
+
+
+def _settings(path: str) -> Iterator[tuple[str, str, str]]:
+    """Yield section, key and value of each setting of a git config file (git-config(1)); sections and keys in lower
+    case.
+    """
+    section = ""
+    lines = iter(_read(path).removeprefix("\ufeff").splitlines())
+    for line in lines:
+        text = line.strip()
+        while text.startswith("["):
+            section, text = _section(text)
+        if not text or text[0] in "#;":
+            continue
+        key, sign, value = text.partition("=")
+        while sign and _goes_on(value):
+            value = value[:-1] + next(lines, "")
+        yield section, key.strip().lower(), _value(value) if sign else "true"
+
+
+def _section(text: str) -> tuple[str, str]:
+    """Return the section that a line opens, and what follows on the same line."""
+    head, _, rest = text[1:].partition("]")
+    while head.count('"') == 1 and rest:  # the name of a subsection has a bracket in it
+        more, _, rest = rest.partition("]")
+        head += f"]{more}"
+    name, sign, inner = head.partition('"')
+    if not sign:
+        return name.strip().lower(), rest.strip()
+    inner = inner.rpartition('"')[0].replace('\\"', '"').replace("\\\\", "\\")
+    return f"{name.strip().lower()}.{inner}", rest.strip()
+
+
+def _goes_on(value: str) -> bool:
+    return (len(value) - len(value.rstrip("\\"))) % 2 == 1
+
+
+def _value(text: str) -> str:
+    """Return a value without its quotes, its escapes and the comment behind it."""
+    found, is_quoted, signs = "", False, iter(text.strip())
+    for sign in signs:
+        if sign == '"':
+            is_quoted = not is_quoted
+        elif sign == "\\":
+            escaped = next(signs, "")
+            found += {"n": "\n", "t": "\t", "b": "\b"}.get(escaped, escaped)
+        elif sign in "#;" and not is_quoted:
+            return found.rstrip()
+        else:
+            found += sign
+    return found if is_quoted or text.rstrip().endswith('"') else found.rstrip()
+
+
+def _read(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read()
+    except OSError:
+        return ""
+
+
+def current_user(environ: Mapping[str, str] | None = None) -> str | None:
+    """Return the person at this machine: `HALLWAY_USER`, else the login name."""
+    said = os.environ if environ is None else environ
+    for name in ("HALLWAY_USER", "USER", "LOGNAME", "USERNAME"):
+        if said.get(name):
+            return _storable(said[name])
+    return _account_name() if environ is None else None
+
+
+def _account_name() -> str | None:
+    """Return the name of this process's account, for containers and timed jobs where no login sets one."""
+    try:
+        import pwd
+
+        return _storable(pwd.getpwuid(os.getuid()).pw_name)
+    except (ImportError, KeyError):
+        return None
+
+
+def host_name() -> str:
+    return os.uname().nodename if hasattr(os, "uname") else os.environ.get("COMPUTERNAME", "localhost")
+
+
+class LocalWorkspace:
+    """The surroundings of this process, or of a directory, looked up when first asked for and once."""
+
+    def __init__(self, project: str | None = None, directory: str | None = None) -> None:
+        self._project = project
+        self._directory = directory
+
+    @property
+    def project(self) -> str:
+        if self._project is None:
+            self._project = resolve_project(self._directory)
+        return self._project
+
+    @property
+    def branch(self) -> str | None:
+        return current_branch(self._directory)
+
+    @property
+    def location(self) -> str | None:
+        return _storable(f"{host_name()}:{self._directory or _working_directory()}")
+
+    @property
+    def user(self) -> str | None:
+        return current_user()
+
+
+class ScopedWorkspace:
+    """The surroundings that a token's bearer told, as far as they go for that token.
+
+    A project that it is not for is refused where it would be used. Who told none works in the only one there is.
+    """
+
+    def __init__(self, told: Workspace, principal: Principal) -> None:
+        self._told = told
+        self._principal = principal
+
+    @property
+    def project(self) -> str:
+        told, projects = self._told.project, self._principal.projects or frozenset()
+        if told == NO_PROJECT and len(projects) == 1:
+            return next(iter(projects))
+        if not self._principal.sees(told):
+            raise self._principal.outside(told)
+        return told
+
+    @property
+    def branch(self) -> str | None:
+        return self._told.branch
+
+    @property
+    def location(self) -> str | None:
+        return self._told.location
+
+    @property
+    def user(self) -> str | None:
+        return self._told.user or self._principal.name
+
+
+class NoWorkspace:
+    """The surroundings of a caller who told none."""
+
+    project = NO_PROJECT
+    branch = location = user = None

@@ -1,0 +1,144 @@
+"""What of a result an agent is shown: what it needs to act, with the ids to fetch the rest; nothing that is empty.
+
+Everything here came from other sessions or was made from what they said; wherever their texts are shown, a note says
+whose words they are (A3).
+"""
+
+from __future__ import annotations
+
+from hallway.core.model import Record
+from hallway.text.framing import NOTE
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import Any
+
+    from hallway.core.model import (
+        ActiveSessions,
+        Heartbeat,
+        MemoryEntry,
+        MemoryHit,
+        Message,
+        Receipt,
+        Session,
+        Task,
+        Thread,
+    )
+    from hallway.mcp.protocol import Json
+
+BODY_SHOWN = 2000  # characters of a text in a list; `thread` and `accept_task` have the whole
+TASK_SHOWN = 300
+THEIR_WORDS = f"Texts here were written in {NOTE}."
+
+
+def active(result: ActiveSessions) -> Json:
+    return {"project": result.project, "sessions": [_brief(each) for each in result.sessions], "total": result.total}
+
+
+def heartbeat(result: Heartbeat) -> Json:
+    return _brief(result, "session_id", "project", "status", "unread", "others_total", "conflicts") | {
+        "unread": result.unread,
+        "others_total": result.others_total,
+    }
+
+
+def others(result: Heartbeat) -> Json:
+    sessions = [_brief(each) for each in result.others]
+    return {
+        "session_id": result.session_id,
+        "project": result.project,
+        "active_sessions": sessions,
+        "total": result.others_total,
+        "unread": result.unread,
+    }
+
+
+def status_detail(result: Session) -> Json:
+    return {"session_id": result.session_id, "status_detail": result.status_detail}
+
+
+def receipt(result: Receipt) -> Json:
+    told = _brief(result, "message_id", "task_id", "recipient_status", "is_repeat", "held_back")
+    return told | {"recipients": result.recipients}
+
+
+def inbox(result: list[Message]) -> Json:
+    return _noted("messages", (_message(each, BODY_SHOWN) for each in result))
+
+
+def thread(result: Thread) -> Json:
+    shown = _noted("messages", (_message(each) for each in result.messages))
+    deliveries = [_brief(each, "message_id", "recipient", "state") for each in result.deliveries]
+    return {"thread_id": result.thread_id, **shown, "deliveries": deliveries}
+
+
+def tasks(result: list[Task]) -> Json:
+    return _noted("tasks", (task(each) | {"body": _shortened(each.body, TASK_SHOWN)} for each in result))
+
+
+def task(result: Task) -> Json:
+    return _brief(result, "task_id", "subject", "status", "offered_by", "offered_to", "owner", "result")
+
+
+def task_in_full(result: Task) -> Json:
+    return {**task(result), **_brief(result, "body", "data"), "note": THEIR_WORDS}
+
+
+def remembered(result: MemoryEntry) -> Json:
+    return {"key": result.key, "version": result.version}
+
+
+def entry(result: MemoryEntry) -> Json:
+    brief = _brief(result, "key", "type", "version", "session_id", "tags", "created_at", "expires_at", "metadata")
+    return {**brief, "value": result.value, "note": THEIR_WORDS}
+
+
+def findings(result: list[MemoryHit]) -> Json:
+    shown = _noted("entries", (_brief(each, "key", "type", "version", "session_id", "tags", "line") for each in result))
+    return {**shown, **({"after": result[-1].cursor} if result else {})}
+
+
+def count(name: str) -> Callable[[int], Json]:
+    """Return a number under a name."""
+    return lambda result: {name: result}
+
+
+def whole(result: Any) -> Json:
+    """Return a result as every other face gives it."""
+    return {"result": result}
+
+
+def _message(message: Message, most: int | None = None) -> Json:
+    shown = _brief(
+        message,
+        "message_id",
+        "type",
+        "from_session",
+        "to_session",
+        "subject",
+        "data",
+        "in_reply_to",
+        "task_id",
+        "sent_at",
+    )
+    if message.priority != "normal":
+        shown["priority"] = message.priority
+    body = message.body if most is None else _shortened(message.body, most)
+    return {**shown, "body": body} if body and body != message.subject else shown
+
+
+def _shortened(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[:most]}… ({len(text) - most} more characters)"
+
+
+def _noted(name: str, items: Iterable[Json]) -> Json:
+    """Return a list of what others wrote, with a note whose words these are."""
+    listed = [{key: value for key, value in item.items() if value not in ("", None)} for item in items]
+    return {name: listed, **({"note": THEIR_WORDS} if listed else {})}
+
+
+def _brief(record: Record, *fields: str) -> Json:
+    """Return a record's fields (unset: all) without null, false, 0 and empty ones."""
+    told = record.to_dict()
+    return {name: told[name] for name in fields or told if told[name]}

@@ -1,0 +1,62 @@
+"""What every service is: one noun of a bus, whose public methods are its operations."""
+
+from __future__ import annotations
+
+from os import PathLike
+
+from hallway.core.near_names import near_matches as near_matches
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import ClassVar, Self
+
+    from hallway.core.context import Context
+    from hallway.core.operation import Operation
+    from hallway.store import Store
+
+
+class Service:
+    """One noun of a bus. Opened with a bus, with another service of it, or with a folder or URL of its own.
+
+    A service works the same on a local bus and through a hub: its operations go through `bus.execute`.
+    """
+
+    noun: ClassVar[str] = ""
+    operations: ClassVar[dict[str, Operation]] = {}
+    connect: ClassVar[Callable[[str | PathLike[str] | None], Context]]  # set by bus/connect.py
+
+    def __init__(self, bus: Context | Service | str | PathLike[str] | None = None) -> None:
+        self.bus: Context = self._bus_of(bus)
+
+    @staticmethod
+    def _bus_of(bus: Context | Service | str | PathLike[str] | None) -> Context:
+        if isinstance(bus, Service):
+            return bus.bus
+        if bus is None or isinstance(bus, (str, PathLike)):
+            return Service.connect(bus)
+        return bus
+
+    def __init_subclass__(cls, noun: str) -> None:
+        cls.noun = noun
+        cls.operations = {name: member.operation for name, member in vars(cls).items() if hasattr(member, "operation")}
+        for declared in cls.operations.values():
+            declared.join(noun)
+
+    @property
+    def _store(self) -> Store:
+        store: Store = self.bus.store
+        return store  # only a local bus has one, and only there do a service's own methods run
+
+    def on_session_ended(self, session_id: str, project: str) -> None:
+        """Let go of what an ended or expired session held, in the same transaction."""
+
+    def prune_old(self, before: int, limit: int) -> int:
+        """Remove at most `limit` of what is older than an instant and done with; returns how many."""
+        return 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.bus.close()

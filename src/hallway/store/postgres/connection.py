@@ -1,0 +1,63 @@
+"""Connections to PostgreSQL: how they are opened, what their addresses show, and their errors as hallway's."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from hallway.core import errors
+
+# Of every connection, unless its address says otherwise: a dead peer is noticed within some 15 s, by the kernel.
+SETTINGS = {
+    "application_name": "hallway",
+    "connect_timeout": "5",
+    "keepalives_idle": "5",
+    "keepalives_interval": "3",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "15000",
+}
+STALE = {"55P03", "40P01", "40001"}  # waited too long, or in a circle
+REFUSED = {"42501", "25006"}
+
+
+def connect(url: str) -> psycopg.Connection:
+    """Return a connection in autocommit mode; raises Unavailable, or what is wrong with the address."""
+    try:
+        wanted: dict[str, Any] = {**SETTINGS, **conninfo_to_dict(url)}
+        return psycopg.connect(make_conninfo(**wanted), autocommit=True)
+    except psycopg.ProgrammingError as error:
+        raise errors.UnsupportedUrl(f"{redact_url(url)} cannot be read: {error}") from None
+    except psycopg.OperationalError as error:
+        raise translated(redact_url(url), "08001", str(error).strip()) from None
+
+
+def schema_version(connection: psycopg.Connection) -> int:
+    """Return the number of the last migration that the bus there has had; 0 where there is none."""
+    if connection.execute("SELECT to_regclass('hallway_migrations')").fetchall()[0][0] is None:
+        return 0
+    return int(connection.execute("SELECT coalesce(max(number), 0) FROM hallway_migrations").fetchall()[0][0])
+
+
+def redact_url(url: str) -> str:
+    """Return an address as messages show it, without its password and options."""
+    parts = urlsplit(url)
+    user = f"{parts.username}@" if parts.username else ""
+    return urlunsplit((parts.scheme, f"{user}{parts.netloc.rpartition('@')[2]}", parts.path, "", ""))
+
+
+def translated(path: str, state: str, said: str) -> errors.HallwayError:
+    """Return PostgreSQL's error as hallway's, by its SQLSTATE."""
+    if state == "57014":
+        return errors.TookTooLong(f"the database {path} gave a statement up: {said}")
+    if state in STALE:
+        return errors.BusBusy(f"the bus {path} was locked by another process: {said}")
+    if state == "53100" or "No space left on device" in said:
+        return errors.DiskFull(f"the disk under {path} is full: {said}", hint="Make room on the database's disk")
+    if state in REFUSED:
+        return errors.NotWritable(f"{path} cannot be written: {said}", hint="Give its user the right to write")
+    if not state or state[:2] in ("08", "57", "53", "25"):
+        return errors.Unavailable(f"the database {path} does not answer: {said}", hint="See that it runs: pg_isready")
+    return errors.StorageError(f"the bus {path} failed: {said} ({state})")

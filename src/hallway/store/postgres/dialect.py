@@ -1,0 +1,104 @@
+"""Named statements as PostgreSQL takes them: `:name` becomes `$1`, `$2` …, each with its type.
+
+A parameter's name says its type, as it says its meaning everywhere else, so a text that both stores share needs no
+casts. Where a statement means another type it says so itself: `:after::text`.
+"""
+
+from __future__ import annotations
+
+import re
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+INTEGERS = {
+    "acknowledged_at",
+    "after",
+    "at",
+    "before",
+    "before_version",
+    "burst",
+    "candidates",
+    "check_at",
+    "created_at",
+    "digest",
+    "ended_at",
+    "except_id",
+    "excess",
+    "expires_at",
+    "id",
+    "injected_at",
+    "interval",
+    "key_id",
+    "last",
+    "last_seen",
+    "last_version",
+    "limit",
+    "most",
+    "now",
+    "peer_user",
+    "refilled_at",
+    "seq",
+    "since",
+    "size_bytes",
+    "started_at",
+    "ttl_s",
+    "until",
+    "updated_at",
+    "sent_at",
+    "version",
+}
+BOOLEANS = {"include_broadcasts", "include_done", "include_offline", "include_revoked", "new_only", "unread_only"}
+NUMBERS = {"after_score"}
+# The one table function that shared texts use: the items of a JSON list, in a column `value`.
+LIST, ITS_ITEMS = re.compile(r"json_each\(:([a-z_]+)\)"), r"json_array_elements_text(:\1::json)"
+PARAMETER = re.compile(r"'(?:[^']|'')*'|(?<!:):([a-z_]+)(::)?")
+
+
+def type_of(name: str) -> str:
+    """Return the SQL type of a parameter."""
+    if name in INTEGERS:
+        return "bigint"
+    return "boolean" if name in BOOLEANS else "double precision" if name in NUMBERS else "text"
+
+
+class Statement:
+    """A statement's text with numbered parameters, and their names in order."""
+
+    __slots__ = ("names", "text")
+
+    def __init__(self, text: str) -> None:
+        names: dict[str, int] = {}
+
+        def numbered(found: re.Match[str]) -> str:
+            name, is_cast = found[1], found[2]
+            if not name:
+                return found[0]
+            number = names.setdefault(name, len(names) + 1)
+            return f"${number}{is_cast or '::' + type_of(name)}"
+
+        self.text = PARAMETER.sub(numbered, LIST.sub(ITS_ITEMS, text.rstrip(";"))).encode()
+        self.names = tuple(names)
+
+    def values(self, parameters: dict[str, Any]) -> list[bytes | None]:
+        """Return the parameters in order, as PostgreSQL reads them in text."""
+        return [as_text(parameters[name]) for name in self.names]
+
+
+def as_text(value: Any) -> bytes | None:
+    """Return a value as the text of its type."""
+    if value is None:
+        return None
+    if value is True or value is False:
+        return b"t" if value else b"f"
+    if isinstance(value, list):
+        return ("{" + ",".join(map(_quoted, value)) + "}").encode()
+    return str(value).encode()
+
+
+def _quoted(value: Any) -> str:
+    if value is None:
+        return "NULL"
+    escaped = str(value).replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'

@@ -1,0 +1,137 @@
+"""Full text on PostgreSQL: the same words as on SQLite, in a `tsvector`.
+
+PostgreSQL's own parser would know URLs, hyphens and stop words and so find other things than SQLite does; the words
+are taken apart here instead, and its type keeps them: each with its places, those of the key as class A, of the tags
+as B. Places end at 16,383, and phrases that lie behind that in a text are found by their words alone.
+"""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from unicodedata import normalize
+
+from hallway.store.tokenize import Grammar, pattern, spread
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from hallway.store.tokenize import Word
+
+LAST_PLACE = 16_383
+MOST_PLACES = 255  # of one word
+WORD_BYTES = 2_000  # of the 2,046 that a lexeme may have
+APART = 8  # places between key, tags and text, so that no phrase goes across
+DIACRITICS = "[\u0300-\u036f]"
+
+
+def words_in(text: str) -> list[str]:
+    """Return a text's words in order: runs of letters and digits, in lower case and without diacritics."""
+    if not text.isascii():
+        text = normalize("NFC", pattern(DIACRITICS).sub("", normalize("NFD", text)))
+    return [_cut(word) for word in pattern(r"[^\W_]+").findall(text.lower())]
+
+
+def _cut(word: str) -> str:
+    return word if len(word) <= WORD_BYTES // 4 else word.encode()[:WORD_BYTES].decode(errors="ignore")
+
+
+def label(text: str) -> str:
+    """Return one exact lexeme for a label, which no word can be, whatever is in it and however long it is."""
+    return f"'={text[0]}{blake2b(text[1:].encode(), digest_size=16).hexdigest()}'"
+
+
+class TsQueryWriter(Grammar):
+    """A `tsvector` and a GIN index."""
+
+    AND, OR = " & ", " | "
+
+    def phrase(self, text: str, *, is_start: bool = False) -> str:
+        found = [f"'{word}'" for word in words_in(text)]
+        return f"({' <-> '.join(found)}{':*' if is_start else ''})"
+
+    def indexed(self, key: str, tags: str, text: str) -> dict[str, Any]:
+        """Return the words of an entry, for `labelled_words`."""
+        places: dict[str, list[str]] = {}
+        first = 1
+        for part, letter in ((key, "A"), (tags, "B"), (text, "")):
+            found = words_in(spread(part))
+            for place, word in enumerate(found, first):
+                at = places.setdefault(word, [])
+                if len(at) < MOST_PLACES:
+                    at.append(f"{min(place, LAST_PLACE)}{letter}")
+            first += len(found) + APART
+        lexemes = [f"'{word}':{','.join(at)}" for word, at in places.items()]
+        return {"words": " ".join(lexemes)}
+
+    def labelled_words(self, words: dict[str, Any], labels: Sequence[str]) -> dict[str, Any]:
+        """Return what `memory.index_add` takes for an entry."""
+        return {"words": " ".join([words["words"], *map(label, labels)])}
+
+    def labelled(self, labels: Sequence[str], any_of: Sequence[str] = ()) -> str:
+        """Return the expression for entries with all of these labels and, where there are any, one of those."""
+        wanted = [label(each) for each in labels]
+        return self.joined(wanted + ([self.joined([label(each) for each in any_of], is_any=True)] if any_of else []))
+
+    def match(self, words: Sequence[Word] = (), labels: str = "", *, is_any: bool = False) -> str:
+        """Return the expression for entries with these labels and all of the words, or any."""
+        asked = [word.expression for word in words]
+        wanted = [self.joined(asked, is_any=is_any)] if asked else []
+        return " & ".join(wanted + ([labels] if labels else []))
+
+    def ranking(self, words: Sequence[Word], weights: Sequence[float], *, is_alone: bool = False) -> dict[str, Any]:
+        """Return each word, and how much it tells; nothing else here is of more than the one text."""
+        return {"asked": [word.expression for word in words], "weights": list(weights)}
+
+    def glob(self, pattern: str | None) -> str | None:
+        """Return a glob as a regular expression, which is what PostgreSQL knows."""
+        return None if pattern is None else f"^{''.join(_translated(pattern))}$"
+
+
+def _translated(glob: str) -> list[str]:
+    parts, at = [], 0
+    while at < len(glob):
+        sign = glob[at]
+        at += 1
+        end = _end_of_set(glob, at) if sign == "[" else -1
+        if end > 0:
+            parts.append(_set(glob[at:end]))
+            at = end + 1
+        elif sign == "[":
+            return ["$_"]  # a set that does not end fits nothing, as in SQLite
+        else:
+            parts.append({"*": ".*", "?": "."}.get(sign) or _literal(sign))
+    return parts
+
+
+def _end_of_set(glob: str, at: int) -> int:
+    """Return where a set ends that begins at `at`: a `]` that comes first is one of its characters."""
+    first = at + 1 if glob[at : at + 1] == "^" else at
+    return glob.find("]", first + 1)
+
+
+def _set(inside: str) -> str:
+    """Return a set of characters, read as SQLite reads it: a range that runs backwards adds nothing to its first
+    character.
+    """
+    is_not = inside.startswith("^")
+    body = inside[1:] if is_not else inside
+    parts: list[str] = []
+    before, at = "", 0
+    while at < len(body):
+        sign = body[at]
+        if sign == "-" and before and at + 1 < len(body):
+            at += 1
+            if before <= body[at]:
+                parts[-1] = f"{_literal(before)}-{_literal(body[at])}"
+            before = ""
+        else:
+            parts.append(_literal(sign) if sign != "-" else r"\-")
+            before = "" if sign == "]" and at == 0 else sign
+        at += 1
+    return f"[{'^' if is_not else ''}{''.join(parts)}]"
+
+
+def _literal(sign: str) -> str:
+    return sign if sign.isalnum() or ord(sign) > 127 or sign.isspace() else f"\\{sign}"

@@ -1,0 +1,85 @@
+"""A statement that is sent without waiting for it: an event loop watches the connection and asks when there is news.
+
+Each is a transaction of its own and is committed when its rows are here. One is under way at a time.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import psycopg
+from psycopg import pq
+
+from hallway.store.postgres.connection import translated
+from hallway.store.postgres.store import PostgresStore
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from hallway.store import Row
+
+
+class PostgresPipeline:
+    """A connection of its own, on which one statement at a time is under way."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._store: PostgresStore | None = None
+        self.renew()
+
+    def renew(self) -> None:
+        """Have a new connection, and wait for it; what was under way on the old one is not known about."""
+        self.close()
+        self._store = PostgresStore(self._url)
+        self._store._pgconn.nonblocking = 1
+
+    @property
+    def _pgconn(self) -> pq.abc.PGconn:
+        assert self._store is not None  # noqa: S101 (made and renewed with one)
+        return self._store._pgconn
+
+    def fileno(self) -> int:
+        """Return what an event loop watches."""
+        return self._pgconn.socket
+
+    def send(self, statement: str, **parameters: Any) -> bool:
+        """Send a named statement; True when all of it has been sent, else `flush` goes on."""
+        store = self._store
+        assert store is not None  # noqa: S101
+        known = store._statements[statement]
+        try:
+            if statement not in store._prepared:  # once in a connection's life: it may wait
+                self._pgconn.prepare(statement.encode(), known.text)
+                store._prepared.add(statement)
+            self._pgconn.send_query_prepared(statement.encode(), known.values(parameters))
+            return self.flush()
+        except psycopg.OperationalError as error:
+            raise translated(store.path, "", str(error).strip()) from None
+
+    def flush(self) -> bool:
+        """Send on; True when all has been sent."""
+        return self._pgconn.flush() == 0
+
+    def poll(self) -> list[Row] | None:
+        """Return the rows, once they are all here and committed, else None; raises what went wrong."""
+        store = self._store
+        assert store is not None  # noqa: S101
+        try:
+            self._pgconn.consume_input()
+            if self._pgconn.is_busy():
+                return None
+            results = []
+            while result := self._pgconn.get_result():
+                results.append(result)
+        except psycopg.OperationalError as error:
+            raise translated(store.path, "", str(error).strip()) from None
+        if not results:
+            raise translated(store.path, "", "the connection was lost")
+        for result in results:
+            if result.status != pq.ExecStatus.TUPLES_OK:
+                raise store._translated(result)
+        return store._read_result(results[-1])
+
+    def close(self) -> None:
+        if self._store is not None:
+            self._store.close()

@@ -1,0 +1,384 @@
+"""The store of many machines: a PostgreSQL database that any number of processes share.
+
+A transaction that draws a `seq` or decides by what it has read is alone: it holds one advisory lock of the bus until it
+has committed, so `seq` rises in the order of the commits and every decision is made as on SQLite, one after the other
+(docs/decisions/0008). A heartbeat that changes nothing holds no such lock. Time is the database's (S8), one instant
+for a transaction, read after the lock was taken.
+
+A lost connection is made anew at the next transaction. PostgreSQL's errors leave here as hallway's. A forked child
+leaves its parent's connection alone and opens one of its own.
+"""
+
+from __future__ import annotations
+
+import os
+from _thread import RLock
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+from psycopg import pq
+
+from hallway.core import errors
+from hallway.store import load_statements
+from hallway.store.migrate import migrations, newest_version, read_migration
+from hallway.store.postgres.connection import connect, redact_url, schema_version, translated
+from hallway.store.postgres.dialect import Statement
+from hallway.store.postgres.fts import TsQueryWriter
+from hallway.store.postgres.listener import PostgresSubscription
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hallway.core.clock import FakeClock, SystemClock
+    from hallway.store import Row
+
+BUSY_TIMEOUT_S = 5.0
+STALLED_S = 3  # after which the database ends a transaction whose process is frozen, cut off or gone
+LOCKS = 0x726F6F73  # "roos": the first half of the key of the bus's advisory lock
+# What is asked for is mostly in memory and a handful of rows: indexes pay, and compiling a statement never does.
+PLANNING = "SET random_page_cost = 1.1; SET jit = off"
+CLOCK = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
+ANEW = {"memory.by_relevance", "memory.newest_first", "memory.count_matches"}  # planned for the words asked for
+INTEGERS = {20, 21, 23, 1700}  # the types, by number, that are whole numbers here: a sum of bigints is numeric
+OTHERS: dict[int, Callable[[bytes], Any]] = {16: lambda value: value == b"t", 701: float}
+OK = {pq.ExecStatus.COMMAND_OK, pq.ExecStatus.TUPLES_OK}
+
+
+class PostgresStore:
+    """A bus in a PostgreSQL database, in the schema that its connections come to; its tables are made when missing."""
+
+    fulltext = TsQueryWriter()
+    is_local = False  # a statement waits for the network, so no event loop runs one itself
+
+    def __init__(
+        self, url: str, *, clock: SystemClock | FakeClock | None = None, busy_timeout_s: float = BUSY_TIMEOUT_S
+    ) -> None:
+        self.url = url
+        self.path = redact_url(url)
+        self.folder = ""  # it is not in this machine's files
+        self.clock = clock  # tests have one; else time is the database's
+        self.busy_timeout_s = busy_timeout_s
+        self.changed_topics: set[str] = set()  # the topics that the open transaction has something new for
+        self.is_ending = False  # whether its commit was sent: an error after that leaves open what became of it
+        self._statements = {name: Statement(text) for name, text in load_statements("postgres").items()}
+        self._mutex = RLock()
+        self._pid = os.getpid()
+        self._depth = 0
+        self._is_exclusive = False
+        self._transaction_now = 0
+        self._written = 0
+        self._read_within_s = 0.0  # 0: as long as it takes
+        try:
+            self._open()
+            self._migrate()
+        except BaseException:
+            self.close()
+            raise
+
+    # -- connecting ---------------------------------------------------------------------------------------------------
+
+    def _open(self) -> None:
+        self._connection: psycopg.Connection = connect(self.url)
+        self._pgconn = self._connection.pgconn
+        self._prepared: set[str] = set()
+        self._execute(PLANNING)
+        if self._read_within_s:
+            self.limit_reads(self._read_within_s)
+        schema = self._connection.execute("SELECT current_schema()").fetchall()[0][0]
+        if schema is None:
+            raise errors.NotWritable(f"{self.path} has no schema to be in: its search_path names none that is there")
+        self.schema = str(schema)
+        self._lock = f"SELECT pg_advisory_xact_lock({LOCKS}, hashtext('{self.schema}'))"
+
+    def _migrate(self) -> None:
+        """Make the tables, or bring them up to date; of many who do so at once one does and the others wait."""
+        newest, version = newest_version("postgres"), schema_version(self._connection)
+        if version > newest:
+            raise errors.BusIsNewer(f"{self.path} has schema {version}, but this hallway knows up to {newest}")
+        if version == newest:
+            return
+        with _Write(self, True):
+            done = schema_version(self._connection)
+            if not done:
+                self._execute("CREATE TABLE hallway_migrations (number integer PRIMARY KEY)")
+            for number, path in migrations("postgres"):
+                if number > done:
+                    self._execute(read_migration(path))
+                    self._execute(f"INSERT INTO hallway_migrations VALUES ({number})")  # noqa: S608 (an integer)
+
+    def limit_reads(self, within_s: float) -> None:
+        """Give up every statement from now on that takes longer, with TookTooLong."""
+        self._read_within_s = within_s
+        self._execute(f"SET statement_timeout = {int(within_s * 1000)}")
+
+    # -- time and transactions ----------------------------------------------------------------------------------------
+
+    @property
+    def now(self) -> int:
+        """Return the transaction's one instant; outside of one, the clock's (S8)."""
+        if self._depth:
+            return self._transaction_now
+        self._enter()
+        try:
+            return self._clock(self._retried(CLOCK))
+        finally:
+            self._mutex.release()
+
+    def _clock(self, result: pq.abc.PGresult) -> int:
+        return self.clock.now() if self.clock else int(result.get_value(0, 0) or b"0")
+
+    @property
+    def is_in_transaction(self) -> bool:
+        """Return whether this thread's statements are part of a transaction now."""
+        self._enter()
+        is_in_one = self._depth > 0
+        self._mutex.release()
+        return is_in_one
+
+    def write(self, *, is_durable: bool = True) -> _Write | _Savepoint:
+        """Return a write transaction; inside another one, a savepoint of it.
+
+        A durable one is on disk when its block ends and is alone from its beginning; another is alone from the first
+        call of `exclusive` on. Raises BusBusy when another process keeps the lock for longer than the busy timeout.
+        """
+        return _Savepoint(self) if self.is_in_transaction else _Write(self, is_durable)
+
+    def read(self) -> _Read:
+        """Return one consistent snapshot for several reads; inside a transaction, part of it."""
+        return _Read(self)
+
+    def exclusive(self) -> None:
+        """Become the only writer until the transaction ends, and take this moment as its instant."""
+        if not self._is_exclusive:
+            self._transaction_now = self._clock(self._execute(f"{self._lock}; {CLOCK}"))
+            self._is_exclusive = True
+
+    def subscribe(self, topic: str) -> PostgresSubscription:
+        """Subscribe to commits that change a topic, from now until the subscription is closed."""
+        return PostgresSubscription(self.url, self.schema, topic)
+
+    def _enter(self) -> None:
+        """Take the mutex; a forked child opens a connection of its own first."""
+        if self._pid != os.getpid():
+            _abandoned.append(self._connection)  # closing it would end the parent's
+            self._mutex, self._depth, self._pid = RLock(), 0, os.getpid()
+            self._open()
+        self._mutex.acquire()
+
+    def _begin(self, command: str) -> None:
+        self._transaction_now = self._clock(self._retried(f"{command}; {CLOCK}"))
+
+    def _retried(self, command: str) -> pq.abc.PGresult:
+        """Run the first command of something; where the connection was lost since the last, on a new one."""
+        try:
+            return self._execute(command)
+        except errors.Unavailable:
+            if self._pgconn.status == pq.ConnStatus.OK:
+                self._rollback()
+                raise
+        self._connection.close()
+        self._open()
+        return self._execute(command)
+
+    def _commit(self) -> None:
+        try:
+            if self.changed_topics:
+                channel = PostgresSubscription.channel(self.schema)
+                self._execute(f"NOTIFY {channel}, '{PostgresSubscription.payload(self.changed_topics)}'")
+            self.is_ending = True
+            self._execute("COMMIT")
+        except errors.HallwayError:
+            self._rollback()
+            raise
+
+    def _rollback(self, command: str = "ROLLBACK") -> None:
+        if self._pgconn.status == pq.ConnStatus.OK and self._pgconn.transaction_status != pq.TransactionStatus.IDLE:
+            self._execute(command)
+
+    # -- statements ---------------------------------------------------------------------------------------------------
+
+    def rows(self, statement: str, **parameters: Any) -> list[Row]:
+        """Run a named statement and return what it gives."""
+        self._enter()
+        try:
+            return self._read_result(self._run(statement, parameters))
+        finally:
+            self._mutex.release()
+
+    def one(self, statement: str, **parameters: Any) -> Row | None:
+        """Return the first row a named statement gives, or None."""
+        rows = self.rows(statement, **parameters)
+        return rows[0] if rows else None
+
+    def _run(self, statement: str, parameters: dict[str, Any]) -> pq.abc.PGresult:
+        """Run a statement outside of transactions, again on a new connection if its own was lost."""
+        known = self._statements[statement]
+        values = known.values(parameters)
+        try:
+            return self._run_once(statement, known, values)
+        except errors.Unavailable:
+            if self._depth or self._pgconn.status == pq.ConnStatus.OK:
+                raise
+        self._connection.close()
+        self._open()
+        return self._run_once(statement, known, values)
+
+    def _run_once(self, statement: str, known: Statement, values: list[bytes | None]) -> pq.abc.PGresult:
+        if statement in ANEW:
+            return self._call(self._pgconn.exec_params, known.text, values)
+        if statement not in self._prepared:
+            self._call(self._pgconn.prepare, statement.encode(), known.text)
+            self._prepared.add(statement)
+        return self._call(self._pgconn.exec_prepared, statement.encode(), values)
+
+    def _execute(self, command: str) -> pq.abc.PGresult:
+        return self._call(self._pgconn.exec_, command.encode())
+
+    def _call(self, function: Callable[..., pq.abc.PGresult], *arguments: Any) -> pq.abc.PGresult:
+        try:
+            result = function(*arguments)
+        except psycopg.OperationalError as error:
+            raise translated(self.path, "", str(error).strip()) from None
+        if result.status not in OK:
+            self._written += 1  # whatever it did, the transaction cannot go on as it is
+            raise self._translated(result)
+        return result
+
+    def _read_result(self, result: pq.abc.PGresult) -> list[Row]:
+        self._written += result.command_tuples or 0 if not result.nfields else 0
+        columns = [_reader(result.ftype(column)) for column in range(result.nfields)]
+        value = result.get_value
+        return [
+            tuple(
+                [None if (found := value(row, column)) is None else read(found) for column, read in enumerate(columns)]
+            )
+            for row in range(result.ntuples)
+        ]
+
+    def rows_written(self) -> int:
+        """Return how many rows this connection has written: it differs when something wrote in between."""
+        return self._written
+
+    def holds(self) -> bool:
+        """Return whether the open transaction is still there: a lost connection takes it along."""
+        return self._pgconn.status == pq.ConnStatus.OK
+
+    def is_same_file(self) -> bool:
+        """Return whether the bus is still the one that was opened: an address has no other."""
+        return True
+
+    # -- ending and errors ------------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Give the connection back; a closed store cannot be used again."""
+        if self._pid == os.getpid() and hasattr(self, "_connection"):
+            self._connection.close()
+
+    def _translated(self, result: pq.abc.PGresult) -> errors.HallwayError:
+        state = (result.error_field(pq.DiagnosticField.SQLSTATE) or b"").decode()
+        said = (result.error_field(pq.DiagnosticField.MESSAGE_PRIMARY) or self._pgconn.error_message).decode().strip()
+        return translated(self.path, state, said)
+
+
+class _Write:
+    """The outermost write transaction of a store."""
+
+    __slots__ = ("_is_committed", "_is_durable", "_store")
+
+    def __init__(self, store: PostgresStore, is_durable: bool) -> None:
+        self._store = store
+        self._is_durable = is_durable
+        self._is_committed = False
+
+    def __enter__(self) -> None:
+        store = self._store
+        store._enter()
+        limits = (
+            f"SET LOCAL lock_timeout = {int(store.busy_timeout_s * 1000)};"
+            f" SET LOCAL idle_in_transaction_session_timeout = {STALLED_S * 1000}"
+        )
+        try:
+            store._begin(
+                f"BEGIN; {limits}; {store._lock if self._is_durable else 'SET LOCAL synchronous_commit = off'}"
+            )
+        except BaseException:
+            store._mutex.release()
+            raise
+        store._is_exclusive = self._is_durable
+        store.is_ending = False
+        store._depth = 1
+        store.changed_topics = set()
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        store = self._store
+        store._depth = 0
+        try:
+            if kind is not None:
+                store._rollback()
+            elif not self._is_committed:
+                store._commit()
+        finally:
+            store._mutex.release()
+
+    def commit(self) -> None:
+        """Commit before the block ends; nothing may be written after."""
+        self._store._commit()
+        self._is_committed = True
+
+
+class _Savepoint:
+    """A transaction inside another: it fails alone."""
+
+    __slots__ = ("_store",)
+
+    def __init__(self, store: PostgresStore) -> None:
+        self._store = store
+
+    def __enter__(self) -> None:
+        self._store._execute("SAVEPOINT inner_one")
+
+    def commit(self) -> None:
+        """Do nothing: the outermost transaction commits."""
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        if kind is not None:
+            self._store._rollback("ROLLBACK TO inner_one")
+        if self._store._pgconn.transaction_status == pq.TransactionStatus.INTRANS:
+            self._store._execute("RELEASE inner_one")
+
+
+class _Read:
+    """A snapshot; the clock is read once for it."""
+
+    __slots__ = ("_is_outermost", "_store")
+
+    def __init__(self, store: PostgresStore) -> None:
+        self._store = store
+
+    def __enter__(self) -> None:
+        store = self._store
+        store._enter()
+        self._is_outermost = store._depth == 0
+        if self._is_outermost:
+            try:
+                store._begin("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            except BaseException:
+                store._mutex.release()
+                raise
+        store._depth += 1
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        store = self._store
+        store._depth -= 1
+        try:
+            if self._is_outermost:
+                store._rollback()
+        finally:
+            store._mutex.release()
+
+
+_abandoned: list[object] = []  # connections of a parent process, which a forked child must not close
+
+
+def _reader(type_: int) -> Callable[[bytes], Any]:
+    return int if type_ in INTEGERS else OTHERS.get(type_, bytes.decode)

@@ -1,0 +1,202 @@
+"""Words of a text and of a query, whichever store finds them.
+
+A text falls into words at everything that is neither letter nor digit, so `user_id` and `api/auth.py` fall apart by
+themselves and a query for either is a phrase. What no sign separates is added to the text: the parts of `camelCase`
+words, and the character pairs of Chinese, Japanese and Korean, which write without spaces. A query is words, never a
+language: no input is an error. Languages that write without spaces otherwise (Thai, Khmer …) are found by the
+beginning of a run only.
+"""
+
+from __future__ import annotations
+
+import math
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from re import Pattern
+
+MAX_WORDS = 32
+PREFIX_LEAST = 3  # letters before a `*`; fewer would collect half of the dictionary
+COUNT_MOST = 2_000  # a word in more entries than this is common, and how common does not matter
+LEAST_WEIGHT = 0.05  # of a word that is everywhere, so that having it still beats not having it
+LINE_LENGTH = 120
+
+_CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff"
+_patterns: dict[str, Pattern[str]] = {}
+
+
+def pattern(text: str) -> Pattern[str]:
+    """Return a compiled regular expression, kept: for those of the code, never for one made of a query's words."""
+    if text not in _patterns:
+        import re  # costs a hook 5 ms, and only memory needs it
+
+        _patterns[text] = re.compile(text)
+    return _patterns[text]
+
+
+def spread(text: str) -> str:
+    """Return a text and, behind it, the parts of its words that no space or sign separates; in time linear in its
+    length.
+    """
+    parts: list[str] = []
+    if not text.islower():
+        for word in pattern("[A-Za-z0-9]+").findall(text):
+            if not (word.islower() or word.isdigit()) and len(found := _camel_parts(word)) > 1:
+                parts += found
+    if not text.isascii():
+        parts += _parts_beside(text)
+    return f"{text} {' '.join(parts)}" if parts else text
+
+
+def _camel_parts(word: str) -> list[str]:
+    return pattern("(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])").sub(" ", word).split()
+
+
+def _parts_beside(text: str) -> list[str]:
+    """Return the character pairs of each run of CJK, and the runs of other letters and digits that touch one."""
+    parts: list[str] = []
+    before, end, is_before_cjk = "", -1, False
+    for found in pattern(f"([{_CJK}]+)|[^\\W_{_CJK}]+").finditer(text):
+        run, is_cjk = found[0], found[1] is not None
+        does_touch = found.start() == end
+        if is_cjk:
+            parts += [*([before] if does_touch and before else []), *_pairs(run), run[-1]]
+            before = ""
+        elif does_touch and is_before_cjk:
+            parts.append(run)
+            before = ""
+        else:
+            before = run
+        end, is_before_cjk = found.end(), is_cjk
+    return parts
+
+
+def _pairs(run: str) -> list[str]:
+    return [run[at : at + 2] for at in range(max(len(run) - 1, 1))]
+
+
+def plain(json_text: str) -> str:
+    """Return JSON text as words: its signs separate them anyway, its escapes must not stick to them."""
+    return pattern(r'\\(?:["\\/bfnrt]|u[0-9a-f]{4})').sub(" ", json_text) if "\\" in json_text else json_text
+
+
+class Grammar:
+    """How a store writes what it looks for; `Word` and `match` are the same in all of them."""
+
+    AND, OR = " AND ", " OR "
+
+    def phrase(self, text: str, *, is_start: bool = False) -> str:
+        """Return the expression for the words of a text, one after the other; of the last one perhaps only the
+        start.
+        """
+        raise NotImplementedError
+
+    def words_of(self, query: str) -> list[Word]:
+        """Return a query's words; what holds no letter and no digit is none."""
+        typed = dict.fromkeys(part for part in query.replace("\0", " ").split() if any(map(str.isalnum, part)))
+        return [Word(part, self) for part in list(typed)[:MAX_WORDS]]
+
+    def joined(self, expressions: Sequence[str], *, is_any: bool = False) -> str:
+        """Return all of these, or any."""
+        return f"({(self.OR if is_any else self.AND).join(expressions)})"
+
+
+class Word:
+    """A word of a query as a store's expression, and how many phrases that has."""
+
+    __slots__ = ("expression", "phrases")
+
+    def __init__(self, typed: str, grammar: Grammar) -> None:
+        core = typed.rstrip("*")
+        is_start = core != typed and len(core) >= PREFIX_LEAST
+        self.expression = grammar.phrase(core, is_start=is_start)
+        self.phrases = 1
+        if not is_start and (other := _otherwise(core, grammar)):
+            self.expression = grammar.joined((self.expression, other[0]), is_any=True)
+            self.phrases += other[1]
+
+
+def _otherwise(word: str, grammar: Grammar) -> tuple[str, int] | None:
+    """Return the same word as it may be written elsewhere, and its number of phrases: user id for userId, pairs for
+    CJK.
+    """
+    if runs := [] if word.isascii() else pattern(f"[{_CJK}]+|[^{_CJK}]+").findall(word):
+        asked = [_asked(run, grammar) for run in runs if any(map(str.isalnum, run))]
+        return grammar.joined(asked), len(asked)
+    parts = pattern("[A-Za-z0-9]+").sub(lambda found: " ".join(_camel_parts(found[0])), word)
+    return (grammar.phrase(parts), 1) if parts != word else None
+
+
+def _asked(run: str, grammar: Grammar) -> str:
+    if not pattern(f"[{_CJK}]").match(run):
+        return grammar.phrase(run)
+    return grammar.phrase(" ".join(_pairs(run)), is_start=len(run) == 1)
+
+
+def weight(entries: int, found: int) -> float:
+    """Return how much a word tells that so many of so many entries have: BM25's inverse document frequency."""
+    return max(math.log(1 + (entries - found + 0.5) / (found + 0.5)), LEAST_WEIGHT)
+
+
+class Excerpts:
+    """Lines of texts around the words of a query; made once for all texts that a query finds.
+
+    It looks at each text once, word by word, so that its work grows with the text and not with the query.
+    """
+
+    def __init__(self, query: str) -> None:
+        found = pattern(rf"([{_CJK}]+)|[^\W_{_CJK}]+").finditer(query)
+        typed = list(dict.fromkeys((each[0], each[1] is not None) for each in found))[:MAX_WORDS]
+        self._runs = [run for run, is_cjk in typed if is_cjk]
+        parts = [part for word, is_cjk in typed if not is_cjk for part in (word, *_camel_parts(word))]
+        self._words = frozenset(part.lower() for part in parts)
+
+    def of(self, text: str) -> str:
+        """Return one short line of a text, around the first word asked for; words asked for stand between `**`."""
+        text = " ".join(text.split())
+        first = min(filter(None, (next(self._runs_in(text), None), next(self._words_in(text), None))), default=None)
+        start = max(min((first[0] if first else 0) - LINE_LENGTH // 3, len(text) - LINE_LENGTH), 0)
+        line, is_cut = text[start : start + LINE_LENGTH], start + LINE_LENGTH < len(text)
+        return ("…" if start else "") + (self._marked(line) if first else line) + ("…" if is_cut else "")
+
+    def _marked(self, line: str) -> str:
+        parts, done = [], 0
+        for start, end in _joined_spans(sorted((*self._runs_in(line), *self._words_in(line)))):
+            parts += [line[done:start], "**", line[start:end], "**"]
+            done = end
+        return "".join([*parts, line[done:]])
+
+    def _runs_in(self, text: str) -> Iterator[tuple[int, int]]:
+        """Yield where words of CJK are, which stand anywhere; the first place comes first."""
+        firsts = sorted((at, run) for run in self._runs if (at := text.find(run)) >= 0)
+        for at, run in firsts:
+            while at >= 0:
+                yield at, at + len(run)
+                at = text.find(run, at + len(run))
+
+    def _words_in(self, text: str) -> Iterator[tuple[int, int]]:
+        """Yield where other words are, in order: whole, or as parts of compound ones."""
+        if not self._words:
+            return
+        for found in pattern(rf"[^\W_{_CJK}]+").finditer(text):
+            word = found[0]
+            if word.lower() in self._words:
+                yield found.span()
+            elif not word.islower():
+                at = found.start()
+                for part in _camel_parts(word):
+                    if part.lower() in self._words:
+                        yield at, at + len(part)
+                    at += len(part)
+
+
+def _joined_spans(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return the same places, those that touch as one."""
+    joined: list[tuple[int, int]] = []
+    for start, end in spans:
+        if joined and start <= joined[-1][1]:
+            joined[-1] = joined[-1][0], max(end, joined[-1][1])
+        else:
+            joined.append((start, end))
+    return joined

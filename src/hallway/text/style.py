@@ -1,0 +1,140 @@
+"""How things look to a person: words, glyphs, colours, ages and order, shared by terminal, page and TUI.
+
+Colours are names, not escape codes; each face has its own way to show them. `clean` is the one door through which
+other sessions' text passes on its way to a terminal (A3).
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from datetime import datetime
+    from typing import Protocol, TypeVar
+
+    class Seen(Protocol):
+        """What can be ordered: a session or a peer."""
+
+        @property
+        def status(self) -> str: ...
+
+    S = TypeVar("S", bound=Seen)
+
+
+class Style:
+    """How one word looks, and what it says to a person."""
+
+    __slots__ = ("colour", "glyph", "meaning")
+
+    def __init__(self, glyph: str, colour: str, meaning: str) -> None:
+        self.glyph = glyph
+        self.colour = colour
+        self.meaning = meaning
+
+
+# In order of how much a person wants to know of it: who needs me comes first.
+STYLES = {
+    "waiting": Style("◆", "yellow", "needs a person or an answer"),
+    "working": Style("●", "green", "is at work"),
+    "active": Style("○", "cyan", "is here"),
+    "idle": Style("◌", "blue", "has nothing to do"),
+    "offline": Style("×", "grey", "has ended or gone silent"),
+}
+UNKNOWN = Style("?", "grey", "is something that this hallway does not know")
+_RANKS = {status: rank for rank, status in enumerate(STYLES)}
+
+MESSAGE_LOOKS = {
+    "ping": Style("·", "grey", "asks how somebody is"),
+    "request": Style("?", "yellow", "wants an answer"),
+    "response": Style("↩", "green", "is an answer"),
+    "broadcast": Style("»", "blue", "goes to everybody"),
+    "notification": Style("i", "cyan", "tells something"),
+    "task_offer": Style("◇", "yellow", "offers work"),
+    "task_accept": Style("●", "green", "takes work"),
+    "sync": Style("⇄", "cyan", "brings up to date"),
+    "handoff": Style("→", "yellow", "hands work over"),
+}
+PRIORITY_COLOURS = {"low": "grey", "normal": "", "high": "yellow", "urgent": "red"}
+DELIVERY_LOOKS = {
+    "acknowledged": Style("✓", "green", "is dealt with"),
+    "injected": Style("◐", "cyan", "was taken by the agent's client"),
+    "stored": Style("○", "yellow", "is in the inbox"),
+}
+TASK_LOOKS = {
+    "offered": Style("◇", "yellow", "waits for somebody"),
+    "accepted": Style("●", "green", "is somebody's"),
+    "completed": Style("✓", "grey", "is done"),
+    "cancelled": Style("×", "grey", "was called off"),
+}
+
+CONFLICT = Style("≠", "red", "two sessions have written the same file within an hour")
+
+# What a session does in an event, in words; a kind that is not here is shown as it is.
+EVENT_WORDS = {
+    "session.registered": "is here",
+    "session.resumed": "is back",
+    "session.updated": "says",
+    "session.ended": "has ended",
+    "session.expired": "has gone silent",
+    "message.acknowledged": "dealt with",
+    "message.injected": "took",
+    "task.offered": "offers",
+    "task.accepted": "takes",
+    "task.handed_off": "hands over",
+    "task.completed": "has done",
+    "task.cancelled": "calls off",
+    "task.reoffered": "left, so offered again:",
+    "memory.set": "remembers",
+    "memory.deleted": "forgets",
+    "memory.cleared": "forgets",
+}
+
+# What to say, and what to type, where there is nothing to show.
+EMPTY = {
+    "sessions": ("Nobody is here. Register a session:", "hallway register s1 'my first session' claude-code"),
+    "messages": ("Nothing has been said yet. Say something:", "hallway send me s1 'How is it going?' --type request"),
+    "tasks": ("No task is open. Offer one:", "hallway task offer me '*' 'mend the login form'"),
+    "memory": ("Nothing is remembered here. Remember something:", "hallway memory set me db/port 5432 --type fact"),
+    "events": ("Nothing has happened yet. Make something happen:", "hallway heartbeat s1 --task 'look around'"),
+}
+
+UNITS = ((86_400, "d"), (3_600, "h"), (60, "m"))
+
+
+def style_of(word: str, looks: Mapping[str, Style] = STYLES) -> Style:
+    """Return how a status, or a word of another kind, looks; a newer hub's unknown one has a look, too."""
+    return looks.get(word, UNKNOWN)
+
+
+def in_order(sessions: Iterable[S]) -> list[S]:
+    """Return sessions as a person reads them: waiting first, offline last; within a status they keep their order."""
+    return sorted(sessions, key=lambda each: _RANKS.get(each.status, len(_RANKS)))
+
+
+def duration(seconds: float) -> str:
+    """Return a length of time in its largest unit: 12s, 3m, 2h, 5d. A negative one is a clock's fault and shows as
+    0s.
+    """
+    whole = max(int(seconds), 0)
+    for size, unit in UNITS:
+        if whole >= size:
+            return f"{whole // size}{unit}"
+    return f"{whole}s"
+
+
+def age(at: datetime, now_s: float) -> str:
+    """Return how long ago a moment was; `now_s` is passed in, so that one table judges every row at the same
+    instant.
+    """
+    return duration(now_s - at.timestamp())
+
+
+def size(size_bytes: int) -> str:
+    """Return a number of bytes in its largest unit: 512 B, 40 KB, 1.2 GB."""
+    if size_bytes < 1024:
+        return f"{size_bytes} B"
+    amount, units = float(size_bytes), iter(("KB", "MB", "GB", "TB"))
+    unit = ""
+    while amount >= 1024 and (following := next(units, None)):
+        amount, unit = amount / 1024, following
+    return f"{amount:.1f} {unit}" if amount < 10 else f"{amount:.0f} {unit}"

@@ -1,0 +1,1 @@
+"""Data in and out of a bus: export, import, older layouts, the status file."""

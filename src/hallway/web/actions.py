@@ -1,0 +1,92 @@
+"""What a person does on the page: say something, and put aside what was said to them. In the name `user:NAME`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from hallway.core.errors import InvalidInput
+from hallway.services.messages import CollaborationHub
+from hallway.text.sanitize import sanitize
+from hallway.web.render import address, is_session, party
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from hallway.core.model import Receipt
+    from hallway.web.site import Site
+
+    Run = Callable[[Site, dict[str, str]], Awaitable[tuple[str, str]]]
+
+SEND = CollaborationHub.operations["send"]
+REPLY = CollaborationHub.operations["reply"]
+GET = CollaborationHub.operations["get"]
+ACKNOWLEDGE = CollaborationHub.operations["acknowledge"]
+
+
+class Action(NamedTuple):
+    """A form: its path, and what it does; that answers a line, and the page to look at next."""
+
+    path: str
+    run: Run
+
+
+async def send(site: Site, fields: dict[str, str]) -> tuple[str, str]:
+    """Send a message to a session, or to everybody in a project."""
+    to_session = fields.get("to_session", "")
+    sent: Receipt = await site.ask(
+        SEND,
+        from_session=site.person,
+        to_session=to_session,
+        body=_text(fields),
+        project=fields.get("project") or None,
+        type=fields.get("type", "notification"),
+        priority=fields.get("priority", "normal"),
+    )
+    where = address("/page/session", id=to_session) if is_session(to_session) else _thread(sent)
+    return _came_to(sent, party(to_session)), where
+
+
+async def reply(site: Site, fields: dict[str, str]) -> tuple[str, str]:
+    """Answer a message in its thread; one to the person who answers is dealt with by that."""
+    parent = await site.ask(GET, message_id=fields.get("to_message", ""))
+    sent: Receipt = await site.ask(
+        REPLY,
+        from_session=site.person,
+        to_message=parent.message_id,
+        body=_text(fields),
+        priority=fields.get("priority", "normal"),
+    )
+    await site.ask(ACKNOWLEDGE, session_id=site.person, message_ids=[parent.message_id])
+    to_session = parent.to_session if parent.from_session == site.person else parent.from_session
+    return _came_to(sent, party(to_session)), _thread(sent)
+
+
+async def acknowledge(site: Site, fields: dict[str, str]) -> tuple[str, str]:
+    """Say that a message to the person is dealt with."""
+    count = await site.ask(ACKNOWLEDGE, session_id=site.person, message_ids=[fields.get("message_id", "")])
+    return ("Done." if count else "It was done before."), "/"
+
+
+def _text(fields: dict[str, str]) -> str:
+    text = fields.get("body", "").replace("\r\n", "\n").strip()
+    if not text:
+        raise InvalidInput("the message is empty", hint="Write something first")
+    return text
+
+
+def _thread(sent: Receipt) -> str:
+    return address("/page/thread", id=sent.thread_id)
+
+
+def _came_to(sent: Receipt, to_session: str) -> str:
+    """Return what became of it, and nothing better than that."""
+    if not sent.recipients:
+        return "Sent; nobody is there to get it. Who joins later reads it in the history."
+    if sent.recipient_status == "offline":
+        return f"Stored: {to_session} is offline and finds it when it is back."
+    if sent.recipient_status:
+        return f"In the inbox of {to_session}, who is {sanitize(sent.recipient_status)}."
+    return f"In {sent.recipients} inboxes." if sent.recipients > 1 else f"In the inbox of {to_session}."
+
+
+WRITES = (Action("/page/say", send), Action("/page/answer", reply), Action("/page/put-aside", acknowledge))

@@ -1,0 +1,134 @@
+"""The page's paths: each page as HTML, as the part of it that lives, and as JSON; its files; its forms."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any
+
+from hallway.core.errors import HallwayError
+from hallway.hub.auth.caller import visitor_of
+from hallway.hub.auth.page_login import LOGIN
+from hallway.hub.http import encode_json, header, respond, respond_error
+from hallway.web import forms
+from hallway.web.actions import WRITES
+from hallway.web.login import LINK, LOGOUT, LoginEndpoint
+from hallway.web.operation_runner import OperationRunner
+from hallway.web.pages.catalog import PAGES
+from hallway.web.render import address
+from hallway.web.site import Site
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from starlette.types import Receive, Scope, Send
+
+    from hallway.hub.auth.token_cache import TokenCache
+    from hallway.hub.router import PathRouter
+    from hallway.hub.workers.writer import Reader, Writer
+    from hallway.web.actions import Action
+    from hallway.web.pages.catalog import Page
+
+HTML = (b"content-type", b"text/html; charset=utf-8")
+NO_STORE = (b"cache-control", b"no-store")
+VARY = (b"vary", b"hx-request")  # the same address gives the whole page, or its living part to the page's own script
+
+
+def mount_page(paths: PathRouter, reader: Reader, writer: Writer, keyring: Callable[[], TokenCache]) -> None:
+    """Add the page's paths to a hub's."""
+    site = Site(OperationRunner(reader, writer))
+    for page in PAGES:
+        paths.add("GET", page.path, PageEndpoint(site, page))
+        paths.add("GET", page.twin, JsonEndpoint(site, page))
+    for write in WRITES:
+        paths.add("POST", write.path, WriteEndpoint(site, write))
+    paths.add("GET", "/page/static/{digest}/{name}", site.files)
+    login = LoginEndpoint(site.renderer, keyring)
+    paths.add("POST", LINK, login.link)
+    paths.add("GET", LOGIN, login.show)
+    paths.add("POST", LOGIN, login.enter)
+    paths.add("POST", LOGOUT, login.leave)
+
+
+class PageEndpoint:
+    """A page as HTML: whole, or its living part for the script that keeps it up to date."""
+
+    def __init__(self, site: Site, page: Page) -> None:
+        self._site = site
+        self._page = page
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        known = forms.csrf_token(scope)
+        token = known or forms.new_token()
+        headers = [HTML, NO_STORE, VARY, *(() if known else [forms.cookie_header(token)])]
+        site = self._site.for_caller(visitor_of(scope))
+        try:
+            query, shown = await site.data(self._page.show, scope)
+            name, status = self._page.name, 200
+        except HallwayError as error:
+            name, status, query, shown = "error", error.status, {}, {"error": error}
+        data = {**self._around(site, token, query), **shown}
+        is_part = header(scope, b"hx-request") == b"true"
+        make = self._site.renderer.live if is_part else self._site.renderer.page
+        # On a thread: other requests go on while a long page is written.
+        body = await asyncio.to_thread(make, name, data)
+        await respond(send, body, status, tuple(headers))
+
+    def _around(self, site: Site, token: str, query: dict[str, str]) -> dict[str, Any]:
+        """Return what every template knows."""
+        page = self._page
+        return {
+            "page": page,
+            "pages": [each for each in PAGES if each.in_menu],
+            "query": query,
+            "token": token,
+            "twin": address(page.twin, **query),
+            "now_s": time.time(),
+            "seq": site.chronicle.seq,
+            "person": site.person,
+            "names": {},
+            "principal": site.principal,
+            "logout": LOGOUT,
+        }
+
+
+class JsonEndpoint:
+    """The same page as JSON."""
+
+    def __init__(self, site: Site, page: Page) -> None:
+        self._site = site
+        self._page = page
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            _, shown = await self._site.for_caller(visitor_of(scope)).data(self._page.show, scope)
+        except HallwayError as error:
+            await respond_error(send, error)
+            return
+        await respond(send, encode_json(shown), headers=((b"content-type", b"application/json"), NO_STORE))
+
+
+class WriteEndpoint:
+    """A form of the page's own: what came of it as a line, or the page that shows it."""
+
+    def __init__(self, site: Site, write: Action) -> None:
+        self._site = site
+        self._write = write
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        status = 200
+        data: dict[str, Any] = {"error": None, "said": None}
+        where = "/"
+        try:
+            fields = await forms.read_form(scope, receive)
+            data["said"], where = await self._write.run(self._site.for_caller(visitor_of(scope)), fields)
+        except HallwayError as error:
+            status, data["error"] = error.status, error
+        if header(scope, b"hx-request") == b"true":
+            # The script shows errors where the form is; their status is in the text.
+            body = await asyncio.to_thread(self._site.renderer.page, "action_result", data)
+            await respond(send, body, status, (HTML, NO_STORE))
+        elif data["error"]:
+            await respond_error(send, data["error"])
+        else:
+            await respond(send, b"", 303, ((b"location", where.encode()), NO_STORE))

@@ -1,0 +1,29 @@
+"""How pages ask the bus: operations, run on the hub's workers like everybody else's, for who is looking."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from hallway.hub.auth.caller import HUB, Caller
+
+if TYPE_CHECKING:
+    from hallway.core.operation import Operation
+    from hallway.hub.workers.writer import Reader, Writer
+
+
+class OperationRunner:
+    """Runs operations for the page's reader: `await ask(OPERATION, name=value)`."""
+
+    def __init__(self, reader: Reader, writer: Writer, visitor: Caller = HUB) -> None:
+        self._reader = reader
+        self._writer = writer
+        self.visitor = visitor
+
+    async def __call__(self, operation: Operation, **named: Any) -> Any:
+        """Return what the operation answers; raises its errors, and InvalidInput for what it cannot take."""
+        worker = self._writer if operation.is_write else self._reader
+        return await worker.run(operation, operation.arguments((), named), self.visitor)
+
+    def on_behalf_of(self, visitor: Caller) -> OperationRunner:
+        """Return the same for another reader."""
+        return OperationRunner(self._reader, self._writer, visitor)

@@ -1,0 +1,44 @@
+"""Every page: where it is, and what it shows. The templates of the same names say how."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from hallway.web.pages import events, memory, sessions, tasks, threads
+
+if TYPE_CHECKING:
+    from hallway.web.site import Show
+
+
+class Page(NamedTuple):
+    """A page: `watches` are the nouns whose events change it."""
+
+    name: str
+    title: str
+    show: Show
+    watches: str
+    in_menu: bool = True
+
+    @property
+    def path(self) -> str:
+        return "/" if self.name == "home" else f"/page/{self.name}"
+
+    @property
+    def twin(self) -> str:
+        """Return where the same is as JSON."""
+        return f"/page/{self.name}.json"
+
+
+PAGES = (
+    Page("home", "Sessions", sessions.home, "session message task"),
+    Page("session", "Session", sessions.session, "session message task memory", in_menu=False),
+    Page("inbox", "For you", sessions.inbox, "message", in_menu=False),
+    Page("messages", "Messages", threads.messages, "message"),
+    Page("thread", "Thread", threads.thread, "message", in_menu=False),
+    Page("tasks", "Tasks", tasks.tasks, "task"),
+    Page("task", "Task", tasks.task, "task message", in_menu=False),
+    Page("memory", "Memory", memory.memory, "memory"),
+    Page("entry", "Entry", memory.entry, "memory", in_menu=False),
+    Page("events", "Events", events.events, "*"),
+    Page("stats", "Stats", events.stats, "*"),
+)

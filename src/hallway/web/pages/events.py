@@ -1,0 +1,118 @@
+"""What happened, raw and in numbers."""
+
+from __future__ import annotations
+
+import time
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+from hallway.services.events import EventLog
+from hallway.services.stats import Statistics
+from hallway.web.activity import WINDOW_S
+from hallway.web.pages.sessions import everybody
+
+if TYPE_CHECKING:
+    from hallway.core.model import Event
+    from hallway.web.site import Site
+
+READ = EventLog.operations["read"]
+STATS = Statistics.operations["read"]
+
+ROWS = 100
+AT_ONCE = 1000
+MOST_LOOKS = 10  # times AT_ONCE events, in which a filter's events are looked for
+STEPS = 120  # points of a plot
+KINDS = ("session", "message", "task", "memory")
+
+
+async def events(site: Site, query: dict[str, str]) -> dict[str, Any]:
+    """Return the record, newest first."""
+    wanted = {name: query.get(name, "") for name in ("project", "kind")}
+    text = query.get("before", "")
+    before = int(text) if text.isascii() and text.isdigit() and 0 < len(text) < 18 else site.chronicle.seq + 1
+    found, looked_to = await _backwards(site, before, wanted)
+    return {
+        "filters": wanted,
+        "is_filtered": any(wanted.values()) or bool(text),
+        "choices": {
+            "project": sorted({*site.chronicle.projects, *filter(None, [wanted["project"]])}),
+            "kind": sorted({*KINDS, *(each.kind for each in site.chronicle.events), *filter(None, [wanted["kind"]])}),
+        },
+        "events": found,
+        "names": await site.names.of(each.session_id for each in found),
+        "older": looked_to if looked_to > 1 else None,
+    }
+
+
+async def _backwards(site: Site, before: int, wanted: dict[str, str]) -> tuple[list[Event], int]:
+    """Return the newest events before a seq that fit, newest first, and the seq down to which the record was
+    looked at.
+    """
+    found: list[Event] = []
+    upper = before
+    for _ in range(MOST_LOOKS):
+        lower = max(upper - AT_ONCE, 1)
+        page = await site.ask(
+            READ,
+            after=lower - 1,
+            limit=AT_ONCE,
+            project=wanted["project"] or None,
+            kinds=[wanted["kind"]] if wanted["kind"] else None,
+        )
+        found += reversed([each for each in page if each.seq < upper])
+        upper = lower
+        if len(found) >= ROWS or upper <= 1:
+            break
+    if len(found) > ROWS:
+        return found[:ROWS], found[ROWS - 1].seq
+    return found, upper
+
+
+async def stats(site: Site, query: dict[str, str]) -> dict[str, Any]:
+    """Return the bus in numbers, and how they moved in the last hours."""
+    project = query.get("project") or None
+    now_s = time.time()
+    step_s = WINDOW_S / STEPS
+    instants = [now_s - WINDOW_S + step_s * (number + 1) for number in range(STEPS)]
+    chronicle = site.chronicle
+    return {
+        "filters": {"project": project or ""},
+        "choices": {"project": sorted({*chronicle.projects, *filter(None, [project])})},
+        "stats": await site.ask(STATS, project=project),
+        "plots": {
+            "at_s": [round(each) for each in instants],
+            "by_status": chronicle.by_status(await everybody(site), project, instants),
+            "messages": _per_minute(
+                [each.at_s for each in chronicle.marks if project in (None, each.project)], instants, step_s
+            ),
+            "wait_s": _medians(
+                [(each.at_s, each.seconds) for each in chronicle.waits if project in (None, each.project)],
+                instants,
+                step_s,
+            ),
+        },
+    }
+
+
+def _slot(at_s: float, instants: list[float], step_s: float) -> int:
+    """Return which step a moment falls into; negative when it was before the first."""
+    return min(int((at_s - instants[0] + step_s) // step_s), len(instants) - 1)
+
+
+def _per_minute(moments: list[float], instants: list[float], step_s: float) -> list[float]:
+    counts = [0] * len(instants)
+    for at_s in moments:
+        slot = _slot(at_s, instants, step_s)
+        if slot >= 0:
+            counts[slot] += 1
+    return [round(count * 60 / step_s, 2) for count in counts]
+
+
+def _medians(waits: list[tuple[float, float]], instants: list[float], step_s: float) -> list[float | None]:
+    """Return how long the messages that were acknowledged in each step had waited; None where none was."""
+    found: list[list[float]] = [[] for _ in instants]
+    for at_s, seconds in waits:
+        slot = _slot(at_s, instants, step_s)
+        if slot >= 0:
+            found[slot].append(seconds)
+    return [round(median(each), 3) if each else None for each in found]

@@ -1,0 +1,87 @@
+"""What is remembered: search, and one entry with its history."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from typing import TYPE_CHECKING, Any
+
+from hallway.core.model import MEMORY_TYPES
+from hallway.core.schema import to_builtins
+from hallway.services.memory import SharedMemory
+from hallway.web.render import lines
+
+if TYPE_CHECKING:
+    from hallway.core.model import MemoryEntry
+    from hallway.web.site import Site
+
+FIND = SharedMemory.operations["find"]
+GET = SharedMemory.operations["get_entry"]
+HISTORY = SharedMemory.operations["get_all"]
+
+ENTRIES = 100
+VERSIONS = 30
+CONTEXT = 3  # unchanged lines around a change
+
+
+async def memory(site: Site, query: dict[str, str]) -> dict[str, Any]:
+    """Return the entries of a project: the best fit of a search first, else the newest."""
+    projects = sorted({*site.chronicle.projects, *filter(None, [query.get("project")])})
+    wanted = {name: query.get(name, "") for name in ("q", "type", "tag")}
+    wanted["project"] = query.get("project") or _busiest(site)
+    found = await site.ask(
+        FIND,
+        query=wanted["q"] or None,
+        project=wanted["project"] or None,
+        limit=ENTRIES,
+        type=wanted["type"] or None,
+        tags=[wanted["tag"]] if wanted["tag"] else None,
+        after=query.get("after") or None,
+    )
+    return {
+        "filters": wanted,
+        "is_filtered": bool(wanted["q"] or wanted["type"] or wanted["tag"]),
+        "choices": {"project": projects, "type": list(MEMORY_TYPES)},
+        "entries": found,
+        "names": await site.names.of(each.session_id for each in found),
+        "older": found[-1].cursor if len(found) == ENTRIES else None,
+    }
+
+
+def _busiest(site: Site) -> str:
+    """Return the project that most happens in, where nobody said one."""
+    most = site.chronicle.projects.most_common(1)
+    seen = site.principal.projects if site.principal else None
+    return most[0][0] if most else min(seen or {""})
+
+
+async def entry(site: Site, query: dict[str, str]) -> dict[str, Any]:
+    """Return one entry: what it is now, who made it so, and what each version changed."""
+    project, key = query.get("project") or _busiest(site) or None, query.get("key", "")
+    newest: MemoryEntry = await site.ask(GET, key=key, project=project)
+    kept: list[MemoryEntry] = await site.ask(HISTORY, key=key, project=project, limit=VERSIONS)
+    older: list[MemoryEntry | None] = [*kept[1:], None]
+    return {
+        "entry": newest,
+        "names": await site.names.of([newest.session_id, *(each.session_id for each in kept)]),
+        "versions": [
+            {"entry": each, "changes": changes(before, each) if before else None}
+            for each, before in zip(kept, older, strict=True)
+        ],
+        "has_more": bool(kept) and kept[-1].version > 1 and len(kept) == VERSIONS,
+    }
+
+
+def changes(before: MemoryEntry, after: MemoryEntry) -> list[dict[str, str]]:
+    """Return what one version made of another, line by line: `+`, `-`, what stayed around them, and where (`@`)."""
+    found = difflib.unified_diff(_lines(before.value), _lines(after.value), n=CONTEXT, lineterm="")
+    return [
+        {"sign": "@", "text": text} if text.startswith("@@") else {"sign": text[0], "text": text[1:]}
+        for text in list(found)[2:]
+    ]
+
+
+def _lines(value: Any) -> list[str]:
+    """Return a value as lines to compare: a text its own, JSON as it is indented."""
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=2, default=to_builtins)
+    return lines(text).split("\n")

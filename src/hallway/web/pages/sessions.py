@@ -1,0 +1,314 @@
+"""Who is here and who needs me: the sessions, and one of them."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+from hallway.core.errors import Refused, SessionNotFound
+from hallway.core.model import OBSERVER
+from hallway.services.files import FileLog
+from hallway.services.memory import SharedMemory
+from hallway.services.messages import TASK_TYPES, CollaborationHub
+from hallway.services.sessions import SessionRegistry
+from hallway.services.tasks import TaskBoard
+from hallway.text.style import STYLES, in_order
+from hallway.web.activity import WINDOW_S
+from hallway.web.render import host_of
+from hallway.web.timeline import Timeline
+
+if TYPE_CHECKING:
+    from hallway.core.model import Delivery, Event, FileTouch, InboxSummary, Message, Session
+    from hallway.web.site import Site
+
+FIND = SessionRegistry.operations["find_sessions"]
+GET = SessionRegistry.operations["get"]
+INBOXES = CollaborationHub.operations["inboxes"]
+INBOX = CollaborationHub.operations["inbox"]
+RECEIVED = CollaborationHub.operations["get_messages"]
+SENT = CollaborationHub.operations["sent"]
+DELIVERIES = CollaborationHub.operations["deliveries"]
+TASKS = TaskBoard.operations["list_tasks"]
+TOUCHED = FileLog.operations["touched"]
+REMEMBERED = SharedMemory.operations["find"]
+
+MESSAGES = 200  # and tasks, which may be 64 KiB each
+READ_AT_ONCE = 1000
+MOST_SESSIONS = 5000  # that a page looks at; it says so where there are more
+ROWS = 100
+GONE_FOR_S = 3600.0  # how long one that went offline stays on the page
+MOST_GONE = 50
+DRAWN = 24  # sessions on the timeline
+DRAWN_OF_MANY = 12
+MANY = 30  # rows, above which the timeline comes before the table
+MEET_WITHIN_S = 3600  # two sessions that wrote one file in this time are in each other's way
+FEED = 30
+NEEDS = 6  # of each kind, and how many more there are
+TALK = 30
+ASKING = ("request", "task_offer", "handoff")  # messages that want something of their recipient
+FILTERS = ("project", "agent", "user", "status", "q")
+
+
+async def home(site: Site, query: dict[str, str]) -> dict[str, Any]:
+    """Return everybody who is here, those that need a person first, and what just happened."""
+    now_s = time.time()
+    live, inboxes = await everybody(site), await unread(site)
+    everyone = in_order([*live, *await gone(site, now_s, {each.session_id for each in live}, query)])
+    wanted = {name: query.get(name, "") for name in FILTERS}
+    found = [each for each in everyone if fits(each, wanted)]
+    number = page_number(query, len(found))
+    feed = [each for each in site.chronicle.newest(3 * FEED, wanted["project"] or None) if _is_news(each)][:FEED]
+    site.names.learn(everyone)
+    rows = found[(number - 1) * ROWS : number * ROWS]
+    return {
+        "filters": wanted,
+        "is_filtered": any(wanted.values()),
+        "choices": choices(everyone),
+        "counts": _by_status(everyone),
+        "is_cut": len(live) >= MOST_SESSIONS,
+        "needs": await needs(site, live, inboxes),
+        "is_long": len(rows) > MANY,
+        "rows": [{**each.to_dict(), "unread": _unread(inboxes, each), "is_live": each.is_live} for each in rows],
+        "total": len(found),
+        "page_number": number,
+        "pages_total": -(-len(found) // ROWS),
+        "timeline": Timeline(
+            site.chronicle, rows[: DRAWN_OF_MANY if len(rows) > MANY else DRAWN], now_s - WINDOW_S, now_s
+        ).to_dict(),
+        "feed": feed,
+        "names": await site.names.of(_parties(feed)),
+    }
+
+
+def _is_news(event: Event) -> bool:
+    """Return whether an event says something that another one of the same moment does not."""
+    is_told_by_task = event.kind == "message.sent" and event.data.get("type") in TASK_TYPES
+    return not is_told_by_task and event.kind != "message.injected"
+
+
+def _parties(events: list[Event]) -> list[str | None]:
+    named = ("to_session", "owner", "offered_to")
+    return [party for each in events for party in (each.session_id, *(each.data.get(name) for name in named))]
+
+
+def _by_status(everyone: list[Session]) -> dict[str, int]:
+    counted = Counter(each.status for each in everyone)
+    return {status: counted[status] for status in (*STYLES, *sorted(counted.keys() - STYLES.keys())) if counted[status]}
+
+
+def _unread(inboxes: dict[str, InboxSummary], session: Session) -> dict[str, int]:
+    inbox = inboxes.get(session.session_id)
+    return {"all": inbox.unread, "urgent": inbox.urgent} if inbox else {"all": 0, "urgent": 0}
+
+
+async def everybody(site: Site) -> list[Session]:
+    """Return the live sessions of all projects, newest registration first, as many as a page looks at."""
+    found: list[Session] = []
+    while len(found) < MOST_SESSIONS:
+        page = await site.ask(FIND, limit=READ_AT_ONCE, after_id=found[-1].session_id if found else None)
+        found += page
+        if len(page) < READ_AT_ONCE:
+            break
+    return found
+
+
+async def gone(site: Site, now_s: float, live_ids: set[str], query: dict[str, str]) -> list[Session]:
+    """Return who went offline just now; who ever did where the filter asks for it."""
+    if query.get("status") == "offline":
+        found: list[Session] = await site.ask(FIND, status="offline", limit=READ_AT_ONCE)
+        return sorted(found, key=_ended_s, reverse=True)
+    ids = [each for each in site.chronicle.gone_since(now_s - GONE_FOR_S) if each not in live_ids][-MOST_GONE:]
+    found = [each for each in await asyncio.gather(*(_session_or_none(site, each) for each in ids)) if each]
+    return sorted((each for each in found if not each.is_live), key=_ended_s, reverse=True)
+
+
+def _ended_s(session: Session) -> float:
+    return session.ended_at.timestamp() if session.ended_at else 0.0
+
+
+async def _session_or_none(site: Site, session_id: str) -> Session | None:
+    try:
+        found: Session = await site.ask(GET, session_id=session_id)
+    except SessionNotFound:  # pruned
+        return None
+    return found
+
+
+async def unread(site: Site) -> dict[str, InboxSummary]:
+    """Return who has something unread."""
+    return {each.recipient: each for each in await site.ask(INBOXES)}
+
+
+async def needs(site: Site, live: list[Session], inboxes: dict[str, InboxSummary]) -> dict[str, Any]:
+    """Return what waits for a person: sessions, questions to them, urgent messages that nobody reads, tasks nobody
+    took.
+    """
+    waiting = [each for each in live if each.status == "waiting"]
+    mine: list[InboxSummary] = [] if _is_observer(site) else await site.ask(INBOXES, session_id=site.person)
+    asked = await _for_you(site, types=list(ASKING))
+    if mine and mine[0].urgent:
+        told = await _for_you(site)
+        asked += [each for each in told if each.priority == "urgent" and each.type not in ASKING]
+    by_sender = {each.from_session: each for each in asked}
+    waiting_ids = {each.session_id for each in waiting}
+    others = [each for each in asked if each.from_session not in waiting_ids]
+    urgent = [each for each in inboxes.values() if each.urgent and each.recipient != site.person]
+    tasks = await site.ask(TASKS, status="offered", limit=MESSAGES)
+    conflicts = shared_files(await site.ask(TOUCHED, within_s=MEET_WITHIN_S, limit=READ_AT_ONCE), live)
+    taken = {each.message_id for each in asked}
+    tasks = [each for each in tasks if each.task_id not in taken]  # one offered to this person is among the questions
+    named = [each.recipient for each in urgent] + [each.from_session for each in others]
+    names = await site.names.of([*named, *(each for found in conflicts for each in found["sessions"])])
+    return {
+        "waiting": [{"session": each, "asks": by_sender.get(each.session_id)} for each in waiting[:NEEDS]],
+        "asked": others[-NEEDS:][::-1],
+        "urgent": urgent[:NEEDS],
+        "conflicts": conflicts[:NEEDS],
+        "tasks": tasks[:NEEDS],
+        "names": names,
+        "for_you_total": mine[0].unread if mine else 0,
+        "total": len(waiting) + len(others) + len(urgent) + len(conflicts) + len(tasks),
+        "waiting_total": len(waiting),
+        "more": sum(max(len(each) - NEEDS, 0) for each in (waiting, others, urgent, conflicts, tasks)),
+    }
+
+
+def shared_files(touched: list[FileTouch], live: list[Session]) -> list[dict[str, Any]]:
+    """Return files that two live sessions on one machine have written, the newest first; `touched` is newest first."""
+    hosts = {each.session_id: host_of(each.location) for each in live}
+    writers: dict[tuple[str, str, str], list[FileTouch]] = {}
+    for each in touched:
+        if each.session_id in hosts:
+            writers.setdefault((each.project, hosts[each.session_id], each.path), []).append(each)
+    return [
+        {"project": project, "path": path, "at": found[0].at, "sessions": [each.session_id for each in found]}
+        for (project, _, path), found in writers.items()
+        if len(found) > 1
+    ]
+
+
+def _is_observer(site: Site) -> bool:
+    """Return whether who looks is nobody whom anything waits for."""
+    return site.principal is not None and site.principal.role == OBSERVER
+
+
+async def _for_you(site: Site, **filters: Any) -> list[Message]:
+    """Return what waits for the person who looks, oldest first."""
+    if _is_observer(site):
+        return []
+    found: list[Message] = await site.ask(INBOX, session_id=site.person, limit=MESSAGES, **filters)
+    return found
+
+
+async def inbox(site: Site, query: dict[str, str]) -> dict[str, Any]:
+    """Return what was sent to the person who looks and is not dealt with, newest first."""
+    found = await _for_you(site)
+    return {
+        "messages": found[::-1],
+        "is_cut": len(found) == MESSAGES,
+        "names": await site.names.of(each.from_session for each in found),
+    }
+
+
+def fits(session: Session, wanted: dict[str, str]) -> bool:
+    """Return whether a session is one of those that a filter asks for."""
+    text = wanted["q"].casefold()
+    return (
+        wanted["project"] in ("", session.project)
+        and wanted["agent"] in ("", session.agent_type)
+        and wanted["user"] in ("", session.human_user or "")
+        and wanted["status"] in ("", session.status)
+        and (not text or any(text in part.casefold() for part in _texts(session)))
+    )
+
+
+def _texts(session: Session) -> list[str]:
+    maybe = (session.current_task, session.branch, session.location, session.human_user)
+    return [session.session_id, session.agent_name, session.agent_type, session.project, *filter(None, maybe)]
+
+
+def choices(sessions: list[Session]) -> dict[str, list[str]]:
+    """Return what there is to choose from."""
+    return {
+        "project": sorted({each.project for each in sessions}),
+        "agent": sorted({each.agent_type for each in sessions}),
+        "user": sorted({each.human_user for each in sessions if each.human_user}),
+    }
+
+
+def page_number(query: dict[str, str], total: int) -> int:
+    """Return the page that was asked for, within those there are."""
+    text = query.get("page", "1")
+    wanted = int(text) if text.isascii() and text.isdigit() and len(text) < 6 else 1
+    return min(max(wanted, 1), max(-(-total // ROWS), 1))
+
+
+async def session(site: Site, query: dict[str, str]) -> dict[str, Any]:
+    """Return one session: how it is, what it said and was told, what it works on and knows."""
+    now_s = time.time()
+    found: Session = await site.ask(GET, session_id=query.get("id", ""))
+    session_id = found.session_id
+    received = await site.ask(RECEIVED, session_id=session_id, limit=TALK)
+    unread_ids, new_ids = await _unread_ids(site, session_id, received)
+    in_inbox: list[InboxSummary] = await site.ask(INBOXES, session_id=session_id)
+    sent = await site.ask(SENT, from_session=session_id, limit=TALK)
+    deliveries = await asyncio.gather(*(site.ask(DELIVERIES, message_id=each.message_id) for each in sent))
+    owned = await site.ask(TASKS, owner=session_id, include_done=True, limit=TALK)
+    offered = await site.ask(TASKS, status="offered", project=found.project, limit=MESSAGES)
+    talk = _talk(session_id, received, sent, deliveries, unread_ids, new_ids)
+    said = [each["message"] for each in talk]
+    events = [each for each in site.chronicle.newest(TALK, session_id=session_id) if _is_news(each)]
+    return {
+        "session": found,
+        "is_live": found.is_live,
+        "talk": talk,
+        "names": await site.names.of(
+            [*(each.from_session for each in said), *(each.to_session for each in said), *_parties(events)]
+        ),
+        "unread_total": in_inbox[0].unread if in_inbox else 0,
+        "tasks": [*(each for each in offered if each.offered_to == session_id), *owned],
+        "memory": await site.ask(REMEMBERED, session_id=session_id, project=found.project, limit=TALK),
+        "files": await site.ask(TOUCHED, session_id=session_id, limit=TALK),
+        "events": events,
+        "timeline": Timeline(site.chronicle, [found], now_s - WINDOW_S, now_s).to_dict(),
+    }
+
+
+async def _unread_ids(site: Site, session_id: str, received: list[Message]) -> tuple[set[str], set[str]]:
+    """Return which of a session's newest messages it has not acknowledged, and which of them no client has taken.
+
+    An inbox is its session's own: who may not look into it, looks at the messages one by one.
+    """
+    newest = {"session_id": session_id, "after": max(received[0].seq - 1, 0) if received else 0, "limit": TALK}
+    try:
+        unread = await site.ask(INBOX, **newest)
+        new = await site.ask(INBOX, **newest, new_only=True)
+        return {each.message_id for each in unread}, {each.message_id for each in new}
+    except Refused:
+        unread = await site.ask(RECEIVED, **newest, unread_only=True)
+    states = await asyncio.gather(*(site.ask(DELIVERIES, message_id=each.message_id) for each in unread))
+    stored = [each for each in chain.from_iterable(states) if each.recipient == session_id and each.state == "stored"]
+    return {each.message_id for each in unread}, {each.message_id for each in stored}
+
+
+def _talk(
+    session_id: str,
+    received: list[Message],
+    sent: list[Message],
+    deliveries: list[list[Delivery]],
+    unread_ids: set[str],
+    new_ids: set[str],
+) -> list[dict[str, Any]]:
+    """Return what was said to and by a session, newest first, each with how far it has come."""
+    said: list[dict[str, Any]] = [
+        {"message": each, "is_out": True, "states": dict(Counter(state.state for state in states))}
+        for each, states in zip(sent, deliveries, strict=True)
+    ]
+    for each in received:
+        is_new, is_unread = each.message_id in new_ids, each.message_id in unread_ids
+        state = "stored" if is_new else "injected" if is_unread else "acknowledged"
+        said.append({"message": each, "is_out": False, "states": {state: 1}})
+    return sorted(said, key=lambda each: each["message"].seq, reverse=True)[:TALK]

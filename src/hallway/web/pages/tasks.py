@@ -1,0 +1,69 @@
+"""Work that is offered, accepted, handed over, done: the board, and one task."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from hallway.core.errors import MessageNotFound
+from hallway.services.messages import CollaborationHub
+from hallway.services.tasks import TaskBoard
+from hallway.web.pages.threads import MOST_IN_THREAD, in_tree, parties_of
+
+if TYPE_CHECKING:
+    from hallway.core.model import Task, Thread
+    from hallway.web.site import Site
+
+LIST = TaskBoard.operations["list_tasks"]
+GET = TaskBoard.operations["get"]
+THREAD = CollaborationHub.operations["get_conversation"]
+
+MOST = 200  # of each status
+DONE = 50
+
+
+async def tasks(site: Site, query: dict[str, str]) -> dict[str, Any]:
+    """Return the open tasks by where they are on their way, and those done last."""
+    wanted = {name: query.get(name, "") for name in ("project", "q")}
+    project = wanted["project"] or None
+    found: dict[str, list[Task]] = {}
+    for status, limit in (("offered", MOST), ("accepted", MOST), ("completed", DONE), ("cancelled", DONE)):
+        all_of_it = await site.ask(LIST, project=project, status=status, limit=limit)
+        found[status] = [each for each in all_of_it if _fits(each, wanted)]
+    mine = [each for each in found["accepted"] if not each.offered_to]
+    handed = [each for each in found["accepted"] if each.offered_to]
+    done = sorted([*found["completed"], *found["cancelled"]], key=lambda each: each.updated_at, reverse=True)
+    shown = [*found["offered"], *found["accepted"], *done[:DONE]]
+    return {
+        "filters": wanted,
+        "names": await site.names.of(_parties(shown)),
+        "is_filtered": any(wanted.values()),
+        "choices": {"project": sorted({*site.chronicle.projects, *filter(None, [wanted["project"]])})},
+        "columns": [
+            {"name": "Offered", "status": "offered", "tasks": found["offered"]},
+            {"name": "Accepted", "status": "accepted", "tasks": mine},
+            {"name": "Handed over", "status": "handoff", "tasks": handed},
+            {"name": "Done", "status": "completed", "tasks": done[:DONE]},
+        ],
+    }
+
+
+def _fits(task: Task, wanted: dict[str, str]) -> bool:
+    text = wanted["q"].casefold()
+    texts = (task.subject, task.body, task.offered_by, task.owner or "", task.offered_to or "")
+    return not text or any(text in each.casefold() for each in texts)
+
+
+async def task(site: Site, query: dict[str, str]) -> dict[str, Any]:
+    """Return one task, and what was said about it."""
+    found: Task = await site.ask(GET, task_id=query.get("id", ""))
+    said: Thread | None = None
+    try:
+        said = await site.ask(THREAD, message_id=found.task_id, limit=MOST_IN_THREAD)
+    except MessageNotFound:
+        pass  # pruned; the task is still there
+    parties = [*_parties([found]), *(parties_of(said) if said else ())]
+    return {"task": found, "tree": in_tree(said) if said else [], "names": await site.names.of(parties)}
+
+
+def _parties(found: list[Task]) -> list[str | None]:
+    return [party for each in found for party in (each.offered_by, each.owner, each.offered_to)]
