@@ -5,19 +5,31 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 JUDGES := tests/mcp/node_modules/installed
 
-.PHONY: demo test agents check lint types conformance bench docs lock browser screenshots clean
+# Tests run beside each other; a worker more than there are processors, as many of them wait.
+PYTEST := $(BIN)/python -m pytest -q -n $(or $(WORKERS),3) --dist worksteal
+
+.PHONY: demo test test-fast test-all coverage agents check lint types conformance bench docs lock browser screenshots clean
 
 demo: $(STAMP)  ## the main job on real processes; its exit status says whether its claims held
 	$(BIN)/python examples/demo.py
 
-test: $(STAMP) browser  ## all tests
-	$(BIN)/python -m pytest -q
+test: $(STAMP) browser  ## the tests, in minutes: all but the long ones
+	$(PYTEST) -m "not slow"
+
+test-fast: $(STAMP)  ## the quickest, for the loop at one's desk: contracts on SQLite, the store, the code itself
+	$(PYTEST) -m "not slow" -k "not postgres" tests/contract tests/store tests/docs tests/test_*.py
+
+test-all: $(STAMP) browser  ## every test, the long ones too: what CI runs
+	$(PYTEST)
+
+coverage: $(STAMP) browser  ## what the tests reach, by branches
+	$(PYTEST) -m "not slow" --cov=hallway --cov-branch --cov-report=term:skip-covered
 
 agents: $(STAMP)  ## hallway in the real coding agents, all or CLIENTS="codex gemini"; they come from npm, into .agents/
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group agents
 	$(BIN)/python tests/agents $(CLIENTS)
 
-check: lint types test conformance  ## what CI runs, but for make agents
+check: lint types test-all conformance  ## what CI runs, but for make agents
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from subprocess import Popen
@@ -14,6 +15,11 @@ from hallway.bus.local import LocalBus
 from hallway.core.clock import FakeClock
 from hallway.local.identity import AGENTS
 from support import STORES, Here, start_worker, store_at
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Have Ctrl-C mean what it means at a terminal: a parent such as nohup may have it ignored."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

@@ -293,7 +293,7 @@ ERRORS = [
     ("thread", {"message_id": "nope"}, "message_not_found", "inbox"),
     ("accept_task", {"task_id": "nope"}, "task_not_found", "tasks"),
     ("recall", {"key": "not/there"}, "entry_not_found", "search_memory"),
-    ("remember", {"key": "taken", "value": 2, "expected_version": 7}, "version_conflict", "recall"),
+    ("remember", {"key": "taken", "value": 2, "expected_version": 10_000}, "version_conflict", "recall"),
     ("remember", {"key": "k" * 513, "value": 1}, "too_large", "512"),
 ]
 
