@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ import hallway
 from words import VERBS
 
 SOURCE = Path(hallway.__file__).parent
+ROOT = Path(__file__).parents[1]
 
 # From bottom to top: the folders of the package. A module may import what is in its own folder or in one before it, at
 # whatever time and for type checkers too; `hallway` is the public names, `__main__` the command.
@@ -260,3 +262,23 @@ print(*set(sys.modules) - before, file=sys.stderr)
     loaded = {name.partition(".")[0] for name in done.stderr.split()}
     assert loaded - sys.stdlib_module_names == {"hallway", "apsw"}
     assert loaded & HEAVY <= {"json", "re"}
+
+
+def test_the_picture_shows_the_layers_as_they_are() -> None:
+    """Every arrow drawn is an import, and every import goes along arrows."""
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    drawn = set(re.findall(r"^  (\w+) --> (\w+)$", text, re.MULTILINE))
+    real = {(layer(name), layer(other)) for name, others in GRAPH.items() for other in others}
+    assert drawn <= real
+    reached = {name: {name} for name in LAYERS}
+    for _ in LAYERS:
+        for above, below in drawn:
+            reached[above] |= reached[below]
+    quiet = {"hallway", "__main__", "text"}  # the names, the command, and what all faces use
+    assert {(a, b) for a, b in real if b not in reached[a] and not {a, b} & quiet} == set()
+
+
+def test_every_file_that_the_page_names_is_there() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    paths = {path for path in re.findall(r"`((?:\w+/)+\w+\.py)`", text) if "CLIENT" not in path}
+    assert {path for path in paths if not list(SOURCE.rglob(f"*{path}")) and not (ROOT / path).exists()} == set()
