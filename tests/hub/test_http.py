@@ -333,11 +333,16 @@ def test_head_is_get_without_the_body(client: Client, path: str) -> None:
         {"Host": "localhost:{port}", "Origin": "http://localhost:{port}.evil.example"},
         {"Host": "localhost:{port}", "Origin": "https://localhost:{port}"},
         {"Host": "evil.example", "Origin": "http://evil.example"},
+        {"Host": "localhost", "Origin": "http://localhost:{port}"},
+        {"Host": "localhost", "Origin": "http://localhost:{port}", "Sec-Fetch-Site": "same-site"},
+        {"Host": "localhost:{port}", "Origin": "http://localhost:3000", "Sec-Fetch-Site": "same-origin"},
+        {"Host": "localhost", "Origin": "http://evil.example", "Sec-Fetch-Site": "same-origin"},
+        {"Host": "localhost", "Origin": "https://localhost:{port}", "Sec-Fetch-Site": "same-origin"},
     ],
 )
 def test_a_page_of_another_site_reaches_nothing(hub: HubProcess, client: Client, headers: dict[str, str]) -> None:
     sent = {name: value.format(port=hub.port) for name, value in headers.items()}
-    for method, path in (("GET", "/sessions"), ("POST", "/sessions/evil/heartbeat"), ("GET", "/health"), ("GET", "/x")):
+    for method, path in (("GET", "/sessions"), ("POST", "/sessions/evil/heartbeat"), ("GET", "/x")):
         answer = client.call(method, path, headers=sent)
         assert (answer.status, answer.error["code"]) == (403, "refused")
     assert client.get("/sessions/evil").status == 404
@@ -351,11 +356,30 @@ def test_a_page_of_another_site_reaches_nothing(hub: HubProcess, client: Client,
         {"Host": "LocalHost:{port}"},
         {"Host": "[::1]:{port}"},
         {"Host": "localhost"},
+        {"Host": "localhost.:{port}", "Origin": "http://localhost:{port}"},
+        {"Host": "localhost", "Origin": "http://localhost:{port}", "Sec-Fetch-Site": "same-origin"},
+        {"Host": "localhost", "Origin": "http://localhost"},
+        {"Host": "localhost:80", "Origin": "http://localhost"},
     ],
 )
 def test_a_hub_answers_to_its_own_names(hub: HubProcess, client: Client, headers: dict[str, str]) -> None:
     sent = {name: value.format(port=hub.port) for name, value in headers.items()}
     assert client.call("GET", "/sessions", headers=sent).status == 200
+
+
+@pytest.mark.parametrize("path", ["/health", "/ready"])
+def test_a_probe_may_name_any_host_or_none(hub: HubProcess, client: Client, path: str) -> None:
+    for host in ("10.0.0.7:7433", "bus.example.org", ""):
+        assert client.call("GET", path, headers={"Host": host}).json["is_ready"]
+    assert raw_exchange(hub.port, b"GET %s HTTP/1.0\r\n\r\n" % path.encode()).status == 200
+    assert client.call("GET", path, headers={"Host": "evil.example", "Origin": "http://evil.example"}).status == 403
+
+
+def test_a_refusal_says_which_name_the_hub_lacks_and_how_to_give_it(client: Client) -> None:
+    error = client.call("GET", "/sessions", headers={"Host": "bus.example.org"}).error
+    assert "bus.example.org" in error["message"]
+    assert "header Host" in error["hint"]
+    assert "--name" in error["hint"]
 
 
 def test_a_request_that_names_no_host_is_refused(hub: HubProcess) -> None:
@@ -476,7 +500,12 @@ def test_the_document_is_openapi_and_lists_exactly_the_catalogue(client: Client)
         for path, operations in document["paths"].items()
         for method, operation in operations.items()
     }
-    own = {("GET", "/health", "health"), ("GET", "/metrics", "metrics"), ("POST", "/mcp", "mcp")}
+    own = {
+        ("GET", "/health", "health"),
+        ("GET", "/ready", "ready"),
+        ("GET", "/metrics", "metrics"),
+        ("POST", "/mcp", "mcp"),
+    }
     catalogue = {
         (operation.method, operation.path, operation.name)
         for service in Service.__subclasses__()

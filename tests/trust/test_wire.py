@@ -157,6 +157,28 @@ def test_a_hub_behind_a_proxy_answers_to_the_names_it_was_given(tmp_path: Path) 
             assert client.call("GET", "/sessions", None, headers).status == status, (host, origin)
 
 
+def test_the_page_works_behind_a_proxy_with_a_port_of_its_own_whatever_host_it_passes_on(tmp_path: Path) -> None:
+    tokens = make_tokens(tmp_path / "hallway")
+    for name, told, status in (
+        ("hub.example", {"Host": "hub.example:8443"}, 200),
+        ("hub.example", {"Host": "hub.example", "Sec-Fetch-Site": "same-origin"}, 200),
+        ("hub.example", {"Host": "hub.example"}, 403),
+        ("hub.example:8443", {"Host": "hub.example"}, 200),
+        ("hub.example:9443", {"Host": "hub.example"}, 403),
+    ):
+        hub = HubProcess(tmp_path / "hallway", "--behind-proxy", "--name", name)
+        with hub, Client(hub.port, token=tokens["alice"]) as client:
+            headers = {**told, "Origin": "https://hub.example:8443"}
+            assert client.call("GET", "/sessions", None, headers).status == status, (name, told)
+
+
+def test_a_hub_behind_a_proxy_that_was_given_no_name_warns(tmp_path: Path) -> None:
+    make_tokens(tmp_path / "hallway")
+    for options, warns in ((("--behind-proxy",), True), (("--behind-proxy", "--name", "hub.example"), False)):
+        with HubProcess(tmp_path / "hallway", *options) as hub:
+            assert any("--name HOST" in each["message"] for each in hub.log()) == warns
+
+
 # -- bounds -----------------------------------------------------------------------------------------------------------
 
 

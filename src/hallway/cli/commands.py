@@ -306,7 +306,11 @@ def _serve_options(parser: ArgumentParser) -> None:
         help="behind a proxy: the addresses it calls from (127.0.0.1,::1)",
     )
     parser.add_argument(
-        "--name", action="append", dest="names", metavar="HOST", help="a host name that callers reach this hub by"
+        "--name",
+        action="append",
+        dest="names",
+        metavar="HOST",
+        help="a host name that callers reach this hub by; with its port where that is neither 80 nor 443",
     )
     parser.add_argument(
         "--require-tokens",

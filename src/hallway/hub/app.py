@@ -74,6 +74,7 @@ class Hub:
         self._paths = PathRouter()
         self._audit = Audit()
         self._limits = limits or Limits()
+        self.is_stopping = False  # whether it was told to stop, and only finishes what it has
         routes = Router(lifespan=self._lifespan, default=self._paths)
         self._door = AuthMiddleware(routes, self._audit, owner_is)
         self.app: ASGIApp = OriginMiddleware(self._door, hosts, is_secure=is_secure)
@@ -141,8 +142,14 @@ class Hub:
         for operation in self.operations():
             self._paths.add(operation.method, operation.path, self._endpoint(operation))
         self._paths.add("POST", "/mcp", McpEndpoint(self._operation_endpoint, self._feed))
-        for path, plain in (("/health", self._health), ("/metrics", self._metrics), ("/openapi.json", self._openapi)):
-            self._paths.add("GET", path, plain)
+        plain = {
+            "/health": self._health,
+            "/ready": self._ready,
+            "/metrics": self._metrics,
+            "/openapi.json": self._openapi,
+        }
+        for path, endpoint in plain.items():
+            self._paths.add("GET", path, endpoint)
         if self._mount_page:
             self._mount_page(self._paths, self._reader, self._writer, lambda: self._keyring)
 
@@ -156,10 +163,19 @@ class Hub:
             worker = self._beats
         return OperationEndpoint(operation, worker, self._wakes, self._meter, self._pulse)
 
-    async def _health(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer whether the hub is ready: both workers answer, and the database file is still the one they opened.
+    async def _ready(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer whether the hub should get requests: 503 where it cannot work, and from when it is told to stop."""
+        if self.is_stopping:
+            hint = "Ask another hub, or this one once it runs again"
+            await respond_error(send, Unavailable("the hub is stopping", hint=hint, is_ready=False))
+        else:
+            await self._health(scope, receive, send)
 
-        An answer at all says that the hub is alive; 503, that it cannot work now and why. It heals by itself.
+    async def _health(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer whether the hub works: both workers answer, and the database file is still the one they opened.
+
+        An answer at all says that the hub is alive; 503, that it cannot work now and why. It heals by itself. A hub
+        that is stopping still works, and is not ready.
         """
         answers = (worker.run(LAST, {}, HUB) for worker in (self._reader, self._writer))
         try:
@@ -173,7 +189,7 @@ class Hub:
             return
         answer: dict[str, Any] = {
             "status": "ok",
-            "is_ready": True,
+            "is_ready": not self.is_stopping,
             "version": hallway.__version__,
             "streams": self._feed.streams,
         }

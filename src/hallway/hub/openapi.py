@@ -177,7 +177,11 @@ def _plain_paths() -> dict[str, Any]:
     health = {
         "type": "object",
         "required": ["status", "is_ready", "version"],
-        "properties": {"status": {"const": "ok"}, "is_ready": {"const": True}},
+        "properties": {"status": {"const": "ok"}, "is_ready": {"type": "boolean"}},
+    }
+    probe = {
+        "200": {"description": "It can", "content": _json(health)},
+        "503": {"description": "Not now", "content": _json({"$ref": "#/components/schemas/Error"})},
     }
     message = {"type": ["object", "array"], "properties": {"jsonrpc": {"const": "2.0"}}}
     answer = {"description": "A JSON-RPC response", "content": _json(message)}
@@ -205,10 +209,15 @@ def _plain_paths() -> dict[str, Any]:
                 "operationId": "health",
                 "tags": ["hub"],
                 "summary": "Whether the hub can answer",
-                "responses": {
-                    "200": {"description": "It can", "content": _json(health)},
-                    "503": {"description": "Not now", "content": _json({"$ref": "#/components/schemas/Error"})},
-                },
+                "responses": probe,
+            }
+        },
+        "/ready": {
+            "get": {
+                "operationId": "ready",
+                "tags": ["hub"],
+                "summary": "Whether the hub should get requests: it can answer and was not told to stop",
+                "responses": probe,
             }
         },
         "/metrics": {

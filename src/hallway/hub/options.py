@@ -83,6 +83,11 @@ class NetworkOptions:
         own = {f"[{bare}]" if ":" in bare else bare} | ({ANY_ADDRESS} if bare in WILDCARDS else set())
         return LOOPBACK_NAMES | own | {name.lower() for name in self._names}
 
+    @property
+    def lacks_name(self) -> bool:
+        """Return whether a proxy that passes the header Host on would be refused: the hub knows no name of its own."""
+        return self.is_behind_proxy and not self._names
+
 
 def is_loopback(host: str) -> bool:
     """Return whether only this machine can reach an address; a name other than localhost counts as reachable."""

@@ -64,6 +64,11 @@ def serve(
     if owner_is == OWN_USER and not can_tell():
         log.warning("this system does not tell whose a connection is: every request needs a token")
         owner_is = NOBODY
+    if wire.lacks_name:
+        log.warning(
+            "behind a proxy, and without --name: requests with the proxy's host name get 403. Start it with the name"
+            " that callers use: hallway serve --behind-proxy --name HOST"
+        )
     hub = Hub(
         url,
         wire.names(host),

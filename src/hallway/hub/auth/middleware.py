@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from hallway.core.errors import HallwayError, Unauthorised
 from hallway.hub.auth.caller import address_of
+from hallway.hub.auth.origin import PROBES
 from hallway.hub.auth.page_login import LOGIN, host_of, is_page, login_redirect, secret_of
 from hallway.hub.http import header, respond, respond_error
 from hallway.hub.options import LOCAL_USERS, OWN_USER
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from hallway.hub.auth.audit import Audit
     from hallway.hub.auth.token_cache import Grant, TokenCache
 
-OPEN = frozenset({"/health", "/openapi.json", LOGIN})  # what says nothing of the bus
+OPEN = frozenset({*PROBES, "/openapi.json", LOGIN})  # what says nothing of the bus
 OPEN_FOLDER = "/page/static/"
 BEARER = b"bearer "
 CHALLENGE = (b"www-authenticate", b'Bearer realm="hallway"')

@@ -1,7 +1,12 @@
 """What stands before every route: is the request meant for this hub, and can it be read at all?
 
 Host and Origin are checked so that no page on the web can reach a hub on loopback through its reader's browser (DNS
-rebinding). Sources: the HTML standard's origin, and CWE-350.
+rebinding). Sources: the HTML standard's origin, and CWE-350. The probes of load balancers name no host, or the hub's
+address: they may name any, for their answers say nothing of the bus.
+
+A proxy may pass the host on without its port (nginx's `$host`). The port of the Origin is then believed if the browser
+itself says that the request comes from the page's own origin (Fetch Metadata), or if the hub was given its name with
+that port.
 
 Every answer says what a browser may do with it: nothing but this hub's own files, in no other page's frame.
 """
@@ -33,6 +38,8 @@ HEADERS = [
 ]
 
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
+PROBES = frozenset({"/health", "/ready"})
+DEFAULT_PORTS = {"http": "80", "https": "443"}
 ANY_ADDRESS = "*"  # among a hub's names: any address in figures, which no rebinding can make a browser send
 # Headers that decide whose a request is, and whom it is for.
 ONCE = frozenset(
@@ -51,6 +58,14 @@ ONCE = frozenset(
         b"mcp-name",
     ]
 )
+HOST_HINT = (
+    "Call the hub by its own address, as `hallway serve` printed it. Behind a proxy: have it pass the header Host on,"
+    " and start the hub with that name: hallway serve --behind-proxy --name HOST"
+)
+ORIGIN_HINT = (
+    "Open the page at the hub's own address. Behind a proxy: have it pass the header Host on with its port (nginx:"
+    " proxy_set_header Host $http_host), or name both: hallway serve --behind-proxy --name HOST:PORT"
+)
 STRICT_TRANSPORT = (b"strict-transport-security", b"max-age=31536000")
 
 
@@ -59,10 +74,11 @@ class OriginMiddleware:
 
     def __init__(self, app: ASGIApp, hosts: frozenset[str] = LOOPBACK_NAMES, *, is_secure: bool = False) -> None:
         self._app = app
-        self._hosts = hosts
+        self._hosts = frozenset(_split_port(each)[0] for each in hosts)
         self._scheme = "https" if is_secure else "http"
+        self._origins = frozenset(self._origin_of(each) for each in hosts if _split_port(each)[1])
         self._headers = (*HEADERS, *((STRICT_TRANSPORT,) if is_secure else ()))
-        self._passed: set[tuple[bytes, bytes]] = set()
+        self._passed: set[tuple[bytes, bytes, bytes]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -89,23 +105,53 @@ class OriginMiddleware:
                 if name in found:  # one part of the hub would believe the first, another one the last
                     raise InvalidInput(f"the request has two headers {name.decode()}", hint="Send one of them")
                 found[name] = value
-        host, origin = found.get(b"host", b""), found.get(b"origin", b"")
-        if (host, origin) not in self._passed:
-            self._check_names(host.decode("latin-1"), origin.decode("latin-1"))
+        host, origin, site = (found.get(name, b"") for name in (b"host", b"origin", b"sec-fetch-site"))
+        if not origin and scope["path"] in PROBES:
+            return
+        if (host, origin, site) not in self._passed:
+            self._check_names(host.decode("latin-1"), origin.decode("latin-1"), is_same_origin=site == b"same-origin")
             if len(self._passed) < 1000:
-                self._passed.add((host, origin))
+                self._passed.add((host, origin, site))
 
-    def _check_names(self, host: str, origin: str) -> None:
-        name = _without_port(host)
+    def _check_names(self, host: str, origin: str, *, is_same_origin: bool) -> None:
+        name, port = _split_port(host)
         if name not in self._hosts and not (ANY_ADDRESS in self._hosts and _is_address(name)):
-            raise Refused(f"the request is for the host {quote_value(host)}, which is not this hub's name")
-        if origin and origin != f"{self._scheme}://{host}":
-            raise Refused(f"the request comes from a page of {quote_value(origin)}, not from this hub's own")
+            raise Refused(
+                f"the request's header Host names {quote_value(host)}, which is not a name of this hub", hint=HOST_HINT
+            )
+        if not origin or self._origin_of(host) == self._origin(origin):
+            return
+        if not port and self._is_page_of(name, origin, is_same_origin=is_same_origin):
+            return
+        raise Refused(
+            f"the request comes from a page of {quote_value(origin)}, and its header Host names {quote_value(host)}",
+            hint=ORIGIN_HINT,
+        )
+
+    def _is_page_of(self, name: str, origin: str, *, is_same_origin: bool) -> bool:
+        """Return whether a page is this hub's own, where the proxy left out the port of the host."""
+        scheme, _, authority = origin.partition("://")
+        if scheme != self._scheme or _split_port(authority)[0] != name:
+            return False
+        return is_same_origin or self._origin(origin) in self._origins
+
+    def _origin_of(self, host: str) -> str:
+        """Return the origin of the pages of a host, with its port."""
+        name, port = _split_port(host)
+        return f"{self._scheme}://{name}:{port or DEFAULT_PORTS[self._scheme]}"
+
+    def _origin(self, origin: str) -> str:
+        """Return an origin with its port; one of another scheme as it is."""
+        scheme, _, authority = origin.partition("://")
+        return self._origin_of(authority) if scheme == self._scheme else origin
 
 
-def _without_port(host: str) -> str:
+def _split_port(host: str) -> tuple[str, str]:
+    """Return a host's name, in lower case and without the root's dot, and its port, empty where it has none."""
     name, colon, port = host.rpartition(":")
-    return (name if colon and port.isdigit() else host).lower()
+    if not (colon and port.isdecimal() and port.isascii()):
+        name, port = host, ""
+    return name.lower().removesuffix("."), port
 
 
 def _is_address(name: str) -> bool:
