@@ -24,6 +24,7 @@ from hypothesis.stateful import (
 from hallway.bus.local import LocalBus
 from hallway.core import errors
 from hallway.core.clock import SECOND, FakeClock
+from hallway.services.sessions import ACTS_EVERY_S
 from postgres import forget, new_address
 from support import STORES, Here, all_events, store_at
 
@@ -58,6 +59,7 @@ class MessageMachine(RuleBasedStateMachine):
         self.sent: list[Letter] = []
         self.live: dict[str, int] = {}  # each live session and when it expires
         self.known: set[str] = set()
+        self.seen: dict[str, int] = {}  # when each was seen last; none that was ended on purpose
         for name in NAMES[:2]:
             self.beat(0, name)
 
@@ -80,6 +82,7 @@ class MessageMachine(RuleBasedStateMachine):
     def beat(self, side: int, name: str) -> None:
         beat = self.buses[side].sessions.heartbeat(name, ttl_s=TTL_S)
         self.known.add(name)
+        self.seen[name] = self.clock.now()
         self.live[name] = self.clock.now() + TTL_S * SECOND
         assert beat.unread == len(self.expected(name))
 
@@ -88,6 +91,13 @@ class MessageMachine(RuleBasedStateMachine):
         if name in self.known:
             self.buses[side].sessions.end(name)
             self.live.pop(name, None)
+            self.seen.pop(name, None)
+
+    def acts(self, name: str) -> None:
+        """Whatever a session writes is a sign of life, also of one that fell silent; written down every 10 s (S12)."""
+        now = self.clock.now()
+        if name in self.seen and (name not in self.live or now - self.seen[name] >= ACTS_EVERY_S * SECOND):
+            self.seen[name], self.live[name] = now, now + TTL_S * SECOND
 
     @rule(target=letters, side=SIDES, sender=WHO, to=WHO, expires_in_s=st.sampled_from([None, None, 30]))
     def send(self, side: int, sender: str, to: str, expires_in_s: int | None) -> object:
@@ -97,6 +107,7 @@ class MessageMachine(RuleBasedStateMachine):
                 hub.send(sender, to, subject="lost")
             return multiple()
         sent = hub.send(sender, to, subject=self.subject(), expires_in_s=expires_in_s)
+        self.acts(sender)
         assert (sent.recipient_status == "offline") == (to not in self.live)
         expires_at = self.clock.now() + expires_in_s * SECOND if expires_in_s else None
         return self.keep(sent.message_id, None, {to}, expires_at)
@@ -106,6 +117,7 @@ class MessageMachine(RuleBasedStateMachine):
         if sender not in self.known:
             return multiple()
         sent = self.buses[side].messages.broadcast(sender, self.subject())
+        self.acts(sender)
         recipients = set(self.live) - {sender}
         assert sent.recipients == len(recipients)
         return self.keep(sent.message_id, None, recipients, None)
@@ -116,6 +128,7 @@ class MessageMachine(RuleBasedStateMachine):
             return multiple()
         hub = self.buses[side].messages
         sent = hub.reply(sender, parent.message_id, self.subject())
+        self.acts(sender)
         recipients = {delivery.recipient for delivery in hub.deliveries(sent.message_id)}
         return self.keep(sent.message_id, parent.message_id, recipients, None)
 
@@ -125,6 +138,7 @@ class MessageMachine(RuleBasedStateMachine):
             return multiple()
         subject = self.subject()
         first = self.buses[side].messages.send(sender, to, subject=subject, idempotency_key=subject)
+        self.acts(sender)
         if crash:
             self.restart(side)
         again = self.buses[1 - side].messages.send(sender, to, subject=subject, idempotency_key=subject)
@@ -138,6 +152,7 @@ class MessageMachine(RuleBasedStateMachine):
             ids = [letter.message_id for letter in waiting]
             assert self.buses[side].messages.acknowledge(name, [*ids, "never-sent"]) == len(waiting)
             assert self.buses[side].messages.acknowledge(name, ids) == 0
+            self.acts(name)
             for letter in waiting:
                 letter.waits.discard(name)
                 letter.read.add(name)
@@ -147,6 +162,7 @@ class MessageMachine(RuleBasedStateMachine):
         waiting = [letter.message_id for letter in self.expected(name)]
         if waiting:
             self.buses[side].messages.mark_injected(name, waiting)
+            self.acts(name)
             assert self.buses[1 - side].messages.inbox(name, new_only=True) == []
 
     @rule(seconds=st.sampled_from([1, 30, 600]))

@@ -449,8 +449,52 @@ def test_a_status_detail_that_differs_only_as_json_is_a_change(bus: LocalBus) ->
 
 
 def test_a_heartbeat_may_not_say_offline(bus: LocalBus) -> None:
-    assert bus.sessions.heartbeat("alice", status="offline").status == "active"
+    with pytest.raises(errors.InvalidInput, match="cannot be offline") as refused:
+        bus.sessions.heartbeat("alice", status="offline")
+    assert "hallway end alice" in refused.value.hint
+    with pytest.raises(errors.InvalidInput, match="cannot be offline"):
+        bus.sessions.register("alice", "a", "codex", status="offline")
+    assert live_ids(bus) == set()
+
+
+@pytest.mark.promise("S12")
+def test_whatever_a_session_writes_keeps_it_alive(bus: LocalBus, clock: FakeClock) -> None:
+    for name in ("alice", "bob"):
+        bus.sessions.register(name, "a", "codex", project=SHOP)
+    for _ in range(5):
+        clock.advance(100)
+        bus.messages.send("alice", "bob", subject=f"still here at {clock.now()}")
     assert live_ids(bus) == {"alice"}
+    bus.memory.set("bob", "key", 1)  # one that fell silent is back with what it says
+    assert live_ids(bus) == {"alice", "bob"}
+    bus.sessions.end("bob")
+    bus.memory.set("bob", "key", 2)
+    assert live_ids(bus) == {"alice"}  # what was ended on purpose stays so
+
+
+@pytest.mark.promise("S12")
+def test_waiting_is_a_sign_of_life_and_looking_is_none(open_bus: Callable[[], LocalBus], clock: FakeClock) -> None:
+    bus, other = open_bus(), open_bus()
+    for name in ("alice", "bob"):
+        bus.sessions.register(name, "a", "codex", project=SHOP)
+    clock.advance(100)
+    other.messages.inbox("bob")
+    bus.messages.inbox("alice", wait_s=1)
+    clock.advance(100)
+    assert live_ids(bus) == {"alice"}
+
+
+@pytest.mark.promise("S12")
+def test_an_act_is_written_down_once_in_a_while(bus: LocalBus, clock: FakeClock) -> None:
+    for name in ("alice", "bob"):
+        bus.sessions.register(name, "a", "codex", project=SHOP)
+    seen = bus.sessions.get("alice").last_seen
+    clock.advance(5)
+    bus.messages.send("alice", "bob", subject="x")
+    assert bus.sessions.get("alice").last_seen == seen
+    clock.advance(5)
+    bus.messages.send("alice", "bob", subject="y")
+    assert bus.sessions.get("alice").last_seen > seen
 
 
 # -- S6 ---------------------------------------------------------------------------------------------------------------

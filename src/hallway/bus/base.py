@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hallway.core.authorization import authorise
-from hallway.core.model import Pruned
+from hallway.core.model import PERSON, Pruned
 from hallway.local.paths import bus_file as bus_file
 from hallway.local.paths import data_folder as data_folder
 from hallway.services.base import Service
@@ -30,6 +30,12 @@ if TYPE_CHECKING:
     from hallway.core.operation import Operation
     from hallway.core.principal import Principal
     from hallway.store import Subscription
+
+
+def acting_session(operation: Operation, arguments: dict[str, Any]) -> str | None:
+    """Return the session as which an operation acts or whose news it waits for; None for a person and for nobody."""
+    actor = arguments[operation.actor] if operation.actor else None
+    return actor if isinstance(actor, str) and not actor.startswith(PERSON) else None
 
 
 class Bus:
@@ -102,6 +108,8 @@ class Bus:
         """Run an operation inside the transaction that is open, once its caller is authorised."""
         if self.principal is not None:
             authorise(self, self.principal, operation, arguments)
+        if operation.is_write and operation.noun != "sessions" and (session_id := acting_session(operation, arguments)):
+            self.sessions.note_act(session_id)
         return operation.run(service, arguments)
 
     def execute(self, operation: Operation, service: Service, arguments: dict[str, Any]) -> Any:

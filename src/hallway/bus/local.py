@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from hallway.bus.base import Bus
+from hallway.bus.base import Bus, acting_session
 from hallway.core.errors import StorageError, Unavailable
 from hallway.core.topics import EVENTS, topic
 from hallway.local.hook_gate import mark_due
@@ -55,6 +55,7 @@ class LocalBus(Bus):
             return self._look(operation, service, arguments)
         self.sweep()
         found = self._look(operation, service, arguments)
+        self._note_act(operation, arguments)
         if operation.waits_for and not found and arguments["wait_s"]:
             return self._wait(operation, service, arguments)
         return found
@@ -75,9 +76,25 @@ class LocalBus(Bus):
                 if left_s <= 0:
                     break
                 waiter.wait(min(left_s, LOOK_AGAIN_S))
+                self._note_act(operation, arguments)
             return found
         finally:
             waiter.close()
+
+    def _note_act(self, operation: Operation, arguments: dict[str, Any]) -> None:
+        """Take every moment of a wait for a session's news for a sign of life (S12).
+
+        A look that does not wait is none: the page, a status file and people look at inboxes that are not theirs.
+        """
+        session_id = acting_session(operation, arguments)
+        if session_id is None or not (operation.waits_for and arguments["wait_s"]):
+            return
+        try:
+            if self.sessions.needs_note(session_id):
+                with self.transaction(is_durable=False):
+                    self.sessions.note_act(session_id)
+        except (StorageError, Unavailable):
+            pass  # a full disk or a stuck writer stops no reader
 
     def subscribe_inbox(self, session_id: str) -> Subscription:
         ear: Subscription = self.store.subscribe(topic(self.messages.noun, session_id))

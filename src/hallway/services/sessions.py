@@ -7,7 +7,7 @@ offline for every reader at the same instant, and exactly one of them writes it 
 from __future__ import annotations
 
 from hallway.core.clock import SECOND, to_datetime
-from hallway.core.errors import SessionNotFound
+from hallway.core.errors import InvalidInput, SessionNotFound
 from hallway.core.model import ActiveSessions, Heartbeat, PeerSession, Session, SessionStats
 from hallway.core.operation import operation
 from hallway.core.parameters import OTHERS_DEFAULT, TTL_DEFAULT_S
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from hallway.core.model import Json
     from hallway.store import Row
 
+ACTS_EVERY_S = 10  # how often an act is written down as a sign of life
 SWEEP_AT_ONCE = 500  # so that one reader never pays for a night of expiries
 UNNAMED = "unknown"  # what a session is called whose first heartbeat told no name
 
@@ -86,6 +87,11 @@ class SessionRegistry(Service, noun="sessions"):
         id is registered (S1), an ended or expired session is live again (S4). The others are the live sessions of the
         project, newest first, at most `limit` of them, beside their total.
         """
+        if status == "offline":
+            raise InvalidInput(
+                "a heartbeat says that a session is alive, so its status cannot be offline",
+                hint=f"End the session instead: hallway end {session_id}",
+            )
         if agent_name is None and agent_type is None:
             row = self._store.one(
                 "sessions.beat",
@@ -245,6 +251,30 @@ class SessionRegistry(Service, noun="sessions"):
             self.bus.events.append("session.cleared", in_project, count=len(ids), session_ids=ids[:100])
         return sum(map(len, cleared.values()))
 
+    def note_act(self, session_id: str) -> None:
+        """Take an act of a session for a sign of life (S12), inside the transaction of the act.
+
+        A session whose time to live ran out is live again; one that was ended on purpose stays so. A row is written
+        once in `ACTS_EVERY_S` at most.
+        """
+        row = self._store.one("sessions.seen", session_id=session_id)
+        if row is None:
+            return
+        last_seen, ended_at, end_reason = row
+        if (ended_at is not None and end_reason == "expired") or (
+            ended_at is None and last_seen + ACTS_EVERY_S * SECOND <= self._store.now
+        ):
+            self._upsert_alive(session_id, {})
+
+    def needs_note(self, session_id: str) -> bool:
+        """Return whether `note_act` would write something."""
+        row = self._store.one("sessions.seen", session_id=session_id)
+        if row is None:
+            return False
+        last_seen, ended_at, end_reason = row
+        is_old: bool = last_seen + ACTS_EVERY_S * SECOND <= self._store.now
+        return bool(end_reason == "expired") if ended_at is not None else is_old
+
     def sweep(self) -> bool:
         """Make overdue expiries durable, each exactly once (S3); False when more are left than one sweep takes."""
         self._store.exclusive()
@@ -302,7 +332,10 @@ class SessionRegistry(Service, noun="sessions"):
         row = self._store.one("sessions.get", now=self._store.now, session_id=session_id)
         said = {name: value for name, value in said.items() if value is not None}
         if said.get("status") == "offline":
-            said.pop("status")  # alive by the very act; ending is `end`'s
+            raise InvalidInput(
+                "who registers is alive, so its status cannot be offline",
+                hint=f"End the session instead: hallway end {session_id}",
+            )
         if row is None:
             self._insert(session_id, said)
             return self.require(session_id)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 START, PROMPT, TOOL, ASKED, STOP, END = "start", "prompt", "tool", "asked", "stop", "end"
 WOKEN = "Not from your user: hallway has woken you, because another session wrote to you while you were idle."
 NOT_TYPED = ("<", "Another Claude session", WOKEN, "[SYSTEM NOTIFICATION")  # how what no person typed begins
+ENDED_BY_FORCE = ("StopFailure", "Interrupt")  # stops that no answer can hold up
 NEWS = "news"  # something came for a session that idles; only a client that can start a turn for it asks
 
 
@@ -71,8 +72,8 @@ class ClientAdapter:
         moment.prompt = text(payload, "prompt")
         moment.is_typed = kind == PROMPT and is_typed(moment.prompt)
         moment.reason = text(payload, "reason")
-        moment.is_inner = bool(text(payload, "agent_id"))
-        moment.is_repeat = payload.get("stop_hook_active") is True
+        moment.is_inner = bool(text(payload, "agent_id")) or event == "SubagentStop"
+        moment.is_repeat = payload.get("stop_hook_active") is True or event in ENDED_BY_FORCE
         moment.is_new = text(payload, "source") != "compact"
         moment.files = self.files(payload) if kind == TOOL else []
         return moment

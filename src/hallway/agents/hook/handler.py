@@ -53,6 +53,8 @@ class HookHandler:
             return None
         if moment.kind == START or not self._notes.known:
             self._ensure_registered(moment)
+        if moment.is_inner and moment.kind != ASKED:
+            return self._inner(moment)
         if moment.kind == STOP:
             return self._stop(moment)
         if moment.kind == NEWS:
@@ -64,6 +66,13 @@ class HookHandler:
             self._beat("working", _task(moment.prompt) if moment.kind == PROMPT else None)
         if moment.kind == PROMPT:
             self._prompted(moment)
+        if paths := _paths(moment):
+            self._bus.files.touch(moment.session_id, paths)
+        return self._digest(moment)
+
+    def _inner(self, moment: HookEvent) -> Payload | None:
+        """Record what a subagent did: it is a sign of life and may write files, but its task is not the session's."""
+        self._beat(None)
         if paths := _paths(moment):
             self._bus.files.touch(moment.session_id, paths)
         return self._digest(moment)
@@ -93,7 +102,7 @@ class HookHandler:
             )
         self._notes.known = True
 
-    def _beat(self, status: str, current_task: str | None = None) -> None:
+    def _beat(self, status: str | None, current_task: str | None = None) -> None:
         beat = self._bus.sessions.heartbeat(self._session_id, status=status, current_task=current_task, limit=1)
         self._project = beat.project
 

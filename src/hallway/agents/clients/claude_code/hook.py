@@ -11,6 +11,17 @@ if TYPE_CHECKING:
     from hallway.agents.hook.event import Payload
 
 SESSION = "CLAUDE_CODE_SESSION_ID"
+# The types of notifications that the program lists: those that wait for the person, and those that block nothing.
+BLOCKING = frozenset(
+    (
+        "permission_prompt",
+        "worker_permission_prompt",
+        "agent_needs_input",
+        "elicitation_dialog",
+        "elicitation_url_dialog",
+    )
+)
+HARMLESS = frozenset(("idle_prompt", "auth_success", "elicitation_complete", "elicitation_response"))
 
 
 class ClaudeCodeAdapter(ClientAdapter):
@@ -24,14 +35,19 @@ class ClaudeCodeAdapter(ClientAdapter):
         "PermissionRequest": ASKED,
         "Notification": ASKED,
         "Stop": STOP,
+        "StopFailure": STOP,  # the model's API failed, and the turn is over
+        "SubagentStop": TOOL,
         "SessionEnd": END,
     }
     edits = frozenset(("Edit", "Write", "MultiEdit", "NotebookEdit"))
 
     def kind_of(self, event: str, payload: Payload) -> str:
-        if event == "Notification" and text(payload, "notification_type") == "idle_prompt":
-            return ""  # that nobody has typed for a minute after a turn blocks nothing
-        return super().kind_of(event, payload)
+        if event != "Notification":
+            return super().kind_of(event, payload)
+        told = text(payload, "notification_type")
+        if told and told not in BLOCKING and told not in HARMLESS:
+            raise ValueError(f"Claude Code has a notification that hallway does not know: {told[:60]!r}")
+        return "" if told in HARMLESS else ASKED
 
     def is_foreign(self, payload: Payload, session_id: str, environ: Any) -> bool:
         """Return whether Copilot or Cursor runs this hook: they read Claude Code's settings, but only Claude Code sets

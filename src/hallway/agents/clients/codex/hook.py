@@ -20,7 +20,8 @@ class CodexAdapter(ClientAdapter):
         "PostToolUse": TOOL,
         "PermissionRequest": ASKED,
         "Stop": STOP,
-        "Interrupt": ASKED,
+        "SubagentStop": TOOL,
+        "Interrupt": STOP,
         "SessionEnd": END,
     }
     edits = frozenset(("Edit", "Write"))

@@ -21,6 +21,8 @@ class QwenAdapter(ClientAdapter):
         "PermissionRequest": ASKED,
         "Notification": ASKED,
         "Stop": STOP,
+        "StopFailure": STOP,
+        "SubagentStop": TOOL,
         "SessionEnd": END,
     }
     edits = frozenset(("write_file", "edit", "replace"))

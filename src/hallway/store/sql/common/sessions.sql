@@ -86,3 +86,7 @@ SELECT session_id FROM (
 -- name: sessions.correct_reason
 -- An end that the client gives a reason for, after its process was seen to be gone.
 UPDATE sessions SET end_reason = :end_reason WHERE session_id = :session_id;
+
+-- name: sessions.seen
+-- What decides whether an act is to be written down as a sign of life (S12).
+SELECT last_seen, ended_at, end_reason FROM sessions WHERE session_id = :session_id;
