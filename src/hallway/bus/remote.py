@@ -3,8 +3,9 @@
 Standard library only. Every operation may be sent twice (S1; sends carry a key), so where the hub has let go of a
 connection in between, a request is repeated once on a new one. Where several hubs serve one bus, their addresses stand
 in one URL with commas between; a request that one of them does not answer, or cannot answer now, goes to the next, and
-the one that answered is asked first from then on. The caller's surroundings travel in a header, so that a new session
-takes over where its caller runs, not where the hub does.
+the one that answered is asked first from then on. At a single address there may be a proxy whose hubs are being
+restarted: what fails at once is repeated there after a moment. The caller's surroundings travel in a header, so that a
+new session takes over where its caller runs, not where the hub does.
 """
 
 from __future__ import annotations
@@ -42,6 +43,8 @@ FAILOVER_TIMEOUT_S = (
 )
 SILENCE_S = 45.0  # of a stream, whose keep-alives come every 15
 RETRY_S = 1.0
+PAUSES_S = (0.1, 0.4, 1.0)  # before a request is repeated at a single address
+AT_ONCE_S = 1.0  # what took longer to fail is not repeated there: its hub is frozen, or cut off
 MALFORMED = (ValueError, TypeError, KeyError, AttributeError)  # what reading an answer that is no hub's raises
 
 
@@ -177,7 +180,8 @@ class RemoteBus(Bus):
 
     def execute(self, operation: Operation, service: Service, arguments: dict[str, Any]) -> Any:
         path, body = self._request(operation, arguments)
-        address, status, text = self._send(operation.method, path, body, arguments.get("wait_s") or 0)
+        pauses = () if operation.is_admins else PAUSES_S
+        address, status, text = self._send(operation.method, path, body, arguments.get("wait_s") or 0, pauses)
         if status != 200:
             raise address.error(status, text)
         try:
@@ -203,9 +207,11 @@ class RemoteBus(Bus):
             return (f"{path}?{query}" if query else path), None
         return path, encode(said)
 
-    def _send(self, method: str, path: str, body: str | None, wait_s: float) -> tuple[HubEndpoint, int, bytes]:
+    def _send(
+        self, method: str, path: str, body: str | None, wait_s: float, pauses: tuple[float, ...]
+    ) -> tuple[HubEndpoint, int, bytes]:
         """Return the first answer of a hub that can answer now; each hub is asked once, the last one that answered
-        first.
+        first. A single address is asked again after each of the pauses, where it failed at once.
         """
         headers = {HERE_HEADER: write_here(self.here), **self._credentials}
         if body is not None:
@@ -213,21 +219,27 @@ class RemoteBus(Bus):
         encoded = None if body is None else body.encode()
         if self._rests_until > time.monotonic():
             raise HubUnreachable(f"the hub at {self.url} did not answer a moment ago")
-        left = list(self._addresses)
+        left, rests = list(self._addresses), list(pauses if len(self._addresses) == 1 else ())
         while True:
             address = left.pop(0)
             patience_s, asked_at = min(FAILOVER_TIMEOUT_S, self.timeout_s) if left else self.timeout_s, time.monotonic()
             try:
                 status, text = address.ask(method, path, encoded, headers, patience_s + wait_s)
             except HubUnreachable:
-                if not left:
-                    if time.monotonic() - asked_at >= patience_s:
+                failed_after_s = time.monotonic() - asked_at
+                if not left and not (rests and failed_after_s < min(AT_ONCE_S, patience_s)):
+                    if failed_after_s >= patience_s:
                         self._rests_until = time.monotonic() + self.rest_s
                     raise
             else:
-                if not left or not _is_not_a_hub(status, text):
+                can_go_on = _is_not_a_hub(status, text) if left else rests and _is_a_proxys(status, text)
+                if not can_go_on:
                     return address, status, text
-            self._demote(address)
+            if left:
+                self._demote(address)
+            else:
+                left = [address]
+                time.sleep(rests.pop(0))
 
     def _demote(self, address: HubEndpoint) -> None:
         """Ask this one last from now on; what threads do at once leaves each of them in the list."""
@@ -312,7 +324,15 @@ def _is_not_a_hub(status: int, text: bytes) -> bool:
     try:
         return status == Unavailable.status and decode(text)["error"]["code"] == Unavailable.code
     except MALFORMED:
-        return status in (502, 503, 504)  # a proxy's, which has no hub behind it
+        return _is_a_proxys(status, text) or status == 504
+
+
+def _is_a_proxys(status: int, text: bytes) -> bool:
+    """Return whether an answer is that of a proxy which has no hub behind it at the moment."""
+    try:
+        return status in (502, 503) and not decode(text)["error"]["code"]
+    except MALFORMED:
+        return True
 
 
 class RemoteSubscription:

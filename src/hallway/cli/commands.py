@@ -10,7 +10,7 @@ from hallway.cli.login import address_option, login, logout
 from hallway.cli.open_page import open_, open_options
 from hallway.cli.render.events import event_line
 from hallway.cli.terminal import err, out
-from hallway.core.schema import Choice, Integer, encode
+from hallway.core.schema import Choice, Integer, Number, encode
 from hallway.services.events import EventLog
 from hallway.text.sanitize import clean_json, sanitize
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 SHELLS = ("bash", "zsh", "fish")
 PORT = Integer(least=0, most=65535)
+SECONDS_TO_STOP = Number(least=1, most=3600)
 AMOUNT = Integer(least=0)
 PROFILE = Choice("daily", "engram", "full")
 
@@ -81,7 +82,7 @@ def serve(args: Namespace) -> None:
 
     It listens on this machine only unless --host says otherwise, and answers this user's programs there; other users
     of the machine need a token (hallway token create). With --host every request needs one, and there is TLS or a
-    proxy that has it. Ctrl-C ends it once the requests at hand are answered.
+    proxy that has it. Ctrl-C ends it once the requests at hand are answered; a second Ctrl-C hurries it.
 
     Every hour it removes what is older than --keep, as hallway prune does: never what a live session has not
     acknowledged.
@@ -100,6 +101,7 @@ def serve(args: Namespace) -> None:
         wants_tokens=args.wants_tokens,
         is_open_to_local_users=args.is_open_to_local_users,
         limits=_limits(args),
+        stop_within_s=SECONDS_TO_STOP.check("stop-within", SECONDS_TO_STOP.parse("stop-within", args.stop_within)),
     )
     port = PORT.check("port", PORT.parse("port", args.port))
     keep = read_keep(args.keep, args.keep_bytes)
@@ -327,6 +329,13 @@ def _serve_options(parser: ArgumentParser) -> None:
     parser.add_argument("--limit-requests", metavar="N", help="requests a second of one token; 0: any number (500)")
     parser.add_argument("--limit-waits", metavar="N", help="open streams and waits of one token (200)")
     parser.add_argument("--limit-bytes", metavar="N", help="bytes that one token writes in an hour (268435456)")
+    parser.add_argument(
+        "--stop-within",
+        default="10",
+        metavar="SECONDS",
+        help="when told to stop, answer what is under way for at most so long; behind a proxy half of it is for the"
+        " proxy to notice (10)",
+    )
     parser.add_argument("--log-format", choices=("text", "json"), default="text", help="how the log reads (text)")
 
 

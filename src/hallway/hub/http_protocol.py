@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.server import ServerState
 
 from hallway.hub.auth.peers import owner_of
 
@@ -32,6 +33,7 @@ IDLE_WITHIN_S = 75  # a connection without a request is closed
 ANNOUNCED_IDLE_S = 60  # what is said of it, so that a client never sends just as it is closed
 KEEP_ALIVE = ("keep-alive", f"timeout={ANNOUNCED_IDLE_S}")
 AGAIN_S = 1.0
+LAST_REQUEST_WITHIN_S = 1.0  # of a hub that stops: for a request that may be on its way already
 END_OF_AUTHORITY = re.compile(rb"[/?#]")
 
 
@@ -43,8 +45,19 @@ HEAD_TOO_LARGE = _refusal("431 Request Header Fields Too Large")
 URL_TOO_LONG = _refusal("414 URI Too Long")
 
 
+class DrainState(ServerState):
+    """What all connections of a hub share: also whether each answer is now the last one of its connection."""
+
+    is_draining = False
+    is_ending = False  # whether the hub listens no more
+
+
 class BoundedProtocol(HttpToolsProtocol):
-    """uvicorn's, cutting off whoever does not come to the end of a request or does not read the answers."""
+    """uvicorn's, cutting off whoever does not come to the end of a request or does not read the answers.
+
+    While the hub drains, every answer says that its connection closes, so that callers and proxies open the next one,
+    elsewhere. A connection without a request is closed when the hub stops, but not while a request may be on its way.
+    """
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
@@ -62,9 +75,14 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._within(HEAD_WITHIN_S)
+        self._closing: asyncio.TimerHandle | None = None
+        if getattr(self.server_state, "is_ending", False):  # it was accepted just before
+            self._closing = self.loop.call_later(LAST_REQUEST_WITHIN_S, self._close_idle)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._within(None)
+        if self._closing is not None:
+            self._closing.cancel()
         self._watch_reader(is_reading=True)
         self._held = b""
         self.pipeline.clear()
@@ -157,6 +175,8 @@ class BoundedProtocol(HttpToolsProtocol):
             if self.url[:1] != b"/":
                 self._use_origin_form()
             super().on_headers_complete()
+            if getattr(self.server_state, "is_draining", False):
+                self.cycle.keep_alive = False
 
     def _use_origin_form(self) -> None:
         """Split a target in absolute form: its host counts, whatever the header says (RFC 9112, 3.2.2)."""
@@ -211,6 +231,31 @@ class BoundedProtocol(HttpToolsProtocol):
             self._watch_reader(is_reading=False)
 
     # -- ends ---------------------------------------------------------------------------------------------------------
+
+    def drain(self) -> None:
+        """Say with the answer at hand, if any, that the connection closes after it."""
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.keep_alive = False
+
+    def shutdown(self) -> None:
+        """Close after the answer at hand, or at once; where a request may be on its way, a moment later."""
+        self.drain()
+        if self._is_idle() and not self._may_have_request():
+            super().shutdown()
+        elif self._is_idle():
+            self._closing = self.loop.call_later(LAST_REQUEST_WITHIN_S, self._close_idle)
+
+    def _is_idle(self) -> bool:
+        return self.cycle is None or self.cycle.response_complete
+
+    def _may_have_request(self) -> bool:
+        """Return whether a request has begun, or has not been read yet, or the connection is too new to tell."""
+        return self.cycle is None or self._head_bytes > 0 or self._has_input()
+
+    def _close_idle(self) -> None:
+        if self._is_idle() and not self.transport.is_closing():
+            self.transport.close()
+            self._watch_reader(is_reading=False)
 
     def timeout_keep_alive_handler(self) -> None:
         """Close an idle connection, unless a request has just come that the loop has not read yet."""

@@ -17,6 +17,7 @@ from hallway.hub.auth.origin import ANY_ADDRESS, LOOPBACK_NAMES
 
 # Who is taken for the bus's owner without a token:
 NOBODY, OWN_USER, LOCAL_USERS = "nobody", "own_user", "local_users"
+STOP_WITHIN_S = 10.0
 WILDCARDS = ("0.0.0.0", "::")  # noqa: S104 (what is asked about, not bound)
 
 
@@ -34,6 +35,7 @@ class NetworkOptions:
         wants_tokens: bool = False,
         is_open_to_local_users: bool = False,
         limits: Limits | None = None,
+        stop_within_s: float = STOP_WITHIN_S,
     ) -> None:
         if bool(tls_cert) != bool(tls_key):
             raise InvalidInput("TLS needs both a certificate and its key", hint="Pass --tls-cert FILE --tls-key FILE")
@@ -52,6 +54,7 @@ class NetworkOptions:
         self.wants_tokens = wants_tokens
         self._is_open_to_local_users = is_open_to_local_users
         self.limits = limits or Limits()
+        self.stop_within_s = stop_within_s
 
     @property
     def is_secure(self) -> bool:
@@ -82,6 +85,11 @@ class NetworkOptions:
         bare = host.strip("[]")
         own = {f"[{bare}]" if ":" in bare else bare} | ({ANY_ADDRESS} if bare in WILDCARDS else set())
         return LOOPBACK_NAMES | own | {name.lower() for name in self._names}
+
+    @property
+    def drain_s(self) -> float:
+        """Return for how long a hub that was told to stop still takes requests: a proxy's probes must notice first."""
+        return self.stop_within_s / 2 if self.is_behind_proxy else 0.0
 
     @property
     def lacks_name(self) -> bool:

@@ -20,7 +20,7 @@ from hallway.core.errors import AddressInUse, HallwayError, InvalidInput
 from hallway.hub.app import Hub
 from hallway.hub.auth.own_token import provide_token
 from hallway.hub.auth.peers import can_tell
-from hallway.hub.http_protocol import IDLE_WITHIN_S, KEEP_ALIVE, BoundedProtocol
+from hallway.hub.http_protocol import IDLE_WITHIN_S, KEEP_ALIVE, BoundedProtocol, DrainState
 from hallway.hub.options import NOBODY, OWN_USER, NetworkOptions, is_loopback
 from hallway.hub.stream import READ
 
@@ -31,14 +31,16 @@ except ImportError:  # Windows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from types import FrameType
 
     from hallway.bus.local import LocalBus
     from hallway.hub.app import MountPage
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 7433
-GRACE_S = 10
 STREAM_GRACE_S = 1.0
+TELL_EVERY_S = 0.1
+LOOP_TURNS = 3  # in which asyncio makes a connection of what it has accepted
 
 log = logging.getLogger("hallway.hub")
 
@@ -52,7 +54,10 @@ def serve(
     wire: NetworkOptions | None = None,
     mount_page: MountPage | None = None,
 ) -> None:
-    """Serve a bus until SIGTERM or Ctrl-C; in-flight requests are answered, streams closed.
+    """Serve a bus until SIGTERM or Ctrl-C; in-flight requests are answered, waits too, streams closed.
+
+    Behind a proxy it goes on for half of its time to stop, with /ready saying 503, so that the proxy sends requests
+    elsewhere before they would be lost.
 
     `keep` is what the hub prunes with by itself: the parameters of `Retention.prune`. Raises AddressInUse for a taken
     port, InvalidInput for an address that other machines could reach in clear or without a token, and the store's
@@ -116,7 +121,7 @@ def run(hub: Hub, listening: socket.socket, wire: NetworkOptions | None = None) 
         log_config=None,
         http=BoundedProtocol,
         ws="none",
-        timeout_graceful_shutdown=GRACE_S,
+        timeout_graceful_shutdown=max(1, int(wire.stop_within_s - wire.drain_s - STREAM_GRACE_S)),
         server_header=False,
         backlog=2048,
         proxy_headers=wire.is_behind_proxy,
@@ -128,7 +133,7 @@ def run(hub: Hub, listening: socket.socket, wire: NetworkOptions | None = None) 
     )
     settle_memory()
     allow_many_files()
-    Server(config, hub, address).run(sockets=[listening])
+    Server(config, hub, address, wire.drain_s).run(sockets=[listening])
     log.info("stopped", extra={"address": address, "pid": os.getpid()})
 
 
@@ -167,12 +172,19 @@ def _as_host_header(host: str) -> str:
 
 
 class Server(uvicorn.Server):
-    """uvicorn, closing the hub's streams before it waits for connections to end."""
+    """uvicorn, draining before it stops: nothing that a caller has sent already is lost.
 
-    def __init__(self, config: uvicorn.Config, hub: Hub, address: str) -> None:
+    First every answer closes its connection, and /ready says 503. Then waits are answered and streams ended, what is
+    connected already is accepted, and the listening socket is closed. A second signal leaves out the first part.
+    """
+
+    def __init__(self, config: uvicorn.Config, hub: Hub, address: str, drain_s: float = 0.0) -> None:
         super().__init__(config)
+        self.server_state: DrainState = DrainState()
         self._hub = hub
         self._address = address
+        self._drain_s = drain_s
+        self._is_hurried = False
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Say where the hub is once it can answer, and can be told to stop."""
@@ -189,11 +201,58 @@ class Server(uvicorn.Server):
             for number, handler in before.items():
                 signal.signal(number, handler)
 
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self._is_hurried = self.should_exit
+        super().handle_exit(sig, frame)
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await self._drain()
         self._hub.close_streams()
         cut = asyncio.get_running_loop().call_later(STREAM_GRACE_S, self._cut_streams)
+        await self._accept_last(sockets or [])
         await super().shutdown(sockets)
         cut.cancel()
+
+    async def _drain(self) -> None:
+        """Serve for a while longer, each connection for one more answer."""
+        self._hub.is_stopping = self.server_state.is_draining = True
+        for connection in list(self.server_state.connections):
+            if isinstance(connection, BoundedProtocol):
+                connection.drain()
+        until = time.monotonic() + self._drain_s
+        if self._drain_s:
+            log.info("stopping: /ready says 503, requests are still answered", extra={"address": self._address})
+        while time.monotonic() < until and not self._is_hurried:
+            await asyncio.sleep(TELL_EVERY_S)
+
+    async def _accept_last(self, sockets: list[socket.socket]) -> None:
+        """Stop listening, and accept what is connected already: closing the socket alone would reset it.
+
+        asyncio's own loop accepts in one turn and makes the connection in a later one, which fails once the socket is
+        closed. So it is told to accept no more, and the rest is accepted here. uvloop does both in one turn.
+        """
+        self.server_state.is_ending = True
+        loop = asyncio.get_running_loop()
+        if isinstance(loop, asyncio.SelectorEventLoop):
+            for each in sockets:
+                loop.remove_reader(each)
+        for _ in range(LOOP_TURNS):
+            await asyncio.sleep(0)
+        last = [accepted for each in sockets for accepted in _accepted(each)]
+        for server in self.servers:
+            server.close()
+        opened = [asyncio.ensure_future(self._open(accepted)) for accepted in last]
+        if opened:
+            await asyncio.wait(opened, timeout=STREAM_GRACE_S)
+
+    async def _open(self, accepted: socket.socket) -> None:
+        def protocol() -> BoundedProtocol:
+            return BoundedProtocol(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
+
+        try:
+            await asyncio.get_running_loop().connect_accepted_socket(protocol, accepted, ssl=self.config.ssl)
+        except OSError:  # it went away, or speaks no TLS
+            accepted.close()
 
     def _cut_streams(self) -> None:
         """Let go of readers that do not take the rest of their stream; they resume it elsewhere."""
@@ -201,6 +260,17 @@ class Server(uvicorn.Server):
             scope = getattr(connection, "scope", None) or {}
             if scope.get("path") == READ.path and connection.transport:
                 connection.transport.abort()
+
+
+def _accepted(listening: socket.socket) -> Iterator[socket.socket]:
+    """Yield the connections that wait to be accepted at a socket that does not block."""
+    while True:
+        try:
+            accepted, _ = listening.accept()
+        except OSError:  # BlockingIOError: there are no more
+            return
+        accepted.setblocking(False)
+        yield accepted
 
 
 class LogFormatter(logging.Formatter):
