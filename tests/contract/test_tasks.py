@@ -262,6 +262,66 @@ def test_the_task_of_an_owner_that_is_gone_is_offered_again_once(
 
 
 @pytest.mark.promise("T3")
+@pytest.mark.parametrize("how", ["expires", "ends", "goes offline"])
+def test_a_task_offered_to_a_session_that_is_gone_before_it_accepts_is_offered_to_everybody_once(
+    shop: LocalBus, open_bus: Callable[[], LocalBus], clock: FakeClock, how: str
+) -> None:
+    task, other = offer(shop, "bob"), offer(shop, "capability:review", "look at it")
+    leave(shop, clock, "bob", how)
+    for bus in (shop, open_bus()):
+        again = bus.tasks.get(task.task_id)
+        assert (again.status, again.owner, again.offered_to) == ("offered", None, "*")
+    assert shop.tasks.get(other.task_id).offered_to == "capability:review"
+    (event,) = [each for each in all_events(shop) if each.kind == "task.reoffered"]
+    assert (event.session_id, event.data["task_id"], event.data["offered_to"]) == ("bob", task.task_id, "*")
+    (offered,) = [m for m in shop.messages.inbox("dave") if m.task_id == task.task_id]
+    assert "bob, whom it was offered to, is gone" in offered.body
+    assert "it fails on Mondays" in offered.body
+    shop.sessions.heartbeat("bob")  # whoever comes back may still have it, if nobody else has
+    assert shop.tasks.accept("bob", task.task_id).owner == "bob"
+
+
+@pytest.mark.promise("T3")
+def test_only_open_offers_of_a_session_that_is_gone_are_offered_again(shop: LocalBus) -> None:
+    cancelled, accepted = offer(shop, "bob"), offer(shop, "bob", "another")
+    shop.tasks.cancel("alice", cancelled.task_id)
+    shop.tasks.accept("bob", accepted.task_id)
+    shop.tasks.complete("bob", accepted.task_id)
+    offer(shop, "user:bob", "a person's")
+    shop.sessions.end("bob")
+    assert "task.reoffered" not in kinds(shop)
+
+
+@pytest.mark.promise("T3")
+@pytest.mark.parametrize("how", ["expires", "ends"])
+def test_a_task_handed_to_a_session_that_is_gone_stays_its_owners_who_is_told(
+    shop: LocalBus, clock: FakeClock, how: str
+) -> None:
+    task = offer(shop, "bob")
+    shop.tasks.accept("bob", task.task_id)
+    shop.tasks.handoff("bob", task.task_id, "carol")
+    leave(shop, clock, "carol", how)
+    kept = shop.tasks.get(task.task_id)
+    assert (kept.status, kept.owner, kept.offered_to) == ("accepted", "bob", None)
+    assert kinds(shop).count("task.handoff_returned") == 1
+    assert ("carol", "notification") in told(shop, "bob")
+    assert shop.tasks.complete("bob", task.task_id).status == "completed"
+
+
+def leave(bus: LocalBus, clock: FakeClock, session_id: str, how: str) -> None:
+    """Have one of the sessions end, and the others stay."""
+    clock.advance(30)
+    for name in {*NAMES} - {session_id}:
+        bus.sessions.heartbeat(name)
+    if how == "expires":
+        clock.advance(40)
+    elif how == "ends":
+        bus.sessions.end(session_id)
+    else:
+        bus.sessions.update_status(session_id, "offline")
+
+
+@pytest.mark.promise("T3")
 def test_a_task_that_is_over_is_not_offered_again(shop: LocalBus, clock: FakeClock) -> None:
     done, cancelled = offer(shop), offer(shop, subject="another")
     for task in (done, cancelled):

@@ -212,16 +212,21 @@ class TaskBoard(Service, noun="tasks"):
         return _task(row) if row else None
 
     def on_session_ended(self, session_id: str, project: str) -> None:
-        """Offer again what a session had accepted that has expired or ended (T3)."""
-        for (task_id,) in self._store.rows("tasks.reoffer", session_id=session_id, now=self._store.now):
-            task = self._changed("task.reoffered", task_id, session_id)
-            self.bus.messages.notify_task_change(
-                task,
-                task.offered_by,
-                str(task.offered_to),
-                "task_offer",
-                f"Offered again: {session_id}, who had accepted it, is gone.\n\n{task.body}"[:BODY_MOST],
-            )
+        """Offer again what a session had accepted, or was offered, that has expired or ended (T3)."""
+        for statement, role in (
+            ("tasks.reoffer", "who had accepted it"),
+            ("tasks.reoffer_unaccepted", "whom it was offered to"),
+        ):
+            for (task_id,) in self._store.rows(statement, session_id=session_id, now=self._store.now):
+                self._reoffered(self._changed("task.reoffered", task_id, session_id), f"{session_id}, {role}, is gone.")
+        for (task_id,) in self._store.rows("tasks.return_handoffs", session_id=session_id, now=self._store.now):
+            task = self._changed("task.handoff_returned", task_id, session_id)
+            reason = f"{session_id}, whom you handed it to, is gone and had not accepted it: it stays yours"
+            self.bus.messages.notify_task_change(task, session_id, str(task.owner), "notification", reason)
+
+    def _reoffered(self, task: Task, reason: str) -> None:
+        text = f"Offered again: {reason}\n\n{task.body}"[:BODY_MOST]
+        self.bus.messages.notify_task_change(task, task.offered_by, str(task.offered_to), "task_offer", text)
 
     def prune_old(self, before: int, limit: int) -> int:
         return len(self._store.rows("tasks.prune", before=before, limit=limit))

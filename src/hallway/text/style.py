@@ -84,6 +84,7 @@ EVENT_WORDS = {
     "task.completed": "has done",
     "task.cancelled": "calls off",
     "task.reoffered": "left, so offered again:",
+    "task.handoff_returned": "left, so it stays its owner's:",
     "memory.set": "remembers",
     "memory.deleted": "forgets",
     "memory.cleared": "forgets",

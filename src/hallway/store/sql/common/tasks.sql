@@ -33,6 +33,18 @@ SET status = 'offered', owner = NULL, updated_at = :now,
 WHERE owner = :session_id AND status = 'accepted'
 RETURNING task_id;
 
+-- name: tasks.reoffer_unaccepted
+-- T3: what was offered to one session that is gone before it accepted: to everybody.
+UPDATE tasks SET offered_to = '*', updated_at = :now
+WHERE offered_to = :session_id AND status = 'offered'
+RETURNING task_id;
+
+-- name: tasks.return_handoffs
+-- T3: what was handed to a session that is gone before it accepted stays its owner's.
+UPDATE tasks SET offered_to = NULL, updated_at = :now
+WHERE offered_to = :session_id AND status = 'accepted'
+RETURNING task_id;
+
 -- name: tasks.find
 -- Newest first, of those that the caller sees.
 SELECT task_id, project, subject, body, data, status, offered_by, offered_to, owner, result, created_at, updated_at
