@@ -23,6 +23,7 @@ VERBS = frozenset(
         "Clear",
         "Close",
         "Commit",
+        "Copy",
         "Count",
         "Create",
         "Cut",

@@ -101,8 +101,12 @@ def test_a_hub_for_other_machines_speaks_tls_and_demands_tokens(
         with socket.create_connection(("127.0.0.1", hub.port), timeout=5) as plain:
             plain.sendall(b"GET /sessions HTTP/1.1\r\nHost: localhost\r\n\r\n")
             assert b"HTTP" not in plain.recv(100)
-        monkeypatch.setenv("SSL_CERT_FILE", cert)
         monkeypatch.setenv("HALLWAY_TOKEN", tokens["alice"])
+        with hallway.connect(f"https://127.0.0.1:{hub.port}", project=SHOP) as bus:
+            with pytest.raises(hallway.HallwayError) as caught:
+                bus.sessions.heartbeat("over-tls")
+            assert "SSL_CERT_FILE" in caught.value.hint
+        monkeypatch.setenv("SSL_CERT_FILE", cert)
         with hallway.connect(f"https://127.0.0.1:{hub.port}", project=SHOP) as bus:
             assert bus.sessions.heartbeat("over-tls").project == SHOP
 

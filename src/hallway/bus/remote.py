@@ -43,6 +43,10 @@ FAILOVER_TIMEOUT_S = (
 )
 SILENCE_S = 45.0  # of a stream, whose keep-alives come every 15
 RETRY_S = 1.0
+CERTIFICATE_HINT = (
+    "This machine does not trust the hub's certificate. Where an authority of your own has signed it:"
+    " export SSL_CERT_FILE=/path/to/authority.pem"
+)
 PAUSES_S = (0.1, 0.4, 1.0)  # before a request is repeated at a single address
 AT_ONCE_S = 1.0  # what took longer to fail is not repeated there: its hub is frozen, or cut off
 MALFORMED = (ValueError, TypeError, KeyError, AttributeError)  # what reading an answer that is no hub's raises
@@ -125,7 +129,8 @@ class HubEndpoint:
             except (OSError, http.client.HTTPException) as error:
                 connection.close()
                 if is_new or isinstance(error, TimeoutError):
-                    raise HubUnreachable(f"no hub answers at {self.url}: {error}") from None
+                    hint = CERTIFICATE_HINT if "CERTIFICATE_VERIFY_FAILED" in str(error) else None
+                    raise HubUnreachable(f"no hub answers at {self.url}: {error}", hint=hint) from None
                 connection = self.connect(timeout_s)
             else:
                 self._idle.append(connection)

@@ -11,6 +11,7 @@ from hallway.cli.open_page import open_, open_options
 from hallway.cli.render.events import event_line
 from hallway.cli.terminal import err, out
 from hallway.core.schema import Choice, Integer, Number, encode
+from hallway.local.paths import bus_file
 from hallway.services.events import EventLog
 from hallway.text.sanitize import clean_json, sanitize
 
@@ -38,6 +39,7 @@ def add_to(verbs: Any, shared: ArgumentParser) -> None:
         login,
         logout,
         beacon,
+        backup,
         export,
         import_,
         install,
@@ -136,6 +138,26 @@ def beacon(args: Namespace) -> None:
             said = encode({"path": path, "has_changed": has_changed})
             text = f"{'Wrote' if has_changed else 'Nothing new for'} {sanitize(path)}"
             screen.write(clean_json(said) if args.is_json else text)
+
+
+def backup(args: Namespace) -> None:
+    """Copy this user's bus into a file while others use it, and check the copy.
+
+    Never copy bus.db itself: what was written last is in bus.db-wal beside it. The copy is one file that holds
+    everything. To go back to it, stop what uses the bus, remove bus.db, bus.db-wal and bus.db-shm, and copy it there.
+    """
+    from hallway.store.sqlite_backup import back_up, require_own_file
+
+    url = args.url or os.environ.get("HALLWAY_URL") or None
+    require_own_file(url)
+    path = os.path.abspath(os.path.expanduser(args.path))
+    held = back_up(bus_file(url), path)
+    screen = out()
+    if args.is_json:
+        screen.write(clean_json(encode({"path": path, **held})))
+        return
+    rows = ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in held.items() if name != "size_bytes")
+    screen.write(f"Backed up to {sanitize(path)}, and checked: {rows}; {held['size_bytes']:,} bytes")
 
 
 def export(args: Namespace) -> None:
@@ -349,6 +371,10 @@ def _beacon_options(parser: ArgumentParser) -> None:
     parser.add_argument("--watch", action="store_true", dest="is_watching", help="stay, and write when things change")
 
 
+def _backup_options(parser: ArgumentParser) -> None:
+    parser.add_argument("path", metavar="FILE", help="a file that is not there yet")
+
+
 def _export_options(parser: ArgumentParser) -> None:
     parser.add_argument("--project", metavar="PROJECT", help="only this project")
 
@@ -385,6 +411,7 @@ OPTIONS = {
     "login": address_option,
     "logout": address_option,
     "beacon": _beacon_options,
+    "backup": _backup_options,
     "export": _export_options,
     "import": _import_options,
     "hook": _hook_options,

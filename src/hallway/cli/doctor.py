@@ -262,6 +262,10 @@ def _file(path: str) -> Iterator[CheckResult]:
 
 def _contents(connection: apsw.Connection, path: str) -> Iterator[CheckResult]:
     """Check what an open bus holds, as far as this version understands it."""
+    if (missing := _missing_journal(connection, path)) is not None:
+        yield missing
+        if missing.level == FAIL:
+            return
     newest, version = newest_version("sqlite"), _number(connection, "PRAGMA user_version")
     if _number(connection, "PRAGMA application_id") != APPLICATION_ID:
         if os.path.getsize(path) == 0:
@@ -280,6 +284,29 @@ def _contents(connection: apsw.Connection, path: str) -> Iterator[CheckResult]:
     yield _write_lock(connection, path)
     yield _journal(path)
     yield _sessions(connection)
+
+
+def _missing_journal(connection: apsw.Connection, path: str) -> CheckResult | None:
+    """Return a finding where a file looks like a copy of a running bus without its write-ahead log.
+
+    What was written since the last checkpoint is in that log alone. A file without it that holds no table, or no event
+    at all, was never a bus whose last program closed it: that one's first session would be in it.
+    """
+    with open(path, "rb") as file:
+        head = file.read(20)
+    # Opening it makes an empty log; one that has nothing in it is as good as none.
+    has_journal = os.path.exists(f"{path}-wal") and os.path.getsize(f"{path}-wal") > 0
+    if has_journal or head[18:20] != b"\x02\x02":  # of a database with a write-ahead log
+        return None
+    tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+    following = f"copy {shlex.quote(path)}-wal from where it was, or take a whole copy there: hallway backup FILE"
+    if not tables:
+        detail = f"{path} is empty, and {os.path.basename(path)}-wal, its write-ahead log, is missing: half a copy"
+        return CheckResult(FAIL, "copy", detail, following)
+    if "events" in tables and not connection.execute("SELECT 1 FROM events LIMIT 1").fetchall():
+        detail = f"nothing was ever written to {path}; if it is a copy, {os.path.basename(path)}-wal is missing"
+        return CheckResult(WARN, "copy", detail, following)
+    return None
 
 
 def _number(connection: apsw.Connection, query: str) -> int:

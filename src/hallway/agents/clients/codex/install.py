@@ -28,6 +28,8 @@ LET_THROUGH = [
     "HALLWAY_PROJECT",
     "HALLWAY_USER",
     "XDG_DATA_HOME",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
 ]
 ANSWER_WAIT_S = 10
 HOOKS_ASKED = 2  # the question's number
