@@ -110,3 +110,33 @@ def run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("HALLWAY_")}
     environ = {**kept, "HOME": str(folder), "HALLWAY_HOME": str(folder / "home")}
     return subprocess.run(command, env=environ, cwd=folder, capture_output=True, text=True)
+
+
+def test_a_hub_has_one_port_in_every_page() -> None:
+    for page in PAGES:
+        ports = set(re.findall(r"(?:127\.0\.0\.1|localhost):(\d+)", page.read_text(encoding="utf-8")))
+        assert ports <= {"7433", "7434"}, page  # the default, and that of a second hub on one host
+
+
+def test_no_page_installs_a_package_that_is_not_published() -> None:
+    for page in PAGES:
+        for wanted in re.findall(r"pip install ([^\n`]+)", page.read_text(encoding="utf-8")):
+            assert wanted.strip("'\"").startswith("."), f"{page}: pip install {wanted}"
+    assert README.index("git clone") < README.index("pip install .")
+
+
+def test_every_word_of_the_glossary_is_one_of_the_code() -> None:
+    glossary = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
+    code = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "src").rglob("*.py")).lower()
+    words = [line.split("|")[1].split(",")[0].strip() for line in glossary.splitlines() if line.startswith("| ")][1:]
+    assert len(words) > 20
+    assert [word for word in words if not re.search(rf"\b{re.escape(word)}", code)] == []
+
+
+def test_no_paragraph_stands_in_two_places_of_a_page() -> None:
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        assert "<<<<<<<" not in text
+        lines = [line for line in text.splitlines() if len(line) > 60 and not line.startswith(("|", "    ", "$", " "))]
+        if page.parent.name != "reference":
+            assert [line for line in lines if lines.count(line) > 1] == [], page
