@@ -12,8 +12,9 @@ from urllib.parse import quote, urlencode
 
 import hallway
 from hallway.bus.remote import HERE_HEADER, write_here
-from hallway.cli.run import flag
-from hallway.core.errors import HallwayError, from_dict
+from hallway.cli.labels import flag, label
+from hallway.cli.run import HINTS
+from hallway.core.errors import HallwayError, InvalidInput, SecretFound, from_dict
 from hallway.core.model import PERSON
 from hallway.core.schema import Boolean, encode
 from hallway.local.workspace import LocalWorkspace
@@ -38,6 +39,24 @@ class Outcome(NamedTuple):
     error: dict[str, Any] | None = None
 
 
+def failed(
+    error: dict[str, Any], own_hint: str, labels: dict[str, str] | None = None, title: str | None = None
+) -> Outcome:
+    """What every face says of an error, once the words that are a face's own are known to be there and are taken out.
+
+    `own_hint` is where a face sends who passed something wrong; `labels` are what it calls parameters, `title` is what
+    it calls the operation.
+    """
+    general = {own_hint: InvalidInput.hint, HINTS[SecretFound.code]: SecretFound.hint}
+    message = error["message"]
+    for name, shown in (labels or {}).items():
+        message = re.sub(rf"^{re.escape(shown)}(?= |\[)", name, message)
+    if title:
+        message = message.removeprefix(f"{title} ")
+    assert error["hint"] not in (InvalidInput.hint, SecretFound.hint if title else None), "a face names its own way out"
+    return Outcome(error={**error, "message": message, "hint": general.get(error["hint"], error["hint"])})
+
+
 class Python:
     """Methods of a bus: a local one, or one behind a hub."""
 
@@ -46,10 +65,11 @@ class Python:
 
     def call(self, operation: Operation, arguments: dict[str, Any]) -> Outcome:
         service = self._bus.services[operation.noun]
+        own_hint = f"See: help({type(service).__name__}.{operation.name.partition('.')[2]})"
         try:
             result = getattr(service, operation.name.partition(".")[2])(**arguments)
         except HallwayError as error:
-            return Outcome(error=json.loads(encode(error.to_dict()))["error"])
+            return failed(json.loads(encode(error.to_dict()))["error"], own_hint)
         return Outcome(json.loads(encode(result)))
 
     def close(self) -> None:
@@ -76,7 +96,7 @@ class Http:
         answer = self._client.call(operation.method, path, body, headers)
         if answer.status != 200:
             assert from_dict(answer.json).status == answer.status
-            return Outcome(error=answer.error)
+            return failed(answer.error, f"See {operation.method} {operation.path} in GET /openapi.json")
         return Outcome(answer.json)
 
     def close(self) -> None:
@@ -107,7 +127,8 @@ class CommandLine:
             body = json.loads(done.stderr)
             assert done.returncode == from_dict(body).exit_status, done.stderr
             assert done.stdout == ""
-            return Outcome(error=body["error"])
+            labels = {name: label(operation, name) for name in operation.parameters}
+            return failed(body["error"], f"See: hallway {operation.verb} --help", labels, f"hallway {operation.verb}")
         assert done.stderr == ""
         return Outcome(json.loads(done.stdout))
 
@@ -132,11 +153,13 @@ class Mcp:
         acting = rest.pop(actor(operation) or "", None)
         if actor(operation) and (not isinstance(acting, str) or acting.startswith(PERSON)):
             return self._stand_in.call(operation, arguments)
-        params = {"name": operation.name.replace(".", "_"), "arguments": rest, "_meta": dict(MODERN)}
+        name = operation.name.replace(".", "_")
+        params = {"name": name, "arguments": rest, "_meta": dict(MODERN)}
         answer = self._ask({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}, acting)
         result = answer["result"]
         if result.get("isError"):
-            return Outcome(error=json.loads(result["content"][0]["text"]))
+            error = json.loads(result["content"][0]["text"])
+            return failed(error, f"See the inputSchema of {name} in tools/list", title=name)
         assert json.loads(result["content"][0]["text"]) == result["structuredContent"]
         return Outcome(result["structuredContent"]["result"])
 

@@ -99,7 +99,7 @@ def test_every_way_of_writing_refuses_it_and_says_nothing_of_it(talk: Any) -> No
     for way in ways:
         with pytest.raises(SecretFound) as refused:
             way()
-        assert "--allow-secret" in refused.value.hint
+        assert "allow_secret" in refused.value.hint
     assert talk.events.last_seq() == before
     for way in ways:
         way(allow_secret=True)

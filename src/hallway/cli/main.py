@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import hallway
 from hallway.cli import commands
-from hallway.cli.run import STANDARD_INPUT, flag, guarded, operations, perform, switched
+from hallway.cli.labels import STANDARD_INPUT, file_flag, flag, switched
+from hallway.cli.run import guarded, operations, perform
 from hallway.core.errors import InvalidInput
 from hallway.core.schema import Boolean, Choice
 from hallway.services.base import near_matches
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from hallway.core.operation import Operation, Parameter
 
 INBOX = CollaborationHub.operations["inbox"]
+FILE_OF = "file of "  # before a parameter's name: where the parser puts its file's path
 EPILOG = """\
 The bus is this user's own file (HALLWAY_HOME moves it) unless HALLWAY_URL names a hub.
 What is where, and what is wrong: hallway doctor
@@ -110,7 +112,7 @@ def _add_operation(verbs: Any, word: str, operation: Operation, shared: Any, has
     parser: Parser = verbs.add_parser(
         word,
         help=_escaped(operation.about),
-        description=commands.described(operation.function.__doc__),
+        description=commands.described(operation.function.__doc__) + _about_texts(operation),
         parents=[shared],
     )
     words = [operation.parameters[name] for name in operation.words]
@@ -162,7 +164,7 @@ def _add_parameter(parser: argparse.ArgumentParser, parameter: Parameter, is_wor
     options: dict[str, Any] = {"help": _escaped(kind.about + (f" ({', '.join(choices)})" if choices else ""))}
     if not is_word:
         options |= {"dest": parameter.name, "default": argparse.SUPPRESS}
-    elif not parameter.is_required:
+    elif not parameter.is_required or file_flag(parameter):
         options |= {"nargs": "?", "default": argparse.SUPPRESS}
     if isinstance(kind, Boolean):
         options |= {"action": "store_const", "const": switched(parameter)}
@@ -173,11 +175,26 @@ def _add_parameter(parser: argparse.ArgumentParser, parameter: Parameter, is_wor
         if has_choices and choices:
             options["choices"] = choices
     parser.add_argument(parameter.name if is_word else flag(parameter), **options)
+    if option := file_flag(parameter):
+        parser.add_argument(
+            option,
+            dest=FILE_OF + parameter.name,
+            default=argparse.SUPPRESS,
+            metavar="FILE",
+            help=f"read {parameter.name} from a file; -: from standard input",
+        )
+
+
+def _about_texts(operation: Operation) -> str:
+    """Return the help's sentence about piping, for a command that has a text."""
+    has_text = any(each.has_text for each in operation.parameters.values())
+    return f"\n\n{STANDARD_INPUT} reads one of the texts from standard input." if has_text else ""
 
 
 def _perform(operation: Operation, args: argparse.Namespace, **more: Any) -> None:
     typed = {name: value for name, value in vars(args).items() if name in operation.parameters}
-    perform(operation, typed, is_json=args.is_json, url=args.url, **more)
+    files = {name: path for name in operation.parameters if (path := getattr(args, FILE_OF + name, None))}
+    perform(operation, typed, is_json=args.is_json, url=args.url, files=files, **more)
 
 
 def _escaped(text: str) -> str:

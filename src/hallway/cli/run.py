@@ -10,11 +10,12 @@ import os
 import sys
 
 from hallway.bus.connect import connect
+from hallway.cli.labels import STANDARD_INPUT, flag, label, switched
 from hallway.cli.render import show, show_error
 from hallway.cli.terminal import err, out
 from hallway.core.errors import HallwayError, IdentityMissing, InvalidInput
 from hallway.core.model import PERSON
-from hallway.core.schema import Boolean, Identifier, PartyId, Text
+from hallway.core.schema import Boolean, Identifier, PartyId
 from hallway.services.base import Service
 
 TYPE_CHECKING = False
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from typing import Any, TypeAlias
 
     from hallway.bus.base import Bus
-    from hallway.core.operation import Operation, Parameter
+    from hallway.core.operation import Operation
 
     Words: TypeAlias = Mapping[str, str | bool]  # a parameter's name, and what was typed for it
 
@@ -31,7 +32,8 @@ INTERRUPTED = 130  # what shells give for Ctrl-C
 PIPE_CLOSED = 141  # and for a reader that went away
 ME = "me"  # who types: the session whose agent runs this command, else the person at this machine
 SPOOL = "spool"  # what hooks could not do in time, beside the bus: see agents/hook/spool.py
-STANDARD_INPUT = "-"  # for a text of many lines
+
+HINTS = {"secret_found": "Say where it is kept instead; if it is none, or meant for all to read: --allow-secret"}
 
 # What a command does in as many steps as it takes, where an operation is one of them.
 MULTI_STEP: dict[str, Callable[[Bus, dict[str, Any]], Any]] = {
@@ -48,16 +50,6 @@ def operations() -> dict[str, Operation]:
         for operation in service.operations.values()
         if operation.verb
     }
-
-
-def flag(parameter: Parameter) -> str:
-    """Return how the command line calls an optional parameter."""
-    return parameter.kind.flag or "--" + parameter.name.replace("_", "-")
-
-
-def switched(parameter: Parameter) -> bool:
-    """Return the value that a Boolean parameter's flag gives it: the opposite of its default."""
-    return not parameter.default
 
 
 def parse_fast(argv: list[str]) -> tuple[Operation, Words, bool] | None:
@@ -100,14 +92,33 @@ def perform(
     *,
     is_json: bool,
     url: str | None = None,
+    files: Mapping[str, str] | None = None,
     variant: str = "",
     then: Callable[[Bus, Any, dict[str, Any]], None] | None = None,
 ) -> None:
     """Check what was typed, run the operation and show its answer; what is wrong is said before a bus is opened.
 
-    `then` is what is left to do once the answer is out; a `variant` is shown in a way of its own.
+    `files` holds the paths of texts that come from a file. `then` is what is left to do once the answer is out; a
+    `variant` is shown in a way of its own.
     """
-    arguments = operation.arguments((), {name: _read(operation, name, value) for name, value in typed.items()})
+    try:
+        _perform(operation, typed, files or {}, is_json=is_json, url=url, variant=variant, then=then)
+    except HallwayError as error:
+        error.hint_for_face({**HINTS, "invalid_input": f"See: hallway {operation.verb} --help"})
+        raise
+
+
+def _perform(
+    operation: Operation,
+    typed: Words,
+    files: Mapping[str, str],
+    *,
+    is_json: bool,
+    url: str | None,
+    variant: str,
+    then: Callable[[Bus, Any, dict[str, Any]], None] | None,
+) -> None:
+    arguments = _arguments(operation, typed, files)
     with connect(url) as bus:
         if os.path.exists(os.path.join(bus.folder, SPOOL)):
             _work_off(bus)
@@ -118,6 +129,16 @@ def perform(
         show(out(), operation, result, arguments, is_json=is_json, variant=variant)
         if then:
             then(bus, result, arguments)
+
+
+def _arguments(operation: Operation, typed: Words, files: Mapping[str, str]) -> dict[str, Any]:
+    """Return checked arguments; errors name what a person types."""
+    if files or STANDARD_INPUT in typed.values():
+        from hallway.cli.text_input import read_texts
+
+        typed = read_texts(operation, typed, files)
+    named = {name: _read(operation, name, value) for name, value in typed.items()}
+    return operation.arguments((), named, title=f"hallway {operation.verb}", label=lambda name: label(operation, name))
 
 
 def _work_off(bus: Bus) -> None:
@@ -137,9 +158,7 @@ def _read(operation: Operation, name: str, typed: str | bool) -> Any:
         return typed
     if typed == ME and isinstance(kind, Identifier):
         return _me(kind)
-    if typed == STANDARD_INPUT and isinstance(kind, Text) and kind.has_many_lines:
-        return (sys.stdin.read(kind.most + 2) if sys.stdin else "").removesuffix("\n")
-    return kind.parse(name, typed)
+    return kind.parse(label(operation, name), typed)
 
 
 def _me(kind: Identifier) -> str:

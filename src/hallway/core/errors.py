@@ -62,6 +62,12 @@ class HallwayError(Exception):
         if hint is not None:
             self.hint = hint
 
+    def hint_for_face(self, hints: dict[str, str]) -> HallwayError:
+        """Return the error with a face's own hint for its code, in place of the general one of its class."""
+        if self.hint == type(self).hint and self.code in hints:
+            self.hint = hints[self.code]
+        return self
+
     def to_dict(self) -> dict[str, Any]:
         """Return the error as faces show it: `{"error": {"code", "message", "hint", …details}}`."""
         return {"error": {"code": self.code, "message": self.message, "hint": self.hint, **self.details}}
@@ -71,7 +77,7 @@ class InvalidInput(HallwayError):
     """A parameter is missing, unknown, of the wrong type or out of its range; nothing was written."""
 
     code, status, exit_status = "invalid_input", 400, 2
-    hint = "See the operation's parameters: hallway VERB --help, or GET /openapi.json"
+    hint = "See the operation's parameters in the reference: docs/reference/operations.md"
 
 
 class TooLarge(InvalidInput):
@@ -92,7 +98,7 @@ class SecretFound(InvalidInput):
     """A message or a memory entry holds what looks like a key or a token; nothing was written."""
 
     code, status, exit_status = "secret_found", 400, 2
-    hint = "Say where it is kept instead; if it is none, or meant for all to read: --allow-secret (allow_secret)"
+    hint = "Say where it is kept instead; if it is none, or meant for all to read: allow_secret"
 
 
 class Refused(HallwayError):

@@ -148,39 +148,48 @@ class Operation:
         name = text[5:-1] if is_list else text
         return self.function.__globals__.get(name) or getattr(builtins, name), is_list
 
-    def arguments(self, positional: tuple[Any, ...], named: Mapping[str, Any]) -> dict[str, Any]:
+    def arguments(
+        self,
+        positional: tuple[Any, ...],
+        named: Mapping[str, Any],
+        *,
+        title: str = "",
+        label: Callable[[str], str] = str,
+    ) -> dict[str, Any]:
         """Bind and check a call's arguments; None for an optional one means: left out.
 
-        Raises InvalidInput for a missing, unknown or ill-typed one, TooLarge for one over its limit.
+        `title` and `label` are how the caller knows the operation and its parameters, for errors. Raises InvalidInput
+        for a missing, unknown or ill-typed one, TooLarge for one over its limit.
         """
+        title = title or self.name
         if positional:
             if len(positional) > len(self.positional):
-                raise InvalidInput(f"{self.name} takes {len(self.positional)} positional parameters")
+                raise InvalidInput(f"{title} takes {len(self.positional)} positional parameters")
             placed = dict(zip(self.positional, positional, strict=False))
             if twice := placed.keys() & named.keys():
-                raise InvalidInput(f"{self.name} is given {min(twice)} twice")
+                raise InvalidInput(f"{title} is given {min(twice)} twice")
             named = {**placed, **named}
         checked = {}
         for name, parameter in self.parameters.items():
             value = named.get(name)
             if value is not None or (parameter.kind.is_nullable and name in named):
-                checked[name] = parameter.kind.check(name, value)
+                checked[name] = parameter.kind.check(label(name), value)
             elif parameter.is_required:
                 missing = IdentityMissing if name == "session_id" and self.is_write else InvalidInput
-                raise missing(f"{self.name} needs {name}: {parameter.kind.about or 'it is required'}")
+                raise missing(f"{title} needs {label(name)}: {parameter.kind.about or 'it is required'}")
             else:
                 checked[name] = parameter.default
         if not named.keys() <= checked.keys():
-            self._refuse_unknown(named)
+            self._refuse_unknown(named, title)
         return checked
 
-    def _refuse_unknown(self, named: Mapping[str, Any]) -> None:
+    def _refuse_unknown(self, named: Mapping[str, Any], title: str) -> None:
         from hallway.core.near_names import near_matches
 
         unknown = next(name for name in named if name not in self.parameters)
         near = near_matches(unknown, list(self.parameters))
         raise InvalidInput(
-            f"{self.name} has no parameter {unknown[:60]!r}",
+            f"{title} has no parameter {unknown[:60]!r}",
             hint=f"Did you mean {near[0]}?" if near else f"It has: {', '.join(self.parameters)}",
         )
 
@@ -239,7 +248,11 @@ def operation(
         declared = Operation(function, http, verb, body, is_durable, words, waits_for, is_admins, secrets, preparation)
 
         def call(self: S, /, *args: P.args, **kwargs: P.kwargs) -> R:
-            result: R = self.bus.execute(declared, self, declared.arguments(args, kwargs))
+            try:
+                result: R = self.bus.execute(declared, self, declared.arguments(args, kwargs))
+            except InvalidInput as error:
+                error.hint_for_face({InvalidInput.code: f"See: help({type(self).__name__}.{function.__name__})"})
+                raise
             return result
 
         call.__name__, call.__qualname__, call.__doc__ = function.__name__, function.__qualname__, function.__doc__

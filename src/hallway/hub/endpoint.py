@@ -35,6 +35,7 @@ class OperationEndpoint:
     ) -> None:
         self._operation = operation
         self._short = {each.kind.short: each.name for each in operation.parameters.values() if each.kind.short}
+        self._hints = {InvalidInput.code: f"See {operation.method} {operation.path} in GET /openapi.json"}
         self._worker = worker
         self._wakes = wakes
         self._meter = meter
@@ -54,7 +55,7 @@ class OperationEndpoint:
             await respond_error(send, InvalidInput("the request holds a value that is nested too deep"))
         except HallwayError as error:
             status = error.status
-            await respond_error(send, error)
+            await respond_error(send, error.hint_for_face(self._hints))
         finally:
             self._meter.observe(self._operation.name, status, time.perf_counter() - began)
 

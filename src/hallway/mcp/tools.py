@@ -66,7 +66,7 @@ HINTS = {
     "task_not_found": "See what there is: tasks",
     "entry_not_found": "Look for it: search_memory",
     "version_conflict": "Read it (recall), then write with its version as expected_version",
-    "invalid_input": "See the tool's inputSchema",
+    "secret_found": "Say where it is kept instead of sending it",
 }
 TYPES = ((Boolean, "boolean"), (Integer, "integer"), (Number, "number"), (JsonObject, "object"), (Text, "string"))
 
@@ -151,7 +151,7 @@ class Tool:
             self.introduce(peer, session_id)
         if self.is_of_project and "project" not in call:
             call["project"] = yield from peer.project(session_id)
-        result = yield self.operation, self.operation.arguments((), call)
+        result = yield self.operation, self.operation.arguments((), call, title=self.name)
         for operation, arguments_of in self.then:
             if more := arguments_of(result, call):
                 yield operation, operation.arguments((), {SESSION: session_id, **more})
@@ -163,8 +163,12 @@ class Tool:
 
     def told(self, error: HallwayError) -> Json:
         """Return an error as an agent can act on it; if a tool helps with this error, the hint names it."""
-        told: Json = error.to_dict()["error"]
-        return {**told, "hint": HINTS.get(error.code, error.hint)} if error.hint == type(error).hint else told
+        told: Json = error.hint_for_face({**HINTS, **self.hints}).to_dict()["error"]
+        return told
+
+    @property
+    def hints(self) -> dict[str, str]:
+        return {InvalidInput.code: f"See the inputSchema of {self.name} in tools/list"}
 
     def _is_said(self, name: str, value: Any) -> bool:
         return value is not None or self.operation.parameters[name].kind.is_nullable
@@ -188,7 +192,7 @@ class WholeTool(Tool):
         """Introduce nobody: a caller of `sessions_register` introduces itself."""
 
     def told(self, error: HallwayError) -> Json:
-        told: Json = error.to_dict()["error"]
+        told: Json = error.hint_for_face(self.hints).to_dict()["error"]
         return told
 
 
