@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     Json = Any  # anything JSON can say
 else:
+    Json = object  # a name that annotations mean at run time, without importing `typing`
 
     def dataclass_transform(**_):
         return lambda cls: cls
@@ -45,24 +46,30 @@ def _field(index: int) -> property:
     return property(lambda record: record._values[index])
 
 
+class FieldValues:
+    """The values of a record's fields, in order: no field itself, so no type checker wants it to construct one."""
+
+    __slots__ = ("_values",)
+    _values: tuple[Any, ...]
+
+
 @dataclass_transform(kw_only_default=True, frozen_default=True)
 class RecordType(type):
     """Makes a read-only property, in order, from each of a class's annotations."""
 
     def __new__(mcls, name: str, bases: tuple[type, ...], namespace: dict[str, Any]) -> RecordType:
         fields = tuple(field for field in namespace.get("__annotations__", ()) if field[0] != "_")
-        namespace["__slots__"] = ("_values",) if name == "Record" else ()
+        namespace["__slots__"] = ()
         namespace["_fields"] = fields
         namespace.update((field, _field(index)) for index, field in enumerate(fields))
         return super().__new__(mcls, name, bases, namespace)
 
 
-class Record(metaclass=RecordType):
+class Record(FieldValues, metaclass=RecordType):
     """A value with named fields; `to_dict` is its JSON shape, times left as datetimes."""
 
     if TYPE_CHECKING:
         _fields: ClassVar[tuple[str, ...]]
-        _values: tuple[Any, ...]
     else:
 
         def __init__(self, **fields):

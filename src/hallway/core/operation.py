@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         """The service whose method an operation is."""
 
         bus: Context
+        prepared: Any
 
     S = TypeVar("S", bound=Owner)
 
@@ -82,7 +83,8 @@ class Operation:
     write its `from_session` or `session_id`, of a read whose news it waits for. `is_admins`: only admins may, as they
     alone may write as nobody. `secrets` is what becomes of a secret in a write's texts: an operation that can be told
     to allow it refuses it otherwise, any other one replaces it by its kind unless declared `keep`. `preparation` names
-    the service's method that `prepare` calls with the arguments; the operation gets what it returns as `_prepared`.
+    the service's method that `prepare` calls with the arguments; the operation finds what it returned in
+    `self.prepared`.
     """
 
     def __init__(
@@ -119,7 +121,6 @@ class Operation:
         code, defaults = self.function.__code__, self.function.__defaults__ or ()
         positional = code.co_varnames[1 : code.co_argcount]
         keyword = code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
-        keyword = tuple(name for name in keyword if not name.startswith("_"))
         known = dict(zip(positional[len(positional) - len(defaults) :], defaults, strict=True))
         known |= self.function.__kwdefaults__ or {}
         self.noun, self.name = noun, f"{noun}.{self.function.__name__}"
@@ -227,7 +228,8 @@ class Operation:
         if not self.is_write:
             return self.function(service, **arguments)
         prepared = self.prepare(service, arguments)
-        return self.function(service, **prepared, **({"_prepared": prepared.work} if self.preparation else {}))
+        service.prepared = prepared.work
+        return self.function(service, **prepared)
 
 
 def operation(
@@ -256,6 +258,7 @@ def operation(
             return result
 
         call.__name__, call.__qualname__, call.__doc__ = function.__name__, function.__qualname__, function.__doc__
+        call.__module__, call.__annotations__ = function.__module__, function.__annotations__  # whose names those use
         call.__wrapped__ = function  # type: ignore[attr-defined]
         call.operation = declared  # type: ignore[attr-defined]
         return call

@@ -9,7 +9,7 @@ from hallway.core.near_names import near_matches as near_matches
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import ClassVar, Self
+    from typing import Any, ClassVar, Self
 
     from hallway.core.context import Context
     from hallway.core.operation import Operation
@@ -25,6 +25,8 @@ class Service:
     noun: ClassVar[str] = ""
     operations: ClassVar[dict[str, Operation]] = {}
     connect: ClassVar[Callable[[str | PathLike[str] | None], Context]]  # set by bus/connect.py
+
+    prepared: Any = None  # what the preparation of the operation that runs has returned; writes run one at a time
 
     def __init__(self, bus: Context | Service | str | PathLike[str] | None = None) -> None:
         self.bus: Context = self._bus_of(bus)

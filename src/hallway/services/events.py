@@ -6,6 +6,8 @@ the other way round. Reading by `seq` misses nothing and repeats nothing (E1).
 
 from __future__ import annotations
 
+from _collections_abc import Callable, Iterator  # which are there without importing `collections`
+
 from hallway.core.clock import to_datetime
 from hallway.core.model import Event, EventStats
 from hallway.core.operation import operation
@@ -15,13 +17,14 @@ from hallway.services.base import Service
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
     from typing import Any
 
     from hallway.core.context import Closable
+else:
+    Any = Closable = object  # what annotations mean at run time; `typing` is not imported
 
-    Handler = Callable[[Event], object]
 
+Handler = Callable[[Event], object]
 PAGE = 500
 
 

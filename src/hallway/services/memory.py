@@ -10,7 +10,7 @@ import os
 
 from hallway.core.clock import SECOND, new_id, to_datetime
 from hallway.core.errors import EntryNotFound, VersionConflict
-from hallway.core.model import PERSON, MemoryEntry, MemoryHit, MemoryStats
+from hallway.core.model import PERSON, Json, MemoryEntry, MemoryHit, MemoryStats
 from hallway.core.operation import operation
 from hallway.core.parameters import VERSIONS_DEFAULT
 from hallway.core.schema import Integer, decode, encode
@@ -22,7 +22,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from hallway.core.model import Json
     from hallway.store import Row, Store
 
 SWEEP_AT_ONCE = 20  # expired keys that a set removes besides
@@ -52,7 +51,6 @@ class SharedMemory(Service, noun="memory"):
         idempotency_key: str | None = None,
         project: str | None = None,
         allow_secret: bool = False,
-        _prepared: PreparedEntry | None = None,
     ) -> MemoryEntry:
         """Remember a value under a key, as a new version; nothing is overwritten.
 
@@ -67,7 +65,7 @@ class SharedMemory(Service, noun="memory"):
             row = self._store.one("memory.same", session_id=session_id, idempotency_key=idempotency_key)
             if row:
                 return _entry(row)
-        prepared = _prepared or PreparedEntry(self._store, key, value, tags or [])
+        prepared: PreparedEntry = self.prepared
         project = project or self._project_of(session_id)
         self.prune_old(0, SWEEP_AT_ONCE)
         if expected_version is not None:

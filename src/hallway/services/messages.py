@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import time
+from _collections_abc import Callable  # which is there without importing `collections`
 
 from hallway.core.clock import SECOND, new_id, to_datetime
 from hallway.core.errors import DuplicateMessage, InvalidInput, MessageNotFound, NoAnswer, RateLimited, SessionNotFound
@@ -18,10 +19,13 @@ from hallway.core.model import (
     PERSON,
     Delivery,
     InboxSummary,
+    Json,
     Message,
     MessageStats,
     PingResult,
+    Pruned,
     Receipt,
+    Task,
     Thread,
 )
 from hallway.core.operation import operation
@@ -31,16 +35,16 @@ from hallway.services.base import Service, near_matches
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from os import PathLike
     from typing import Any
 
     from hallway.core.context import Closable, Context
-    from hallway.core.model import Event, Json, Pruned, Task
+    from hallway.core.model import Event
     from hallway.store import Row
+else:
+    Closable = object  # what an annotation means at run time; its own module imports `typing`
 
-    MessageHandler = Callable[[Message], object]
-
+MessageHandler = Callable[[Message], object]
 BURST = 1000  # messages that one party may send another at once (M8); HALLWAY_MESSAGE_BURST, 0: any number
 REFILL_S = 1  # and how long it takes until it may send one more
 REPEAT_S = 60  # within which saying the same again is refused

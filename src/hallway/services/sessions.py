@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from hallway.core.clock import SECOND, to_datetime
 from hallway.core.errors import InvalidInput, SessionNotFound
-from hallway.core.model import ActiveSessions, Heartbeat, PeerSession, Session, SessionStats
+from hallway.core.model import ActiveSessions, Heartbeat, Json, PeerSession, Session, SessionStats
 from hallway.core.operation import operation
 from hallway.core.parameters import OTHERS_DEFAULT, TTL_DEFAULT_S
 from hallway.core.schema import decode, encode
@@ -18,7 +18,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from hallway.core.model import Json
     from hallway.store import Row
 
 ACTS_EVERY_S = 10  # how often an act is written down as a sign of life

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from hallway.core.clock import to_datetime
 from hallway.core.errors import AlreadyTaken, DuplicateMessage, InvalidInput, Refused, TaskNotFound
-from hallway.core.model import Task, TaskStats
+from hallway.core.model import Json, Message, Task, TaskStats
 from hallway.core.operation import operation
 from hallway.core.parameters import BODY_MOST
 from hallway.core.schema import decode, encode
@@ -17,7 +17,6 @@ from hallway.services.base import Service, near_matches
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from hallway.core.model import Json, Message
     from hallway.store import Row
 
 
