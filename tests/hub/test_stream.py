@@ -139,7 +139,7 @@ def test_a_stream_has_only_what_its_filters_let_through(own_hub: HubProcess, bus
     with (
         Stream(own_hub.port, "?project=github.com%2Facme%2Fshop") as shop,
         Stream(own_hub.port, "?kinds=a") as all_a,
-        Stream(own_hub.port, "?kinds=a.one,b") as some,
+        Stream(own_hub.port, "?kinds=a.one&kinds=b") as some,
         Stream(own_hub.port, "?project=other&kinds=a.two") as both,
         Stream(own_hub.port, "?project=nowhere") as nothing,
     ):

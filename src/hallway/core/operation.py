@@ -137,6 +137,11 @@ class Operation:
             self.secrets = REFUSE
 
     @property
+    def short_names(self) -> dict[str, str]:
+        """Return the names of parameters that a URL's query may call otherwise, by that other name."""
+        return {each.kind.short: each.name for each in self.parameters.values() if each.kind.short}
+
+    @property
     def about(self) -> str:
         """Return the docstring's first line: help, menu entry and tool description."""
         return (self.function.__doc__ or "").partition("\n")[0].strip()

@@ -6,9 +6,19 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Any
 
-from hallway.core.errors import HallwayError, InvalidInput
+from hallway.core.errors import HallwayError, InvalidInput, VersionConflict
 from hallway.hub.auth.caller import visitor_of
-from hallway.hub.http import disconnected, encode_json, parse_object, parse_query, read_body, respond, respond_error
+from hallway.hub.conditions import conditions, status_of_conflict, version_tag
+from hallway.hub.http import (
+    JSON_TYPE,
+    disconnected,
+    encode_json,
+    parse_object,
+    parse_parameters,
+    read_body,
+    respond,
+    respond_error,
+)
 from hallway.hub.workers.writer import SHORT_LIMIT
 
 if TYPE_CHECKING:
@@ -34,7 +44,6 @@ class OperationEndpoint:
         pulse: StallWatchdog | None = None,
     ) -> None:
         self._operation = operation
-        self._short = {each.kind.short: each.name for each in operation.parameters.values() if each.kind.short}
         self._hints = {InvalidInput.code: f"See {operation.method} {operation.path} in GET /openapi.json"}
         self._worker = worker
         self._wakes = wakes
@@ -49,10 +58,14 @@ class OperationEndpoint:
             arguments = self._operation.arguments((), await self._parameters(scope, receive))
             result = await self.perform(arguments, scope, receive)
             is_long = isinstance(result, list) and len(result) > SHORT_LIMIT
-            await respond(send, await asyncio.to_thread(encode_json, result) if is_long else encode_json(result))
+            body = await asyncio.to_thread(encode_json, result) if is_long else encode_json(result)
+            await respond(send, body, headers=(JSON_TYPE, *version_tag(result)))
         except RecursionError:
             status = InvalidInput.status
             await respond_error(send, InvalidInput("the request holds a value that is nested too deep"))
+        except VersionConflict as error:
+            status = status_of_conflict(scope)
+            await respond_error(send, error, status=status)
         except HallwayError as error:
             status = error.status
             await respond_error(send, error.hint_for_face(self._hints))
@@ -64,19 +77,13 @@ class OperationEndpoint:
         operation = self._operation
         named: dict[str, Any] = scope["path_params"]
         if scope["query_string"]:
-            named = _joined(named, self._query(scope))
+            named = _joined(named, parse_parameters(scope, operation))
+        if operation.is_write:
+            named = _joined(named, conditions(scope, operation))
         body = await read_body(scope, receive) if operation.is_write else b""
         if operation.body:
             return {**named, operation.body: parse_object(body)}
         return _joined(named, parse_object(body)) if body else named
-
-    def _query(self, scope: Scope) -> dict[str, Any]:
-        parameters = self._operation.parameters
-        named = {self._short.get(name, name): text for name, text in parse_query(scope).items()}
-        return {
-            name: parameters[name].kind.parse(name, text) if name in parameters else text
-            for name, text in named.items()
-        }
 
     async def perform(self, arguments: dict[str, Any], scope: Scope, receive: Receive) -> Any:
         """Run the operation for a request whose body has been read; where it waits, for as long as the caller does."""

@@ -12,12 +12,15 @@ import msgspec
 
 from hallway.core.errors import HallwayError, InvalidInput, TooLarge
 from hallway.core.model import Record
-from hallway.core.schema import to_builtins
+from hallway.core.schema import ArrayOf, quote_value, to_builtins
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
+    from hallway.core.operation import Operation
+
 MAX_BODY_BYTES = 1024 * 1024
+MAX_QUERY_FIELDS = 100
 JSON_TYPE = (b"content-type", b"application/json")
 
 
@@ -97,19 +100,47 @@ def parse_object(body: bytes) -> dict[str, Any]:
     return value
 
 
-def parse_query(scope: Scope) -> dict[str, str]:
-    """Return the query's parameters; one that is there twice is an error."""
+def query_pairs(scope: Scope) -> list[tuple[str, str]]:
+    """Return the query's parameters in order, as often as they are there."""
     raw = scope["query_string"]
     if not raw:
-        return {}
+        return []
     try:
-        pairs = parse_qsl(raw.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=100)
+        return parse_qsl(raw.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=MAX_QUERY_FIELDS)
     except ValueError as error:
         raise InvalidInput(f"the query cannot be read: {error}", hint="Percent-encode it as UTF-8") from None
+
+
+def parse_query(scope: Scope) -> dict[str, str]:
+    """Return the query's parameters; one that is there twice is an error."""
+    pairs = query_pairs(scope)
     query = dict(pairs)
     if len(query) < len(pairs):
-        raise InvalidInput("a query parameter is there twice", hint="Give a list as A,B or as a JSON array")
+        raise _repeated(pairs)
     return query
+
+
+def parse_parameters(scope: Scope, operation: Operation) -> dict[str, Any]:
+    """Return an operation's parameters that the query has, parsed; a list may be repeated, as generated clients do."""
+    named: dict[str, Any] = {}
+    pairs = query_pairs(scope)
+    for key, text in pairs:
+        name = operation.short_names.get(key, key)
+        parameter = operation.parameters.get(name)
+        value = parameter.kind.parse(name, text) if parameter else text
+        if name not in named:
+            named[name] = value
+        elif parameter and isinstance(parameter.kind, ArrayOf):
+            named[name] = [*named[name], *value]
+        else:
+            raise _repeated(pairs)
+    return named
+
+
+def _repeated(pairs: list[tuple[str, str]]) -> InvalidInput:
+    names = [name for name, _ in pairs]
+    twice = next((name for name in names if names.count(name) > 1), names[0])
+    return InvalidInput(f"the query has {quote_value(twice)} twice, and it is no list", hint="Leave one of them out")
 
 
 async def respond(
@@ -126,8 +157,10 @@ async def respond(
     await send({"type": "http.response.body", "body": body})
 
 
-async def respond_error(send: Send, error: HallwayError, *headers: tuple[bytes, bytes]) -> None:
-    """Send an error: its status, and code, message and hint as JSON."""
+async def respond_error(
+    send: Send, error: HallwayError, *headers: tuple[bytes, bytes], status: int | None = None
+) -> None:
+    """Send an error: its status unless another is given, and code, message and hint as JSON."""
     if "retry_after_s" in error.details:
         headers = (*headers, (b"retry-after", b"%d" % ceil(error.details["retry_after_s"])))
-    await respond(send, encode_json(error.to_dict()), error.status, (JSON_TYPE, *headers))
+    await respond(send, encode_json(error.to_dict()), status or error.status, (JSON_TYPE, *headers))

@@ -82,7 +82,25 @@ def _operation(operation: Operation) -> dict[str, Any]:
             "required": bool(required),
             "content": _json(schema | ({"required": required} if required else {})),
         }
+    _add_headers(described, operation)
     return described
+
+
+def _add_headers(described: dict[str, Any], operation: Operation) -> None:
+    """Add the headers that say what parameters say, and what a failed condition answers with."""
+    if "idempotency_key" in operation.parameters:
+        about = f"The same as idempotency_key. {operation.parameters['idempotency_key'].kind.about}"
+        described["parameters"].append(_header("Idempotency-Key", about))
+    if "expected_version" in operation.parameters:
+        about = 'The same as expected_version, as GET tells it in the header ETag: "3"'
+        described["parameters"].append(_header("If-Match", about))
+        described["parameters"].append(_header("If-None-Match", "*: only if there is none, as expected_version 0"))
+        error = _json({"$ref": "#/components/schemas/Error"})
+        described["responses"]["412"] = {"description": "Another version is the newest", "content": error}
+
+
+def _header(name: str, about: str) -> dict[str, Any]:
+    return {"name": name, "in": "header", "required": False, "schema": {"type": "string"}, "description": about}
 
 
 def _add_stream(described: dict[str, Any]) -> None:
@@ -105,7 +123,7 @@ def _parameter(parameter: Parameter, place: str) -> dict[str, Any]:
     schema = parameter.kind.json_schema()
     described: dict[str, Any] = {"name": parameter.name, "in": place, "required": place == "path"}
     if schema.get("type") == "array":
-        described |= {"style": "form", "explode": False}
+        described |= {"style": "form", "explode": True}
     if place == "query" and parameter.is_required:
         described["required"] = True
     if parameter.default is not None:

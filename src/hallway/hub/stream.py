@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from hallway.core.errors import HallwayError, InvalidInput, Unavailable
 from hallway.core.topics import EVENTS
 from hallway.hub.auth.caller import HUB, visitor_of
-from hallway.hub.http import disconnected, encode_json, header, parse_query, respond_error
+from hallway.hub.http import disconnected, encode_json, header, parse_parameters, respond_error
 from hallway.services.events import PAGE, EventLog
 
 if TYPE_CHECKING:
@@ -133,10 +133,7 @@ class EventsEndpoint:
             await respond_error(send, error)
 
     def _arguments(self, scope: Scope) -> dict[str, Any]:
-        named = {
-            name: READ.parameters[name].kind.parse(name, text) if name in READ.parameters else text
-            for name, text in parse_query(scope).items()
-        }
+        named = parse_parameters(scope, READ)
         if "limit" in named:
             raise InvalidInput("a stream has no limit", hint="Leave limit out, or ask for application/json")
         if resumed := header(scope, b"last-event-id"):
