@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from hallway.bus.base import Bus
     from hallway.bus.connect import connect
+    from hallway.core.enums import MemoryType, MessageType, SessionStatus
     from hallway.core.errors import HallwayError
     from hallway.local.workspace import resolve_project
     from hallway.services.events import EventLog
@@ -26,7 +27,10 @@ __all__ = [
     "CollaborationHub",
     "EventLog",
     "HallwayError",
+    "MemoryType",
+    "MessageType",
     "SessionRegistry",
+    "SessionStatus",
     "SharedMemory",
     "TaskBoard",
     "connect",
@@ -38,7 +42,10 @@ _HOMES = {
     "CollaborationHub": "services.messages",
     "EventLog": "services.events",
     "HallwayError": "core.errors",
+    "MemoryType": "core.enums",
+    "MessageType": "core.enums",
     "SessionRegistry": "services.sessions",
+    "SessionStatus": "core.enums",
     "SharedMemory": "services.memory",
     "TaskBoard": "services.tasks",
     "connect": "bus.connect",

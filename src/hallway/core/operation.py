@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import builtins
 
-from hallway.core.errors import IdentityMissing, InvalidInput
+from hallway.core.errors import IdentityMissing, InvalidInput, NotFound
 from hallway.core.model import Record
 from hallway.core.parameters import type_of
 from hallway.core.schema import ArrayOf, Identifier, Json, Text
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
         bus: Context
         prepared: Any
+        is_standalone: bool
 
     S = TypeVar("S", bound=Owner)
 
@@ -84,7 +85,7 @@ class Operation:
     alone may write as nobody. `secrets` is what becomes of a secret in a write's texts: an operation that can be told
     to allow it refuses it otherwise, any other one replaces it by its kind unless declared `keep`. `preparation` names
     the service's method that `prepare` calls with the arguments; the operation finds what it returned in
-    `self.prepared`.
+    `self.prepared`. `unknown` is what a standalone service answers with where there is nothing of the id.
     """
 
     def __init__(
@@ -99,9 +100,12 @@ class Operation:
         is_admins: bool = False,
         secrets: str | None = None,
         preparation: str | None = None,
+        unknown: Any = _MISSING,
     ) -> None:
         self.function = function
         self.preparation = preparation
+        self.answers_unknown = unknown is not _MISSING
+        self.unknown = unknown
         self.secrets = secrets or REPLACE
         self.method, self.path = http.split(" ")
         self.verb = verb
@@ -248,15 +252,22 @@ def operation(
     is_admins: bool = False,
     secrets: str | None = None,
     preparation: str | None = None,
+    unknown: Any = _MISSING,
 ) -> Callable[[Callable[Concatenate[S, P], R]], Callable[Concatenate[S, P], R]]:
     """Declare a service method as an operation; see `Operation` for what the words mean."""
 
     def declare(function: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P], R]:
-        declared = Operation(function, http, verb, body, is_durable, words, waits_for, is_admins, secrets, preparation)
+        declared = Operation(
+            function, http, verb, body, is_durable, words, waits_for, is_admins, secrets, preparation, unknown
+        )
 
         def call(self: S, /, *args: P.args, **kwargs: P.kwargs) -> R:
             try:
                 result: R = self.bus.execute(declared, self, declared.arguments(args, kwargs))
+            except NotFound:
+                if not (declared.answers_unknown and self.is_standalone):
+                    raise
+                return declared.unknown  # type: ignore[no-any-return]
             except InvalidInput as error:
                 error.hint_for_face({InvalidInput.code: f"See: help({type(self).__name__}.{function.__name__})"})
                 raise

@@ -8,7 +8,7 @@ operations. Why this is ours and not a library's: docs/decisions/0003.
 from __future__ import annotations
 
 from hallway.core.errors import InvalidInput, TooLarge
-from hallway.core.model import CAPABILITY, EVERYBODY, PERSON, Record
+from hallway.core.model import CAPABILITY, EVERYBODY, PERSON, Message, Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -139,6 +139,13 @@ class Identifier(Text):
 
     def json_schema(self) -> dict[str, Any]:
         return {**super().json_schema(), "pattern": r"^[^\s/\x00-\x20\x7f-\x9f]+$"}
+
+
+class MessageReference(Identifier):
+    """A message's id or, from Python, the message itself."""
+
+    def check(self, name: str, value: Any) -> str:
+        return super().check(name, value.message_id if isinstance(value, Message) else value)
 
 
 class PartyId(Identifier):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from os import PathLike
 
+from hallway.core.errors import InvalidInput
 from hallway.core.near_names import near_matches as near_matches
+from hallway.core.schema import quote_value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,10 +18,20 @@ if TYPE_CHECKING:
     from hallway.store import Store
 
 
+def require_callable(handler: object) -> None:
+    """Refuse at once what could only fail later, in a thread of its own."""
+    if not callable(handler):
+        raise InvalidInput(
+            f"the handler is {quote_value(handler)}, which cannot be called", hint="Pass a function of one argument"
+        )
+
+
 class Service:
     """One noun of a bus. Opened with a bus, with another service of it, or with a folder or URL of its own.
 
-    A service works the same on a local bus and through a hub: its operations go through `bus.execute`.
+    One that was not opened with a bus is standalone: where an operation says so, it answers an unknown id with None or
+    False, and raises nothing. A service works the same on a local bus and through a hub: its operations go through
+    `bus.execute`.
     """
 
     noun: ClassVar[str] = ""
@@ -30,6 +42,7 @@ class Service:
 
     def __init__(self, bus: Context | Service | str | PathLike[str] | None = None) -> None:
         self.bus: Context = self._bus_of(bus)
+        self.is_standalone = self.bus is not bus
 
     @staticmethod
     def _bus_of(bus: Context | Service | str | PathLike[str] | None) -> Context:

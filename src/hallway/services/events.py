@@ -13,7 +13,7 @@ from hallway.core.model import Event, EventStats
 from hallway.core.operation import operation
 from hallway.core.schema import decode, encode
 from hallway.core.topics import EVENTS
-from hallway.services.base import Service
+from hallway.services.base import Service, require_callable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -82,8 +82,9 @@ class EventLog(Service, noun="events"):
         """Call a function, in a thread of its own, with each event of a kind from now on (`*`: every kind).
 
         An error in the handler is logged and the next event is handled. `close()` of what is returned, or of the
-        bus, ends it.
+        bus, ends it. Raises InvalidInput for a handler that cannot be called.
         """
+        require_callable(handler)
         return self.bus.on_event(kind, handler)
 
     def stats(self, project: str | None = None) -> EventStats:

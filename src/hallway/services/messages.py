@@ -29,9 +29,10 @@ from hallway.core.model import (
     Thread,
 )
 from hallway.core.operation import operation
+from hallway.core.parameters import MESSAGE_TYPE
 from hallway.core.schema import decode, encode, quote_value
 from hallway.core.topics import topic
-from hallway.services.base import Service, near_matches
+from hallway.services.base import Service, near_matches, require_callable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 
     from hallway.core.context import Closable, Context
     from hallway.core.model import Event
+    from hallway.services.sessions import SessionRegistry
     from hallway.store import Row
 else:
     Closable = object  # what an annotation means at run time; its own module imports `typing`
@@ -66,6 +68,12 @@ class CollaborationHub(Service, noun="messages"):
     def __init__(self, bus: Context | Service | str | PathLike[str] | None = None) -> None:
         super().__init__(bus)
         self.burst = _burst()
+
+    @property
+    def registry(self) -> SessionRegistry:
+        """Return the sessions of the same bus."""
+        registry: SessionRegistry = self.bus.sessions
+        return registry
 
     # -- sending ------------------------------------------------------------------------------------------------------
 
@@ -160,7 +168,7 @@ class CollaborationHub(Service, noun="messages"):
         """Answer a message, in its thread.
 
         It goes to whoever sent the message; a reply to one's own goes to whom that was for. Raises MessageNotFound
-        where the message was pruned.
+        where the message was pruned. From Python, `to_message` may be the message itself.
         """
         parent = self.require(to_message)
         to_session = parent.to_session if parent.from_session == from_session else parent.from_session
@@ -357,9 +365,12 @@ class CollaborationHub(Service, noun="messages"):
             for recipient, unread, urgent, oldest in rows
         ]
 
-    @operation("GET /messages/{message_id}")
+    @operation("GET /messages/{message_id}", unknown=None)
     def get(self, message_id: str) -> Message:
-        """Return one message; raises MessageNotFound."""
+        """Return one message; raises MessageNotFound.
+
+        A hub that was opened on its own, as `CollaborationHub(registry)`, returns None for an unknown id.
+        """
         return self.require(message_id)
 
     @operation("GET /messages/{message_id}/thread", verb="thread")
@@ -401,9 +412,10 @@ class CollaborationHub(Service, noun="messages"):
         With a session it gets what is in that session's inbox, each message is acknowledged when the handler returns,
         and one it fails at stays there. Without, it gets every message that is sent on the bus from now on. An error
         in the handler is logged and the next message is handled. `close()` of what is returned, or of the bus, ends
-        it.
+        it. Raises InvalidInput for a type that is none, and for a handler that cannot be called.
         """
-        types = None if message_type == "*" else [message_type]
+        types = None if message_type == "*" else [MESSAGE_TYPE.check("message_type", message_type)]
+        require_callable(handler)
         if session_id is not None:
             return self.bus.on_message(session_id, types, handler)
 

@@ -118,9 +118,12 @@ class SessionRegistry(Service, noun="sessions"):
         row = self._store.one("sessions.exists", session_id=session_id)
         return self._answer(session_id, row[0] if row else -1, session.project, session.status, limit)
 
-    @operation("POST /sessions/{session_id}/ping", verb="ping", is_durable=False)
+    @operation("POST /sessions/{session_id}/ping", verb="ping", is_durable=False, unknown=False)
     def ping(self, session_id: str) -> Session:
-        """Keep a session alive, changing nothing else; raises SessionNotFound for an unknown id."""
+        """Keep a session alive, changing nothing else; raises SessionNotFound for an unknown id.
+
+        A registry that was opened on its own, as `SessionRegistry(path)`, returns False for an unknown id.
+        """
         self.require(session_id)
         return self._upsert_alive(session_id, {})
 
@@ -151,20 +154,23 @@ class SessionRegistry(Service, noun="sessions"):
             return ActiveSessions.of((project, [], 0))
         return ActiveSessions.of((project, self._peers(project, -1, limit), self._count_live(project)))
 
-    @operation("GET /sessions/{session_id}", verb="show")
+    @operation("GET /sessions/{session_id}", verb="show", unknown=None)
     def get(self, session_id: str) -> Session:
-        """Return one session, live or not; raises SessionNotFound."""
+        """Return one session, live or not; raises SessionNotFound.
+
+        A registry that was opened on its own, as `SessionRegistry(path)`, returns None for an unknown id.
+        """
         return self.require(session_id)
 
     @operation("GET /sessions", verb="list")
     def find_sessions(
         self,
-        *,
-        project: str | None = None,
         status: str | None = None,
         agent_type: str | None = None,
         human_user: str | None = None,
         capability: str | None = None,
+        *,
+        project: str | None = None,
         include_offline: bool = False,
         after_id: str | None = None,
         limit: int = 200,
