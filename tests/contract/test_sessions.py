@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,7 @@ import hallway
 from hallway.bus.local import LocalBus
 from hallway.core import errors
 from hallway.core.clock import FakeClock, SystemClock, to_datetime
-from hallway.core.model import LIVE_STATUSES
+from hallway.core.model import LIVE_STATUSES, Session
 from hallway.local.workspace import NoWorkspace
 from hallway.services import sessions
 from hallway.services.sessions import SessionRegistry
@@ -705,3 +706,36 @@ def test_a_parameter_that_is_given_twice_is_an_error(bus: LocalBus) -> None:
     with pytest.raises(errors.InvalidInput, match="session_id twice"):
         bus.sessions.heartbeat("alice", session_id="bob")
     assert bus.sessions.list_sessions() == []
+
+
+def test_a_page_after_a_session_that_is_gone_is_an_error_and_no_end(bus: LocalBus) -> None:
+    for session_id in "abc":
+        bus.sessions.register(session_id, "agent", "codex")
+    first = bus.sessions.find_sessions(limit=2)
+    bus.sessions.end(first[-1].session_id)
+    bus.sessions.clear_offline()
+    with pytest.raises(errors.SessionNotFound, match="any more"):
+        bus.sessions.find_sessions(limit=2, after_id=first[-1].session_id)
+    assert [each.session_id for each in bus.sessions.find_sessions(limit=2, after_id=first[0].session_id)] == ["a"]
+    assert bus.sessions.find_sessions(after_id="a") == []  # which is the end
+
+
+def test_all_sessions_are_listed_though_some_go_between_two_pages(
+    bus: LocalBus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hallway.services.sessions.LIST_PAGE", 2)
+    for session_id in "abcdefg":
+        bus.sessions.register(session_id, "agent", "codex")
+    find, gone = bus.sessions.find_sessions, iter(("f", "d", "none"))
+
+    def find_and_forget(**filters: Any) -> list[Session]:
+        page = find(**filters)
+        if (session_id := next(gone, "none")) != "none":
+            bus.sessions.end(session_id)
+            bus.sessions.clear_offline()
+        return page
+
+    monkeypatch.setattr(bus.sessions, "find_sessions", find_and_forget)
+    listed = [each.session_id for each in bus.sessions.list_sessions()]
+    assert [each for each in listed if each not in "fd"] == ["g", "e", "c", "b", "a"]
+    assert len(listed) == len(set(listed))

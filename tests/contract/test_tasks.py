@@ -452,6 +452,17 @@ def test_tasks_are_listed_newest_first_by_page_and_filter(shop: LocalBus) -> Non
     assert (numbers.total, numbers.by_status) == (5, {"offered": 3, "accepted": 1, "completed": 1})
 
 
+def test_a_page_after_a_task_that_is_gone_is_an_error_and_no_end(shop: LocalBus, clock: FakeClock) -> None:
+    first, second = (offer(shop, subject=str(number)) for number in range(2))
+    shop.tasks.accept("bob", second.task_id)
+    shop.tasks.complete("bob", second.task_id)
+    clock.advance(1)
+    shop.prune(older_than_s=0)
+    with pytest.raises(errors.TaskNotFound, match="any more"):
+        shop.tasks.list_tasks(after_id=second.task_id)
+    assert shop.tasks.list_tasks(after_id=first.task_id) == []  # which is the end
+
+
 def test_old_tasks_that_are_over_are_pruned(shop: LocalBus, clock: FakeClock) -> None:
     done, open_ = offer(shop), offer(shop, subject="another")
     shop.tasks.accept("bob", done.task_id)

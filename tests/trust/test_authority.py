@@ -343,15 +343,19 @@ def readings(world: World, role: str) -> list[Any]:
 
 
 @pytest.mark.promise("P2")
-def test_a_page_after_what_is_elsewhere_is_one_after_nothing(bus: LocalBus) -> None:
+def test_a_page_after_what_is_elsewhere_is_refused_as_one_after_nothing(bus: LocalBus) -> None:
     world = World(bus)
     for operation, hidden in (
         ("tasks.list_tasks", world.tasks["elsewhere"]),
         ("sessions.find_sessions", "elsewhere"),
     ):
         assert world.call(principal("admin"), operation, {"after_id": hidden})
+        told = []
         for after in (hidden, "never-was"):
-            assert world.call(principal("agent"), operation, {"after_id": after}) == []
+            with pytest.raises(NotFound) as refused:
+                world.call(principal("agent"), operation, {"after_id": after})
+            told.append(str(refused.value.to_dict()).replace(after, "ID"))
+        assert told[0] == told[1]
 
 
 @pytest.mark.promise("P2")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import hallway
 from hallway.cli import commands
 from hallway.cli.labels import STANDARD_INPUT, file_flag, flag, switched
+from hallway.cli.removal import REMOVALS, add_options, check
 from hallway.cli.run import guarded, operations, perform
 from hallway.core.errors import InvalidInput
 from hallway.core.schema import Boolean, Choice
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from hallway.bus.base import Bus
+    from hallway.cli.removal import Removal
     from hallway.core.model import Message
     from hallway.core.operation import Operation, Parameter
 
@@ -121,6 +123,9 @@ def _add_operation(verbs: Any, word: str, operation: Operation, shared: Any, has
     parser.set_defaults(command=partial(_perform, operation), operation=operation, parser=parser)
     if operation is INBOX:
         _add_acknowledging(parser)
+    if removal := REMOVALS.get(operation.name):
+        add_options(parser, removal)
+        parser.set_defaults(command=partial(_remove, operation, removal))
     return parser
 
 
@@ -195,6 +200,10 @@ def _perform(operation: Operation, args: argparse.Namespace, **more: Any) -> Non
     typed = {name: value for name, value in vars(args).items() if name in operation.parameters}
     files = {name: path for name in operation.parameters if (path := getattr(args, FILE_OF + name, None))}
     perform(operation, typed, is_json=args.is_json, url=args.url, files=files, **more)
+
+
+def _remove(operation: Operation, removal: Removal, args: argparse.Namespace) -> None:
+    _perform(operation, args, before=partial(check, removal, args))
 
 
 def _escaped(text: str) -> str:

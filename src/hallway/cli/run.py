@@ -33,6 +33,7 @@ PIPE_CLOSED = 141  # and for a reader that went away
 ME = "me"  # who types: the session whose agent runs this command, else the person at this machine
 SPOOL = "spool"  # what hooks could not do in time, beside the bus: see agents/hook/spool.py
 
+ASKS_FIRST = ("sessions.clear_offline", "memory.clear_some", "retention.prune")  # see cli/removal.py
 HINTS = {"secret_found": "Say where it is kept instead; if it is none, or meant for all to read: --allow-secret"}
 
 # What a command does in as many steps as it takes, where an operation is one of them.
@@ -59,7 +60,7 @@ def parse_fast(argv: list[str]) -> tuple[Operation, Words, bool] | None:
     found = operations()
     words = 2 if " ".join(argv[:2]) in found else 1
     operation = found.get(" ".join(argv[:words]))
-    if operation is None:
+    if operation is None or operation.name in ASKS_FIRST:
         return None
     wanted = list(operation.words)
     flags = {flag(each): each for each in operation.parameters.values() if each.name not in operation.words}
@@ -95,14 +96,15 @@ def perform(
     files: Mapping[str, str] | None = None,
     variant: str = "",
     then: Callable[[Bus, Any, dict[str, Any]], None] | None = None,
+    before: Callable[[Bus, dict[str, Any]], bool] | None = None,
 ) -> None:
     """Check what was typed, run the operation and show its answer; what is wrong is said before a bus is opened.
 
-    `files` holds the paths of texts that come from a file. `then` is what is left to do once the answer is out; a
-    `variant` is shown in a way of its own.
+    `files` holds the paths of texts that come from a file. `before` is asked whether to run the operation at
+    all. `then` is what is left to do once the answer is out; a `variant` is shown in a way of its own.
     """
     try:
-        _perform(operation, typed, files or {}, is_json=is_json, url=url, variant=variant, then=then)
+        _perform(operation, typed, files or {}, is_json=is_json, url=url, variant=variant, then=then, before=before)
     except HallwayError as error:
         error.hint_for_face({**HINTS, "invalid_input": f"See: hallway {operation.verb} --help"})
         raise
@@ -117,11 +119,14 @@ def _perform(
     url: str | None,
     variant: str,
     then: Callable[[Bus, Any, dict[str, Any]], None] | None,
+    before: Callable[[Bus, dict[str, Any]], bool] | None,
 ) -> None:
     arguments = _arguments(operation, typed, files)
     with connect(url) as bus:
         if os.path.exists(os.path.join(bus.folder, SPOOL)):
             _work_off(bus)
+        if before and not before(bus, arguments):
+            return
         if whole := MULTI_STEP.get(operation.name):
             result = whole(bus, arguments)
         else:

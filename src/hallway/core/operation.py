@@ -18,7 +18,7 @@ import builtins
 
 from hallway.core.errors import IdentityMissing, InvalidInput, NotFound
 from hallway.core.model import Record
-from hallway.core.parameters import type_of
+from hallway.core.parameters import PROJECT_OR_ALL, type_of
 from hallway.core.schema import ArrayOf, Identifier, Json, Text
 from hallway.core.secret_scan import refuse_secret, replace_secrets
 from hallway.core.topics import topic
@@ -85,7 +85,8 @@ class Operation:
     alone may write as nobody. `secrets` is what becomes of a secret in a write's texts: an operation that can be told
     to allow it refuses it otherwise, any other one replaces it by its kind unless declared `keep`. `preparation` names
     the service's method that `prepare` calls with the arguments; the operation finds what it returned in
-    `self.prepared`. `unknown` is what a standalone service answers with where there is nothing of the id.
+    `self.prepared`. `unknown` is what a standalone service answers with where there is nothing of the id. `is_of_all`:
+    with its project left out it is about every project.
     """
 
     def __init__(
@@ -101,11 +102,13 @@ class Operation:
         secrets: str | None = None,
         preparation: str | None = None,
         unknown: Any = _MISSING,
+        is_of_all: bool = False,
     ) -> None:
         self.function = function
         self.preparation = preparation
         self.answers_unknown = unknown is not _MISSING
         self.unknown = unknown
+        self.is_of_all = is_of_all
         self.secrets = secrets or REPLACE
         self.method, self.path = http.split(" ")
         self.verb = verb
@@ -132,6 +135,8 @@ class Operation:
         self.parameters = {
             name: Parameter(name, type_of(noun, name), known.get(name, _MISSING)) for name in positional + keyword
         }
+        if self.is_of_all:
+            self.parameters["project"].kind = PROJECT_OR_ALL
         self.words = self.words or tuple(each.name for each in self.parameters.values() if each.is_required)
         if self.is_write:
             self.actor = next((name for name in ACTORS if name in self.parameters), None)
@@ -253,12 +258,24 @@ def operation(
     secrets: str | None = None,
     preparation: str | None = None,
     unknown: Any = _MISSING,
+    is_of_all: bool = False,
 ) -> Callable[[Callable[Concatenate[S, P], R]], Callable[Concatenate[S, P], R]]:
     """Declare a service method as an operation; see `Operation` for what the words mean."""
 
     def declare(function: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P], R]:
         declared = Operation(
-            function, http, verb, body, is_durable, words, waits_for, is_admins, secrets, preparation, unknown
+            function,
+            http,
+            verb,
+            body,
+            is_durable,
+            words,
+            waits_for,
+            is_admins,
+            secrets,
+            preparation,
+            unknown,
+            is_of_all,
         )
 
         def call(self: S, /, *args: P.args, **kwargs: P.kwargs) -> R:

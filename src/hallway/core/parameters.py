@@ -199,6 +199,9 @@ NOUNS: dict[str, dict[str, FieldType]] = {
 }
 
 
+PROJECT_OR_ALL = Text("Only this project; unset, every project", most=1024, metavar="PROJECT")
+
+
 def type_of(noun: str, name: str) -> FieldType:
     """Return the type of a name as a noun uses it; KeyError for a name that the dictionary lacks."""
     own = NOUNS.get(noun, {})

@@ -112,8 +112,9 @@ class Tool:
         it.
         """
         properties = {name: _schema(name, self.operation.parameters[name].kind) for name in self.takes}
+        properties = {name: each if name in self.needs else _nullable(each) for name, each in properties.items()}
         if names_session and self.is_of_somebody:
-            properties[SESSION] = {"type": "string"}
+            properties[SESSION] = {"type": "string"}  # whoever is asked for it by name has one
         schema: Json = {"type": "object", "properties": properties}
         if self.needs:
             schema["required"] = list(self.needs)
@@ -414,6 +415,14 @@ def _bare(kind: FieldType) -> Json:
     if isinstance(kind, ArrayOf):
         return {"type": "array", "items": _bare(kind.item)}
     return next(({"type": name} for each, name in TYPES if isinstance(kind, each)), {})
+
+
+def _nullable(schema: Json) -> Json:
+    """Return the schema of a parameter that may be null, as models must say that they leave it out in strict mode."""
+    if "type" not in schema:
+        return schema  # anything at all
+    choices = {"enum": [*schema["enum"], None]} if "enum" in schema else {}
+    return {**schema, "type": [schema["type"], "null"], **choices}
 
 
 def _text(value: Json) -> Json:

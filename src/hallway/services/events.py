@@ -31,7 +31,7 @@ PAGE = 500
 class EventLog(Service, noun="events"):
     """What happened on the bus, in order."""
 
-    @operation("GET /events")
+    @operation("GET /events", is_of_all=True)
     def read(
         self, after: int = 0, *, project: str | None = None, kinds: list[str] | None = None, limit: int = PAGE
     ) -> list[Event]:

@@ -33,7 +33,7 @@ class FileLog(Service, noun="files"):
         self._store.rows("files.keep", session_id=session_id, most=FILES_MOST)
         return len(written)
 
-    @operation("GET /files")
+    @operation("GET /files", is_of_all=True)
     def touched(
         self,
         project: str | None = None,

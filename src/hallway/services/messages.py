@@ -318,7 +318,7 @@ class CollaborationHub(Service, noun="messages"):
         )
         return [message_of(row) for row in (reversed(rows) if after is None else rows)]
 
-    @operation("GET /messages/sent")
+    @operation("GET /messages/sent", is_of_all=True)
     def sent(
         self,
         from_session: str | None = None,
@@ -343,7 +343,7 @@ class CollaborationHub(Service, noun="messages"):
         )
         return [message_of(row) for row in rows]
 
-    @operation("GET /inboxes")
+    @operation("GET /inboxes", is_of_all=True)
     def inboxes(
         self, project: str | None = None, *, session_id: str | None = None, limit: int = 1000
     ) -> list[InboxSummary]:

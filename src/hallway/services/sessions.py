@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from hallway.store import Row
 
 ACTS_EVERY_S = 10  # how often an act is written down as a sign of life
+LIST_PAGE = 1000
 SWEEP_AT_ONCE = 500  # so that one reader never pays for a night of expiries
 UNNAMED = "unknown"  # what a session is called whose first heartbeat told no name
 
@@ -162,7 +163,7 @@ class SessionRegistry(Service, noun="sessions"):
         """
         return self.require(session_id)
 
-    @operation("GET /sessions", verb="list")
+    @operation("GET /sessions", verb="list", is_of_all=True)
     def find_sessions(
         self,
         status: str | None = None,
@@ -178,7 +179,7 @@ class SessionRegistry(Service, noun="sessions"):
         """Find sessions, newest registration first; all filters must fit.
 
         The live ones only, unless `include_offline` or `status="offline"`. The next page comes after the last id of
-        this one. A project left out means every project.
+        this one; raises SessionNotFound where that session is gone. A project left out means every project.
         """
         rows = self._store.rows(
             "sessions.find",
@@ -193,21 +194,28 @@ class SessionRegistry(Service, noun="sessions"):
             visible=self.bus.visible,
             include_offline=include_offline or status == "offline",
         )
+        if after_id is not None and not rows:
+            self._require_anchor(after_id)
         return [_session(row) for row in rows]
 
     def list_sessions(self, include_offline: bool = False, project: str | None = None) -> list[Session]:
         """Return all sessions, newest registration first, however many pages that takes."""
         found: list[Session] = []
         while True:
-            page = self.find_sessions(
-                project=project,
-                include_offline=include_offline,
-                limit=1000,
-                after_id=found[-1].session_id if found else None,
-            )
+            page = self._page_after(found, include_offline, project)
             found += page
-            if len(page) < 1000:
+            if len(page) < LIST_PAGE:
                 return found
+
+    def _page_after(self, found: list[Session], include_offline: bool, project: str | None) -> list[Session]:
+        """Return the page after the last session that is still there: any of them may have been forgotten meanwhile."""
+        filters: dict[str, Any] = {"project": project, "include_offline": include_offline, "limit": LIST_PAGE}
+        for anchor in reversed(found):
+            try:
+                return self.find_sessions(after_id=anchor.session_id, **filters)
+            except SessionNotFound:
+                continue
+        return self.find_sessions(**filters)
 
     @operation("POST /sessions/{session_id}/end", verb="end")
     def end(self, session_id: str, end_reason: str = "ended") -> Session:
@@ -218,7 +226,7 @@ class SessionRegistry(Service, noun="sessions"):
         """Return the same as `end`."""
         return self.end(session_id)
 
-    @operation("DELETE /sessions", verb="clear-offline")
+    @operation("DELETE /sessions", verb="clear-offline", is_of_all=True)
     def clear_offline(self, older_than_s: int = 0, *, project: str | None = None) -> int:
         """Forget sessions that have ended, or that ended at least so many seconds ago; returns how many (S6)."""
         return self._clear(self._store.now - older_than_s * SECOND, project)
@@ -304,6 +312,15 @@ class SessionRegistry(Service, noun="sessions"):
             hint = f"Did you mean {', '.join(near)}?" if near else None
             raise SessionNotFound(f"no session has the id {session_id!r}", hint=hint, near=near)
         return _session(row)
+
+    def _require_anchor(self, after_id: str) -> None:
+        """Refuse to end a listing where the last session of the page before is gone: nobody knows what comes next."""
+        row = self._store.one("sessions.get", now=self._store.now, session_id=after_id)
+        if row is None or not self.bus.sees(row[3]):
+            raise SessionNotFound(
+                f"no session has the id {after_id!r} any more, so the page after it is not known",
+                hint="Begin with the first page again, or go on after an earlier session of the page before",
+            )
 
     def _answer(self, session_id: str, own_id: int, project: str, status: str, limit: int) -> Heartbeat:
         others = self._peers(project, own_id, limit)

@@ -10,7 +10,7 @@ from hallway.services.base import Service
 class Statistics(Service, noun="stats"):
     """The bus in numbers."""
 
-    @operation("GET /stats", verb="stats")
+    @operation("GET /stats", verb="stats", is_of_all=True)
     def read(self, project: str | None = None) -> Stats:
         """Return how many sessions, messages, tasks, memory entries and events there are, of one project or of all."""
         bus = self.bus

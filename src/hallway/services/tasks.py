@@ -142,7 +142,7 @@ class TaskBoard(Service, noun="tasks"):
         """Return one task; raises TaskNotFound."""
         return self.require(task_id)
 
-    @operation("GET /tasks", verb="task list")
+    @operation("GET /tasks", verb="task list", is_of_all=True)
     def list_tasks(
         self,
         *,
@@ -156,7 +156,7 @@ class TaskBoard(Service, noun="tasks"):
         """Return the tasks that are offered or accepted, newest first; all filters must fit.
 
         Those that are done come with `include_done` or their `status`. The next page comes after the last id of this
-        one. A project left out means every project.
+        one; raises TaskNotFound where that task is gone. A project left out means every project.
         """
         rows = self._store.rows(
             "tasks.find",
@@ -169,7 +169,19 @@ class TaskBoard(Service, noun="tasks"):
             visible=self.bus.visible,
             person=self.bus.person,
         )
+        if after_id is not None and not rows:
+            self._require_anchor(after_id)
         return [_task(row) for row in rows]
+
+    def _require_anchor(self, after_id: str) -> None:
+        """Refuse to end a listing where the last task of the page before is gone: nobody knows what comes next."""
+        try:
+            self.require(after_id)
+        except TaskNotFound:
+            raise TaskNotFound(
+                f"no task has the id {after_id!r} any more, so the page after it is not known",
+                hint="Begin with the first page again, or go on after an earlier task of the page before",
+            ) from None
 
     def get_stats(self, project: str | None = None) -> TaskStats:
         """Return how many tasks there are, by status."""

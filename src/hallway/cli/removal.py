@@ -1,0 +1,110 @@
+"""Commands that remove much at once: what they would remove, and whether the person means it.
+
+They act on the current project unless `--all-projects`; `--dry-run` counts and removes nothing; on a terminal they ask
+first, unless `--yes`. A script, which has no terminal to be asked at, is not asked.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+from hallway.cli.render.parts import how_many
+from hallway.cli.terminal import err, out
+from hallway.core.errors import HallwayError
+from hallway.core.parameters import COMMON
+from hallway.core.schema import encode
+from hallway.text.sanitize import clean_json, sanitize
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+    from collections.abc import Callable
+
+    from hallway.bus.base import Bus
+
+YES = ("y", "yes")
+
+
+class Declined(HallwayError):
+    """The person was asked and did not say yes; nothing was removed."""
+
+    code = "declined"
+    hint = "Answer y, or add --yes"
+
+
+class Removal:
+    """What one command removes: its name in the plural's singular, how it is counted, and where it acts."""
+
+    def __init__(
+        self, what: str, count: Callable[[Bus, dict[str, Any]], int] | None, *, takes_all_projects: bool = False
+    ) -> None:
+        self.what = what
+        self.count = count
+        self.takes_all_projects = takes_all_projects
+
+
+def _ended_sessions(bus: Bus, arguments: dict[str, Any]) -> int:
+    before_s = time.time() - arguments["older_than_s"]
+    known = bus.sessions.list_sessions(include_offline=True, project=arguments["project"])
+    return len([each for each in known if each.ended_at and each.ended_at.timestamp() <= before_s])
+
+
+def _entries(bus: Bus, arguments: dict[str, Any]) -> int:
+    if author := arguments["session_id"]:
+        return len(bus.memory.get_by_session(author, project=arguments["project"]))
+    total: int = bus.memory.get_stats(arguments["project"]).total
+    return total
+
+
+REMOVALS = {
+    "sessions.clear_offline": Removal("offline session", _ended_sessions, takes_all_projects=True),
+    "memory.clear_some": Removal("memory key", _entries),
+    "retention.prune": Removal("old record", None),
+}
+
+
+def add_options(parser: ArgumentParser, removal: Removal) -> None:
+    """Give a command that removes much its flags."""
+    if removal.takes_all_projects:
+        for action in parser._actions:
+            if action.dest == "project":
+                action.help = COMMON["project"].about  # for an operation it is every project that is meant
+        parser.add_argument(
+            "--all-projects", action="store_true", dest="is_everywhere", help="of every project, not only this folder's"
+        )
+    if removal.count:
+        parser.add_argument("--dry-run", action="store_true", dest="is_dry", help="say how many, and remove none")
+    parser.add_argument("--yes", action="store_true", dest="is_meant", help="do not ask first, even on a terminal")
+
+
+def check(removal: Removal, args: Namespace, bus: Bus, arguments: dict[str, Any]) -> bool:
+    """Return whether to go on, once the project is filled in; raises Declined when the person does not want to."""
+    is_everywhere = getattr(args, "is_everywhere", False)
+    if "project" in arguments and arguments["project"] is None and not is_everywhere:
+        arguments["project"] = bus.here.project
+    where = f" of {sanitize(arguments['project'])}" if arguments.get("project") else ""
+    where = " of every project" if is_everywhere else where
+    if removal.count and getattr(args, "is_dry", False):
+        count = removal.count(bus, arguments)
+        told = {"would_remove": count, "project": arguments.get("project")}
+        line = clean_json(encode(told)) if args.is_json else f"Would remove {how_many(count, removal.what)}{where}."
+        out().write(line)
+        return False
+    if not args.is_meant and _is_terminal():
+        what = how_many(removal.count(bus, arguments), removal.what) if removal.count else f"every {removal.what}"
+        _ask(f"Remove {what}{where}? [y/N] ")
+    return True
+
+
+def _is_terminal() -> bool:
+    return bool(sys.stdin and sys.stdin.isatty() and sys.stderr and sys.stderr.isatty())
+
+
+def _ask(question: str) -> None:
+    """Ask on the terminal; raises Declined for anything but yes."""
+    screen = err()
+    screen.stream.write(screen.paint(question, "bold"))
+    screen.stream.flush()
+    if sys.stdin.readline().strip().lower() not in YES:
+        raise Declined("nothing was removed")
