@@ -9,7 +9,7 @@ import hallway
 from hallway.core import model
 from hallway.core.errors import HallwayError
 from hallway.core.model import Record
-from hallway.core.parameters import type_of
+from hallway.core.record_fields import describe, words_of
 from hallway.core.schema import Timestamp
 from hallway.mcp.server import PROFILES
 
@@ -137,7 +137,8 @@ def _value(parameter: Parameter) -> dict[str, Any]:
         return schema
     if parameter.default is not None:
         schema["default"] = parameter.default
-    return {"anyOf": [schema, {"type": "null"}]}
+    about = {"description": schema.pop("description")} if "description" in schema else {}
+    return {"anyOf": [schema, {"type": "null"}], **about}
 
 
 def _json(schema: dict[str, Any]) -> dict[str, Any]:
@@ -163,19 +164,17 @@ def _record(record: type[Record]) -> dict[str, Any]:
         "type": "object",
         "description": (record.__doc__ or "").partition("\n")[0],
         "required": list(record._fields),
-        "properties": {name: _field(record.__annotations__[name], name) for name in record._fields},
+        "properties": {name: _field(record, name) for name in record._fields},
     }
 
 
-def _field(annotation: str, name: str) -> dict[str, Any]:
-    annotation, optional, _ = annotation.partition(" | None")
+def _field(record: type[Record], name: str) -> dict[str, Any]:
+    annotation, optional, _ = record.__annotations__[name].partition(" | None")
     schema = _type(annotation)
-    try:
-        if about := type_of("sessions", name).about:
-            schema = {**schema, "description": about}
-    except KeyError:
-        pass  # a field that no parameter is named after; its record says what it is
-    return {"anyOf": [schema, {"type": "null"}]} if optional else schema
+    if words := words_of(record, name):
+        schema = {**schema, "enum": list(words)}
+    about = {"description": describe(record, name)}
+    return {"anyOf": [schema, {"type": "null"}], **about} if optional else {**schema, **about}
 
 
 def _type(annotation: str) -> dict[str, Any]:
@@ -201,7 +200,8 @@ def _plain_paths() -> dict[str, Any]:
         "200": {"description": "It can", "content": _json(health)},
         "503": {"description": "Not now", "content": _json({"$ref": "#/components/schemas/Error"})},
     }
-    message = {"type": ["object", "array"], "properties": {"jsonrpc": {"const": "2.0"}}}
+    one = {"type": "object", "properties": {"jsonrpc": {"const": "2.0"}}}
+    message = {"oneOf": [one, {"type": "array", "items": one}]}
     answer = {"description": "A JSON-RPC response", "content": _json(message)}
     return {
         "/mcp": {

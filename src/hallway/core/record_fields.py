@@ -1,0 +1,234 @@
+"""What each field of a record says, for whoever reads records as JSON: the OpenAPI document. The hub alone loads it.
+
+A field is described under its record where it has words of its own there, else under its name, which then means the
+same in every record.
+"""
+
+from __future__ import annotations
+
+from hallway.core.model import (
+    DELIVERY_STATES,
+    MEMORY_TYPES,
+    MESSAGE_TYPES,
+    PRIORITIES,
+    ROLES,
+    STATUSES,
+    TASK_STATUSES,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from hallway.core.model import Record
+
+SHARED = {
+    "session_id": "The session's id, as its agent knows it",
+    "agent_name": "What people call the agent",
+    "agent_type": "The kind of agent: claude-code, codex, gemini …",
+    "project": "The repository's namespace",
+    "current_task": "What the session works on, in a line",
+    "human_user": "The person the session works for",
+    "branch": "The branch that is checked out where the session runs",
+    "message_id": "The message's id",
+    "thread_id": "The id of the first message of its thread",
+    "seq": "Rises with every message of the bus, without repeating",
+    "task_id": "The task's id: that of the message which offered it",
+    "subject": "What it is about, in a line",
+    "body": "The text, of any number of lines",
+    "data": "What a program should read of it",
+    "type": "What kind of message it is",
+    "priority": "How much it matters",
+    "status": "What the session does; waiting: it needs a person or an answer",
+    "unread": "How many messages are not acknowledged",
+    "expires_at": "When it is gone; null: never",
+    "last_used_at": "When it was used last; null: never",
+    "last_used_from": "The address it was used from last",
+    "role": "What it may do: read; write as itself; everything",
+    "projects": "The projects it is for; null: all of them",
+    "by_type": "How many of each type",
+    "by_status": "How many of each status",
+    "last_seen": "When the session last gave a sign of life",
+}
+ENTRY = {
+    "entry_id": "The id of this version of the entry",
+    "key": "What it is remembered under",
+    "type": "What kind of thing it is",
+    "value": "What is remembered: any JSON",
+    "version": "The version's number: 1 for the first of its key",
+    "tags": "Words to find it by",
+    "session_id": "Who wrote this version: a session's id, or user:NAME",
+    "created_at": "When this version was written",
+    "metadata": "Anything else that its writer wanted known",
+}
+OWN: dict[str, dict[str, str]] = {
+    "Session": {
+        "status_detail": "Any JSON that the session wants others to see beside its status",
+        "location": "Host and directory, as HOST:DIRECTORY",
+        "capabilities": "What the session can do for others, by name",
+        "metadata": "Anything else that the session wants known",
+        "started_at": "When the session was registered first",
+        "ttl_s": "Seconds without a sign of life after which it is offline",
+        "ended_at": "When it ended or expired; null: it is live",
+        "end_reason": "Why it ended; null: it is live",
+    },
+    "PeerSession": {"silent_s": "How many seconds ago it gave a sign of life"},
+    "FileConflict": {
+        "kind": "What kind of conflict it is",
+        "subject": "What both sessions do something to",
+        "session_id": "The other session's id",
+        "detail": "What the other session does",
+    },
+    "Heartbeat": {
+        "others": "The other live sessions of the project, newest first",
+        "others_total": "How many other live sessions the project has",
+        "unread": "How many messages wait for the session",
+        "conflicts": "Conflicts with other sessions that concern this one",
+    },
+    "ActiveSessions": {
+        "sessions": "The live sessions of the project, newest first",
+        "total": "How many live sessions the project has",
+    },
+    "Message": {
+        "from_session": "Who sent it: a session's id, or user:NAME",
+        "to_session": "Whom it is for: a session's id, user:NAME, capability:NAME, or * for the project",
+        "in_reply_to": "The id of the message that it answers",
+        "task_id": "The task that it is about",
+        "sent_at": "When it was sent",
+        "expires_at": "After when nobody needs it any more; null: it does not expire",
+    },
+    "Receipt": {
+        "seq": "The message's place in the order of all messages",
+        "task_id": "The task that the message is about",
+        "recipients": "For how many inboxes it is stored",
+        "recipient_status": "How the one recipient is; offline: the message waits for it; null: it is no session",
+        "is_repeat": "Whether the idempotency key was known, and this is about the first message",
+        "held_back": "Why it wakes nobody where it otherwise would; null: it does",
+    },
+    "WakeUp": {
+        "session_id": "The session that is to be woken",
+        "messages": "What it is to be woken with; none: nothing now",
+        "retry_after_s": "Seconds after which to ask again; null: when something new comes",
+    },
+    "Delivery": {
+        "recipient": "The session or person it was stored for",
+        "state": "How far it has come: stored, injected (its client took it), acknowledged",
+        "stored_at": "When it was stored for the recipient",
+        "injected_at": "When the recipient's client took it",
+        "acknowledged_at": "When the recipient acknowledged it",
+    },
+    "InboxSummary": {
+        "recipient": "The session or person whose inbox it is",
+        "urgent": "How many of the unread messages are urgent",
+        "oldest_at": "When the oldest unread message was stored",
+    },
+    "Thread": {
+        "messages": "The thread's messages, by seq; in_reply_to makes them a tree",
+        "deliveries": "How far each message has come with each recipient",
+    },
+    "PingResult": {
+        "session_id": "The session that was asked for",
+        "is_live": "Whether it is live",
+        "message_id": "The id of the ping that was left in its inbox",
+    },
+    "Task": {
+        "status": "Whether it is offered, accepted, completed or cancelled",
+        "subject": "What is to be done, in a line",
+        "body": "What is to be done, in full",
+        "data": "What a program should read of the task",
+        "offered_by": "Who offered it",
+        "offered_to": "Whom it is offered to now; beside an owner: whom it is being handed to",
+        "owner": "Who has accepted it",
+        "result": "What came of it",
+        "created_at": "When it was offered",
+        "updated_at": "When it changed last",
+    },
+    "Pruned": {
+        "removed": "How many were removed, by noun",
+        "is_complete": "Whether all that is old is removed; false: ask again",
+    },
+    "SessionStats": {
+        "total": "How many sessions the bus knows",
+        "live": "How many of them are live",
+        "offline": "How many of them are offline",
+        "by_type": "How many of each agent type, live and offline",
+        "by_user": "How many of each person, live and offline",
+    },
+    "EventStats": {"total": "How many events the record holds", "last_seq": "The newest event's seq"},
+    "MessageStats": {
+        "total": "How many messages the bus holds",
+        "size_bytes": "How many bytes their texts and data have",
+        "unread": "How many deliveries are not acknowledged",
+    },
+    "TaskStats": {"total": "How many tasks the bus knows"},
+    "MemoryEntry": ENTRY,
+    "MemoryHit": {
+        **ENTRY,
+        "value": "What is remembered: any JSON; null unless values were asked for",
+        "line": "A line of the value, with what was found between **",
+        "cursor": "Where the page after this entry begins",
+    },
+    "MemoryStats": {"total": "How many keys are remembered"},
+    "FileTouch": {
+        "path": "The file's absolute path on the session's machine",
+        "session_id": "The session that wrote it",
+        "at": "When it was written last",
+    },
+    "Token": {
+        "name": "Whose it is: its bearer writes as user:NAME",
+        "created_at": "When it was made",
+        "expires_at": "When it is no longer accepted; null: it stays good",
+        "revoked_at": "When it was revoked; null: it was not",
+    },
+    "Login": {
+        "login_id": "The login's id",
+        "name": "The name of the token that it was made with",
+        "host": "The hub that it is logged in to",
+        "browser": "What the browser says it is",
+        "began_at": "When it was made",
+        "expires_at": "When it ends at the latest",
+    },
+    "NewToken": {
+        "name": "Whose it is: its bearer writes as user:NAME",
+        "expires_at": "When it is no longer accepted; null: it stays good",
+        "token": "The token itself, which is shown this once",
+    },
+    "Identity": {
+        "name": "The name of the caller's token; null: the caller owns the bus",
+        "role": "What the caller may do",
+        "projects": "The projects that the caller sees; null: all of them",
+    },
+    "Stats": {
+        "sessions": "The sessions in numbers",
+        "messages": "The messages in numbers",
+        "tasks": "The tasks in numbers",
+        "memory": "The memory in numbers",
+        "events": "The events in numbers",
+    },
+    "Event": {
+        "seq": "Rises with every event of the bus, without repeating",
+        "at": "When it happened",
+        "kind": "What happened: session.registered, message.sent …",
+        "session_id": "Who did it, or to whom it happened; null: nobody",
+        "data": "What else is known of it",
+    },
+}
+WORDS: dict[tuple[str, str], tuple[str, ...]] = {
+    **{(record, "status"): STATUSES for record in ("Session", "PeerSession", "Heartbeat", "PingResult")},
+    ("Receipt", "recipient_status"): STATUSES,
+    ("Task", "status"): TASK_STATUSES,
+    ("Message", "type"): MESSAGE_TYPES,
+    ("Message", "priority"): PRIORITIES,
+    ("Delivery", "state"): DELIVERY_STATES,
+    **{(record, "type"): MEMORY_TYPES for record in ("MemoryEntry", "MemoryHit")},
+    **{(record, "role"): ROLES for record in ("Token", "NewToken", "Identity")},
+}
+
+
+def describe(record: type[Record], field: str) -> str:
+    """Return what a record's field says; KeyError for one that nobody has described."""
+    own = OWN.get(record.__name__, {})
+    return own[field] if field in own else SHARED[field]
+
+
+def words_of(record: type[Record], field: str) -> tuple[str, ...]:
+    """Return the words that a record's field is one of; none where it is any text."""
+    return WORDS.get((record.__name__, field), ())
