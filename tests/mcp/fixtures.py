@@ -1,7 +1,7 @@
 """A hub that offers what the official conformance suite asks for, beside the bus; run as a program, `hallway` itself.
 
 Only tests start it. The suite cannot know which tools a server has, so it names its own; these answer through the
-same handler, endpoint and offer that serve the bus.
+same handler, endpoint and server as the bus.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ CONTENTS: dict[str, Json] = {
 TEMPLATE = ("test://template/", "/data")
 
 
-class FixtureOffer(BusServer):
+class FixtureServer(BusServer):
     """The bus, and the suite's own tools and resources."""
 
     def tools(self, peer: Peer) -> list[Json]:
@@ -135,8 +135,9 @@ class FixtureOffer(BusServer):
 
 
 def main(arguments: list[str]) -> int:
-    changed: Any = hallway.hub.mcp
-    changed.BusOffer = FixtureOffer
+    hub_mcp: Any = hallway.hub.mcp
+    assert hub_mcp.BusServer is BusServer  # the hub makes its server by this name
+    hub_mcp.BusServer = FixtureServer
     return run(arguments)
 
 
