@@ -1,4 +1,4 @@
-"""The other end of `asking.py`, in the session's MCP server: answers hooks in the loop that answers the client."""
+"""Answers hooks (`server_client.py`) in the session's MCP server, in the loop that answers the client."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 LAUNCH = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "hook", "bootstrap.py")
-LIMIT_S = 5  # what the client waits at the most; a hook gives up long before (entry.py)
+LIMIT_S = 5  # what the client waits at the most; a hook gives up long before (`hook/main.py`)
 WAIT_S = 86_400  # how long a waiter may sit beside an idle session
 IDLE, ANY, EDITS = "idle", "any", "edits"  # what an event's hook runs for, beside every time
 

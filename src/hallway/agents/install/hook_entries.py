@@ -1,4 +1,4 @@
-"""The hooks as each client's file wants them, made of what the hooks themselves say they need (hook/commands.py)."""
+"""Hook entries in the form of each client's file, made from the commands of `hook_commands.py`."""
 
 from __future__ import annotations
 
