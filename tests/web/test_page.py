@@ -257,8 +257,8 @@ def test_nothing_jumps_under_the_pointer(tab: Page, bus: LocalBus) -> None:
     assert order() == ["s-c", "s-b", "s-a"]
     row(tab, "b").hover()
     bus.sessions.update_status("a", "waiting", "may I?")
-    bus.sessions.register("d", "agent d", "codex")
     expect(row(tab, "a")).to_contain_text("waiting")
+    bus.sessions.register("d", "agent d", "codex")  # a second update, after "Needs attention" has pushed the rows down
     expect(row(tab, "d")).to_be_visible()
     assert order() == ["s-c", "s-b", "s-a", "s-d"]
     tab.mouse.move(5, 5)

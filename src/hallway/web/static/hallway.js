@@ -71,12 +71,21 @@
     return (next.head.querySelector("title")?.outerHTML ?? "") + next.body.innerHTML;
   }
 
-  const isBusy = (list) => list.matches(":hover") || list.contains(document.activeElement);
+  // The list where the pointer last moved, and not `:hover`: an update that adds something above a list pushes the list away
+  // from under a pointer that is at rest, and the next update would sort its rows.
+  let pointed = null;
 
-  live.addEventListener("mouseout", (event) => {
-    const list = event.target.closest?.("[data-calm]");
-    if (list && !list.contains(event.relatedTarget)) changed();
-  });
+  const isBusy = (list) => list === pointed || list.contains(document.activeElement);
+
+  function pointAt(list) {
+    if (list === pointed) return;
+    const left = pointed;
+    pointed = list;
+    if (left) changed();
+  }
+
+  document.addEventListener("mousemove", (event) => pointAt(event.target.closest?.("[data-calm]") ?? null));
+  document.documentElement.addEventListener("mouseleave", () => pointAt(null));
 
   // -- the one event stream -------------------------------------------------------------------------------------------
 
