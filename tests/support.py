@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from hallway.bus.local import LocalBus
 from hallway.core.clock import FakeClock
@@ -16,6 +18,8 @@ from hallway.store.sqlite import SQLiteStore
 
 if TYPE_CHECKING:
     from hallway.store.postgres.store import PostgresStore
+
+T = TypeVar("T")
 
 STORES = ("sqlite", "postgres")
 PATIENCE_S = 20.0  # how long a slow machine may take for what is quick
@@ -50,6 +54,12 @@ def waits(bus: LocalBus, topic: str) -> int:
         return len(list(Path(bus.store.wake_folder).glob(f"{topic}*")))
     listening = "SELECT 1 FROM pg_stat_activity WHERE query = 'LISTEN \"hallway_' || current_schema() || '\"'"
     return len(bus.store._connection.execute(listening).fetchall())
+
+
+def run_apart(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine on a loop in a thread of its own: a browser's tests leave theirs running in this one."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, coroutine).result()
 
 
 def until(condition: Callable[[], object], within_s: float = PATIENCE_S) -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +14,7 @@ from hallway.web import activity as module
 from hallway.web.activity import ActivityLog
 from hallway.web.pages import events
 from hallway.web.timeline import Timeline
+from support import run_apart
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,9 +49,7 @@ def chronicle(bus: LocalBus) -> ActivityLog:
 
 
 def read_on(chronicle: ActivityLog) -> None:
-    """Have it read, on a loop of its own: a browser's tests leave theirs running in this thread."""
-    with ThreadPoolExecutor(1) as pool:
-        pool.submit(lambda: asyncio.run(chronicle.read_on())).result()
+    run_apart(chronicle.read_on())
 
 
 def life(chronicle: ActivityLog, bus: LocalBus, session_id: str, begin_s: float, end_s: float) -> list[tuple[Any, ...]]:

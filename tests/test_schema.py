@@ -13,7 +13,7 @@ from jsonschema_rs import Draft202012Validator, meta
 
 from hallway.core.errors import HallwayError, InvalidInput, TooLarge
 from hallway.core.operation import Operation, Parameter
-from hallway.core.parameters import COMMON, NOUNS, type_of
+from hallway.core.parameters import COMMON, NOUNS, PROJECT_OR_ALL, type_of
 from hallway.core.schema import (
     MAX_DEPTH,
     ArrayOf,
@@ -286,7 +286,8 @@ def annotation_of(kind: FieldType) -> str:
 
 @pytest.mark.parametrize(("declared", "parameter"), PARAMETERS)
 def test_every_parameter_is_annotated_as_its_kind(declared: Operation, parameter: Parameter) -> None:
-    assert parameter.kind is type_of(declared.noun, parameter.name)
+    is_wide = declared.is_of_all and parameter.name == "project"
+    assert parameter.kind is (PROJECT_OR_ALL if is_wide else type_of(declared.noun, parameter.name))
     expected = annotation_of(parameter.kind)
     if not parameter.is_required and parameter.default is None and expected != "Json":
         expected += " | None"

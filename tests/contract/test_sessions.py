@@ -316,6 +316,23 @@ def test_a_heartbeat_after_expiry_revives_the_session(
     assert_resumed(bus, "session.expired")
 
 
+@pytest.mark.promise("S12")
+def test_a_session_that_is_ended_after_it_expired_stays_ended_whatever_it_writes(
+    bus: LocalBus, clock: FakeClock
+) -> None:
+    register(bus, "alice", "bob")
+    clock.advance(120)
+    expired_at = bus.sessions.get("alice").ended_at
+    ended = bus.sessions.end("alice", "logout")
+    assert (ended.end_reason, ended.ended_at) == ("logout", expired_at)
+    assert bus.sessions.end("alice", "another").end_reason == "logout"
+    bus.messages.send("alice", "bob", subject="a late hook")
+    bus.messages.send("bob", "alice", subject="which only expired")
+    assert live_ids(bus) == {"bob"}
+    bus.sessions.heartbeat("alice")
+    assert live_ids(bus) == {"alice", "bob"}
+
+
 @pytest.mark.promise("S4")
 def test_a_heartbeat_that_is_first_to_notice_the_expiry_tells_both(
     bus: LocalBus, clock: FakeClock, act_alive: Callable[[LocalBus], object]

@@ -20,7 +20,7 @@ from hallway.hub.auth.caller import Caller
 from hallway.hub.workers.writer import MOST_AT_ONCE, InternalError, Writer
 from hallway.store.sqlite import SQLiteStore
 from hub.client import Answer, Client, Stream
-from support import Here, until
+from support import Here, run_apart, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -51,7 +51,7 @@ class Batches:
 
     def __init__(self, folder: Path, *batches: list[Work], change: Callable[[LocalBus], object] = bool) -> None:
         self.outcomes: list[list[Any]] = []
-        asyncio.run(self._run(folder, batches, change))
+        run_apart(self._run(folder, batches, change))
 
     async def _run(self, folder: Path, batches: tuple[list[Work], ...], change: Callable[[LocalBus], object]) -> None:
         writer = Writer(open_bus(folder), asyncio.get_running_loop())
@@ -202,7 +202,7 @@ def test_another_process_that_writes_delays_a_batch(tmp_path: Path, bus: LocalBu
         await writer.close()
         return outcome, turns
 
-    outcome, turns = asyncio.run(write_beside())
+    outcome, turns = run_apart(write_beside())
     assert outcome == "alice"
     assert turns > 10
 
@@ -227,7 +227,7 @@ def test_a_job_whose_caller_has_gone_harms_nobody(tmp_path: Path, bus: LocalBus)
         await writer.close()
         return outcome
 
-    assert asyncio.run(leave()) == "bob"
+    assert run_apart(leave()) == "bob"
 
 
 # -- the hub ----------------------------------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ from hallway.services.sessions import SessionRegistry
 from hallway.store.tokenize import Excerpts
 from hub.client import Client
 from hub.process import HubProcess
-from support import open_store
+from support import open_store, run_apart
 
 GET, FIND = SessionRegistry.operations["get"], SharedMemory.operations["find"]
 
@@ -175,7 +175,7 @@ def test_a_short_read_never_waits_for_long_ones_and_every_caller_has_a_turn(
         assert max(stopped.order.index(name) for name in ("bob", "carol")) < 45
         await asyncio.to_thread(stopped.reader.close)
 
-    asyncio.run(work())
+    run_apart(work())
 
 
 @pytest.fixture

@@ -68,6 +68,7 @@ HAPROXY = """\
 defaults
     mode http
     timeout connect 5s
+    timeout check 5s
     timeout client 90s
     timeout server 90s
     option redispatch
@@ -76,8 +77,8 @@ frontend in
     bind 127.0.0.1:{port}
     default_backend hubs
 backend hubs
-    server a 127.0.0.1:{a} check inter 200ms fall 1 rise 1
-    server b 127.0.0.1:{b} check inter 200ms fall 1 rise 1
+    server a 127.0.0.1:{a} check inter 200ms fall 2 rise 1
+    server b 127.0.0.1:{b} check inter 200ms fall 2 rise 1
 """
 PROXIES = {
     "nginx": (NGINX, ("-p", "{folder}", "-c", "{path}")),

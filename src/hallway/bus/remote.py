@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import http.client
 import os
+import selectors
 import time
-from select import select
 from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
 from hallway.bus.base import Bus
@@ -393,7 +393,12 @@ class RemoteSubscription:
 
     def wait(self, timeout_s: float) -> None:
         """Return when there is something to hear, or after the time."""
-        select([self] if self.fileno() >= 0 else [], [], [], timeout_s)
+        if self.fileno() < 0:
+            time.sleep(timeout_s)
+            return
+        with selectors.DefaultSelector() as selector:  # `select` refuses descriptors from 1,024 on
+            selector.register(self, selectors.EVENT_READ)
+            selector.select(timeout_s)
 
     def has_overflowed(self) -> bool:
         """Return whether the stream is down, so that changes may be missed."""

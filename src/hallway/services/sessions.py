@@ -219,7 +219,11 @@ class SessionRegistry(Service, noun="sessions"):
 
     @operation("POST /sessions/{session_id}/end", verb="end")
     def end(self, session_id: str, end_reason: str = "ended") -> Session:
-        """End a session: it is offline at once and kept until pruned. Ending it twice keeps the first end."""
+        """End a session: it is offline at once and kept until pruned.
+
+        Ending it twice keeps the first end. Ending one whose time ran out keeps the moment and takes the reason, and
+        what it writes afterwards no longer makes it live (S12).
+        """
         return self._end(self.require(session_id), end_reason)
 
     def unregister(self, session_id: str) -> Session:
@@ -426,9 +430,11 @@ class SessionRegistry(Service, noun="sessions"):
         return session
 
     def _is_better_reason(self, session: Session, reason: str) -> bool:
-        """Return whether a client says why a session ended whose end was only inferred, a moment ago, from its
-        silence.
+        """Return whether a session is ended on purpose that had only expired, or whether a client says why one ended
+        whose end was only inferred, a moment ago, from its silence.
         """
+        if session.end_reason == "expired":
+            return reason != "expired"
         if session.end_reason not in INFERRED or reason in (*INFERRED, "ended") or session.ended_at is None:
             return False
         return (to_datetime(self._store.now) - session.ended_at).total_seconds() < INFERRED_S

@@ -89,8 +89,9 @@ class PostgresSubscription:
                     return  # what was told meanwhile nobody heard: look
                 time.sleep(min(left_s, AGAIN_AFTER_S / 10))
                 continue
-            ready, _, _ = select.select([self], [], [], left_s)
-            if ready and self.hear() & {self._topic, TOO_MANY}:
+            poll = select.poll()  # `select` refuses descriptors from 1,024 on
+            poll.register(self.fileno(), select.POLLIN)
+            if poll.poll(left_s * 1000) and self.hear() & {self._topic, TOO_MANY}:
                 return
 
     def drain(self) -> None:

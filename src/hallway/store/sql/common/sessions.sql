@@ -84,7 +84,7 @@ SELECT session_id FROM (
     WHERE ended_at IS NULL AND project IN (SELECT value FROM json_each(:visible)) LIMIT 40) AS own;
 
 -- name: sessions.correct_reason
--- An end that the client gives a reason for, after its process was seen to be gone.
+-- An end that the client gives a reason for, after its process was seen to be gone or its time ran out.
 UPDATE sessions SET end_reason = :end_reason WHERE session_id = :session_id;
 
 -- name: sessions.seen
