@@ -11,9 +11,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from hallway.bus.base import Bus
 from hallway.bus.local import LocalBus
 from hallway.core.clock import FakeClock
-from hallway.core.model import Event
+from hallway.core.model import Event, Message
 from hallway.store.sqlite import SQLiteStore
 
 if TYPE_CHECKING:
@@ -81,6 +82,14 @@ def all_events(bus: LocalBus) -> list[Event]:
         assert not events or page[0].seq > events[-1].seq
         events += page
     return events
+
+
+def all_messages(bus: Bus, name: str) -> list[Message]:
+    """Everything that a session or person received, page by page."""
+    found: list[Message] = []
+    while page := bus.messages.get_messages(name, after=found[-1].seq if found else 0, limit=1000):
+        found += page
+    return found
 
 
 def live_ids(bus: LocalBus, **filters: object) -> set[str]:

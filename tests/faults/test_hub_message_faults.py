@@ -9,9 +9,8 @@ import pytest
 
 import hallway
 from hallway.core.errors import HallwayError, HubUnreachable
-from hallway.core.model import Message
 from hub.process import HubProcess
-from support import open_store, until
+from support import all_messages, open_store, until
 
 SENDERS = ("alice", "bob", "carol", "dave")
 KILLS = 4
@@ -108,7 +107,7 @@ def test_kills_of_the_hub_lose_repeat_and_reorder_nothing(tmp_path: Path) -> Non
             party.stopping.set()
         hub.kill()
     with open_store(str(hub.bus_file)) as bus:
-        stored = everything(bus, "reader")
+        stored = all_messages(bus, "reader")
         assert bus.messages.inbox("reader") == []
     for sender in senders:
         assert [message.message_id for message in stored if message.from_session == sender.name] == sender.done
@@ -118,10 +117,3 @@ def test_kills_of_the_hub_lose_repeat_and_reorder_nothing(tmp_path: Path) -> Non
     # The reader may have been cut off between an acknowledgement and its answer, once in each kill.
     assert set(reader.done) <= {message.message_id for message in stored}
     assert len(stored) - len(reader.done) <= KILLS
-
-
-def everything(bus: hallway.Bus, name: str) -> list[Message]:
-    found: list[Message] = []
-    while page := bus.messages.get_messages(name, after=found[-1].seq if found else 0, limit=1000):
-        found += page
-    return found

@@ -11,9 +11,7 @@ from subprocess import Popen
 
 import pytest
 
-from hallway.bus.local import LocalBus
-from hallway.core.model import Message
-from support import all_events, answer_of, open_store, start_together, until
+from support import all_events, all_messages, answer_of, open_store, start_together, until
 
 SENDERS = 16
 EACH = 1000
@@ -34,13 +32,6 @@ def register(path: str, *names: str) -> None:
 def lines(record: Path) -> list[str]:
     """The whole lines of a file whose writer may have been killed in the middle of one."""
     return record.read_text().split("\n")[:-1] if record.exists() else []
-
-
-def everything(bus: LocalBus, name: str) -> list[Message]:
-    found: list[Message] = []
-    while page := bus.messages.get_messages(name, after=found[-1].seq if found else 0, limit=1000):
-        found += page
-    return found
 
 
 @pytest.mark.slow
@@ -90,7 +81,7 @@ def test_kills_lose_nothing_accepted_and_bring_back_nothing_acknowledged(
         assert not acknowledged & {message_id for word, message_id in said if word == "given"}
         acknowledged |= {message_id for word, message_id in said if word == "acknowledged"}
     with open_store(path) as bus:
-        stored = {message.message_id for message in everything(bus, "reader")}
+        stored = {message.message_id for message in all_messages(bus, "reader")}
         assert {message_id for record in accepted for message_id in lines(record)} <= stored
         left: set[str] = set()
         after = 0
@@ -144,6 +135,6 @@ def test_the_task_of_an_expired_owner_is_offered_again_once_however_many_look(pa
         for sweeper in sweepers:
             answer_of(sweeper)
         reoffered = Counter(e.data["task_id"] for e in all_events(bus) if e.kind == "task.reoffered")
-        offers = Counter(m.task_id for m in everything(bus, "other") if m.type == "task_offer" and m.in_reply_to)
+        offers = Counter(m.task_id for m in all_messages(bus, "other") if m.type == "task_offer" and m.in_reply_to)
     assert reoffered == offers == Counter(tasks)
     assert len(tasks) > 5

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from hallway.core.authorization import authorise
 from hallway.core.model import PERSON, Pruned
-from hallway.local.paths import bus_file as bus_file
-from hallway.local.paths import data_folder as data_folder
 from hallway.services.base import Service
 from hallway.services.events import EventLog
 from hallway.services.files import FileLog
@@ -120,6 +118,11 @@ class Bus:
         self, after: int | None, *, project: str | None, kinds: list[str] | None, timeout_s: float | None
     ) -> Iterator[Event]:
         """Yield events as they happen: see `EventLog.follow`."""
+        # "From now" is from this call, not from when the first event is asked for.
+        after = self.events.last_seq() if after is None else after
+        return self._follow(after, {"project": project, "kinds": kinds}, timeout_s)
+
+    def _follow(self, after: int, filters: dict[str, Any], timeout_s: float | None) -> Iterator[Event]:
         raise NotImplementedError
 
     def on_event(self, kind: str, handler: Callable[[Event], object]) -> Listener:

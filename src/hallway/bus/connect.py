@@ -7,8 +7,7 @@ import os
 from hallway.bus.base import Bus
 from hallway.bus.local import LocalBus
 from hallway.core.errors import UnsupportedUrl
-from hallway.local.paths import bus_file as bus_file
-from hallway.local.paths import data_folder as data_folder
+from hallway.local.paths import HUBS, bus_file, data_folder
 from hallway.local.workspace import LocalWorkspace
 from hallway.services.base import Service
 
@@ -27,7 +26,7 @@ def connect(url: str | os.PathLike[str] | None = None, *, project: str | None = 
     """
     address = os.fspath(url) if url is not None else os.environ.get("HALLWAY_URL") or None
     here = LocalWorkspace(project)
-    if address and address.startswith(("http://", "https://")):
+    if address and address.startswith(HUBS):
         from hallway.bus.remote import RemoteBus
         from hallway.local.credentials import token_for
 

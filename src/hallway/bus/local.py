@@ -9,9 +9,7 @@ from hallway.bus.base import Bus, acting_session
 from hallway.core.errors import StorageError, Unavailable
 from hallway.core.topics import EVENTS, topic
 from hallway.local.hook_gate import mark_due
-from hallway.local.paths import bus_file as bus_file
 from hallway.local.paths import bus_folder
-from hallway.local.paths import data_folder as data_folder
 from hallway.services.base import Service
 from hallway.services.events import PAGE
 
@@ -146,13 +144,6 @@ class LocalBus(Bus):
 
     def _is_due(self) -> bool:
         return self.store.one("sessions.due", now=self.store.now) is not None
-
-    def follow(
-        self, after: int | None, *, project: str | None, kinds: list[str] | None, timeout_s: float | None
-    ) -> Iterator[Event]:
-        # "From now" is from this call, not from when the first event is asked for.
-        after = self.events.last_seq() if after is None else after
-        return self._follow(after, {"project": project, "kinds": kinds}, timeout_s)
 
     def _follow(self, after: int, filters: dict[str, Any], timeout_s: float | None) -> Iterator[Event]:
         waiter = self.subscribe_events()

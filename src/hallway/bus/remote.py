@@ -252,13 +252,6 @@ class RemoteBus(Bus):
 
     # -- following ----------------------------------------------------------------------------------------------------
 
-    def follow(
-        self, after: int | None, *, project: str | None, kinds: list[str] | None, timeout_s: float | None
-    ) -> Iterator[Event]:
-        # "From now" is from this call, not from when the first event is asked for.
-        after = self.events.last_seq() if after is None else after
-        return self._follow(after, {"project": project, "kinds": kinds}, timeout_s)
-
     def _follow(self, after: int, filters: dict[str, Any], timeout_s: float | None) -> Iterator[Event]:
         while page := self.events.read(after, limit=PAGE, **filters):
             yield from page

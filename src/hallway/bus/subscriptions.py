@@ -19,17 +19,33 @@ WAIT_S = 0.5  # how late an idle inbox's listener notices that it was closed
 RETRY_S = 1.0
 
 
-class Listener:
+class HandlerThread:
+    """A thread that calls a handler until it is closed."""
+
+    def __init__(self, name: str) -> None:
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Stop after the current call of the handler; return when the thread has ended."""
+        self._closed.set()
+        if self._thread is not threading.current_thread():
+            self._thread.join()
+
+
+class Listener(HandlerThread):
     """Calls a handler with each event of a kind, from the moment it is made until it is closed."""
 
     def __init__(self, events: EventLog, kind: str, handler: Handler) -> None:
         self._events = events
         self._kinds = None if kind == "*" else [kind.removesuffix(".*")]
         self._handler = handler
-        self._closed = threading.Event()
         self._after = events.last_seq()
-        self._thread = threading.Thread(target=self._run, name=f"hallway-listener-{kind}", daemon=True)
-        self._thread.start()
+        super().__init__(f"hallway-listener-{kind}")
 
     def _run(self) -> None:
         while not self._closed.is_set():
@@ -42,14 +58,8 @@ class Listener:
                 if self._closed.is_set():
                     return
 
-    def close(self) -> None:
-        """Stop after the event at hand; returns when the thread has ended."""
-        self._closed.set()
-        if self._thread is not threading.current_thread():
-            self._thread.join()
 
-
-class InboxListener:
+class InboxListener(HandlerThread):
     """Calls a handler with each message in an inbox, and acknowledges those it returned from."""
 
     def __init__(
@@ -59,10 +69,8 @@ class InboxListener:
         self._session_id = session_id
         self._types = types
         self._handler = handler
-        self._closed = threading.Event()
         self._after = 0
-        self._thread = threading.Thread(target=self._run, name=f"hallway-inbox-{session_id}", daemon=True)
-        self._thread.start()
+        super().__init__(f"hallway-inbox-{session_id}")
 
     def _run(self) -> None:
         while not self._closed.is_set():
@@ -84,9 +92,3 @@ class InboxListener:
             self._messages.acknowledge(self._session_id, [message.message_id])
         except Exception:  # the edge between the bus and somebody else's code
             log.exception("the handler of %s failed at message %s", self._session_id, message.message_id)
-
-    def close(self) -> None:
-        """Stop after the message at hand; returns when the thread has ended."""
-        self._closed.set()
-        if self._thread is not threading.current_thread():
-            self._thread.join()

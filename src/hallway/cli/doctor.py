@@ -26,7 +26,7 @@ from hallway.cli.terminal import Column, table
 from hallway.core.errors import HallwayError
 from hallway.core.schema import decode, encode
 from hallway.local.notify import HAS_DATAGRAMS, DatagramSubscription, notify
-from hallway.local.paths import bus_file, bus_folder
+from hallway.local.paths import HUBS, bus_file, bus_folder
 from hallway.store.migrate import newest_version
 from hallway.store.sqlite import APPLICATION_ID
 from hallway.text.sanitize import clean_json
@@ -71,7 +71,7 @@ def examine(url: str | None) -> Iterator[CheckResult]:
     yield _sqlite()
     address = url or os.environ.get("HALLWAY_URL") or None
     yield _hooks(bus_folder(address))
-    if address and address.startswith(("http://", "https://")):
+    if address and address.startswith(HUBS):
         yield from (_hub(each.strip()) for each in address.split(",") if each.strip())
         return
     if address and address.startswith(("postgresql://", "postgres://")):

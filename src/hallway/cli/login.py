@@ -9,7 +9,7 @@ from hallway.cli.terminal import err, out
 from hallway.core.errors import InvalidInput
 from hallway.core.schema import encode
 from hallway.local.credentials import checked, store
-from hallway.local.paths import data_folder
+from hallway.local.paths import HUBS, data_folder
 from hallway.local.workspace import LocalWorkspace
 from hallway.text.sanitize import clean_json, sanitize
 
@@ -51,7 +51,7 @@ def address_option(parser: ArgumentParser) -> None:
 
 
 def _require_hub(address: str) -> None:
-    if not address.startswith(("http://", "https://")):
+    if not address.startswith(HUBS):
         raise InvalidInput(f"{address} is no hub's address", hint="A hub's begins with https:// or http://")
 
 

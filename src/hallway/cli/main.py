@@ -12,8 +12,8 @@ from hallway.cli.labels import STANDARD_INPUT, file_flag, flag, switched
 from hallway.cli.removal import REMOVALS, add_options, check
 from hallway.cli.run import guarded, operations, perform
 from hallway.core.errors import InvalidInput
+from hallway.core.near_names import near_matches
 from hallway.core.schema import Boolean, Choice
-from hallway.services.base import near_matches
 from hallway.services.messages import CollaborationHub
 
 if TYPE_CHECKING:

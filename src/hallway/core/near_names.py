@@ -22,6 +22,11 @@ def near_matches(wanted: str, known: list[str]) -> list[str]:
     return [whole[name] for name in get_close_matches(wanted[:MAX_COMPARED_LENGTH], list(whole), MAX_NEAR)]
 
 
+def did_you_mean(near: list[str]) -> str | None:
+    """Return the hint that offers near matches, None if there are none."""
+    return f"Did you mean {', '.join(near)}?" if near else None
+
+
 def _pairs_of(name: str) -> set[str]:
     """Return the pairs of letters that stand beside each other, and the letters, which a swap leaves as they are."""
     name = name[:MAX_COMPARED_LENGTH]

@@ -8,9 +8,10 @@ bus's older contract, and `full()` the whole catalogue. A tool's `shape` makes o
 from __future__ import annotations
 
 from hallway.core.errors import HallwayError, InvalidInput, Refused
+from hallway.core.near_names import near_matches
 from hallway.core.schema import ArrayOf, Boolean, Choice, Integer, JsonObject, Number, Text, encode
 from hallway.mcp import results
-from hallway.services.base import Service, near_matches
+from hallway.services.base import Service
 from hallway.services.memory import SharedMemory
 from hallway.services.messages import CollaborationHub
 from hallway.services.sessions import SessionRegistry

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from os import PathLike
 
 from hallway.core.errors import InvalidInput
-from hallway.core.near_names import near_matches as near_matches
-from hallway.core.schema import quote_value
+from hallway.core.schema import Integer, quote_value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,6 +16,18 @@ if TYPE_CHECKING:
     from hallway.core.context import Context
     from hallway.core.operation import Operation
     from hallway.store import Store
+
+
+def whole_number_setting(name: str, default: int, kind: Integer | None = None) -> int:
+    """Read a whole number from an environment variable; return the default if it is empty or unset.
+
+    Raises InvalidInput for any other text, and for a number outside of the range of `kind`.
+    """
+    text = os.environ.get(name, "")
+    if not text:
+        return default
+    kind = kind or Integer()
+    return kind.check(name, kind.parse(name, text))
 
 
 def require_callable(handler: object) -> None:

@@ -10,9 +10,10 @@ from __future__ import annotations
 from hallway.core.clock import SECOND, new_id, to_datetime
 from hallway.core.errors import LoginNotFound, Unauthorised
 from hallway.core.model import Login
+from hallway.core.near_names import did_you_mean, near_matches
 from hallway.core.operation import operation
 from hallway.core.parameters import DAY_S
-from hallway.services.base import Service, near_matches
+from hallway.services.base import Service
 from hallway.services.tokens import NEWS, digest_of
 
 TYPE_CHECKING = False
@@ -55,7 +56,7 @@ class LoginRegistry(Service, noun="logins"):
         row = self._store.one("logins.end", login_id=login_id)
         if row is None:
             near = near_matches(login_id, [known for (known,) in self._store.rows("logins.ids", now=self._store.now)])
-            hint = f"Did you mean {', '.join(near)}?" if near else None
+            hint = did_you_mean(near)
             raise LoginNotFound(f"no login has the id {login_id!r}", hint=hint, near=near)
         self.bus.changed_topics.add(NEWS)
         self.bus.events.append(

@@ -6,15 +6,13 @@ reader at that instant, whether or not anything removed it (R3); whoever writes,
 
 from __future__ import annotations
 
-import os
-
 from hallway.core.clock import SECOND, new_id, to_datetime
 from hallway.core.errors import EntryNotFound, VersionConflict
 from hallway.core.model import PERSON, Json, MemoryEntry, MemoryHit, MemoryStats
 from hallway.core.operation import operation
 from hallway.core.parameters import VERSIONS_DEFAULT
 from hallway.core.schema import Integer, decode, encode
-from hallway.services.base import Service
+from hallway.services.base import Service, whole_number_setting
 from hallway.services.search import Search, label_words, labels_of
 from hallway.store import tokenize
 
@@ -392,11 +390,7 @@ class PreparedEntry:
 
 def versions_kept() -> int:
     """Return how many versions of a key are kept: HALLWAY_MEMORY_VERSIONS, else 100."""
-    text = os.environ.get("HALLWAY_MEMORY_VERSIONS", "")
-    if not text:
-        return VERSIONS_DEFAULT
-    kind = Integer(least=1, most=1_000_000)
-    return kind.check("HALLWAY_MEMORY_VERSIONS", kind.parse("HALLWAY_MEMORY_VERSIONS", text))
+    return whole_number_setting("HALLWAY_MEMORY_VERSIONS", VERSIONS_DEFAULT, Integer(least=1, most=1_000_000))
 
 
 def _how_many_fit(sizes: list[int]) -> int:

@@ -7,7 +7,6 @@ is sent: a session that comes later reads a broadcast in the history, and finds 
 
 from __future__ import annotations
 
-import os
 import time
 from _collections_abc import Callable  # which is there without importing `collections`
 
@@ -28,11 +27,12 @@ from hallway.core.model import (
     Task,
     Thread,
 )
+from hallway.core.near_names import did_you_mean, near_matches
 from hallway.core.operation import operation
 from hallway.core.parameters import MESSAGE_TYPE
-from hallway.core.schema import decode, encode, quote_value
+from hallway.core.schema import decode, encode
 from hallway.core.topics import topic
-from hallway.services.base import Service, near_matches, require_callable
+from hallway.services.base import Service, require_callable, whole_number_setting
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class CollaborationHub(Service, noun="messages"):
 
     def __init__(self, bus: Context | Service | str | PathLike[str] | None = None) -> None:
         super().__init__(bus)
-        self.burst = _burst()
+        self.burst = whole_number_setting("HALLWAY_MESSAGE_BURST", BURST)
 
     @property
     def registry(self) -> SessionRegistry:
@@ -100,8 +100,8 @@ class CollaborationHub(Service, noun="messages"):
         says so; `capability:NAME` reaches every live session of the project that has it. A task_offer makes a task, a
         task_accept in reply to it accepts the task, a handoff hands it over. The project is the sender's; a person
         may name one. The same key twice sends once and answers with the first message. Raises SessionNotFound for an
-        unknown party, Repeated for what was said less than a minute ago, RateLimited for too much at once, SecretFound
-        for what looks like a key or a token, unless that is allowed.
+        unknown party, DuplicateMessage for what was said less than a minute ago, RateLimited for too much at once,
+        SecretFound for what looks like a key or a token, unless that is allowed.
         """
         parent = self.require(in_reply_to) if in_reply_to is not None else None
         return self._send(
@@ -116,7 +116,6 @@ class CollaborationHub(Service, noun="messages"):
             priority=priority,
             expires_in_s=expires_in_s,
             project=project,
-            allow_secret=allow_secret,
         )
 
     @operation("POST /messages/broadcast", verb="broadcast", words=("from_session", "subject", "body"))
@@ -148,7 +147,6 @@ class CollaborationHub(Service, noun="messages"):
             priority=priority,
             expires_in_s=expires_in_s,
             project=project,
-            allow_secret=allow_secret,
         )
 
     @operation("POST /messages/{to_message}/reply", verb="reply")
@@ -183,7 +181,6 @@ class CollaborationHub(Service, noun="messages"):
             data,
             parent,
             priority=priority,
-            allow_secret=allow_secret,
         )
 
     @operation("POST /messages/ping")
@@ -516,7 +513,6 @@ class CollaborationHub(Service, noun="messages"):
         first = idempotency_key and self._first(from_session, idempotency_key)
         if first:
             return first
-        options.pop("allow_secret")  # which `Operation.prepare` has seen to
         draft = self._draft(*said, **options)
         draft["idempotency_key"] = idempotency_key
         recipient_status = self._address(draft)
@@ -640,7 +636,7 @@ class CollaborationHub(Service, noun="messages"):
         near = near_matches(capability, [str(known) for (known,) in rows])
         return SessionNotFound(
             f"no other live session of {project} has the capability {capability!r}",
-            hint=f"Did you mean {', '.join(near)}?" if near else "See who can do what: hallway list",
+            hint=did_you_mean(near) or "See who can do what: hallway list",
             near=near,
         )
 
@@ -745,14 +741,6 @@ class CollaborationHub(Service, noun="messages"):
             "messages.parties", now=self._store.now, from_session=party, to_session=None, visible=self.bus.visible
         )
         return str(rows[0][1]) if rows else self.bus.here.project
-
-
-def _burst() -> int:
-    """Return how many messages a party may send another at once; 0: any number."""
-    text = os.environ.get("HALLWAY_MESSAGE_BURST") or str(BURST)
-    if not text.isdecimal():
-        raise InvalidInput(f"HALLWAY_MESSAGE_BURST is {quote_value(text)}, but it must be a whole number")
-    return int(text)
 
 
 def _is_no_session(address: str) -> bool:

@@ -9,10 +9,11 @@ from __future__ import annotations
 from hallway.core.clock import SECOND, to_datetime
 from hallway.core.errors import InvalidInput, SessionNotFound
 from hallway.core.model import ActiveSessions, Heartbeat, Json, PeerSession, Session, SessionStats
+from hallway.core.near_names import did_you_mean, near_matches
 from hallway.core.operation import operation
 from hallway.core.parameters import OTHERS_DEFAULT, TTL_DEFAULT_S
 from hallway.core.schema import decode, encode
-from hallway.services.base import Service, near_matches
+from hallway.services.base import Service
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -274,13 +275,7 @@ class SessionRegistry(Service, noun="sessions"):
         A session whose time to live ran out is live again; one that was ended on purpose stays so. A row is written
         once in `ACTS_EVERY_S` at most.
         """
-        row = self._store.one("sessions.seen", session_id=session_id)
-        if row is None:
-            return
-        last_seen, ended_at, end_reason = row
-        if (ended_at is not None and end_reason == "expired") or (
-            ended_at is None and last_seen + ACTS_EVERY_S * SECOND <= self._store.now
-        ):
+        if self.needs_note(session_id):
             self._upsert_alive(session_id, {})
 
     def needs_note(self, session_id: str) -> bool:
@@ -313,7 +308,7 @@ class SessionRegistry(Service, noun="sessions"):
         if row is None or not self.bus.sees(row[3]):
             rows = self._store.rows("sessions.ids", wanted=session_id, visible=self.bus.visible)
             near = near_matches(session_id, [known for (known,) in rows])
-            hint = f"Did you mean {', '.join(near)}?" if near else None
+            hint = did_you_mean(near)
             raise SessionNotFound(f"no session has the id {session_id!r}", hint=hint, near=near)
         return _session(row)
 

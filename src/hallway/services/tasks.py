@@ -10,10 +10,11 @@ from __future__ import annotations
 from hallway.core.clock import to_datetime
 from hallway.core.errors import AlreadyTaken, DuplicateMessage, InvalidInput, Refused, TaskNotFound
 from hallway.core.model import Json, Message, Task, TaskStats
+from hallway.core.near_names import did_you_mean, near_matches
 from hallway.core.operation import operation
 from hallway.core.parameters import BODY_MOST
 from hallway.core.schema import decode, encode
-from hallway.services.base import Service, near_matches
+from hallway.services.base import Service
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ class TaskBoard(Service, noun="tasks"):
     def accept(self, session_id: str, task_id: str) -> Task:
         """Accept a task that is offered or handed to you; of all who try, exactly one gets it.
 
-        Who offered it and who owned it are told. Accepting what one owns already changes nothing. Raises Conflict,
+        Who offered it and who owned it are told. Accepting what one owns already changes nothing. Raises AlreadyTaken,
         which names the owner, when somebody else was first, and Refused when it is offered to somebody else.
         """
         self.bus.messages.require_party(session_id)
@@ -214,7 +215,7 @@ class TaskBoard(Service, noun="tasks"):
         if task is None or not self.bus.messages.is_visible(task.project, task.offered_by, task.offered_to, task.owner):
             rows = self._store.rows("tasks.ids", visible=self.bus.visible)
             near = near_matches(task_id, [known for (known,) in rows])
-            hint = f"Did you mean {', '.join(near)}?" if near else None
+            hint = did_you_mean(near)
             raise TaskNotFound(f"no task has the id {task_id!r}", hint=hint, near=near)
         return task
 

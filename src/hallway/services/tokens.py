@@ -10,10 +10,11 @@ from __future__ import annotations
 from hallway.core.clock import SECOND, to_datetime
 from hallway.core.errors import AlreadyTaken, InvalidInput, TokenNotFound
 from hallway.core.model import ADMIN, AGENT, Identity, NewToken, Token
+from hallway.core.near_names import did_you_mean, near_matches
 from hallway.core.operation import operation
 from hallway.core.principal import Principal
 from hallway.core.schema import decode, encode
-from hallway.services.base import Service, near_matches
+from hallway.services.base import Service
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ class TokenRegistry(Service, noun="tokens"):
         """Make a token for a person, a machine or a program; it is shown this once.
 
         Its bearer writes as `user:NAME` and as the sessions it registers. An observer only reads, an admin does
-        everything. With projects it sees nothing of the others. Raises Conflict where a valid token has the name.
+        everything. With projects it sees nothing of the others. Raises AlreadyTaken where a valid token has the name.
         """
         if role == ADMIN and projects is not None:
             raise InvalidInput("an admin's token is for all projects", hint="Leave the projects out")
@@ -124,7 +125,7 @@ class TokenRegistry(Service, noun="tokens"):
 
     def _no_token(self, name: str) -> TokenNotFound:
         near = near_matches(name, [known for (known,) in self._store.rows("tokens.names")])
-        hint = f"Did you mean {', '.join(near)}?" if near else None
+        hint = did_you_mean(near)
         return TokenNotFound(f"no valid token has the name {name!r}", hint=hint, near=near)
 
 

@@ -9,14 +9,11 @@ sessions, fills it again.
 
 from __future__ import annotations
 
-import os
-
 from hallway.core.clock import SECOND, new_id
-from hallway.core.errors import InvalidInput
 from hallway.core.model import PERSON, Message, WakeUp
 from hallway.core.operation import operation
-from hallway.core.schema import encode, quote_value
-from hallway.services.base import Service
+from hallway.core.schema import encode
+from hallway.services.base import Service, whole_number_setting
 from hallway.services.messages import message_of
 
 TYPE_CHECKING = False
@@ -52,7 +49,7 @@ class WakeUps(Service, noun="wakes"):
 
     def __init__(self, bus: Context | Service | str | PathLike[str] | None = None) -> None:
         super().__init__(bus)
-        self.budget = _budget()
+        self.budget = whole_number_setting("HALLWAY_WAKE_BUDGET", BUDGET)
 
     @operation("POST /sessions/{session_id}/wake")
     def start(self, session_id: str) -> WakeUp:
@@ -192,11 +189,3 @@ class WakeUps(Service, noun="wakes"):
 
 def _is_person(message: Message) -> bool:
     return message.from_session.startswith(PERSON)
-
-
-def _budget() -> int:
-    """Return how many turns wake-ups may start in a thread until a person speaks; 0: none."""
-    text = os.environ.get("HALLWAY_WAKE_BUDGET") or str(BUDGET)
-    if not text.isdecimal():
-        raise InvalidInput(f"HALLWAY_WAKE_BUDGET is {quote_value(text)}, but it must be a whole number")
-    return int(text)

@@ -1,7 +1,7 @@
 """What a store is: named SQL statements, run inside transactions, at the store's own time.
 
 A store keeps rows and has no opinions; services name statements and give parameters. `sqlite.py` is the embedded
-one, `store.py` that of many machines. The statements live in `sql/`, each under a `-- name:` line: in
+one, `postgres/` the one of many machines. The statements live in `sql/`, each under a `-- name:` line: in
 `common/NOUN.sql` where both dialects read the same text, else in `DIALECT/NOUN.sql`.
 """
 

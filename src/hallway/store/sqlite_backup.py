@@ -11,6 +11,7 @@ import os
 import apsw
 
 from hallway.core.errors import DiskFull, FileUnusable, InvalidInput, NotABus, StorageError
+from hallway.local.paths import HUBS
 from hallway.store.sqlite import APPLICATION_ID
 
 BUSY_MS = 10_000
@@ -108,7 +109,7 @@ def require_own_file(url: str | None) -> None:
     """Raise InvalidInput for a bus that is no file of this machine, with what backs it up."""
     if url is None or "://" not in url or url.startswith("sqlite:///"):
         return
-    if url.startswith(("http://", "https://")):
+    if url.startswith(HUBS):
         raise InvalidInput(
             "this bus is a hub's, and its file is where the hub runs",
             hint="Run it there: hallway backup FILE. From here: hallway export > FILE",

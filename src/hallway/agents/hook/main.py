@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 
 BUDGET_MS = 300  # HALLWAY_HOOK_BUDGET_MS
 PAYLOAD_MOST = 32 * 1024 * 1024
-GONE = "process gone"  # as presence.py says it
 OFF = ("0", "no", "off", "false")
 IDLE = "idle"  # wait beside an idle session: the one hook that may take long, and end with another status
 SILENT = "hub-silent"  # a file as old as the last hook that waited for a hub in vain
@@ -205,6 +204,8 @@ class HookRun:
                 _write(dumps(answer))
                 answerer.taken()
             if moment.kind == START and self._is_client_gone():
+                from hallway.local.presence import GONE
+
                 bus.sessions.end(moment.session_id, GONE)
         if moment.kind == END:
             notes.remove()

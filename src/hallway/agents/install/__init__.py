@@ -21,7 +21,7 @@ from hallway.agents.clients.qwen import install as qwen
 from hallway.agents.install.plan import ChangedMeanwhile, InstallLedger, apply, current, plan_install, plan_uninstall
 from hallway.agents.install.standalone import keep_standalone
 from hallway.core.errors import ConfigBroken, FileUnusable, InvalidInput
-from hallway.services.base import near_matches
+from hallway.core.near_names import near_matches
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
