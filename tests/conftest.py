@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from subprocess import Popen
 
+import hypothesis
 import pytest
 
 import postgres
@@ -20,6 +21,11 @@ from support import STORES, Here, start_worker, store_at
 def pytest_configure(config: pytest.Config) -> None:
     """Have Ctrl-C mean what it means at a terminal: a parent such as nohup may have it ignored."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+# No time limit for one example: on a busy machine any of them may take long.
+hypothesis.settings.register_profile("hallway", deadline=None)
+hypothesis.settings.load_profile("hallway")
 
 
 @pytest.fixture

@@ -262,6 +262,7 @@ def as_text(value: Any) -> str:
 
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 TOKEN = re.compile(r"hallway_[\w-]{43}")
+AGO = re.compile(r"\b\d+ s ago")
 ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 
@@ -294,6 +295,6 @@ class Normaliser:
         if isinstance(value, str):
             if MOMENT.fullmatch(value):
                 return f"moment {sorted(self._moments, key=datetime.fromisoformat).index(value) + 1}"
-            value = TOKEN.sub("a token", value)
+            value = AGO.sub("moments ago", TOKEN.sub("a token", value))
             return ID.sub(lambda match: self._ids[match[0]], value)
         return value

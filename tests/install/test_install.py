@@ -235,6 +235,23 @@ def test_nothing_is_left_in_hallways_folder(used: Machine) -> None:
     assert list(used.home.iterdir()) == []
 
 
+def test_uninstalling_tells_only_what_is_left_to_do_afterwards(machine: Machine) -> None:
+    machine.installs("claude-code", "codex")
+    said = machine.uninstalls()
+    assert said.count("Running sessions keep hallway until they are restarted.") == 2
+    assert "mcp__hallway" not in said
+    assert "trust" not in said
+
+
+def test_uninstalling_what_cannot_be_edited_offers_nothing_to_paste(machine: Machine) -> None:
+    machine.installs("claude-code")
+    machine.writes(".claude.json", "{broken")
+    done = machine.types("uninstall", "--json")
+    (outcome,) = (each for each in json.loads(done.stdout) if each["client"] == "claude-code")
+    assert outcome["error"]
+    assert outcome["by_hand"] == {}
+
+
 def test_uninstalling_without_having_installed_changes_nothing(used: Machine) -> None:
     before = used.state()
     assert "nothing to undo" in used.uninstalls()

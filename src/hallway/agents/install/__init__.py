@@ -34,6 +34,7 @@ CLIENTS: dict[str, ClientInstaller] = {
     module.CLIENT.name: module.CLIENT for module in (claude_code, codex, gemini, opencode, qwen, copilot, cursor)
 }
 
+UNDONE = "Running sessions keep hallway until they are restarted."
 ATTEMPTS = 3  # at a file that its client changes at the same moment
 
 
@@ -93,7 +94,7 @@ def uninstall(names: Sequence[str] = (), *, is_project: bool = False, is_dry: bo
 
     with _locked():
         record = InstallLedger()
-        outcomes = [_carried_out(each, plan, record, is_dry=is_dry) for each in clients]
+        outcomes = [_carried_out(each, plan, record, is_dry=is_dry, is_undoing=True) for each in clients]
         _keep(record, is_dry=is_dry)
     return [outcome for outcome in outcomes if outcome.changes or outcome.error or names]
 
@@ -105,10 +106,11 @@ def _carried_out(
     *,
     is_dry: bool,
     root: str | None = None,
+    is_undoing: bool = False,
 ) -> Outcome:
     """Change one client's files, again where the client itself changed one meanwhile."""
     for attempt in range(ATTEMPTS):
-        outcome = Outcome(client, [], client.remains(root))
+        outcome = Outcome(client, [], [UNDONE] if is_undoing else client.remains(root))
         try:
             outcome.changes = plan(client, record)
             if not is_dry:
@@ -118,7 +120,8 @@ def _carried_out(
             outcome.error, outcome.changes, outcome.is_done = error, [], False
             if isinstance(error, ChangedMeanwhile) and attempt < ATTEMPTS - 1:
                 continue
-            outcome.by_hand = {config.path: text for config in client.configs(root) if (text := config.by_hand)}
+            if not is_undoing:
+                outcome.by_hand = {config.path: text for config in client.configs(root) if (text := config.by_hand)}
         return outcome
     raise AssertionError("the last attempt returns")
 

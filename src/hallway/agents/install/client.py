@@ -47,7 +47,7 @@ class ClientInstaller:
 
     def remains(self, root: str | None) -> list[str]:
         """Return the steps that are left for the person after an installation."""
-        return ["Sessions that run already know nothing of it until they are started anew."]
+        return ["Restart running sessions: a client reads its configuration only when it starts."]
 
     def troubles(self) -> Iterator[Diagnostic]:
         """Yield problems that only this client has."""

@@ -35,10 +35,9 @@ def _block(screen: Terminal, outcome: Outcome, is_undoing: bool) -> Iterator[str
     if outcome.error:
         yield f"  {screen.paint(sanitize(outcome.error.message), 'red')}"
         yield f"  → {sanitize(outcome.error.hint)}"
-        if not is_undoing:
-            for path, text in outcome.by_hand.items():
-                yield f"  Or paste this into {sanitize(path)}:"
-                yield from (f"    {sanitize(line)}" for line in text.splitlines())
+        for path, text in outcome.by_hand.items():
+            yield f"  Or paste this into {sanitize(path)}:"
+            yield from (f"    {sanitize(line)}" for line in text.splitlines())
         return
     for change in outcome.changes:
         if outcome.is_done:
