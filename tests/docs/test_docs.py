@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import builtins
 import importlib.util
 import json
 import os
@@ -13,11 +15,18 @@ from types import ModuleType
 
 import pytest
 
+from hallway.core import errors
 from mcp_server import Server
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+def trees() -> list[tuple[str, ast.Module]]:
+    """Return the parsed modules of the package, by path."""
+    paths = sorted((ROOT / "src").rglob("*.py"))
+    return [(path.relative_to(ROOT).as_posix(), ast.parse(path.read_text(encoding="utf-8"))) for path in paths]
 
 
 def generator() -> ModuleType:
@@ -42,6 +51,51 @@ def test_every_command_is_in_the_reference() -> None:
     from hallway.cli.main import build_parser
 
     assert headings == {words for words, _ in generator()._commands(build_parser())}, "run: make docs"
+
+
+def test_help_fits_a_terminal_of_80_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    from hallway.cli.main import build_parser
+
+    for words, command in generator()._commands(build_parser()):
+        assert max(map(len, command.format_help().splitlines())) <= 80, words
+
+
+ERROR = re.compile(r"[Rr]aises ([^.;]*)")
+NAME = re.compile(r"\b[A-Z][a-z]+(?:[A-Z][a-z]+)+\b|\b(?:Conflict|Repeated|Refused|Forbidden|Unavailable)\b")
+
+
+def test_docstrings_name_errors_that_exist() -> None:
+    known = {name for name in vars(errors) if name[0].isupper()} | set(dir(builtins))
+    defined = {node.name for _, tree in trees() for node in ast.walk(tree) if isinstance(node, ast.ClassDef)}
+    for path, tree in trees():
+        for node in ast.walk(tree):
+            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Module)):
+                told = " ".join((ast.get_docstring(node) or "").split())
+                named = {name for part in ERROR.findall(told) for name in NAME.findall(part)}
+                assert named <= known | defined, path
+
+
+FILE = re.compile(r"[\w/.-]*\w\.(?:py|sql|tsv)\b")
+ELSEWHERE = {"/bootstrap.py", "api/auth.py", "uninstall.py", "shop.py"}  # of an example, or made by an installation
+
+
+def test_files_that_docs_and_docstrings_name_exist() -> None:
+    tracked = run(["git", "ls-files"], ROOT).stdout.split()
+    pages = [path for path in tracked if path.endswith(".md") and not path.startswith("CHANGELOG")]
+    told = {path: (ROOT / path).read_text(encoding="utf-8") for path in pages}
+    told |= {
+        path: "\n".join(
+            ast.get_docstring(node) or ""
+            for node in ast.walk(tree)
+            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Module))
+        )
+        for path, tree in trees()
+    }
+    for path, text in told.items():
+        for name in FILE.findall(text):
+            if not re.search(r"NOUN|CLIENT|DIALECT", name) and name not in ELSEWHERE:
+                assert any(f"/{each}".endswith(f"/{name.lstrip('./')}") for each in tracked), f"{path}: {name}"
 
 
 def test_the_readme_fits_on_a_page() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from functools import partial
+from textwrap import fill
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import hallway
@@ -62,11 +63,21 @@ def _words_left(args: argparse.Namespace, unknown: list[str]) -> list[str]:
     return unknown
 
 
+class HelpFormatter(argparse.RawDescriptionHelpFormatter):
+    """Wraps the paragraphs of a description at the terminal's width; one with indented lines stays as it is."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        return "\n\n".join(
+            paragraph if paragraph.startswith(" ") or "\n " in paragraph else fill(paragraph, width)
+            for paragraph in text.split("\n\n")
+        )
+
+
 class Parser(argparse.ArgumentParser):
     """argparse, with errors that are hallway's own."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter, **options)
+        super().__init__(allow_abbrev=False, formatter_class=HelpFormatter, **options)
 
     def error(self, message: str) -> NoReturn:
         raise InvalidInput(message, hint=f"See: {self.prog} --help")
