@@ -54,13 +54,13 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> "Any":
-    """Import a public name when it is first used, so that a hook that uses none pays for none."""
+    """Import a public name when it is first used, so that a hook loads only what it uses."""
     if (home := _HOMES.get(name)) is None:
         raise AttributeError(f"module 'hallway' has no attribute {name!r}")
     import importlib
 
     if home.startswith("services."):
-        importlib.import_module("hallway.bus.connect")  # which a service of its own opens its bus with
+        importlib.import_module("hallway.bus.connect")  # sets `Service.connect`, with which a service opens a bus
     value = globals()[name] = getattr(importlib.import_module(f"hallway.{home}"), name)
     return value
 

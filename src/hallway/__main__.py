@@ -1,8 +1,8 @@
-"""`hallway` and `python -m hallway`: plain commands run at once, everything else goes to the full command line.
+"""Entry point of `hallway` and `python -m hallway`: a fast path for plain commands, else the full command line.
 
-A hook may run `hallway heartbeat` on every tool call, so a command that is typed plainly is answered without argparse
-and leaves without the interpreter's tidying up: its bus is closed and its answer is out by then. `hallway mcp` runs in
-every session and starts as directly.
+A hook may run `hallway heartbeat` on every tool call. A command with plain arguments therefore runs without argparse,
+and the process ends without the interpreter's shutdown: the bus is closed and the output is flushed by then. `hallway
+mcp` runs in every session and also starts without argparse.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import sys
 
 
 def main() -> int:
-    """Run the command line; returns its exit status."""
+    """Run the command line; return its exit status."""
     if sys.argv[1:2] == ["mcp"] and (status := _serve_mcp(sys.argv[2:])) is not None:
         return status
     if sys.argv[1:2] == ["hook"] and not {"-h", "--help"} & set(sys.argv):
@@ -31,7 +31,10 @@ def main() -> int:
 
 
 def _serve_mcp(words: list[str]) -> int | None:
-    """Serve over standard input and output; None for words that the full command line has to explain."""
+    """Serve MCP over standard input and output; return the exit status.
+
+    Return None for arguments that the full command line must handle (help, errors).
+    """
     from hallway.core.errors import HallwayError
     from hallway.mcp.server import PROFILES
     from hallway.mcp.stdio import serve

@@ -1,1 +1,1 @@
-"""A bus: a store with its services, here or behind a hub."""
+"""Buses: the services on a store of this process (`LocalBus`) or behind a hub (`RemoteBus`)."""

@@ -1,4 +1,4 @@
-"""`Bus`: services as attributes, and `execute` behind every operation, wherever the bus is."""
+"""The base class `Bus`: it has the services as attributes, and every operation goes through its `execute`."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ if TYPE_CHECKING:
 
 
 def acting_session(operation: Operation, arguments: dict[str, Any]) -> str | None:
-    """Return the session as which an operation acts or whose news it waits for; None for a person and for nobody."""
+    """Return the session that an operation acts or waits for; None if it is a person or nobody."""
     actor = arguments[operation.actor] if operation.actor else None
     return actor if isinstance(actor, str) and not actor.startswith(PERSON) else None
 
 
 class Bus:
-    """A bus and its services, wherever it is."""
+    """A bus and its services, in this process or behind a hub."""
 
-    store: Any = None  # what a local bus keeps its rows in
-    folder = ""  # where this machine keeps what it knows of the bus's sessions beside their rows
+    store: Any = None  # the store of a local bus; None for a remote one
+    folder = ""  # this machine's folder for files about the bus's sessions, such as gate files and sockets
     due_sessions: set[str] = frozenset()  # type: ignore[assignment]
     is_swept = True
-    timeout_s = rest_s = 0.0  # how long a hub may take to answer, and how long one that did not is left alone
-    principal: Principal | None = None  # who calls; None: whoever owns this bus
+    timeout_s = rest_s = 0.0  # how long to wait for a hub's answer, and how long not to ask a hub that did not answer
+    principal: Principal | None = None  # the caller; None: the owner of this bus
 
     @property
     def changed_topics(self) -> set[str]:
@@ -72,12 +72,12 @@ class Bus:
 
     @property
     def visible(self) -> str | None:
-        """Return the projects that the caller sees, as statements take them: a JSON list, None for all."""
+        """Return the projects that the caller may see, in the form for SQL: a JSON list, or None for all projects."""
         return None if self.principal is None else self.principal.visible
 
     @property
     def person(self) -> str | None:
-        """Return the caller's own address; None for the bus's owner."""
+        """Return the caller's address, `user:NAME`; None for the bus's owner."""
         return None if self.principal is None else self.principal.person
 
     def sees(self, project: str) -> bool:
@@ -85,11 +85,11 @@ class Bus:
         return self.principal is None or self.principal.sees(project)
 
     def stats(self, project: str | None = None) -> Stats:
-        """Return the bus in numbers."""
+        """Return the statistics of the bus, or of one project."""
         return self.statistics.read(project)
 
     def prune(self, older_than_s: int | None = None, keep_bytes: int | None = None) -> Pruned:
-        """Run `Retention.prune` until everything old is removed; return how much that was."""
+        """Run `Retention.prune` until everything old is removed; return the total counts."""
         older_than_s, removed = KEEP_S if older_than_s is None else older_than_s, Pruned.of(({}, False))
         while not removed.is_complete:
             step = self.retention.prune(older_than_s, keep_bytes)
@@ -98,12 +98,12 @@ class Bus:
         return removed
 
     def on_session_ended(self, session_id: str, project: str) -> None:
-        """Have every service let go of what a session held that has ended or expired."""
+        """Let every service release what an ended or expired session held."""
         for service in self.services.values():
             service.on_session_ended(session_id, project)
 
     def run(self, operation: Operation, service: Service, arguments: dict[str, Any]) -> Any:
-        """Run an operation inside the transaction that is open, once its caller is authorised."""
+        """Run an operation inside the open transaction, after its caller is authorised."""
         if self.principal is not None:
             authorise(self, self.principal, operation, arguments)
         if operation.is_write and operation.noun != "sessions" and (session_id := acting_session(operation, arguments)):
@@ -111,14 +111,14 @@ class Bus:
         return operation.run(service, arguments)
 
     def execute(self, operation: Operation, service: Service, arguments: dict[str, Any]) -> Any:
-        """Run an operation whose arguments are checked."""
+        """Run an operation with arguments that are already checked."""
         raise NotImplementedError
 
     def follow(
         self, after: int | None, *, project: str | None, kinds: list[str] | None, timeout_s: float | None
     ) -> Iterator[Event]:
         """Yield events as they happen: see `EventLog.follow`."""
-        # "From now" is from this call, not from when the first event is asked for.
+        # "From now" means from this call, not from the first `next` on the iterator.
         after = self.events.last_seq() if after is None else after
         return self._follow(after, {"project": project, "kinds": kinds}, timeout_s)
 
@@ -126,7 +126,7 @@ class Bus:
         raise NotImplementedError
 
     def on_event(self, kind: str, handler: Callable[[Event], object]) -> Listener:
-        """Call a function with each event of a kind until what is returned, or the bus, is closed."""
+        """Call a function with each event of a kind, until the returned listener or the bus is closed."""
         from hallway.bus.subscriptions import Listener
 
         listener = Listener(self.events, kind, handler)
@@ -136,7 +136,7 @@ class Bus:
     def on_message(
         self, session_id: str, types: list[str] | None, handler: Callable[[Message], object]
     ) -> InboxListener:
-        """Call a function with each message in an inbox until what is returned, or the bus, is closed."""
+        """Call a function with each message in an inbox, until the returned listener or the bus is closed."""
         from hallway.bus.subscriptions import InboxListener
 
         listener = InboxListener(self.messages, session_id, types, handler)
@@ -148,11 +148,11 @@ class Bus:
         raise NotImplementedError
 
     def subscribe_events(self) -> Subscription:
-        """Subscribe to every change, from now until the subscription is closed."""
+        """Subscribe to all events, from now until the subscription is closed."""
         raise NotImplementedError
 
     def close(self) -> None:
-        """End handlers and followers and let go of the store or the connection."""
+        """Close the listeners and followers, then the store or the connections."""
         for close in reversed(self.closers):
             close()
         self.closers.clear()

@@ -1,4 +1,4 @@
-"""connect(url): open a bus here or behind a hub."""
+"""`connect(url)`: open a local bus, or one behind a hub."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 
 def connect(url: str | os.PathLike[str] | None = None, *, project: str | None = None) -> Bus:
-    """Open a bus: a folder or file, `sqlite:///PATH`, `postgresql://…`, or a hub's `http(s)://` address
-    (several of hubs that serve one bus: with commas between).
+    """Open a bus: a folder or file, `sqlite:///PATH`, `postgresql://…`, or a hub's `http(s)://` address.
 
-    Unset, `HALLWAY_URL` decides, else it is this user's own file. A hub that wants a token gets `HALLWAY_TOKEN`, else
-    what `hallway login` stored for it. `project` is what new sessions belong to that do not say; unset, the repository
-    this process runs in. Close it, or use it in a `with` block.
+    Several hubs that serve one bus: their addresses, separated by commas. Without `url`, `HALLWAY_URL` is used, else
+    this user's own file. The token for a hub is `HALLWAY_TOKEN`, else the one that `hallway login` stored. `project`
+    is the default project of new sessions; without it, the default is the repository this process runs in. Close the
+    bus, or use it in a `with` block.
     """
     address = os.fspath(url) if url is not None else os.environ.get("HALLWAY_URL") or None
     here = LocalWorkspace(project)
@@ -34,7 +34,7 @@ def connect(url: str | os.PathLike[str] | None = None, *, project: str | None = 
     if address and address.startswith(("postgresql://", "postgres://")):
         return LocalBus(_postgres(address), here)
     if address and "://" in address and not address.startswith("sqlite:///"):
-        raise UnsupportedUrl(f"{address.partition('://')[0]}:// is no kind of bus that this hallway can open")
+        raise UnsupportedUrl(f"{address.partition('://')[0]}:// is not an address that this version can open")
     from hallway.store.sqlite import SQLiteStore
 
     return LocalBus(SQLiteStore(bus_file(address)), here)
@@ -45,8 +45,8 @@ def _postgres(url: str) -> PostgresStore:
         from hallway.store.postgres.store import PostgresStore
     except ModuleNotFoundError:
         raise UnsupportedUrl(
-            "this hallway was installed without what PostgreSQL needs",
-            hint="Install it: pip install 'hallway[postgres]'",
+            "the packages for PostgreSQL are not installed",
+            hint="Install them: pip install 'hallway[postgres]'",
         ) from None
     return PostgresStore(url)
 

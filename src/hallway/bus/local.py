@@ -1,4 +1,4 @@
-"""`LocalBus`: a bus whose store this process has open; its transactions, sweeps and waits."""
+"""`LocalBus`: a bus whose store is open in this process, with its transactions, sweeps and waits."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
     from hallway.store.postgres.store import PostgresStore
     from hallway.store.sqlite import SQLiteStore
 
-LOOK_AGAIN_S = 1.0  # the same net under a wait for one inbox
-END_GONE_EVERY_S = 1.0  # how often a process looks whether others are still there
-LOOK_EVERY_S = 0.25  # the net under lost wake-ups, and how late a follower may notice an expiry
+LOOK_AGAIN_S = 1.0  # how often a wait for one inbox reads the bus anyway, in case a wake-up is lost
+END_GONE_EVERY_S = 1.0  # how often a process checks whether the processes of sessions still run
+LOOK_EVERY_S = 0.25  # how often a follower reads the bus anyway; also how late it may notice an expiry
 
 
 class LocalBus(Bus):
-    """A bus whose store this process has open."""
+    """A bus whose store is open in this process."""
 
     def __init__(self, store: SQLiteStore | PostgresStore, here: Workspace) -> None:
         super().__init__(here)
@@ -39,12 +39,12 @@ class LocalBus(Bus):
         self.folder = store.folder or bus_folder(store.path)
         self.due_sessions: set[str] = (
             set()
-        )  # the sessions that the open transaction has news for, whose hooks should look
+        )  # the sessions for which the open transaction has news; their hooks are notified after the commit
         self.is_swept = True
         self._end_gone_at = 0.0
 
     def execute(self, operation: Operation, service: Service, arguments: dict[str, Any]) -> Any:
-        """Run it in a transaction: a write in one of its own or a savepoint of the open one, a read in a snapshot."""
+        """Run a write in a new transaction, or in a savepoint of the open one; run a read in a snapshot."""
         if operation.is_write:
             arguments = operation.prepare(service, arguments)
             with self.transaction(is_durable=operation.is_durable):
@@ -64,11 +64,11 @@ class LocalBus(Bus):
             return self.run(operation, service, arguments)
 
     def _wait(self, operation: Operation, service: Service, arguments: dict[str, Any]) -> Any:
-        """Look until there is something or the time is up, holding nothing in between."""
+        """Read again and again until there is a result or the time is over. No lock is held between the reads."""
         deadline = time.monotonic() + arguments["wait_s"]
         waiter = self.store.subscribe(operation.topic(arguments))
         try:
-            # What came before the waiter was bound is found by this first look, what comes after it wakes it.
+            # The first read finds everything from before the subscription; later news wakes the subscription.
             while not (found := self._look(operation, service, arguments)):
                 left_s = deadline - time.monotonic()
                 if left_s <= 0:
@@ -80,9 +80,9 @@ class LocalBus(Bus):
             waiter.close()
 
     def _note_act(self, operation: Operation, arguments: dict[str, Any]) -> None:
-        """Take every moment of a wait for a session's news for a sign of life (S12).
+        """Record that a session is alive while it waits for its news (S12).
 
-        A look that does not wait is none: the page, a status file and people look at inboxes that are not theirs.
+        A read without a wait does not count: the page, a status file and people also read inboxes of other sessions.
         """
         session_id = acting_session(operation, arguments)
         if session_id is None or not (operation.waits_for and arguments["wait_s"]):
@@ -92,7 +92,7 @@ class LocalBus(Bus):
                 with self.transaction(is_durable=False):
                     self.sessions.note_act(session_id)
         except (StorageError, Unavailable):
-            pass  # a full disk or a stuck writer stops no reader
+            pass  # a full disk or a stuck writer must not stop a reader
 
     def subscribe_inbox(self, session_id: str) -> Subscription:
         ear: Subscription = self.store.subscribe(topic(self.messages.noun, session_id))
@@ -103,15 +103,16 @@ class LocalBus(Bus):
         return ear
 
     def transaction(self, *, is_durable: bool = True) -> WriteTransaction:
-        """Begin a write transaction: it starts with a sweep and ends with wake-ups; operations inside it are
-        savepoints.
+        """Begin a write transaction, with a sweep at its start and wake-ups after its end.
+
+        Operations inside it run in savepoints.
         """
         return WriteTransaction(self, is_durable)
 
     def sweep(self) -> None:
-        """Expire what is overdue, if anything is (S3), and end the sessions whose process is gone (A5).
+        """Expire what is overdue (S3), and end the sessions whose process no longer runs (A5).
 
-        Whoever looks: the bus does it by itself, not as the principal that happens to ask.
+        The bus does this as its owner, not as the principal whose request caused the sweep.
         """
         principal, self.principal = self.principal, None
         try:
@@ -122,12 +123,12 @@ class LocalBus(Bus):
                 with self.transaction():
                     pass
         except (StorageError, Unavailable):
-            pass  # a full disk or a stuck writer stops no reader: each derives who is live (S2)
+            pass  # a full disk or a stuck writer must not stop a reader: readers derive who is live (S2)
         finally:
             self.principal = principal
 
     def end_gone(self) -> None:
-        """End the sessions whose process is gone and that live in no other."""
+        """End the sessions whose process no longer runs and that live in no other process."""
         if any(os.path.isdir(os.path.join(self.folder, kind)) for kind in ("processes", "hosts")):
             from hallway.local.presence import end_gone
 
@@ -140,7 +141,7 @@ class LocalBus(Bus):
         try:
             self.sessions.end(session_id, GONE)
         except (SessionNotFound, InvalidInput):
-            pass  # pruned since, or never on this bus
+            pass  # the session was pruned, or it never was on this bus
 
     def _is_due(self) -> bool:
         return self.store.one("sessions.due", now=self.store.now) is not None
@@ -177,7 +178,7 @@ class LocalBus(Bus):
 
 
 class WriteTransaction:
-    """`LocalBus.transaction`."""
+    """The context manager that `LocalBus.transaction` returns."""
 
     __slots__ = ("_bus", "_is_outermost", "_write")
 
@@ -194,17 +195,17 @@ class WriteTransaction:
         bus.due_sessions = set()
         try:
             bus.is_swept = not bus._is_due() or bus.sessions.sweep()
-        except BaseException as error:  # no `with` block has begun that would let go of the lock
+        except BaseException as error:  # the `with` block has not begun, so nothing else would release the lock
             self._write.__exit__(type(error), error, None)
             raise
 
     def commit(self) -> None:
-        """Commit before the block ends, on whatever thread can wait for the disk."""
+        """Commit before the block ends; another thread, which can wait for the disk, may call this."""
         self._write.commit()
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
         bus = self._bus
-        roused = bus.due_sessions  # taken before the commit lets other threads in
+        roused = bus.due_sessions  # read before the commit, after which another thread may replace it
         self._write.__exit__(kind, error, trace)
         if self._is_outermost and roused and kind is None:
             mark_due(bus.folder, roused)

@@ -1,11 +1,11 @@
-"""The same services over HTTP: a bus that is a hub somewhere else.
+"""`RemoteBus`: the services over HTTP, for a bus that is served by one hub or several.
 
-Standard library only. Every operation may be sent twice (S1; sends carry a key), so where the hub has let go of a
-connection in between, a request is repeated once on a new one. Where several hubs serve one bus, their addresses stand
-in one URL with commas between; a request that one of them does not answer, or cannot answer now, goes to the next, and
-the one that answered is asked first from then on. At a single address there may be a proxy whose hubs are being
-restarted: what fails at once is repeated there after a moment. The caller's surroundings travel in a header, so that a
-new session takes over where its caller runs, not where the hub does.
+This module uses the standard library only. Every operation may be sent twice (S1; sends carry a key). If the hub has
+closed an idle connection, a request is therefore repeated once on a new one. Several hubs that serve one bus are given
+as one URL, with commas between their addresses. If one hub does not answer, or cannot answer now, the request goes to
+the next. The hub that answered is asked first from then on. A single address may be a proxy whose hubs are restarting:
+a request that fails at once is repeated there after a short pause. The caller's workspace is sent in a header, so that
+a new session records where its caller runs, not where the hub runs.
 """
 
 from __future__ import annotations
@@ -39,27 +39,27 @@ if TYPE_CHECKING:
 HERE_HEADER = "Hallway-Here"
 TIMEOUT_S = 30.0
 FAILOVER_TIMEOUT_S = (
-    10.0  # how long one of several hubs may take, besides what was asked for: it may be frozen, or cut off
+    10.0  # how long to wait for one of several hubs, in addition to the requested wait; it may be frozen or cut off
 )
-SILENCE_S = 45.0  # of a stream, whose keep-alives come every 15
+SILENCE_S = 45.0  # after this silence a stream counts as lost; its keep-alives come every 15 s
 RETRY_S = 1.0
 CERTIFICATE_HINT = (
-    "This machine does not trust the hub's certificate. Where an authority of your own has signed it:"
+    "This machine does not trust the hub's certificate. If your own certificate authority has signed it:"
     " export SSL_CERT_FILE=/path/to/authority.pem"
 )
-PAUSES_S = (0.1, 0.4, 1.0)  # before a request is repeated at a single address
-AT_ONCE_S = 1.0  # what took longer to fail is not repeated there: its hub is frozen, or cut off
-MALFORMED = (ValueError, TypeError, KeyError, AttributeError)  # what reading an answer that is no hub's raises
+PAUSES_S = (0.1, 0.4, 1.0)  # pauses before each repetition of a request at a single address
+AT_ONCE_S = 1.0  # a request that took longer to fail is not repeated there: the hub is frozen or cut off
+MALFORMED = (ValueError, TypeError, KeyError, AttributeError)  # raised by reading an answer that is not a hub's
 
 
 def write_here(here: Workspace) -> str:
-    """Return a workspace as a header's value, without what is unknown."""
+    """Return a workspace as a header value, without its unknown fields."""
     told = {"project": here.project, "branch": here.branch, "location": here.location, "user": here.user}
     return urlencode({name: value for name, value in told.items() if value})
 
 
 def read_here(header: str) -> RemoteWorkspace:
-    """Parse a workspace from a header's value; raises InvalidInput for values that no session could have."""
+    """Parse a workspace from a header value; raises InvalidInput if the header cannot be parsed."""
     try:
         told = {name: values[-1] for name, values in parse_qs(header, errors="strict", max_num_fields=8).items()}
     except ValueError:
@@ -68,7 +68,7 @@ def read_here(header: str) -> RemoteWorkspace:
 
 
 class RemoteWorkspace:
-    """The surroundings that a remote caller told."""
+    """The workspace that a remote caller sent; reading a value that no session may have raises InvalidInput."""
 
     def __init__(self, told: dict[str, str]) -> None:
         self._told = told
@@ -99,7 +99,7 @@ class RemoteWorkspace:
 
 
 class HubEndpoint:
-    """One hub's address and the connections to it that nobody uses at the moment."""
+    """The address of one hub, with a pool of its idle connections."""
 
     def __init__(self, url: str) -> None:
         self.url = url.rstrip("/")
@@ -107,9 +107,9 @@ class HubEndpoint:
             self._split = urlsplit(self.url)
             self._port = self._split.port
         except ValueError as error:
-            raise UnsupportedUrl(f"{url} is no address: {error}") from None
+            raise UnsupportedUrl(f"{url} is not a valid address: {error}") from None
         if not self._split.hostname or self._split.scheme not in ("http", "https"):
-            raise UnsupportedUrl(f"{url} names no host" if not self._split.hostname else f"{url} is no hub's address")
+            raise UnsupportedUrl(f"{url} names no host" if not self._split.hostname else f"{url} is not a hub address")
         self._idle: list[http.client.HTTPConnection] = []
         self._pid = os.getpid()
 
@@ -137,7 +137,7 @@ class HubEndpoint:
                 return response.status, text
 
     def _idle_connection(self) -> http.client.HTTPConnection | None:
-        if os.getpid() != self._pid:  # a forked child does not speak on its parent's connections
+        if os.getpid() != self._pid:  # a forked child must not use its parent's connections
             self._idle, self._pid = [], os.getpid()
         try:
             return self._idle.pop()
@@ -145,7 +145,7 @@ class HubEndpoint:
             return None
 
     def connect(self, timeout_s: float) -> http.client.HTTPConnection:
-        """Return a new connection, opened at its first use."""
+        """Return a new connection, which opens at its first request."""
         kind = http.client.HTTPSConnection if self._split.scheme == "https" else http.client.HTTPConnection
         return kind(self._split.hostname or "", self._port, timeout=timeout_s)
 
@@ -156,7 +156,7 @@ class HubEndpoint:
         return connection
 
     def error(self, status: int, text: bytes) -> HallwayError:
-        """Return the error that a hub sent, or one that says that this is no hub."""
+        """Return the error that a hub sent; HubUnreachable if the answer is not a hub's."""
         try:
             return from_dict(decode(text)) if status >= 400 else self.not_a_hub(status)
         except MALFORMED:
@@ -171,7 +171,7 @@ class HubEndpoint:
 
 
 class RemoteBus(Bus):
-    """A bus that a hub serves, or several; threads may share it, each request has a connection to itself."""
+    """A bus that one hub or several serve. Threads may share it: each request has a connection to itself."""
 
     def __init__(self, url: str, here: Workspace, token: str | None = None) -> None:
         super().__init__(here)
@@ -179,8 +179,8 @@ class RemoteBus(Bus):
         self._addresses = [HubEndpoint(each.strip()) for each in url.split(",") if each.strip()]
         self.url = ",".join(address.url for address in self._addresses)
         self.folder = bus_folder(self.url)
-        self.timeout_s = TIMEOUT_S  # how long an answer may take, besides what was asked for
-        self.rest_s = 0.0  # for how long hubs that did not answer are not asked again
+        self.timeout_s = TIMEOUT_S  # how long to wait for an answer, in addition to the requested wait
+        self.rest_s = 0.0  # how long hubs that did not answer are not asked again
         self._rests_until = 0.0
 
     def execute(self, operation: Operation, service: Service, arguments: dict[str, Any]) -> Any:
@@ -195,7 +195,7 @@ class RemoteBus(Bus):
             raise address.not_a_hub(status) from None
 
     def _request(self, operation: Operation, arguments: dict[str, Any]) -> tuple[str, str | None]:
-        # None is a value where a parameter that must be there has it; elsewhere it means: left out.
+        # For a required parameter, None is a value; for an optional one it means that the parameter is left out.
         said = {
             name: value
             for name, value in arguments.items()
@@ -215,8 +215,10 @@ class RemoteBus(Bus):
     def _send(
         self, method: str, path: str, body: str | None, wait_s: float, pauses: tuple[float, ...]
     ) -> tuple[HubEndpoint, int, bytes]:
-        """Return the first answer of a hub that can answer now; each hub is asked once, the last one that answered
-        first. A single address is asked again after each of the pauses, where it failed at once.
+        """Send a request to the hubs in turn; return the first hub that can answer now, its status and its body.
+
+        Each hub is asked once, and the one that answered last is asked first. If a single address fails at once, it is
+        asked again after each of the pauses.
         """
         headers = {HERE_HEADER: write_here(self.here), **self._credentials}
         if body is not None:
@@ -247,7 +249,7 @@ class RemoteBus(Bus):
                 time.sleep(rests.pop(0))
 
     def _demote(self, address: HubEndpoint) -> None:
-        """Ask this one last from now on; what threads do at once leaves each of them in the list."""
+        """Move a hub to the end of the list. Threads that do so at the same time lose no hub from the list."""
         self._addresses = [each for each in self._addresses if each is not address] + [address]
 
     # -- following ----------------------------------------------------------------------------------------------------
@@ -301,7 +303,7 @@ class RemoteBus(Bus):
         return RemoteSubscription(self, f"/events?after={self.events.last_seq()}", is_stream=True)
 
     def ask(self, path: str, is_stream: bool) -> http.client.HTTPConnection:
-        """Send a request whose answer somebody watches for; raises OSError where the hub cannot be reached."""
+        """Send a request without reading its answer; return the connection. Raises OSError if no hub is reached."""
         address = self._addresses[0]
         accepted = "text/event-stream" if is_stream else "*/*"
         headers = {HERE_HEADER: write_here(self.here), "Accept": accepted, **self._credentials}
@@ -318,7 +320,7 @@ class RemoteBus(Bus):
 
 
 def _is_not_a_hub(status: int, text: bytes) -> bool:
-    """Return whether another hub may be able to do what this one cannot do now."""
+    """Return whether an answer means that this hub cannot serve the request now, but another one may."""
     try:
         return status == Unavailable.status and decode(text)["error"]["code"] == Unavailable.code
     except MALFORMED:
@@ -326,7 +328,7 @@ def _is_not_a_hub(status: int, text: bytes) -> bool:
 
 
 def _is_a_proxys(status: int, text: bytes) -> bool:
-    """Return whether an answer is that of a proxy which has no hub behind it at the moment."""
+    """Return whether an answer comes from a proxy that reaches no hub now."""
     try:
         return status in (502, 503) and not decode(text)["error"]["code"]
     except MALFORMED:
@@ -334,16 +336,17 @@ def _is_a_proxys(status: int, text: bytes) -> bool:
 
 
 class RemoteSubscription:
-    """Hears of a hub's news at a connection that an event loop can watch: a long poll of an inbox, or the stream.
+    """A subscription to a hub's news over a connection that an event loop can watch.
 
-    Where the connection is lost, or the hub away, there is nothing to watch until `hear` is called again.
+    The connection is a long poll of an inbox, or the event stream. If it is lost, there is nothing to watch until
+    `hear` is called again.
     """
 
     def __init__(self, bus: RemoteBus, path: str, *, is_stream: bool) -> None:
         self._bus = bus
         self._path = path
         self._is_stream = is_stream
-        self._after = 0  # the last message heard of
+        self._after = 0  # the `seq` of the last message received
         self._answer: http.client.HTTPResponse | None = None
         self._connection: http.client.HTTPConnection | None = None
         self._ask()
@@ -359,7 +362,7 @@ class RemoteSubscription:
         return self._connection.sock.fileno() if self._connection and self._connection.sock else -1
 
     def hear(self) -> set[str]:
-        """Return the topics that arrived, then keep listening; `!` stands for something unknown."""
+        """Return `!` (some unnamed topics) if news arrived or may have been missed; then keep listening."""
         if self._connection is None:
             self._ask()
             return {TOO_MANY}
@@ -385,7 +388,7 @@ class RemoteSubscription:
         return bool(found)
 
     def wait(self, timeout_s: float) -> None:
-        """Return when there is something to hear, or after the time."""
+        """Wait until there is something to read, or until the time is over."""
         if self.fileno() < 0:
             time.sleep(timeout_s)
             return
@@ -394,7 +397,7 @@ class RemoteSubscription:
             selector.select(timeout_s)
 
     def has_overflowed(self) -> bool:
-        """Return whether the stream is down, so that changes may be missed."""
+        """Return whether the connection is lost, so that changes may be missed."""
         return self._connection is None
 
     def close(self) -> None:
@@ -404,7 +407,7 @@ class RemoteSubscription:
 
 
 def _as_query(named: dict[str, Any]) -> str:
-    """Return parameters as a query string; what is None is left out."""
+    """Return parameters as a query string, without those that are None."""
     return urlencode(
         {name: value if isinstance(value, str) else encode(value) for name, value in named.items() if value is not None}
     )

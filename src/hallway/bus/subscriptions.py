@@ -1,4 +1,4 @@
-"""Handlers in a thread of their own: they outlive their errors."""
+"""Listeners: each calls a handler in its own thread, and continues after an error of the handler."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("hallway.bus.subscriptions")
 
-WAIT_S = 0.5  # how late an idle inbox's listener notices that it was closed
+WAIT_S = 0.5  # how late the listener of an idle inbox notices that it was closed
 RETRY_S = 1.0
 
 
@@ -38,7 +38,7 @@ class HandlerThread:
 
 
 class Listener(HandlerThread):
-    """Calls a handler with each event of a kind, from the moment it is made until it is closed."""
+    """Calls a handler with each event of a kind, from its creation until it is closed."""
 
     def __init__(self, events: EventLog, kind: str, handler: Handler) -> None:
         self._events = events
@@ -53,14 +53,16 @@ class Listener(HandlerThread):
                 self._after = event.seq
                 try:
                     self._handler(event)
-                except Exception:  # the edge between the bus and somebody else's code
+                except Exception:  # the handler is code outside hallway and may raise anything
                     log.exception("the handler of %s failed at event %d", self._kinds or "*", event.seq)
                 if self._closed.is_set():
                     return
 
 
 class InboxListener(HandlerThread):
-    """Calls a handler with each message in an inbox, and acknowledges those it returned from."""
+    """Calls a handler with each message in an inbox, and acknowledges a message if the handler returns
+    without an error.
+    """
 
     def __init__(
         self, messages: CollaborationHub, session_id: str, types: list[str] | None, handler: MessageHandler
@@ -76,7 +78,7 @@ class InboxListener(HandlerThread):
         while not self._closed.is_set():
             try:
                 found = self._messages.inbox(self._session_id, WAIT_S, self._types, after=self._after)
-            except HallwayError as error:  # a hub that restarts, a disk that is full for a while
+            except HallwayError as error:  # for example a hub that restarts, or a full disk
                 log.warning("cannot read the inbox of %s: %s", self._session_id, error)
                 self._closed.wait(RETRY_S)
                 continue
@@ -90,5 +92,5 @@ class InboxListener(HandlerThread):
         try:
             self._handler(message)
             self._messages.acknowledge(self._session_id, [message.message_id])
-        except Exception:  # the edge between the bus and somebody else's code
+        except Exception:  # the handler is code outside hallway and may raise anything
             log.exception("the handler of %s failed at message %s", self._session_id, message.message_id)

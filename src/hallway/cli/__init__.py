@@ -1,1 +1,1 @@
-"""The command line: a face on the operation catalogue for people and scripts."""
+"""The command line, for people and scripts: parsing, commands, terminal output."""

@@ -1,4 +1,4 @@
-"""The commands that are no operations: what a bus is watched, served, carried over and looked after with."""
+"""Commands that are not operations: watch, serve, login, export, import, backup, install, doctor and others."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ PROFILE = Choice("daily", "engram", "full")
 
 
 def add_to(verbs: Any, shared: ArgumentParser) -> None:
-    """Give the parser these commands."""
+    """Add the commands of this module to the parser."""
     for command in (
         watch,
         serve,
@@ -56,14 +56,14 @@ def add_to(verbs: Any, shared: ArgumentParser) -> None:
 
 
 def described(docstring: str | None) -> str:
-    """Return a docstring as a help page's text."""
+    """Return a docstring as the text of a help page."""
     return "\n".join(line.strip() for line in (docstring or "").strip().splitlines())
 
 
 def watch(args: Namespace) -> None:
     """Show events as they happen, until Ctrl-C.
 
-    With --json each event is one line of JSON. Resumed with --after and the last seq it showed, it misses nothing.
+    With --json each event is one line of JSON. To resume without missing an event, pass the last seq shown as --after.
     """
     operation = EventLog.operations["read"]
     parsed = {
@@ -82,12 +82,12 @@ def watch(args: Namespace) -> None:
 def serve(args: Namespace) -> None:
     """Serve this bus over HTTP to other programs and machines.
 
-    It listens on this machine only unless --host says otherwise, and answers this user's programs there; other users
-    of the machine need a token (hallway token create). With --host every request needs one, and there is TLS or a
-    proxy that has it. Ctrl-C ends it once the requests at hand are answered; a second Ctrl-C hurries it.
+    Without --host it listens on this machine only. Programs of this user need no token there; other users of the
+    machine need one (hallway token create). With --host every request needs a token, and the connection needs TLS,
+    here or at a proxy. Ctrl-C answers the open requests and then stops; a second Ctrl-C stops sooner.
 
-    Every hour it removes what is older than --keep, as hallway prune does: never what a live session has not
-    acknowledged.
+    Every hour it removes records older than --keep, as hallway prune does. Messages that a live session has not
+    acknowledged are kept.
     """
     from hallway.hub.options import NetworkOptions
     from hallway.hub.serve import serve as serve_hub
@@ -112,11 +112,11 @@ def serve(args: Namespace) -> None:
 
 
 def mcp(args: Namespace) -> None:
-    """Serve this bus to the agent that starts it, over standard input and output.
+    """Serve this bus as an MCP server over standard input and output.
 
-    Agents are configured to start it: it is the session's own process, finds out which session that is, and ends it
-    when the agent closes. The profile daily has the tools of daily work; engram those and three of an older contract;
-    full every operation.
+    An agent starts this command itself, once in each session. The server finds out which session it belongs to, and
+    ends that session when the agent closes. --profile daily has the tools of daily work; engram has these and three
+    tools of an older contract; full has every operation.
     """
     from hallway.mcp.stdio import serve as serve_mcp
 
@@ -124,10 +124,10 @@ def mcp(args: Namespace) -> None:
 
 
 def beacon(args: Namespace) -> None:
-    """Write what goes on into a file that agents without tools can read.
+    """Write the state of the project into a file that agents without tools can read.
 
-    It keeps one marked section of the file up to date, at the root of the repository this runs in, and leaves every
-    other line as it is. With --watch it stays and writes again whenever something has happened, until Ctrl-C.
+    The file is at the root of the current repository. Only one marked section of it is replaced; every other line
+    stays as it is. With --watch it runs until Ctrl-C and updates the section after each change.
     """
     from hallway.transfer.status_file import beacon_path, watch_beacon, write_beacon
 
@@ -141,10 +141,11 @@ def beacon(args: Namespace) -> None:
 
 
 def backup(args: Namespace) -> None:
-    """Copy this user's bus into a file while others use it, and check the copy.
+    """Copy this user's bus into a file while other programs use the bus, and check the copy.
 
-    Never copy bus.db itself: what was written last is in bus.db-wal beside it. The copy is one file that holds
-    everything. To go back to it, stop what uses the bus, remove bus.db, bus.db-wal and bus.db-shm, and copy it there.
+    Do not copy bus.db yourself: the newest data is in bus.db-wal beside it. The backup is one file that holds all data.
+    To restore it, stop all programs that use the bus, remove bus.db, bus.db-wal and bus.db-shm, and copy the backup to
+    bus.db.
     """
     from hallway.store.sqlite_backup import back_up, require_own_file
 
@@ -163,7 +164,7 @@ def backup(args: Namespace) -> None:
 def export(args: Namespace) -> None:
     """Write the bus, or one project of it, to standard output as JSON Lines.
 
-    Everything is in it, with ids, times and versions: sessions, messages, tasks, memory and events.
+    The export contains sessions, messages, tasks, memory and events, with their ids, times and versions.
     """
     from hallway.transfer.export_import import count_records, export_lines
 
@@ -177,10 +178,10 @@ def export(args: Namespace) -> None:
 
 
 def import_(args: Namespace) -> None:
-    """Take over an export, or an older .sessions/ folder.
+    """Import an export, or an older .sessions/ folder.
 
-    It adds what is not there and changes nothing that is, so doing it twice is doing it once. Of a file with a
-    malformed line nothing is taken.
+    Records that the bus does not have are added; existing records are not changed. A second import of the same file
+    therefore adds nothing. If a line of the file is malformed, nothing is imported.
     """
     from hallway.cli.render.transfer import imported
     from hallway.transfer.export_import import import_file
@@ -196,7 +197,7 @@ def import_(args: Namespace) -> None:
 
 
 def _progress(total: int | None = None) -> Callable[[int], None] | None:
-    """Show on a terminal how far a long command has come."""
+    """Return a function that shows the progress of a long command; None if standard error is not a terminal."""
     screen = err()
     if screen.width is None:
         return None
@@ -209,10 +210,10 @@ def _progress(total: int | None = None) -> Callable[[int], None] | None:
 
 
 def hook(args: Namespace) -> None:
-    """Tell the bus what happened in a client; what the client's own hooks run.
+    """Handle a hook event of a client. The client's hooks run this command.
 
-    It reads the client's payload from standard input, answers with what is new for the session's agent, if anything
-    is, and exits with 0 whatever happens. What went wrong, hallway doctor tells.
+    It reads the client's payload from standard input and prints what is new for the session's agent, if anything. The
+    exit status is always 0; hallway doctor shows what went wrong.
     """
     from hallway.agents.hook.main import main
 
@@ -220,11 +221,11 @@ def hook(args: Namespace) -> None:
 
 
 def install(args: Namespace) -> int:
-    """Make the coding agents on this machine know hallway.
+    """Add hallway to the coding agents on this machine.
 
-    Without names it is all that are found: claude-code, codex, gemini, opencode, qwen, copilot, cursor. Each gets
-    hallway's tools and hooks in its own configuration; everything else in there stays as it is, and hallway uninstall
-    undoes it. With --dry-run it shows what it would change.
+    Without names it does so for every agent that it finds: claude-code, codex, gemini, opencode, qwen, copilot, cursor.
+    It adds hallway's tools and hooks to the agent's configuration and changes nothing else in it; hallway uninstall
+    removes them. With --dry-run it only shows the changes.
     """
     from hallway.agents.install import install
 
@@ -232,9 +233,9 @@ def install(args: Namespace) -> int:
 
 
 def uninstall(args: Namespace) -> int:
-    """Take hallway out of the coding agents again.
+    """Remove hallway from the configuration of the coding agents.
 
-    Files that nobody has changed since are byte for byte what they were before.
+    A file that nobody has changed since the installation becomes byte for byte what it was before.
     """
     from hallway.agents.install import uninstall
 
@@ -242,7 +243,7 @@ def uninstall(args: Namespace) -> int:
 
 
 def _tell_outcomes(outcomes: list[Outcome], args: Namespace, *, is_undoing: bool) -> int:
-    """Show what became of each client; return the exit status: that of the first error, if there is one."""
+    """Show the result for each client; return the exit status of the first error, 0 if there is none."""
     from hallway.cli.render.install import installed
 
     screen = out()
@@ -252,9 +253,9 @@ def _tell_outcomes(outcomes: list[Outcome], args: Namespace, *, is_undoing: bool
 
 
 def doctor(args: Namespace) -> int:
-    """Tell what is where, what is wrong, and what to do about it.
+    """Check the installation, and show for each problem what to do.
 
-    It looks and changes nothing; a bus that is not there is not made. The exit status is 1 when something fails.
+    It changes nothing, and it does not create a missing bus. The exit status is 1 if a check fails.
     """
     from itertools import chain
 
@@ -301,78 +302,78 @@ def _serve_options(parser: ArgumentParser) -> None:
         metavar="URL",
         help="the store to serve: a folder, sqlite:///PATH, postgresql://… (else: HALLWAY_URL)",
     )
-    parser.add_argument("--port", default="7433", help="the port to listen on; 0: any that is free (7433)")
+    parser.add_argument("--port", default="7433", help="the port to listen on; 0: any free port (7433)")
     parser.add_argument(
         "--keep",
         default=os.environ.get("HALLWAY_KEEP") or "30d",
         metavar="AGE",
-        help="remove what is older: 90d, 12h, forever (else: HALLWAY_KEEP; 30d)",
+        help="remove records older than this age: 90d, 12h, forever (else: HALLWAY_KEEP; 30d)",
     )
     parser.add_argument(
         "--keep-bytes",
         default=os.environ.get("HALLWAY_KEEP_BYTES") or None,
         metavar="BYTES",
-        help="remove the oldest messages beyond that size (else: HALLWAY_KEEP_BYTES; any)",
+        help="remove the oldest messages beyond this size in bytes (else: HALLWAY_KEEP_BYTES; no limit)",
     )
-    parser.add_argument("--tls-cert", metavar="FILE", help="the certificate to speak TLS with, and those above it")
-    parser.add_argument("--tls-key", metavar="FILE", help="its private key")
+    parser.add_argument("--tls-cert", metavar="FILE", help="the TLS certificate, with its chain of issuers")
+    parser.add_argument("--tls-key", metavar="FILE", help="the private key of the TLS certificate")
     parser.add_argument(
         "--behind-proxy",
         action="store_true",
         dest="is_behind_proxy",
-        help="a proxy in front has the TLS; believe what it says of where requests come from",
+        help="a proxy in front of the hub does the TLS; trust its headers about the caller's address",
     )
     parser.add_argument(
         "--trust-proxy",
         default="127.0.0.1,::1",
         dest="trusted",
         metavar="ADDRESSES",
-        help="behind a proxy: the addresses it calls from (127.0.0.1,::1)",
+        help="with --behind-proxy: the addresses of the proxy (127.0.0.1,::1)",
     )
     parser.add_argument(
         "--name",
         action="append",
         dest="names",
         metavar="HOST",
-        help="a host name that callers reach this hub by; with its port where that is neither 80 nor 443",
+        help="a host name of this hub, as callers use it; with the port unless it is 80 or 443",
     )
     parser.add_argument(
         "--require-tokens",
         action="store_true",
         dest="wants_tokens",
-        help="demand a token on this machine, too; elsewhere it always is",
+        help="require a token also from programs on this machine; other machines always need one",
     )
     parser.add_argument(
         "--open-to-local-users",
         action="store_true",
         dest="is_open_to_local_users",
-        help="every user of this machine may read and write everything without a token, as you may",
+        help="allow every user of this machine to read and write everything without a token",
     )
-    parser.add_argument("--limit-requests", metavar="N", help="requests a second of one token; 0: any number (500)")
-    parser.add_argument("--limit-waits", metavar="N", help="open streams and waits of one token (200)")
-    parser.add_argument("--limit-bytes", metavar="N", help="bytes that one token writes in an hour (268435456)")
+    parser.add_argument("--limit-requests", metavar="N", help="requests per second per token; 0: no limit (500)")
+    parser.add_argument("--limit-waits", metavar="N", help="open streams and waiting requests per token (200)")
+    parser.add_argument("--limit-bytes", metavar="N", help="bytes that a token may write per hour (268435456)")
     parser.add_argument(
         "--stop-within",
         default="10",
         metavar="SECONDS",
-        help="when told to stop, answer what is under way for at most so long; behind a proxy half of it is for the"
-        " proxy to notice (10)",
+        help="the longest time for open requests when the hub stops; behind a proxy, half of it is for the proxy to"
+        " notice (10)",
     )
-    parser.add_argument("--log-format", choices=("text", "json"), default="text", help="how the log reads (text)")
+    parser.add_argument("--log-format", choices=("text", "json"), default="text", help="the log's format (text)")
 
 
 def _mcp_options(parser: ArgumentParser) -> None:
-    about = f"which tools it has: {', '.join(PROFILE.choices)}"
+    about = f"the set of tools: {', '.join(PROFILE.choices)}"
     parser.add_argument("--profile", default=PROFILE.choices[0], metavar="PROFILE", help=about)
 
 
 def _beacon_options(parser: ArgumentParser) -> None:
-    parser.add_argument("--file", default=".STATUS", metavar="NAME", help="the file to keep it in (.STATUS)")
-    parser.add_argument("--watch", action="store_true", dest="is_watching", help="stay, and write when things change")
+    parser.add_argument("--file", default=".STATUS", metavar="NAME", help="the file to write (.STATUS)")
+    parser.add_argument("--watch", action="store_true", dest="is_watching", help="run on, and write after each change")
 
 
 def _backup_options(parser: ArgumentParser) -> None:
-    parser.add_argument("path", metavar="FILE", help="a file that is not there yet")
+    parser.add_argument("path", metavar="FILE", help="the backup to write; this file must not exist yet")
 
 
 def _export_options(parser: ArgumentParser) -> None:
@@ -381,18 +382,18 @@ def _export_options(parser: ArgumentParser) -> None:
 
 def _import_options(parser: ArgumentParser) -> None:
     parser.add_argument("path", metavar="FILE", help="an export, or an older .sessions/ folder")
-    parser.add_argument("--project", metavar="PROJECT", help="of an older folder: the project that it goes to")
+    parser.add_argument("--project", metavar="PROJECT", help="for a .sessions/ folder: the project to import into")
 
 
 def _hook_options(parser: ArgumentParser) -> None:
-    parser.add_argument("client", metavar="CLIENT", help="the client that runs it: claude-code, codex, gemini …")
-    parser.add_argument("event", metavar="EVENT", nargs="*", help="what happened, where the payload does not say")
+    parser.add_argument("client", metavar="CLIENT", help="the client that runs the hook: claude-code, codex, gemini …")
+    parser.add_argument("event", metavar="EVENT", nargs="*", help="the hook event, if the payload does not name it")
 
 
 def _install_options(parser: ArgumentParser) -> None:
     parser.add_argument("agents", nargs="*", metavar="AGENT", help="the agents (all that are found)")
     parser.add_argument("--project", action="store_true", dest="is_project", help="in this repository's configuration")
-    parser.add_argument("--dry-run", action="store_true", dest="is_dry", help="show the changes and make none")
+    parser.add_argument("--dry-run", action="store_true", dest="is_dry", help="show the changes, but do not make them")
 
 
 def _doctor_options(parser: ArgumentParser) -> None:
@@ -400,7 +401,7 @@ def _doctor_options(parser: ArgumentParser) -> None:
 
 
 def _completion_options(parser: ArgumentParser) -> None:
-    parser.add_argument("shell", choices=SHELLS, help="the shell it is for")
+    parser.add_argument("shell", choices=SHELLS, help="the shell to complete commands in")
 
 
 OPTIONS = {

@@ -1,7 +1,7 @@
-"""What is where, what is wrong, what to do: every look that `hallway doctor` takes.
+"""Diagnostic checks of `hallway doctor`: the address, the bus file or database, hubs, the disk, and wake-ups.
 
-It opens what is there with no means to make it, goes past the store (which would refuse, migrate or sweep), and turns
-each error into a finding with the next command. It writes nothing.
+The checks open existing files only and never create a bus. They do not use the store, which would refuse, migrate or
+sweep the bus. Each error becomes a result with the next command to type. The checks write nothing to the bus.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ OK, WARN, FAIL = "ok", "warn", "fail"
 GLYPHS = {OK: "✓", WARN: "!", FAIL: "✗"}
 COLOURS = {"✓": "green", "!": "yellow", "✗": "red"}
 
-POSTGRES_LEAST = 140_000  # as PostgreSQL counts its versions
-SQLITE_LEAST = (3, 51, 3)  # older ones can lose commits that several processes make at once
+POSTGRES_LEAST = 140_000  # PostgreSQL 14, as a `server_version_num`
+SQLITE_LEAST = (3, 51, 3)  # older versions can lose commits that several processes make at the same time
 WAL_LARGE_BYTES = 256 * 1024 * 1024
 DISK_LOW_BYTES = 200 * 1024 * 1024
 DISK_FULL_BYTES = 10 * 1024 * 1024
@@ -51,7 +51,7 @@ HUB_WAIT_S = 3.0
 
 
 class CheckResult:
-    """One line: what was looked at, how it is, and the next thing to type where it is not well."""
+    """The result of one check: its name, its level, a detail, and the next command if there is a problem."""
 
     __slots__ = ("check", "detail", "level", "next")
 
@@ -66,7 +66,7 @@ class CheckResult:
 
 
 def examine(url: str | None) -> Iterator[CheckResult]:
-    """Yield all findings about the bus that this command line would use."""
+    """Yield the results of all checks of the bus that this command line would use."""
     yield CheckResult(OK, "hallway", f"{hallway.__version__}, Python {platform.python_version()} at {sys.executable}")
     yield _sqlite()
     address = url or os.environ.get("HALLWAY_URL") or None
@@ -94,13 +94,13 @@ def examine(url: str | None) -> Iterator[CheckResult]:
 
 
 def local_file(url: str | None) -> str | None:
-    """Return the file of the bus that this command line would use; None where that is no file."""
+    """Return the file of the bus that this command line would use; None for a hub or a database."""
     address = url or os.environ.get("HALLWAY_URL") or None
     return bus_file(address) if address is None or "://" not in address or address.startswith("sqlite:///") else None
 
 
 def show_findings(screen: Terminal, findings: Iterator[CheckResult], *, is_json: bool) -> int:
-    """Write the findings; 1 when one of them is a failure."""
+    """Write the results; return the exit status, 1 if a check failed."""
     found = list(findings)
     is_healthy = all(each.level != FAIL for each in found)
     if is_json:
@@ -123,7 +123,7 @@ def _sqlite() -> CheckResult:
 
 
 def _hooks(folder: str) -> CheckResult:
-    """Return what went wrong in the agents' hooks, which may say it nowhere else (A1)."""
+    """Return the newest error of the agents' hooks; hooks report errors only in their log (A1)."""
     lines = hook_log.last(folder)
     if not lines:
         return CheckResult(OK, "hooks", "no trouble")
@@ -137,7 +137,7 @@ def _hooks(folder: str) -> CheckResult:
 
 
 def _database(url: str) -> Iterator[CheckResult]:
-    """Check whether a database answers, is new enough, and holds a bus that this version can use."""
+    """Check that a database answers, is new enough, and holds a bus that this version can use."""
     try:
         from hallway.store.postgres.connection import connect as connect_to
         from hallway.store.postgres.connection import redact_url, schema_version
@@ -177,7 +177,7 @@ def _database_schema(version: int) -> CheckResult:
 
 
 def _hub(address: str) -> CheckResult:
-    """Check whether a hub answers at an address."""
+    """Check that a hub answers at an address."""
     began = time.monotonic()
     try:
         body = decode(_get(address, "/health"))
@@ -222,7 +222,7 @@ def _folder(folder: str) -> CheckResult:
 
 
 def _mode(check: str, path: str, wanted: int) -> CheckResult:
-    """Check whether other users can reach what is this user's alone."""
+    """Check that other users have no access to a file or folder."""
     mode = stat.S_IMODE(os.stat(path).st_mode)
     if mode & ~wanted:
         following = f"chmod {wanted:o} {shlex.quote(path)}"
@@ -231,7 +231,7 @@ def _mode(check: str, path: str, wanted: int) -> CheckResult:
 
 
 def _nearest(folder: str) -> str:
-    """Return the nearest folder above that exists."""
+    """Return the folder itself, or its nearest parent folder that exists."""
     while not os.path.exists(folder):
         folder = os.path.dirname(folder)
     return folder
@@ -261,7 +261,7 @@ def _file(path: str) -> Iterator[CheckResult]:
 
 
 def _contents(connection: apsw.Connection, path: str) -> Iterator[CheckResult]:
-    """Check what an open bus holds, as far as this version understands it."""
+    """Check the contents of an open bus: schema, integrity, write lock, journal and sessions."""
     if (missing := _missing_journal(connection, path)) is not None:
         yield missing
         if missing.level == FAIL:
@@ -287,16 +287,17 @@ def _contents(connection: apsw.Connection, path: str) -> Iterator[CheckResult]:
 
 
 def _missing_journal(connection: apsw.Connection, path: str) -> CheckResult | None:
-    """Return a finding where a file looks like a copy of a running bus without its write-ahead log.
+    """Return a result if a file looks like a copy of a running bus without its write-ahead log; else None.
 
-    What was written since the last checkpoint is in that log alone. A file without it that holds no table, or no event
-    at all, was never a bus whose last program closed it: that one's first session would be in it.
+    Data written since the last checkpoint is in that log only. A bus that its last program closed properly holds at
+    least one event, that of its first session. A file without a log that has no table or no event is therefore
+    probably an incomplete copy.
     """
     with open(path, "rb") as file:
         head = file.read(20)
-    # Opening it makes an empty log; one that has nothing in it is as good as none.
+    # Opening the file creates an empty log, so an empty log counts as missing.
     has_journal = os.path.exists(f"{path}-wal") and os.path.getsize(f"{path}-wal") > 0
-    if has_journal or head[18:20] != b"\x02\x02":  # of a database with a write-ahead log
+    if has_journal or head[18:20] != b"\x02\x02":  # these header bytes mean: this database uses a write-ahead log
         return None
     tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
     following = f"copy {shlex.quote(path)}-wal from where it was, or take a whole copy there: hallway backup FILE"
@@ -322,10 +323,10 @@ def _integrity(connection: apsw.Connection, path: str) -> CheckResult:
 
 
 def _write_lock(connection: apsw.Connection, path: str) -> CheckResult:
-    """Check whether this user may write and nobody keeps the lock."""
+    """Check that this user may write and that no other process holds the write lock."""
     if connection.readonly(
         "main"
-    ):  # SQLite opens what may not be written for reading, and BEGIN IMMEDIATE lets it pass
+    ):  # SQLite opens an unwritable file for reading, and then BEGIN IMMEDIATE reports no error
         following = f"chmod u+rw {shlex.quote(path)}"
         return CheckResult(FAIL, "writing", f"{path} may not be written by this user", following)
     try:
@@ -368,7 +369,7 @@ def _disk(folder: str) -> CheckResult:
 
 
 def _wakes(path: str) -> CheckResult:
-    """Check whether a wake-up datagram arrives in the bus's folder, or in a temporary one if there is no bus yet."""
+    """Check that a wake-up datagram arrives in the bus's folder; in a temporary folder if there is no bus yet."""
     slow = "not possible here: whoever waits looks every 0.25 s instead"
     if not HAS_DATAGRAMS:
         return CheckResult(WARN, "wake-ups", slow)

@@ -1,4 +1,4 @@
-"""Checks of `hallway doctor` for each client: is hallway installed, when was its last heartbeat, what went wrong."""
+"""Checks of `hallway doctor` for each client: the installation, the last heartbeat, and the newest hook error."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ LINES_LOOKED_AT = 200
 def examine_agents(bus_path: str | None) -> Iterator[CheckResult]:
     """Yield one result for each client on this machine, and one more for each problem with it.
 
-    `bus_path` is the file of a local bus, where the last heartbeats are; None for a hub.
+    `bus_path` is the file of a local bus, from which the last heartbeats are read; None for a hub.
     """
     here = [client for client in CLIENTS.values() if client.is_here]
     heartbeats = last_heartbeats(bus_path)
-    with ThreadPoolExecutor(max(1, len(here))) as threads:  # programs take their time to say their versions
+    with ThreadPoolExecutor(max(1, len(here))) as threads:  # in parallel: `PROGRAM --version` is slow
         for found in threads.map(lambda client: list(_client(client, heartbeats.get(client.name))), here):
             yield from found
 
@@ -69,14 +69,14 @@ def _client(client: ClientInstaller, seen_s: float | None) -> Iterator[CheckResu
 
 
 def _where(client: ClientInstaller, what: str) -> str:
-    """Return where the server or the hooks are installed; empty where they are not, or not as they would be now."""
+    """Return where the server or the hooks are installed; empty if they are missing or out of date."""
     if is_installed(client, what):
         return "installed"
     return "installed in this repository" if is_installed(client, what, repository()) else ""
 
 
 def last_error(client: str) -> str | None:
-    """Return the newest line that a client's hook has written to its log: when, and what went wrong."""
+    """Return the newest error that a client's hooks wrote to the log, with its time; None if there is none."""
     lines = [line.split(" ", 2) for line in hook_log.last(_log_folder(), LINES_LOOKED_AT)]
     own = [(parts[0], parts[2]) for parts in lines if len(parts) == 3 and parts[1] == client]
     return f"{own[-1][1]} ({own[-1][0]})" if own else None
@@ -87,15 +87,16 @@ def _log_folder() -> str:
 
 
 def last_heartbeats(bus_path: str | None) -> dict[str, float]:
-    """Return how many seconds ago a session of each kind of agent was last seen."""
+    """Return, for each agent type, how many seconds ago one of its sessions was last seen."""
     if bus_path is None or not os.path.isfile(bus_path):
         return {}
     try:
-        connection = apsw.Connection(bus_path, flags=apsw.SQLITE_OPEN_READWRITE)  # read-only would leave its journal
+        # A read-only connection would leave its journal files behind.
+        connection = apsw.Connection(bus_path, flags=apsw.SQLITE_OPEN_READWRITE)
         try:
             found = connection.execute("SELECT agent_type, max(last_seen) FROM sessions GROUP BY agent_type").fetchall()
         finally:
             connection.close()
     except apsw.Error:
-        return {}  # what is wrong with the file, the looks at the bus tell
+        return {}  # the checks of the bus in doctor.py report what is wrong with the file
     return {str(kind): time.time() - int(str(seen)) / 1e6 for kind, seen in found}

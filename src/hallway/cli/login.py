@@ -1,4 +1,4 @@
-"""hallway login, hallway logout: keep a hub's token, so that nobody has to export it."""
+"""The commands `hallway login` and `hallway logout`: store and remove a hub's token."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ TOKEN_MOST = 500
 
 
 def login(args: Namespace) -> None:
-    """Keep the token that you have for a hub, so that every command sends it there.
+    """Store your token for a hub; every command then sends it to that hub.
 
-    It is asked for, or read from standard input, tried at the hub, and stored where nobody else may read it.
+    The command asks for the token, or reads it from standard input. It tries the token at the hub and stores it in a
+    file that no other user may read.
     """
     from hallway.bus.remote import RemoteBus
 
@@ -35,11 +36,11 @@ def login(args: Namespace) -> None:
     text = f"Logged in to {sanitize(args.address)} as {sanitize(str(who.name))} ({who.role}, {sanitize(seen)})"
     out().write(clean_json(encode(who)) if args.is_json else text)
     if args.address.startswith("http://") and not _is_loopback(args.address):
-        err().write("This address has no TLS: whoever is on the way can read the token.")
+        err().write("This address does not use TLS: others on the network can read the token.")
 
 
 def logout(args: Namespace) -> None:
-    """Forget the token that is stored for a hub; at the hub it stays valid."""
+    """Forget the stored token of a hub. The hub still accepts the token."""
     _require_hub(args.address)
     had_one = store(args.address, None, data_folder())
     text = f"Logged out of {sanitize(args.address)}" if had_one else f"There is no login for {sanitize(args.address)}"
@@ -52,7 +53,7 @@ def address_option(parser: ArgumentParser) -> None:
 
 def _require_hub(address: str) -> None:
     if not address.startswith(HUBS):
-        raise InvalidInput(f"{address} is no hub's address", hint="A hub's begins with https:// or http://")
+        raise InvalidInput(f"{address} is not a hub's address", hint="A hub's address begins with https:// or http://")
 
 
 def _asked_for() -> str:

@@ -1,4 +1,4 @@
-"""The full command line: a parser read off the operation catalogue, and the commands that are no operations."""
+"""The full command line: an argparse parser built from the operation catalogue, plus the other commands."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ if TYPE_CHECKING:
     from hallway.core.operation import Operation, Parameter
 
 INBOX = CollaborationHub.operations["inbox"]
-FILE_OF = "file of "  # before a parameter's name: where the parser puts its file's path
+FILE_OF = "file of "  # with the parameter's name: the parser's attribute that holds the path of the parameter's file
 EPILOG = """\
-The bus is this user's own file (HALLWAY_HOME moves it) unless HALLWAY_URL names a hub.
-What is where, and what is wrong: hallway doctor
+The bus is a file of this user (HALLWAY_HOME sets its folder), unless HALLWAY_URL names another bus or a hub.
+To check the installation: hallway doctor
 """
 
 
 def run(argv: Sequence[str]) -> int:
-    """Parse and run a command line; returns its exit status."""
+    """Parse and run a command line; return its exit status."""
     return guarded(partial(_run, argv), is_json="--json" in argv)
 
 
@@ -55,7 +55,10 @@ def _run(argv: Sequence[str]) -> int | None:
 
 
 def _words_left(args: argparse.Namespace, unknown: list[str]) -> list[str]:
-    """Put words where they belong that come after a flag: argparse has by then given up those that may be left out."""
+    """Give arguments that come after a flag to the optional parameters; return the arguments that remain.
+
+    argparse stops looking for optional positional arguments after the first flag.
+    """
     operation: Operation | None = getattr(args, "operation", None)
     missing = [name for name in operation.words if name not in args] if operation else []
     while unknown and missing and (unknown[0] == STANDARD_INPUT or not unknown[0].startswith("-")):
@@ -74,7 +77,7 @@ class HelpFormatter(argparse.RawDescriptionHelpFormatter):
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse, with errors that are hallway's own."""
+    """An argument parser that raises InvalidInput on an error instead of ending the process."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(allow_abbrev=False, formatter_class=HelpFormatter, **options)
@@ -90,13 +93,14 @@ class Parser(argparse.ArgumentParser):
 
 
 def build_parser(*, has_choices: bool = False) -> Parser:
-    """Return the parser of everything; `has_choices` makes it know each word a value may be, as completion wants it.
+    """Return the parser of all commands.
 
-    Values are not checked here otherwise: the operation's own declaration does that, the same for every face.
+    With `has_choices`, the parser lists the allowed values of each parameter, as the completion script needs them.
+    Otherwise the parser checks no values: the operation's declaration checks them, in the same way for every face.
     """
     shared = Parser(add_help=False, argument_default=argparse.SUPPRESS)
-    shared.add_argument("--json", action="store_true", dest="is_json", help="the answer as JSON, as HTTP gives it")
-    shared.add_argument("--url", metavar="URL", help="the bus to use: a folder, a file or a hub (else: HALLWAY_URL)")
+    shared.add_argument("--json", action="store_true", dest="is_json", help="print the result as JSON, as HTTP does")
+    shared.add_argument("--url", metavar="URL", help="the bus: a folder, a file or an address (else: HALLWAY_URL)")
     parser = Parser(prog="hallway", description=_about(), epilog=EPILOG, parents=[shared])
     parser.add_argument("--version", action="version", version=f"hallway {hallway.__version__}")
     verbs = parser.add_subparsers(title="commands", metavar="COMMAND")
@@ -141,7 +145,7 @@ def _add_operation(verbs: Any, word: str, operation: Operation, shared: Any, has
 
 
 def _add_acknowledging(parser: Parser) -> None:
-    """Give the inbox a flag that empties it of what was shown, once that is out."""
+    """Add `--ack` to the inbox command: it acknowledges the messages after they are shown."""
 
     def acknowledge(bus: Bus, result: list[Message], arguments: dict[str, Any]) -> None:
         if result:
@@ -154,12 +158,12 @@ def _add_acknowledging(parser: Parser) -> None:
         action="store_const",
         const=perform_it,
         default=argparse.SUPPRESS,
-        help="acknowledge what is shown, once it is shown",
+        help="acknowledge the messages after they are shown",
     )
 
 
 def _add_variant(parser: Parser, option: str, operation: Operation, has_choices: bool) -> None:
-    """Give a command a flag that makes it another operation, with whatever parameters that has besides."""
+    """Add a flag to a command that runs another operation instead, and the parameters that only this one has."""
     known = {action.dest for action in parser._actions}
     parser.add_argument(
         option,
@@ -197,12 +201,12 @@ def _add_parameter(parser: argparse.ArgumentParser, parameter: Parameter, is_wor
             dest=FILE_OF + parameter.name,
             default=argparse.SUPPRESS,
             metavar="FILE",
-            help=f"read {parameter.name} from a file; -: from standard input",
+            help=f"read {parameter.name} from a file (-: from standard input)",
         )
 
 
 def _about_texts(operation: Operation) -> str:
-    """Return the help's sentence about piping, for a command that has a text."""
+    """Return the help text about standard input; empty for a command that has no text parameter."""
     has_text = any(each.has_text for each in operation.parameters.values())
     return f"\n\n{STANDARD_INPUT} reads one of the texts from standard input." if has_text else ""
 

@@ -1,4 +1,4 @@
-"""hallway open: show a hub's page in the browser, logged in as whoever types it."""
+"""The command `hallway open`: show a hub's page in the browser, logged in as the caller."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ FILE_NAME = "open.html"
 def open_(args: Namespace) -> None:
     """Show a hub's page in the browser, logged in.
 
-    It is the hub that HALLWAY_URL or the address names, else the one on this machine. Where the hub wants a token, the
-    one that is stored for it makes a link that is good once and for two minutes. With --print it is printed, for a
-    browser on another machine.
+    The hub is the one at the given address, else at HALLWAY_URL, else on this machine. If the hub requires a token,
+    the stored token of this hub creates a login link that works once, within two minutes. With --print the command
+    only prints the link, for a browser on another machine.
     """
     address = (args.address or _hub_in_use(args.url) or DEFAULT).rstrip("/")
     link = address + _path(address)
@@ -37,14 +37,14 @@ def open_(args: Namespace) -> None:
         return
     import webbrowser
 
-    # A file that only this user reads leads to a link: what a browser is started with, every user of the machine sees.
+    # The link is passed in a private file: every user of the machine can see the arguments of the browser's process.
     webbrowser.open(f"file://{_write_file(link)}" if "?" in link else link)
     out().write(f"Opened {sanitize(address)} in the browser. Without one here: hallway open --print")
 
 
 def open_options(parser: ArgumentParser) -> None:
     parser.add_argument("address", metavar="URL", nargs="?", help=f"the hub's address (else: HALLWAY_URL, {DEFAULT})")
-    parser.add_argument("--print", action="store_true", dest="is_printed", help="print the link, open nothing")
+    parser.add_argument("--print", action="store_true", dest="is_printed", help="print the link, do not open it")
 
 
 def _hub_in_use(url: str | None) -> str | None:
@@ -53,7 +53,7 @@ def _hub_in_use(url: str | None) -> str | None:
 
 
 def _path(address: str) -> str:
-    """Return where the page is for whoever has this user's token: a link that logs in, or the page itself."""
+    """Return the path of the page: a login link if the hub requires this user's token, else the page itself."""
     token, parts = token_for(address, data_folder), urlsplit(address)
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     headers = {"Authorization": f"Bearer {token}"} if token else {}

@@ -1,7 +1,8 @@
-"""Commands that remove much at once: what they would remove, and whether the person means it.
+"""Flags and confirmation of the commands that remove many records at once.
 
-They act on the current project unless `--all-projects`; `--dry-run` counts and removes nothing; on a terminal they ask
-first, unless `--yes`. A script, which has no terminal to be asked at, is not asked.
+These commands act on the current project unless `--all-projects` is given. With `--dry-run` they count the records and
+remove nothing. On a terminal they ask for confirmation, unless `--yes` is given. A script, which has no terminal, is
+not asked.
 """
 
 from __future__ import annotations
@@ -27,14 +28,14 @@ YES = ("y", "yes")
 
 
 class Declined(HallwayError):
-    """The person was asked and did not say yes; nothing was removed."""
+    """The person did not confirm the removal; nothing was removed."""
 
     code = "declined"
     hint = "Answer y, or add --yes"
 
 
 class Removal:
-    """What one command removes: its name in the plural's singular, how it is counted, and where it acts."""
+    """A kind of record that a command removes: its singular name, a function that counts, and the allowed scope."""
 
     def __init__(
         self, what: str, count: Callable[[Bus, dict[str, Any]], int] | None, *, takes_all_projects: bool = False
@@ -65,21 +66,21 @@ REMOVALS = {
 
 
 def add_options(parser: ArgumentParser, removal: Removal) -> None:
-    """Give a command that removes much its flags."""
+    """Add `--dry-run`, `--yes` and, where they apply, `--all-projects` to a command."""
     if removal.takes_all_projects:
         for action in parser._actions:
             if action.dest == "project":
-                action.help = COMMON["project"].about  # for an operation it is every project that is meant
+                action.help = COMMON["project"].about  # here, unlike in the operation, the default is one project
         parser.add_argument(
-            "--all-projects", action="store_true", dest="is_everywhere", help="of every project, not only this folder's"
+            "--all-projects", action="store_true", dest="is_everywhere", help="in every project, not only this folder's"
         )
     if removal.count:
-        parser.add_argument("--dry-run", action="store_true", dest="is_dry", help="say how many, and remove none")
+        parser.add_argument("--dry-run", action="store_true", dest="is_dry", help="show how many, but remove nothing")
     parser.add_argument("--yes", action="store_true", dest="is_meant", help="do not ask first, even on a terminal")
 
 
 def check(removal: Removal, args: Namespace, bus: Bus, arguments: dict[str, Any]) -> bool:
-    """Return whether to go on, once the project is filled in; raises Declined when the person does not want to."""
+    """Set the project, and return whether to run the removal; raises Declined if the person does not confirm it."""
     is_everywhere = getattr(args, "is_everywhere", False)
     if "project" in arguments and arguments["project"] is None and not is_everywhere:
         arguments["project"] = bus.here.project
@@ -102,7 +103,7 @@ def _is_terminal() -> bool:
 
 
 def _ask(question: str) -> None:
-    """Ask on the terminal; raises Declined for anything but yes."""
+    """Ask a question on the terminal; raises Declined for any answer but yes."""
     screen = err()
     screen.stream.write(screen.paint(question, "bold"))
     screen.stream.flush()

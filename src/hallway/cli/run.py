@@ -1,7 +1,7 @@
-"""From words to an operation and its answer: what both parsers of the command line end in.
+"""Run an operation from the command line and show its result; both command-line parsers use this module.
 
-`parse_plainly` is the quick one, read off the catalogue and unable to say no: whatever is not plain (help, an unknown
-flag, a missing word) it leaves to argparse, which knows how to explain. Light: the heartbeat's fast path imports it.
+`parse_fast` is the fast parser, built from the operation catalogue. It leaves help, unknown flags and missing arguments
+to argparse, which explains them. Keep the imports light: the heartbeat's fast path loads this module.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ if TYPE_CHECKING:
     from hallway.bus.base import Bus
     from hallway.core.operation import Operation
 
-    Words: TypeAlias = Mapping[str, str | bool]  # a parameter's name, and what was typed for it
+    Words: TypeAlias = Mapping[str, str | bool]  # by parameter name: the typed text, or True or False for a flag
 
-INTERRUPTED = 130  # what shells give for Ctrl-C
-PIPE_CLOSED = 141  # and for a reader that went away
-ME = "me"  # who types: the session whose agent runs this command, else the person at this machine
-SPOOL = "spool"  # what hooks could not do in time, beside the bus: see agents/hook/spool.py
+INTERRUPTED = 130  # a shell's exit status after Ctrl-C
+PIPE_CLOSED = 141  # a shell's exit status after the reader of a pipe has ended
+ME = "me"  # the caller: the session whose agent runs this command, else the person at this machine
+SPOOL = "spool"  # the file of hook events that are not handled yet, beside the bus: see agents/hook/spool.py
 
 ASKS_FIRST = ("sessions.clear_offline", "memory.clear_some", "retention.prune")  # see cli/removal.py
-HINTS = {"secret_found": "Say where it is kept instead; if it is none, or meant for all to read: --allow-secret"}
+HINTS = {"secret_found": "Send the place where it is stored. If it is not a secret or may be public: --allow-secret"}
 
-# What a command does in as many steps as it takes, where an operation is one of them.
+# Commands that call their operation several times until the work is complete.
 MULTI_STEP: dict[str, Callable[[Bus, dict[str, Any]], Any]] = {
     "retention.prune": lambda bus, arguments: bus.prune(**arguments),
     "memory.clear_some": lambda bus, arguments: bus.memory.clear(**arguments),
@@ -54,9 +54,7 @@ def operations() -> dict[str, Operation]:
 
 
 def parse_fast(argv: list[str]) -> tuple[Operation, Words, bool] | None:
-    """Return the operation, what was typed for its parameters, and whether JSON is wanted; None for anything
-    unusual.
-    """
+    """Return the operation, the arguments typed for it, and whether `--json` is given; None if argparse must parse."""
     found = operations()
     words = 2 if " ".join(argv[:2]) in found else 1
     operation = found.get(" ".join(argv[:words]))
@@ -98,10 +96,10 @@ def perform(
     then: Callable[[Bus, Any, dict[str, Any]], None] | None = None,
     before: Callable[[Bus, dict[str, Any]], bool] | None = None,
 ) -> None:
-    """Check what was typed, run the operation and show its answer; what is wrong is said before a bus is opened.
+    """Check the typed arguments, run the operation and show its result. Wrong arguments raise before a bus is opened.
 
-    `files` holds the paths of texts that come from a file. `before` is asked whether to run the operation at
-    all. `then` is what is left to do once the answer is out; a `variant` is shown in a way of its own.
+    `files` holds the paths of the texts to read from files. `before` returns whether to run the operation at all.
+    `then` is called after the result is shown. `variant` selects another renderer of the result.
     """
     try:
         _perform(operation, typed, files or {}, is_json=is_json, url=url, variant=variant, then=then, before=before)
@@ -137,7 +135,7 @@ def _perform(
 
 
 def _arguments(operation: Operation, typed: Words, files: Mapping[str, str]) -> dict[str, Any]:
-    """Return checked arguments; errors name what a person types."""
+    """Return the checked arguments; error messages name parameters as a person types them."""
     if files or STANDARD_INPUT in typed.values():
         from hallway.cli.text_input import read_texts
 
@@ -147,17 +145,17 @@ def _arguments(operation: Operation, typed: Words, files: Mapping[str, str]) -> 
 
 
 def _work_off(bus: Bus) -> None:
-    """Do what hooks could not do in time; what is wrong now will be met by the next one."""
+    """Handle the hook events that hooks left in the spool file; errors are ignored, and a later command tries again."""
     from hallway.agents.hook.spool import work_off
 
     try:
         work_off(bus)
     except (HallwayError, OSError):
-        pass  # the command itself says what is wrong with the bus
+        pass  # the command itself reports what is wrong with the bus
 
 
 def _read(operation: Operation, name: str, typed: str | bool) -> Any:
-    """Return the value of what was typed for a parameter."""
+    """Return the parameter's value for a typed argument."""
     kind = operation.parameters[name].kind
     if isinstance(typed, bool):
         return typed
@@ -167,29 +165,29 @@ def _read(operation: Operation, name: str, typed: str | bool) -> Any:
 
 
 def _me(kind: Identifier) -> str:
-    """Return who types: a session's id or, where a person is allowed, `user:NAME`; raises IdentityMissing."""
+    """Return the caller: a session's id or, if a person is allowed here, `user:NAME`; raises IdentityMissing."""
     from hallway.local.identity import from_environment
     from hallway.local.workspace import current_user
 
     if session_id := from_environment():
         return session_id
     if not isinstance(kind, PartyId):
-        raise IdentityMissing("no agent's session runs this command", hint="Say whose it is: export HALLWAY_SESSION=ID")
+        raise IdentityMissing("no agent session runs this command", hint="Name the session: export HALLWAY_SESSION=ID")
     user = current_user()
     if user is None:
-        raise InvalidInput("nobody knows who you are", hint="Say it: export HALLWAY_USER=NAME")
+        raise InvalidInput("your user name is not known", hint="Set it: export HALLWAY_USER=NAME")
     return f"{PERSON}{user}"
 
 
 def guarded(command: Callable[[], int | None], *, is_json: bool) -> int:
-    """Run a command at the edge of the process: its exit status, whatever happens."""
+    """Run a command, show its error if it fails, and return the exit status of the process."""
     try:
         try:
             status = command() or 0
         except HallwayError as error:
             show_error(err(), error, is_json=is_json)
             status = error.exit_status
-        except SystemExit:  # how argparse ends once it has shown its help
+        except SystemExit:  # argparse raises it after it has shown the help
             status = 0
         if sys.stdout is not None:
             sys.stdout.flush()
@@ -199,13 +197,13 @@ def guarded(command: Callable[[], int | None], *, is_json: bool) -> int:
     except BrokenPipeError:
         _forget_output()
         return PIPE_CLOSED
-    except OSError as error:  # the answer cannot be written: its disk is full, its terminal has gone
+    except OSError as error:  # the result cannot be written: the disk is full, or the terminal is closed
         _forget_output()
-        show_error(err(), HallwayError(f"the command could not end as it should: {error}"), is_json=is_json)
+        show_error(err(), HallwayError(f"the command failed: {error}"), is_json=is_json)
         return HallwayError.exit_status
 
 
 def _forget_output() -> None:
-    """Send what is still buffered nowhere, or the interpreter complains about it when it ends."""
+    """Send buffered output to the null device; otherwise the interpreter prints an error about it when it ends."""
     if sys.stdout is not None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

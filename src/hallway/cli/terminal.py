@@ -1,7 +1,7 @@
-"""What a command writes to: how wide it is, whether it shows colours, and tables that fit it.
+"""Terminal output of the command line: width, colours, and tables that fit the width.
 
-Everything a person reads goes through here, so nothing reaches a terminal that `view.clean` has not seen. Light: the
-heartbeat's fast path imports it.
+All output for people is written through this module. It passes text through `sanitize` before it reaches a terminal.
+Keep the imports light: the heartbeat's fast path loads this module.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 CODES = {"yellow": "33", "green": "32", "cyan": "36", "blue": "34", "red": "31", "grey": "90", "bold": "1"}
 GAP = "  "
 ELLIPSIS = "…"
-LEAST_WRAP = 20  # cells that a wrapped text gets at least
+LEAST_WRAP = 20  # the smallest width in cells to which a text is wrapped
 
 
 class Terminal:
-    """A stream with its width (None: it has none, nothing is cut), its colours, and the time ages are told from."""
+    """An output stream with its width in cells (None: nothing is cut), its colours, and the time to compute ages."""
 
     def __init__(self, stream: TextIO, *, width: int | None = None, has_colour: bool = False) -> None:
         self.stream = stream
@@ -34,27 +34,27 @@ class Terminal:
 
     @classmethod
     def of(cls, stream: TextIO) -> Terminal:
-        """Return the terminal behind a stream; colours only on a terminal and without NO_COLOR."""
+        """Return a `Terminal` for a stream. Colours are used only on a terminal, and only if NO_COLOR is not set."""
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
-            reconfigure(errors="backslashreplace")  # a terminal that has no such letter is no reason to fail
+            reconfigure(errors="backslashreplace")  # do not fail on a character that the terminal cannot encode
         is_terminal = stream.isatty()
         is_colourful = is_terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
         return cls(stream, width=_width(stream) if is_terminal else None, has_colour=is_colourful)
 
     def paint(self, text: str, colour: str) -> str:
-        """Clean text in a colour, where this screen has any."""
+        """Sanitize a text, and colour it if this terminal shows colours."""
         safe = sanitize(text)
         return f"\x1b[{CODES[colour]}m{safe}\x1b[0m" if self.has_colour and colour in CODES else safe
 
     def paint_marked(self, text: str) -> str:
-        """Clean text with what stands between `**` in bold, where this screen has any; elsewhere the marks stay."""
+        """Sanitize a text, and show the parts between `**` in bold. Without colours, the `**` marks stay."""
         if not self.has_colour:
             return sanitize(text)
         return "".join(self.paint(part, "bold" if at % 2 else "") for at, part in enumerate(text.split("**")))
 
     def write(self, *lines: str) -> None:
-        """Write lines and let them out; they were made of clean text."""
+        """Write lines and flush the stream. The caller has sanitized the text of the lines."""
         self.stream.write("".join(f"{line}\n" for line in lines))
         self.stream.flush()
 
@@ -70,20 +70,21 @@ def _width(stream: TextIO) -> int | None:
 
 
 def out() -> Terminal:
-    """Return the terminal for answers."""
-    return Terminal.of(sys.stdout or open(os.devnull, "w"))  # a process may be started with no output at all
+    """Return the terminal for results (standard output)."""
+    return Terminal.of(sys.stdout or open(os.devnull, "w"))  # a process may be started without standard output
 
 
 def err() -> Terminal:
-    """Return the terminal for errors."""
+    """Return the terminal for errors (standard error)."""
     return Terminal.of(sys.stderr or open(os.devnull, "w"))
 
 
 class Column:
-    """A column of a table: its heading, how far it may be cut, and the colour that a cell's text has.
+    """A column of a table: its heading, how far it may be cut, and the colour of each cell.
 
-    `least` is the width it gives way to (0: never cut); a precious one gives way only when no other can any more. In a
-    last one with marks, what stands between `**` is bold.
+    `least` is the smallest width in cells to which the column may be cut (0: it is never cut). A column with
+    `is_precious` is cut only if cutting the others is not enough. `has_marks` applies to the last column only: a text
+    between `**` is shown in bold.
     """
 
     __slots__ = ("colour_of", "has_marks", "heading", "is_cut_left", "is_precious", "least")
@@ -107,8 +108,9 @@ class Column:
 
 
 def table(screen: Terminal, columns: Sequence[Column], rows: Sequence[Sequence[str]], *, indent: str = "") -> list[str]:
-    """Return lines of a table under its headings, aligned and cut to the screen; a column empty in every row is left
-    out.
+    """Return the lines of a table with its headings, aligned and cut to the screen width.
+
+    A column that is empty in every row is left out.
     """
     rows = [[sanitize(cell) for cell in row] for row in rows]
     kept = [at for at in range(len(columns)) if any(row[at] for row in rows)]
@@ -136,7 +138,7 @@ def table(screen: Terminal, columns: Sequence[Column], rows: Sequence[Sequence[s
 
 
 def _squeeze(columns: Sequence[Column], widths: list[int], room: int) -> None:
-    """Narrow the widest column that may be, a cell at a time, until all fit; the precious ones last."""
+    """Narrow the widest column that may be cut, one cell at a time, until all fit. Precious columns are cut last."""
     for is_last_resort in (False, True):
         while sum(widths) > room:
             candidates = [
@@ -156,7 +158,7 @@ def _fit(column: Column, text: str, width: int) -> str:
 
 
 def cut(text: str, width: int, *, is_cut_left: bool = False) -> str:
-    """Return text in at most `width` cells, with an ellipsis where some is gone."""
+    """Return a text cut to at most `width` cells, with an ellipsis in place of the part that is cut off."""
     if cell_width(text) <= width:
         return text
     kept, used = [], 0
@@ -169,9 +171,7 @@ def cut(text: str, width: int, *, is_cut_left: bool = False) -> str:
 
 
 def wrap(text: str, width: int | None) -> list[str]:
-    """Return the lines of a text, clean, broken at spaces where they are wider than `width`; indented ones go on
-    indented.
-    """
+    """Return the sanitized lines of a text. A line wider than `width` is broken at a space and keeps its indent."""
     lines = [sanitize(line.expandtabs(4)) for line in text.replace("\r\n", "\n").rstrip().split("\n")]
     return lines if width is None else [part for line in lines for part in _parts(line, max(width, LEAST_WRAP))]
 
@@ -187,7 +187,7 @@ def _parts(line: str, width: int) -> Iterator[str]:
 
 
 def _fitting(text: str, width: int) -> int:
-    """Return how many characters of a text fit."""
+    """Return how many characters of a text fit into `width` cells."""
     used = 0
     for at, character in enumerate(text):
         used += cell_width(character)
@@ -197,7 +197,7 @@ def _fitting(text: str, width: int) -> int:
 
 
 def cell_width(text: str) -> int:
-    """Return how many cells a terminal gives a text: two for wide letters, none for marks and joiners."""
+    """Return the width of a text in terminal cells: two for a wide letter, none for a combining mark or a joiner."""
     if text.isascii():
         return len(text)
     from unicodedata import category, east_asian_width

@@ -1,6 +1,6 @@
-"""Texts that a person pipes in or keeps in a file, instead of typing them as a word.
+"""Command-line texts that are read from standard input or from a file.
 
-`-` means standard input for every text of every command. Loaded only by a command that reads one.
+`-` means standard input for every text of every command. Only a command that reads such a text loads this module.
 """
 
 from __future__ import annotations
@@ -20,27 +20,28 @@ if TYPE_CHECKING:
     from hallway.core.schema import FieldType
 
 BYTES_PER_CHARACTER = 4  # of UTF-8, at the most
-LINE_END = 2  # bytes that a text's last line may end with, which are no part of it
+LINE_END = 2  # bytes of the last line's end (CR LF at the most), which do not count as text
 
 
 def read_texts(
     operation: Operation, typed: Mapping[str, str | bool], files: Mapping[str, str]
 ) -> dict[str, str | bool]:
-    """Return what was typed, with the content of standard input or of a file in place of each text that comes from it.
+    """Return the typed arguments, with each text that comes from standard input or a file replaced by its content.
 
-    A subject from standard input beside no body is the body: its first line becomes the subject.
+    If the subject comes from standard input and there is no body, the text is the body; its first line then becomes
+    the subject.
     """
     texts = dict(typed)
     for name in files:
         if name in texts:
             given = label(operation, name)
-            raise InvalidInput(f"{given} is given twice: as a word and by {_flag(name)}", hint="Leave one of them out")
+            raise InvalidInput(f"{given} is given twice: as a word and by {_flag(name)}", hint="Use only one of them")
         texts[name] = STANDARD_INPUT if files[name] == STANDARD_INPUT else _read_file(operation, name, files[name])
     piped = [name for name in texts if _is_piped(operation, name, typed, files)]
     if len(piped) > 1:
         names = " and ".join(label(operation, name) for name in piped)
         raise InvalidInput(
-            f"standard input is asked for twice: {names}", hint="Keep one of the texts in a file: --body-file FILE"
+            f"standard input is asked for twice: {names}", hint="Read one of the texts from a file: --body-file FILE"
         )
     for name in piped:
         text = _read_standard_input(operation, name)
@@ -61,7 +62,7 @@ def _flag(name: str) -> str:
 
 def _read_standard_input(operation: Operation, name: str) -> str:
     if sys.stdin is None:
-        raise InvalidInput(f"{label(operation, name)} is to come from standard input, but there is none")
+        raise InvalidInput(f"{label(operation, name)} is to be read from standard input, but this process has none")
     kind = operation.parameters[name].kind
     body = operation.parameters.get("body")
     if name == "subject" and body is not None:
@@ -78,11 +79,11 @@ def _read_file(operation: Operation, name: str, path: str) -> str:
 
 
 def _read_bounded(file: BinaryIO, kind: FieldType, source: str) -> bytes:
-    """Return all of a file; TooLarge as soon as it is longer than any value of its type."""
+    """Return the content of a file; raises TooLarge if it is longer than any value of its type may be."""
     most = _most_bytes(kind)
     content = file.read(most + LINE_END + 1)
     if len(content) > most + LINE_END:
-        raise TooLarge(f"{source} has more than {most} bytes, but {most} is the most")
+        raise TooLarge(f"{source} is too long: {most} bytes is the most")
     return content
 
 
@@ -93,15 +94,15 @@ def _most_bytes(kind: FieldType) -> int:
 
 
 def _decoded(content: bytes, source: str) -> str:
-    """Return UTF-8 text without the end of its last line; an empty one is an error: nobody pipes nothing on purpose."""
+    """Return UTF-8 text without its last line end; raises InvalidInput for an empty one, which is surely a mistake."""
     try:
         text = content.decode()
     except UnicodeDecodeError as error:
         raise InvalidInput(
             f"{source} is not UTF-8: byte {error.start} is 0x{content[error.start]:02x}",
-            hint="Convert it first: iconv -f ENCODING -t UTF-8. Of a binary file, send the path",
+            hint="Convert it first: iconv -f ENCODING -t UTF-8. If it is a binary file, send its path instead",
         ) from None
     text = text.removesuffix("\n").removesuffix("\r")
     if not text:
-        raise InvalidInput(f"{source} is empty", hint="See what the command before the pipe writes")
+        raise InvalidInput(f"{source} is empty", hint="Check the output of the command before the pipe")
     return text

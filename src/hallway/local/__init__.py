@@ -1,1 +1,1 @@
-"""What this machine knows: folders, workspaces, processes, credentials and local notifications."""
+"""Local state of this machine: folders, workspaces, processes, credentials and notifications."""

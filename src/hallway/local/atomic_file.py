@@ -1,7 +1,7 @@
-"""Files of the user's that hallway reads and writes: replaced as a whole, or left as they are.
+"""Reading and atomic replacing of the user's files.
 
-No reader ever sees half of one, its mode and its owner stay, and a change that somebody else makes meanwhile is
-noticed. What cannot be done is one error, FileUnusable, that names the file.
+A file is replaced as a whole or stays as it is, so no reader sees half of it. Its mode and owner are kept. A change
+that another program makes at the same time is detected. Every failure is a FileUnusable that names the file.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ Identity = tuple[int, ...]
 
 
 def read_file(path: str) -> bytes:
-    """Return a file's content; nothing where there is no file."""
+    """Return a file's content; empty bytes if there is no file."""
     try:
         with open(path, "rb") as file:
             return file.read()
@@ -36,10 +36,10 @@ def identity(path: str) -> Identity | None:
 
 
 def replace_file(path: str, content: bytes, before: Identity | None, *, new_mode: int | None = None) -> bool:
-    """Put a file in place of another, with its mode; False, and nothing done, where that one changed meanwhile.
+    """Replace a file's content and keep its mode; return False, and write nothing, if it is no longer as in `before`.
 
-    A file that was not there gets `new_mode`, else what the umask leaves. A path through a symbolic link would
-    replace the link: pass where it leads.
+    `before` is what `identity` returned when the file was read. A new file gets `new_mode`, or a mode by the umask. A
+    symbolic link itself would be replaced, so pass the path that the link points to.
     """
     mode = stat.S_IMODE(before[3]) if before else new_mode if new_mode is not None else 0o666 & ~_umask()
     if not mode & stat.S_IWUSR:
@@ -65,7 +65,7 @@ def replace_file(path: str, content: bytes, before: Identity | None, *, new_mode
 
 
 def _keep_owner(path: str, temporary: str) -> None:
-    """Give a file that root writes for somebody the owner of the one it replaces."""
+    """Give the new file the owner of the file it replaces, if root writes it for another user."""
     if hasattr(os, "geteuid") and os.geteuid() == 0 and os.path.exists(path):
         owner = os.stat(path)
         os.chown(temporary, owner.st_uid, owner.st_gid)

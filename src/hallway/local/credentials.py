@@ -1,6 +1,6 @@
-"""The token that this user has for a hub: `HALLWAY_TOKEN`, else what `hallway login` has stored.
+"""This user's tokens for hubs: `HALLWAY_TOKEN`, else the tokens that `hallway login` has stored.
 
-Stored tokens are in one file of the bus's folder, which nobody else may read (0600).
+The stored tokens are in one file of this user's data folder, which no other user may read (mode 0600).
 """
 
 from __future__ import annotations
@@ -19,27 +19,25 @@ FILE_NAME = "credentials.json"
 
 
 def token_for(url: str, folder: Callable[[], str]) -> str | None:
-    """Return the token to send to a hub, None where there is none; raises InvalidInput for one that no header can
-    hold.
-    """
+    """Return the token to send to a hub; None if there is none. Raises InvalidInput if a header cannot hold it."""
     token = os.environ.get("HALLWAY_TOKEN", "").strip() or _stored(url, folder())
     return None if token is None else checked(token)
 
 
 def _stored(url: str, folder: str) -> str | None:
-    """Return the stored token for an address; a token of any hub in a list is good for all of them."""
+    """Return the stored token for an address. In a list of hubs, a token for one hub is valid for all of them."""
     known = read(folder)
     return next((known[key] for each in url.split(",") if (key := _key(each.strip())) in known), None)
 
 
 def checked(token: str) -> str:
     if not (token.isascii() and token.isprintable() and token and " " not in token):
-        raise InvalidInput("the token has signs that no token has", hint="Copy it anew: it begins with hallway_")
+        raise InvalidInput("the token has invalid characters", hint="Copy the token again; it begins with hallway_")
     return token
 
 
 def store(url: str, token: str | None, folder: str) -> bool:
-    """Keep a hub's token, or forget it (None); returns whether there was one before."""
+    """Store a hub's token, or remove it (None); return whether there was one before."""
     known = read(folder)
     had_one = known.pop(_key(url), None) is not None
     if token is not None:
@@ -47,7 +45,7 @@ def store(url: str, token: str | None, folder: str) -> bool:
     path = os.path.join(folder, FILE_NAME)
     try:
         make_private_folder(folder)
-        # A new file in place of the old one: a reader sees either whole, and no umask ever widens it.
+        # A new file replaces the old one: a reader sees one of them as a whole, and no umask can widen its mode.
         half = os.open(f"{path}.new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with open(half, "w", encoding="utf-8") as file:
             os.chmod(f"{path}.new", 0o600)
@@ -59,7 +57,7 @@ def store(url: str, token: str | None, folder: str) -> bool:
 
 
 def read(folder: str) -> dict[str, str]:
-    """Return every stored token, by its hub's address."""
+    """Return all stored tokens by the address of their hub."""
     path = os.path.join(folder, FILE_NAME)
     try:
         with open(path, encoding="utf-8") as file:

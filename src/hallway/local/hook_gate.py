@@ -1,11 +1,13 @@
-"""Whether something is due for a session, told by the time of one file, so that a shell can ask and start nothing.
+"""Gate files of sessions: a shell can check the time of a file to see whether a hook has anything to do.
 
-`quiet/ID` beside the bus lies in the future while there is nothing to do for the session: a hook sets it there once
-it has done everything (`hush`), for as long as a heartbeat may wait. Whoever has news for the session puts it into the
-past (`rouse`), after the commit. The order is what makes it right: a hook hushes first and looks at the bus then, so
-news that it does not see comes after and rouses. A file that is not there means that something is due.
+The gate file of a session is `quiet/ID` beside the bus. Its modification time is in the future while nothing is due
+for the session. A hook sets this time with `snooze`, for as long as a heartbeat may wait. A process that writes news
+for the session sets the time to the past with `mark_due`, after its commit. A hook calls `snooze` first and then reads
+the bus, so that news which this read misses is committed later and marks the session as due again. A missing file
+means that something is due.
 
-A client that does not name its session to its hooks finds the file by its process: `quiet/pid-N` is a link to it.
+Some clients do not name the session to their hooks. Their hooks find the gate file by the client's process id:
+`quiet/pid-N` is a link to it.
 """
 
 from __future__ import annotations
@@ -19,36 +21,36 @@ if TYPE_CHECKING:
 
 FOLDER = "quiet"
 SOCKETS = "hooks"
-NAMES = 2**32 - 5  # a prime, so that all of a session's id counts
-HUSH_S = 30  # between two heartbeats of a session at work; also how late news can be that nobody could tell of
+NAMES = 2**32 - 5  # a prime, so that every byte of a session's id affects the socket's name
+HUSH_S = 30  # between two heartbeats of a working session; also how late news can be if `mark_due` failed
 FORGET_S = 7 * 24 * 3600
 LOOKED_AT = 200
 NAME_MOST = 128
-WAITER = ".waiter"  # the lock of who waits beside an idle session
+WAITER = ".waiter"  # the suffix of a lock file, held by the process that waits for news of an idle session
 _SIGNS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_")
 _PROCESS = "pid-"
-BY_PROCESS = ("codex", "copilot", "cursor")  # clients that do not name a session to its hooks
+BY_PROCESS = ("codex", "copilot", "cursor")  # clients that do not name the session to their hooks
 
 
 def file_of(folder: str, session_id: str) -> str:
-    """Return a session's gate file; empty for an id that a shell could not safely write in a path."""
+    """Return the path of a session's gate file; empty if a shell could not safely use the id in a path."""
     if not _SIGNS.issuperset(session_id) or not 0 < len(session_id) <= NAME_MOST or session_id.startswith(_PROCESS):
         return ""
     return os.path.join(folder, FOLDER, session_id)
 
 
 def link_of(folder: str, pid: int) -> str:
-    """Return the link by which a client's process finds its session's gate file."""
+    """Return the path of the link from a client's process to its session's gate file."""
     return os.path.join(folder, FOLDER, f"{_PROCESS}{pid}")
 
 
 def socket_of(folder: str, session_id: str) -> str:
-    """Return the socket at which a session's server, if it has one, listens for hooks."""
+    """Return the path of the socket on which a session's MCP server, if there is one, listens for hooks."""
     return os.path.join(folder, SOCKETS, f"{int.from_bytes(session_id.encode('utf-8', 'replace'), 'big') % NAMES:08x}")
 
 
 def is_snoozed(path: str) -> bool:
-    """Return whether nothing is due."""
+    """Return whether nothing is due, by the time of a gate file."""
     try:
         return os.stat(path).st_mtime > time.time()
     except OSError:
@@ -56,13 +58,13 @@ def is_snoozed(path: str) -> bool:
 
 
 def snooze(path: str) -> None:
-    """Say that nothing is due until the next heartbeat; raises OSError where that cannot be written."""
+    """Mark that nothing is due until the next heartbeat; raises OSError if the gate file cannot be changed."""
     until = time.time() + HUSH_S
     os.utime(path, (until, until))
 
 
 def mark_due(folder: str, session_ids: Iterable[str]) -> None:
-    """Say that something is due for sessions. It is a hint: where it fails, they look after `HUSH_S` by themselves."""
+    """Mark that something is due for sessions. If this fails, their hooks still read the bus after `HUSH_S` seconds."""
     if not os.path.isdir(os.path.join(folder, FOLDER)):
         return  # no hook has ever run here
     for session_id in session_ids:
@@ -70,11 +72,11 @@ def mark_due(folder: str, session_ids: Iterable[str]) -> None:
             try:
                 os.utime(path, (0, 0))
             except OSError:
-                pass  # it has no hooks
+                pass  # this session has no hooks
 
 
 def link(folder: str, pid: int, session_id: str) -> None:
-    """Let a process find its session's file; of a process with several sessions none is ever quiet."""
+    """Make the link from a process to its session's gate file. If it has several sessions, something is always due."""
     path, target = link_of(folder, pid), session_id
     try:
         known = os.readlink(path)
@@ -83,13 +85,13 @@ def link(folder: str, pid: int, session_id: str) -> None:
     if known == target:
         return
     if known and os.path.exists(os.path.join(folder, FOLDER, known)):
-        target = "several"  # is no file
+        target = "several"  # a file that does not exist, so something is due
     if known != target:
         _replace_link(path, target)
 
 
 def unlink(folder: str, pid: int) -> None:
-    """Forget what a process was linked to: a session begins in it, or has ended."""
+    """Remove the link of a process, because a session begins in it or has ended."""
     try:
         os.unlink(link_of(folder, pid))
     except OSError:
@@ -105,7 +107,7 @@ def _replace_link(path: str, target: str) -> None:
 
 
 def forget_old(folder: str) -> None:
-    """Remove what no session has touched for a week, and dead sockets; some each time, so that it never takes long."""
+    """Remove gate files unused for a week, and dead sockets; only a limited number per call, to keep it fast."""
     from hallway.local.notify import remove_dead
 
     for sockets in ("wake", SOCKETS):

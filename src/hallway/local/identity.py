@@ -1,8 +1,8 @@
-"""Which session a process speaks for, found without asking anybody (S7).
+"""Detection of the session that a process belongs to, without asking the user or the model (S7).
 
-An agent's programs get its session's id in the environment, some in the metadata of each tool call; a process that an
-agent started knows it from what a hook bound to that agent's process (presence.py). `HALLWAY_SESSION` says it where
-nothing else does. Names nothing that a model would have to remember.
+Most clients pass the session's id to their programs in an environment variable; some pass it in the metadata of each
+tool call. Otherwise a hook has bound the session to the client's process (presence.py). If nothing else names the
+session, `HALLWAY_SESSION` does. A model never has to remember the id.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-# An agent's kind, as sessions have it, and the variable by which it names its session to the programs it starts.
+# By agent type: the environment variable in which the agent passes its session's id to the programs it starts.
 AGENTS = {
     "claude-code": "CLAUDE_CODE_SESSION_ID",
     "codex": "",
@@ -36,8 +36,8 @@ def agent_type_of(client: str) -> str | None:
 def from_environment(environ: Mapping[str, str] | None = None, agent_type: str | None = None) -> str | None:
     """Return the session that the environment names, or None.
 
-    Agents start each other, and an inner one inherits the outer one's variables: where `agent_type` is known, only
-    that agent's own variable counts, then `HALLWAY_SESSION`.
+    An agent that another agent started inherits its variables. If `agent_type` is given, only the variable of this
+    type is read, then `HALLWAY_SESSION`.
     """
     said = os.environ if environ is None else environ
     names = (AGENTS[agent_type],) if agent_type else AGENTS.values()
@@ -45,7 +45,7 @@ def from_environment(environ: Mapping[str, str] | None = None, agent_type: str |
 
 
 def from_metadata(meta: Mapping[str, Any]) -> str | None:
-    """Return the session that a call's metadata names: Codex sends its thread's id with every tool call."""
+    """Return the session that a tool call's metadata names, or None. Codex sends its thread id with every call."""
     for name in ("sessionId", "threadId"):
         if isinstance(told := meta.get(name), str) and told:
             return told

@@ -1,9 +1,9 @@
-"""Wake-ups between processes of one machine: a datagram to whoever waits (E3).
+"""Wake-ups between processes of one machine, sent as datagrams (E3).
 
-A waiting process binds a Unix datagram socket in the bus's `wake` folder, named after what it waits for; a writer
-sends the topics it wrote to each that waits for one of them. Datagrams are hints: they may be lost or come for
-nothing, so a waiter reads the bus after each, and looks now and then without one. Where there are no such sockets it
-only looks.
+A waiting process binds a Unix datagram socket in the bus's `wake` folder; the socket's name begins with the topic it
+waits for. A writer sends its changed topics to every socket of one of these topics. A datagram is only a hint: it may
+be lost, or come without news. A waiting process therefore reads the bus after each datagram, and also at intervals
+without one. On systems without such sockets it only reads at intervals.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from itertools import count
 from hallway.local.paths import make_private_folder
 
 try:
-    import _socket as socket  # the C module alone: `socket` adds 5 ms to a hook for wrappers unused here
+    import _socket as socket  # the C module only: importing `socket` takes 5 ms more, for wrappers unused here
 except ImportError:
     socket = None  # type: ignore[assignment]
 
@@ -23,21 +23,21 @@ HAS_DATAGRAMS = socket is not None and hasattr(socket, "AF_UNIX")
 MAX_DATAGRAM = 4096
 MAX_PATH = 100  # of a Unix socket's 104 to 108 bytes
 ANYTHING = "any"  # the topic of a process that waits for all topics, as a hub does
-TOO_MANY = "!"  # in place of topics: too many to name, or nobody knows which
-LOST = "lost"  # before the name of a socket whose full queue made it miss topics
+TOO_MANY = "!"  # sent in place of topics: they are too many for a datagram, or unknown
+LOST = "lost"  # prefix of a mark file: the socket of this name missed topics because its queue was full
 
 _count = count()
 
 
 class DatagramSubscription:
-    """Waits for a topic; bound from its making on, so nothing sent after that is missed."""
+    """A subscription to one topic. Its socket is bound at creation, so nothing sent after that is missed."""
 
     def __init__(self, folder: str, topic: str) -> None:
         self._path = os.path.join(folder, f"{topic}.{os.getpid()}.{next(_count)}")
         self.socket = self._bound(folder)
 
     def _bound(self, folder: str) -> socket.socket | None:
-        """Return a bound socket, or None where there can be none; polling then does without."""
+        """Return a bound socket; None if none can be bound, and then `wait` polls."""
         if not HAS_DATAGRAMS:
             return None
         try:
@@ -48,7 +48,7 @@ class DatagramSubscription:
             return None
 
     def wait(self, timeout_s: float) -> None:
-        """Return at a wake-up, or after the time."""
+        """Wait for a wake-up, or until the time is over."""
         if self.socket is None:
             import time
 
@@ -62,7 +62,7 @@ class DatagramSubscription:
             pass
 
     def drain(self) -> None:
-        """Take all wake-ups that are there: one look at the bus serves them all."""
+        """Remove all queued wake-ups: one read of the bus is enough for all of them."""
         if self.socket is not None:
             self.socket.setblocking(False)
             try:
@@ -72,7 +72,7 @@ class DatagramSubscription:
                 pass
 
     def fileno(self) -> int:
-        """Return what an event loop watches, -1 where there is no socket."""
+        """Return the file descriptor for an event loop; -1 if there is no socket."""
         return -1 if self.socket is None else self.socket.fileno()
 
     def hear(self) -> set[str]:
@@ -88,7 +88,7 @@ class DatagramSubscription:
         return topics
 
     def has_overflowed(self) -> bool:
-        """Return and clear whether a wake-up found the queue full, so that topics were missed."""
+        """Return whether topics were missed because the queue was full, and clear this mark."""
         folder, name = os.path.split(self._path)
         mark = os.path.join(folder, f"{LOST}.{name}")
         is_lost = os.path.exists(mark)
@@ -115,9 +115,9 @@ def _bind(path: str, address: str) -> socket.socket:
 
 
 def notify(folder: str, topics: set[str]) -> None:
-    """Wake everybody who waits for one of the topics; sockets that nobody holds any more are removed.
+    """Wake every process that waits for one of the topics, and remove sockets that no process holds any more.
 
-    What is told has been committed, so that nothing goes wrong here: who cannot be woken looks by himself.
+    The changes are committed already, so errors are ignored: a process that gets no wake-up reads the bus by itself.
     """
     if not HAS_DATAGRAMS:
         return
@@ -131,9 +131,9 @@ def notify(folder: str, topics: set[str]) -> None:
 
 
 def remove_dead(folder: str, most: int = 200) -> int:
-    """Remove sockets that nobody holds any more, of processes that were killed; returns how many.
+    """Remove sockets of killed processes, which no process holds any more; return how many.
 
-    Whoever holds one notices nothing: connecting a datagram socket sends nothing, and to a stream's it fails.
+    The test does not disturb live sockets: connecting a datagram socket sends nothing, and fails for a stream socket.
     """
     if not HAS_DATAGRAMS:
         return 0
@@ -144,7 +144,7 @@ def remove_dead(folder: str, most: int = 200) -> int:
             for name in names if short else ():
                 removed += _remove_if_dead(os.path.join(short, name))
     except OSError:
-        pass  # no folder, or no more files may be opened: another time
+        pass  # no folder, or too many open files: a later call removes them
     return removed
 
 
@@ -153,11 +153,11 @@ def _remove_if_dead(path: str) -> bool:
     try:
         probe.connect(path)
     except ConnectionRefusedError:
-        if stat.S_ISSOCK(os.lstat(path).st_mode):  # what is no socket refuses, too
+        if stat.S_ISSOCK(os.lstat(path).st_mode):  # a file that is no socket also refuses the connection
             _unlink(path)
             return True
     except OSError:
-        pass  # a stream's, or it has just gone
+        pass  # a stream socket, or it was just removed
     finally:
         probe.close()
     return False
@@ -174,11 +174,11 @@ def _send(folder: str, names: list[str], topics: set[str]) -> None:
                 sender.sendto(payload, os.path.join(short, name))
             except ConnectionRefusedError:
                 _unlink(os.path.join(folder, name))
-            except BlockingIOError:  # its queue is full: it will wake anyway, but who waits for anything asks what for
+            except BlockingIOError:  # queue full: the process wakes anyway, but one with `ANYTHING` has missed topics
                 if name.startswith(f"{ANYTHING}."):
                     _mark(os.path.join(folder, f"{LOST}.{name}"))
             except OSError:
-                pass  # it has just gone
+                pass  # the socket was just removed
         sender.close()
 
 
@@ -194,7 +194,7 @@ def _unlink(path: str) -> None:
 
 
 class _Short:
-    """A name for a folder that is short enough for a socket's address: itself, or its descriptor's; else ""."""
+    """A path of a folder that is short enough for a socket address: the folder, or `/proc/self/fd/N`; else ""."""
 
     def __init__(self, folder: str) -> None:
         self._folder = folder

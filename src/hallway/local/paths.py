@@ -1,6 +1,6 @@
-"""Where a bus is: its file, and the folder beside it that holds what this machine knows of its sessions.
+"""Paths of a bus: its file, and the folder beside it for this machine's files about the bus's sessions.
 
-Light, because a hook asks before it imports anything else.
+Keep the imports light, because a hook loads this module before anything else.
 """
 
 from __future__ import annotations
@@ -23,26 +23,26 @@ def data_folder() -> str:
     else:
         base = os.environ.get("XDG_DATA_HOME") or ""
         if not os.path.isabs(base):
-            base = "~/.local/share"  # a relative one is to be ignored, says the XDG base directory specification
+            base = "~/.local/share"  # the XDG base directory specification says to ignore a relative path
     return os.path.join(user_path(base), "hallway")
 
 
 def user_path(path: str) -> str:
-    """Expand `~`: by HOME, else, where that is empty or unset, by the password database."""
+    """Expand `~` by HOME or, if HOME is empty or unset, by the password database."""
     if path.startswith("~") and not os.environ.get("HOME") and os.name != "nt":
         import pwd
 
         try:
             return pwd.getpwuid(os.getuid()).pw_dir + path[1:]
         except KeyError:
-            pass  # an account without an entry, as in some containers
+            pass  # the account has no entry, as in some containers
     return os.path.expanduser(path)
 
 
 def make_private_folder(path: str) -> None:
-    """Make a folder, and those above it that are missing, for this user alone; raises OSError where it cannot be.
+    """Make a folder and its missing parents, all for this user only (mode 0700); raises OSError if that fails.
 
-    `os.makedirs` would leave the ones above to the umask, and whichever part of hallway comes first makes them.
+    `os.makedirs` would make the parents with the umask's mode. Any part of hallway may be the first to make them.
     """
     missing = []
     while not os.path.isdir(path):
@@ -57,8 +57,9 @@ def make_private_folder(path: str) -> None:
 
 
 def bus_file(url: str | None) -> str:
-    """Return the file of a local bus: `bus.db` in a folder; the path itself for `sqlite:///PATH` or a path with a
-    suffix.
+    """Return the file of a local bus for a path or `sqlite:///PATH`.
+
+    An existing file, or a path with a database suffix, is used as it is; of a folder it is the file `bus.db`.
     """
     if url is None:
         return os.path.join(data_folder(), FILE_NAME)
@@ -71,12 +72,12 @@ def bus_file(url: str | None) -> str:
 
 
 def bus_folder(url: str | None) -> str:
-    """Return the folder beside a bus; for a bus elsewhere, a folder in this user's data."""
+    """Return the folder that holds a local bus; for a hub or a database, a folder in this user's data folder."""
     if url is None or url.startswith("sqlite:///") or "://" not in url:
         return os.path.dirname(bus_file(url))
     from zlib import crc32
 
     scheme, _, rest = url.partition("?")[0].rstrip("/").partition("://")
     login, sign, address = rest.rpartition("@")
-    named = f"{scheme}://{login.partition(':')[0]}{sign}{address}"  # the same with and without a password
+    named = f"{scheme}://{login.partition(':')[0]}{sign}{address}"  # no password: it must not change the name
     return os.path.join(data_folder(), "elsewhere", f"{crc32(named.encode()):08x}")

@@ -1,10 +1,11 @@
-"""In which process a session lives, so that its end is seen at once and not when its time to live is over (A5).
+"""Bindings of sessions to processes, so that a session ends with its process and not after its time to live (A5).
 
-A hook leaves a file `processes/PID.START.SPACE` beside the bus: a process's id, when it began (ids come back) and the
-kernel's boot and id namespace (a container's 17 is not the host's). Its lines are the sessions that lived there, the
-last one now. The session's MCP server does the same in `hosts`, for it knows that its session lives in that process,
-and not whether another one does, too. Whoever reads the bus looks whether the processes are still there, at most
-once a second. On a system without `/proc` only the id counts.
+A hook writes a file `processes/PID.START.SPACE` beside the bus. Its name has the process's id, its start time (ids are
+reused), and the kernel's boot and id namespace (id 17 in a container is another process than 17 on the host). Its lines
+are the sessions that lived in the process; the last line is the present one. A session's MCP server writes such a file
+in `hosts`: it knows that its session lives in that process, but not whether other sessions do, too. Processes that read
+the bus check at most once a second whether the bound processes still run. On a system without `/proc` only the id
+counts.
 """
 
 from __future__ import annotations
@@ -18,18 +19,18 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-CLIENTS = "processes"  # of agents, as their hooks say; a session ends with them
-HOSTS = "hosts"  # the same, as a session's server says, of which a process may have several, each with its session
-SERVERS = "servers"  # `hallway mcp` processes of a session, of which there may be several
-GONE = "process gone"  # the `end_reason` of a session whose process went away
-FOREIGN_FOR_S = 7 * 24 * 3600  # how long a file of another boot or namespace is kept: nobody here can judge it
+CLIENTS = "processes"  # client processes, bound by hooks; a session ends with its process
+HOSTS = "hosts"  # client processes, bound by MCP servers; one process may have several servers, each with its session
+SERVERS = "servers"  # `hallway mcp` processes; a session may have several
+GONE = "process gone"  # the `end_reason` of a session whose process no longer runs
+FOREIGN_FOR_S = 7 * 24 * 3600  # how long to keep a file of another boot or namespace, which cannot be checked here
 SHELLS = frozenset({"sh", "ash", "bash", "busybox", "dash", "fish", "ksh", "zsh"})
 
 
 def bind(folder: str, session_id: str, pid: int, kind: str = CLIENTS) -> None:
-    """Say that a session lives in a process from now on; doing so twice changes nothing.
+    """Record that a session lives in a process from now on; a repeated call changes nothing.
 
-    Raises OSError where the folder cannot be written.
+    Raises OSError if the folder cannot be written.
     """
     if (name := _name(pid)) and bound(folder, pid, kind) != session_id:
         make_private_folder(os.path.join(folder, kind))
@@ -46,7 +47,7 @@ def bound(folder: str, pid: int, kind: str = CLIENTS) -> str | None:
 
 
 def release(folder: str, pid: int, kind: str) -> None:
-    """Forget what is bound to a process, and to those of its kind that are gone."""
+    """Remove the bindings of a process, and of processes of this kind that no longer run."""
     folder = os.path.join(folder, kind)
     for name in _names(folder):
         if name == _name(pid) or (_is_ours(name) and not _is_there(name)):
@@ -54,7 +55,7 @@ def release(folder: str, pid: int, kind: str) -> None:
 
 
 class Binding:
-    """What is bound to one process, looked at again and again at little cost; a process that came later has its own."""
+    """The binding of one process, cheap to read repeatedly. A later process with the same id has another binding."""
 
     def __init__(self, folder: str, pid: int, kind: str = CLIENTS) -> None:
         self._path = os.path.join(folder, kind, _name(pid) or "-")
@@ -65,7 +66,7 @@ class Binding:
     def session_id(self) -> str | None:
         """Return the session that lives in the process now, or None."""
         try:
-            size = os.stat(self._path).st_size  # lines are only ever added
+            size = os.stat(self._path).st_size  # lines are only appended, so a new size means new lines
         except OSError:
             return None
         if size != self._size:
@@ -75,7 +76,7 @@ class Binding:
 
 
 def client_process(pid: int | None = None) -> int:
-    """Return the nearest ancestor of this process (or of `pid`) that is no shell."""
+    """Return the nearest ancestor of this process (or of `pid`) that is not a shell."""
     parent = os.getppid() if pid is None else (_stat(pid) or ("", 0, ""))[1]
     while (found := _stat(parent)) and found[0].lstrip("-") in SHELLS and found[1] > 1:
         parent = found[1]
@@ -83,7 +84,7 @@ def client_process(pid: int | None = None) -> int:
 
 
 def start_time(pid: int) -> str:
-    """Return when a process began, as a word that identifies it together with its id; empty if there is none."""
+    """Return a process's start time as text, which with its id identifies it; empty if there is no such process."""
     if found := _stat(pid):
         return found[2]
     if os.path.isdir("/proc/self"):
@@ -106,7 +107,7 @@ def live_sessions(folder: str, kind: str, but: int = 0) -> set[str]:
 
 
 def is_elsewhere(folder: str, session_id: str, but: int) -> bool:
-    """Return whether a session is the present one of another client process than `but`, open in a second terminal."""
+    """Return whether a session is also the present one of another client process than `but`, in a second terminal."""
     folder = os.path.join(folder, CLIENTS)
     others = [name for name in _names(folder) if not name.startswith(f"{but}.") and _is_ours(name)]
     present = [name for name in others if _sessions(os.path.join(folder, name))[-1:] == [session_id]]
@@ -114,7 +115,7 @@ def is_elsewhere(folder: str, session_id: str, but: int) -> bool:
 
 
 def end_gone(folder: str, end: Callable[[str], None]) -> None:
-    """Call `end` with each session whose process is gone and that lives in no other; raises what `end` raises."""
+    """Call `end` with each session whose process no longer runs and that lives in no other process."""
     for kind in (CLIENTS, HOSTS):
         _end_gone(folder, kind, end)
 
@@ -126,14 +127,14 @@ def _end_gone(bus_folder: str, kind: str, end: Callable[[str], None]) -> None:
         if not _is_ours(name):
             _forget_old(path)
         elif not _is_there(name):
-            for session_id in _sessions(path):  # each is looked up anew: it may just be resumed elsewhere
+            for session_id in _sessions(path):  # read anew for each: it may just be resumed elsewhere
                 if session_id not in live_sessions(bus_folder, CLIENTS) | live_sessions(bus_folder, HOSTS):
                     end(session_id)
             _unlink(path)
 
 
 def _is_ours(name: str) -> bool:
-    """Return whether a file is about a process that this one can see."""
+    """Return whether a file is about a process of this boot and namespace, which can be checked here."""
     return name.endswith(f".{_pid_namespace()}")
 
 
@@ -163,9 +164,7 @@ def _sessions(path: str) -> list[str]:
 
 
 def _stat(pid: int) -> tuple[str, int, str] | None:
-    """Return a process's name, parent and start, from `/proc` (proc_pid_stat(5)); None for none, or one that has
-    ended.
-    """
+    """Return a process's name, parent and start time from `/proc` (proc_pid_stat(5)); None if it does not run."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
             head, _, tail = file.read().decode("utf-8", "replace").rpartition(")")
@@ -179,7 +178,7 @@ _known_space = ""
 
 
 def _pid_namespace() -> str:
-    """Return a word for the boot and the namespace in which process ids are valid."""
+    """Return a short text that identifies the boot and the namespace in which process ids are valid."""
     global _known_space
     if not _known_space:
         from zlib import crc32

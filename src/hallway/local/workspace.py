@@ -1,9 +1,9 @@
-"""Where a caller runs: project, branch, host, directory and user, found without starting a process.
+"""Detection of the workspace: the project, branch, host, directory and user of a caller.
 
-The project is the namespace of one repository, the same for every clone and worktree of it: `HALLWAY_PROJECT`, else the
-normalised remote URL, else the main worktree's path; outside any repository, the directory itself. Git's files are
-read directly (a `git` process would cost a hook more than all its work); git is asked where a configuration includes
-others or rewrites URLs, and where references are in tables.
+The project is the namespace of one repository, the same for every clone and worktree of it. It is `HALLWAY_PROJECT`,
+else the normalised remote URL, else the main worktree's path. Outside a repository it is the directory itself. Git's
+files are read directly, because a `git` process would take longer than all the other work of a hook. Git itself runs
+only if a configuration includes other files or rewrites URLs, or if the references are in tables.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from hallway.core.principal import Principal
 
 
-NO_PROJECT = "default"  # of a session that reached a hub without saying where it runs
+NO_PROJECT = "default"  # the project of a session that sent no workspace to the hub
 
 
 def resolve_project(directory: str | None = None, environ: Mapping[str, str] | None = None) -> str:
-    """Return the project of a directory (unset: the working directory)."""
+    """Return the project of a directory (default: the working directory)."""
     named = (os.environ if environ is None else environ).get("HALLWAY_PROJECT", "").strip()
     if named:
         return _storable(named)
@@ -51,19 +51,19 @@ def current_branch(directory: str | None = None) -> str | None:
 def _working_directory() -> str:
     try:
         return os.getcwd()
-    except FileNotFoundError:  # removed while we are in it, as worktrees are
+    except FileNotFoundError:  # the directory was removed while this process runs in it, as worktrees often are
         return os.environ.get("PWD") or os.path.sep
 
 
 def _storable(text: str) -> str:
-    """Return an outside name as the bus stores it: control characters and undecodable bytes become �."""
+    """Return a name from outside in the form that the bus stores: control characters and undecodable bytes become �."""
     return text if text.isprintable() else "".join("�" if is_control(c) else c for c in text)
 
 
 # -- remotes ----------------------------------------------------------------------------------------------------------
 
 DEFAULT_PORTS = {"ssh": "22", "git+ssh": "22", "ssh+git": "22", "https": "443", "http": "80", "git": "9418"}
-# Hosts that serve SSH where HTTPS is let through, and the ones whose repositories they have.
+# Alternative SSH hosts (for example on port 443), and the hosts whose repositories they serve.
 OTHER_HOSTS = {
     "ssh.github.com": "github.com",
     "altssh.gitlab.com": "gitlab.com",
@@ -76,10 +76,10 @@ AZURE = "dev.azure.com"
 
 
 def normalise_remote(url: str, base: str = ".") -> str:
-    """Return a remote's URL as `host/path`, the same for its SSH, HTTPS and git forms; a local one as its real path.
+    """Return a remote's URL as `host/path`, the same for its SSH, HTTPS and git forms; a local path as its real path.
 
-    User, password, query and fragment are left out: they may be secrets, and they name no other repository. A port
-    counts unless it is the scheme's own. `base` is the worktree from which a relative path leads.
+    User, password, query and fragment are left out: they may be secrets, and they do not identify the repository. The
+    port is kept unless it is the scheme's default. A relative path starts from the worktree `base`.
     """
     url = url.strip()
     if "://" in url:
@@ -111,7 +111,7 @@ def normalise_remote(url: str, base: str = ".") -> str:
 
 def _host_and_port(authority: str) -> tuple[str, str]:
     authority = authority.rpartition("@")[2].lower()
-    if authority.startswith("["):  # an address of IPv6
+    if authority.startswith("["):  # an IPv6 address
         host, _, rest = authority.partition("]")
         return f"{host}]", rest.removeprefix(":")
     host, _, port = authority.partition(":")
@@ -119,7 +119,7 @@ def _host_and_port(authority: str) -> tuple[str, str]:
 
 
 def _azure(host: str, path: str) -> tuple[str, str]:
-    """Return the one form of Azure DevOps' four: `dev.azure.com/ORGANISATION/PROJECT/REPOSITORY`."""
+    """Translate the four URL forms of Azure DevOps into one: `dev.azure.com/ORGANISATION/PROJECT/REPOSITORY`."""
     if host.endswith(".visualstudio.com"):
         path = f"{host.removesuffix('.visualstudio.com')}/{path}"
         host = AZURE
@@ -129,14 +129,12 @@ def _azure(host: str, path: str) -> tuple[str, str]:
     if "_git" in parts:
         at = parts.index("_git")
         before, after = parts[:at], parts[at + 1 :]
-        parts = [*before, *(after if len(before) > 1 else after * 2)]  # a project's first repository has its name
+        parts = [*before, *(after if len(before) > 1 else after * 2)]  # a short URL: both names are equal
     return host, "/".join(parts)
 
 
 def _host_of_alias(host: str) -> str:
-    """Return the host that an alias of the user's SSH configuration stands for (ssh_config(5)); the alias itself if
-    none.
-    """
+    """Return the host name for an alias in the user's SSH configuration (ssh_config(5)), else the alias itself."""
     from fnmatch import fnmatchcase
 
     matches = False
@@ -150,7 +148,7 @@ def _host_of_alias(host: str) -> str:
             is_barred = any(fnmatchcase(host, word[1:]) for word in patterns if word.startswith("!"))
             matches = not is_barred and any(fnmatchcase(host, word) for word in patterns if not word.startswith("!"))
         elif key == "match":
-            matches = False  # what it asks cannot be told without running ssh
+            matches = False  # only ssh itself can evaluate the condition
         elif key == "hostname" and matches:
             return words[1].strip('"').lower().replace("%h", host)
     return host
@@ -167,12 +165,12 @@ def _local_remote(path: str, base: str) -> str:
 
 # -- git's own files --------------------------------------------------------------------------------------------------
 
-IN_REFTABLE = "ref: refs/heads/.invalid"  # what HEAD says where references are in tables (gitformat-reftable)
+IN_REFTABLE = "ref: refs/heads/.invalid"  # content of HEAD if references are in tables (gitformat-reftable)
 GIT_WAIT_S = 5
 
 
 class Repository:
-    """A repository: the folder that all its worktrees share, this worktree's own, and the main worktree."""
+    """A repository: the git folder that all worktrees share, the git folder of this worktree, and the main worktree."""
 
     __slots__ = ("common", "own", "worktree")
 
@@ -183,7 +181,7 @@ class Repository:
 
 
 def find_repository(directory: str) -> Repository | None:
-    """Return the repository that a directory is in, as git finds it: a `.git` that git would ignore is ignored here."""
+    """Find the repository of a directory as git does: a `.git` that git would ignore is ignored. None without one."""
     while True:
         entry = os.path.join(directory, ".git")
         if os.path.isdir(entry) and _is_git_folder(entry):
@@ -200,14 +198,14 @@ def find_repository(directory: str) -> Repository | None:
 
 
 def _is_git_folder(path: str) -> bool:
-    """Return whether git takes a folder for a repository's: it has HEAD, objects and references."""
+    """Return whether git would accept a folder as a git folder: it has HEAD, objects and references."""
     has_objects = os.path.isdir(os.path.join(path, "objects")) or os.path.isfile(os.path.join(path, "commondir"))
     has_references = os.path.isdir(os.path.join(path, "refs")) or os.path.isfile(os.path.join(path, "commondir"))
     return os.path.lexists(os.path.join(path, "HEAD")) and has_objects and has_references
 
 
 def _folder_named_in(file: str) -> str | None:
-    """Return the folder that a `.git` file names, if it is one."""
+    """Return the git folder that a `.git` file names; None if it names none."""
     text = _read(file).rstrip("\r\n")
     if not text.startswith("gitdir:"):
         return None
@@ -219,15 +217,13 @@ def _main_worktree(common: str) -> str:
     if os.path.basename(common) == ".git":
         return os.path.dirname(common)
     for section, key, value in _settings(os.path.join(common, "config")):
-        if section == "core" and key == "worktree" and value:  # a submodule, or a folder kept elsewhere
+        if section == "core" and key == "worktree" and value:  # a submodule, or a separate git folder
             return os.path.realpath(os.path.join(common, value))
     return common
 
 
 def remote_url(repository: Repository) -> str | None:
-    """Return the URL of `origin`, else of the first remote, as git uses it: rewritten by `insteadOf` where that is
-    set.
-    """
+    """Return the URL of `origin`, else of the first remote, after rewriting by `insteadOf`; None without a remote."""
     urls: dict[str, str] = {}
     needs_git = False
     for section, key, value in _settings(os.path.join(repository.common, "config")):
@@ -241,7 +237,7 @@ def remote_url(repository: Repository) -> str | None:
 
 
 def _has_rewrites() -> bool:
-    """Return whether the user's configuration may rewrite URLs, which only git itself can follow everywhere."""
+    """Return whether the user's configuration may rewrite URLs; only git itself evaluates all forms of this."""
     config = os.environ.get("XDG_CONFIG_HOME") or ""
     folder = config if os.path.isabs(config) else user_path("~/.config")
     files = [os.environ.get("GIT_CONFIG_GLOBAL") or user_path("~/.gitconfig"), os.path.join(folder, "git", "config")]
@@ -249,8 +245,8 @@ def _has_rewrites() -> bool:
 
 
 def _ask_git(repository: Repository, *words: str) -> str | None:
-    """Return what git answers; None where there is no git, or it has no answer."""
-    import subprocess  # only for what its files do not say
+    """Run git and return its output; None if there is no git, or if it fails or prints nothing."""
+    import subprocess  # imported only when reading git's files is not enough
 
     try:
         done = subprocess.run(
@@ -267,8 +263,9 @@ def _ask_git(repository: Repository, *words: str) -> str | None:
 
 
 def _settings(path: str) -> Iterator[tuple[str, str, str]]:
-    """Yield section, key and value of each setting of a git config file (git-config(1)); sections and keys in lower
-    case.
+    """Yield the section, key and value of each setting in a git config file (git-config(1)).
+
+    Section names and keys are in lower case.
     """
     section = ""
     lines = iter(_read(path).removeprefix("\ufeff").splitlines())
@@ -285,9 +282,9 @@ def _settings(path: str) -> Iterator[tuple[str, str, str]]:
 
 
 def _section(text: str) -> tuple[str, str]:
-    """Return the section that a line opens, and what follows on the same line."""
+    """Return the section that a line opens, and the rest of that line."""
     head, _, rest = text[1:].partition("]")
-    while head.count('"') == 1 and rest:  # the name of a subsection has a bracket in it
+    while head.count('"') == 1 and rest:  # the subsection's name contains a bracket
         more, _, rest = rest.partition("]")
         head += f"]{more}"
     name, sign, inner = head.partition('"')
@@ -302,7 +299,7 @@ def _goes_on(value: str) -> bool:
 
 
 def _value(text: str) -> str:
-    """Return a value without its quotes, its escapes and the comment behind it."""
+    """Return a value without its quotes and the comment after it, with its escapes resolved."""
     found, is_quoted, signs = "", False, iter(text.strip())
     for sign in signs:
         if sign == '"':
@@ -335,7 +332,7 @@ def current_user(environ: Mapping[str, str] | None = None) -> str | None:
 
 
 def _account_name() -> str | None:
-    """Return the name of this process's account, for containers and timed jobs where no login sets one."""
+    """Return the name of this process's account, for containers and cron jobs that set no login name."""
     try:
         import pwd
 
@@ -349,7 +346,7 @@ def host_name() -> str:
 
 
 class LocalWorkspace:
-    """The surroundings of this process, or of a directory, looked up when first asked for and once."""
+    """The workspace of this process, or of a directory. The project is resolved at its first use and then kept."""
 
     def __init__(self, project: str | None = None, directory: str | None = None) -> None:
         self._project = project
@@ -375,9 +372,10 @@ class LocalWorkspace:
 
 
 class ScopedWorkspace:
-    """The surroundings that a token's bearer told, as far as they go for that token.
+    """The workspace that a caller with a token sent, limited to the projects of that token.
 
-    A project that it is not for is refused where it would be used. Who told none works in the only one there is.
+    Reading a project that the token does not cover raises an error. If the caller sent no project and the token covers
+    exactly one, the project is this one.
     """
 
     def __init__(self, told: Workspace, principal: Principal) -> None:
@@ -407,7 +405,7 @@ class ScopedWorkspace:
 
 
 class NoWorkspace:
-    """The surroundings of a caller who told none."""
+    """The workspace of a caller that sent none."""
 
     project = NO_PROJECT
     branch = location = user = None

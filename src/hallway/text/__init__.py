@@ -1,1 +1,1 @@
-"""Text from and for people and agents: sanitizing, framing, secrets, style."""
+"""Text for people and agents: sanitizing, framing and style."""

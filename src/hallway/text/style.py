@@ -1,7 +1,7 @@
-"""How things look to a person: words, glyphs, colours, ages and order, shared by terminal, page and TUI.
+"""Style of sessions, messages and tasks for people: words, glyphs, colours, ages and order, for terminal and page.
 
-Colours are names, not escape codes; each face has its own way to show them. `clean` is the one door through which
-other sessions' text passes on its way to a terminal (A3).
+Colours are names, not escape codes; the terminal and the page each show them in their own way. For text of other
+sessions on a terminal, see `sanitize` (A3).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from typing import Protocol, TypeVar
 
     class Seen(Protocol):
-        """What can be ordered: a session or a peer."""
+        """A session or a peer, which `in_order` can sort."""
 
         @property
         def status(self) -> str: ...
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Style:
-    """How one word looks, and what it says to a person."""
+    """The glyph and colour of one word, such as a status, and its meaning for a person."""
 
     __slots__ = ("colour", "glyph", "meaning")
 
@@ -32,7 +32,7 @@ class Style:
         self.meaning = meaning
 
 
-# In order of how much a person wants to know of it: who needs me comes first.
+# In the order of importance for a person: sessions that wait for a person come first.
 STYLES = {
     "waiting": Style("◆", "yellow", "needs a person or an answer"),
     "working": Style("●", "green", "is at work"),
@@ -69,7 +69,7 @@ TASK_LOOKS = {
 
 CONFLICT = Style("≠", "red", "two sessions have written the same file within an hour")
 
-# What a session does in an event, in words; a kind that is not here is shown as it is.
+# The verb that describes a session's part in an event; a kind that is not listed is shown as it is.
 EVENT_WORDS = {
     "session.registered": "is here",
     "session.resumed": "is back",
@@ -90,7 +90,7 @@ EVENT_WORDS = {
     "memory.cleared": "forgets",
 }
 
-# What to say, and what to type, where there is nothing to show.
+# For an empty list: a sentence, and an example command.
 EMPTY = {
     "sessions": ("Nobody is here. Register a session:", "hallway register s1 'my first session' claude-code"),
     "messages": ("Nothing has been said yet. Say something:", "hallway send me s1 'How is it going?' --type request"),
@@ -103,19 +103,17 @@ UNITS = ((86_400, "d"), (3_600, "h"), (60, "m"))
 
 
 def style_of(word: str, looks: Mapping[str, Style] = STYLES) -> Style:
-    """Return how a status, or a word of another kind, looks; a newer hub's unknown one has a look, too."""
+    """Return the style of a status or another word; `UNKNOWN` for a word that only a newer version defines."""
     return looks.get(word, UNKNOWN)
 
 
 def in_order(sessions: Iterable[S]) -> list[S]:
-    """Return sessions as a person reads them: waiting first, offline last; within a status they keep their order."""
+    """Sort sessions for a person: waiting first, offline last; within a status they keep their order."""
     return sorted(sessions, key=lambda each: _RANKS.get(each.status, len(_RANKS)))
 
 
 def duration(seconds: float) -> str:
-    """Return a length of time in its largest unit: 12s, 3m, 2h, 5d. A negative one is a clock's fault and shows as
-    0s.
-    """
+    """Return a length of time in its largest unit: 12s, 3m, 2h, 5d; 0s for a negative one (the clocks differ)."""
     whole = max(int(seconds), 0)
     for size, unit in UNITS:
         if whole >= size:
@@ -124,9 +122,7 @@ def duration(seconds: float) -> str:
 
 
 def age(at: datetime, now_s: float) -> str:
-    """Return how long ago a moment was; `now_s` is passed in, so that one table judges every row at the same
-    instant.
-    """
+    """Return how long ago a time was. `now_s` is passed in, so that all rows of a table use the same current time."""
     return duration(now_s - at.timestamp())
 
 

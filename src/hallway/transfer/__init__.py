@@ -1,1 +1,1 @@
-"""Data in and out of a bus: export, import, older layouts, the status file."""
+"""Data into and out of a bus: export, import, import of the older layout, the status file."""

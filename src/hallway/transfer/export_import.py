@@ -1,12 +1,12 @@
-"""Export and import: a whole bus, or one project of it, as JSON Lines.
+"""Export and import of a whole bus, or of one project, as JSON Lines.
 
-A line is one session, message, delivery, task, memory entry or event with all its fields; `record` says which. Ids,
-times, versions and authors stay as they were. An import adds what is not there and changes nothing that is, so
-running it twice is running it once, and it tells what it could not take. The record and the messages go on from where
-the bus has got to: a `seq` that is taken already becomes a new one at the end, so that no reader who has passed it
-misses anything (E1, M4). A file is read through before anything of it is written.
+Each line is one session, message, delivery, task, memory entry or event with all its fields; `record` names the kind.
+Ids, times, versions and authors are kept. An import adds missing records and does not change existing ones, so running
+it twice has the same result as running it once. It reports the records that it refused. An event or message whose `seq`
+the bus has already passed gets a new `seq` at the end, so that no reader misses it (E1, M4). The whole file is checked
+before anything is written.
 
-It works on the bus's own file, not through a hub.
+Export and import work on a local bus only, not through a hub.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from hallway.bus.base import Bus
     from hallway.store import Row
 
-    Line = tuple[int, str, dict[str, Any]]  # a line's number, its record and its columns as the store has them
+    Line = tuple[int, str, dict[str, Any]]  # the line's number, the kind of record, and the columns in the store's form
     Progress = Callable[[int], object]
 
 FORMAT = 1
@@ -55,7 +55,7 @@ NUMBER = Integer()
 
 
 class RecordFormat:
-    """The fields of one record: their kinds are the vocabulary's own; one with a question mark may be null."""
+    """The fields of one kind of record, with the types of core/parameters.py. A field marked with `?` may be null."""
 
     def __init__(self, noun: str, fields: str) -> None:
         self.noun = noun
@@ -63,15 +63,15 @@ class RecordFormat:
         self._optional = {field[:-1] for field in fields.split() if field.endswith("?")}
 
     def show(self, columns: Row) -> dict[str, Any]:
-        """Return a row as a line says it: times as RFC 3339, JSON as itself."""
+        """Return a row as the fields of a line: times as datetimes, JSON columns decoded."""
         return {name: _shown(name, value) for name, value in zip(self.fields, columns, strict=True)}
 
     def read(self, line: dict[str, Any]) -> dict[str, Any]:
-        """Return the columns of a line; raises InvalidInput or ValueError for what this record cannot hold."""
+        """Return the columns of a line; raises InvalidInput or ValueError if a field is missing, unknown or invalid."""
         if missing := [field for field in self.fields if field not in line]:
-            raise ValueError(f"it has no {', '.join(missing)}")
+            raise ValueError(f"the line has no {', '.join(missing)}")
         if unknown := [field for field in line if field not in self.fields]:
-            raise ValueError(f"it has an unknown field {unknown[0]!r}")
+            raise ValueError(f"the line has an unknown field {unknown[0]!r}")
         return {name: self._read(name, line[name]) for name in self.fields}
 
     def _read(self, name: str, value: Any) -> Any:
@@ -90,7 +90,7 @@ class RecordFormat:
 
 
 class EventFormat(RecordFormat):
-    """An event tells of any noun and of any party, or of no project at all."""
+    """The fields of an event, checked less strictly: an event may concern any noun, any party, or no project."""
 
     def _kind(self, name: str) -> FieldType:
         return NUMBER if name in NUMBERS else ANY_OBJECT if name in JSON else ANY_TEXT
@@ -122,9 +122,9 @@ SHAPES = {
 
 
 class Imported(Record):
-    """What came of an import: how many of each record were taken, were there before, and could not be taken, and why.
+    """The result of an import: per kind of record, how many were added, existed before, and were refused.
 
-    Of the reasons the first hundred are told.
+    `reasons` holds the first hundred reasons for refusals.
     """
 
     taken: dict[str, int]
@@ -137,7 +137,7 @@ class Imported(Record):
 
 
 def export_lines(bus: Bus, project: str | None = None, progress: Progress | None = None) -> Iterator[str]:
-    """Yield the bus as JSON Lines, or one project of it, all of the same instant."""
+    """Yield the bus, or one project of it, as JSON Lines, from one consistent snapshot."""
     local = _local(bus)
     yield encode({"record": "hallway", "format": FORMAT, "project": project})
     count = 0
@@ -151,7 +151,7 @@ def export_lines(bus: Bus, project: str | None = None, progress: Progress | None
 
 
 def count_records(bus: Bus, project: str | None = None) -> int:
-    """Estimate how many lines an export will have; memory counts keys, not versions."""
+    """Estimate how many lines an export will have. For memory, keys are counted, not versions."""
     return int(_local(bus).store.rows("transfer.count", project=project)[0][0])
 
 
@@ -181,18 +181,18 @@ def _shown(name: str, value: Any) -> Any:
 
 
 def import_file(bus: Bus, path: str, progress: Progress | None = None) -> Imported:
-    """Take over an export; raises ImportInvalid, and takes nothing, where a line of it is malformed."""
+    """Import an export file; if a line is malformed, raises ImportInvalid and imports nothing."""
     for _ in _lines(path):
-        pass  # the first reading is for errors
+        pass  # the first pass only checks every line
     return import_records(bus, _lines(path), progress)
 
 
 def import_records(
     bus: Bus, lines: Iterable[Line], progress: Progress | None = None, told: Iterable[tuple[str, str]] = ()
 ) -> Imported:
-    """Add records that are not there, a thousand to a transaction, so that nobody waits long for the lock.
+    """Add the missing records, a thousand per transaction, so that other writers wait only briefly for the lock.
 
-    `told` are records that were refused before, and why.
+    `told` lists records that the caller has already refused, with the reasons.
     """
     receiver = _Receiver(_local(bus))
     for record, why in told:
@@ -210,7 +210,7 @@ def import_records(
 
 
 def _lines(path: str) -> Iterator[Line]:
-    """Yield the lines of an export, checked."""
+    """Yield the checked lines of an export."""
     try:
         with open(path, "rb") as file:
             for number, raw in enumerate(file, 1):
@@ -224,28 +224,28 @@ def _checked(path: str, number: int, raw: bytes) -> Iterator[Line]:
     try:
         line = decode(raw.decode())
         if not isinstance(line, dict):
-            raise ValueError("it is no JSON object")
+            raise ValueError("the line is no JSON object")
         record = line.pop("record", None)
         if record == "hallway":
             if line.get("format") != FORMAT:
-                raise ValueError(f"it is of the format {line.get('format')}, this hallway reads {FORMAT}")
+                raise ValueError(f"the export has format {line.get('format')}, but this version reads {FORMAT}")
         elif record in SHAPES:
             columns = SHAPES[record].read(line)
             _check_together(record, columns)
             yield number, record, columns
         else:
-            raise ValueError(f"it is no record of a bus: {str(record)[:60]!r}")
+            raise ValueError(f"the line is no record of a bus: {str(record)[:60]!r}")
     except (ValueError, HallwayError) as error:
         raise malformed(path, number, str(error)) from None
 
 
 def malformed(path: str, number: int, reason: str) -> ImportInvalid:
-    """Return the error for a file of which nothing was taken."""
+    """Return the error for a malformed line, because of which nothing was imported."""
     return ImportInvalid(f"{path}, line {number}: {reason}", file=path, line=number, reason=reason)
 
 
 def _check_together(record: str, columns: dict[str, Any]) -> None:
-    """Check what the store holds true between the columns of a row."""
+    """Check the conditions between several columns of a row that the store requires."""
     if record == "session" and (columns["ended_at"] is None) != (columns["status"] != "offline"):
         raise ValueError("a session has ended exactly when its status is offline")
     if record == "task":
@@ -253,11 +253,11 @@ def _check_together(record: str, columns: dict[str, Any]) -> None:
         if (status == "offered" and (owner or not columns["offered_to"])) or (status == "accepted" and not owner):
             raise ValueError(f"a task that is {status} cannot have this owner and offered_to")
     if record == "memory" and columns["version"] < 1:
-        raise ValueError("versions begin with 1")
+        raise ValueError("the version must be at least 1")
 
 
 class _Receiver:
-    """Adds records to a bus and counts what came of them."""
+    """Adds records to a bus, and counts how many were added, existed before, or were refused."""
 
     def __init__(self, bus: LocalBus) -> None:
         self._bus = bus
@@ -283,7 +283,7 @@ class _Receiver:
         return Imported.of((*self._counts.values(), self._reasons))
 
     def refuse(self, record: str, why: str) -> None:
-        """Count something that never became a line."""
+        """Count a refused record that was never a line."""
         refused = self._counts["refused"]
         refused[record] = refused.get(record, 0) + 1
         self._reasons.append(why)
@@ -318,7 +318,7 @@ class _Receiver:
         what = self._bus.memory.restore(entry, at, until)
         if what in ("taken", "there"):
             return what, ""
-        why = "it has expired" if what == "expired" else "this bus has another entry there, and keeps it"
+        why = "the entry has expired" if what == "expired" else "this bus keeps another entry with this version"
         return "refused", f"version {entry.version} of {entry.key!r}: {why}"
 
     def _memory_key(self, columns: dict[str, Any]) -> tuple[str, str]:
@@ -333,7 +333,7 @@ class _Receiver:
         return "taken", ""
 
     def _free_seq(self, table: str, seq: int) -> int | None:
-        """Return a seq that nobody can have read past, or None: a new one at the end."""
+        """Return `seq` if no reader can have passed it yet; else None, and the store assigns a new one at the end."""
         row = self._store.one("transfer.last_seq", table=table)
         return seq if seq > (row[0] if row else 0) else None
 

@@ -1,11 +1,11 @@
-"""The layout in which session managers before hallway kept their JSON files: `.sessions/`, read once and taken over.
+"""Import of `.sessions/`, the folder of JSON files that session managers before hallway used.
 
     active_sessions.json           sessions, by id or as a list
     messages/recent_messages.json  messages
     shared_memory/memory.json      memory entries, by key or id or as a list
 
-Times without a zone are this machine's. A message counts as read: the layout never said. Versions of a key are
-numbered in the order of their times.
+Times without a zone are in this machine's time zone. Messages are imported as acknowledged, because the layout does not
+record whether they were read. The versions of a key are numbered in the order of their times.
 """
 
 from __future__ import annotations
@@ -36,9 +36,10 @@ FOR_ALL = (None, "", EVERYBODY, "all", "broadcast")
 
 
 def import_folder(bus: Bus, folder: str, project: str | None = None, progress: Progress | None = None) -> Imported:
-    """Take over a `.sessions/` folder into the project of the folder that it is in.
+    """Import a `.sessions/` folder into a project; the default is the project of the folder above it.
 
-    Raises ImportInvalid, and takes nothing, where one of its files is no JSON; what else cannot be taken is told.
+    If one of the files is not JSON, raises ImportInvalid and imports nothing. Other faulty records are refused, and
+    the result reports them.
     """
     project = project or resolve_project(os.path.dirname(os.path.abspath(folder)))
     files = {name: _items(_read(os.path.join(folder, name))) for name in (SESSIONS, MESSAGES, MEMORY)}
@@ -66,7 +67,7 @@ def _read(path: str) -> Any:
 
 
 def _items(content: Any) -> list[Any]:
-    """Return what a file lists, whether it is a list, an object of objects, or either inside a wrapper."""
+    """Return the items of a file that holds a list, an object of objects, or one of these inside a wrapper object."""
     if isinstance(content, dict):
         wrapped = [content[name] for name in WRAPPERS if isinstance(content.get(name), list | dict)]
         return _items(wrapped[0]) if wrapped else list(content.values())
@@ -84,7 +85,7 @@ def _by_time(items: list[Any]) -> list[Any]:
 
 
 class _Reader:
-    """Makes an import's lines of the older records, and remembers what it could not make one of."""
+    """Converts older records into lines of an import, and collects the records that it must refuse."""
 
     def __init__(self, project: str) -> None:
         self._project = project
@@ -99,10 +100,10 @@ class _Reader:
         for number, item in enumerate(items, 1):
             try:
                 if not isinstance(item, dict):
-                    raise TypeError("it is no JSON object")
+                    raise TypeError("the item is no JSON object")
                 made = [(kind, SHAPES[kind].read(fields)) for kind, fields in convert(item)]
             except KeyError as error:
-                self.refused.append((record, f"{record} {number}: it has no {error.args[0]}"))
+                self.refused.append((record, f"{record} {number}: the field {error.args[0]} is missing"))
             except (InvalidInput, TypeError, ValueError, OverflowError) as error:
                 self.refused.append((record, f"{record} {number}: {error}"))
             else:
@@ -203,7 +204,7 @@ class _Reader:
 def _moment(value: Any) -> str:
     """Return a time as RFC 3339, from seconds since 1970 or text with or without a zone."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise ValueError(f"{encode(value)[:60]} is no time")
+        raise ValueError(f"{encode(value)[:60]} is not a time")
     at = datetime.fromisoformat(value) if isinstance(value, str) else datetime.fromtimestamp(value, UTC)
     return at.astimezone(UTC).isoformat()
 

@@ -1,8 +1,8 @@
-"""The status beacon: one marked section of a file that agents without any tools read first.
+"""The status beacon: one marked section of a file, for agents that have no tools and can only read files.
 
-Only the section between the two marks is ours; every other byte of the file stays as it is, line ends too. What the
-section says is made of what events tell of, never of ages or times seen, so a bus on which nothing happened gives the
-same text again and the file is left alone.
+Only the section between the two marks is replaced; every other byte of the file stays as it is, also line ends. The
+section contains only data whose changes are events, and no ages or last-seen times. Without new events the text stays
+the same, and the file is not written.
 """
 
 from __future__ import annotations
@@ -26,16 +26,14 @@ BEGIN = "<!-- hallway:begin"
 END = "<!-- hallway:end"
 FIRST_LINE = f"{BEGIN} written by `hallway beacon`: what is between these two lines is replaced -->"
 LAST_LINE = f"{END} -->"
-SHOWN = 20  # of each kind; the rest is counted
+SHOWN = 20  # how many sessions, tasks and entries are listed; the rest is only counted
 TEXT_LENGTH = 120
 UNREAD_MOST = 100
 TRIES = 5
 
 
 def beacon_path(file: str = FILE, directory: str | None = None) -> str:
-    """Return where the beacon of a directory is: the file at the root of its repository, or of itself outside of
-    one.
-    """
+    """Return the path of a directory's beacon: the file is at the root of its repository, else in the directory."""
     start = os.path.realpath(directory or os.getcwd())
     root = start
     while not os.path.exists(os.path.join(root, ".git")):
@@ -48,10 +46,10 @@ def beacon_path(file: str = FILE, directory: str | None = None) -> str:
 
 
 def write_beacon(bus: Bus, path: str) -> bool:
-    """Bring the section in a file up to date; returns whether the file had to change.
+    """Update the section in a file; return whether the file had to change.
 
-    The file is replaced as a whole, so no reader ever sees half of it; made anew it has nothing but the section.
-    Raises FileUnusable, and leaves the file as it is, where it is read-only, no text, or its marks do not pair up.
+    The file is replaced as a whole, so no reader sees half of it. A new file contains only the section. If the file is
+    read-only, is not text, or its marks do not pair up, raises FileUnusable and leaves the file as it is.
     """
     lines = section(bus, bus.here.project)
     for _ in range(TRIES):
@@ -62,13 +60,13 @@ def write_beacon(bus: Bus, path: str) -> bool:
             return False
         if replace_file(path, new, before):
             return True
-    raise FileUnusable(f"{path} is changed by somebody else all the time")
+    raise FileUnusable(f"another program keeps changing {path}; it was left as it is")
 
 
 def watch_beacon(bus: Bus, path: str) -> Iterator[bool]:
-    """Write the section now and whenever something has happened; yields whether that changed the file.
+    """Write the section now and after each change of the bus; yield each time whether the file changed.
 
-    A burst of events is one write, after its last.
+    A burst of events causes one write, after its last event.
     """
     seen = bus.events.last_seq()
     yield write_beacon(bus, path)
@@ -77,11 +75,11 @@ def watch_beacon(bus: Bus, path: str) -> Iterator[bool]:
             yield write_beacon(bus, path)
 
 
-# -- what it says -----------------------------------------------------------------------------------------------------
+# -- the section ------------------------------------------------------------------------------------------------------
 
 
 def section(bus: Bus, project: str) -> list[str]:
-    """Return the lines between the marks: who is here and on what, open tasks, what is unread, what is remembered."""
+    """Return the lines of the section: live sessions, open tasks, counts of unread messages, and memory entries."""
     found = in_order(bus.sessions.list_sessions(project=project))
     return [
         f"## hallway: {_short(project)}",
@@ -157,7 +155,7 @@ def _short(text: str) -> str:
 
 
 def _with_section(old: bytes, lines: list[str], path: str) -> bytes:
-    """Return the file's bytes with the section in its place, or behind everything else where there is none yet."""
+    """Return the file's bytes with the section replaced, or appended if there is none yet."""
     if b"\0" in old:
         raise FileUnusable(f"{path} is not a text file", hint="Name another file: hallway beacon --file NAME")
     end = b"\r\n" if b"\r\n" in old else b"\n"
@@ -170,7 +168,7 @@ def _with_section(old: bytes, lines: list[str], path: str) -> bytes:
 
 
 def _marks(old: bytes, path: str) -> tuple[int | None, int | None]:
-    """Return where the section begins and ends, its last line end left out."""
+    """Return the start and end offsets of the section, without its last line end; (None, None) if there is none."""
     starts, stops, at = [], [], 0
     for number, line in enumerate(old.split(b"\n"), 1):
         if line.startswith(BEGIN.encode()):
@@ -183,7 +181,7 @@ def _marks(old: bytes, path: str) -> tuple[int | None, int | None]:
     if len(starts) != 1 or len(stops) != 1 or starts[0] > stops[0]:
         numbers = ", ".join(str(number) for number, _ in sorted(starts + stops))
         raise FileUnusable(
-            f"{path} has marks of a beacon that do not pair up, in line {numbers}; it was left as it is",
-            hint=f"Delete the lines that begin with {BEGIN} or {END}, and what is left of the section between",
+            f"{path} has beacon marks that do not pair up, in line {numbers}; the file was not changed",
+            hint=f"Delete the lines that begin with {BEGIN} or {END}, and the rest of the section between them",
         )
     return starts[0][1], stops[0][1]

@@ -1,7 +1,8 @@
-"""Results as people read them; `--json` is the result itself, exactly as HTTP gives it.
+"""Rendering of results for people; with `--json` the result is printed as JSON, exactly as HTTP returns it.
 
-A noun has a file here, with a renderer for each kind of result, or by name for an operation whose result reads better
-otherwise. It is loaded when it is shown: the heartbeat's fast path imports this.
+Each noun has a module in this package with a renderer for each result type. An operation that needs another form has a
+renderer under its name. A noun's module is loaded when it is first used, because the heartbeat's fast path imports this
+package.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 def show(
     screen: Terminal, operation: Operation, result: Any, arguments: dict[str, Any], *, is_json: bool, variant: str = ""
 ) -> None:
-    """Write an operation's result; a `variant` of its command has a renderer of its own."""
+    """Write an operation's result; a `variant` of the command (such as `--ack`) selects another renderer."""
     if is_json:
         screen.write(clean_json(encode(result)))
         return
@@ -37,7 +38,7 @@ def _renderer(operation: Operation, variant: str) -> Renderer:
 
 
 def show_error(screen: Terminal, error: HallwayError, *, is_json: bool) -> None:
-    """Write an error: what is true, and the next thing to type."""
+    """Write an error: its message, and its hint with the next command."""
     if is_json:
         screen.write(clean_json(encode(error.to_dict())))
         return

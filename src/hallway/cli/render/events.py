@@ -1,4 +1,4 @@
-"""Events as people read them."""
+"""Rendering of events."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ EVENT_COLOURS = {"registered": "green", "resumed": "green", "ended": "grey", "ex
 
 
 def event(screen: Terminal, each: Event) -> str:
-    """Return an event in one line, in local time; long ids come last."""
+    """Return an event as one line, in local time; ids come last because they are long."""
     at = each.at.astimezone().strftime("%H:%M:%S")
     kind = screen.paint(each.kind.ljust(18), EVENT_COLOURS.get(each.kind.rpartition(".")[2], ""))
     data = " ".join(

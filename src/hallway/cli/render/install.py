@@ -1,4 +1,4 @@
-"""What installing did, or would do, for a person."""
+"""Rendering of the results of `hallway install` and `hallway uninstall`, also for `--dry-run`."""
 
 from __future__ import annotations
 

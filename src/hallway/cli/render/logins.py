@@ -1,4 +1,4 @@
-"""Show the browsers that are logged in to the page."""
+"""Rendering of logins: the browsers that are logged in to a hub's page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is remembered, as people read it."""
+"""Rendering of memory entries, search results and versions."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ VALUE = Column("VALUE", least=20)
 
 
 def findings(screen: Terminal, found: list[MemoryHit], arguments: dict[str, Any]) -> list[str]:
-    """Return a line of each entry that was found, and how to see the whole of one."""
+    """Return a line for each entry found, and the command that shows a whole entry."""
     if not found:
         return ["Nothing of this is remembered."]
     rows = [
@@ -42,7 +42,7 @@ def findings(screen: Terminal, found: list[MemoryHit], arguments: dict[str, Any]
 
 
 def entry(screen: Terminal, each: MemoryEntry, arguments: dict[str, Any]) -> list[str]:
-    """Return an entry's value, below what is known of it."""
+    """Return an entry in full: its key, its other fields, then its value."""
     facts = {
         "type": each.type,
         "tags": ", ".join(each.tags),
@@ -60,7 +60,7 @@ def entry(screen: Terminal, each: MemoryEntry, arguments: dict[str, Any]) -> lis
 
 
 def history(screen: Terminal, found: list[MemoryEntry], arguments: dict[str, Any]) -> list[str]:
-    """Return the versions of a key, newest first, a line each."""
+    """Return one line for each version of a key, newest first."""
     rows = [
         (str(each.version), each.type, each.session_id, age(each.created_at, screen.now_s), encode(each.value))
         for each in found

@@ -1,4 +1,4 @@
-"""Messages as people read them: who → whom, what it is, the text; a thread as a tree, with how far each has come."""
+"""Rendering of messages: an inbox, a history, a thread as a tree, and the delivery state of each recipient."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from hallway.cli.terminal import Terminal
     from hallway.core.model import Delivery, Message, Receipt, Thread
 
-DEEPEST = 8  # levels of a thread that are indented: a long talk of two is no staircase
-NAMED = 5  # recipients that a line names
+DEEPEST = 8  # levels of indentation in a thread; deeper replies are not indented further
+NAMED = 5  # how many recipients a line names
 
 TYPE = Column("TYPE", colour_of=lambda cell: style_of(cell.partition(" ")[2], MESSAGE_LOOKS).colour)
 FROM = Column("FROM", least=8)
@@ -33,7 +33,7 @@ STATE = Column("STATE", colour_of=lambda cell: style_of(cell.partition(" ")[2], 
 
 
 def receipt(screen: Terminal, sent: Receipt, arguments: dict[str, Any]) -> list[str]:
-    """Return what became of a message, without claiming more than is known."""
+    """Return what is known about a message just sent: its recipients, and whether they are offline."""
     to_session = arguments.get("to_session", EVERYBODY if "to_message" not in arguments else "")
     before = "It was sent before, under the same key: " if sent.is_repeat else "Sent "
     lines = [f"{before}{sanitize(sent.message_id)} {_whom(sent, to_session)}"]
@@ -59,7 +59,7 @@ def _whom(sent: Receipt, to_session: str) -> str:
 
 
 def inbox(screen: Terminal, found: list[Message], arguments: dict[str, Any]) -> list[str]:
-    """Return each message in full, oldest first, and how to say that they are dealt with."""
+    """Return each message in full, oldest first, and the command that acknowledges them."""
     whose = sanitize(arguments["session_id"])
     if not found:
         return [f"Nothing is in the inbox of {whose}."]
@@ -68,12 +68,12 @@ def inbox(screen: Terminal, found: list[Message], arguments: dict[str, Any]) -> 
 
 
 def acknowledged(screen: Terminal, found: list[Message], arguments: dict[str, Any]) -> list[str]:
-    """Return an inbox that the same command acknowledges: without the hint to acknowledge it."""
+    """Return the inbox for `hallway inbox --ack`, without the hint to acknowledge it."""
     return inbox(screen, found, arguments)[: -1 if found else None]
 
 
 def message(screen: Terminal, each: Message, *, indent: str = "", arrow: str = "") -> list[str]:
-    """Return one message: who → whom, then what it is about, then its text."""
+    """Return one message: sender → recipient, then the subject, then the body."""
     seen = style_of(each.type, MESSAGE_LOOKS)
     head = [
         screen.paint(f"{seen.glyph} {each.type}", seen.colour),
@@ -137,7 +137,7 @@ def history(screen: Terminal, found: list[Message], arguments: dict[str, Any]) -
 
 
 def thread(screen: Terminal, found: Thread, arguments: dict[str, Any]) -> list[str]:
-    """Return the tree of replies, each message with how far it has come with its recipients."""
+    """Return a thread as a tree of replies, each message with its delivery states."""
     known = {each.message_id for each in found.messages}
     states: dict[str, list[Delivery]] = {}
     for each in found.deliveries:
@@ -165,7 +165,7 @@ def _in_thread(screen: Terminal, each: Message, depth: int, states: list[Deliver
 
 
 def _states(screen: Terminal, states: list[Delivery]) -> Iterator[str]:
-    """Yield a line for each state that some delivery is in, with the first of its recipients."""
+    """Yield one line for each delivery state that occurs, with the first few recipients in this state."""
     for state, seen in DELIVERY_LOOKS.items():
         names = [each.recipient for each in states if each.state == state]
         if names:
@@ -174,7 +174,7 @@ def _states(screen: Terminal, states: list[Delivery]) -> Iterator[str]:
 
 
 def deliveries(screen: Terminal, found: list[Delivery], arguments: dict[str, Any]) -> list[str]:
-    """Return how far a message has come with each recipient, and since when."""
+    """Return the delivery state of a message for each recipient, and how long ago it was reached."""
     if not found:
         return ["It had no recipients."]
     rows = [

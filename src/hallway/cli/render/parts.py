@@ -1,4 +1,4 @@
-"""Small parts that the nouns' pages share."""
+"""Helper functions that the renderers share."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def fact_lines(screen: Terminal, facts: Iterable[tuple[str, Any]], **colours: str) -> list[str]:
-    """Return named facts, one to a line and aligned; those that are not there are left out."""
+    """Return named facts, one per line and aligned; empty values are left out."""
     known = [(name, value) for name, value in facts if value]
     width = max((len(name) for name, _ in known), default=0)
     return [
@@ -43,7 +43,7 @@ def when_short(screen: Terminal, at: datetime) -> str:
 
 
 def next_page(found: list[Any], arguments: dict[str, Any], flag: str, last: object) -> list[str]:
-    """Return how to ask for the next page when this one is full."""
+    """Return a line with the flag for the next page if this page is full; else an empty list."""
     if len(found) != arguments.get("limit"):
         return []
     return [f"These are {len(found)}; the next ones: add --{flag} {sanitize(str(last))}"]

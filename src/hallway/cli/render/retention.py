@@ -1,4 +1,4 @@
-"""What was removed, as people read it."""
+"""Rendering of what `hallway prune` removed."""
 
 from __future__ import annotations
 

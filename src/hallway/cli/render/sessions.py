@@ -1,4 +1,4 @@
-"""Sessions as people read them. Light: the heartbeat's fast path imports it."""
+"""Rendering of sessions and heartbeats. Keep the imports light: the heartbeat's fast path loads this module."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ SEEN = Column("SEEN")
 
 
 def heartbeat(screen: Terminal, beat: Heartbeat, arguments: dict[str, Any]) -> list[str]:
-    """Return who else is here and what waits for this session, in a few lines."""
+    """Return a few lines: the session's status, its unread messages and conflicts, and the other sessions."""
     own = screen.paint(status_cell(beat.status), style_of(beat.status).colour)
     lines = [f"{own}  {sanitize(beat.session_id)} in {sanitize(beat.project)}"]
     if beat.unread:
@@ -71,7 +71,7 @@ def _peers(screen: Terminal, peers: list[PeerSession]) -> list[str]:
 
 
 def sessions(screen: Terminal, found: list[Session], arguments: dict[str, Any]) -> list[str]:
-    """Return a table of sessions, who needs a person first; where nobody is, what to type."""
+    """Return a table of sessions, those that wait for a person first; without any session, a command to type."""
     if not found:
         return _nobody(arguments)
     rows = [
@@ -104,7 +104,7 @@ def _nobody(arguments: dict[str, Any]) -> list[str]:
 
 
 def session(screen: Terminal, each: Session, arguments: dict[str, Any]) -> list[str]:
-    """Return everything about one session, a line for each thing that is there."""
+    """Return everything about one session, one line for each field that has a value."""
     meaning = style_of(each.status).meaning
     facts = {
         "name": each.agent_name,
@@ -129,7 +129,7 @@ def session(screen: Terminal, each: Session, arguments: dict[str, Any]) -> list[
 
 
 def session_line(screen: Terminal, each: Session, arguments: dict[str, Any]) -> list[str]:
-    """Return a session in one line, as an answer to a change of it."""
+    """Return a session as one line, shown after a change of it."""
     task = f": {sanitize(each.current_task)}" if each.current_task else ""
     status = screen.paint(status_cell(each.status), style_of(each.status).colour)
     return [f"{status}  {sanitize(each.session_id)} ({sanitize(each.agent_name)}) in {sanitize(each.project)}{task}"]

@@ -1,4 +1,4 @@
-"""The bus in numbers, as people read them."""
+"""Rendering of the statistics of a bus."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def stats(screen: Terminal, numbers: Stats, arguments: dict[str, Any]) -> list[str]:
-    """Return the bus in numbers: a line for each noun, and one below it for each way it is counted by."""
+    """Return the counts of a bus: one line for each noun, and below it one line for each grouping."""
     facts = []
     for noun, record in numbers.to_dict().items():
         counts = record.to_dict()

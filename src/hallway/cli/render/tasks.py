@@ -1,4 +1,4 @@
-"""Tasks as people read them: a table of what is open, one in full, what a change of one came to."""
+"""Rendering of tasks: a table, one task in full, one line after a change."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def _text(screen: Terminal, text: str) -> list[str]:
 
 
 def task_line(screen: Terminal, each: Task, arguments: dict[str, Any]) -> list[str]:
-    """Return a task in one line, as an answer to a change of it."""
+    """Return a task as one line, shown after a change of it."""
     told = {"offered": f"to {each.offered_to}", "accepted": f"by {each.owner}", "completed": f"by {each.owner}"}
     if each.status == "accepted" and each.offered_to:
         told["accepted"] += f", who hands it to {each.offered_to}"

@@ -1,4 +1,4 @@
-"""Tokens as people read them: a new one, those that there are, and whom a hub takes one for."""
+"""Rendering of tokens: a new token, the list of tokens, and the caller's identity."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an import did, as people read it."""
+"""Rendering of the result of an import."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def imported(screen: Terminal, outcome: Imported) -> list[str]:
-    """Return what an import took, what was there, and what it could not take."""
+    """Return how many records an import added, found already there, and refused, and the reasons."""
     facts = {
         "taken": in_numbers(outcome.taken.items()) or "nothing",
         "there before": in_numbers(outcome.there.items()),
