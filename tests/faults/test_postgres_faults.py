@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psycopg
@@ -236,9 +237,10 @@ class Host:
 
 @pytest.fixture
 def host() -> Iterator[Host]:
-    host = Host()
-    yield host
-    host.close()
+    with ThreadPoolExecutor(1) as thread:  # a browser's tests leave an event loop running in this one
+        host = thread.submit(Host).result()
+        yield host
+        thread.submit(host.close).result()
 
 
 @pytest.mark.slow

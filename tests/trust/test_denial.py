@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from hallway.core.errors import HallwayError, InvalidInput, LimitReached, SessionNotFound, TaskNotFound, TokenNotFound
+from hallway.core.near_names import near_matches
 from hallway.hub.auth.limits import Allowance, Limits
-from hallway.services.base import near_matches
 from hub.client import Client, Stream
 from hub.process import HubProcess
 from support import open_store, until
