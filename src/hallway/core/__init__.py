@@ -1,1 +1,1 @@
-"""The vocabulary of the project: records, value types, parameters, errors, time, and who may do what."""
+"""Basic definitions: records, value types, parameters, errors, time and authorization."""

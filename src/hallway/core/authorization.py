@@ -1,12 +1,12 @@
-"""Who may do what: the one function that every operation passes, whatever face it came through.
+"""Authorization: one function checks every operation, whichever face (CLI, HTTP, MCP, Python) the call came through.
 
-A caller is a *principal*, the bearer of a token; none at all is whoever owns the bus's file, who may do everything.
-An observer reads. An agent reads, and writes as the sessions it registered itself and as the person its token is named
-after. An admin does everything. What an operation needs is read off its declaration (`Operation.actor`,
-`Operation.is_admins`), so a new one cannot forget to say.
+A caller is a *principal*, the bearer of a token. A call without a principal comes from the owner of the bus's file,
+who may do everything. An observer reads. An agent reads, and writes as the sessions that it registered and as the
+person its token is named after. An admin does everything. The rights that an operation needs are read from its
+declaration (`Operation.actor`, `Operation.is_admins`), so every new operation has them.
 
-What a principal may not do is refused (403). What it may not see is not there for it (404, empty lists, no counts):
-services put `bus.visible` into their statements.
+An action that the principal may not do is refused (403). Data that the principal may not see is treated as missing
+(404, empty lists, not counted): services pass `bus.visible` to their statements.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from hallway.core.operation import Operation
     from hallway.core.principal import Principal
 
-REGISTERING = ("sessions.register", "sessions.heartbeat")  # which take an id that the bus does not know
+REGISTERING = ("sessions.register", "sessions.heartbeat")  # operations that accept an unknown session id
 
 
 def authorise(bus: Context, principal: Principal, operation: Operation, arguments: dict[str, Any]) -> None:
-    """Let an operation pass, or raise Refused, or the error of what the principal cannot see.
+    """Check that a principal may run an operation; raise Refused, or a NotFound for data that it may not see.
 
-    It runs inside the operation's own transaction, so what it found is still so when the operation writes.
+    The check runs inside the operation's transaction, so its result still holds when the operation writes.
     """
     if principal.role == ADMIN:
         _tell_of_admin(bus, principal, operation, arguments)
@@ -36,13 +36,13 @@ def authorise(bus: Context, principal: Principal, operation: Operation, argument
     if operation.is_admins:
         raise Refused(
             f"only an admin may {operation.name}, and the token {principal.name!r} is an {principal.role}'s",
-            hint="Ask whoever runs the hub: hallway whoami says what your token may do",
+            hint="Ask an admin of the hub. To see what your token may do: hallway whoami",
         )
     if operation.actor is None:
         return
     if principal.role == OBSERVER:
         raise Refused(
-            f"the token {principal.name!r} is an observer's: it reads, and may not {operation.name}",
+            f"the token {principal.name!r} is an observer's: it may only read, so it may not {operation.name}",
             hint="Use a token with the role agent: hallway token create NAME --role agent",
         )
     _require_own(bus, principal, operation, arguments[operation.actor])
@@ -55,7 +55,7 @@ def _require_own(bus: Context, principal: Principal, operation: Operation, party
     if party is None:
         raise Refused(
             f"only an admin may {operation.name} for everybody",
-            hint=f"Name the session of yours whose it is: {operation.actor}",
+            hint=f"Name one of your own sessions with the parameter {operation.actor}",
         )
     if party.startswith(PERSON):
         if party != principal.person:
@@ -69,16 +69,16 @@ def _require_own(bus: Context, principal: Principal, operation: Operation, party
         if operation.name not in REGISTERING:
             bus.sessions.require(party)
     elif not principal.sees(row[1]):
-        bus.sessions.require(party)  # which says what it says of an id that is not there
+        bus.sessions.require(party)  # raises the same SessionNotFound as for an id that does not exist
     elif row[0] != principal.name:
         raise Refused(
             f"the session {party!r} was registered by another token than {principal.name!r}",
-            hint="Act as a session of your own: hallway register ID NAME TYPE",
+            hint="Use a session that your token registered: hallway register ID NAME TYPE",
         )
 
 
 def _tell_of_admin(bus: Context, principal: Principal, operation: Operation, arguments: dict[str, Any]) -> None:
-    """Append an audit event for an act that only an admin may do."""
+    """Append an audit event for a write that only an admin may do."""
     if not operation.is_write:
         return
     party = arguments[operation.actor] if operation.actor else None

@@ -1,7 +1,7 @@
-"""Time and ids, replaceable.
+"""Clocks, conversion of times, and generation of ids.
 
-Inside hallway a moment is an integer: microseconds since 1970, UTC. It becomes an aware `datetime` where it leaves
-(`moment`). The store owns the clock (S8): tests hand it a `FakeClock`, PostgreSQL its database's.
+Inside hallway a time is an integer: microseconds since 1970, UTC. Records that leave hallway hold an aware `datetime`
+(`to_datetime`). The store owns the clock (S8): tests pass a `FakeClock`, and PostgreSQL uses the database's clock.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from datetime import UTC, datetime
 else:
     try:
-        from _datetime import UTC, datetime  # what `datetime` gives; in Python 3.11 its other half costs a hook 1.5 ms
+        from _datetime import UTC, datetime  # the C half of `datetime`; in Python 3.11 the other costs a hook 1.5 ms
     except ImportError:
         from datetime import UTC, datetime
 
@@ -30,7 +30,7 @@ class SystemClock:
 
 
 class FakeClock:
-    """A clock that moves only when told."""
+    """A clock that moves only when `advance` is called."""
 
     def __init__(self, start: int = 1_700_000_000 * SECOND) -> None:
         self.time = start
@@ -40,23 +40,23 @@ class FakeClock:
         return self.time
 
     def advance(self, seconds: float) -> None:
-        """Move the clock; a negative number sets it back, as a host's clock may be."""
+        """Move the clock forward; a negative number moves it back, which can happen to a host's clock."""
         self.time += int(seconds * SECOND)
 
 
 def to_datetime(us: int) -> datetime:
-    """Return microseconds as an aware UTC datetime."""
+    """Convert microseconds since 1970 to an aware UTC datetime."""
     return datetime.fromtimestamp(us / SECOND, UTC)
 
 
 def to_micros(at: datetime) -> int:
-    """Return an aware datetime as microseconds, exactly."""
+    """Convert an aware datetime to microseconds since 1970, exactly."""
     delta = at - datetime(1970, 1, 1, tzinfo=UTC)
     return (delta.days * 86_400 + delta.seconds) * SECOND + delta.microseconds
 
 
 def parse_moment(text: str) -> datetime:
-    """Read an RFC 3339 time; raises ValueError where it has no zone."""
+    """Parse an RFC 3339 time; raises ValueError if it has no time zone."""
     at = datetime.fromisoformat(text)
     if at.tzinfo is None:
         raise ValueError("the time has no zone")
@@ -64,14 +64,12 @@ def parse_moment(text: str) -> datetime:
 
 
 def format_moment(at: datetime) -> str:
-    """Return a time as RFC 3339 in UTC, with microseconds if there are any."""
+    """Format a time as RFC 3339 in UTC; microseconds are left out when they are 0."""
     return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def new_id() -> str:
-    """Return a time-ordered id (UUIDv7, RFC 9562): ids made later sort later, which keeps inserts at the index's
-    end.
-    """
+    """Return a new time-ordered id (UUIDv7, RFC 9562). Later ids sort later, so an index is extended at its end."""
     value = (time.time_ns() // 1_000_000) << 80 | int.from_bytes(os.urandom(10), "big")
     value = value & ~(0xF << 76) | 7 << 76
     value = value & ~(0x3 << 62) | 2 << 62

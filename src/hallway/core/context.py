@@ -1,4 +1,4 @@
-"""What a service, an operation and the authorization see of the bus that they run on. Read by type checkers alone."""
+"""Protocols for type checkers: the parts of a bus that services, operations and authorization use."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ class Closable(Protocol):
     """Something that runs until it is closed."""
 
     def close(self) -> None:
-        """End it; returns when it has ended."""
+        """Stop it, and return when it has stopped."""
 
 
 class Workspace(Protocol):
-    """What a new session takes over from its caller when it does not say."""
+    """The caller's project, branch, location and user: the defaults for a new session."""
 
     @property
     def project(self) -> str: ...
@@ -30,7 +30,7 @@ class Workspace(Protocol):
 
 
 class Context(Protocol):
-    """A bus, as its services see it; the services themselves are attributes named after their nouns."""
+    """A bus as its services use it. Each service is an attribute, named after its noun."""
 
     store: Any
     folder: str

@@ -1,6 +1,6 @@
-"""The words of a status, a message's type and a memory entry's type, as enumerations whose members are strings.
+"""String enumerations of session statuses, message types and memory types.
 
-Wherever an operation takes the word it takes the member, and a record's field equals it.
+An operation accepts a member wherever it accepts the plain string, and a member equals a record's field.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from enum import StrEnum
 
 
 class SessionStatus(StrEnum):
-    """What a session does."""
+    """The status of a session."""
 
     ACTIVE = "active"
     IDLE = "idle"
@@ -19,7 +19,7 @@ class SessionStatus(StrEnum):
 
 
 class MessageType(StrEnum):
-    """What kind of message it is."""
+    """The kind of a message."""
 
     PING = "ping"
     REQUEST = "request"
@@ -33,7 +33,7 @@ class MessageType(StrEnum):
 
 
 class MemoryType(StrEnum):
-    """What kind of thing is remembered."""
+    """The kind of a memory entry."""
 
     STATE = "state"
     FACT = "fact"

@@ -1,7 +1,7 @@
-"""What is on the bus: plain values, immutable, equal by content.
+"""The records of a bus: plain immutable values that compare by content.
 
-A `InstallLedger` is what a dataclass would be, without importing `dataclasses` (which costs a hook more than its whole
-work: see docs/decisions/0003). Fields are the annotations, in order; a store builds one from a row by position.
+A `Record` works like a dataclass, without importing `dataclasses` (that import costs a hook more time than all of its
+work: see docs/decisions/0003). Fields are the annotations, in order; a store builds a record from a row by position.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ if TYPE_CHECKING:
     from datetime import datetime
     from typing import Any, ClassVar, Self, dataclass_transform
 
-    Json = Any  # anything JSON can say
+    Json = Any  # any JSON value
 else:
-    Json = object  # a name that annotations mean at run time, without importing `typing`
+    Json = object  # annotations need the name at run time, without importing `typing`
 
     def dataclass_transform(**_):
         return lambda cls: cls
@@ -37,9 +37,9 @@ PRIORITIES = ("low", "normal", "high", "urgent")
 DELIVERY_STATES = ("stored", "injected", "acknowledged")
 TASK_STATUSES = ("offered", "accepted", "completed", "cancelled")
 ROLES = OBSERVER, AGENT, ADMIN = "observer", "agent", "admin"
-EVERYBODY = "*"  # the address of a project's sessions
-CAPABILITY = "capability:"  # of those of them that have one
-PERSON = "user:"
+EVERYBODY = "*"  # the address of all sessions of a project
+CAPABILITY = "capability:"  # prefix of the address of a project's sessions with one capability
+PERSON = "user:"  # prefix of a person's address
 
 
 def _field(index: int) -> property:
@@ -47,7 +47,7 @@ def _field(index: int) -> property:
 
 
 class FieldValues:
-    """The values of a record's fields, in order: no field itself, so no type checker wants it to construct one."""
+    """The base of Record with the slot for its values; a separate class, so type checkers take it for no field."""
 
     __slots__ = ("_values",)
     _values: tuple[Any, ...]
@@ -55,7 +55,7 @@ class FieldValues:
 
 @dataclass_transform(kw_only_default=True, frozen_default=True)
 class RecordType(type):
-    """Makes a read-only property, in order, from each of a class's annotations."""
+    """A metaclass that turns each annotation of a class into a read-only property, in order."""
 
     def __new__(mcls, name: str, bases: tuple[type, ...], namespace: dict[str, Any]) -> RecordType:
         fields = tuple(field for field in namespace.get("__annotations__", ()) if field[0] != "_")
@@ -66,7 +66,7 @@ class RecordType(type):
 
 
 class Record(FieldValues, metaclass=RecordType):
-    """A value with named fields; `to_dict` is its JSON shape, times left as datetimes."""
+    """A value with named fields. `to_dict` returns its JSON shape, with times as datetimes."""
 
     if TYPE_CHECKING:
         _fields: ClassVar[tuple[str, ...]]
@@ -80,7 +80,7 @@ class Record(FieldValues, metaclass=RecordType):
 
     @classmethod
     def of(cls, values: tuple[Any, ...]) -> Self:
-        """Build one from its fields' values in order."""
+        """Build a record from the values of its fields, in order."""
         self = _new(cls)
         self._values = values
         return self
@@ -106,7 +106,7 @@ _new = Record.__new__
 
 
 class Session(Record):
-    """One running agent conversation, known by the agent's own session id."""
+    """A running conversation of an agent, identified by the agent's own session id."""
 
     session_id: str
     agent_name: str
@@ -133,7 +133,7 @@ class Session(Record):
 
 
 class PeerSession(Record):
-    """Another live session, in the few words an agent needs; `silent_s` is how long ago it was seen, in seconds."""
+    """A short form of another live session; `silent_s` is the number of seconds since it was last seen."""
 
     session_id: str
     agent_name: str
@@ -146,7 +146,7 @@ class PeerSession(Record):
 
 
 class FileConflict(Record):
-    """Something two live sessions do to the same thing."""
+    """A conflict between two live sessions that work on the same thing."""
 
     kind: str
     subject: str
@@ -155,7 +155,7 @@ class FileConflict(Record):
 
 
 class Heartbeat(Record):
-    """What a heartbeat answers with (S5): who else is here, and whether something waits for this session."""
+    """The result of a heartbeat (S5): the other live sessions, and the number of this session's unread messages."""
 
     session_id: str
     project: str
@@ -167,7 +167,7 @@ class Heartbeat(Record):
 
 
 class ActiveSessions(Record):
-    """The live sessions of a project: the first of them, newest first, and how many there are."""
+    """The newest live sessions of a project, newest first, and the total number of its live sessions."""
 
     project: str
     sessions: list[PeerSession]
@@ -175,7 +175,7 @@ class ActiveSessions(Record):
 
 
 class Message(Record):
-    """A typed, addressed, durable piece of text and data; `seq` rises without repeating, over all messages of a bus."""
+    """A stored message with type, sender, recipient, text and data; `seq` is unique on a bus and always rises."""
 
     message_id: str
     seq: int
@@ -195,10 +195,11 @@ class Message(Record):
 
 
 class Receipt(Record):
-    """What a sender hears: the message is on disk, for so many inboxes.
+    """The result of sending: the message is on disk, in `recipients` inboxes.
 
-    `recipient_status` is the one recipient's; `offline`: the message waits for it. `is_repeat`: the idempotency key
-    was known, and this is about the first message. `held_back`: why it wakes nobody, where it otherwise would (M8).
+    `recipient_status` is the status of a single recipient; if it is `offline`, the message waits for it. `is_repeat`:
+    the idempotency key was used before, and the receipt is about the first message. `held_back`: the reason why the
+    message wakes nobody although messages of its kind do (M8).
     """
 
     message_id: str
@@ -212,7 +213,7 @@ class Receipt(Record):
 
 
 class WakeUp(Record):
-    """What an idle session is to be woken with; no messages: nothing, or not before `retry_after_s`."""
+    """The messages to wake an idle session with. No messages: do not wake it now, ask again after `retry_after_s`."""
 
     session_id: str
     messages: list[Message]
@@ -220,7 +221,7 @@ class WakeUp(Record):
 
 
 class Delivery(Record):
-    """How far a message has come with one recipient: stored, injected (its client took it) or acknowledged."""
+    """The state of a message for one recipient: stored, injected (the recipient's client took it) or acknowledged."""
 
     message_id: str
     recipient: str
@@ -231,7 +232,7 @@ class Delivery(Record):
 
 
 class InboxSummary(Record):
-    """How much a session or person has not acknowledged: `unread` messages, `urgent` ones of them, since when."""
+    """The counts of a recipient's unacknowledged messages: all (`unread`), the `urgent` ones, and the oldest's time."""
 
     recipient: str
     unread: int
@@ -240,7 +241,7 @@ class InboxSummary(Record):
 
 
 class Thread(Record):
-    """A message and everything that replies to it, by `seq`; `in_reply_to` makes it a tree, whose root may be gone."""
+    """A message and all replies to it, by `seq`. `in_reply_to` makes a tree; its root may have been pruned."""
 
     thread_id: str
     messages: list[Message]
@@ -248,7 +249,7 @@ class Thread(Record):
 
 
 class PingResult(Record):
-    """What a ping answers with: how the other session is."""
+    """The result of a ping: the state of the other session."""
 
     session_id: str
     agent_name: str
@@ -260,10 +261,10 @@ class PingResult(Record):
 
 
 class Task(Record):
-    """A piece of work that is offered, accepted by exactly one session, handed off, completed.
+    """A piece of work that is offered, accepted by exactly one session, and then handed off or completed.
 
-    `task_id` is the id of the message that first told of it. `offered_to` is whom it is offered to now; beside an
-    owner it means that the owner is handing it off.
+    `task_id` is the id of the message that offered it first. `offered_to` is the recipient of the current offer; if
+    the task has an owner, the owner is handing it off to that recipient.
     """
 
     task_id: str
@@ -281,14 +282,14 @@ class Task(Record):
 
 
 class Pruned(Record):
-    """What retention removed, by noun; not complete: there is more, ask again."""
+    """The numbers of removed records, by noun. If `is_complete` is false, more is old: prune again."""
 
     removed: dict[str, int]
     is_complete: bool
 
 
 class SessionStats(Record):
-    """How many sessions the bus knows; `by_…` count live and offline ones alike."""
+    """Counts of sessions; `by_…` count live and offline sessions together."""
 
     total: int
     live: int
@@ -299,14 +300,14 @@ class SessionStats(Record):
 
 
 class EventStats(Record):
-    """How long the record of events is: how many it holds, and the last one's `seq`."""
+    """The number of stored events, and the `seq` of the last one."""
 
     total: int
     last_seq: int
 
 
 class MessageStats(Record):
-    """How many messages the bus holds, how many bytes of text and data, and how many deliveries are unread."""
+    """Counts of messages: their number, the bytes of their text and data, and the unread deliveries."""
 
     total: int
     size_bytes: int
@@ -315,14 +316,14 @@ class MessageStats(Record):
 
 
 class TaskStats(Record):
-    """How many tasks the bus knows."""
+    """Counts of tasks."""
 
     total: int
     by_status: dict[str, int]
 
 
 class MemoryEntry(Record):
-    """One version of what is remembered under a key: any JSON, with its author; gone at `expires_at`."""
+    """One version of a memory entry: any JSON value under a key, with its author; it expires at `expires_at`."""
 
     entry_id: str
     key: str
@@ -338,9 +339,9 @@ class MemoryEntry(Record):
 
 
 class MemoryHit(Record):
-    """An entry in a list: its fields (`value` null unless asked for), a line of it, and where the next page begins.
+    """A memory entry in a list: its fields (`value` null unless asked for), a line of its value, and a page cursor.
 
-    In `line`, what was searched for stands between `**`.
+    In `line`, the words that were searched for are between `**`.
     """
 
     entry_id: str
@@ -359,14 +360,14 @@ class MemoryHit(Record):
 
 
 class MemoryStats(Record):
-    """How many entries are remembered, each counted once whatever its versions, and of which types."""
+    """Counts of memory entries by type; an entry counts once, however many versions it has."""
 
     total: int
     by_type: dict[str, int]
 
 
 class FileTouch(Record):
-    """That a session has written a file, and when last; `path` is absolute on the session's machine."""
+    """The last write of a session to a file; `path` is absolute on the session's machine."""
 
     project: str
     path: str
@@ -375,9 +376,9 @@ class FileTouch(Record):
 
 
 class Token(Record):
-    """What a token lets its bearer do, and when it was used last; the token itself is nowhere kept.
+    """The rights of a token, and its last use; the token itself is not stored.
 
-    `projects` null: all of them. It is good until `expires_at` or `revoked_at`.
+    `projects` null: all projects. The token is valid until `expires_at` or `revoked_at`.
     """
 
     name: str
@@ -391,7 +392,7 @@ class Token(Record):
 
 
 class Login(Record):
-    """A browser that is logged in to the page with a token, and at which hub; it ends with the token at the latest."""
+    """A browser that is logged in to a hub's page with a token; the login ends when the token does, or earlier."""
 
     login_id: str
     name: str
@@ -404,7 +405,7 @@ class Login(Record):
 
 
 class NewToken(Record):
-    """A token that was just made; `token` is shown this once."""
+    """A token that was just created; `token` is shown only this once."""
 
     name: str
     role: str
@@ -414,7 +415,7 @@ class NewToken(Record):
 
 
 class Identity(Record):
-    """Who the bus takes a caller for: the name of its token, null for whoever owns the bus."""
+    """The identity of a caller: the name of its token, null for the owner of the bus."""
 
     name: str | None
     role: str
@@ -422,7 +423,7 @@ class Identity(Record):
 
 
 class Stats(Record):
-    """The bus in numbers, noun by noun."""
+    """The counts of a bus, by noun."""
 
     sessions: SessionStats
     messages: MessageStats
@@ -432,7 +433,7 @@ class Stats(Record):
 
 
 class Event(Record):
-    """One line of the append-only record of what happened; `seq` rises without repeating."""
+    """One event of the append-only event log; `seq` is unique and always rises."""
 
     seq: int
     at: datetime

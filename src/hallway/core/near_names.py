@@ -1,17 +1,17 @@
-"""Which known names look like one that nobody knows: for the hints of errors."""
+"""Search for known names that look like an unknown one, for the hints of errors."""
 
 from __future__ import annotations
 
 MAX_NEAR = 3
-MAX_CANDIDATES = 200  # looked at, and
-MAX_COMPARED = 6  # compared letter by letter, which costs a hundred times as much
+MAX_CANDIDATES = 200  # names that are compared by pairs of letters
+MAX_COMPARED = 6  # names that are compared letter by letter, which costs a hundred times as much
 MAX_COMPARED_LENGTH = 64
 
 
 def near_matches(wanted: str, known: list[str]) -> list[str]:
-    """Return the known names that look most like the wanted one; bounded work, however many and however long they are.
+    """Return the known names that look most like the wanted one.
 
-    A refusal must not cost much more than a success, or refusals alone stop a hub.
+    The work is bounded, however many and however long the names are: otherwise many refused calls could stop a hub.
     """
     from difflib import get_close_matches
     from heapq import nlargest
@@ -28,6 +28,6 @@ def did_you_mean(near: list[str]) -> str | None:
 
 
 def _pairs_of(name: str) -> set[str]:
-    """Return the pairs of letters that stand beside each other, and the letters, which a swap leaves as they are."""
+    """Return the pairs of neighbouring letters of a name, and its letters, because swapping two letters keeps those."""
     name = name[:MAX_COMPARED_LENGTH]
     return {name[at : at + 2] for at in range(len(name))} | set(name)
