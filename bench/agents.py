@@ -29,9 +29,10 @@ BAR = 1.10
 
 def all_results() -> Iterator[Result]:
     sys.path[:0] = [str(TESTS)]
-    from agents.clients import is_installed
+    from agents.npm import is_installed
+    from agents.programs import ALL
 
-    missing = [name for name in CLIENTS if not is_installed(name)]
+    missing = [name for name in CLIENTS if not is_installed(name, ALL[name].package)]
     if missing:
         print(f"not measured, for they are not installed: {', '.join(missing)}. To install them: make agents")
         return

@@ -17,6 +17,7 @@ from unittest import mock
 
 import hallway
 from bench.tools import Result, fill, folder
+from hallway.agents.client_parts import installer_of
 from hallway.agents.install.hook_commands import command_of, interpreter
 from hallway.local.hook_gate import file_of, socket_of
 
@@ -55,7 +56,8 @@ class Session:
         self._numbers = itertools.count()
         with mock.patch.dict(os.environ, {"HALLWAY_HOME": home}):
             os.environ.pop("HALLWAY_URL", None)
-            self.quick, self.always = command_of("claude-code", runs_for="any"), command_of("claude-code")
+            client = installer_of("claude-code")
+            self.quick, self.always = command_of(client, runs_for="any"), command_of(client)
         self.bus.sessions.register("bob", "bob's agent", "codex", ttl_s=86_400)
         self.hook("SessionStart")
         self.prompt()

@@ -14,7 +14,7 @@ import pytest
 import postgres
 from hallway.bus.local import LocalBus
 from hallway.core.clock import FakeClock
-from hallway.local.identity import AGENTS
+from hallway.local.client_catalog import CATALOG
 from support import STORES, Here, start_worker, store_at
 
 
@@ -22,6 +22,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """Have Ctrl-C mean what it means at a terminal: a parent such as nohup may have it ignored."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+
+SESSION_VARIABLES = {row.session_variable for row in CATALOG.values()} - {""}
 
 # No time limit for one example: on a busy machine any of them may take long.
 hypothesis.settings.register_profile("hallway", deadline=None)
@@ -64,7 +66,7 @@ def bus(open_bus: Callable[[], LocalBus]) -> LocalBus:
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A home folder of its own, with nothing of the person's who runs the tests in it."""
     for name in os.environ:
-        if name.startswith(("HALLWAY_", "GIT_", "XDG_")) or name in AGENTS.values():
+        if name.startswith(("HALLWAY_", "GIT_", "XDG_")) or name in SESSION_VARIABLES:
             monkeypatch.delenv(name)
     folder = tmp_path / "home"
     folder.mkdir()

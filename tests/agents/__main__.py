@@ -15,11 +15,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-import clients  # beside this file
-
 INSIDE = "--inside"
 ALONE = "HALLWAY_TEST_ALONE"  # whether the network is cut off
 TESTS = Path(__file__).parent
+sys.path.insert(0, str(TESTS.parent))
+from agents.npm import install  # noqa: E402
+from agents.programs import ALL  # noqa: E402
+
 SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 1
 
 
@@ -29,10 +31,13 @@ def main(words: list[str]) -> int:
             raise_loopback()
         return subprocess.call([sys.executable, "-m", "pytest", "-q", str(TESTS), *words[1:]], cwd=TESTS.parents[1])
     names = [word for word in words if not word.startswith("-")]
-    if status := clients.main(names):
-        return status
+    if unknown := set(names) - ALL.keys():
+        print(f"there is no client {', '.join(sorted(unknown))} here: {' '.join(ALL)}", file=sys.stderr)
+        return 2
+    for name in names or ALL:
+        install(name, ALL[name].package)
     command = alone()
-    environ = {**os.environ, "HALLWAY_TEST_AGENTS": " ".join(names or clients.PINNED), ALONE: "1" if command else ""}
+    environ = {**os.environ, "HALLWAY_TEST_AGENTS": " ".join(names or ALL), ALONE: "1" if command else ""}
     options = [word for word in words if word.startswith("-")]
     return subprocess.call([*command, sys.executable, __file__, INSIDE, *options], env=environ)
 

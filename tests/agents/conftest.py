@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from agents.clients import is_installed
 from agents.desk import Desk
+from agents.npm import is_installed
 from agents.programs import ALL, Program
 
 WANTED = os.environ.get("HALLWAY_TEST_AGENTS", "").split()
@@ -26,7 +26,7 @@ def needs(name: str) -> Program:
     """A program that a test is about; the test is left out where it was not asked for."""
     if name not in WANTED:
         pytest.skip(f"{name} was not asked for: make agents CLIENTS='{' '.join([*WANTED, name])}'")
-    assert is_installed(name), f"{name} is not installed: make agents"
+    assert is_installed(name, ALL[name].package), f"{name} is not installed: make agents"
     return ALL[name]
 
 

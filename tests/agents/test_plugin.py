@@ -12,7 +12,7 @@ import pytest
 from agents.conftest import needs
 from agents.desk import Desk
 from agents.model import Reply
-from agents.programs import ClaudeCode
+from agents.programs.claude_code import ClaudeCode
 
 ROOT = Path(__file__).parents[2]
 

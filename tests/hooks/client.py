@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from hallway.agents.install import CLIENTS
 from hallway.agents.install.hook_commands import Hook, command_of, hooks_of
 
 SESSION = "0c7f"
@@ -67,12 +68,12 @@ class Client:
 
     def hook(self, kind: str, matcher: str | None = None) -> Hook | None:
         """What is configured for what happens: of several, the first, or the one with a matcher."""
-        found = [each for each in hooks_of(self.kind) if each.event == self.names[kind]]
+        found = [each for each in hooks_of(CLIENTS[self.kind]) if each.event == self.names[kind]]
         return next((each for each in found if matcher is None or each.matcher == matcher), None)
 
     def command(self, kind: str, matcher: str | None = None) -> str:
         if self.kind == "opencode":
-            return command_of("opencode")
+            return command_of(CLIENTS["opencode"])
         hook = self.hook(kind, matcher)
         assert hook is not None, (self.kind, kind)
         return str(hook.entry.get("command") or hook.entry["bash"])

@@ -18,6 +18,7 @@ import pytest
 
 from hallway.agents.clients.codex import wake as codex
 from hallway.agents.hook.event import WOKEN
+from hallway.agents.install import CLIENTS
 from hallway.agents.install.hook_commands import command_of
 from hallway.agents.wake.waker import Waker
 from hallway.bus.local import LocalBus
@@ -296,7 +297,7 @@ def test_the_sessions_own_server_wakes_it(shop: LocalBus, idle: Client, inbox: I
 
 
 def waiter(idle: Client, **environ: str) -> subprocess.Popen[str]:
-    command = command_of("claude-code", runs_for="idle")
+    command = command_of(CLIENTS["claude-code"], runs_for="idle")
     process = subprocess.Popen(
         ["/bin/sh", "-c", command],
         env={**idle.environ, "CLAUDE_CODE_ENTRYPOINT": "cli", **environ},

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from hallway import __version__
+from hallway.agents.install import CLIENTS
 from hallway.agents.install.client import stdio_server
 from hallway.agents.install.hook_entries import grouped
 
@@ -14,7 +15,7 @@ PLUGIN = Path(__file__).parents[2] / "plugin"
 
 def test_its_hooks_and_its_server_are_those_of_a_repository() -> None:
     hooks = json.loads((PLUGIN / "hooks" / "hooks.json").read_text(encoding="utf-8"))["hooks"]
-    assert hooks == grouped("claude-code", "/a/repository")
+    assert hooks == grouped(CLIENTS["claude-code"], "/a/repository")
     server = json.loads((PLUGIN / ".mcp.json").read_text(encoding="utf-8"))["mcpServers"]
     assert server == {"hallway": stdio_server("/a/repository")}
 

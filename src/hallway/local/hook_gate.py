@@ -29,7 +29,6 @@ NAME_MOST = 128
 WAITER = ".waiter"  # the suffix of a lock file, held by the process that waits for news of an idle session
 _SIGNS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_")
 _PROCESS = "pid-"
-BY_PROCESS = ("codex", "copilot", "cursor")  # clients that do not name the session to their hooks
 
 
 def file_of(folder: str, session_id: str) -> str:

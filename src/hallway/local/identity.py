@@ -9,28 +9,20 @@ from __future__ import annotations
 
 import os
 
+from hallway.local.client_catalog import CATALOG
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-# By agent type: the environment variable in which the agent passes its session's id to the programs it starts.
-AGENTS = {
-    "claude-code": "CLAUDE_CODE_SESSION_ID",
-    "codex": "",
-    "gemini": "GEMINI_SESSION_ID",
-    "opencode": "",
-    "qwen": "QWEN_CODE_SESSION_ID",
-    "copilot": "COPILOT_AGENT_SESSION_ID",
-    "cursor": "",
-}
 SESSION = "HALLWAY_SESSION"
 
 
 def agent_type_of(client: str) -> str | None:
     """Return the agent type for a client's own name: `codex-mcp-client` is codex; None if unknown."""
     name = client.lower()
-    return next((kind for kind in AGENTS if kind.partition("-")[0] in name), None)
+    return next((kind for kind in CATALOG if kind.partition("-")[0] in name), None)
 
 
 def from_environment(environ: Mapping[str, str] | None = None, agent_type: str | None = None) -> str | None:
@@ -40,8 +32,9 @@ def from_environment(environ: Mapping[str, str] | None = None, agent_type: str |
     type is read, then `HALLWAY_SESSION`.
     """
     said = os.environ if environ is None else environ
-    names = (AGENTS[agent_type],) if agent_type else AGENTS.values()
-    return next((said[name] for name in (*names, SESSION) if name and said.get(name)), None)
+    rows = (CATALOG[agent_type],) if agent_type else CATALOG.values()
+    names = (*(row.session_variable for row in rows), SESSION)
+    return next((said[name] for name in names if name and said.get(name)), None)
 
 
 def from_metadata(meta: Mapping[str, Any]) -> str | None:

@@ -59,6 +59,8 @@ class ClientAdapter:
     title = ""
     kinds: dict[str, str] = {}
     edits: frozenset[str] = frozenset()  # the tools that write the file their input names
+    process_variable = ""  # the environment variable with the process id of the client, if there is one
+    asks_when_idle = False  # whether the client's plugin asks for news while the session is idle
     shows: tuple[str, ...] = (START, PROMPT, TOOL)  # when the client takes words for its agent
 
     def read(self, payload: Payload, event: str, environ: Any) -> HookEvent | None:
@@ -87,11 +89,10 @@ class ClientAdapter:
 
         Who names the session in the environment is the client; `CLAUDE_PROJECT_DIR` is set by nearly all of them.
         """
-        from hallway.local.identity import AGENTS
+        from hallway.local.client_catalog import CATALOG
 
-        return any(
-            environ.get(variable) == session_id for kind, variable in AGENTS.items() if variable and kind != self.client
-        )
+        others = [row.session_variable for row in CATALOG.values() if row.name != self.client]
+        return any(environ.get(variable) == session_id for variable in others if variable)
 
     def files(self, payload: Payload) -> list[str]:
         """Return the files that a tool has written."""

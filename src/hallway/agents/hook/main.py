@@ -11,13 +11,13 @@ import _thread
 import os
 import time
 
-from hallway.agents.catalog import CLIENTS, adapter_of
+from hallway.agents.client_parts import adapter_of
 from hallway.agents.hook.event import END, NEWS, PROMPT, START, STOP, TOOL, WOKEN
 from hallway.agents.hook.light_json import dumps, loads
 from hallway.agents.hook.process import parent_process
 from hallway.agents.hook.state import HookState
+from hallway.local.client_catalog import CATALOG
 from hallway.local.hook_gate import (
-    BY_PROCESS,
     WAITER,
     file_of,
     forget_old,
@@ -51,8 +51,8 @@ def main(words: list[str]) -> NoReturn:
     is_heard = _fill_standard_files()
     run = HookRun(client, is_heard=is_heard)
     try:
-        if client not in CLIENTS:
-            raise ValueError(f"there is no client {client!r}; there are {', '.join(CLIENTS)}")
+        if client not in CATALOG:
+            raise ValueError(f"there is no client {client!r}; there are {', '.join(CATALOG)}")
         if IDLE in words[1:]:
             os._exit(run.wait_idle(_standard_input()))
         _thread.start_new_thread(run.give_up_late, ())
@@ -144,7 +144,7 @@ class HookRun:
         notes = HookState(quiet_file)
         if notes.is_first(told) or moment.kind == END:  # which two terminals may tell in the same words
             self._moment = moment
-            _set_quiet(quiet_file, moment.kind, looks_idle=self.client == "opencode")
+            _set_quiet(quiet_file, moment.kind, looks_idle=dialect.asks_when_idle)
             self._note_link(moment)
             if not (self._ask(moment, notes) or (is_small and notes.known and self._beat(moment, notes))):
                 self._answer(dialect, moment, notes, quiet_file)
@@ -189,7 +189,7 @@ class HookRun:
         if moment.directory:
             _enter(moment.directory)
         if moment.kind in (START, PROMPT, END):
-            self._note_process(moment)
+            self._note_process(moment, dialect)
         if self._is_hub_silent():
             raise _Later
         if moment.kind == END and self._is_open_elsewhere(moment):
@@ -214,20 +214,20 @@ class HookRun:
 
     def _note_link(self, moment: HookEvent) -> None:
         """Let the shell find a session's file by its process, where the client does not name it."""
-        if self.client not in BY_PROCESS or moment.kind not in (START, PROMPT, END):
+        if not CATALOG[self.client].links_process or moment.kind not in (START, PROMPT, END):
             return
         if moment.kind != PROMPT:
             unlink(self.folder, parent_process())
         if moment.kind != END:
             link(self.folder, parent_process(), moment.session_id)
 
-    def _note_process(self, moment: HookEvent) -> None:
+    def _note_process(self, moment: HookEvent, adapter: ClientAdapter) -> None:
         """Remember in which process the session lives, whose end is its end, and by which its hooks find it."""
         from hallway.core.topics import topic
         from hallway.local.notify import notify
         from hallway.local.presence import bind, bound, client_process
 
-        told = os.environ.get("CLAUDE_PID", "") if self.client == "claude-code" else ""
+        told = os.environ.get(adapter.process_variable, "")
         pid = int(told) if told.isdecimal() else client_process()
         self._process = pid
         before = bound(self.folder, pid)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import _socket as socket
 import os
 
-from hallway.agents.catalog import CLIENTS, adapter_of
+from hallway.agents.client_parts import adapter_of
 from hallway.agents.hook.event import HookEvent
 from hallway.agents.hook.handler import HookHandler
 from hallway.agents.hook.spool import work_off
 from hallway.agents.hook.state import RelayedState
 from hallway.core.schema import decode, encode
+from hallway.local.client_catalog import CATALOG
 from hallway.local.hook_gate import SOCKETS, socket_of
 from hallway.local.paths import make_private_folder
 
@@ -81,7 +82,7 @@ class HookServer:
     def _converse(self, connection: socket.socket) -> None:
         question = decode(_read_line(connection))
         remembered = RelayedState(question)
-        if question["client"] not in CLIENTS:
+        if question["client"] not in CATALOG:
             return
         answerer = HookHandler(self._bus, adapter_of(question["client"]), remembered)
         try:

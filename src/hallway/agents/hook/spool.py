@@ -111,16 +111,17 @@ def _entries(lines: list[bytes]) -> Iterator[Payload]:
 
 def _do(bus: Bus, entry: Payload) -> None:
     """Tell the bus what happened then, as the hook would have."""
-    from hallway.agents.catalog import CLIENTS, adapter_of
+    from hallway.agents.client_parts import adapter_of
     from hallway.agents.hook.handler import HookHandler
     from hallway.agents.hook.state import Unheard
     from hallway.core.errors import InvalidInput, SessionNotFound
+    from hallway.local.client_catalog import CATALOG
     from hallway.local.workspace import LocalWorkspace
 
     moment = HookEvent(entry["kind"], entry["event"], entry["session_id"], entry["directory"])
     for name in FIELDS:
         setattr(moment, name, entry[name])
-    if entry["client"] not in CLIENTS:
+    if entry["client"] not in CATALOG:
         return
     moment.is_repeat = True  # nobody is there to be held up
     here, bus.here = bus.here, LocalWorkspace(directory=moment.directory or None)

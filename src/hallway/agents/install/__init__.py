@@ -11,17 +11,12 @@ import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from hallway.agents.clients.claude_code import install as claude_code
-from hallway.agents.clients.codex import install as codex
-from hallway.agents.clients.copilot import install as copilot
-from hallway.agents.clients.cursor import install as cursor
-from hallway.agents.clients.gemini import install as gemini
-from hallway.agents.clients.opencode import install as opencode
-from hallway.agents.clients.qwen import install as qwen
+from hallway.agents.client_parts import installer_of
 from hallway.agents.install.plan import ChangedMeanwhile, InstallLedger, apply, current, plan_install, plan_uninstall
 from hallway.agents.install.standalone import keep_standalone
 from hallway.core.errors import ConfigBroken, FileUnusable, InvalidInput
 from hallway.core.near_names import near_matches
+from hallway.local.client_catalog import CATALOG
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -30,9 +25,7 @@ if TYPE_CHECKING:
     from hallway.agents.install.plan import Change
     from hallway.core.errors import HallwayError
 
-CLIENTS: dict[str, ClientInstaller] = {
-    module.CLIENT.name: module.CLIENT for module in (claude_code, codex, gemini, opencode, qwen, copilot, cursor)
-}
+CLIENTS: dict[str, ClientInstaller] = {name: installer_of(name) for name in CATALOG}
 
 UNDONE = "Running sessions keep hallway until they are restarted."
 ATTEMPTS = 3  # at a file that its client changes at the same moment

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
-from hallway.agents.install.configs import HOOKS, NAME, SERVER
+from hallway.agents.install.configs import NAME
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from hallway.agents.install.configs import Config
 
 VERSION_WAIT_S = 10
+HOOK_LIMIT_S = 5  # the client's time limit for a hook; a hook gives up long before (`hook/main.py`)
+IDLE, ANY, EDITS = "idle", "any", "edits"  # when a hook runs, if not every time
 
 
 class Diagnostic:
@@ -35,6 +37,10 @@ class ClientInstaller:
     name: str
     title: str
     programs: tuple[str, ...]
+    # Hooks: (event, matcher, when it runs). ANY: only if something is due. EDITS: beside ANY, for the tools that write
+    # files; a hook that has run for a payload already does nothing. A matcher of None is not written.
+    hooks: tuple[tuple[str, str | None, str], ...] = ()
+    names_event = False  # whether the hook's command has to name the event, because the payload does not
 
     @property
     def folder(self) -> str:
@@ -44,6 +50,10 @@ class ClientInstaller:
     def configs(self, root: str | None) -> list[Config]:
         """Return the configuration files that hallway edits."""
         raise NotImplementedError
+
+    def hook_entry(self, event: str, command: str, runs_for: str) -> dict[str, Any]:
+        """Return a hook in the form of the client's configuration file."""
+        return {"type": "command", "command": command, "timeout": HOOK_LIMIT_S}
 
     def remains(self, root: str | None) -> list[str]:
         """Return the steps that are left for the person after an installation."""
@@ -104,6 +114,3 @@ def stdio_server(root: str | None, **more: Any) -> dict[str, Any]:
     """Return the MCP server's entry in the form that most clients use."""
     command, *arguments = server_command(root)
     return {"command": command, "args": arguments, **more}
-
-
-__all__ = ["HOOKS", "SERVER", "ClientInstaller", "Diagnostic", "home", "place", "server_command", "stdio_server"]

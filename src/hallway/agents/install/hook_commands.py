@@ -19,84 +19,18 @@ import tempfile
 import time
 
 from hallway.agents.hook.process import PARENT, WOKEN_STATUS
-from hallway.local.hook_gate import BY_PROCESS, FOLDER
-from hallway.local.identity import AGENTS
+from hallway.agents.install.client import ANY, IDLE
+from hallway.local.client_catalog import CATALOG
+from hallway.local.hook_gate import FOLDER
 from hallway.local.paths import bus_folder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-LAUNCH = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "hook", "bootstrap.py")
-LIMIT_S = 5  # what the client waits at the most; a hook gives up long before (`hook/main.py`)
-WAIT_S = 86_400  # how long a waiter may sit beside an idle session
-IDLE, ANY, EDITS = "idle", "any", "edits"  # what an event's hook runs for, beside every time
+    from hallway.agents.install.client import ClientInstaller
 
-# For each client: (event, matcher, what it runs for). ANY: only when something is due; a `None` matcher: none is
-# written. EDITS fires beside ANY for the tools that write files; a hook that ran already for a payload does nothing.
-EVENTS: dict[str, tuple[tuple[str, str | None, str], ...]] = {
-    "claude-code": (
-        ("SessionStart", None, ""),
-        ("UserPromptSubmit", None, ""),
-        ("PostToolUse", "*", ANY),
-        ("PostToolUse", "Edit|Write|MultiEdit|NotebookEdit", EDITS),
-        ("PermissionRequest", "*", ""),
-        ("Notification", "*", ""),
-        ("Stop", None, ""),
-        ("StopFailure", None, ""),
-        ("SubagentStop", None, ANY),
-        ("Stop", None, IDLE),
-        ("SessionEnd", None, ""),
-    ),
-    "codex": (
-        ("SessionStart", None, ""),
-        ("UserPromptSubmit", None, ""),
-        ("PostToolUse", None, ANY),
-        ("PostToolUse", "apply_patch|Edit|Write", EDITS),
-        ("PermissionRequest", None, ""),
-        ("Stop", None, ""),
-        ("SubagentStop", None, ANY),
-        ("Interrupt", None, ""),
-        ("SessionEnd", None, ""),
-    ),
-    "gemini": (
-        ("SessionStart", None, ""),
-        ("BeforeAgent", None, ""),
-        ("AfterTool", "*", ANY),
-        ("AfterTool", "write_file|replace|edit", EDITS),
-        ("Notification", "*", ""),
-        ("AfterAgent", None, ""),
-        ("SessionEnd", None, ""),
-    ),
-    "qwen": (
-        ("SessionStart", None, ""),
-        ("UserPromptSubmit", None, ""),
-        ("PostToolUse", "*", ANY),
-        ("PostToolUse", "write_file|edit|replace", EDITS),
-        ("PermissionRequest", "*", ""),
-        ("Notification", "*", ""),
-        ("Stop", None, ""),
-        ("StopFailure", None, ""),
-        ("SubagentStop", None, ANY),
-        ("SessionEnd", None, ""),
-    ),
-    "copilot": (
-        ("sessionStart", None, ""),
-        ("userPromptSubmitted", None, ""),
-        ("postToolUse", None, ANY),
-        ("notification", None, ""),
-        ("agentStop", None, ""),
-        ("sessionEnd", None, ""),
-    ),
-    "cursor": (
-        ("sessionStart", None, ""),
-        ("beforeSubmitPrompt", None, ""),
-        ("postToolUse", None, ANY),
-        ("afterFileEdit", None, EDITS),
-        ("stop", None, ""),
-        ("sessionEnd", None, ""),
-    ),
-}
+LAUNCH = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "hook", "bootstrap.py")
 
 
 class Hook:
@@ -110,15 +44,13 @@ class Hook:
         self.entry = entry
 
 
-def hooks_of(client: str, *, is_shared: bool = False) -> list[Hook]:
-    """Return every hook to write into a client's configuration; `is_shared`: into a repository's.
-
-    OpenCode has none: see `plugin_source`.
-    """
-    return [
-        Hook(event, matcher, _entry(client, event, runs_for, is_shared))
-        for event, matcher, runs_for in EVENTS.get(client, ())
-    ]
+def hooks_of(client: ClientInstaller, *, is_shared: bool = False) -> list[Hook]:
+    """Return every hook to write into a client's configuration; `is_shared`: into a repository's."""
+    found = []
+    for event, matcher, runs_for in client.hooks:
+        command = command_of(client, event, runs_for, is_shared=is_shared)
+        found.append(Hook(event, matcher, client.hook_entry(event, command, runs_for)))
+    return found
 
 
 def is_ours(command: str) -> bool:
@@ -126,9 +58,9 @@ def is_ours(command: str) -> bool:
     return "hallway hook " in command or os.path.join("agents", "hook", "bootstrap.py") in command
 
 
-def command_of(client: str, event: str = "", runs_for: str = "", *, is_shared: bool = False) -> str:
+def command_of(client: ClientInstaller, event: str = "", runs_for: str = "", *, is_shared: bool = False) -> str:
     """Return the shell command of a hook."""
-    words = [client, *([event] if client == "copilot" else []), *([IDLE] if runs_for == IDLE else [])]
+    words = [client.name, *([event] if client.names_event else []), *([IDLE] if runs_for == IDLE else [])]
     if os.name == "nt":
         return f"where hallway >nul 2>&1 && {shlex.join(['hallway', 'hook', *words])} & exit /b 0"
     python, *arguments = interpreter()
@@ -142,7 +74,7 @@ def command_of(client: str, event: str = "", runs_for: str = "", *, is_shared: b
             f'[ "$CLAUDE_CODE_ENTRYPOINT" = cli ] && {is_there} || exit 0; '
             f"{run}; [ $? = {WOKEN_STATUS} ] && exit 2; exit 0"
         )
-    first = f"{quiet_test(client)} && exit 0; " if runs_for == ANY and not is_shared else ""
+    first = f"{quiet_test(client.name)} && exit 0; " if runs_for == ANY and not is_shared else ""
     return f"{first}{is_there} || exit 0; {run} 2>/dev/null; exit 0"
 
 
@@ -159,7 +91,7 @@ def interpreter() -> list[str]:
 
 def quiet_test(client: str) -> str:
     """Return a shell test that is true while nothing is due: the session's gate file is newer than now."""
-    name = "pid-$PPID" if client in BY_PROCESS else f"${AGENTS[client]}"
+    name = "pid-$PPID" if CATALOG[client].links_process else f"${CATALOG[client].session_variable}"
     folder = _in_double_quotes(os.path.join(bus_folder(os.environ.get("HALLWAY_URL") or None), FOLDER))
     if has_process_times():
         return f'[ "{folder}/{name}" -nt /proc/self ]'
@@ -185,35 +117,6 @@ def _is_newer(path: str, at: float) -> bool:
     except OSError:
         return False
     return done.returncode == 0
-
-
-def plugin_source(*, is_shared: bool = False) -> str:
-    """Return OpenCode's plugin: a module that calls the hook only when something is due."""
-    with open(
-        os.path.join(os.path.dirname(os.path.dirname(LAUNCH)), "clients", "opencode", "plugin.js"), encoding="utf-8"
-    ) as file:
-        source = file.read()
-    told: dict[str, Any] = {"command": ["hallway", "hook", "opencode"], "quiet": None}
-    if not is_shared:
-        folder = os.path.join(bus_folder(os.environ.get("HALLWAY_URL") or None), FOLDER)
-        told = {"command": [*interpreter(), "opencode"], "quiet": folder}
-    from hallway.core.schema import encode
-
-    return source.replace('"HALLWAY"', encode(told), 1)
-
-
-def _entry(client: str, event: str, runs_for: str, is_shared: bool) -> dict[str, Any]:
-    command = command_of(client, event, runs_for, is_shared=is_shared)
-    if client == "copilot":
-        return {"type": "command", "bash": command, "timeoutSec": LIMIT_S}
-    if client == "cursor":
-        return {"command": command, "timeout": LIMIT_S}
-    entry: dict[str, Any] = {"type": "command", "command": command, "timeout": LIMIT_S}
-    if client in ("gemini", "qwen"):
-        entry |= {"name": f"hallway-{event}", "timeout": LIMIT_S * 1000}
-    if runs_for == IDLE:
-        entry |= {"asyncRewake": True, "timeout": WAIT_S}
-    return entry
 
 
 def _in_double_quotes(text: str) -> str:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hallway.agents.install.hook_commands import hooks_of, is_ours
 from hallway.agents.install.old_name import is_old_hook
 
+if TYPE_CHECKING:
+    from hallway.agents.install.client import ClientInstaller
 
-def grouped(client: str, root: str | None) -> dict[str, list[Any]]:
+
+def grouped(client: ClientInstaller, root: str | None) -> dict[str, list[Any]]:
     """Return, by event, groups of handlers with their matchers, in Claude Code's format."""
     found: dict[str, list[Any]] = {}
     for hook in hooks_of(client, is_shared=root is not None):
@@ -17,7 +20,7 @@ def grouped(client: str, root: str | None) -> dict[str, list[Any]]:
     return found
 
 
-def listed(client: str, root: str | None) -> dict[str, list[Any]]:
+def listed(client: ClientInstaller, root: str | None) -> dict[str, list[Any]]:
     """Return, by event, the handlers without groups."""
     found: dict[str, list[Any]] = {}
     for hook in hooks_of(client, is_shared=root is not None):

@@ -9,18 +9,20 @@ from __future__ import annotations
 import os
 import sys
 
+from hallway.agents.client_parts import waker_of
 from hallway.agents.hook.digest import compose, message_line
 from hallway.agents.hook.event import WOKEN
 from hallway.core.errors import HallwayError, SessionNotFound
+from hallway.local.client_catalog import CATALOG
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from hallway.agents.client_parts import Deliver
     from hallway.bus.base import Bus
-    from hallway.core.model import Message, Session
+    from hallway.core.model import Message
 
-WAYS = {"claude-code": "claude_code", "codex": "codex", "qwen": "qwen"}
 ID_DASHES = (8, 13, 18, 23)
 
 
@@ -44,22 +46,21 @@ class Waker:
         self.retry_after_s = None
         try:
             session = self._bus.sessions.get(session_id)
-            if not session.is_live or session.agent_type not in WAYS:
+            deliver = waker_of(session.agent_type) if session.is_live and session.agent_type in CATALOG else None
+            if deliver is None:
                 return False
             words, shown, self.retry_after_s = wake_up(self._bus, session_id)
-            return bool(shown) and self._hand_over(session, words, shown)
+            return bool(shown) and self._hand_over(deliver, session_id, words, shown)
         except SessionNotFound:
             return False
         except (HallwayError, OSError) as error:
             sys.stderr.write(f"hallway cannot wake {session_id}: {error}\n")
             return False
 
-    def _hand_over(self, session: Session, words: str, shown: list[str]) -> bool:
-        name = f"hallway.agents.clients.{WAYS[session.agent_type]}.wake"
-        __import__(name)
-        if sys.modules[name].deliver(session.session_id, words, self._client, self._environ):
+    def _hand_over(self, deliver: Deliver, session_id: str, words: str, shown: list[str]) -> bool:
+        if deliver(session_id, words, self._client, self._environ):
             return True
-        self._bus.wakes.undo(session.session_id, shown)
+        self._bus.wakes.undo(session_id, shown)
         return False
 
 

@@ -39,6 +39,7 @@ class ClaudeCodeAdapter(ClientAdapter):
         "SubagentStop": TOOL,
         "SessionEnd": END,
     }
+    process_variable = "CLAUDE_PID"
     edits = frozenset(("Edit", "Write", "MultiEdit", "NotebookEdit"))
 
     def kind_of(self, event: str, payload: Payload) -> str:
@@ -59,4 +60,4 @@ class ClaudeCodeAdapter(ClientAdapter):
         return bool(is_others) or super().is_foreign(payload, session_id, environ)
 
 
-DIALECT = ClaudeCodeAdapter()
+ADAPTER = ClaudeCodeAdapter()

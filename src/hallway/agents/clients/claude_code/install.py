@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from hallway.agents.install.client import ClientInstaller, home, place, stdio_server
+from hallway.agents.install.client import ANY, EDITS, IDLE, ClientInstaller, home, place, stdio_server
 from hallway.agents.install.configs import NAME, HookEntries, JsonConfig, OwnKey
 from hallway.agents.install.hook_entries import grouped, is_hallways
 
@@ -12,10 +12,24 @@ if TYPE_CHECKING:
     from hallway.agents.install.configs import Config
 
 MOVED = "CLAUDE_CONFIG_DIR"
+WAIT_S = 86_400  # how long a hook may wait beside an idle session
 
 
 class ClaudeCodeInstaller(ClientInstaller):
     name, title, programs = "claude-code", "Claude Code", ("claude",)
+    hooks = (
+        ("SessionStart", None, ""),
+        ("UserPromptSubmit", None, ""),
+        ("PostToolUse", "*", ANY),
+        ("PostToolUse", "Edit|Write|MultiEdit|NotebookEdit", EDITS),
+        ("PermissionRequest", "*", ""),
+        ("Notification", "*", ""),
+        ("Stop", None, ""),
+        ("StopFailure", None, ""),
+        ("SubagentStop", None, ANY),
+        ("Stop", None, IDLE),
+        ("SessionEnd", None, ""),
+    )
 
     @property
     def folder(self) -> str:
@@ -28,9 +42,13 @@ class ClaudeCodeInstaller(ClientInstaller):
             JsonConfig(place(root, registry, ".mcp.json"), server, is_private=root is None),
             JsonConfig(
                 place(root, home("settings.json", variable=MOVED, base="~/.claude"), ".claude", "settings.json"),
-                HookEntries(grouped(self.name, root), is_hallways),
+                HookEntries(grouped(self, root), is_hallways),
             ),
         ]
+
+    def hook_entry(self, event: str, command: str, runs_for: str) -> dict[str, Any]:
+        entry = super().hook_entry(event, command, runs_for)
+        return entry | {"asyncRewake": True, "timeout": WAIT_S} if runs_for == IDLE else entry
 
     def remains(self, root: str | None) -> list[str]:
         asked = ["Claude Code asks before it starts a repository's server: say yes once."] if root else []

@@ -34,4 +34,4 @@ class CodexAdapter(ClientAdapter):
         return [line[len(mark) :].strip() for line in lines for mark in PATCHED if line.startswith(mark)]
 
 
-DIALECT = CodexAdapter()
+ADAPTER = CodexAdapter()

@@ -7,7 +7,7 @@ import os
 import subprocess
 from typing import IO, TYPE_CHECKING, Any
 
-from hallway.agents.install.client import ClientInstaller, Diagnostic, home, place, stdio_server
+from hallway.agents.install.client import ANY, EDITS, ClientInstaller, Diagnostic, home, place, stdio_server
 from hallway.agents.install.configs import HookEntries, JsonConfig, TomlConfig
 from hallway.agents.install.hook_commands import is_ours
 from hallway.agents.install.hook_entries import grouped, is_hallways
@@ -37,6 +37,17 @@ HOOKS_ASKED = 2  # the question's number
 
 class CodexInstaller(ClientInstaller):
     name, title, programs = "codex", "Codex", ("codex",)
+    hooks = (
+        ("SessionStart", None, ""),
+        ("UserPromptSubmit", None, ""),
+        ("PostToolUse", None, ANY),
+        ("PostToolUse", "apply_patch|Edit|Write", EDITS),
+        ("PermissionRequest", None, ""),
+        ("Stop", None, ""),
+        ("SubagentStop", None, ANY),
+        ("Interrupt", None, ""),
+        ("SessionEnd", None, ""),
+    )
 
     @property
     def folder(self) -> str:
@@ -46,7 +57,7 @@ class CodexInstaller(ClientInstaller):
         folder = place(root, self.folder, ".codex")
         return [
             TomlConfig(os.path.join(folder, "config.toml"), "mcp_servers", stdio_server(root, env_vars=LET_THROUGH)),
-            JsonConfig(os.path.join(folder, "hooks.json"), HookEntries(grouped(self.name, root), is_hallways)),
+            JsonConfig(os.path.join(folder, "hooks.json"), HookEntries(grouped(self, root), is_hallways)),
         ]
 
     def remains(self, root: str | None) -> list[str]:

@@ -35,4 +35,4 @@ class CopilotAdapter(ClientAdapter):
         return {"additionalContext": words}
 
 
-DIALECT = CopilotAdapter()
+ADAPTER = CopilotAdapter()

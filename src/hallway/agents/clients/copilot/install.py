@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from hallway.agents.install.client import ClientInstaller, home, place, stdio_server
+from hallway.agents.install.client import ANY, HOOK_LIMIT_S, ClientInstaller, home, place, stdio_server
 from hallway.agents.install.configs import HOOKS, NAME, JsonConfig, OldFile, OwnFile, OwnKey
 from hallway.agents.install.hook_entries import listed
 from hallway.agents.install.old_name import OLD_NAME
@@ -17,6 +17,15 @@ if TYPE_CHECKING:
 
 class CopilotInstaller(ClientInstaller):
     name, title, programs = "copilot", "Copilot CLI", ("copilot",)
+    hooks = (
+        ("sessionStart", None, ""),
+        ("userPromptSubmitted", None, ""),
+        ("postToolUse", None, ANY),
+        ("notification", None, ""),
+        ("agentStop", None, ""),
+        ("sessionEnd", None, ""),
+    )
+    names_event = True
 
     @property
     def folder(self) -> str:
@@ -24,7 +33,7 @@ class CopilotInstaller(ClientInstaller):
 
     def configs(self, root: str | None) -> list[Config]:
         server = stdio_server(root, type="local")
-        hooks = json.dumps({"version": 1, "hooks": listed(self.name, root)}, indent=2) + "\n"
+        hooks = json.dumps({"version": 1, "hooks": listed(self, root)}, indent=2) + "\n"
         folder = place(root, self.folder, ".github")
         return [
             JsonConfig(
@@ -34,6 +43,9 @@ class CopilotInstaller(ClientInstaller):
             OwnFile(os.path.join(folder, "hooks", "hallway.json"), HOOKS, hooks),
             OldFile(os.path.join(folder, "hooks", f"{OLD_NAME}.json"), HOOKS),
         ]
+
+    def hook_entry(self, event: str, command: str, runs_for: str) -> dict[str, Any]:
+        return {"type": "command", "bash": command, "timeoutSec": HOOK_LIMIT_S}
 
     def remains(self, root: str | None) -> list[str]:
         trusted = ["Copilot CLI reads a repository's hooks once you trust its folder."] if root else []

@@ -44,4 +44,4 @@ class CursorAdapter(ClientAdapter):
         return {"followup_message": words}
 
 
-DIALECT = CursorAdapter()
+ADAPTER = CursorAdapter()

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from hallway.agents.install.client import ClientInstaller, home, place, stdio_server
+from hallway.agents.install.client import ANY, EDITS, HOOK_LIMIT_S, ClientInstaller, home, place, stdio_server
 from hallway.agents.install.configs import NAME, HookEntries, JsonConfig, OwnKey, RequiredKey
 from hallway.agents.install.hook_entries import is_hallways, listed
 
@@ -15,6 +15,14 @@ if TYPE_CHECKING:
 
 class CursorInstaller(ClientInstaller):
     name, title, programs = "cursor", "Cursor", ("cursor", "cursor-agent")
+    hooks = (
+        ("sessionStart", None, ""),
+        ("beforeSubmitPrompt", None, ""),
+        ("postToolUse", None, ANY),
+        ("afterFileEdit", None, EDITS),
+        ("stop", None, ""),
+        ("sessionEnd", None, ""),
+    )
 
     @property
     def folder(self) -> str:
@@ -27,9 +35,12 @@ class CursorInstaller(ClientInstaller):
             JsonConfig(
                 os.path.join(folder, "hooks.json"),
                 RequiredKey(("version",), 1),
-                HookEntries(listed(self.name, root), is_hallways),
+                HookEntries(listed(self, root), is_hallways),
             ),
         ]
+
+    def hook_entry(self, event: str, command: str, runs_for: str) -> dict[str, Any]:
+        return {"command": command, "timeout": HOOK_LIMIT_S}
 
     def remains(self, root: str | None) -> list[str]:
         return [*super().remains(root), "Cursor shows new servers switched off: switch hallway on in its settings."]

@@ -37,4 +37,4 @@ class GeminiAdapter(ClientAdapter):
         return {"decision": "deny", "reason": words}
 
 
-DIALECT = GeminiAdapter()
+ADAPTER = GeminiAdapter()

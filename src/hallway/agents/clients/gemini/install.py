@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from hallway.agents.install.client import ClientInstaller, home, place, stdio_server
+from hallway.agents.install.client import ANY, EDITS, HOOK_LIMIT_S, ClientInstaller, home, place, stdio_server
 from hallway.agents.install.configs import NAME, HookEntries, JsonConfig, OwnKey
 from hallway.agents.install.hook_entries import grouped, is_hallways
 
@@ -14,6 +14,15 @@ if TYPE_CHECKING:
 
 class GeminiInstaller(ClientInstaller):
     name, title, programs = "gemini", "Gemini CLI", ("gemini",)
+    hooks = (
+        ("SessionStart", None, ""),
+        ("BeforeAgent", None, ""),
+        ("AfterTool", "*", ANY),
+        ("AfterTool", "write_file|replace|edit", EDITS),
+        ("Notification", "*", ""),
+        ("AfterAgent", None, ""),
+        ("SessionEnd", None, ""),
+    )
 
     @property
     def folder(self) -> str:
@@ -24,9 +33,13 @@ class GeminiInstaller(ClientInstaller):
             JsonConfig(
                 place(root, f"{self.folder}/settings.json", ".gemini", "settings.json"),
                 OwnKey(("mcpServers", NAME), stdio_server(root)),
-                HookEntries(grouped(self.name, root), is_hallways),
+                HookEntries(grouped(self, root), is_hallways),
             )
         ]
+
+    def hook_entry(self, event: str, command: str, runs_for: str) -> dict[str, Any]:
+        entry = super().hook_entry(event, command, runs_for)
+        return entry | {"name": f"hallway-{event}", "timeout": HOOK_LIMIT_S * 1000}
 
     def remains(self, root: str | None) -> list[str]:
         asked = ["Gemini CLI asks before it runs a repository's hooks: say yes once."] if root else []

@@ -13,6 +13,7 @@ class OpenCodeAdapter(ClientAdapter):
     client = "opencode"
     title = "OpenCode"
     kinds = {kind: kind for kind in (START, PROMPT, TOOL, ASKED, STOP, END, NEWS)}
+    asks_when_idle = True
     edits = frozenset(("edit", "write", "patch", "multiedit"))
 
     def files(self, payload: Payload) -> list[str]:
@@ -28,4 +29,4 @@ class OpenCodeAdapter(ClientAdapter):
         return {"prompt": words}
 
 
-DIALECT = OpenCodeAdapter()
+ADAPTER = OpenCodeAdapter()

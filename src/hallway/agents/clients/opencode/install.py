@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hallway.agents.install.client import ClientInstaller, home, place, server_command
 from hallway.agents.install.configs import HOOKS, NAME, JsonConfig, OldFile, OwnFile, OwnKey
-from hallway.agents.install.hook_commands import plugin_source
+from hallway.agents.install.hook_commands import interpreter
 from hallway.agents.install.old_name import OLD_NAME
+from hallway.core.schema import encode
+from hallway.local.hook_gate import FOLDER
+from hallway.local.paths import bus_folder
 
 if TYPE_CHECKING:
     from hallway.agents.install.configs import Config
@@ -36,6 +39,17 @@ class OpenCodeInstaller(ClientInstaller):
         """Return the configuration file that exists; OpenCode reads both names, the one with comments last."""
         there = [name for name in FILES if os.path.exists(os.path.join(folder, name))]
         return os.path.join(folder, there[0] if there else FILES[-1])
+
+
+def plugin_source(*, is_shared: bool = False) -> str:
+    """Return the plugin: a module that runs the hook only when something is due."""
+    with open(os.path.join(os.path.dirname(__file__), "plugin.js"), encoding="utf-8") as file:
+        source = file.read()
+    settings: dict[str, Any] = {"command": [NAME, "hook", "opencode"], "quiet": None}
+    if not is_shared:
+        folder = os.path.join(bus_folder(os.environ.get("HALLWAY_URL") or None), FOLDER)
+        settings = {"command": [*interpreter(), "opencode"], "quiet": folder}
+    return source.replace('"HALLWAY"', encode(settings), 1)
 
 
 CLIENT = OpenCodeInstaller()

@@ -41,4 +41,4 @@ class QwenAdapter(ClientAdapter):
         return super().kind_of(event, payload)
 
 
-DIALECT = QwenAdapter()
+ADAPTER = QwenAdapter()

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from hallway.agents.install.client import ClientInstaller, home, place, stdio_server
+from hallway.agents.install.client import ANY, EDITS, HOOK_LIMIT_S, ClientInstaller, home, place, stdio_server
 from hallway.agents.install.configs import NAME, HookEntries, JsonConfig, OwnKey
 from hallway.agents.install.hook_entries import grouped, is_hallways
 
@@ -14,6 +14,18 @@ if TYPE_CHECKING:
 
 class QwenInstaller(ClientInstaller):
     name, title, programs = "qwen", "Qwen Code", ("qwen",)
+    hooks = (
+        ("SessionStart", None, ""),
+        ("UserPromptSubmit", None, ""),
+        ("PostToolUse", "*", ANY),
+        ("PostToolUse", "write_file|edit|replace", EDITS),
+        ("PermissionRequest", "*", ""),
+        ("Notification", "*", ""),
+        ("Stop", None, ""),
+        ("StopFailure", None, ""),
+        ("SubagentStop", None, ANY),
+        ("SessionEnd", None, ""),
+    )
 
     @property
     def folder(self) -> str:
@@ -24,9 +36,13 @@ class QwenInstaller(ClientInstaller):
             JsonConfig(
                 place(root, f"{self.folder}/settings.json", ".qwen", "settings.json"),
                 OwnKey(("mcpServers", NAME), stdio_server(root)),
-                HookEntries(grouped(self.name, root), is_hallways),
+                HookEntries(grouped(self, root), is_hallways),
             )
         ]
+
+    def hook_entry(self, event: str, command: str, runs_for: str) -> dict[str, Any]:
+        entry = super().hook_entry(event, command, runs_for)
+        return entry | {"name": f"hallway-{event}", "timeout": HOOK_LIMIT_S * 1000}
 
 
 CLIENT = QwenInstaller()

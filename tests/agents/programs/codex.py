@@ -1,0 +1,57 @@
+"""Codex in the tests: its settings, and how it is started with the scripted model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from agents.model import Call
+from agents.programs.base import Program
+
+
+class Codex(Program):
+    name, package = "codex", "@openai/codex@0.169.0"
+    shell = "^(exec_command|shell_command)$"
+    session_key = "thread_id"
+
+    def settings(self, model_url: str) -> dict[str, str]:
+        return {"MOCK_API_KEY": "test"}
+
+    def prepare(self, home: Path, repository: Path, model_url: str) -> None:
+        (home / ".codex").mkdir()
+        (home / ".codex" / "config.toml").write_text(f"""\
+model = "mock-model"  # an unknown one is offered every tool at once
+model_provider = "mock"
+approval_policy = "never"
+sandbox_mode = "danger-full-access"
+check_for_update_on_startup = false
+
+[model_providers.mock]
+name = "mock"
+base_url = "{model_url}/v1"
+wire_api = "responses"
+env_key = "MOCK_API_KEY"
+request_max_retries = 0
+stream_max_retries = 0
+supports_websockets = false
+
+[features]
+plugins = false
+
+[analytics]
+enabled = false
+
+[projects."{repository}"]
+trust_level = "trusted"
+""")
+
+    def words(self, prompt: str) -> list[str]:
+        return ["exec", "--dangerously-bypass-hook-trust", "--json", prompt]
+
+    def words_with_hallway(self) -> list[str]:
+        return ["-c", "mcp_servers.hallway.required=true"]
+
+    def runs(self, command: str) -> Call:
+        return Call(self.shell, cmd=command, command=command)
+
+
+PROGRAM = Codex()
