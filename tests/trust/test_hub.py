@@ -98,7 +98,7 @@ def test_one_token_cannot_act_as_the_session_of_another(guarded: Guarded) -> Non
         ):
             answer = bob.call(method, path, body)
             assert (answer.status, answer.error["code"]) == (403, "refused"), path
-            assert "of your own" in answer.error["hint"]
+            assert "your token registered" in answer.error["hint"]
         assert bob.get("/sessions/own-1").status == 200
 
 
