@@ -15,6 +15,8 @@ import pytest
 from bench.code import circles, first_word, functions, imports, modules, repeated
 
 import hallway
+from hallway.agents.client_parts import adapter_of, installer_of
+from hallway.local.client_catalog import CATALOG
 from words import VERBS
 
 SOURCE = Path(hallway.__file__).parent
@@ -282,3 +284,11 @@ def test_every_file_that_the_page_names_is_there() -> None:
     text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
     paths = {path for path in re.findall(r"`((?:\w+/)+\w+\.py)`", text) if "CLIENT" not in path}
     assert {path for path in paths if not list(SOURCE.rglob(f"*{path}")) and not (ROOT / path).exists()} == set()
+
+
+def test_each_client_is_a_catalogue_row_and_a_folder() -> None:
+    folders = {path.parent.name.replace("_", "-") for path in (SOURCE / "agents" / "clients").glob("*/hook.py")}
+    assert set(CATALOG) == folders, "local/client_catalog.py has a row for each folder of agents/clients/"
+    for name in CATALOG:
+        assert (adapter_of(name).client, installer_of(name).name) == (name, name)
+        assert adapter_of(name).title == installer_of(name).title

@@ -223,7 +223,8 @@ def hook(args: Namespace) -> None:
 def install(args: Namespace) -> int:
     """Add hallway to the coding agents on this machine.
 
-    Without names it does so for every agent that it finds: claude-code, codex, gemini, opencode, qwen, copilot, cursor.
+    Without names it does so for every agent that it finds. The names: claude-code, codex, gemini, opencode, qwen,
+    copilot, cursor, pi.
     It adds hallway's tools and hooks to the agent's configuration and changes nothing else in it; hallway uninstall
     removes them. With --dry-run it only shows the changes.
     """

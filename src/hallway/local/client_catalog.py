@@ -30,5 +30,6 @@ CATALOG = {
         CatalogRow("qwen", "QWEN_CODE_SESSION_ID"),
         CatalogRow("copilot", "COPILOT_AGENT_SESSION_ID", links_process=True),
         CatalogRow("cursor", links_process=True),
+        CatalogRow("pi"),
     )
 }

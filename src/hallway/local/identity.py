@@ -21,8 +21,8 @@ SESSION = "HALLWAY_SESSION"
 
 def agent_type_of(client: str) -> str | None:
     """Return the agent type for a client's own name: `codex-mcp-client` is codex; None if unknown."""
-    name = client.lower()
-    return next((kind for kind in CATALOG if kind.partition("-")[0] in name), None)
+    words = "".join(sign if sign.isalnum() else " " for sign in client.lower()).split()
+    return next((kind for kind in CATALOG if kind.partition("-")[0] in words), None)
 
 
 def from_environment(environ: Mapping[str, str] | None = None, agent_type: str | None = None) -> str | None:

@@ -25,7 +25,8 @@ class Program:
     shell: str  # the tool that runs commands
     shell_arguments: dict[str, Any] = {"description": "x"}
     session_key = "session_id"
-    says_end = True  # whether it tells its hooks that the session ends
+    interface: tuple[str, ...] | None = None  # the arguments of a run in its own interface, where a test uses it
+    ready = ">"  # what its interface shows once it takes a prompt
 
     @property
     def path(self) -> str:

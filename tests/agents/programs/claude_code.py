@@ -12,6 +12,8 @@ class ClaudeCode(Program):
     name, package = "claude-code", "@anthropic-ai/claude-code@2.1.329"
     program = "claude"
     shell = "^Bash$"
+    interface = ()
+    ready = "❯"
 
     def settings(self, model_url: str) -> dict[str, str]:
         return {

@@ -111,6 +111,19 @@ class ClientAdapter:
         return {"decision": "block", "reason": words}
 
 
+class PluginAdapter(ClientAdapter):
+    """An adapter for a plugin of hallway's own, which uses hallway's words and places the answer itself."""
+
+    kinds = {kind: kind for kind in (START, PROMPT, TOOL, ASKED, STOP, END, NEWS)}
+    asks_when_idle = True
+
+    def show(self, moment: HookEvent, words: str) -> Payload:
+        return {"text": words}
+
+    def hold(self, moment: HookEvent, words: str) -> Payload:
+        return {"prompt": words}
+
+
 def is_typed(prompt: str) -> bool:
     """Return whether a person typed a prompt; a client hands over what programs say as prompts, too."""
     return bool(prompt.strip()) and not prompt.lstrip().startswith(NOT_TYPED)

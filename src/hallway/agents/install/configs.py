@@ -375,14 +375,14 @@ def _toml_table(values: dict[str, Any], *, is_inline: bool = False) -> Any:
 class OwnFile(Config):
     """A file that is hallway's alone, in a folder where a client looks for such."""
 
-    def __init__(self, path: str, what: str, content: str) -> None:
+    def __init__(self, path: str, content: str, *holds: str) -> None:
         super().__init__(path)
-        self.what = what
         self.content = content
+        self._holds = list(holds)
 
     @property
     def holds(self) -> list[str]:
-        return [self.what]
+        return self._holds
 
     @property
     def by_hand(self) -> str:

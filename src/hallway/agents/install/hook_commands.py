@@ -20,6 +20,8 @@ import time
 
 from hallway.agents.hook.process import PARENT, WOKEN_STATUS
 from hallway.agents.install.client import ANY, IDLE
+from hallway.agents.install.configs import NAME
+from hallway.core.schema import encode
 from hallway.local.client_catalog import CATALOG
 from hallway.local.hook_gate import FOLDER
 from hallway.local.paths import bus_folder
@@ -117,6 +119,19 @@ def _is_newer(path: str, at: float) -> bool:
     except OSError:
         return False
     return done.returncode == 0
+
+
+def plugin_source(client: str, path: str, *, is_shared: bool = False, **more: Any) -> str:
+    """Return a client's plugin: the part that is common to all plugins, with their settings, and the client's own."""
+    settings: dict[str, Any] = {"command": [NAME, "hook", client], "quiet": None, **more}
+    if not is_shared:
+        folder = os.path.join(bus_folder(os.environ.get("HALLWAY_URL") or None), FOLDER)
+        settings |= {"command": [*interpreter(), client], "quiet": folder}
+    parts = []
+    for part in (os.path.join(os.path.dirname(__file__), "plugin_common.js"), path):
+        with open(part, encoding="utf-8") as file:
+            parts.append(file.read())
+    return "\n".join(parts).replace('"HALLWAY"', encode(settings), 1)
 
 
 def _in_double_quotes(text: str) -> str:

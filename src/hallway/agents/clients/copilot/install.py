@@ -40,7 +40,7 @@ class CopilotInstaller(ClientInstaller):
                 place(root, os.path.join(folder, "mcp-config.json"), ".github", "mcp.json"),
                 OwnKey(("mcpServers", NAME), server, {"tools": ["*"]}),
             ),
-            OwnFile(os.path.join(folder, "hooks", "hallway.json"), HOOKS, hooks),
+            OwnFile(os.path.join(folder, "hooks", "hallway.json"), hooks, HOOKS),
             OldFile(os.path.join(folder, "hooks", f"{OLD_NAME}.json"), HOOKS),
         ]
 

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hallway.agents.install.client import ClientInstaller, home, place, server_command
 from hallway.agents.install.configs import HOOKS, NAME, JsonConfig, OldFile, OwnFile, OwnKey
-from hallway.agents.install.hook_commands import interpreter
+from hallway.agents.install.hook_commands import plugin_source
 from hallway.agents.install.old_name import OLD_NAME
-from hallway.core.schema import encode
-from hallway.local.hook_gate import FOLDER
-from hallway.local.paths import bus_folder
 
 if TYPE_CHECKING:
     from hallway.agents.install.configs import Config
@@ -29,9 +26,10 @@ class OpenCodeInstaller(ClientInstaller):
     def configs(self, root: str | None) -> list[Config]:
         server = {"type": "local", "command": server_command(root)}
         plugin = os.path.join(place(root, self.folder, ".opencode"), "plugin", "hallway.js")
+        source = os.path.join(os.path.dirname(__file__), "plugin.js")
         return [
             JsonConfig(self._file(root or self.folder), OwnKey(("mcp", NAME), server, {"enabled": True})),
-            OwnFile(plugin, HOOKS, plugin_source(is_shared=root is not None)),
+            OwnFile(plugin, plugin_source(self.name, source, is_shared=root is not None), HOOKS),
             OldFile(os.path.join(os.path.dirname(plugin), f"{OLD_NAME}.js"), HOOKS),
         ]
 
@@ -39,17 +37,6 @@ class OpenCodeInstaller(ClientInstaller):
         """Return the configuration file that exists; OpenCode reads both names, the one with comments last."""
         there = [name for name in FILES if os.path.exists(os.path.join(folder, name))]
         return os.path.join(folder, there[0] if there else FILES[-1])
-
-
-def plugin_source(*, is_shared: bool = False) -> str:
-    """Return the plugin: a module that runs the hook only when something is due."""
-    with open(os.path.join(os.path.dirname(__file__), "plugin.js"), encoding="utf-8") as file:
-        source = file.read()
-    settings: dict[str, Any] = {"command": [NAME, "hook", "opencode"], "quiet": None}
-    if not is_shared:
-        folder = os.path.join(bus_folder(os.environ.get("HALLWAY_URL") or None), FOLDER)
-        settings = {"command": [*interpreter(), "opencode"], "quiet": folder}
-    return source.replace('"HALLWAY"', encode(settings), 1)
 
 
 CLIENT = OpenCodeInstaller()
