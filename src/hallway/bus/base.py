@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from hallway.core.authorization import authorise
-from hallway.core.model import PERSON, Pruned
+from hallway.core.model import Pruned
 from hallway.services.base import Service
 from hallway.services.events import EventLog
 from hallway.services.files import FileLog
@@ -28,12 +27,6 @@ if TYPE_CHECKING:
     from hallway.core.operation import Operation
     from hallway.core.principal import Principal
     from hallway.store import Subscription
-
-
-def acting_session(operation: Operation, arguments: dict[str, Any]) -> str | None:
-    """Return the session that an operation acts or waits for; None if it is a person or nobody."""
-    actor = arguments[operation.actor] if operation.actor else None
-    return actor if isinstance(actor, str) and not actor.startswith(PERSON) else None
 
 
 class Bus:
@@ -101,14 +94,6 @@ class Bus:
         """Let every service release what an ended or expired session held."""
         for service in self.services.values():
             service.on_session_ended(session_id, project)
-
-    def run(self, operation: Operation, service: Service, arguments: dict[str, Any]) -> Any:
-        """Run an operation inside the open transaction, after its caller is authorised."""
-        if self.principal is not None:
-            authorise(self, self.principal, operation, arguments)
-        if operation.is_write and operation.noun != "sessions" and (session_id := acting_session(operation, arguments)):
-            self.sessions.note_act(session_id)
-        return operation.run(service, arguments)
 
     def execute(self, operation: Operation, service: Service, arguments: dict[str, Any]) -> Any:
         """Run an operation with arguments that are already checked."""

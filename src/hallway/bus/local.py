@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import time
 
-from hallway.bus.base import Bus, acting_session
+from hallway.bus.base import Bus
+from hallway.core.authorization import authorise
 from hallway.core.errors import StorageError, Unavailable
+from hallway.core.model import PERSON
 from hallway.core.topics import EVENTS, topic
 from hallway.local.hook_gate import mark_due
 from hallway.local.paths import bus_folder
@@ -58,6 +60,18 @@ class LocalBus(Bus):
             return self._wait(operation, service, arguments)
         return found
 
+    def run(self, operation: Operation, service: Service, arguments: dict[str, Any]) -> Any:
+        """Call an operation's own method inside the open transaction, after its caller is authorised."""
+        if self.principal is not None:
+            authorise(self, self.principal, operation, arguments)
+        if not operation.is_write:
+            return operation.function(service, **arguments)
+        if operation.noun != "sessions" and (session_id := _acting_session(operation, arguments)):
+            self.sessions.note_act(session_id)
+        prepared = operation.prepare(service, arguments)
+        service.prepared = prepared.work
+        return operation.function(service, **prepared)
+
     def _look(self, operation: Operation, service: Service, arguments: dict[str, Any]) -> Any:
         with self.store.read():
             self.is_swept = not self._is_due()
@@ -84,7 +98,7 @@ class LocalBus(Bus):
 
         A read without a wait does not count: the page, a status file and people also read inboxes of other sessions.
         """
-        session_id = acting_session(operation, arguments)
+        session_id = _acting_session(operation, arguments)
         if session_id is None or not (operation.waits_for and arguments["wait_s"]):
             return
         try:
@@ -209,3 +223,9 @@ class WriteTransaction:
         self._write.__exit__(kind, error, trace)
         if self._is_outermost and roused and kind is None:
             mark_due(bus.folder, roused)
+
+
+def _acting_session(operation: Operation, arguments: dict[str, Any]) -> str | None:
+    """Return the session that an operation acts or waits for; None if it is a person or nobody."""
+    actor = arguments[operation.actor] if operation.actor else None
+    return actor if isinstance(actor, str) and not actor.startswith(PERSON) else None

@@ -237,14 +237,6 @@ class Operation:
         prepared.work = getattr(service, self.preparation)(prepared) if self.preparation else None
         return prepared
 
-    def run(self, service: Owner, arguments: dict[str, Any]) -> Any:
-        """Call the method itself with checked arguments, inside whatever transaction there is."""
-        if not self.is_write:
-            return self.function(service, **arguments)
-        prepared = self.prepare(service, arguments)
-        service.prepared = prepared.work
-        return self.function(service, **prepared)
-
 
 def operation(
     http: str,

@@ -16,7 +16,7 @@ from hallway.hub.auth.audit import Audit
 from hallway.hub.auth.caller import HUB, visitor_of
 from hallway.hub.auth.limits import Limits
 from hallway.hub.auth.middleware import AuthMiddleware
-from hallway.hub.auth.origin import LOOPBACK_NAMES, OriginMiddleware
+from hallway.hub.auth.origin import LOOPBACK_NAMES, OriginCheck
 from hallway.hub.auth.token_cache import TokenCache
 from hallway.hub.endpoint import OperationEndpoint
 from hallway.hub.http import encode_json, respond, respond_error
@@ -76,8 +76,8 @@ class Hub:
         self._limits = limits or Limits()
         self.is_stopping = False  # whether it was told to stop, and only finishes what it has
         routes = Router(lifespan=self._lifespan, default=self._paths)
-        self._door = AuthMiddleware(routes, self._audit, owner_is)
-        self.app: ASGIApp = OriginMiddleware(self._door, hosts, is_secure=is_secure)
+        origin = OriginCheck(hosts, is_secure=is_secure)
+        self.app = AuthMiddleware(routes, origin, self._audit, owner_is)
 
     def open(self) -> LocalBus:
         """Open a bus for one thread; raises the store's errors."""
@@ -94,9 +94,7 @@ class Hub:
         self._open_workers(loop)
         self._wakes = Notifier(self.open())
         self._feed = Feed(self._reader, self._wakes)
-        self._door.keyring = self._keyring = TokenCache(
-            self.open(), self.open(), self._wakes, self._audit, self._limits
-        )
+        self.app.keyring = self._keyring = TokenCache(self.open(), self.open(), self._wakes, self._audit, self._limits)
         keeper = Pruner(self._writer, self._keep)
         self._add_paths()
         try:

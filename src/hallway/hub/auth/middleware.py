@@ -1,4 +1,4 @@
-"""Whose request is this? Every one passes here, behind the guard and before the routes.
+"""The one middleware of the hub: it checks a request's origin, finds its caller, and passes it to the routes.
 
 A hub that only this machine reaches takes a request without a token for its owner's where the kernel says that the
 connection belongs to the hub's own user (`peers.py`). Everybody else needs a token for everything but what holds no
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from hallway.hub.auth.audit import Audit
+    from hallway.hub.auth.origin import OriginCheck
     from hallway.hub.auth.token_cache import Grant, TokenCache
 
 OPEN = frozenset({*PROBES, "/openapi.json", LOGIN})  # what says nothing of the bus
@@ -36,16 +37,26 @@ class AuthMiddleware:
     What is open gets none at all, so that nothing there can be taken for the owner's.
     """
 
-    def __init__(self, app: ASGIApp, audit: Audit, owner_is: str) -> None:
+    def __init__(self, app: ASGIApp, origin: OriginCheck, audit: Audit, owner_is: str) -> None:
         self._app = app
+        self._origin = origin
         self._audit = audit
         self._owner_is = owner_is
         self.keyring: TokenCache | None = None  # from when the hub has opened its bus
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and _is_open(scope):
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        send = self._origin.with_headers(send)
+        try:
+            self._origin.check(scope)
+        except HallwayError as error:
+            await respond_error(send, error)
+            return
+        if _is_open(scope):
             scope["log_in"] = partial(self._log_in, scope)
-        elif scope["type"] == "http":
+        else:
             try:
                 scope["grant"] = grant = await self._grant(scope)
                 if grant is not None:

@@ -1,4 +1,4 @@
-"""What stands before every route: is the request meant for this hub, and can it be read at all?
+"""The check of Host and Origin before every route: is the request meant for this hub, and can it be read at all?
 
 Host and Origin are checked so that no page on the web can reach a hub on loopback through its reader's browser (DNS
 rebinding). Sources: the HTML standard's origin, and CWE-350. The probes of load balancers name no host, or the hub's
@@ -16,12 +16,11 @@ from __future__ import annotations
 import ipaddress
 from typing import TYPE_CHECKING
 
-from hallway.core.errors import HallwayError, InvalidInput, Refused
+from hallway.core.errors import InvalidInput, Refused
 from hallway.core.schema import quote_value
-from hallway.hub.http import respond_error
 
 if TYPE_CHECKING:
-    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+    from starlette.types import Message, Scope, Send
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; "
@@ -69,21 +68,18 @@ ORIGIN_HINT = (
 STRICT_TRANSPORT = (b"strict-transport-security", b"max-age=31536000")
 
 
-class OriginMiddleware:
-    """Passes on the requests that name this hub as their host and, if any, their origin."""
+class OriginCheck:
+    """The check that a request names this hub as its host and, if any, its origin; and the headers of every answer."""
 
-    def __init__(self, app: ASGIApp, hosts: frozenset[str] = LOOPBACK_NAMES, *, is_secure: bool = False) -> None:
-        self._app = app
+    def __init__(self, hosts: frozenset[str] = LOOPBACK_NAMES, *, is_secure: bool = False) -> None:
         self._hosts = frozenset(_split_port(each)[0] for each in hosts)
         self._scheme = "https" if is_secure else "http"
         self._origins = frozenset(self._origin_of(each) for each in hosts if _split_port(each)[1])
         self._headers = (*HEADERS, *((STRICT_TRANSPORT,) if is_secure else ()))
         self._passed: set[tuple[bytes, bytes, bytes]] = set()
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
+    def with_headers(self, send: Send) -> Send:
+        """Return a function that adds the headers of every answer and sends it."""
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -91,14 +87,10 @@ class OriginMiddleware:
                 message["headers"] = [*message["headers"], *(each for each in self._headers if each[0] not in said)]
             await send(message)
 
-        try:
-            self._check(scope)
-        except HallwayError as error:
-            await respond_error(send_with_headers, error)
-            return
-        await self._app(scope, receive, send_with_headers)
+        return send_with_headers
 
-    def _check(self, scope: Scope) -> None:
+    def check(self, scope: Scope) -> None:
+        """Raise Refused for a request that is meant for another host or comes from another page, else return."""
         found: dict[bytes, bytes] = {}
         for name, value in scope["headers"]:
             if name in ONCE:

@@ -114,10 +114,6 @@ class Job:
             self.future.set_result(outcome)
 
 
-def _run_bare(operation: Operation, service: Service, arguments: dict[str, Any]) -> Any:
-    return service.bus.run(operation, service, arguments)
-
-
 class _WroteAndFailed(Exception):
     """A job left half of its writes in a batch that had no savepoint for it."""
 
@@ -365,7 +361,7 @@ class Writer:
 
     def _run_bare(self, job: Job) -> Any:
         before = self.bus.store.rows_written()
-        outcome = self._run_one(job, _run_bare)
+        outcome = self._run_one(job, self.bus.run)
         if isinstance(outcome, HallwayError) and self.bus.store.rows_written() != before:
             raise _WroteAndFailed
         return outcome
