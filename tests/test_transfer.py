@@ -37,6 +37,7 @@ def full(bus: LocalBus, clock: FakeClock) -> LocalBus:
     bus.sessions.register("s3", "carol's", "gemini", project=OTHER)
     bus.sessions.set_status_detail("s1", {"deep": [[None, -0.0, 1e300]]})
     clock.advance(0.000001)
+    bus.sessions.update_status("s2", "waiting", reason="question", detail="Which port?")
     sent = bus.messages.send("s1", "s2", "request", "look", "line\r\nline\t", {"a": [1]}, idempotency_key="k1")
     bus.messages.reply("s2", sent.message_id, "seen")
     bus.messages.broadcast("s1", "all", "hear")

@@ -1,4 +1,4 @@
-"""SessionRegistry keeps S1 to S8, on every store."""
+"""SessionRegistry keeps S1 to S8, S11 and S12, on every store."""
 
 from __future__ import annotations
 
@@ -756,3 +756,107 @@ def test_all_sessions_are_listed_though_some_go_between_two_pages(
     listed = [each.session_id for each in bus.sessions.list_sessions()]
     assert [each for each in listed if each not in "fd"] == ["g", "e", "c", "b", "a"]
     assert len(listed) == len(set(listed))
+
+
+# -- S11 --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.promise("S11")
+def test_a_status_is_said_with_its_reason_and_one_line_about_it(bus: LocalBus) -> None:
+    register(bus, "alice")
+    bus.sessions.heartbeat("alice", status="waiting", reason="permission", detail="Bash: git push")
+    session = bus.sessions.get("alice")
+    assert (session.status, session.reason, session.detail) == ("waiting", "permission", "Bash: git push")
+    (peer,) = bus.sessions.active(SHOP).sessions
+    assert (peer.reason, peer.detail, peer.status_s) == ("permission", "Bash: git push", 0)
+    assert all_events(bus)[-1].data == {"status": "waiting", "reason": "permission", "detail": "Bash: git push"}
+
+
+@pytest.mark.promise("S11")
+def test_only_a_change_of_status_or_reason_moves_status_since(bus: LocalBus, clock: FakeClock) -> None:
+    register(bus, "alice")
+    since = {}
+    for step, change in {
+        "question": lambda: bus.sessions.heartbeat("alice", status="waiting", reason="question", detail="Which port?"),
+        "heartbeat": lambda: bus.sessions.heartbeat("alice"),
+        "same status": lambda: bus.sessions.heartbeat("alice", status="waiting"),
+        "new detail": lambda: bus.sessions.heartbeat("alice", reason="question", detail="Which host?"),
+        "new task": lambda: bus.sessions.heartbeat("alice", current_task="deploy"),
+        "ping": lambda: bus.sessions.ping("alice"),
+        "registered again": lambda: register(bus, "alice"),
+        "permission": lambda: bus.sessions.update_status("alice", "waiting", reason="permission"),
+        "working": lambda: bus.sessions.heartbeat("alice", status="working"),
+        "end": lambda: bus.sessions.end("alice"),
+    }.items():
+        clock.advance(60)
+        change()
+        since[step] = (bus.sessions.get("alice").status_since - to_datetime(0)).total_seconds() - clock.now() / 1e6
+    assert since == {
+        "question": 0,
+        "heartbeat": -60,
+        "same status": -120,
+        "new detail": -180,
+        "new task": -240,
+        "ping": -300,
+        "registered again": -360,
+        "permission": 0,
+        "working": 0,
+        "end": 0,
+    }
+
+
+@pytest.mark.promise("S11")
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda bus: bus.sessions.heartbeat("alice", status="working"),
+        lambda bus: bus.sessions.heartbeat("alice", status="idle"),
+        lambda bus: bus.sessions.update_status("alice", "active"),
+        lambda bus: register(bus, "alice", status="working"),
+        lambda bus: bus.sessions.end("alice"),
+        lambda bus: (bus.sessions.end("alice"), bus.sessions.ping("alice")),
+    ],
+)
+def test_a_reason_and_a_detail_end_with_their_status(bus: LocalBus, change: Callable[[LocalBus], object]) -> None:
+    register(bus, "alice")
+    bus.sessions.heartbeat("alice", status="waiting", reason="question", detail="Which port?")
+    change(bus)
+    session = bus.sessions.get("alice")
+    assert (session.reason, session.detail) == (None, None)
+
+
+@pytest.mark.promise("S11")
+def test_a_detail_ends_with_its_reason_and_can_be_taken_back(bus: LocalBus) -> None:
+    register(bus, "alice")
+    bus.sessions.heartbeat("alice", status="waiting", reason="question", detail="Which port?")
+    bus.sessions.heartbeat("alice", reason="permission")
+    assert bus.sessions.get("alice").detail is None
+    bus.sessions.heartbeat("alice", detail="Bash: make")
+    bus.sessions.heartbeat("alice", detail="")
+    session = bus.sessions.get("alice")
+    assert (session.status, session.reason, session.detail) == ("waiting", "permission", None)
+
+
+@pytest.mark.promise("S11")
+@pytest.mark.parametrize("status", ["working", "active", "offline"])
+def test_a_session_that_is_neither_waiting_nor_idle_has_no_reason(bus: LocalBus, status: str) -> None:
+    register(bus, "alice")
+    for said in ({"reason": "done"}, {"detail": "All tests pass."}):
+        with pytest.raises(errors.InvalidInput, match="has no reason"):
+            bus.sessions.update_status("alice", status, **said)
+        with pytest.raises(errors.InvalidInput, match="has no reason"):
+            bus.sessions.heartbeat("bob", **said)  # a new session is active
+    assert bus.sessions.get("alice").is_live
+
+
+@pytest.mark.promise("S11")
+def test_an_expired_session_shows_no_reason_before_and_after_the_sweep(bus: LocalBus, clock: FakeClock) -> None:
+    register(bus, "alice")
+    bus.sessions.heartbeat("alice", status="waiting", reason="question", detail="Which port?")
+    clock.advance(121)
+    with bus.store.read():
+        shown = bus.sessions.require("alice")
+    bus.sweep()
+    swept = bus.sessions.get("alice")
+    assert shown == swept
+    assert (swept.reason, swept.detail, swept.status_since) == (None, None, swept.ended_at)

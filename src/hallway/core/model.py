@@ -21,6 +21,7 @@ else:
 
 STATUSES = ("active", "idle", "working", "waiting", "offline")
 LIVE_STATUSES = STATUSES[:-1]
+REASONS = ("permission", "question", "done", "error", "limited", "interrupted")
 MEMORY_TYPES = ("state", "fact", "decision", "task", "context", "note", "config")
 MESSAGE_TYPES = (
     "ping",
@@ -113,6 +114,9 @@ class Session(Record):
     agent_type: str
     project: str
     status: str
+    reason: str | None
+    detail: str | None
+    status_since: datetime
     current_task: str | None
     status_detail: Json
     human_user: str | None
@@ -133,12 +137,18 @@ class Session(Record):
 
 
 class PeerSession(Record):
-    """A short form of another live session; `silent_s` is the number of seconds since it was last seen."""
+    """A short form of another live session.
+
+    `silent_s` is the number of seconds since it was last seen, `status_s` since its status or reason changed.
+    """
 
     session_id: str
     agent_name: str
     agent_type: str
     status: str
+    reason: str | None
+    detail: str | None
+    status_s: int
     current_task: str | None
     human_user: str | None
     branch: str | None

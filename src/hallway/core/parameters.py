@@ -6,7 +6,7 @@ among those that all nouns share. A parameter that is not here is an error when 
 
 from __future__ import annotations
 
-from hallway.core.model import MEMORY_TYPES, MESSAGE_TYPES, PRIORITIES, ROLES, STATUSES, TASK_STATUSES
+from hallway.core.model import MEMORY_TYPES, MESSAGE_TYPES, PRIORITIES, REASONS, ROLES, STATUSES, TASK_STATUSES
 from hallway.core.schema import (
     ArrayOf,
     Boolean,
@@ -35,6 +35,7 @@ BODY_MOST = 64 * 1024
 DAY_S = 24 * 3600
 AGE_MOST_S = 100 * 365 * DAY_S
 VERSIONS_DEFAULT = 100
+DETAIL_MOST = 200
 
 COMMON: dict[str, FieldType] = {
     "session_id": Identifier("The session's id, as its agent knows it", metavar="ID"),
@@ -52,6 +53,8 @@ COMMON: dict[str, FieldType] = {
 
 SESSIONS: dict[str, FieldType] = {
     "status": Choice(*STATUSES, about="What the session does; waiting: it needs a person or an answer"),
+    "reason": Choice(*REASONS, about="Why the session is waiting or idle", metavar="REASON"),
+    "detail": Text("The question, or what wants permission, in a line", least=0, most=DETAIL_MOST, metavar="TEXT"),
     "current_task": Text("What the session works on, in a line", least=0, most=1000, flag="--task", metavar="TEXT"),
     "status_detail": Json("Any JSON the session wants others to see beside its status"),
     "blob": JsonObject("A JSON object, kept as the session's status_detail"),

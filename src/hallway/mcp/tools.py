@@ -245,7 +245,7 @@ DAILY = (
     Tool(
         "status",
         SESSIONS["heartbeat"],
-        ("status", "current_task"),
+        ("status", "reason", "detail", "current_task"),
         results.heartbeat,
         {"session_id": "string", "status": "string", "unread": "integer"},
         about="Tell the others what you do; says how many messages wait for you",

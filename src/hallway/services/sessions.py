@@ -43,6 +43,8 @@ class SessionRegistry(Service, noun="sessions"):
         *,
         current_task: str | None = None,
         status: str | None = None,
+        reason: str | None = None,
+        detail: str | None = None,
         location: str | None = None,
         branch: str | None = None,
         ttl_s: int | None = None,
@@ -62,6 +64,8 @@ class SessionRegistry(Service, noun="sessions"):
             "project": project,
             "current_task": current_task,
             "status": status,
+            "reason": reason,
+            "detail": detail,
             "location": location,
             "branch": branch,
             "ttl_s": ttl_s,
@@ -76,6 +80,8 @@ class SessionRegistry(Service, noun="sessions"):
         project: str | None = None,
         current_task: str | None = None,
         status: str | None = None,
+        reason: str | None = None,
+        detail: str | None = None,
         agent_name: str | None = None,
         agent_type: str | None = None,
         branch: str | None = None,
@@ -86,14 +92,15 @@ class SessionRegistry(Service, noun="sessions"):
 
         One row is written; an event is published only when something other than `last_seen` changed (S5). An unknown
         id is registered (S1), an ended or expired session is live again (S4). The others are the live sessions of the
-        project, newest first, at most `limit` of them, beside their total.
+        project, newest first, at most `limit` of them, beside their total. A reason and a detail say why a session is
+        waiting or idle; both end with the status or reason they were said with (S11).
         """
         if status == "offline":
             raise InvalidInput(
                 "a heartbeat says that a session is alive, so its status cannot be offline",
                 hint=f"End the session instead: hallway end {session_id}",
             )
-        if agent_name is None and agent_type is None:
+        if agent_name is None and agent_type is None and reason is None and detail is None:
             row = self._store.one(
                 "sessions.beat",
                 now=self._store.now,
@@ -111,6 +118,8 @@ class SessionRegistry(Service, noun="sessions"):
             "project": project,
             "current_task": current_task,
             "status": status,
+            "reason": reason,
+            "detail": detail,
             "agent_name": agent_name,
             "agent_type": agent_type,
             "branch": branch,
@@ -130,15 +139,26 @@ class SessionRegistry(Service, noun="sessions"):
         return self._upsert_alive(session_id, {})
 
     @operation("PATCH /sessions/{session_id}", verb="status")
-    def update_status(self, session_id: str, status: str, current_task: str | None = None) -> Session:
-        """Set what a session does: active, idle, working, waiting or offline.
+    def update_status(
+        self,
+        session_id: str,
+        status: str,
+        current_task: str | None = None,
+        *,
+        reason: str | None = None,
+        detail: str | None = None,
+    ) -> Session:
+        """Set what a session does: active, idle, working, waiting or offline; for waiting and idle, why.
 
-        `offline` ends it. Any other status also counts as a heartbeat. Raises SessionNotFound for an unknown id.
+        `offline` ends it. Any other status also counts as a heartbeat. A reason and a detail end with the status or
+        reason they were said with. Raises SessionNotFound for an unknown id.
         """
         session = self.require(session_id)
         if status == "offline":
+            _check_reason(status, reason, detail)
             return self._end(session, "status")
-        return self._upsert_alive(session_id, {"status": status, "current_task": current_task})
+        said = {"status": status, "reason": reason, "detail": detail, "current_task": current_task}
+        return self._upsert_alive(session_id, said)
 
     @operation("POST /sessions/{session_id}/status", body="blob")
     def set_status_detail(self, session_id: str, blob: dict[str, Json]) -> Session:
@@ -357,15 +377,18 @@ class SessionRegistry(Service, noun="sessions"):
                 "who registers is alive, so its status cannot be offline",
                 hint=f"End the session instead: hallway end {session_id}",
             )
-        if row is None:
+        before = _session(row) if row else None
+        said = _with_reason(said, before)
+        if row is None or before is None:
             self._insert(session_id, said)
             return self.require(session_id)
-        before = _session(row)
         known = _columns(before.to_dict())  # compared as JSON, for which 1 and true differ
         changed = {name: said[name] for name, value in _columns(said).items() if known[name] != value}
         if not before.is_live:
             changed.setdefault("status", said.get("status", "active"))
         columns = {**known, **_columns(changed)}
+        is_new_status = "status" in changed or "reason" in changed
+        columns["status_since"] = self._store.now if is_new_status else row[STATUS_SINCE]
         self._store.rows("sessions.replace", **columns, now=self._store.now)
         if not before.is_live:
             self.bus.events.append("session.resumed", columns["project"], session_id, was=before.end_reason, **changed)
@@ -392,6 +415,8 @@ class SessionRegistry(Service, noun="sessions"):
             "agent_type": UNNAMED,
             "project": here.project,
             "status": "active",
+            "reason": None,
+            "detail": None,
             "current_task": None,
             "status_detail": None,
             "human_user": here.user,
@@ -404,7 +429,7 @@ class SessionRegistry(Service, noun="sessions"):
         }
         principal = self.bus.principal.name if self.bus.principal else None
         self._store.rows("sessions.insert", **_columns(columns), principal=principal, now=self._store.now)
-        told = ("agent_name", "agent_type", "status", "current_task", "human_user", "location", "branch")
+        told = ("agent_name", "agent_type", "status", "reason", "current_task", "human_user", "location", "branch")
         self.bus.events.append(
             "session.registered", columns["project"], session_id, **{name: columns[name] for name in told}
         )
@@ -439,6 +464,29 @@ INFERRED = ("client closed", "process gone")  # how it looks from outside; a cli
 INFERRED_S = 10
 
 JSON_COLUMNS = ("capabilities", "metadata", "status_detail")
+STATUS_SINCE = 7  # the place of the column in `sessions.get`
+WITH_REASON = ("waiting", "idle")  # the statuses that have a reason and a detail
+
+
+def _with_reason(said: dict[str, Any], before: Session | None) -> dict[str, Any]:
+    """Return what a session said, with the reason and the detail that it has from now on (S11).
+
+    They belong to the status they were said with: another status, or another reason, ends those before.
+    """
+    is_live = before is not None and before.is_live
+    status = said.get("status", before.status if before and is_live else "active")
+    _check_reason(status, said.get("reason"), said.get("detail"))
+    is_same = before and is_live and status == before.status and said.get("reason") in (None, before.reason)
+    said = said if is_same else {"reason": None, "detail": None, **said}
+    return {**said, "detail": said["detail"] or None} if "detail" in said else said
+
+
+def _check_reason(status: str, reason: str | None, detail: str | None) -> None:
+    if (reason or detail) and status not in WITH_REASON:
+        raise InvalidInput(
+            f"a session that is {status} has no reason and no detail",
+            hint="Say them with the status waiting or idle",
+        )
 
 
 def _session(row: Row) -> Session:
@@ -449,8 +497,11 @@ def _session(row: Row) -> Session:
         agent_type,
         project,
         status,
-        task,
+        reason,
         detail,
+        status_since,
+        task,
+        blob,
         user,
         location,
         branch,
@@ -469,8 +520,11 @@ def _session(row: Row) -> Session:
             agent_type,
             project,
             "offline" if ended_at else status,
+            None if ended_at else reason,
+            None if ended_at else detail,
+            to_datetime(ended_at or status_since),
             task,
-            None if detail == "null" else decode(detail),
+            None if blob == "null" else decode(blob),
             user,
             location,
             branch,

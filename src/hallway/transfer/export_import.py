@@ -36,6 +36,7 @@ PAGE = 1000
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 TIMES = {
     "started_at",
+    "status_since",
     "last_seen",
     "ended_at",
     "sent_at",
@@ -99,7 +100,7 @@ class EventFormat(RecordFormat):
 SHAPES = {
     "session": RecordFormat(
         "sessions",
-        "session_id agent_name agent_type project status current_task? status_detail human_user? location? branch? "
+        "session_id agent_name agent_type project status reason? detail? status_since current_task? status_detail human_user? location? branch? "
         "capabilities metadata started_at last_seen ttl_s ended_at? end_reason?",
     ),
     "message": RecordFormat(

@@ -103,7 +103,8 @@ def _sessions(found: list[Session]) -> list[str]:
         branch = f" on {_short(session.branch)}" if session.branch else ""
         task = f": {_short(session.current_task)}" if session.current_task else ""
         who = f"{_short(session.agent_name)} ({_short(', '.join([session.session_id, *facts]))})"
-        lines.append(f"- {style_of(session.status).glyph} {session.status} {who}{branch}{task}")
+        reason = f" ({session.reason})" if session.reason else ""
+        lines.append(f"- {style_of(session.status).glyph} {session.status}{reason} {who}{branch}{task}")
     return [*lines, *_more(len(found)), ""]
 
 

@@ -30,6 +30,7 @@ MOST_CHANGES = 500  # of one session
 
 TEXTS = {
     "status",
+    "reason",
     "current_task",
     "task_id",
     "subject",

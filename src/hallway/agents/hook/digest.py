@@ -99,7 +99,8 @@ def _others(bus: Bus, session_id: str, project: str) -> list[str]:
 
 def _peer_line(peer: PeerSession) -> str:
     task = f" on {in_quotes(peer.current_task, TASK_MOST)}" if peer.current_task else ""
-    return f"- here, {peer.status}: {in_quotes(peer.session_id, 80)} ({in_quotes(peer.agent_name, 40)}){task}"
+    reason = f" ({peer.reason})" if peer.reason else ""
+    return f"- here, {peer.status}{reason}: {in_quotes(peer.session_id, 80)} ({in_quotes(peer.agent_name, 40)}){task}"
 
 
 def _comings(bus: Bus, session_id: str, project: str, told: int) -> list[str]:

@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from hallway.core.model import Heartbeat, PeerSession, Session
 
 
-def status_cell(status: str) -> str:
-    return f"{style_of(status).glyph} {status}"
+def status_cell(status: str, reason: str | None = None) -> str:
+    return f"{style_of(status).glyph} {status}{f': {reason}' if reason else ''}"
 
 
 def colour_of_status(cell: str) -> str:
-    return style_of(cell.partition(" ")[2]).colour
+    return style_of(cell.partition(" ")[2].partition(":")[0]).colour
 
 
 STATUS = Column("STATUS", colour_of=colour_of_status)
@@ -33,6 +33,7 @@ USER = Column("USER", least=5)
 PROJECT = Column("PROJECT", least=10, is_cut_left=True)
 BRANCH = Column("BRANCH", least=8)
 TASK = Column("TASK", least=12)
+DETAIL = Column("DETAIL", least=12)
 SEEN = Column("SEEN")
 
 
@@ -56,18 +57,19 @@ def heartbeat(screen: Terminal, beat: Heartbeat, arguments: dict[str, Any]) -> l
 def _peers(screen: Terminal, peers: list[PeerSession]) -> list[str]:
     rows = [
         (
-            status_cell(each.status),
+            status_cell(each.status, each.reason),
             each.session_id,
             each.agent_name,
             each.agent_type,
             each.human_user or "",
             each.branch or "",
             each.current_task or "",
+            each.detail or "",
             duration(each.silent_s),
         )
         for each in in_order(peers)
     ]
-    return table(screen, (STATUS, ID, NAME, TYPE, USER, BRANCH, TASK, SEEN), rows) if rows else []
+    return table(screen, (STATUS, ID, NAME, TYPE, USER, BRANCH, TASK, DETAIL, SEEN), rows) if rows else []
 
 
 def sessions(screen: Terminal, found: list[Session], arguments: dict[str, Any]) -> list[str]:
@@ -76,7 +78,7 @@ def sessions(screen: Terminal, found: list[Session], arguments: dict[str, Any]) 
         return _nobody(arguments)
     rows = [
         (
-            status_cell(each.status),
+            status_cell(each.status, each.reason),
             each.session_id,
             each.agent_name,
             each.agent_type,
@@ -84,11 +86,12 @@ def sessions(screen: Terminal, found: list[Session], arguments: dict[str, Any]) 
             "" if arguments.get("project") else each.project,
             each.branch or "",
             each.current_task or "",
+            each.detail or "",
             age(each.ended_at or each.last_seen, screen.now_s),
         )
         for each in in_order(sorted(found, key=lambda session: session.last_seen, reverse=True))
     ]
-    lines = table(screen, (STATUS, ID, NAME, TYPE, USER, PROJECT, BRANCH, TASK, SEEN), rows)
+    lines = table(screen, (STATUS, ID, NAME, TYPE, USER, PROJECT, BRANCH, TASK, DETAIL, SEEN), rows)
     return [*lines, *next_page(found, arguments, "after-id", found[-1].session_id)]
 
 
@@ -110,13 +113,16 @@ def session(screen: Terminal, each: Session, arguments: dict[str, Any]) -> list[
         "name": each.agent_name,
         "type": each.agent_type,
         "status": f"{status_cell(each.status)} ({meaning})",
+        "reason": each.reason,
+        "detail": each.detail,
+        "since": None if each.ended_at else when(screen, each.status_since),
         "task": each.current_task,
         "project": each.project,
         "branch": each.branch,
         "user": each.human_user,
         "location": each.location,
         "capabilities": ", ".join(each.capabilities),
-        "detail": None if each.status_detail is None else encode(each.status_detail),
+        "status detail": None if each.status_detail is None else encode(each.status_detail),
         "metadata": encode(each.metadata) if each.metadata else None,
         "started": when(screen, each.started_at),
         "seen": f"{when(screen, each.last_seen)}, offline after {duration(each.ttl_s)} of silence",
@@ -131,7 +137,7 @@ def session(screen: Terminal, each: Session, arguments: dict[str, Any]) -> list[
 def session_line(screen: Terminal, each: Session, arguments: dict[str, Any]) -> list[str]:
     """Return a session as one line, shown after a change of it."""
     task = f": {sanitize(each.current_task)}" if each.current_task else ""
-    status = screen.paint(status_cell(each.status), style_of(each.status).colour)
+    status = screen.paint(status_cell(each.status, each.reason), style_of(each.status).colour)
     return [f"{status}  {sanitize(each.session_id)} ({sanitize(each.agent_name)}) in {sanitize(each.project)}{task}"]
 
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 MOST_AT_ONCE = 128
 AGAIN_AFTER_S = 0.5  # between attempts to connect
 SAID = ("session_id", "status", "current_task", "branch", "project", "ttl_s")
+UNUSUAL = ("agent_name", "agent_type", "reason", "detail")  # what a heartbeat without news does not have
 ASKED = ("session_ids", "statuses", "current_tasks", "branches", "projects", "ttls")
 
 
@@ -50,7 +51,7 @@ class HeartbeatBatcher:
 
     def run(self, operation: Operation, arguments: dict[str, Any], visitor: Caller) -> asyncio.Future[Any]:
         """Queue a heartbeat whose arguments are checked; the future gets its result or its error."""
-        if arguments["agent_name"] is not None or arguments["agent_type"] is not None or visitor.is_observer:
+        if visitor.is_observer or any(arguments[name] is not None for name in UNUSUAL):
             return self.writer.run(operation, arguments, visitor)
         job = Job(operation, arguments, visitor, self.loop.create_future())
         if error := job.prepare(self.writer.bus):
@@ -168,7 +169,7 @@ class _Connection:
         beaten: dict[int, Row] = {}
         for row in rows:
             if row[0] is None:
-                near.setdefault(row[2], []).append((row[1], PeerSession.of(row[3:11])))
+                near.setdefault(row[2], []).append((row[1], PeerSession.of(row[3:14])))
             else:
                 beaten[row[0]] = row
         for place, job in enumerate(batch, 1):
@@ -212,6 +213,6 @@ class _Connection:
 
 
 def _heartbeat(job: Job, row: Row, near: dict[str, list[tuple[int, PeerSession]]]) -> Heartbeat:
-    _, own_id, project, _, _, _, status, _, _, _, live, unread = row
+    _, own_id, project, _, _, _, status, *_, live, unread = row
     others = [peer for id_, peer in near.get(project, ()) if id_ != own_id][: job.arguments["limit"]]
     return Heartbeat.of((job.arguments["session_id"], project, status, others, max((live or 0) - 1, 0), unread, []))

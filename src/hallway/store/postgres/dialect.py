@@ -43,6 +43,7 @@ INTEGERS = {
     "since",
     "size_bytes",
     "started_at",
+    "status_since",
     "ttl_s",
     "until",
     "updated_at",

@@ -226,7 +226,7 @@ def fits(session: Session, wanted: dict[str, str]) -> bool:
 
 
 def _texts(session: Session) -> list[str]:
-    maybe = (session.current_task, session.branch, session.location, session.human_user)
+    maybe = (session.detail, session.current_task, session.branch, session.location, session.human_user)
     return [session.session_id, session.agent_name, session.agent_type, session.project, *filter(None, maybe)]
 
 

@@ -1,7 +1,7 @@
 -- name: sessions.get
 -- A row that is overdue but not swept yet counts as offline (S2).
-SELECT session_id, agent_name, agent_type, project, status, current_task, status_detail, human_user, location, branch,
-       capabilities, metadata, started_at, last_seen, ttl_s,
+SELECT session_id, agent_name, agent_type, project, status, reason, detail, status_since, current_task, status_detail,
+       human_user, location, branch, capabilities, metadata, started_at, last_seen, ttl_s,
        CASE WHEN ended_at IS NULL AND expires_at <= :now THEN expires_at ELSE ended_at END,
        CASE WHEN ended_at IS NULL AND expires_at <= :now THEN 'expired' ELSE end_reason END
 FROM sessions WHERE session_id = :session_id;
@@ -14,7 +14,8 @@ SELECT id FROM sessions WHERE session_id = :session_id;
 SELECT principal, project FROM sessions WHERE session_id = :session_id;
 
 -- name: sessions.end
-UPDATE sessions SET status = 'offline', ended_at = :now, end_reason = :end_reason
+UPDATE sessions SET status = 'offline', reason = NULL, detail = NULL, status_since = :now, ended_at = :now,
+    end_reason = :end_reason
 WHERE session_id = :session_id AND ended_at IS NULL;
 
 -- name: sessions.due
@@ -25,7 +26,8 @@ SELECT 1 FROM clock WHERE at > :now + 1000000;
 
 -- name: sessions.expire
 -- S3: each overdue session becomes offline once; the caller writes one event for each row returned.
-UPDATE sessions SET status = 'offline', ended_at = expires_at, end_reason = 'expired'
+UPDATE sessions SET status = 'offline', reason = NULL, detail = NULL, status_since = expires_at, ended_at = expires_at,
+    end_reason = 'expired'
 WHERE id IN (SELECT id FROM sessions WHERE ended_at IS NULL AND check_at <= :now ORDER BY check_at LIMIT :limit)
   AND expires_at <= :now
 RETURNING session_id, project, last_seen;
@@ -37,7 +39,8 @@ WHERE id IN (SELECT id FROM sessions WHERE ended_at IS NULL AND check_at <= :now
   AND expires_at > :now;
 
 -- name: sessions.expire_one
-UPDATE sessions SET status = 'offline', ended_at = expires_at, end_reason = 'expired'
+UPDATE sessions SET status = 'offline', reason = NULL, detail = NULL, status_since = expires_at, ended_at = expires_at,
+    end_reason = 'expired'
 WHERE session_id = :session_id AND ended_at IS NULL AND expires_at <= :now
 RETURNING session_id, project, last_seen;
 
@@ -46,7 +49,8 @@ UPDATE clock SET at = :now WHERE at > :now + 1000000 RETURNING at;
 
 -- name: sessions.peers
 -- The live sessions of a project except one (-1: none excepted), newest first: a peer's fields, in order.
-SELECT session_id, agent_name, agent_type, status, current_task, human_user, branch, (:now - last_seen) / 1000000
+SELECT session_id, agent_name, agent_type, status, reason, detail, (:now - status_since) / 1000000, current_task,
+       human_user, branch, (:now - last_seen) / 1000000
 FROM sessions
 WHERE project = :project AND ended_at IS NULL AND expires_at > :now AND id <> :except_id
 ORDER BY last_seen DESC LIMIT :limit;

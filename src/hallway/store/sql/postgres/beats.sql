@@ -27,7 +27,7 @@ overdue AS MATERIALIZED (
     SELECT project, count(*) AS number FROM sessions, moment
     WHERE ended_at IS NULL AND check_at <= moment.now AND expires_at <= moment.now GROUP BY project)
 SELECT mine.place, mine.id, mine.project, NULL AS session_id, NULL AS agent_name, NULL AS agent_type, mine.status,
-       NULL AS current_task, NULL AS human_user, NULL AS branch,
+       NULL AS reason, NULL AS detail, NULL::bigint AS status_s, NULL AS current_task, NULL AS human_user, NULL AS branch,
        (SELECT live FROM projects WHERE project = mine.project)
        - coalesce((SELECT number FROM overdue WHERE overdue.project = mine.project), 0),
        (SELECT count(*) FROM (SELECT 1 FROM deliveries
@@ -35,8 +35,8 @@ SELECT mine.place, mine.id, mine.project, NULL AS session_id, NULL AS agent_name
               AND (expires_at IS NULL OR expires_at > moment.now) LIMIT 1000) AS unread)
 FROM mine, moment
 UNION ALL
-SELECT NULL, near.id, near.project, near.session_id, near.agent_name, near.agent_type, near.status, near.current_task,
-       near.human_user, near.branch, (moment.now - near.last_seen) / 1000000, NULL
+SELECT NULL, near.id, near.project, near.session_id, near.agent_name, near.agent_type, near.status, near.reason,
+       near.detail, (moment.now - near.status_since) / 1000000, near.current_task, near.human_user, near.branch, (moment.now - near.last_seen) / 1000000, NULL
 FROM moment, (SELECT DISTINCT project FROM mine) AS beating
 CROSS JOIN LATERAL (
     SELECT * FROM sessions AS s

@@ -15,10 +15,10 @@ FROM mine WHERE s.id = mine.id
 RETURNING s.id, project, status;
 
 -- name: sessions.insert
-INSERT INTO sessions (session_id, agent_name, agent_type, project, status, current_task, status_detail, human_user,
-                      location, branch, capabilities, metadata, started_at, last_seen, ttl_s, expires_at,
-                      check_at, principal)
-VALUES (:session_id, :agent_name, :agent_type, :project, :status, :current_task, :status_detail, :human_user,
+INSERT INTO sessions (session_id, agent_name, agent_type, project, status, reason, detail, status_since, current_task,
+                      status_detail, human_user, location, branch, capabilities, metadata, started_at, last_seen,
+                      ttl_s, expires_at, check_at, principal)
+VALUES (:session_id, :agent_name, :agent_type, :project, :status, :reason, :detail, :now, :current_task, :status_detail, :human_user,
         :location, :branch, :capabilities, :metadata, :now, seen(:now), :ttl_s, :now + :ttl_s * 1000000,
         :now + :ttl_s * 1000000, :principal);
 
@@ -26,7 +26,7 @@ VALUES (:session_id, :agent_name, :agent_type, :project, :status, :current_task,
 -- Everything a session's owner may say of it, and that it is alive now.
 UPDATE sessions
 SET agent_name = :agent_name, agent_type = :agent_type, project = :project, status = :status,
-    current_task = :current_task, status_detail = :status_detail, human_user = :human_user, location = :location,
+    reason = :reason, detail = :detail, status_since = :status_since, current_task = :current_task, status_detail = :status_detail, human_user = :human_user, location = :location,
     branch = :branch, capabilities = :capabilities, metadata = :metadata, ttl_s = :ttl_s, last_seen = seen(:now),
     expires_at = :now + :ttl_s * 1000000, check_at = :now + :ttl_s * 1000000, ended_at = NULL, end_reason = NULL
 WHERE session_id = :session_id;
@@ -47,8 +47,8 @@ SELECT (SELECT live FROM projects WHERE project = :project),
 
 -- name: sessions.find
 -- Newest registration first. A row that is overdue but not swept yet counts as offline (S2).
-SELECT session_id, agent_name, agent_type, project, status, current_task, status_detail, human_user, location, branch,
-       capabilities, metadata, started_at, last_seen, ttl_s,
+SELECT session_id, agent_name, agent_type, project, status, reason, detail, status_since, current_task, status_detail,
+       human_user, location, branch, capabilities, metadata, started_at, last_seen, ttl_s,
        CASE WHEN ended_at IS NULL AND expires_at <= :now THEN expires_at ELSE ended_at END,
        CASE WHEN ended_at IS NULL AND expires_at <= :now THEN 'expired' ELSE end_reason END
 FROM sessions
