@@ -33,7 +33,7 @@ THEIR_WORDS = f"Texts here were written in {NOTE}."
 
 
 def active(result: ActiveSessions) -> Json:
-    return {"project": result.project, "sessions": [_brief(each) for each in result.sessions], "total": result.total}
+    return {"project": result.project, **_noted("sessions", map(_brief, result.sessions)), "total": result.total}
 
 
 def heartbeat(result: Heartbeat) -> Json:
@@ -44,11 +44,10 @@ def heartbeat(result: Heartbeat) -> Json:
 
 
 def others(result: Heartbeat) -> Json:
-    sessions = [_brief(each) for each in result.others]
     return {
         "session_id": result.session_id,
         "project": result.project,
-        "active_sessions": sessions,
+        **_noted("active_sessions", map(_brief, result.others)),
         "total": result.others_total,
         "unread": result.unread,
     }

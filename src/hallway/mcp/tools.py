@@ -42,7 +42,9 @@ DESTROYS = {"destructiveHint": True, "openWorldHint": False}
 PLAIN = frozenset(
     {
         "body",
+        "current_task",
         "data",
+        "detail",
         "include_done",
         "key",
         "limit",
@@ -52,7 +54,9 @@ PLAIN = frozenset(
         "priority",
         "project",
         "query",
+        "reason",
         "result",
+        "status",
         "subject",
         "tags",
         "task_id",
@@ -248,7 +252,7 @@ DAILY = (
         ("status", "reason", "detail", "current_task"),
         results.heartbeat,
         {"session_id": "string", "status": "string", "unread": "integer"},
-        about="Tell the others what you do; says how many messages wait for you",
+        about="Tell the others what you do, or in a line (detail) why you wait; says how many messages wait for you",
         said={"limit": 1},
     ),
     Tool(

@@ -93,7 +93,7 @@ class SessionRegistry(Service, noun="sessions"):
         One row is written; an event is published only when something other than `last_seen` changed (S5). An unknown
         id is registered (S1), an ended or expired session is live again (S4). The others are the live sessions of the
         project, newest first, at most `limit` of them, beside their total. A reason and a detail say why a session is
-        waiting or idle; both end with the status or reason they were said with (S11).
+        waiting or idle; both end with the status or reason they were said with.
         """
         if status == "offline":
             raise InvalidInput(
