@@ -33,6 +33,7 @@ class Here:
     branch = "main"
     location = "host:/src/shop"
     user = "alice"
+    session_id = None
 
 
 def store_at(address: str, clock: FakeClock | None = None) -> SQLiteStore | PostgresStore:

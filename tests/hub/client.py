@@ -8,14 +8,18 @@ import re
 import socket
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import urlencode
 
 from jsonschema_rs import Draft202012Validator
+
+from hallway.bus.remote import HERE_HEADER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from typing import Self
 
 TIMEOUT_S = 30
+SHOP = "github.com/acme/shop"
 IDLE_S = 3.0
 
 
@@ -40,11 +44,15 @@ class Answer(NamedTuple):
 
 
 class Client:
-    """One keep-alive connection to a hub."""
+    """One keep-alive connection to a hub, of a caller in a project: by default, one without a token is in SHOP."""
 
-    def __init__(self, port: int, host: str = "127.0.0.1", token: str | None = None) -> None:
+    def __init__(
+        self, port: int, host: str = "127.0.0.1", token: str | None = None, *, project: str | None = None
+    ) -> None:
         self._connection = http.client.HTTPConnection(host, port, timeout=TIMEOUT_S)
         self._credentials = {"Authorization": f"Bearer {token}"} if token else {}
+        if project := SHOP if token is project is None else project:
+            self._credentials[HERE_HEADER] = urlencode({"project": project})
         self._declared: Declared | None = None
         self._used_at = time.monotonic()
 

@@ -33,6 +33,7 @@ class Elsewhere:
     branch = "feature/ünï & co=?"
     location = "other-host:/src/til #1"
     user = "bob ☂"
+    session_id = None
 
 
 @pytest.fixture

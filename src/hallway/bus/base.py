@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from hallway.core.model import Pruned
+from hallway.core.errors import ProjectNeeded
+from hallway.core.model import PERSON, Pruned
 from hallway.services.base import Service
 from hallway.services.events import EventLog
 from hallway.services.files import FileLog
@@ -76,6 +77,25 @@ class Bus:
     def sees(self, project: str) -> bool:
         """Return whether the caller may see a project."""
         return self.principal is None or self.principal.sees(project)
+
+    def project_for(self, named: str | None, session_id: str | None = None) -> str:
+        """Return the project that a call is about: the named one, else the acting session's, else the caller's own.
+
+        The acting session is `session_id`, else the one that the caller says it is. The caller's own project is its
+        folder's, or the only one of its token. Raises ProjectNeeded if nothing of this is known.
+        """
+        if named:
+            return named
+        is_session = session_id is not None and not session_id.startswith(PERSON)
+        if party := session_id if is_session else self.here.session_id:
+            row = self.store.one("sessions.owner", session_id=party)
+            if row and self.sees(row[1]):
+                return str(row[1])
+        if project := self.here.project:
+            return project
+        known = [each for (each,) in self.store.rows("sessions.projects", visible=self.visible)]
+        told = f" (some of this bus: {', '.join(known)})" if known else ""
+        raise ProjectNeeded(f"nothing says which project this is about{told}", projects=known)
 
     def stats(self, project: str | None = None) -> Stats:
         """Return the statistics of the bus, or of one project."""

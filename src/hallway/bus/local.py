@@ -67,7 +67,7 @@ class LocalBus(Bus):
         if not operation.is_write:
             return operation.function(service, **arguments)
         if operation.noun != "sessions" and (session_id := _acting_session(operation, arguments)):
-            self.sessions.note_act(session_id)
+            self.sessions.note_act(session_id, registers=operation.registers, project=arguments.get("project"))
         prepared = operation.prepare(service, arguments)
         service.prepared = prepared.work
         return operation.function(service, **prepared)

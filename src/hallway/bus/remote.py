@@ -54,17 +54,26 @@ MALFORMED = (ValueError, TypeError, KeyError, AttributeError)  # raised by readi
 
 def write_here(here: Workspace) -> str:
     """Return a workspace as a header value, without its unknown fields."""
-    told = {"project": here.project, "branch": here.branch, "location": here.location, "user": here.user}
+    told = {
+        "project": here.project,
+        "branch": here.branch,
+        "location": here.location,
+        "user": here.user,
+        "session": here.session_id,
+    }
     return urlencode({name: value for name, value in told.items() if value})
 
 
-def read_here(header: str) -> RemoteWorkspace:
-    """Parse a workspace from a header value; raises InvalidInput if the header cannot be parsed."""
+def read_here(header: str, session_id: str | None = None) -> RemoteWorkspace:
+    """Parse a workspace from a header value, with the session that calls where another header names it.
+
+    Raises InvalidInput if the header cannot be parsed.
+    """
     try:
         told = {name: values[-1] for name, values in parse_qs(header, errors="strict", max_num_fields=8).items()}
     except ValueError:
         raise InvalidInput(f"the header {HERE_HEADER} cannot be read") from None
-    return RemoteWorkspace(told)
+    return RemoteWorkspace(told if session_id is None else {**told, "session": session_id})
 
 
 class RemoteWorkspace:
@@ -80,10 +89,8 @@ class RemoteWorkspace:
         return value
 
     @property
-    def project(self) -> str:
-        from hallway.local.workspace import NO_PROJECT
-
-        return self._get("project", "project") or NO_PROJECT
+    def project(self) -> str | None:
+        return self._get("project", "project")
 
     @property
     def branch(self) -> str | None:
@@ -96,6 +103,10 @@ class RemoteWorkspace:
     @property
     def user(self) -> str | None:
         return self._get("user", "human_user")
+
+    @property
+    def session_id(self) -> str | None:
+        return self._get("session", "session_id")
 
 
 class HubEndpoint:

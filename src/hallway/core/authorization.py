@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from hallway.core.operation import Operation
     from hallway.core.principal import Principal
 
-REGISTERING = ("sessions.register", "sessions.heartbeat")  # operations that accept an unknown session id
-
 
 def authorise(bus: Context, principal: Principal, operation: Operation, arguments: dict[str, Any]) -> None:
     """Check that a principal may run an operation; raise Refused, or a NotFound for data that it may not see.
@@ -66,7 +64,7 @@ def _require_own(bus: Context, principal: Principal, operation: Operation, party
         return
     row = bus.store.one("sessions.owner", session_id=party)
     if row is None:
-        if operation.name not in REGISTERING:
+        if not operation.registers:
             bus.sessions.require(party)
     elif not principal.sees(row[1]):
         bus.sessions.require(party)  # raises the same SessionNotFound as for an id that does not exist
@@ -86,6 +84,6 @@ def _tell_of_admin(bus: Context, principal: Principal, operation: Operation, arg
         return
     row = bus.store.one("sessions.owner", session_id=party) if party else None
     is_own = row is not None and row[0] == principal.name
-    is_new = row is None and operation.name in REGISTERING
+    is_new = row is None and operation.registers
     if not (is_own or is_new):
         bus.events.append("access.administered", "", None, principal=principal.name, operation=operation.name, of=party)

@@ -4,6 +4,7 @@
     ├── InvalidInput            a parameter is missing, unknown or has a wrong value
     │   ├── TooLarge            a value is larger than its limit
     │   ├── IdentityMissing     a write without a session id (S7)
+    │   ├── ProjectNeeded       nothing says which project a call is about
     │   └── SecretFound         a text that others would read contains a key or a token
     ├── Refused                 the caller may not do this
     │   └── Unauthorised        the hub needs a token, and the caller has no valid one
@@ -92,6 +93,13 @@ class IdentityMissing(InvalidInput):
 
     code, status, exit_status = "identity_missing", 400, 2
     hint = "Name the session: pass its id, as its agent knows it, or export HALLWAY_SESSION=ID and say me"
+
+
+class ProjectNeeded(InvalidInput):
+    """Nothing says which project the call is about: no project, session, folder or token; nothing was done (P1)."""
+
+    code, status, exit_status = "project_needed", 400, 2
+    hint = "Name the project (project), or the session that calls"
 
 
 class SecretFound(InvalidInput):

@@ -86,7 +86,9 @@ class Operation:
     to allow it refuses it otherwise, any other one replaces it by its kind unless declared `keep`. `preparation` names
     the service's method that `prepare` calls with the arguments; the operation finds what it returned in
     `self.prepared`. `unknown` is what a standalone service answers with where there is nothing of the id. `is_of_all`:
-    with its project left out it is about every project.
+    with its project left out it is about every project. `registers`: an act by a session that the bus has never seen
+    registers it, as a heartbeat does; so does any act of a `from_session`, and of a required `session_id` that is not
+    the address (`/sessions/ID/…`) of what is asked for.
     """
 
     def __init__(
@@ -103,12 +105,14 @@ class Operation:
         preparation: str | None = None,
         unknown: Any = _MISSING,
         is_of_all: bool = False,
+        registers: bool = False,
     ) -> None:
         self.function = function
         self.preparation = preparation
         self.answers_unknown = unknown is not _MISSING
         self.unknown = unknown
         self.is_of_all = is_of_all
+        self.registers = registers
         self.secrets = secrets or REPLACE
         self.method, self.path = http.split(" ")
         self.verb = verb
@@ -141,6 +145,8 @@ class Operation:
         if self.is_write:
             self.actor = next((name for name in ACTORS if name in self.parameters), None)
             self.is_admins = self.actor is None
+            is_named = self.actor is not None and self.parameters[self.actor].is_required
+            self.registers |= is_named and "{session_id}" not in self.path
             self.texts = tuple(name for name, each in self.parameters.items() if each.has_text)
         if "allow_secret" in self.parameters:
             self.secrets = REFUSE
@@ -251,6 +257,7 @@ def operation(
     preparation: str | None = None,
     unknown: Any = _MISSING,
     is_of_all: bool = False,
+    registers: bool = False,
 ) -> Callable[[Callable[Concatenate[S, P], R]], Callable[Concatenate[S, P], R]]:
     """Declare a service method as an operation; see `Operation` for what the words mean."""
 
@@ -268,6 +275,7 @@ def operation(
             preparation,
             unknown,
             is_of_all,
+            registers,
         )
 
         def call(self: S, /, *args: P.args, **kwargs: P.kwargs) -> R:

@@ -6,7 +6,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Any
 
-from hallway.core.errors import HallwayError, InvalidInput, VersionConflict
+from hallway.core.errors import HallwayError, InvalidInput, ProjectNeeded, VersionConflict
 from hallway.hub.auth.caller import visitor_of
 from hallway.hub.conditions import conditions, status_of_conflict, version_tag
 from hallway.hub.http import (
@@ -32,6 +32,12 @@ if TYPE_CHECKING:
     from hallway.hub.workers.writer import Worker
 
 
+PROJECT_HINTS = (
+    "Name the session that calls, in the header Hallway-Session",
+    "Name it with the parameter project, or name the session that calls, in the header Hallway-Session",
+)
+
+
 class OperationEndpoint:
     """One operation over HTTP: reads its parameters, has it run, and sends what came of it."""
 
@@ -44,7 +50,10 @@ class OperationEndpoint:
         pulse: StallWatchdog | None = None,
     ) -> None:
         self._operation = operation
-        self._hints = {InvalidInput.code: f"See {operation.method} {operation.path} in GET /openapi.json"}
+        self._hints = {
+            InvalidInput.code: f"See {operation.method} {operation.path} in GET /openapi.json",
+            ProjectNeeded.code: PROJECT_HINTS["project" in operation.parameters],
+        }
         self._worker = worker
         self._wakes = wakes
         self._meter = meter

@@ -15,7 +15,7 @@ from urllib.parse import unquote
 from hallway.core.errors import HallwayError, IdentityMissing, InvalidInput, LimitReached
 from hallway.core.parameters import type_of
 from hallway.core.schema import Choice, decode
-from hallway.hub.auth.caller import visitor_of
+from hallway.hub.auth.caller import SESSION_HEADER, visitor_of
 from hallway.hub.http import JSON_TYPE, disconnected, encode_json, header, parse_query, read_body, respond
 from hallway.hub.stream import KEEP_ALIVE_S, STUCK_S, EventFilter
 from hallway.local.identity import from_metadata
@@ -46,8 +46,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("hallway.hub")
 
-SESSION_HEADER = "Hallway-Session"
 INBOX = MESSAGES["inbox"]
+PROJECT = SESSIONS["current_project"]
 REPEATED = ("mcp-protocol-version", "mcp-method", "mcp-name")
 
 
@@ -71,12 +71,6 @@ class HttpPeer(Peer):
                 hint=f"Pass session_id, your session's id, or send it as the header {SESSION_HEADER}",
             )
         return said.pop() if said else None
-
-    def project(self, session_id: str | None) -> Work:
-        if session_id is None:
-            return None
-        session = yield SESSIONS["get"], {"session_id": session_id}
-        return session.project
 
 
 class McpEndpoint:
@@ -168,7 +162,7 @@ class McpEndpoint:
             # Both places are taken before anything is waited for: many that come at once must not all find room.
             with self._feed.place(), visitor.allowance:
                 session_id = caller.session_of({}, {}, is_needed=False)
-                project = await self._drive(caller.project(session_id), scope, receive)
+                project = await self._endpoint(PROJECT).perform({"session_id": session_id}, scope, receive)
                 if session_id:  # whoever may not read an inbox is not told that it changed
                     await self._endpoint(INBOX).perform(INBOX.arguments((), {"session_id": session_id}), scope, receive)
                 after, is_open = await self._feed.last_seq(), True

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 
 from hallway.core.schema import is_control
+from hallway.local.identity import from_environment
 from hallway.local.paths import user_path
 
 TYPE_CHECKING = False
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
 
     from hallway.core.context import Workspace
     from hallway.core.principal import Principal
-
-
-NO_PROJECT = "default"  # the project of a session that sent no workspace to the hub
 
 
 def resolve_project(directory: str | None = None, environ: Mapping[str, str] | None = None) -> str:
@@ -370,6 +368,10 @@ class LocalWorkspace:
     def user(self) -> str | None:
         return current_user()
 
+    @property
+    def session_id(self) -> str | None:
+        return from_environment()
+
 
 class ScopedWorkspace:
     """The workspace that a caller with a token sent, limited to the projects of that token.
@@ -383,10 +385,10 @@ class ScopedWorkspace:
         self._principal = principal
 
     @property
-    def project(self) -> str:
+    def project(self) -> str | None:
         told, projects = self._told.project, self._principal.projects or frozenset()
-        if told == NO_PROJECT and len(projects) == 1:
-            return next(iter(projects))
+        if told is None:
+            return next(iter(projects)) if len(projects) == 1 else None
         if not self._principal.sees(told):
             raise self._principal.outside(told)
         return told
@@ -403,9 +405,12 @@ class ScopedWorkspace:
     def user(self) -> str | None:
         return self._told.user or self._principal.name
 
+    @property
+    def session_id(self) -> str | None:
+        return self._told.session_id
+
 
 class NoWorkspace:
     """The workspace of a caller that sent none."""
 
-    project = NO_PROJECT
-    branch = location = user = None
+    project = branch = location = user = session_id = None

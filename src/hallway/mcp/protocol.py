@@ -93,10 +93,6 @@ class Peer:
     def introduce(self, session_id: str) -> None:
         """Make a session known that is about to act, where this is whose task that is; raises the bus's errors."""
 
-    def project(self, session_id: str | None) -> Work:
-        """Return the project of a call that names none; None for the bus's own idea of it."""
-        raise NotImplementedError
-
 
 class ListenStream:
     """The answer to `subscriptions/listen`: the transport keeps it open and sends what it asked for."""

@@ -7,7 +7,7 @@ from hallway.core.errors import EntryNotFound
 from hallway.core.model import CAPABILITY, EVERYBODY
 from hallway.core.schema import encode
 from hallway.mcp import results
-from hallway.mcp.tools import MEMORY, MESSAGES, SESSIONS, of_profile
+from hallway.mcp.tools import MEMORY, MESSAGES, PROJECT, SESSION, SESSIONS, of_profile
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class BusServer:
 
     def resources(self, cursor: str | None, peer: Peer, meta: Json) -> Work:
         """Return who is here, the inbox, and the project's memory, newest first, by pages."""
-        project = yield from peer.project(peer.session_of({}, meta, is_needed=False))
+        project = yield PROJECT, {SESSION: peer.session_of({}, meta, is_needed=False)}
         call = {"query": "", "limit": PAGE, "after": cursor, "project": project}
         found = yield MEMORY["find"], MEMORY["find"].arguments((), call)
         listed = [_resource(_uri(each.key), each.key, f"{each.type} by {each.session_id}") for each in found]
@@ -75,7 +75,7 @@ class BusServer:
         return None
 
     def _sessions(self, uri: str, peer: Peer, meta: Json) -> Work:
-        project = yield from peer.project(peer.session_of({}, meta, is_needed=False))
+        project = yield PROJECT, {SESSION: peer.session_of({}, meta, is_needed=False)}
         found = yield SESSIONS["active"], SESSIONS["active"].arguments((), {"project": project})
         return [_contents(uri, results.active(found))]
 
@@ -87,7 +87,7 @@ class BusServer:
     def _memory(self, uri: str, peer: Peer, meta: Json) -> Work:
         from urllib.parse import unquote
 
-        project = yield from peer.project(peer.session_of({}, meta, is_needed=False))
+        project = yield PROJECT, {SESSION: peer.session_of({}, meta, is_needed=False)}
         call = {"key": unquote(uri.removeprefix(MEMORY_URI)), "project": project}
         try:
             found = yield MEMORY["get_entry"], MEMORY["get_entry"].arguments((), call)

@@ -77,9 +77,6 @@ class StdioPeer(Peer):
     def introduce(self, session_id: str) -> None:
         self._server.resident.introduce(session_id)
 
-    def project(self, session_id: str | None) -> Work:
-        yield from ()  # the bus knows where this process runs
-
 
 class Pending:
     """An answer that waits for news: its work, and the operation that it is to look with again."""
@@ -392,9 +389,10 @@ class StdioServer:
         if self._events is None:
             return
         self._events.hear()
-        session_id, project = self.resident.named() or "", self._bus.here.project
+        session_id = self.resident.named()
         while len(self._out) < UNREAD_MOST and (events := self._new_events()):
-            for uri in dict.fromkeys(uri for event in events for uri in changed(event, session_id, project)):
+            project = self._bus.sessions.current_project(session_id)
+            for uri in dict.fromkeys(uri for event in events for uri in changed(event, session_id or "", project)):
                 self._tell(uri)
 
     def _new_events(self) -> list[Event]:

@@ -33,6 +33,7 @@ SESSIONS = SessionRegistry.operations
 MESSAGES = CollaborationHub.operations
 TASKS = TaskBoard.operations
 MEMORY = SharedMemory.operations
+PROJECT = SESSIONS["current_project"]
 
 READS = {"readOnlyHint": True}
 # Codex runs what changes nothing outside and destroys nothing without asking its user each time.
@@ -72,6 +73,7 @@ HINTS = {
     "entry_not_found": "Look for it: search_memory",
     "version_conflict": "Read it (recall), then write with its version as expected_version",
     "secret_found": "Say where it is kept instead of sending it",
+    "project_needed": "Put your session on the bus, in its project: status, with the parameter project",
 }
 TYPES = ((Boolean, "boolean"), (Integer, "integer"), (Number, "number"), (JsonObject, "object"), (Text, "string"))
 
@@ -116,9 +118,10 @@ class Tool:
         """Return the tool as `tools/list` tells it; `names_session`: it takes its caller's id, since nothing else says
         it.
         """
-        properties = {name: _schema(name, self.operation.parameters[name].kind) for name in self.takes}
+        takes = self.takes_of(names_session=names_session)
+        properties = {name: _schema(name, self.operation.parameters[name].kind) for name in takes}
         properties = {name: each if name in self.needs else _nullable(each) for name, each in properties.items()}
-        if names_session and self.is_of_somebody:
+        if names_session and self.is_of_somebody and SESSION not in self.takes:
             properties[SESSION] = {"type": "string"}  # whoever is asked for it by name has one
         schema: Json = {"type": "object", "properties": properties}
         if self.needs:
@@ -133,6 +136,11 @@ class Tool:
             },
             "annotations": self.annotations,
         }
+
+    def takes_of(self, *, names_session: bool) -> tuple[str, ...]:
+        """Return the parameters that a caller may pass; whoever has to name its session may name its project, too."""
+        has_project = "project" in self.operation.parameters and "project" not in self.takes
+        return (*self.takes, "project") if names_session and self.is_of_somebody and has_project else self.takes
 
     @property
     def annotations(self) -> dict[str, bool]:
@@ -149,20 +157,27 @@ class Tool:
         return {"content": [_text(shown)], "structuredContent": shown}
 
     def _run(self, arguments: Json, peer: Peer, meta: Json) -> Work:
-        session_id = peer.session_of(arguments, meta, is_needed=bool(self.actor)) if self.is_of_somebody else None
-        self._check(arguments)
+        session_id = self._session(arguments, peer, meta)
+        self._check(arguments, self.takes_of(names_session=peer.names_session))
         call = {**self.said, **{name: value for name, value in arguments.items() if self._is_said(name, value)}}
         if self.actor and session_id:
             call[self.actor] = session_id
             self.introduce(peer, session_id)
         if self.is_of_project and "project" not in call:
-            call["project"] = yield from peer.project(session_id)
+            call["project"] = yield PROJECT, {SESSION: session_id}
         result = yield self.operation, self.operation.arguments((), call, title=self.name)
         for operation, arguments_of in self.then:
             if more := arguments_of(result, call):
                 yield operation, operation.arguments((), {SESSION: session_id, **more})
         shown = self.shape(result)
         return {"you": session_id, **shown} if self.says_you and session_id else shown
+
+    def _session(self, arguments: Json, peer: Peer, meta: Json) -> str | None:
+        """Return the session that calls; its id is taken out of the arguments, unless that is another parameter."""
+        if not self.is_of_somebody:
+            return None
+        said = {} if SESSION in self.takes else arguments
+        return peer.session_of(said, meta, is_needed=bool(self.actor))
 
     def introduce(self, peer: Peer, session_id: str) -> None:
         peer.introduce(session_id)
@@ -179,11 +194,11 @@ class Tool:
     def _is_said(self, name: str, value: Any) -> bool:
         return value is not None or self.operation.parameters[name].kind.is_nullable
 
-    def _check(self, arguments: Json) -> None:
+    def _check(self, arguments: Json, takes: tuple[str, ...]) -> None:
         for name in arguments:
-            if name not in self.takes:
-                near = near_matches(name, list(self.takes))
-                hint = f"Did you mean {near[0]}?" if near else f"It takes: {', '.join(self.takes) or 'nothing'}"
+            if name not in takes:
+                near = near_matches(name, list(takes))
+                hint = f"Did you mean {near[0]}?" if near else f"It takes: {', '.join(takes) or 'nothing'}"
                 raise InvalidInput(f"{self.name} has no parameter {name[:60]!r}", hint=hint)
 
 
@@ -192,7 +207,9 @@ class WholeTool(Tool):
 
     def __init__(self, operation: Operation) -> None:
         takes = tuple(name for name in operation.parameters if name != actor(operation))
-        super().__init__(operation.name.replace(".", "_"), operation, takes, results.whole, {"result": ""})
+        is_of_project = "project" in operation.parameters and not (operation.is_of_all or actor(operation))
+        name = operation.name.replace(".", "_")
+        super().__init__(name, operation, takes, results.whole, {"result": ""}, is_of_project=is_of_project)
 
     def introduce(self, peer: Peer, session_id: str) -> None:
         """Introduce nobody: a caller of `sessions_register` introduces itself."""

@@ -19,12 +19,11 @@ FILES_MOST = 500
 class FileLog(Service, noun="files"):
     """Which files sessions have written, and when last."""
 
-    @operation("POST /sessions/{session_id}/files", is_durable=False)
+    @operation("POST /sessions/{session_id}/files", is_durable=False, registers=True)
     def touch(self, session_id: str, paths: list[str]) -> int:
         """Say that a session has written files; returns how many.
 
-        A path is absolute, as the machine of the session has it. The newest 500 of a session are kept. Raises
-        SessionNotFound for an unknown id.
+        A path is absolute, as the machine of the session has it. The newest 500 of a session are kept.
         """
         project, now = self.bus.sessions.require(session_id).project, self._store.now
         written = dict.fromkeys(paths)

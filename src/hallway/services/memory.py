@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from hallway.core.clock import SECOND, new_id, to_datetime
 from hallway.core.errors import EntryNotFound, VersionConflict
-from hallway.core.model import PERSON, Json, MemoryEntry, MemoryHit, MemoryStats
+from hallway.core.model import Json, MemoryEntry, MemoryHit, MemoryStats
 from hallway.core.operation import operation
 from hallway.core.parameters import VERSIONS_DEFAULT
 from hallway.core.schema import Integer, decode, encode
@@ -64,7 +64,7 @@ class SharedMemory(Service, noun="memory"):
             if row:
                 return _entry(row)
         prepared: PreparedEntry = self.prepared
-        project = project or self._project_of(session_id)
+        project = self.bus.project_for(project, session_id)
         self.prune_old(0, SWEEP_AT_ONCE)
         if expected_version is not None:
             self._compare(project, key, expected_version)
@@ -96,7 +96,7 @@ class SharedMemory(Service, noun="memory"):
     @operation("GET /memory/{key}", verb="memory get")
     def get_entry(self, key: str, *, project: str | None = None) -> MemoryEntry:
         """Return the newest version of an entry; raises EntryNotFound where there is none, or it has expired."""
-        project = project or self.bus.here.project
+        project = self.bus.project_for(project)
         entry = self._current(self._seen(project), key)
         if entry is None:
             raise EntryNotFound(f"nothing is remembered under {key!r} in {project}")
@@ -189,7 +189,7 @@ class SharedMemory(Service, noun="memory"):
         What other sessions wrote stays, and the newest of it counts. A key that is set again goes on with the next
         version number.
         """
-        project = self._seen(project)
+        project = self._seen(project, session_id)
         head = self._store.one("memory.head", project=project, key=key)
         count = self._forget(head[0], session_id) if head else 0
         if count:
@@ -202,7 +202,7 @@ class SharedMemory(Service, noun="memory"):
 
         At most 10,000 keys at a time, so that nobody waits long for the lock: ask again until it forgets none.
         """
-        project = self._seen(project)
+        project = self._seen(project, session_id)
         keys = self._store.rows(
             "memory.project_keys", project=project, session_id=session_id, limit=CLEAR_AT_ONCE, now=self._store.now
         )
@@ -263,13 +263,6 @@ class SharedMemory(Service, noun="memory"):
         return bool(self._store.rows("memory.count_on", key_id=key_id, last_version=last_version))
 
     # -- writing ------------------------------------------------------------------------------------------------------
-
-    def _project_of(self, session_id: str) -> str:
-        if session_id.startswith(PERSON):
-            return self.bus.here.project
-        row = self._store.one("memory.project_of", session_id=session_id)
-        project: str = row[0] if row else self.bus.sessions.require(session_id).project  # which says what is wrong
-        return project
 
     def _compare(self, project: str, key: str, expected: int) -> None:
         current = self._current(project, key)
@@ -358,11 +351,9 @@ class SharedMemory(Service, noun="memory"):
         row = self._store.one("memory.get", project=project, key=key, now=self._store.now)
         return _entry(row) if row else None
 
-    def _seen(self, project: str | None) -> str:
-        """Return the project to look in: unset, the caller's; of one that the caller does not see, one that never
-        was.
-        """
-        project = project or self.bus.here.project
+    def _seen(self, project: str | None, session_id: str | None = None) -> str:
+        """Return the project to look in; where the caller does not see it, one that never was."""
+        project = self.bus.project_for(project, session_id)
         return project if self.bus.sees(project) else NOWHERE
 
     def _entries(self, ids: list[int]) -> list[Row]:

@@ -556,7 +556,7 @@ class CollaborationHub(Service, noun="messages"):
             "in_reply_to": in_reply_to,
             "priority": priority,
             "thread_id": parent.thread_id if parent else message_id,
-            "project": project,
+            "project": parent.project if project is None and parent and is_person(from_session) else project,
             "task_id": _task_of(type, message_id, parent.task_id if parent else None, data),
             "expires_at": None if expires_in_s is None else self._store.now + expires_in_s * SECOND,
             "idempotency_key": None,
@@ -579,7 +579,7 @@ class CollaborationHub(Service, noun="messages"):
                 self.bus.sessions.require(party)  # raises, and says who has a name like it
         if draft["project"] is None:
             speaker = parties.get(from_session) or parties.get(to_session)
-            draft["project"] = speaker[0] if speaker else self.bus.here.project
+            draft["project"] = speaker[0] if speaker else self.bus.project_for(None)
         return parties[to_session][1] if to_session in parties else None
 
     def _deliver(self, draft: dict[str, Any], recipient_status: str | None = None) -> Receipt:
@@ -740,7 +740,7 @@ class CollaborationHub(Service, noun="messages"):
         rows = self._store.rows(
             "messages.parties", now=self._store.now, from_session=party, to_session=None, visible=self.bus.visible
         )
-        return str(rows[0][1]) if rows else self.bus.here.project
+        return str(rows[0][1]) if rows else self.bus.here.project or ""
 
 
 def _is_no_session(address: str) -> bool:

@@ -72,7 +72,7 @@ class SessionRegistry(Service, noun="sessions"):
         }
         return self._upsert_alive(session_id, said)
 
-    @operation("POST /sessions/{session_id}/heartbeat", verb="heartbeat", is_durable=False)
+    @operation("POST /sessions/{session_id}/heartbeat", verb="heartbeat", is_durable=False, registers=True)
     def heartbeat(
         self,
         session_id: str,
@@ -138,7 +138,7 @@ class SessionRegistry(Service, noun="sessions"):
         self.require(session_id)
         return self._upsert_alive(session_id, {})
 
-    @operation("PATCH /sessions/{session_id}", verb="status")
+    @operation("PATCH /sessions/{session_id}", verb="status", registers=True)
     def update_status(
         self,
         session_id: str,
@@ -150,31 +150,36 @@ class SessionRegistry(Service, noun="sessions"):
     ) -> Session:
         """Set what a session does: active, idle, working, waiting or offline; for waiting and idle, why.
 
-        `offline` ends it. Any other status also counts as a heartbeat. A reason and a detail end with the status or
-        reason they were said with. Raises SessionNotFound for an unknown id.
+        `offline` ends it, and raises SessionNotFound for an unknown id. Any other status also counts as a heartbeat. A
+        reason and a detail end with the status or reason they were said with.
         """
-        session = self.require(session_id)
         if status == "offline":
             _check_reason(status, reason, detail)
-            return self._end(session, "status")
+            return self._end(self.require(session_id), "status")
         said = {"status": status, "reason": reason, "detail": detail, "current_task": current_task}
         return self._upsert_alive(session_id, said)
 
-    @operation("POST /sessions/{session_id}/status", body="blob")
+    @operation("POST /sessions/{session_id}/status", body="blob", registers=True)
     def set_status_detail(self, session_id: str, blob: dict[str, Json]) -> Session:
         """Keep a JSON object as the session's status detail, in place of the one before; counts as a heartbeat."""
-        self.require(session_id)
         return self._upsert_alive(session_id, {"status_detail": blob})
 
     @operation("GET /sessions/active")
     def active(self, project: str | None = None, *, limit: int = OTHERS_DEFAULT) -> ActiveSessions:
-        """Return the live sessions of a project, newest first, and how many there are; unset: of where the caller
-        runs.
-        """
-        project = project or self.bus.here.project
+        """Return the live sessions of a project, newest first, and how many there are."""
+        project = self.bus.project_for(project)
         if not self.bus.sees(project):
             return ActiveSessions.of((project, [], 0))
         return ActiveSessions.of((project, self._peers(project, -1, limit), self._count_live(project)))
+
+    @operation("GET /project")
+    def current_project(self, session_id: str | None = None) -> str:
+        """Return the project that a call is about which names none.
+
+        It is that of the session, else of the session that calls, else of the folder that the caller runs in, else
+        the only one of its token. Raises ProjectNeeded if none of these is known.
+        """
+        return self.bus.project_for(None, session_id)
 
     @operation("GET /sessions/{session_id}", verb="show", unknown=None)
     def get(self, session_id: str) -> Session:
@@ -289,18 +294,24 @@ class SessionRegistry(Service, noun="sessions"):
             self.bus.events.append("session.cleared", in_project, count=len(ids), session_ids=ids[:100])
         return sum(map(len, cleared.values()))
 
-    def note_act(self, session_id: str) -> None:
+    def note_act(self, session_id: str, *, registers: bool = False, project: str | None = None) -> None:
         """Take an act of a session for a sign of life (S12), inside the transaction of the act.
 
-        A session whose time to live ran out is live again; one that was ended on purpose stays so. A row is written
-        once in `ACTS_EVERY_S` at most.
+        A session whose time to live ran out is live again; one that was ended on purpose stays so. One that the bus
+        has never seen is registered, where the act `registers`, in the project of the act. A row is written once in
+        `ACTS_EVERY_S` at most.
         """
-        if self.needs_note(session_id):
+        row = self._store.one("sessions.seen", session_id=session_id)
+        if row is None and registers:
+            self._upsert_alive(session_id, {"project": project})
+        elif self._is_worth_noting(row):
             self._upsert_alive(session_id, {})
 
     def needs_note(self, session_id: str) -> bool:
-        """Return whether `note_act` would write something."""
-        row = self._store.one("sessions.seen", session_id=session_id)
+        """Return whether `note_act` would write that a known session is alive."""
+        return self._is_worth_noting(self._store.one("sessions.seen", session_id=session_id))
+
+    def _is_worth_noting(self, row: Row | None) -> bool:
         if row is None:
             return False
         last_seen, ended_at, end_reason = row
@@ -413,7 +424,7 @@ class SessionRegistry(Service, noun="sessions"):
             "session_id": session_id,
             "agent_name": UNNAMED,
             "agent_type": UNNAMED,
-            "project": here.project,
+            "project": said.get("project") or self.bus.project_for(None, session_id),
             "status": "active",
             "reason": None,
             "detail": None,

@@ -37,11 +37,12 @@ class TaskBoard(Service, noun="tasks"):
         data: dict[str, Json] | None = None,
         *,
         idempotency_key: str | None = None,
+        project: str | None = None,
         allow_secret: bool = False,
     ) -> Task:
         """Offer a piece of work to a session, a person, a capability, or everybody in the project (*).
 
-        It is a message of type task_offer, and has its id.
+        It is a message of type task_offer, and has its id. The project is the sender's; a person may name one.
         """
         sent = self.bus.messages.send(
             from_session,
@@ -51,6 +52,7 @@ class TaskBoard(Service, noun="tasks"):
             body,
             data,
             idempotency_key=idempotency_key,
+            project=project,
             allow_secret=True,
         )
         return self.require(sent.message_id)

@@ -51,7 +51,7 @@ def write_beacon(bus: Bus, path: str) -> bool:
     The file is replaced as a whole, so no reader sees half of it. A new file contains only the section. If the file is
     read-only, is not text, or its marks do not pair up, raises FileUnusable and leaves the file as it is.
     """
-    lines = section(bus, bus.here.project)
+    lines = section(bus, bus.here.project or "")
     for _ in range(TRIES):
         before = identity(path)
         old = read_file(path)

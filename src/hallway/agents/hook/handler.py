@@ -86,7 +86,7 @@ class HookHandler:
         """Register the session if needed, under the name it already has."""
         bus, client = self._bus, self._dialect
         status = "active" if moment.kind == START and moment.is_new else None
-        self._project = bus.here.project
+        self._project = bus.here.project or ""
         self._notes.fresh = moment.is_new
         try:
             known = bus.sessions.get(moment.session_id)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from hallway.bus.remote import HERE_HEADER, read_here
 from hallway.core.errors import Unauthorised
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
 
 NOWHERE = NoWorkspace()
 NOTHING = nullcontext()
-HERE = HERE_HEADER.lower().encode()
+SESSION_HEADER = "Hallway-Session"  # names the session that calls, percent-encoded where it is not ASCII
+HERE, SESSION = HERE_HEADER.lower().encode(), SESSION_HEADER.lower().encode()
 
 
 class Caller:
@@ -78,8 +80,9 @@ HUB = Caller(NOWHERE)  # the hub, as it runs what nobody asked for
 
 def visitor_of(scope: Scope) -> Caller:
     """Return who sent a request that has passed the authentication middleware."""
-    told = header(scope, HERE)
-    here = read_here(told.decode("latin-1")) if told else NOWHERE
+    told, session_id = header(scope, HERE), header(scope, SESSION)
+    named = unquote(session_id.decode("latin-1").strip()) or None
+    here = read_here(told.decode("latin-1"), named) if told or named else NOWHERE
     grant: Grant | None = scope["grant"]
     return Caller(here, grant, address_of(scope) if grant else "")
 

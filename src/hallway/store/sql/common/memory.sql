@@ -1,7 +1,3 @@
--- name: memory.project_of
--- Where what a session writes belongs.
-SELECT project FROM sessions WHERE session_id = :session_id;
-
 -- name: memory.head
 -- A key's row, whether or not it has an entry now.
 SELECT id, last_version, entry, expires_at FROM memory_keys WHERE project = :project AND key = :key;

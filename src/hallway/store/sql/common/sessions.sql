@@ -13,6 +13,12 @@ SELECT id FROM sessions WHERE session_id = :session_id;
 -- Whose token registered a session, and where the session is.
 SELECT principal, project FROM sessions WHERE session_id = :session_id;
 
+-- name: sessions.projects
+-- A few of the projects that the caller sees, for whoever has to name one.
+SELECT project FROM projects
+WHERE live > 0 AND (:visible IS NULL OR project IN (SELECT value FROM json_each(:visible)))
+ORDER BY project LIMIT 5;
+
 -- name: sessions.end
 UPDATE sessions SET status = 'offline', reason = NULL, detail = NULL, status_since = :now, ended_at = :now,
     end_reason = :end_reason
