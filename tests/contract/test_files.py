@@ -6,7 +6,6 @@ import pytest
 
 from hallway.bus.local import LocalBus
 from hallway.core.clock import FakeClock
-from hallway.core.errors import SessionNotFound
 from hallway.services.files import FILES_MOST
 from support import kinds
 
@@ -49,12 +48,6 @@ def test_a_session_that_rewrites_a_tree_keeps_the_newest(team: LocalBus, clock: 
     assert FILES_MOST <= len(found) < FILES_MOST + 100
     assert {each.path.split("/")[2] for each in found} == {"2", "3", "4", "5", "6"}
     assert len(team.files.touched(session_id="bob")) == 1
-
-
-def test_a_file_of_nobody_is_not_recorded(team: LocalBus) -> None:
-    with pytest.raises(SessionNotFound):
-        team.files.touch("carol", ["/shop/cart.py"])
-    assert team.files.touched() == []
 
 
 def test_what_is_written_is_no_event(team: LocalBus) -> None:

@@ -154,13 +154,9 @@ def test_of_many_threads_that_compare_and_set_one_wins_each_version(open_bus: Ca
 
 
 @pytest.mark.promise("R1")
-def test_a_person_may_write_and_an_unknown_session_may_not(team: LocalBus) -> None:
+def test_a_person_may_write(team: LocalBus) -> None:
     entry = team.memory.set("user:alice", "style", "tabs")
     assert (entry.session_id, entry.project) == ("user:alice", SHOP)
-    with pytest.raises(errors.SessionNotFound) as caught:
-        team.memory.set("alicee", "style", "spaces")
-    assert caught.value.details["near"] == ["alice"]
-    assert team.memory.get("style") == "tabs"
 
 
 @pytest.mark.promise("R1")

@@ -112,7 +112,7 @@ class SessionMachine(RuleBasedStateMachine):
     def clear(self, side: int, older_than_s: int) -> None:
         before = self.clock.now() - older_than_s * SECOND
         gone = {id_ for id_, life in self.lives.items() if life.ended_at is not None and life.ended_at <= before}
-        assert self.buses[side].sessions.clear_offline(older_than_s) == len(gone)
+        assert self.buses[side].sessions.clear_offline(older_than_s, all_projects=True) == len(gone)
         self.lives = {id_: life for id_, life in self.lives.items() if id_ not in gone}
 
     @rule(seconds=st.sampled_from([5, 10, 25, 60, 120, 3600]))

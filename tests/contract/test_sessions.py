@@ -16,7 +16,6 @@ from hallway.bus.local import LocalBus
 from hallway.core import errors
 from hallway.core.clock import FakeClock, SystemClock, to_datetime
 from hallway.core.model import LIVE_STATUSES, Session
-from hallway.local.workspace import NoWorkspace
 from hallway.services import sessions
 from hallway.services.sessions import SessionRegistry
 from support import Here, all_events, kinds, live_ids
@@ -580,9 +579,9 @@ def test_statistics_count_by_status_type_and_user(crowd: LocalBus) -> None:
 def test_offline_history_is_kept_until_it_is_cleared(crowd: LocalBus, clock: FakeClock) -> None:
     clock.advance(30 * 24 * 3600)
     assert len(crowd.sessions.list_sessions(include_offline=True)) == 4
-    assert crowd.sessions.clear_offline() == 4
+    assert crowd.sessions.clear_offline(all_projects=True) == 4
     assert crowd.sessions.list_sessions(include_offline=True) == []
-    assert crowd.sessions.clear_offline() == 0
+    assert crowd.sessions.clear_offline(all_projects=True) == 0
     cleared = [event for event in all_events(crowd) if event.kind == "session.cleared"]
     assert {event.project: event.data["count"] for event in cleared} == {SHOP: 3, "github.com/acme/other": 1}
 
@@ -712,11 +711,9 @@ def test_a_registry_of_its_own_opens_a_bus_in_a_folder(tmp_path: Path) -> None:
             assert again.active(SHOP).total == 1
 
 
-def test_a_caller_that_told_nothing_is_in_the_default_project(bus: LocalBus) -> None:
-    bus.here = NoWorkspace()
-    assert bus.sessions.heartbeat("alice").project == "default"
-    assert bus.sessions.get("alice").human_user is None
-    assert [peer.session_id for peer in bus.sessions.active().sessions] == ["alice"]
+def test_a_clearing_of_one_project_and_of_all_is_a_contradiction(bus: LocalBus) -> None:
+    with pytest.raises(errors.InvalidInput, match="all projects"):
+        bus.sessions.clear_offline(project=SHOP, all_projects=True)
 
 
 def test_a_parameter_that_is_given_twice_is_an_error(bus: LocalBus) -> None:

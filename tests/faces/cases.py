@@ -333,6 +333,21 @@ SESSIONS = [
         call("sessions.clear_offline", project=SHOP),
         gives=1,
     ),
+    case(
+        "ended sessions of every project are cleared",
+        ALICE,
+        call("sessions.heartbeat", session_id="carol", project="other"),
+        call("sessions.end", session_id="carol"),
+        call("sessions.clear_offline", all_projects=True),
+        gives=1,
+    ),
+    case("the project that the caller is in", call("sessions.current_project"), gives=SHOP),
+    case(
+        "the project of a session that is elsewhere",
+        call("sessions.heartbeat", session_id="carol", project="other"),
+        call("sessions.current_project", session_id="carol"),
+        gives="other",
+    ),
     case("nothing to clear", ALICE, call("sessions.clear_offline", older_than_s=60), gives=0),
     case(
         "a text over its limit",
@@ -1168,11 +1183,30 @@ MEMORY = [
         fails="too_large",
     ),
     case(
-        "an entry of nobody",
-        ALICE,
+        "an entry of a session that was never seen",
         call("memory.set", session_id="alicia", key="k", value=[1]),
-        fails="session_not_found",
+        gives={"session_id": "alicia", "project": SHOP, "version": 1},
     ),
+    case(
+        "a key with slashes",
+        ALICE,
+        *[
+            call("memory.set", session_id="alice", key=key, value=[key])
+            for key in ("decision", "decision/forms", "/decision//forms/", "decision/../forms", "decision/history")
+        ],
+        call("memory.get_entry", key="decision/forms"),
+        gives={"value": ["decision/forms"]},
+    ),
+    *[
+        case(
+            f"the history of {key}",
+            ALICE,
+            call("memory.set", session_id="alice", key=key, value=[key]),
+            call("memory.get_all", key=key),
+            gives=[{"key": key, "value": [key]}],
+        )
+        for key in ("decision/forms", "/decision//forms/", "decision/../forms", "decision/history")
+    ],
 ]
 
 FILES = [
@@ -1199,9 +1233,10 @@ FILES = [
     ),
     case("a file that nobody wrote", call("files.touched", path="/none"), gives=[]),
     case(
-        "a file that a stranger wrote",
+        "a file that a session wrote which was never seen",
         call("files.touch", session_id="alicia", paths=["/a"]),
-        fails="session_not_found",
+        call("sessions.get", session_id="alicia"),
+        gives={"agent_name": "unknown", "project": SHOP, "status": "active"},
     ),
 ]
 

@@ -123,8 +123,8 @@ class Declared:
         self._any_error = self._validator({"$ref": "#/components/schemas/Error"})
         # Fixed paths first, as the hub matches them.
         self._paths = [
-            (re.compile(re.sub(r"\{\w+\}", "[^/]+", path)), operations)
-            for path, operations in sorted(document["paths"].items(), key=lambda item: "{" in item[0])
+            (re.compile(re.sub(r"\{\w+\}", "[^/]+", path).replace("/memory/[^/]+", "/memory/.+")), operations)
+            for path, operations in sorted(document["paths"].items(), key=lambda item: ("{" in item[0], -len(item[0])))
         ]
 
     def _validator(self, schema: dict[str, Any]) -> Draft202012Validator:

@@ -47,7 +47,9 @@ written = memory_set.sync("decision", client=hub, body=entry)
 lost = memory_set.sync_detailed("decision", client=hub, body=entry, if_match='"7"')
 assert (lost.status_code, lost.parsed.error.code) == (412, "version_conflict")
 assert memory_set.sync("decision", client=hub, body=entry, if_match=f'"{written.version}"').version == 2
-(hit,) = memory_find.sync(client=hub, tags=["gen-a", "gen-b"], match_all=True, project=PROJECT)
+assert memory_set.sync("decision/forms", client=hub, body=entry).key == "decision/forms"
+assert memory_get_entry.sync("decision/forms", client=hub, project=PROJECT).version == 1
+(hit,) = memory_find.sync(client=hub, pattern="decision", tags=["gen-a", "gen-b"], match_all=True, project=PROJECT)
 assert (hit.key, hit.version) == ("decision", 2)
 assert memory_get_entry.sync("decision", client=hub, project=PROJECT).value == {"forms": ["one"]}
 

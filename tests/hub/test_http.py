@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from schemathesis import openapi
 
 from hallway.services.base import Service
-from hub.client import Answer, Client, raw_exchange
+from hub.client import SHOP, Answer, Client, raw_exchange
 from hub.process import HubProcess, environment
 from support import until
 
@@ -43,7 +43,7 @@ def test_a_heartbeat_registers_and_tells_who_else_is_here(client: Client) -> Non
 
 
 def test_a_heartbeat_needs_no_body(client: Client) -> None:
-    assert client.post("/sessions/bare/heartbeat").json["project"] == "default"
+    assert client.post("/sessions/bare/heartbeat").json["project"] == SHOP
 
 
 def test_any_json_object_is_a_status_detail(client: Client) -> None:

@@ -667,7 +667,7 @@ def test_a_profile_that_is_not_there_is_refused(post: Post) -> None:
 
 def test_a_stream_whose_reader_goes_leaves_nothing_behind(post: Post, hub: HubProcess) -> None:
     listen = modern("subscriptions/listen", notifications={"resourcesListChanged": True})
-    headers = {"MCP-Protocol-Version": "2026-07-28", "Mcp-Method": "subscriptions/listen"}
+    headers = {"MCP-Protocol-Version": "2026-07-28", "Mcp-Method": "subscriptions/listen", "Hallway-Here": "project=p"}
     for _ in range(20):
         connection = http.client.HTTPConnection("127.0.0.1", hub.port, timeout=PATIENCE_S)
         connection.request("POST", "/mcp", json.dumps(listen), headers)

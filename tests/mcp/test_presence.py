@@ -480,3 +480,22 @@ def test_a_hub_that_is_away_leaves_the_agent_its_server(home: Path, serve: Calla
     assert server.ask("tools/list")["tools"]
     assert server.call("status")["code"] == "hub_unreachable"
     assert server.close() == 0
+
+
+@pytest.mark.promise("S15")
+def test_a_session_that_lives_elsewhere_reads_where_it_writes(serve: Callable[..., Server], shop: Bus) -> None:
+    """Its client was resumed in another folder, in which the server runs."""
+    shop.sessions.register("c1", "alice's claude", "claude-code", project="github.com/acme/site")
+    shop.tasks.offer("c1", "*", "of the site")
+    shop.sessions.register("c2", "bob's", "codex")
+    shop.tasks.offer("c2", "*", "of the shop")
+    server = serve(**CLAUDE)
+    server.initialize()
+    assert server.call("remember", key="color", value="red")["version"] == 1
+    assert server.call("recall", key="color")["value"] == "red"
+    assert [each["key"] for each in server.call("search_memory", query="red")["entries"]] == ["color"]
+    assert server.call("sessions")["project"] == "github.com/acme/site"
+    assert [each["subject"] for each in server.call("tasks")["tasks"]] == ["of the site"]
+    listed = server.ask("resources/list")["resources"]
+    assert "color" in {each["name"] for each in listed}
+    assert shop.memory.get_entry("color", project="github.com/acme/site").session_id == "c1"

@@ -51,7 +51,7 @@ def test_null_means_left_out(tool: Tool) -> None:
 @pytest.mark.parametrize("tool", DAILY, ids=lambda tool: tool.name)
 def test_an_error_names_the_tool_and_where_its_schema_is(tool: Tool) -> None:
     with pytest.raises(InvalidInput) as caught:
-        tool._check({"zzz": 1})
+        tool._check({"zzz": 1}, tool.takes)
     assert f"{tool.name} has no parameter" in caught.value.message
     told = tool.told(InvalidInput("wrong"))
     assert told["hint"] == f"See the inputSchema of {tool.name} in tools/list"

@@ -39,6 +39,7 @@ TABLE = {
     "sessions.find_sessions": LISTS,
     "sessions.end": ACTS,
     "sessions.clear_offline": ADMINS,
+    "sessions.current_project": OPEN,
     "messages.send": ACTS,
     "messages.broadcast": ACTS,
     "messages.reply": ACTS,

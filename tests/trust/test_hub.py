@@ -157,7 +157,8 @@ def test_a_new_session_of_a_token_for_one_project_is_in_that_one(guarded: Guarde
     with guarded.client("alice") as alice, guarded.client("wide") as wide:
         assert alice.post("/sessions/unsaid/heartbeat", {}).json["project"] == SHOP
         assert alice.get("/sessions/unsaid").json["human_user"] == "alice"
-        assert wide.post("/sessions/unsaid-2/heartbeat", {}).json["project"] == "default"
+        unsaid = wide.post("/sessions/unsaid-2/heartbeat", {})
+        assert (unsaid.status, unsaid.error["code"]) == (400, "project_needed")
         refused = heartbeat(alice, "unsaid-3", BANK)
         assert (refused.status, SHOP in refused.error["hint"]) == (403, True)
 

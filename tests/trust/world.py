@@ -97,6 +97,7 @@ CALLS: dict[str, dict[str, Any]] = {
     "sessions.find_sessions": {"project": "$project"},
     "sessions.end": {"session_id": "$session"},
     "sessions.clear_offline": {"project": "$project"},
+    "sessions.current_project": {"session_id": "$session"},
     "messages.send": {"from_session": "$session", "to_session": "$neighbour", "subject": "hello"},
     "messages.broadcast": {"from_session": "$session", "subject": "hello"},
     "messages.reply": {"from_session": "$session", "to_message": "$message", "body": "an answer"},

@@ -43,6 +43,7 @@ FAILOVER_TIMEOUT_S = (
 )
 SILENCE_S = 45.0  # after this silence a stream counts as lost; its keep-alives come every 15 s
 RETRY_S = 1.0
+FINAL_WORDS = frozenset({"history"})  # that follow a place with slashes in a path: /memory/{key}/history
 CERTIFICATE_HINT = (
     "This machine does not trust the hub's certificate. If your own certificate authority has signed it:"
     " export SSL_CERT_FILE=/path/to/authority.pem"
@@ -215,7 +216,7 @@ class RemoteBus(Bus):
         if "idempotency_key" in operation.parameters:
             said.setdefault("idempotency_key", new_id())
         in_path = {name: said.pop(name) for name in operation.parameters if f"{{{name}}}" in operation.path}
-        path = operation.path.format(**{name: quote(value, safe="") for name, value in in_path.items()})
+        path = operation.path.format(**{name: _in_path(operation, name, value) for name, value in in_path.items()})
         if operation.body:
             return path, encode(said[operation.body])
         if operation.method in ("GET", "DELETE"):
@@ -415,6 +416,17 @@ class RemoteSubscription:
         if self._connection is not None:
             self._connection.close()
         self._connection = self._answer = None
+
+
+def _in_path(operation: Operation, name: str, text: str) -> str:
+    """Return a value encoded for its place in a path.
+
+    Slashes stay where a path can hold them, because proxies refuse or decode an encoded one. They are encoded where a
+    path with them would be another one: beside an empty or dotted part, and before a word that ends a path.
+    """
+    parts = text.split("/")
+    is_plain = name == operation.long_place and not {"", ".", "..", *FINAL_WORDS} & set(parts)
+    return quote(text, safe="/" if is_plain else "")
 
 
 def _as_query(named: dict[str, Any]) -> str:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from hallway.cli.render.parts import how_many
 from hallway.cli.terminal import err, out
 from hallway.core.errors import HallwayError
-from hallway.core.parameters import COMMON
+from hallway.core.model import PERSON
 from hallway.core.schema import encode
 from hallway.text.sanitize import clean_json, sanitize
 
@@ -35,14 +35,11 @@ class Declined(HallwayError):
 
 
 class Removal:
-    """A kind of record that a command removes: its singular name, a function that counts, and the allowed scope."""
+    """A kind of record that a command removes: its singular name, and a function that counts."""
 
-    def __init__(
-        self, what: str, count: Callable[[Bus, dict[str, Any]], int] | None, *, takes_all_projects: bool = False
-    ) -> None:
+    def __init__(self, what: str, count: Callable[[Bus, dict[str, Any]], int] | None) -> None:
         self.what = what
         self.count = count
-        self.takes_all_projects = takes_all_projects
 
 
 def _ended_sessions(bus: Bus, arguments: dict[str, Any]) -> int:
@@ -59,21 +56,14 @@ def _entries(bus: Bus, arguments: dict[str, Any]) -> int:
 
 
 REMOVALS = {
-    "sessions.clear_offline": Removal("offline session", _ended_sessions, takes_all_projects=True),
+    "sessions.clear_offline": Removal("offline session", _ended_sessions),
     "memory.clear_some": Removal("memory key", _entries),
     "retention.prune": Removal("old record", None),
 }
 
 
 def add_options(parser: ArgumentParser, removal: Removal) -> None:
-    """Add `--dry-run`, `--yes` and, where they apply, `--all-projects` to a command."""
-    if removal.takes_all_projects:
-        for action in parser._actions:
-            if action.dest == "project":
-                action.help = COMMON["project"].about  # here, unlike in the operation, the default is one project
-        parser.add_argument(
-            "--all-projects", action="store_true", dest="is_everywhere", help="in every project, not only this folder's"
-        )
+    """Add `--dry-run` and `--yes` to a command."""
     if removal.count:
         parser.add_argument("--dry-run", action="store_true", dest="is_dry", help="show how many, but remove nothing")
     parser.add_argument("--yes", action="store_true", dest="is_meant", help="do not ask first, even on a terminal")
@@ -81,9 +71,10 @@ def add_options(parser: ArgumentParser, removal: Removal) -> None:
 
 def check(removal: Removal, args: Namespace, bus: Bus, arguments: dict[str, Any]) -> bool:
     """Set the project, and return whether to run the removal; raises Declined if the person does not confirm it."""
-    is_everywhere = getattr(args, "is_everywhere", False)
+    is_everywhere = arguments.get("all_projects", False)
     if "project" in arguments and arguments["project"] is None and not is_everywhere:
-        arguments["project"] = bus.here.project
+        author = arguments.get("session_id") or PERSON
+        arguments["project"] = bus.sessions.current_project(None if author.startswith(PERSON) else author)
     where = f" of {sanitize(arguments['project'])}" if arguments.get("project") else ""
     where = " of every project" if is_everywhere else where
     if removal.count and getattr(args, "is_dry", False):

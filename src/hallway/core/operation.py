@@ -157,6 +157,14 @@ class Operation:
         return {each.kind.short: each.name for each in self.parameters.values() if each.kind.short}
 
     @property
+    def long_place(self) -> str | None:
+        """Return the parameter in the path that may hold slashes, if there is one: a text, which is no id."""
+        return next((each.name for each in self.parameters.values() if each.has_text and self._is_in_path(each)), None)
+
+    def _is_in_path(self, parameter: Parameter) -> bool:
+        return f"{{{parameter.name}}}" in self.path
+
+    @property
     def about(self) -> str:
         """Return the docstring's first line: help, menu entry and tool description."""
         return (self.function.__doc__ or "").partition("\n")[0].strip()

@@ -42,7 +42,9 @@ COMMON: dict[str, FieldType] = {
     "agent_name": Text("What people call this agent", metavar="NAME", flag="--name"),
     "agent_type": Text("The kind of agent: claude-code, codex, gemini …", most=64, metavar="TYPE", flag="--type"),
     "project": Text(
-        "The repository's namespace; unset, the one of the folder this runs in", most=1024, metavar="PROJECT"
+        "The repository's namespace; unset, the acting session's, else the one of the folder this runs in",
+        most=1024,
+        metavar="PROJECT",
     ),
     "human_user": Text("The person this session works for", flag="--user", metavar="USER"),
     "limit": Integer("How many to return at the most", least=1, most=1000, metavar="N"),
@@ -71,6 +73,7 @@ SESSIONS: dict[str, FieldType] = {
         metavar="SECONDS",
     ),
     "include_offline": Boolean("Sessions that have ended or expired, too", flag="--all"),
+    "all_projects": Boolean("In every project, not only in one"),
     "end_reason": Text("Why it ended", flag="--reason", metavar="TEXT"),
     "older_than_s": Duration(
         "Only what ended at least this many seconds ago", most=AGE_MOST_S, flag="--older-than", metavar="SECONDS"

@@ -138,7 +138,8 @@ class Hub:
     def _add_paths(self) -> None:
         self._paths.add(HEARTBEAT.method, HEARTBEAT.path, self._endpoint(HEARTBEAT))
         for operation in self.operations():
-            self._paths.add(operation.method, operation.path, self._endpoint(operation))
+            endpoint, long_place = self._endpoint(operation), operation.long_place
+            self._paths.add(operation.method, operation.path, endpoint, long_place)
         self._paths.add("POST", "/mcp", McpEndpoint(self._operation_endpoint, self._feed))
         plain = {
             "/health": self._health,

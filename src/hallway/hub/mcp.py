@@ -12,7 +12,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from hallway.core.errors import HallwayError, IdentityMissing, InvalidInput, LimitReached
+from hallway.core.errors import HallwayError, IdentityMissing, InvalidInput, LimitReached, ProjectNeeded
 from hallway.core.parameters import type_of
 from hallway.core.schema import Choice, decode
 from hallway.hub.auth.caller import SESSION_HEADER, visitor_of
@@ -48,6 +48,7 @@ log = logging.getLogger("hallway.hub")
 
 INBOX = MESSAGES["inbox"]
 PROJECT = SESSIONS["current_project"]
+PROJECT_HINT = {ProjectNeeded.code: f"Name the session that calls, in the header {SESSION_HEADER}"}
 REPEATED = ("mcp-protocol-version", "mcp-method", "mcp-name")
 
 
@@ -173,7 +174,8 @@ class McpEndpoint:
                 await send({"type": "http.response.body", "body": b""})
                 return
             code = INTERNAL_ERROR if error.status >= 500 else INVALID_REQUEST
-            await _respond(send, failed(listening.request_id, JsonRpcError(code, error.message)), error.status)
+            told = error.hint_for_face(PROJECT_HINT).to_dict()["error"]
+            await _respond(send, failed(listening.request_id, JsonRpcError(code, error.message, told)), error.status)
         except (TimeoutError, OSError):
             pass  # it stopped reading or has gone; it listens anew and reads what there is
 

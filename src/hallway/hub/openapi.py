@@ -64,7 +64,7 @@ def _operation(operation: Operation) -> dict[str, Any]:
         "tags": [operation.noun],
         "summary": operation.about,
         "description": inspect.cleandoc(operation.function.__doc__ or ""),
-        "parameters": [_parameter(p, "path") for p in in_path],
+        "parameters": [_parameter(p, "path", operation.long_place) for p in in_path],
         "responses": {
             "200": {"description": "Done", "content": _json(_result(operation))},
             "default": {"description": "An error", "content": _json({"$ref": "#/components/schemas/Error"})},
@@ -119,8 +119,10 @@ def _add_stream(described: dict[str, Any]) -> None:
     )
 
 
-def _parameter(parameter: Parameter, place: str) -> dict[str, Any]:
+def _parameter(parameter: Parameter, place: str, long_place: str | None = None) -> dict[str, Any]:
     schema = parameter.kind.json_schema()
+    if parameter.name == long_place:
+        schema["description"] += ". In the path a slash may be sent as it is, or as %2F; before a last /history as %2F"
     described: dict[str, Any] = {"name": parameter.name, "in": place, "required": place == "path"}
     if schema.get("type") == "array":
         described |= {"style": "form", "explode": True}

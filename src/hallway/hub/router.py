@@ -1,7 +1,8 @@
 """Which endpoint a request is for: by path, then by method.
 
 A path is split before it is decoded, so what fills one place of it may hold anything, an encoded slash too. A fixed
-word goes before a place to be filled: /sessions/active before /sessions/{session_id}.
+word goes before a place to be filled: /sessions/active before /sessions/{session_id}. A place for text, such as the
+{key} of a memory entry, also takes plain slashes, where no other path fits.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from hallway.core.schema import quote_value
 from hallway.hub.http import respond, respond_error
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from starlette.types import ASGIApp, Receive, Scope, Send
 
 
@@ -25,16 +28,20 @@ class MethodNotAllowed(HallwayError):
 
 
 class Route:
-    """A path's endpoints by method."""
+    """A path's endpoints by method; `long_place` is the one of its places that takes slashes."""
 
-    def __init__(self, template: str) -> None:
+    def __init__(self, template: str, long_place: str | None = None) -> None:
         self.words = template.split("/")
+        self.long = self.words.index(f"{{{long_place}}}") if long_place else None
         self.methods: dict[str, ASGIApp] = {}
 
     def match(self, words: list[str]) -> dict[str, str] | None:
         """Return what fills the places of this path in another one's still encoded words; None when it is not this
         path.
         """
+        if self.long is not None:
+            end = self.long + 1 + len(words) - len(self.words)
+            words = [*words[: self.long], "/".join(words[self.long : end]), *words[end:]]
         filled = {}
         for own, word in zip(self.words, words, strict=True):
             if own[:1] == "{" and word:
@@ -67,18 +74,27 @@ class PathRouter:
     def __init__(self) -> None:
         self._paths: dict[str, Route] = {}
         self._by_length: dict[int, list[Route]] = {}
+        self._long: list[Route] = []  # those with the most words first
 
-    def add(self, method: str, template: str, endpoint: ASGIApp) -> None:
+    def add(self, method: str, template: str, endpoint: ASGIApp, long_place: str | None = None) -> None:
         if template not in self._paths:
-            path = self._paths[template] = Route(template)
+            path = self._paths[template] = Route(template, long_place)
             alike = self._by_length.setdefault(len(path.words), [])
             alike.append(path)
             alike.sort(key=lambda each: [word[:1] == "{" for word in each.words])
+            if long_place:
+                self._long.append(path)
+                self._long.sort(key=lambda each: -len(each.words))
         self._paths[template].methods[method] = endpoint
+
+    def _alike(self, count: int) -> Iterator[Route]:
+        """Yield the routes that a path of so many words may be, best first."""
+        yield from self._by_length.get(count, ())
+        yield from (each for each in self._long if len(each.words) < count)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         words = scope["raw_path"].decode("ascii").split("/")
-        for path in self._by_length.get(len(words), ()):
+        for path in self._alike(len(words)):
             filled = path.match(words)
             if filled is not None:
                 try:

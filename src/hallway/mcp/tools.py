@@ -82,7 +82,8 @@ class Tool:
     """An operation as a tool: what it takes of its parameters, what of it is said already, what it shows.
 
     `then` is what else is done with the result, each an operation and what makes its arguments (None: not this time).
-    `is_of_project`: it is about the caller's project unless another is named.
+    `is_of_project`: it is about the caller's project unless another is named. `tells_project`: a caller that names its
+    session, because nothing else does, may name its project too.
     """
 
     def __init__(
@@ -98,6 +99,7 @@ class Tool:
         needs: tuple[str, ...] = (),
         then: tuple[Then, ...] = (),
         is_of_project: bool = False,
+        tells_project: bool = False,
         says_you: bool = False,
     ) -> None:
         self.name = name
@@ -110,6 +112,7 @@ class Tool:
         self.needs = needs or tuple(each for each in takes if operation.parameters[each].is_required)
         self.then = then
         self.is_of_project = is_of_project
+        self.tells_project = tells_project
         self.says_you = says_you
         self.actor = actor(operation)
         self.is_of_somebody = is_of_project or self.actor is not None
@@ -138,9 +141,8 @@ class Tool:
         }
 
     def takes_of(self, *, names_session: bool) -> tuple[str, ...]:
-        """Return the parameters that a caller may pass; whoever has to name its session may name its project, too."""
-        has_project = "project" in self.operation.parameters and "project" not in self.takes
-        return (*self.takes, "project") if names_session and self.is_of_somebody and has_project else self.takes
+        """Return the parameters that a caller may pass."""
+        return (*self.takes, "project") if names_session and self.tells_project else self.takes
 
     @property
     def annotations(self) -> dict[str, bool]:
@@ -163,7 +165,7 @@ class Tool:
         if self.actor and session_id:
             call[self.actor] = session_id
             self.introduce(peer, session_id)
-        if self.is_of_project and "project" not in call:
+        if self.is_of_project and "project" not in call and not call.get("all_projects"):
             call["project"] = yield PROJECT, {SESSION: session_id}
         result = yield self.operation, self.operation.arguments((), call, title=self.name)
         for operation, arguments_of in self.then:
@@ -269,8 +271,9 @@ DAILY = (
         ("status", "reason", "detail", "current_task"),
         results.heartbeat,
         {"session_id": "string", "status": "string", "unread": "integer"},
-        about="Tell the others what you do, or in a line (detail) why you wait; says how many messages wait for you",
+        about="Tell the others what you do, or in a line (detail) why you wait; says how many messages wait",
         said={"limit": 1},
+        tells_project=True,
     ),
     Tool(
         "send",
@@ -341,7 +344,7 @@ DAILY = (
         ("task_id",),
         results.task_in_full,
         {"task_id": "string", "body": "string"},
-        about="Take a task that is offered or handed to you; one session gets it, the others an error",
+        about="Take a task offered or handed to you; one session gets it, the others an error",
         then=((MESSAGES["acknowledge"], lambda _, call: {"message_ids": [call["task_id"]]}),),
     ),
     Tool(
@@ -359,7 +362,7 @@ DAILY = (
         ("task_id", "result"),
         results.task,
         {"task_id": "string"},
-        about="Say that your task is done and what came of it",
+        about="Say that your task is done, and its result",
     ),
     Tool(
         "remember",

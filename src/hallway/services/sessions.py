@@ -256,10 +256,17 @@ class SessionRegistry(Service, noun="sessions"):
         """Return the same as `end`."""
         return self.end(session_id)
 
-    @operation("DELETE /sessions", verb="clear-offline", is_of_all=True)
-    def clear_offline(self, older_than_s: int = 0, *, project: str | None = None) -> int:
-        """Forget sessions that have ended, or that ended at least so many seconds ago; returns how many (S6)."""
-        return self._clear(self._store.now - older_than_s * SECOND, project)
+    @operation("DELETE /sessions", verb="clear-offline")
+    def clear_offline(self, older_than_s: int = 0, *, project: str | None = None, all_projects: bool = False) -> int:
+        """Forget sessions that have ended, or that ended at least so many seconds ago; returns how many (S6).
+
+        Those of one project, or of every project where `all_projects` says so.
+        """
+        if all_projects and project:
+            raise InvalidInput("a project is named, and all projects are, too", hint="Leave one of the two out")
+        return self._clear(
+            self._store.now - older_than_s * SECOND, None if all_projects else self.bus.project_for(project)
+        )
 
     def get_stats(self, project: str | None = None) -> SessionStats:
         """Return how many sessions there are, by status, type and user."""
