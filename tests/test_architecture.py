@@ -95,6 +95,7 @@ NOUNS = {
     "logins",
     "memory",
     "messages",
+    "projects",
     "retention",
     "sessions",
     "stats",

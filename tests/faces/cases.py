@@ -1343,4 +1343,53 @@ TOKENS = [
     case("who I am", call("tokens.whoami"), gives={"name": None, "role": "admin", "projects": None}),
 ]
 
-CASES = [*SESSIONS, *EVENTS, *MESSAGES, *TASKS, *MEMORY, *FILES, *WAKES, *TOKENS]
+MOVED = call("projects.move", old_project=SHOP, new_project="new")
+
+PROJECTS = [
+    case(
+        "a project moves to another name",
+        ALICE,
+        BOB,
+        SENT,
+        call("memory.set", session_id="alice", key="k", value=1),
+        MOVED,
+        gives={
+            "old_project": SHOP,
+            "new_project": "new",
+            "is_undo": False,
+            "is_dry_run": False,
+            "moved": {"sessions": 2, "messages": 1, "memory": 1},
+            "shared_total": 0,
+            "shared_keys": [],
+            "tokens": [],
+        },
+    ),
+    case(
+        "a move that is only tried",
+        ALICE,
+        call("projects.move", old_project=SHOP, new_project="new", dry_run=True),
+        gives={"is_dry_run": True, "moved": {"sessions": 1}},
+    ),
+    case(
+        "a move that is taken back",
+        ALICE,
+        MOVED,
+        call("projects.undo", old_project=SHOP, new_project="new"),
+        gives={"is_undo": True, "moved": {"sessions": 1}},
+    ),
+    case(
+        "a move of nothing",
+        ALICE,
+        call("projects.move", old_project="shop", new_project="new"),
+        fails="project_not_found",
+    ),
+    case(
+        "a move that never was",
+        ALICE,
+        call("projects.undo", old_project=SHOP, new_project="new"),
+        fails="project_not_found",
+    ),
+    case("a move to itself", ALICE, call("projects.move", old_project=SHOP, new_project=SHOP), fails="invalid_input"),
+]
+
+CASES = [*SESSIONS, *EVENTS, *MESSAGES, *TASKS, *MEMORY, *FILES, *WAKES, *TOKENS, *PROJECTS]

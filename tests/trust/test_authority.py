@@ -75,6 +75,8 @@ TABLE = {
     "wakes.hold": ACTS,
     "wakes.refill": ACTS,
     "files.touched": LISTS,
+    "projects.move": ADMINS,
+    "projects.undo": ADMINS,
     "retention.prune": ADMINS,
     "tokens.create": ADMINS,
     "tokens.list_tokens": ADMINS,
@@ -113,6 +115,8 @@ def test_the_table(bus: LocalBus, operation: str, role: str, target: str, outcom
     world.log_in()
     if operation in ("tasks.handoff", "tasks.complete"):
         bus.tasks.accept(target, world.tasks[target])
+    if operation == "projects.undo":
+        bus.projects.move(**world.arguments(operation, target))
     before = everything(bus)
     came = outcome_of(world, principal(role), operation, world.arguments(operation, target))
     assert came == outcome

@@ -133,6 +133,8 @@ CALLS: dict[str, dict[str, Any]] = {
     "wakes.refill": {"session_id": "$session"},
     "files.touch": {"session_id": "$session", "paths": ["/shop/a.py"]},
     "files.touched": {"project": "$project"},
+    "projects.move": {"old_project": "$project", "new_project": "github.com/acme/new"},
+    "projects.undo": {"old_project": "$project", "new_project": "github.com/acme/new"},
     "retention.prune": {},
     "tokens.create": {"name": "dave"},
     "tokens.list_tokens": {},

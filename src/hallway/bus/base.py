@@ -10,6 +10,7 @@ from hallway.services.files import FileLog
 from hallway.services.logins import LoginRegistry
 from hallway.services.memory import SharedMemory
 from hallway.services.messages import CollaborationHub
+from hallway.services.projects import ProjectRegistry
 from hallway.services.retention import KEEP_S, Retention
 from hallway.services.sessions import SessionRegistry
 from hallway.services.stats import Statistics
@@ -58,6 +59,7 @@ class Bus:
         self.files = FileLog(self)
         self.tokens = TokenRegistry(self)
         self.logins = LoginRegistry(self)
+        self.projects = ProjectRegistry(self)
         self.retention = Retention(self)
         self.statistics = Statistics(self)
         self.services: dict[str, Service] = {

@@ -262,8 +262,10 @@ def doctor(args: Namespace) -> int:
 
     from hallway.cli.doctor import examine, local_file, show_findings
     from hallway.cli.doctor_agents import examine_agents
+    from hallway.cli.doctor_project import examine_project
 
-    findings = chain(examine(args.url), examine_agents(local_file(args.url)))
+    address = args.url or os.environ.get("HALLWAY_URL") or None
+    findings = chain(examine(args.url), examine_project(address), examine_agents(local_file(args.url)))
     return show_findings(out(), findings, is_json=args.is_json)
 
 

@@ -71,13 +71,14 @@ def examine(url: str | None) -> Iterator[CheckResult]:
     yield _sqlite()
     address = url or os.environ.get("HALLWAY_URL") or None
     yield _hooks(bus_folder(address))
-    if address and address.startswith(HUBS):
+    kind = bus_kind(address)
+    if kind == "hub" and address:
         yield from (_hub(each.strip()) for each in address.split(",") if each.strip())
         return
-    if address and address.startswith(("postgresql://", "postgres://")):
+    if kind == "database" and address:
         yield from _database(address)
         return
-    if address and "://" in address and not address.startswith("sqlite:///"):
+    if kind is None:
         yield CheckResult(
             FAIL, "address", f"{address} is no kind of bus that this hallway can open", "unset HALLWAY_URL"
         )
@@ -93,10 +94,19 @@ def examine(url: str | None) -> Iterator[CheckResult]:
     yield _disk(os.path.dirname(path))
 
 
+def bus_kind(address: str | None) -> str | None:
+    """Return the kind of bus that an address names: hub, database or file; None for an unknown kind."""
+    if address and address.startswith(HUBS):
+        return "hub"
+    if address and address.startswith(("postgresql://", "postgres://")):
+        return "database"
+    return None if address and "://" in address and not address.startswith("sqlite:///") else "file"
+
+
 def local_file(url: str | None) -> str | None:
     """Return the file of the bus that this command line would use; None for a hub or a database."""
     address = url or os.environ.get("HALLWAY_URL") or None
-    return bus_file(address) if address is None or "://" not in address or address.startswith("sqlite:///") else None
+    return bus_file(address) if bus_kind(address) == "file" else None
 
 
 def show_findings(screen: Terminal, findings: Iterator[CheckResult], *, is_json: bool) -> int:

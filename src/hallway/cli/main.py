@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import hallway
 from hallway.cli import commands
+from hallway.cli.confirmation import CONFIRMATIONS
 from hallway.cli.labels import STANDARD_INPUT, file_flag, flag, switched
-from hallway.cli.removal import REMOVALS, add_options, check
 from hallway.cli.run import guarded, operations, perform
 from hallway.core.errors import InvalidInput
 from hallway.core.near_names import near_matches
@@ -18,10 +18,9 @@ from hallway.core.schema import Boolean, Choice
 from hallway.services.messages import CollaborationHub
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from hallway.bus.base import Bus
-    from hallway.cli.removal import Removal
     from hallway.core.model import Message
     from hallway.core.operation import Operation, Parameter
 
@@ -135,12 +134,11 @@ def _add_operation(verbs: Any, word: str, operation: Operation, shared: Any, has
     words = [operation.parameters[name] for name in operation.words]
     for parameter in [*words, *(each for each in operation.parameters.values() if each not in words)]:
         _add_parameter(parser, parameter, parameter in words, has_choices)
-    parser.set_defaults(command=partial(_perform, operation), operation=operation, parser=parser)
+    parser.set_defaults(command=_command(operation), operation=operation, parser=parser)
     if operation is INBOX:
         _add_acknowledging(parser)
-    if removal := REMOVALS.get(operation.name):
-        add_options(parser, removal)
-        parser.set_defaults(command=partial(_remove, operation, removal))
+    if confirmation := CONFIRMATIONS.get(operation.name):
+        confirmation.add_options(parser)
     return parser
 
 
@@ -169,7 +167,7 @@ def _add_variant(parser: Parser, option: str, operation: Operation, has_choices:
         option,
         dest="command",
         action="store_const",
-        const=partial(_perform, operation),
+        const=_command(operation),
         default=argparse.SUPPRESS,
         help=_escaped(operation.about),
     )
@@ -217,8 +215,12 @@ def _perform(operation: Operation, args: argparse.Namespace, **more: Any) -> Non
     perform(operation, typed, is_json=args.is_json, url=args.url, files=files, **more)
 
 
-def _remove(operation: Operation, removal: Removal, args: argparse.Namespace) -> None:
-    _perform(operation, args, before=partial(check, removal, args))
+def _command(operation: Operation) -> Callable[[argparse.Namespace], None]:
+    """Return the function that runs an operation from parsed arguments, after a question if the command asks first."""
+    confirmation = CONFIRMATIONS.get(operation.name)
+    if confirmation is None:
+        return partial(_perform, operation)
+    return lambda args: _perform(operation, args, before=partial(confirmation.check, args))
 
 
 def _escaped(text: str) -> str:

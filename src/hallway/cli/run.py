@@ -17,6 +17,7 @@ from hallway.core.errors import HallwayError, IdentityMissing, InvalidInput
 from hallway.core.model import PERSON
 from hallway.core.schema import Boolean, Identifier, PartyId
 from hallway.services.base import Service
+from hallway.text.sanitize import sanitize
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,7 +34,13 @@ PIPE_CLOSED = 141  # a shell's exit status after the reader of a pipe has ended
 ME = "me"  # the caller: the session whose agent runs this command, else the person at this machine
 SPOOL = "spool"  # the file of hook events that are not handled yet, beside the bus: see agents/hook/spool.py
 
-ASKS_FIRST = ("sessions.clear_offline", "memory.clear_some", "retention.prune")  # see cli/removal.py
+ASKS_FIRST = (  # see cli/confirmation.py
+    "sessions.clear_offline",
+    "memory.clear_some",
+    "retention.prune",
+    "projects.move",
+    "projects.undo",
+)
 HINTS = {"secret_found": "Send the place where it is stored. If it is not a secret or may be public: --allow-secret"}
 
 # Commands that call their operation several times until the work is complete.
@@ -130,6 +137,11 @@ def _perform(
         else:
             result = bus.execute(operation, bus.services[operation.noun], arguments)
         show(out(), operation, result, arguments, is_json=is_json, variant=variant)
+        if operation.name == "memory.find" and not result:
+            from hallway.bus.former_memory import offer_former_memory
+
+            if offer := offer_former_memory(bus, arguments["project"]):
+                err().write(sanitize(offer))
         if then:
             then(bus, result, arguments)
 

@@ -49,6 +49,7 @@ class Context(Protocol):
     memory: Any
     files: Any
     tokens: Any
+    projects: Any
     retention: Any
     wakes: Any
     logins: Any

@@ -13,6 +13,7 @@
     │   ├── EntryNotFound
     │   ├── MessageNotFound
     │   ├── TaskNotFound
+    │   ├── ProjectNotFound
     │   ├── TokenNotFound
     │   └── LoginNotFound
     ├── AlreadyTaken            somebody else was first
@@ -149,6 +150,13 @@ class TaskNotFound(NotFound):
 
     code = "task_not_found"
     hint = "See all tasks: hallway task list --all"
+
+
+class ProjectNotFound(NotFound):
+    """Nothing is stored under this project, or there is no move between these projects to take back."""
+
+    code = "project_not_found"
+    hint = "See the projects of the sessions: hallway list --all"
 
 
 class TokenNotFound(NotFound):

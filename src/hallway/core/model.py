@@ -385,6 +385,23 @@ class FileTouch(Record):
     at: datetime
 
 
+class ProjectMove(Record):
+    """The result of a move between two projects, or of taking one back: how many records of each noun were moved.
+
+    `shared_keys` are memory keys that both projects have, so their entries stayed; at most 100 of `shared_total`.
+    `tokens` are limited to projects without the one that has the records now.
+    """
+
+    old_project: str
+    new_project: str
+    is_undo: bool
+    is_dry_run: bool
+    moved: dict[str, int]
+    shared_total: int
+    shared_keys: list[str]
+    tokens: list[str]
+
+
 class Token(Record):
     """The rights of a token, and its last use; the token itself is not stored.
 

@@ -191,6 +191,12 @@ RETENTION: dict[str, FieldType] = {
     "keep_bytes": Integer("Keep no more than so many bytes of messages, the newest", metavar="BYTES"),
 }
 
+PROJECTS: dict[str, FieldType] = {
+    "old_project": Text("The project that the records are in, or were in before the move", most=1024, metavar="OLD"),
+    "new_project": Text("The project that the records move to, or were moved to", most=1024, metavar="NEW"),
+    "dry_run": Boolean("Count what would be moved, but move nothing"),
+}
+
 NOUNS: dict[str, dict[str, FieldType]] = {
     "sessions": SESSIONS,
     "messages": MESSAGES,
@@ -200,6 +206,7 @@ NOUNS: dict[str, dict[str, FieldType]] = {
     "files": FILES,
     "tokens": TOKENS,
     "logins": {"login_id": Identifier("The login's id", metavar="LOGIN")},
+    "projects": PROJECTS,
     "retention": RETENTION,
     "wakes": {"message_ids": ArrayOf(MESSAGE_ID, "The messages' ids", most=1000, metavar="A,B")},
 }

@@ -152,6 +152,16 @@ OWN: dict[str, dict[str, str]] = {
         "removed": "How many were removed, by noun",
         "is_complete": "Whether all that is old is removed; false: ask again",
     },
+    "ProjectMove": {
+        "old_project": "The project that the records were in before the move",
+        "new_project": "The project that they were moved to",
+        "is_undo": "Whether the move was taken back: the records are in the old project again",
+        "is_dry_run": "Whether nothing was changed, only counted",
+        "moved": "How many records were moved, by noun",
+        "shared_total": "How many memory keys stayed because both projects have them",
+        "shared_keys": "The first hundred of these keys",
+        "tokens": "The tokens that see the project which had the records, but not the one which has them now",
+    },
     "SessionStats": {
         "total": "How many sessions the bus knows",
         "live": "How many of them are live",

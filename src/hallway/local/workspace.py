@@ -24,15 +24,20 @@ if TYPE_CHECKING:
 
 def resolve_project(directory: str | None = None, environ: Mapping[str, str] | None = None) -> str:
     """Return the project of a directory (default: the working directory)."""
-    named = (os.environ if environ is None else environ).get("HALLWAY_PROJECT", "").strip()
+    return _project_and_repository(directory, os.environ if environ is None else environ)[0]
+
+
+def _project_and_repository(directory: str | None, environ: Mapping[str, str]) -> tuple[str, Repository | None]:
+    """Return the project of a directory, and the repository that it was read from, if any."""
+    named = environ.get("HALLWAY_PROJECT", "").strip()
     if named:
-        return _storable(named)
+        return _storable(named), None
     directory = os.path.realpath(directory or _working_directory())
     repository = find_repository(directory)
     if repository is None:
-        return _storable(directory)
+        return _storable(directory), None
     url = remote_url(repository)
-    return _storable(normalise_remote(url, repository.worktree) if url else repository.worktree)
+    return _storable(normalise_remote(url, repository.worktree) if url else repository.worktree), repository
 
 
 def current_branch(directory: str | None = None) -> str | None:
@@ -344,17 +349,43 @@ def host_name() -> str:
 
 
 class LocalWorkspace:
-    """The workspace of this process, or of a directory. The project is resolved at its first use and then kept."""
+    """The workspace of this process, or of a directory. The project is resolved at its first use and then kept.
 
-    def __init__(self, project: str | None = None, directory: str | None = None) -> None:
+    A repository's project is also recorded on this machine, so that it is known after the name has changed.
+    """
+
+    def __init__(self, project: str | None = None, directory: str | None = None, *, is_recorded: bool = True) -> None:
         self._project = project
         self._directory = directory
+        self._is_recorded = is_recorded
+        self._repository: Repository | None = None
 
     @property
     def project(self) -> str:
         if self._project is None:
-            self._project = resolve_project(self._directory)
+            self._project, self._repository = _project_and_repository(self._directory, os.environ)
+            if self._repository is not None and self._is_recorded:
+                from hallway.local.former_projects import record_project
+
+                record_project(self._repository.common, self._project)
         return self._project
+
+    @property
+    def former_projects(self) -> list[str]:
+        """Return the other project names that this repository has had, newest first.
+
+        Its path is one of them: it was the project until there was a remote.
+        """
+        project, repository = self.project, self._repository
+        if repository is None:
+            return []
+        from hallway.local.former_projects import former_projects
+
+        return [
+            each
+            for each in dict.fromkeys([*former_projects(repository.common, project), _storable(repository.worktree)])
+            if each != project
+        ]
 
     @property
     def branch(self) -> str | None:

@@ -93,6 +93,10 @@ class Peer:
     def introduce(self, session_id: str) -> None:
         """Make a session known that is about to act, where this is whose task that is; raises the bus's errors."""
 
+    def offer_former_memory(self, project: str | None) -> str | None:
+        """Return a hint for a search that found nothing in a project; None if there is none."""
+        return None
+
 
 class ListenStream:
     """The answer to `subscriptions/listen`: the transport keeps it open and sends what it asked for."""

@@ -77,6 +77,10 @@ class StdioPeer(Peer):
     def introduce(self, session_id: str) -> None:
         self._server.resident.introduce(session_id)
 
+    def offer_former_memory(self, project: str | None) -> str | None:
+        """Return a hint if the memory of this repository is stored under a former project."""
+        return self._server.offer_former_memory(project)
+
 
 class Pending:
     """An answer that waits for news: its work, and the operation that it is to look with again."""
@@ -310,6 +314,15 @@ class StdioServer:
             return self._bus.execute(operation, self._bus.services[operation.noun], arguments), None
         except HallwayError as error:
             return None, error
+
+    def offer_former_memory(self, project: str | None) -> str | None:
+        """Return a hint for a search that found nothing in a project; None if there is none, or the bus fails."""
+        from hallway.bus.former_memory import offer_former_memory
+
+        try:
+            return offer_former_memory(self._bus, project)
+        except HallwayError:
+            return None
 
     def _answered(self, answer: Any) -> None:
         if isinstance(answer, ListenStream) or self._client.watched:

@@ -172,6 +172,8 @@ class Tool:
             if more := arguments_of(result, call):
                 yield operation, operation.arguments((), {SESSION: session_id, **more})
         shown = self.shape(result)
+        if self.operation is MEMORY["find"] and not result and (hint := peer.offer_former_memory(call.get("project"))):
+            shown["hint"] = hint
         return {"you": session_id, **shown} if self.says_you and session_id else shown
 
     def _session(self, arguments: Json, peer: Peer, meta: Json) -> str | None:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 SWEEP_AT_ONCE = 20  # expired keys that a set removes besides
 CLEAR_AT_ONCE = 10_000  # keys
+REINDEX_AT_ONCE = 500  # entries whose values are in memory at the same time
 PAGE_BYTES = 1024 * 1024  # of values; a page that reaches it ends early
 SHOWN_LENGTH = 8 * 1024  # of a value's text, where its line in a list is looked for; of a long list's
 LEAST_SHOWN_LENGTH = 512
@@ -262,6 +263,14 @@ class SharedMemory(Service, noun="memory"):
         key_id = self._key_id(project, key)
         return bool(self._store.rows("memory.count_on", key_id=key_id, last_version=last_version))
 
+    def reindex(self, entries: list[int]) -> None:
+        """Index newest entries anew, because their keys were moved to another project."""
+        for start in range(0, len(entries), REINDEX_AT_ONCE):
+            part = entries[start : start + REINDEX_AT_ONCE]
+            for id_, row in zip(part, self._entries(part), strict=True):
+                self._store.rows("memory.index_drop", id=id_)
+                self._index_row(id_, row)
+
     # -- writing ------------------------------------------------------------------------------------------------------
 
     def _compare(self, project: str, key: str, expected: int) -> None:
@@ -336,8 +345,11 @@ class SharedMemory(Service, noun="memory"):
         if before is not None:
             self._store.rows("memory.index_drop", id=before)
         for row in self._entries([newest] if newest is not None else []):
-            entry = _entry(row)
-            self._index(newest, entry, PreparedEntry(self._store, entry.key, entry.value, entry.tags))
+            self._index_row(newest, row)
+
+    def _index_row(self, id_: int, row: Row) -> None:
+        entry = _entry(row)
+        self._index(id_, entry, PreparedEntry(self._store, entry.key, entry.value, entry.tags))
 
     def _head_of(self, key_id: int) -> Row:
         return self._store.one("memory.head_of", key_id=key_id) or (None, None)
