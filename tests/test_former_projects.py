@@ -97,11 +97,14 @@ def test_another_project_that_is_named_is_searched_without_an_offer(shop: Path) 
 
 def test_an_agent_that_searches_is_told_as_well(shop: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(shop)
-    with Server(home / "hallway", HALLWAY_PROJECT="") as server:
+    server = Server(home / "hallway", HALLWAY_PROJECT="")
+    try:
         server.initialize()
         found = server.call("search_memory", query="zebra")
         assert found["entries"] == []
         assert OFFER in found["hint"]
+    finally:
+        server.kill()
 
 
 def test_through_a_hub_the_folder_is_still_this_machines(shop: Path, home: Path) -> None:
