@@ -29,6 +29,7 @@ from bench.memory import MILLION, PROJECT, key_of, word
 from bench.tools import HERE, HubProcess, Load, Result, fill, folder, load, loads
 from hallway.core.clock import new_id
 from hallway.services.search import label_words
+from hallway.store.migrate import newest_version
 from hallway.store.postgres.fts import TsQueryWriter
 from hallway.store.postgres.store import PostgresStore
 
@@ -154,7 +155,15 @@ def beat_a_million(store: PostgresStore) -> Result:
     most, nothing = before, [None] * 250
     for count in range(BEATS // 250):
         asked = dict.fromkeys(("statuses", "current_tasks", "branches", "projects", "ttls", "principals"), nothing)
-        store.rows("beats.many", now=None, limit=1, session_ids=[f"s{next(numbers)}" for _ in nothing], **asked)
+        version = newest_version("postgres")
+        store.rows(
+            "beats.many",
+            now=None,
+            version=version,
+            limit=1,
+            session_ids=[f"s{next(numbers)}" for _ in nothing],
+            **asked,
+        )
         if count % 100 == 0:
             most = max(most, size_of(store))
     note = f"{before / 2**20:.0f} MB before, {size_of(store) / 2**20:.0f} MB after, at most {most / 2**20:.0f} MB"

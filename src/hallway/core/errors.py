@@ -21,6 +21,7 @@
     │   └── DuplicateMessage    the sender sent the same message less than a minute ago
     ├── Unavailable             the bus cannot answer now: try again
     │   ├── BusBusy             another process holds the write lock
+    │   ├── BusGone             the bus's file or tables were deleted, moved or overwritten while in use
     │   ├── HubUnreachable      no hub answers at this address
     │   ├── NoAnswer            the other session has not answered in time
     │   ├── TookTooLong         a read took longer than its time limit
@@ -29,6 +30,7 @@
     ├── StorageError            the bus's file cannot be used as it is
     │   ├── DiskFull
     │   ├── NotWritable
+    │   ├── UnsuitableDisk      the file system cannot hold a bus that several processes share
     │   ├── NotABus             the file is not a hallway bus, or it is damaged
     │   └── BusIsNewer          a newer version of hallway wrote the file
     ├── FileUnusable            a file that a command should read or write cannot be used
@@ -216,6 +218,13 @@ class BusBusy(Unavailable):
     hint = "Try again. If the error stays, a process is stuck in a write: hallway doctor"
 
 
+class BusGone(Unavailable):
+    """The bus was deleted, moved, overwritten or truncated while it was in use; nothing more is written to it."""
+
+    code = "bus_gone"
+    hint = "Put it back, or a backup of it: writing goes on without a restart. See: hallway doctor"
+
+
 class HubUnreachable(Unavailable):
     """No hub answers at the address in use."""
 
@@ -272,6 +281,13 @@ class NotWritable(StorageError):
     hint = "Get write permission for the folder, or use another one: HALLWAY_HOME=/other/folder"
 
 
+class UnsuitableDisk(StorageError):
+    """The file system has no shared memory or no file locks, which a bus of several processes needs."""
+
+    code = "unsuitable_disk"
+    hint = "Use a folder on a disk of this machine, HALLWAY_HOME=/other/folder, or a PostgreSQL database, HALLWAY_URL"
+
+
 class NotABus(StorageError):
     """The file is not a hallway bus, or it is damaged; the file was not changed."""
 
@@ -282,8 +298,8 @@ class NotABus(StorageError):
 class BusIsNewer(StorageError):
     """A newer version of hallway wrote this bus; this version does not know its tables and does not change them."""
 
-    code = "bus_is_newer"
-    hint = "Upgrade: pip install --upgrade hallway"
+    code, status = "bus_is_newer", 503
+    hint = "Upgrade: pip install --upgrade hallway. Then start again what still runs the older version"
 
 
 class FileUnusable(HallwayError):

@@ -171,20 +171,20 @@ class Hub:
             await self._health(scope, receive, send)
 
     async def _health(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer whether the hub works: both workers answer, and the database file is still the one they opened.
+        """Answer whether the hub works: both workers answer.
 
-        An answer at all says that the hub is alive; 503, that it cannot work now and why. It heals by itself. A hub
-        that is stopping still works, and is not ready.
+        An answer at all says that the hub is alive; 503, that it cannot work now and why: `cause` is the error's code.
+        It heals by itself. A hub that is stopping still works, and is not ready.
         """
         answers = (worker.run(LAST, {}, HUB) for worker in (self._reader, self._writer))
         try:
             await asyncio.wait_for(asyncio.gather(*answers), HEALTH_WITHIN_S)
-            if not self._writer.bus.store.is_same_file():
-                raise Unavailable("its file was replaced", hint="Start the hub again: hallway serve")
         except (HallwayError, TimeoutError, OSError) as error:
             hint = error.hint if isinstance(error, HallwayError) else None
             why = str(error) or f"nothing came within {HEALTH_WITHIN_S:g} s"
-            await respond_error(send, Unavailable(f"the bus does not answer: {why}", hint=hint, is_ready=False))
+            cause = error.code if isinstance(error, HallwayError) else Unavailable.code
+            unready = Unavailable(f"the bus does not answer: {why}", hint=hint, is_ready=False, cause=cause)
+            await respond_error(send, unready)
             return
         answer: dict[str, Any] = {
             "status": "ok",

@@ -423,7 +423,7 @@ class SessionRegistry(Service, noun="sessions"):
         self.bus.due_sessions.update(row[0] for row in rows)
 
     def _seen_now(self, session: Session) -> Session:
-        return session.replace(last_seen=to_datetime(self._store.now))
+        return session.replace(last_seen=max(session.last_seen, to_datetime(self._store.now)))
 
     def _insert(self, session_id: str, said: dict[str, Any]) -> None:
         here = self.bus.here

@@ -3,10 +3,15 @@
 WAL, a side lock, then BEGIN IMMEDIATE: many processes write at once without "database is locked". A transaction has
 one instant (`now`); one inside another is a savepoint, which is how a batch's operation fails alone. SQLite's errors
 leave here as hallway's. A forked child closes what it has of its parent's connection and opens one of its own.
+
+Two checks keep what is acknowledged: that the files are still in place (`bus_files.py`), before each durable commit and
+now and then before other transactions, and in each write that no newer hallway has migrated the bus. A bus that was put
+back is opened again.
 """
 
 from __future__ import annotations
 
+import errno
 import math
 import os
 import time
@@ -20,6 +25,7 @@ from hallway.core.clock import SystemClock
 from hallway.local.notify import DatagramSubscription, notify
 from hallway.local.paths import make_private_folder
 from hallway.store import load_statements
+from hallway.store.bus_files import BusFiles, Fault, find_remains
 from hallway.store.lock import SideLock
 from hallway.store.migrate import migrations, newest_version, read_migration
 from hallway.store.sqlite_fts import FtsQueryWriter, relevance
@@ -35,6 +41,17 @@ BUSY_TIMEOUT_S = 5.0
 PROGRESS_STEPS = 10_000  # of SQLite's between two looks at the time; some tenths of a millisecond
 CACHE_PAGES = 4000  # of 4 KiB
 CHECKPOINT_PAGES = 8000  # fewer, longer checkpoints: a third more sends a second than SQLite's 1000
+MAX_WAL_PAGES = 2 * CHECKPOINT_PAGES  # of a larger log a writer waits for readers, so that it can be emptied
+READERS_WAIT_MS = 100
+PAGE_BYTES = 4096
+NO_SHARED_MEMORY = {
+    apsw.SQLITE_IOERR_SHMOPEN,
+    apsw.SQLITE_IOERR_SHMSIZE,
+    apsw.SQLITE_IOERR_SHMLOCK,
+    apsw.SQLITE_IOERR_SHMMAP,
+}
+NO_LOCKS = {apsw.SQLITE_IOERR_LOCK, apsw.SQLITE_IOERR_RDLOCK, apsw.SQLITE_IOERR_UNLOCK, apsw.SQLITE_PROTOCOL}
+CHECK_FILES_EVERY_S = 0.05
 
 
 class SQLiteStore:
@@ -57,8 +74,13 @@ class SQLiteStore:
         self._is_locked = False
         self._transaction_now = 0
         self._read_within_s = self._read_until = math.inf
+        self._newest_version = newest_version("sqlite")
+        self._empty_wal_at_pages = MAX_WAL_PAGES
+        self._was_disk_full = False
+        self._files: BusFiles | None = None
+        self._check_files_at = 0.0
+        self._data_version = -1  # after the last write: it differs when others wrote since
         self._open()
-        self._file = self._identity()
         _stores.add(ref(self, _stores.discard))
 
     # -- opening ----------------------------------------------------------------------------------------------------
@@ -69,11 +91,38 @@ class SQLiteStore:
             self._lock = SideLock(f"{self.path}.lock")
             self._connection = apsw.Connection(self.path, statementcachesize=200)
             self._configure()
+            self._files = BusFiles(self.path, self._connection)
         except (apsw.Error, OSError) as error:
             raise self._translated(error) from error
         self._is_forked = False
 
+    def _require_files(self, *, is_ending: bool = False) -> None:
+        """Raise BusGone unless the open files are in place; a bus that was put in their place is opened, instead.
+
+        A transaction that ends stays with its own files.
+        """
+        assert self._files is not None  # noqa: S101 (the connection is open)
+        fault = self._files.find_fault(is_ending=is_ending)
+        if fault is None:
+            if not is_ending:
+                self._check_files_at = time.monotonic() + CHECK_FILES_EVERY_S
+            return
+        self._check_files_at = 0.0  # at each transaction, until nothing is wrong
+        if is_ending or not self._files.has_successor():
+            raise self._gone(fault)
+        connection, lock = self._connection, self._lock
+        try:
+            self._open()
+        except BaseException:
+            self._connection, self._lock = connection, lock
+            raise
+        connection.close()
+        lock.close()
+        self._is_locked = False
+
     def _make_file(self) -> None:
+        if remains := find_remains(self.path):
+            raise self._gone(remains)
         folder = os.path.dirname(self.path)
         if not os.path.isdir(folder):
             make_private_folder(folder)
@@ -88,36 +137,52 @@ class SQLiteStore:
         connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
         connection.execute(f"PRAGMA cache_size = {CACHE_PAGES}; PRAGMA foreign_keys = ON")
         connection.execute("PRAGMA temp_store = MEMORY")  # savepoints note there what they may have to undo
-        connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
+        connection.execute("PRAGMA wal_autocheckpoint = 0")  # see _checkpoint
+        connection.execute(f"PRAGMA journal_size_limit = {CHECKPOINT_PAGES * PAGE_BYTES}")
         connection.register_fts5_function("relevance", relevance)
         self._is_durable: bool | None = None
-        newest = newest_version("sqlite")
-        version = self._pragma("user_version")
+        if self._read_within_s < math.inf:
+            self.limit_reads(self._read_within_s)
         is_ours = self._pragma("application_id") == APPLICATION_ID
-        if is_ours and version > newest:
-            raise errors.BusIsNewer(f"{self.path} has schema {version}, but this hallway knows up to {newest}")
-        if not is_ours or version < newest:
+        if not is_ours or self._version() < self._newest_version:
             self._migrate()
 
+    def _version(self) -> int:
+        """Return the schema's version; raises BusIsNewer for one that this hallway does not know."""
+        version = self._pragma("user_version")
+        if version > self._newest_version:
+            raise errors.BusIsNewer(
+                f"this bus is newer: {self.path} has schema {version}, but this hallway knows up to"
+                f" {self._newest_version}"
+            )
+        return version
+
     def _pragma(self, name: str) -> int:
-        value = self._connection.execute(f"PRAGMA {name}").fetchall()[0][0]
-        return int(str(value))
+        return int(str(self._execute(f"PRAGMA {name}")[0][0]))
+
+    def _execute(self, command: str) -> list[Row]:
+        try:
+            return self._connection.execute(command).fetchall()
+        except apsw.Error as error:
+            raise self._translated(error) from error
 
     def _migrate(self) -> None:
         if not self._lock.acquire(self.busy_timeout_s):
             raise self._busy()
         try:
             self._refuse_strangers()
-            self._connection.execute("PRAGMA journal_mode = WAL").fetchall()
-            self._connection.execute("BEGIN IMMEDIATE")
+            mode = self._execute("PRAGMA journal_mode = WAL")[0][0]
+            if mode != "wal":
+                raise self._unsuitable("has no shared memory", f"SQLite's journal stays in mode {mode}")
+            self._execute("BEGIN IMMEDIATE")
             try:
-                done = self._pragma("user_version")
+                done = self._version()
                 for number, path in migrations("sqlite"):
                     if number > done:
                         self._connection.execute(read_migration(path))
                         self._connection.execute(f"PRAGMA user_version = {number}")
                 self._connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-                self._connection.execute("COMMIT")
+                self._execute("COMMIT")
             except BaseException:
                 self._rollback("ROLLBACK")
                 raise
@@ -223,31 +288,33 @@ class SQLiteStore:
         """Return whether the open transaction is still there: a full disk makes SQLite roll it back."""
         return self._connection.in_transaction
 
-    def is_same_file(self) -> bool:
-        """Return whether the file at the path is still the one that is open; raises OSError where there is none."""
-        return self._identity() == self._file
-
-    def _identity(self) -> tuple[int, int]:
-        found = os.stat(self.path)
-        return found.st_dev, found.st_ino
-
     def _begin(self, is_durable: bool) -> None:
-        if not self.lock(self.busy_timeout_s):
-            raise self._busy()
         try:
+            if time.monotonic() >= self._check_files_at:
+                self._require_files()
+            if not self.lock(self.busy_timeout_s):
+                raise self._busy()
+            if self._was_disk_full:
+                self._checkpoint(must_empty=True)
             if is_durable is not self._is_durable:
-                self._connection.execute(f"PRAGMA synchronous = {'FULL' if is_durable else 'NORMAL'}")
+                self._execute(f"PRAGMA synchronous = {'FULL' if is_durable else 'NORMAL'}")
                 self._is_durable = is_durable
-            self._connection.execute("BEGIN IMMEDIATE")
-        except apsw.Error as error:
+            self._execute("BEGIN IMMEDIATE")
+            if self._connection.data_version() != self._data_version:
+                self._version()
+        except BaseException:
+            self._rollback("ROLLBACK")
             self._unlock()
-            raise self._translated(error) from error
+            raise
         self._transaction_now = self.clock.now()
 
     def lock(self, timeout_s: float) -> bool:
         """Take the side lock ahead of the next write transaction, which gives it back; False when time ran out."""
         if not self._is_locked:
-            self._is_locked = self._lock.acquire(timeout_s)
+            try:
+                self._is_locked = self._lock.acquire(timeout_s)
+            except OSError as error:
+                raise self._translated(error) from error
         return self._is_locked
 
     def _unlock(self) -> None:
@@ -256,24 +323,85 @@ class SQLiteStore:
 
     def _commit(self) -> None:
         try:
-            self._connection.execute("COMMIT")
-        except apsw.Error as error:
+            if self._is_durable:
+                self._require_files(is_ending=True)
+            self._execute("COMMIT")
+        except errors.HallwayError:
             self._rollback("ROLLBACK")
-            raise self._translated(error) from error
+            raise
+        self._data_version = self._connection.data_version()
+        wal_pages, _ = self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_NOOP)
+        if wal_pages >= CHECKPOINT_PAGES:
+            self._checkpoint(must_empty=wal_pages >= self._empty_wal_at_pages)
+
+    def _checkpoint(self, *, must_empty: bool = False) -> None:
+        """Move the log's content into the bus, so that the next write begins the log anew; a failure does no harm.
+
+        Readers of old snapshots delay that, and readers that overlap delay it for ever: wait for them where the log
+        must be emptied.
+        """
+        self._was_disk_full = False
+        self._connection.set_busy_timeout(READERS_WAIT_MS)
+        try:
+            if not self._has_room():
+                return
+            if must_empty:
+                self._empty_wal_at_pages += CHECKPOINT_PAGES  # if it fails: when the log has grown as much again
+                self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+                self._empty_wal_at_pages = MAX_WAL_PAGES
+            else:
+                self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+            if self._files:
+                self._files.find_fault()  # which notes how large the file is now
+        except (apsw.Error, errors.HallwayError, OSError):
+            pass  # what was written is safe in the log
+        finally:
+            self._connection.set_busy_timeout(int(self.busy_timeout_s * 1000))
+
+    def _has_room(self) -> bool:
+        """Return whether the disk has room for the log's content in the bus.
+
+        A checkpoint that runs out of room has made the bus's file larger and the log no smaller: it would use up
+        whatever room somebody makes on a full disk.
+        """
+        if not hasattr(os, "statvfs"):
+            return True
+        disk = os.statvfs(self.folder or ".")
+        missing_bytes = self._pragma("page_count") * PAGE_BYTES - os.path.getsize(self.path)
+        return missing_bytes <= disk.f_bavail * disk.f_frsize
 
     def _rollback(self, command: str) -> None:
-        if self._connection.in_transaction:  # SQLite rolls back by itself when the disk is full
-            self._connection.execute(command)
+        try:
+            if self._connection.in_transaction:  # SQLite rolls back by itself when the disk is full
+                self._connection.execute(command)
+        except apsw.Error as error:
+            raise self._translated(error) from error
 
     # -- ending and errors ------------------------------------------------------------------------------------------
 
     def close(self) -> None:
         """Give the file back; a closed store cannot be used again."""
         with self._mutex:
-            if not self._is_forked:
-                self._connection.close()
-            self._lock.close()
-            _stores.discard(ref(self))
+            try:
+                if not self._is_forked:
+                    self._close_connection()
+            except apsw.Error as error:
+                raise self._translated(error) from error
+            finally:
+                self._lock.close()
+                _stores.discard(ref(self))
+
+    def _close_connection(self) -> None:
+        """Close the connection; the last one of a bus moves the log's content into the bus, if there is room."""
+        try:
+            if not self._has_room():
+                self._connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+        except (errors.HallwayError, OSError):
+            pass  # it is closed already, damaged or gone, and SQLite leaves the log of such a bus alone
+        self._connection.close()
+
+    def _gone(self, fault: Fault) -> errors.BusGone:
+        return errors.BusGone(f"the bus {self.path} {fault.text}", hint=fault.hint)
 
     def _busy(self) -> errors.BusBusy:
         return errors.BusBusy(f"the bus {self.path} was locked by another process for {self.busy_timeout_s:g} s")
@@ -283,15 +411,52 @@ class SQLiteStore:
             return self._busy()
         if isinstance(error, apsw.InterruptError):
             return errors.TookTooLong(f"a read of {self.path} took longer than {self._read_within_s:g} s")
-        if isinstance(error, apsw.FullError) or getattr(error, "errno", None) == 28:
+        code = getattr(error, "extendedresult", 0)
+        if isinstance(error, apsw.FullError) or self._system_error(error) == errno.ENOSPC:
+            self._was_disk_full = True
             return errors.DiskFull(f"the disk under {self.path} is full")
+        if code in NO_SHARED_MEMORY:
+            return self._unsuitable("has no shared memory", str(error))
+        if code in NO_LOCKS or self._system_error(error) in (errno.ENOLCK, errno.EOPNOTSUPP):
+            return self._unsuitable("has no file locks", str(error))
         if isinstance(error, apsw.NotADBError | apsw.CorruptError):
-            return errors.NotABus(f"{self.path} is not a hallway bus: {error}")
+            return self._damaged(error)
         if isinstance(
             error, apsw.ReadOnlyError | apsw.CantOpenError | apsw.PermissionsError | apsw.AuthError | OSError
         ):
             return errors.NotWritable(f"the bus {self.path} cannot be opened for writing: {error}")
+        if isinstance(error, apsw.SQLError):
+            try:
+                self._version()
+            except errors.BusIsNewer as newer:  # which is why a table or a column is missing
+                return newer
         return errors.StorageError(f"the bus {self.path} failed: {error}")
+
+    def _damaged(self, error: Exception) -> errors.HallwayError:
+        """Return what has damaged the bus; a transaction on it is over."""
+        if self._files is None:
+            return errors.NotABus(f"{self.path} is not a hallway bus: {error}")
+        self._check_files_at = 0.0
+        try:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+        except apsw.Error:
+            pass  # the first error says it
+        fault = self._files.find_fault()
+        return self._gone(fault) if fault else errors.NotABus(f"{self.path} is not a hallway bus: {error}")
+
+    def _system_error(self, error: Exception) -> int:
+        """Return the operating system's error number behind an error, 0 for none."""
+        if isinstance(error, OSError):
+            return error.errno or 0
+        has_one = isinstance(error, apsw.IOError | apsw.CantOpenError) and hasattr(self, "_connection")
+        return self._connection.system_errno if has_one else 0
+
+    def _unsuitable(self, lack: str, said: str) -> errors.UnsuitableDisk:
+        return errors.UnsuitableDisk(
+            f"the file system of {self.folder} {lack}, which a bus of several processes needs, as network file systems"
+            f" and shared folders of virtual machines and containers often have none: {said}"
+        )
 
 
 class _Write:
@@ -349,7 +514,7 @@ class _Savepoint:
         if not store._connection.in_transaction:
             # A full disk makes SQLite roll back the whole transaction; a savepoint would silently begin another.
             raise errors.StorageError(f"the transaction on {store.path} was rolled back by an earlier error")
-        store._connection.execute("SAVEPOINT inner")
+        store._execute("SAVEPOINT inner")
 
     def commit(self) -> None:
         """Do nothing: the outermost transaction commits."""
@@ -359,7 +524,7 @@ class _Savepoint:
         if kind is not None:
             store._rollback("ROLLBACK TO inner")
         if store._connection.in_transaction:
-            store._connection.execute("RELEASE inner")
+            store._execute("RELEASE inner")
 
 
 class _Read:
@@ -376,12 +541,15 @@ class _Read:
         self._is_outermost = store._depth == 0
         if self._is_outermost:
             try:
-                store._connection.execute("BEGIN")
-            except apsw.Error as error:
+                now = time.monotonic()
+                if now >= store._check_files_at:
+                    store._require_files()
+                store._execute("BEGIN")
+            except BaseException:
                 store._mutex.release()
-                raise store._translated(error) from error
+                raise
             store._transaction_now = store.clock.now()
-            store._read_until = time.monotonic() + store._read_within_s
+            store._read_until = now + store._read_within_s
         store._depth += 1
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:

@@ -313,10 +313,14 @@ class Writer:
     def _start(self) -> None:
         store = self.bus.store
         assert isinstance(store, SQLiteStore)  # noqa: S101 (what another one has is `ThreadWriter`)
-        if store.lock(0):
-            self._begin(True)
-        else:
+        try:
+            is_locked: bool | HallwayError = store.lock(0)
+        except HallwayError as error:
+            is_locked = error
+        if is_locked is False:
             self._caller.call(lambda: store.lock(store.busy_timeout_s), self._begin)
+        else:
+            self._begin(is_locked)
 
     def _batch(self) -> list[Job]:
         batch = [self._queue.popleft() for _ in range(min(len(self._queue), MOST_AT_ONCE))]
@@ -328,7 +332,9 @@ class Writer:
         batch = self._batch()
         transaction = self.bus.transaction()
         try:
-            if is_locked is not True:
+            if isinstance(is_locked, HallwayError):
+                raise is_locked
+            if not is_locked:
                 raise BusBusy("another process kept the bus locked")
             transaction.__enter__()
         except Exception as error:  # an escape from here would leave all writes waiting

@@ -21,6 +21,7 @@ SETTINGS = {
 }
 STALE = {"55P03", "40P01", "40001"}  # waited too long, or in a circle
 REFUSED = {"42501", "25006"}
+CHANGED = {"42P01", "42703", "42883", "3F000", "42P07"}  # no table, column, function or schema, or one too many
 
 
 def connect(url: str) -> psycopg.Connection:
@@ -36,9 +37,12 @@ def connect(url: str) -> psycopg.Connection:
 
 def schema_version(connection: psycopg.Connection) -> int:
     """Return the number of the last migration that the bus there has had; 0 where there is none."""
-    if connection.execute("SELECT to_regclass('hallway_migrations')").fetchall()[0][0] is None:
-        return 0
-    return int(connection.execute("SELECT coalesce(max(number), 0) FROM hallway_migrations").fetchall()[0][0])
+    try:
+        if connection.execute("SELECT to_regclass('hallway_migrations')").fetchall()[0][0] is None:
+            return 0
+        return int(connection.execute("SELECT coalesce(max(number), 0) FROM hallway_migrations").fetchall()[0][0])
+    except psycopg.Error as error:
+        raise translated(connection.info.dbname, error.sqlstate or "", str(error).strip()) from None
 
 
 def redact_url(url: str) -> str:
@@ -56,6 +60,11 @@ def translated(path: str, state: str, said: str) -> errors.HallwayError:
         return errors.BusBusy(f"the bus {path} was locked by another process: {said}")
     if state == "53100" or "No space left on device" in said:
         return errors.DiskFull(f"the disk under {path} is full: {said}", hint="Make room on the database's disk")
+    if state in CHANGED:
+        return errors.BusGone(
+            f"the tables of the bus {path} are not there, or not as they were: {said}",
+            hint="Restore them from a backup: what uses the bus goes on without a restart. See: hallway doctor",
+        )
     if state in REFUSED:
         return errors.NotWritable(f"{path} cannot be written: {said}", hint="Give its user the right to write")
     if not state or state[:2] in ("08", "57", "53", "25"):

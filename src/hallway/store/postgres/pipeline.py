@@ -49,8 +49,9 @@ class PostgresPipeline:
         known = store._statements[statement]
         try:
             if statement not in store._prepared:  # once in a connection's life: it may wait
-                self._pgconn.prepare(statement.encode(), known.text)
+                store._call(self._pgconn.prepare, statement.encode(), known.text)
                 store._prepared.add(statement)
+            parameters |= {"now": None, "version": store._newest_version}  # the database's time, and the schema known
             self._pgconn.send_query_prepared(statement.encode(), known.values(parameters))
             return self.flush()
         except psycopg.OperationalError as error:

@@ -38,6 +38,8 @@ LOCKS = 0x726F6F73  # "roos": the first half of the key of the bus's advisory lo
 # What is asked for is mostly in memory and a handful of rows: indexes pay, and compiling a statement never does.
 PLANNING = "SET random_page_cost = 1.1; SET jit = off"
 CLOCK = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
+# The first look of a transaction: its instant, and the schema, which a newer hallway may have migrated meanwhile.
+FIRST_LOOK = f"{CLOCK}, (SELECT max(number) FROM hallway_migrations)"  # noqa: S608 (a constant)
 ANEW = {"memory.by_relevance", "memory.newest_first", "memory.count_matches"}  # planned for the words asked for
 INTEGERS = {20, 21, 23, 1700}  # the types, by number, that are whole numbers here: a sum of bigints is numeric
 OTHERS: dict[int, Callable[[bytes], Any]] = {16: lambda value: value == b"t", 701: float}
@@ -66,6 +68,7 @@ class PostgresStore:
         self._depth = 0
         self._is_exclusive = False
         self._transaction_now = 0
+        self._newest_version = 0  # until the tables are there
         self._written = 0
         self._read_within_s = 0.0  # 0: as long as it takes
         try:
@@ -84,27 +87,36 @@ class PostgresStore:
         self._execute(PLANNING)
         if self._read_within_s:
             self.limit_reads(self._read_within_s)
-        schema = self._connection.execute("SELECT current_schema()").fetchall()[0][0]
+        schema = self._execute("SELECT current_schema()").get_value(0, 0)
         if schema is None:
             raise errors.NotWritable(f"{self.path} has no schema to be in: its search_path names none that is there")
-        self.schema = str(schema)
+        self.schema = schema.decode()
         self._lock = f"SELECT pg_advisory_xact_lock({LOCKS}, hashtext('{self.schema}'))"
 
     def _migrate(self) -> None:
         """Make the tables, or bring them up to date; of many who do so at once one does and the others wait."""
         newest, version = newest_version("postgres"), schema_version(self._connection)
-        if version > newest:
-            raise errors.BusIsNewer(f"{self.path} has schema {version}, but this hallway knows up to {newest}")
+        self._require_known(version)
         if version == newest:
+            self._newest_version = newest
             return
         with _Write(self, True):
             done = schema_version(self._connection)
+            self._require_known(done)
             if not done:
                 self._execute("CREATE TABLE hallway_migrations (number integer PRIMARY KEY)")
             for number, path in migrations("postgres"):
                 if number > done:
                     self._execute(read_migration(path))
                     self._execute(f"INSERT INTO hallway_migrations VALUES ({number})")  # noqa: S608 (an integer)
+        self._newest_version = newest
+
+    def _require_known(self, version: int) -> None:
+        newest = newest_version("postgres")
+        if version > newest:
+            raise errors.BusIsNewer(
+                f"this bus is newer: {self.path} has schema {version}, but this hallway knows up to {newest}"
+            )
 
     def limit_reads(self, within_s: float) -> None:
         """Give up every statement from now on that takes longer, with TookTooLong."""
@@ -150,7 +162,7 @@ class PostgresStore:
     def exclusive(self) -> None:
         """Become the only writer until the transaction ends, and take this moment as its instant."""
         if not self._is_exclusive:
-            self._transaction_now = self._clock(self._execute(f"{self._lock}; {CLOCK}"))
+            self._take_look(self._execute(f"{self._lock}; {FIRST_LOOK}"))
             self._is_exclusive = True
 
     def subscribe(self, topic: str) -> PostgresSubscription:
@@ -166,7 +178,18 @@ class PostgresStore:
         self._mutex.acquire()
 
     def _begin(self, command: str) -> None:
-        self._transaction_now = self._clock(self._retried(f"{command}; {CLOCK}"))
+        look = FIRST_LOOK if self._newest_version else CLOCK  # without the tables, this transaction makes them
+        try:
+            self._take_look(self._retried(f"{command}; {look}"))
+        except errors.StorageError:
+            self._rollback()
+            raise
+
+    def _take_look(self, look: pq.abc.PGresult) -> None:
+        """Take the instant of a transaction from its first look; raises BusIsNewer if the bus was migrated since."""
+        self._transaction_now = self._clock(look)
+        if self._newest_version and int(look.get_value(0, 1) or b"0") > self._newest_version:
+            self._require_known(int(look.get_value(0, 1) or b"0"))
 
     def _retried(self, command: str) -> pq.abc.PGresult:
         """Run the first command of something; where the connection was lost since the last, on a new one."""
@@ -186,7 +209,8 @@ class PostgresStore:
                 channel = PostgresSubscription.channel(self.schema)
                 self._execute(f"NOTIFY {channel}, '{PostgresSubscription.payload(self.changed_topics)}'")
             self.is_ending = True
-            self._execute("COMMIT")
+            if self._execute("COMMIT").command_status != b"COMMIT":
+                raise errors.StorageError(f"the transaction on {self.path} was rolled back by an earlier error")
         except errors.HallwayError:
             self._rollback()
             raise
@@ -262,10 +286,6 @@ class PostgresStore:
     def holds(self) -> bool:
         """Return whether the open transaction is still there: a lost connection takes it along."""
         return self._pgconn.status == pq.ConnStatus.OK
-
-    def is_same_file(self) -> bool:
-        """Return whether the bus is still the one that was opened: an address has no other."""
-        return True
 
     # -- ending and errors ------------------------------------------------------------------------------------------
 

@@ -1,6 +1,6 @@
 -- name: files.touch
 INSERT INTO files (project, path, session_id, at) VALUES (:project, :path, :session_id, :now)
-ON CONFLICT (project, path, session_id) DO UPDATE SET at = excluded.at;
+ON CONFLICT (project, path, session_id) DO UPDATE SET at = excluded.at WHERE excluded.at > files.at;
 
 -- name: files.keep
 -- The newest of a session's, so that one that rewrites a whole tree fills no disk.

@@ -38,7 +38,8 @@ DELETE FROM logins WHERE login_id = :login_id AND used_at IS NOT NULL
 RETURNING login_id, token_name, host, browser, used_at, expires_at, last_used_at, last_used_from;
 
 -- name: logins.used
-UPDATE logins SET last_used_at = :now, last_used_from = :address WHERE login_id = :login_id;
+UPDATE logins SET last_used_at = :now, last_used_from = :address
+WHERE login_id = :login_id AND (last_used_at IS NULL OR last_used_at < :now);
 
 -- name: logins.prune
 DELETE FROM logins WHERE id IN (

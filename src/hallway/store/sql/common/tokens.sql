@@ -32,7 +32,8 @@ WHERE name = :name AND revoked_at IS NULL
 RETURNING name, role, projects, expires_at;
 
 -- name: tokens.used
-UPDATE tokens SET last_used_at = :now, last_used_from = :address WHERE name = :name AND revoked_at IS NULL;
+UPDATE tokens SET last_used_at = :now, last_used_from = :address
+WHERE name = :name AND revoked_at IS NULL AND (last_used_at IS NULL OR last_used_at < :now);
 
 -- name: tokens.prune
 DELETE FROM tokens WHERE id IN (

@@ -3,6 +3,8 @@
 -- row for each, with its place in the question: its id, project and status, how many are live in the project (without
 -- those that are overdue and not swept yet) and how many messages wait. Then, without a place, the newest of each of
 -- these projects, as they were before this. Rows that others are writing are skipped, so nothing is ever waited for.
+-- No row is written once the bus has a newer schema than `version`. What commits late must not undo what was seen since,
+-- so moments only rise.
 WITH moment AS MATERIALIZED (
     SELECT coalesce(:now, (extract(epoch FROM statement_timestamp()) * 1000000)::bigint) AS now),
 mine AS MATERIALIZED (
@@ -18,10 +20,12 @@ mine AS MATERIALIZED (
       AND (asked.project IS NULL OR s.project = asked.project)
       AND (asked.ttl_s IS NULL OR s.ttl_s = asked.ttl_s)
       AND (asked.principal IS NULL OR s.principal = asked.principal)
+      AND (SELECT max(number) FROM hallway_migrations) <= :version
     FOR NO KEY UPDATE OF s SKIP LOCKED),
 ticked AS MATERIALIZED (SELECT seen(now) AS now FROM moment),
 beaten AS (
-    UPDATE sessions AS s SET last_seen = ticked.now, expires_at = ticked.now + s.ttl_s * 1000000
+    UPDATE sessions AS s SET last_seen = greatest(s.last_seen, ticked.now),
+                             expires_at = greatest(s.last_seen, ticked.now) + s.ttl_s * 1000000
     FROM mine, ticked WHERE s.id = mine.id),
 overdue AS MATERIALIZED (
     SELECT project, count(*) AS number FROM sessions, moment

@@ -1,6 +1,7 @@
 -- name: sessions.beat
 -- A heartbeat that changes nothing but the time. No row: the session is unknown, is not live, or something changed; or
--- somebody else is writing it, for whom nothing waits here, so that heartbeats are never part of a deadlock.
+-- somebody else is writing it, for whom nothing waits here, so that heartbeats are never part of a deadlock. What
+-- commits late must not undo what was seen since, so moments only rise.
 WITH mine AS (
     SELECT id FROM sessions
     WHERE session_id = :session_id AND ended_at IS NULL AND expires_at > :now
@@ -10,7 +11,8 @@ WITH mine AS (
       AND (:project IS NULL OR project = :project)
       AND (:ttl_s IS NULL OR ttl_s = :ttl_s)
     FOR NO KEY UPDATE SKIP LOCKED)
-UPDATE sessions AS s SET last_seen = seen(:now), expires_at = :now + ttl_s * 1000000
+UPDATE sessions AS s
+SET last_seen = greatest(s.last_seen, seen(:now)), expires_at = greatest(s.last_seen, :now) + ttl_s * 1000000
 FROM mine WHERE s.id = mine.id
 RETURNING s.id, project, status;
 
@@ -23,12 +25,15 @@ VALUES (:session_id, :agent_name, :agent_type, :project, :status, :reason, :deta
         :now + :ttl_s * 1000000, :principal);
 
 -- name: sessions.replace
--- Everything a session's owner may say of it, and that it is alive now.
+-- Everything a session's owner may say of it, and that it is alive now. It may have been seen later already.
 UPDATE sessions
 SET agent_name = :agent_name, agent_type = :agent_type, project = :project, status = :status,
-    reason = :reason, detail = :detail, status_since = :status_since, current_task = :current_task, status_detail = :status_detail, human_user = :human_user, location = :location,
-    branch = :branch, capabilities = :capabilities, metadata = :metadata, ttl_s = :ttl_s, last_seen = seen(:now),
-    expires_at = :now + :ttl_s * 1000000, check_at = :now + :ttl_s * 1000000, ended_at = NULL, end_reason = NULL
+    reason = :reason, detail = :detail, status_since = :status_since,
+    current_task = :current_task, status_detail = :status_detail, human_user = :human_user, location = :location,
+    branch = :branch, capabilities = :capabilities, metadata = :metadata, ttl_s = :ttl_s,
+    last_seen = greatest(CASE WHEN ended_at IS NULL THEN last_seen ELSE 0 END, seen(:now)),
+    expires_at = greatest(CASE WHEN ended_at IS NULL THEN last_seen ELSE 0 END, :now) + :ttl_s * 1000000,
+    check_at = :now + :ttl_s * 1000000, ended_at = NULL, end_reason = NULL
 WHERE session_id = :session_id;
 
 -- name: sessions.rewind

@@ -1,6 +1,7 @@
 -- name: sessions.beat
 -- A heartbeat that changes nothing but the time. No row: the session is unknown, is not live, or something changed.
-UPDATE sessions SET last_seen = :now, expires_at = :now + ttl_s * 1000000
+-- Moments only rise, also when the clock trembles.
+UPDATE sessions SET last_seen = max(last_seen, :now), expires_at = max(last_seen, :now) + ttl_s * 1000000
 WHERE session_id = :session_id AND ended_at IS NULL AND expires_at > :now
   AND (:status IS NULL OR status = :status)
   AND (:current_task IS NULL OR current_task = :current_task)
@@ -18,12 +19,15 @@ VALUES (:session_id, :agent_name, :agent_type, :project, :status, :reason, :deta
         :now + :ttl_s * 1000000, :principal);
 
 -- name: sessions.replace
--- Everything a session's owner may say of it, and that it is alive now.
+-- Everything a session's owner may say of it, and that it is alive now. It may have been seen later already.
 UPDATE sessions
 SET agent_name = :agent_name, agent_type = :agent_type, project = :project, status = :status,
-    reason = :reason, detail = :detail, status_since = :status_since, current_task = :current_task, status_detail = :status_detail, human_user = :human_user, location = :location,
-    branch = :branch, capabilities = :capabilities, metadata = :metadata, ttl_s = :ttl_s, last_seen = :now,
-    expires_at = :now + :ttl_s * 1000000, check_at = :now + :ttl_s * 1000000, ended_at = NULL, end_reason = NULL
+    reason = :reason, detail = :detail, status_since = :status_since,
+    current_task = :current_task, status_detail = :status_detail, human_user = :human_user, location = :location,
+    branch = :branch, capabilities = :capabilities, metadata = :metadata, ttl_s = :ttl_s,
+    last_seen = max(CASE WHEN ended_at IS NULL THEN last_seen ELSE 0 END, :now),
+    expires_at = max(CASE WHEN ended_at IS NULL THEN last_seen ELSE 0 END, :now) + :ttl_s * 1000000,
+    check_at = :now + :ttl_s * 1000000, ended_at = NULL, end_reason = NULL
 WHERE session_id = :session_id;
 
 -- name: sessions.rewind
