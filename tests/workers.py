@@ -16,12 +16,11 @@ import hallway
 from hallway.bus import local as bus_module
 from hallway.bus.local import LocalBus
 from hallway.core.errors import AlreadyTaken, VersionConflict
-from hallway.local.workspace import NoWorkspace
-from support import store_at
+from support import Here, store_at
 
 
 def open_bus(address: str) -> LocalBus:
-    return LocalBus(store_at(address), NoWorkspace())
+    return LocalBus(store_at(address), Here())
 
 
 def ready() -> None:
