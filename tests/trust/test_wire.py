@@ -5,10 +5,8 @@ from __future__ import annotations
 import http.client
 import json
 import re
-import shutil
 import socket
 import ssl
-import subprocess
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +16,7 @@ import hallway
 from hub.client import Client, Stream, raw_exchange
 from hub.process import HubProcess
 from hub.test_http import serve
+from proxy import make_certificate
 from support import until
 from trust.conftest import Guarded, make_tokens
 from trust.test_login import Browser
@@ -32,33 +31,7 @@ OUTSIDE = ("--host", "0.0.0.0")  # noqa: S104 (that is the point)
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
-    if not shutil.which("openssl"):
-        pytest.skip("no openssl here to make a certificate with")
-    folder = tmp_path_factory.mktemp("tls")
-    cert, key = str(folder / "cert.pem"), str(folder / "key.pem")
-    subprocess.run(
-        [
-            "openssl",
-            "req",
-            "-x509",
-            "-newkey",
-            "rsa:2048",
-            "-nodes",
-            "-days",
-            "2",
-            "-keyout",
-            key,
-            "-out",
-            cert,
-            "-subj",
-            "/CN=localhost",
-            "-addext",
-            "subjectAltName=DNS:localhost,IP:127.0.0.1",
-        ],
-        check=True,
-        capture_output=True,
-    )
-    return cert, key
+    return make_certificate(tmp_path_factory.mktemp("tls"))
 
 
 # -- listening --------------------------------------------------------------------------------------------------------

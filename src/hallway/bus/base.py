@@ -20,15 +20,17 @@ from hallway.services.wakes import WakeUps
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from typing import Any, Self
+    from collections.abc import Callable
+    from typing import Any, Self, TypeVar
 
-    from hallway.bus.subscriptions import InboxListener, Listener
-    from hallway.core.context import Workspace
+    from hallway.bus.subscriptions import InboxListener, Listener, Source
+    from hallway.core.context import Closable, EventIterator, Workspace
     from hallway.core.model import Event, Message, Stats
     from hallway.core.operation import Operation
     from hallway.core.principal import Principal
     from hallway.store import Subscription
+
+    F = TypeVar("F", bound=Closable)
 
 
 class Bus:
@@ -38,6 +40,7 @@ class Bus:
     folder = ""  # this machine's folder for files about the bus's sessions, such as gate files and sockets
     due_sessions: set[str] = frozenset()  # type: ignore[assignment]
     is_swept = True
+    look_again_s = 1.0  # how often a wait for one inbox reads the bus anyway, in case a wake-up is lost
     timeout_s = rest_s = 0.0  # how long to wait for a hub's answer, and how long not to ask a hub that did not answer
     principal: Principal | None = None  # the caller; None: the owner of this bus
 
@@ -49,7 +52,9 @@ class Bus:
 
     def __init__(self, here: Workspace) -> None:
         self.here = here
-        self.closers: list[Callable[[], None]] = []
+        self.is_closed = False
+        self._waits: set[Subscription] = set()  # of calls that wait in other threads
+        self._followers: Any = ()  # a set of weak references, once there is a follower or listener
         self.sessions = SessionRegistry(self)
         self.messages = CollaborationHub(self)
         self.wakes = WakeUps(self)
@@ -123,22 +128,24 @@ class Bus:
 
     def follow(
         self, after: int | None, *, project: str | None, kinds: list[str] | None, timeout_s: float | None
-    ) -> Iterator[Event]:
+    ) -> EventIterator:
         """Yield events as they happen: see `EventLog.follow`."""
+        from hallway.bus.subscriptions import Follower
+
         # "From now" means from this call, not from the first `next` on the iterator.
         after = self.events.last_seq() if after is None else after
-        return self._follow(after, {"project": project, "kinds": kinds}, timeout_s)
+        source = self.source_of_events(after, {"project": project, "kinds": kinds})
+        return self._add_follower(Follower(source, "following the events", timeout_s))
 
-    def _follow(self, after: int, filters: dict[str, Any], timeout_s: float | None) -> Iterator[Event]:
+    def source_of_events(self, after: int, filters: dict[str, Any]) -> Source:
+        """Return the events after a seq in the form that a follower takes."""
         raise NotImplementedError
 
     def on_event(self, kind: str, handler: Callable[[Event], object]) -> Listener:
         """Call a function with each event of a kind, until the returned listener or the bus is closed."""
         from hallway.bus.subscriptions import Listener
 
-        listener = Listener(self.events, kind, handler)
-        self.closers.append(listener.close)
-        return listener
+        return self._add_follower(Listener(self, kind, handler))
 
     def on_message(
         self, session_id: str, types: list[str] | None, handler: Callable[[Message], object]
@@ -146,9 +153,18 @@ class Bus:
         """Call a function with each message in an inbox, until the returned listener or the bus is closed."""
         from hallway.bus.subscriptions import InboxListener
 
-        listener = InboxListener(self.messages, session_id, types, handler)
-        self.closers.append(listener.close)
-        return listener
+        return self._add_follower(InboxListener(self, session_id, types, handler))
+
+    def _add_follower(self, follower: F) -> F:
+        """Have something closed with the bus, unless it is gone by then."""
+        from weakref import WeakSet
+
+        self._followers = self._followers or WeakSet()
+        self._followers.add(follower)
+        return follower
+
+    def note_wait(self, session_id: str) -> None:
+        """Record that a session is alive while it waits for its news (S12); a hub does so for whoever asks it."""
 
     def subscribe_inbox(self, session_id: str) -> Subscription:
         """Subscribe to a session's new messages, from now until the subscription is closed."""
@@ -159,10 +175,15 @@ class Bus:
         raise NotImplementedError
 
     def close(self) -> None:
-        """Close the listeners and followers, then the store or the connections."""
-        for close in reversed(self.closers):
-            close()
-        self.closers.clear()
+        """Close the listeners and followers, then the store or the connections.
+
+        A follower or a call that waits in another thread ends at once: a call with Unavailable.
+        """
+        self.is_closed = True
+        for wait in list(self._waits):
+            wait.interrupt()
+        for follower in list(self._followers):
+            follower.close()
 
     def __enter__(self) -> Self:
         return self

@@ -13,21 +13,18 @@ from hallway.core.topics import EVENTS, topic
 from hallway.local.hook_gate import mark_due
 from hallway.local.paths import bus_folder
 from hallway.services.base import Service
-from hallway.services.events import PAGE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from typing import Any
 
+    from hallway.bus.sources import LocalEvents
     from hallway.core.context import Workspace
-    from hallway.core.model import Event
     from hallway.core.operation import Operation
     from hallway.store import Subscription
     from hallway.store.postgres.store import PostgresStore
     from hallway.store.sqlite import SQLiteStore
 
-LOOK_AGAIN_S = 1.0  # how often a wait for one inbox reads the bus anyway, in case a wake-up is lost
 END_GONE_EVERY_S = 1.0  # how often a process checks whether the processes of sessions still run
 LOOK_EVERY_S = 0.25  # how often a follower reads the bus anyway; also how late it may notice an expiry
 
@@ -55,9 +52,10 @@ class LocalBus(Bus):
             return self._look(operation, service, arguments)
         self.sweep()
         found = self._look(operation, service, arguments)
-        self._note_act(operation, arguments)
-        if operation.waits_for and not found and arguments["wait_s"]:
-            return self._wait(operation, service, arguments)
+        if operation.waits_for and arguments["wait_s"]:
+            # Only a wait counts: the page, a status file and people also read inboxes of other sessions.
+            self._note_waiting(operation, arguments)
+            return found or self._wait(operation, service, arguments)
         return found
 
     def run(self, operation: Operation, service: Service, arguments: dict[str, Any]) -> Any:
@@ -81,26 +79,27 @@ class LocalBus(Bus):
         """Read again and again until there is a result or the time is over. No lock is held between the reads."""
         deadline = time.monotonic() + arguments["wait_s"]
         waiter = self.store.subscribe(operation.topic(arguments))
+        self._waits.add(waiter)
         try:
             # The first read finds everything from before the subscription; later news wakes the subscription.
             while not (found := self._look(operation, service, arguments)):
                 left_s = deadline - time.monotonic()
                 if left_s <= 0:
                     break
-                waiter.wait(min(left_s, LOOK_AGAIN_S))
-                self._note_act(operation, arguments)
+                waiter.wait(min(left_s, self.look_again_s))
+                if self.is_closed:
+                    raise Unavailable("the bus was closed while this call waited", hint="Open the bus again")
+                self._note_waiting(operation, arguments)
             return found
         finally:
+            self._waits.discard(waiter)
             waiter.close()
 
-    def _note_act(self, operation: Operation, arguments: dict[str, Any]) -> None:
-        """Record that a session is alive while it waits for its news (S12).
+    def _note_waiting(self, operation: Operation, arguments: dict[str, Any]) -> None:
+        if session_id := _acting_session(operation, arguments):
+            self.note_wait(session_id)
 
-        A read without a wait does not count: the page, a status file and people also read inboxes of other sessions.
-        """
-        session_id = _acting_session(operation, arguments)
-        if session_id is None or not (operation.waits_for and arguments["wait_s"]):
-            return
+    def note_wait(self, session_id: str) -> None:
         try:
             if self.sessions.needs_note(session_id):
                 with self.transaction(is_durable=False):
@@ -160,31 +159,10 @@ class LocalBus(Bus):
     def _is_due(self) -> bool:
         return self.store.one("sessions.due", now=self.store.now) is not None
 
-    def _follow(self, after: int, filters: dict[str, Any], timeout_s: float | None) -> Iterator[Event]:
-        waiter = self.subscribe_events()
-        try:
-            yield from self._listen(waiter, after, filters, timeout_s)
-        finally:
-            waiter.close()
+    def source_of_events(self, after: int, filters: dict[str, Any]) -> LocalEvents:
+        from hallway.bus.sources import LocalEvents
 
-    def _listen(
-        self, waiter: Subscription, after: int, filters: dict[str, Any], timeout_s: float | None
-    ) -> Iterator[Event]:
-        heard_at = time.monotonic()
-        while True:
-            newest = self.events.last_seq()
-            found = self.events.read(after, limit=PAGE, **filters) if newest > after else []
-            yield from found
-            if len(found) == PAGE:
-                after = found[-1].seq
-                continue
-            after = max(after, newest, found[-1].seq if found else 0)
-            heard_at = time.monotonic() if found else heard_at
-            if timeout_s is not None and time.monotonic() - heard_at >= timeout_s:
-                return
-            left_s = LOOK_EVERY_S if timeout_s is None else heard_at + timeout_s - time.monotonic()
-            waiter.wait(max(min(LOOK_EVERY_S, left_s), 0.001))
-            self.sweep()
+        return LocalEvents(self, after, filters, LOOK_EVERY_S)
 
     def close(self) -> None:
         super().close()

@@ -16,6 +16,13 @@ class Closable(Protocol):
         """Stop it, and return when it has stopped."""
 
 
+class EventIterator(Iterator[Event], Protocol):
+    """Events as they happen, until it is closed."""
+
+    def close(self) -> None:
+        """End it, from whichever thread: a thread that waits for the next event gets none."""
+
+
 class Workspace(Protocol):
     """The caller's project, branch, location and user, the defaults for a new session; and the session that calls."""
 
@@ -41,7 +48,7 @@ class Context(Protocol):
     due_sessions: set[str]
     is_swept: bool
     services: Any
-    closers: list[Callable[[], None]]
+    look_again_s: float
     sessions: Any
     messages: Any
     tasks: Any
@@ -66,7 +73,11 @@ class Context(Protocol):
     def execute(self, operation: Any, service: Any, arguments: dict[str, Any]) -> Any: ...
     def follow(
         self, after: int | None, *, project: str | None, kinds: list[str] | None, timeout_s: float | None
-    ) -> Iterator[Event]: ...
+    ) -> EventIterator: ...
+    def source_of_events(self, after: int, filters: dict[str, Any]) -> Any: ...
+    def subscribe_inbox(self, session_id: str) -> Any: ...
+    def subscribe_events(self) -> Any: ...
+    def note_wait(self, session_id: str) -> None: ...
     def on_event(self, kind: str, handler: Callable[[Event], object]) -> Closable: ...
     def on_message(self, session_id: str, types: list[str] | None, handler: Callable[[Any], object]) -> Closable: ...
     def on_session_ended(self, session_id: str, project: str) -> None: ...

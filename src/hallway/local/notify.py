@@ -61,6 +61,15 @@ class DatagramSubscription:
         except TimeoutError:
             pass
 
+    def interrupt(self) -> None:
+        """End the current wait, or else the next one; another thread may call this."""
+        folder, name = os.path.split(self._path)
+        if self.socket is not None:
+            try:
+                _send(folder, [name], {TOO_MANY})
+            except OSError:
+                pass  # the folder was removed; the wait ends by its time
+
     def drain(self) -> None:
         """Remove all queued wake-ups: one read of the bus is enough for all of them."""
         if self.socket is not None:

@@ -203,7 +203,7 @@ class SessionBinding:
         if lost and time.monotonic() >= self._listen_at:
             self._listen_at = time.monotonic() + LISTEN_AGAIN_S
             for ear in lost:
-                ear.hear()
+                ear.has_overflowed()  # a database's subscription then connects again
 
     def hear(self, session_id: str) -> None:
         """Take the news that there are of a session: one look at the bus serves them all."""

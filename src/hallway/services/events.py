@@ -6,7 +6,7 @@ the other way round. Reading by `seq` misses nothing and repeats nothing (E1).
 
 from __future__ import annotations
 
-from _collections_abc import Callable, Iterator  # which are there without importing `collections`
+from _collections_abc import Callable  # which is there without importing `collections`
 
 from hallway.core.clock import to_datetime
 from hallway.core.model import Event, EventStats
@@ -19,9 +19,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from hallway.core.context import Closable
+    from hallway.core.context import Closable, EventIterator
 else:
-    Any = Closable = object  # what annotations mean at run time; `typing` is not imported
+    Any = Closable = EventIterator = object  # what annotations mean at run time; `typing` is not imported
 
 
 Handler = Callable[[Event], object]
@@ -70,19 +70,21 @@ class EventLog(Service, noun="events"):
         project: str | None = None,
         kinds: list[str] | None = None,
         timeout_s: float | None = None,
-    ) -> Iterator[Event]:
+    ) -> EventIterator:
         """Yield events as they happen, from now or from after a seq; blocks in between and wakes at once (E3).
 
         Resumed with the last seq it gave, it misses nothing and repeats nothing. It ends when nothing came for
-        `timeout_s` seconds; None waits for ever.
+        `timeout_s` seconds (None waits for ever), and at once when any thread calls its `close()` or closes the bus.
+        If the hub or the database goes away it tries again, logs that once, and goes on after the last event.
         """
         return self.bus.follow(after, project=project, kinds=kinds, timeout_s=timeout_s)
 
     def on(self, kind: str, handler: Handler) -> Closable:
         """Call a function, in a thread of its own, with each event of a kind from now on (`*`: every kind).
 
-        An error in the handler is logged and the next event is handled. `close()` of what is returned, or of the
-        bus, ends it. Raises InvalidInput for a handler that cannot be called.
+        An error in the handler is logged and the next event is handled. If the hub or the database goes away, it tries
+        again and goes on after the last event. `close()` of what is returned, or of the bus, ends it. Raises
+        InvalidInput for a handler that cannot be called.
         """
         require_callable(handler)
         return self.bus.on_event(kind, handler)

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
         def wait(self, timeout_s: float) -> None:
             """Return at a wake-up, or after the time."""
 
+        def interrupt(self) -> None:
+            """End the current wait, or else the next one; another thread may call this."""
+
         def fileno(self) -> int:
             """Return what an event loop watches, -1 where there is nothing to watch."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -33,6 +35,15 @@ def connect(url: str) -> psycopg.Connection:
         raise errors.UnsupportedUrl(f"{redact_url(url)} cannot be read: {error}") from None
     except psycopg.OperationalError as error:
         raise translated(redact_url(url), "08001", str(error).strip()) from None
+
+
+def cut(connection: psycopg.Connection) -> None:
+    """End a connection that another thread uses: what it waits for fails at once."""
+    try:
+        with socket.socket(fileno=os.dup(connection.fileno())) as same:
+            same.shutdown(socket.SHUT_RDWR)
+    except (OSError, psycopg.OperationalError):
+        pass  # it is lost already
 
 
 def schema_version(connection: psycopg.Connection) -> int:

@@ -7,7 +7,6 @@ then counts as having heard everything, since anything may have been told in bet
 
 from __future__ import annotations
 
-import select
 import time
 from typing import TYPE_CHECKING
 
@@ -15,6 +14,7 @@ import psycopg
 
 from hallway.core.errors import HallwayError
 from hallway.local.notify import TOO_MANY
+from hallway.local.wake_pipe import WakePipe
 
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
@@ -35,6 +35,7 @@ class PostgresSubscription:
         self._is_lost = False
         self._try_at = 0.0
         self._listen()
+        self._interrupts = WakePipe()
 
     @staticmethod
     def channel(schema: str) -> str:
@@ -83,16 +84,20 @@ class PostgresSubscription:
     def wait(self, timeout_s: float) -> None:
         """Return at a wake-up for the topic, after a lost connection was made anew, or after the time."""
         deadline = time.monotonic() + timeout_s
-        while (left_s := deadline - time.monotonic()) > 0:
-            if self._connection is None:
-                if self.again():
-                    return  # what was told meanwhile nobody heard: look
-                time.sleep(min(left_s, AGAIN_AFTER_S / 10))
-                continue
-            poll = select.poll()  # `select` refuses descriptors from 1,024 on
-            poll.register(self.fileno(), select.POLLIN)
-            if poll.poll(left_s * 1000) and self.hear() & {self._topic, TOO_MANY}:
+        while (left_s := deadline - time.monotonic()) > 0 and self._interrupts.fileno() >= 0:
+            if self._connection is None and self.again():
+                return  # what was told meanwhile nobody heard: look
+            connections, pause_s = ((self.fileno(),), left_s) if self._connection else ((), AGAIN_AFTER_S / 10)
+            readable = self._interrupts.wait(min(left_s, pause_s), *connections)
+            if self._interrupts.fileno() in readable:
+                self._interrupts.drain()
                 return
+            if readable and self.hear() & {self._topic, TOO_MANY}:
+                return
+
+    def interrupt(self) -> None:
+        """End the current wait, or else the next one; another thread may call this."""
+        self._interrupts.wake()
 
     def drain(self) -> None:
         """Take all wake-ups that are there: one look at the bus serves them all."""
@@ -121,3 +126,4 @@ class PostgresSubscription:
             if connection is not None:
                 connection.close()
         self._connection = self._dead = None
+        self._interrupts.close()

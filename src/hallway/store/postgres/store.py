@@ -21,7 +21,7 @@ from psycopg import pq
 from hallway.core import errors
 from hallway.store import load_statements
 from hallway.store.migrate import migrations, newest_version, read_migration
-from hallway.store.postgres.connection import connect, redact_url, schema_version, translated
+from hallway.store.postgres.connection import connect, cut, redact_url, schema_version, translated
 from hallway.store.postgres.dialect import Statement
 from hallway.store.postgres.fts import TsQueryWriter
 from hallway.store.postgres.listener import PostgresSubscription
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from hallway.store import Row
 
 BUSY_TIMEOUT_S = 5.0
+CLOSE_WITHIN_S = 0.05  # how long to wait at the end for a statement of another thread
 STALLED_S = 3  # after which the database ends a transaction whose process is frozen, cut off or gone
 LOCKS = 0x726F6F73  # "roos": the first half of the key of the bus's advisory lock
 # What is asked for is mostly in memory and a handful of rows: indexes pay, and compiling a statement never does.
@@ -65,6 +66,7 @@ class PostgresStore:
         self._statements = {name: Statement(text) for name, text in load_statements("postgres").items()}
         self._mutex = RLock()
         self._pid = os.getpid()
+        self._is_closed = False
         self._depth = 0
         self._is_exclusive = False
         self._transaction_now = 0
@@ -81,6 +83,8 @@ class PostgresStore:
     # -- connecting ---------------------------------------------------------------------------------------------------
 
     def _open(self) -> None:
+        if self._is_closed:
+            raise errors.Unavailable(f"the connection to {self.path} was closed here", hint="Open the bus again")
         self._connection: psycopg.Connection = connect(self.url)
         self._pgconn = self._connection.pgconn
         self._prepared: set[str] = set()
@@ -290,9 +294,20 @@ class PostgresStore:
     # -- ending and errors ------------------------------------------------------------------------------------------
 
     def close(self) -> None:
-        """Give the connection back; a closed store cannot be used again."""
-        if self._pid == os.getpid() and hasattr(self, "_connection"):
+        """Give the connection back; a closed store cannot be used again.
+
+        A statement that another thread runs is waited for, but not for long: the database may be frozen.
+        """
+        self._is_closed = True
+        if self._pid != os.getpid() or not hasattr(self, "_connection"):
+            return
+        if not self._mutex.acquire(timeout=CLOSE_WITHIN_S):
+            cut(self._connection)
+            self._mutex.acquire()
+        try:
             self._connection.close()
+        finally:
+            self._mutex.release()
 
     def _translated(self, result: pq.abc.PGresult) -> errors.HallwayError:
         state = (result.error_field(pq.DiagnosticField.SQLSTATE) or b"").decode()
