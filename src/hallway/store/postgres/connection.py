@@ -46,14 +46,21 @@ def cut(connection: psycopg.Connection) -> None:
         pass  # it is lost already
 
 
-def schema_version(connection: psycopg.Connection) -> int:
-    """Return the number of the last migration that the bus there has had; 0 where there is none."""
+def ask(connection: psycopg.Connection, query: str) -> Any:
+    """Return the first value that a query gives, None if it gives no rows; raises our errors."""
     try:
-        if connection.execute("SELECT to_regclass('hallway_migrations')").fetchall()[0][0] is None:
-            return 0
-        return int(connection.execute("SELECT coalesce(max(number), 0) FROM hallway_migrations").fetchall()[0][0])
+        cursor = connection.execute(query)
+        row = cursor.fetchone() if cursor.description else None
     except psycopg.Error as error:
         raise translated(connection.info.dbname, error.sqlstate or "", str(error).strip()) from None
+    return row[0] if row else None
+
+
+def schema_version(connection: psycopg.Connection) -> int:
+    """Return the number of the last migration that the bus there has had; 0 where there is none."""
+    if ask(connection, "SELECT to_regclass('hallway_migrations')") is None:
+        return 0
+    return int(ask(connection, "SELECT coalesce(max(number), 0) FROM hallway_migrations"))
 
 
 def redact_url(url: str) -> str:

@@ -49,14 +49,19 @@ class PostgresSubscription:
         return told if len(told) < MOST_BYTES else TOO_MANY
 
     def _listen(self) -> None:
-        from hallway.store.postgres.connection import connect
+        from hallway.store.postgres.connection import ask, connect
 
         self._try_at = time.monotonic() + AGAIN_AFTER_S
         if self._dead is not None:
             self._dead.close()
             self._dead = None
-        self._connection = connect(self._url)
-        self._connection.execute(f"LISTEN {self.channel(self._schema)}")
+        connection = connect(self._url)
+        try:
+            ask(connection, f"LISTEN {self.channel(self._schema)}")
+        except HallwayError:
+            connection.close()
+            raise
+        self._connection = connection
 
     def fileno(self) -> int:
         """Return what an event loop watches, -1 while there is no connection."""
