@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from hallway.agents.clients.claude_code.hook import BLOCKING, HARMLESS
 from hallway.agents.hook import log
 from hallway.bus.local import LocalBus
 from hooks.client import SESSION, Client
@@ -51,13 +52,7 @@ def test_no_urgent_request_holds_up_a_turn_that_failed(shop: LocalBus, start_cli
 
 @pytest.mark.parametrize(
     "type_",
-    [
-        "permission_prompt",
-        "worker_permission_prompt",
-        "agent_needs_input",
-        "elicitation_dialog",
-        "elicitation_url_dialog",
-    ],
+    sorted(BLOCKING),
 )
 def test_every_dialog_that_waits_for_the_person_is_waiting(
     shop: LocalBus, start_client: StartClient, type_: str
@@ -67,7 +62,7 @@ def test_every_dialog_that_waits_for_the_person_is_waiting(
     assert shop.sessions.get(SESSION).status == "waiting"
 
 
-@pytest.mark.parametrize("type_", ["idle_prompt", "auth_success"])
+@pytest.mark.parametrize("type_", sorted(HARMLESS))
 def test_what_blocks_nothing_changes_nothing(shop: LocalBus, start_client: StartClient, type_: str) -> None:
     client = at_work(start_client, "claude-code")
     tells(client, "Notification", notification_type=type_)
@@ -99,3 +94,132 @@ def test_what_a_subagent_writes_is_its_sessions(shop: LocalBus, start_client: St
     client.does("tool", "Edit|Write|MultiEdit|NotebookEdit", **edit)
     assert [each.path for each in shop.files.touched(session_id=SESSION)] == [str(client.directory / "cart.py")]
     assert shop.sessions.get(SESSION).status == "idle"
+
+
+# -- why: S11 ---------------------------------------------------------------------------------------------------------
+
+SECRET = "ghp_" + "A1b2C3d4E5f6G7h8I9j0K1l2M3n4O5p6Q7r8"  # a GitHub token's form
+
+
+def why(bus: LocalBus) -> tuple[str, str | None, str | None]:
+    session = bus.sessions.get(SESSION)
+    return session.status, session.reason, session.detail
+
+
+@pytest.mark.promise("S11")
+@pytest.mark.parametrize("kind", ["claude-code", "codex", "qwen"])
+def test_a_turn_that_ended_is_done_with_the_first_line_of_its_answer(
+    shop: LocalBus, start_client: StartClient, kind: str
+) -> None:
+    at_work(start_client, kind).does("stop", last_assistant_message="\n  The login works.\nTwo tests are new.")
+    assert why(shop) == ("idle", "done", "The login works.")
+
+
+@pytest.mark.promise("S11")
+def test_geminis_answer_is_the_detail_of_a_turn_that_ended(shop: LocalBus, start_client: StartClient) -> None:
+    at_work(start_client, "gemini").does("stop", prompt_response="Done.")
+    assert why(shop) == ("idle", "done", "Done.")
+
+
+@pytest.mark.promise("S11")
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        ({"error": "rate_limit", "error_details": "resets at 3 pm"}, ("idle", "limited", "resets at 3 pm")),
+        ({"error": "server_error", "last_assistant_message": "API Error: 500"}, ("idle", "error", "API Error: 500")),
+        ({"error": "overloaded"}, ("idle", "error", "overloaded")),
+    ],
+)
+def test_a_failed_turn_says_whether_a_limit_or_an_error_ended_it(
+    shop: LocalBus, start_client: StartClient, told: dict[str, str], expected: tuple[str, str, str]
+) -> None:
+    tells(at_work(start_client, "claude-code"), "StopFailure", **told)
+    assert why(shop) == expected
+
+
+@pytest.mark.promise("S11")
+def test_an_interrupted_turn_says_so(shop: LocalBus, start_client: StartClient) -> None:
+    tells(at_work(start_client, "codex"), "Interrupt")
+    assert why(shop) == ("idle", "interrupted", None)
+
+
+@pytest.mark.promise("S11")
+@pytest.mark.parametrize(
+    ("told", "reason", "detail"),
+    [
+        ({"tool_name": "Bash", "tool_input": {"command": "git push\n-f"}}, "permission", "Bash: git push"),
+        ({"tool_name": "Edit", "tool_input": {"file_path": "cart.py"}}, "permission", "Edit: cart.py"),
+        ({"tool_name": "ExitPlanMode", "tool_input": {"plan": "…"}}, "permission", "ExitPlanMode"),
+        (
+            {"tool_name": "AskUserQuestion", "tool_input": {"questions": [{"question": "Which port?"}]}},
+            "question",
+            "Which port?",
+        ),
+    ],
+)
+def test_what_wants_the_person_is_said(
+    shop: LocalBus, start_client: StartClient, told: dict[str, object], reason: str, detail: str
+) -> None:
+    client = at_work(start_client, "claude-code")
+    client.does("asked", **told)
+    assert why(shop) == ("waiting", reason, detail)
+    tells(client, "Notification", notification_type="permission_prompt", message="Claude needs your permission")
+    assert why(shop) == ("waiting", reason, detail)  # the reminder knows less
+    client.does("tool")
+    assert why(shop) == ("working", None, None)
+
+
+@pytest.mark.promise("S11")
+def test_a_dialog_of_a_server_is_a_question_until_it_is_answered(shop: LocalBus, start_client: StartClient) -> None:
+    client = at_work(start_client, "claude-code")
+    tells(client, "Notification", notification_type="elicitation_dialog", message="Which account?")
+    assert why(shop) == ("waiting", "question", "Which account?")
+    tells(client, "Notification", notification_type="elicitation_response")
+    assert why(shop) == ("working", None, None)
+    client.does("stop")
+    tells(client, "Notification", notification_type="elicitation_complete")
+    assert why(shop)[:2] == ("idle", "done")
+
+
+@pytest.mark.promise("S11")
+def test_geminis_permission_says_which_command(shop: LocalBus, start_client: StartClient) -> None:
+    client = at_work(start_client, "gemini")
+    client.does("asked", notification_type="ToolPermission", details={"type": "exec", "command": "make deploy"})
+    assert why(shop) == ("waiting", "permission", "make deploy")
+
+
+@pytest.mark.promise("S11")
+def test_a_plugin_says_why_in_hallways_words(shop: LocalBus, start_client: StartClient) -> None:
+    client = start_client("opencode")
+    client.does("start")
+    client.does("prompt", prompt="mend the login")
+    client.does("asked", reason="question", detail="Which port?")
+    assert why(shop) == ("waiting", "question", "Which port?")
+    tells(client, "answered")
+    assert why(shop) == ("working", None, None)
+    client.does("stop", reason="limited", detail="quota used up")
+    assert why(shop) == ("idle", "limited", "quota used up")
+
+
+@pytest.mark.promise("S11")
+def test_a_detail_holds_no_secret_no_control_character_and_at_most_200_characters(
+    shop: LocalBus, start_client: StartClient
+) -> None:
+    client = at_work(start_client, "claude-code")
+    client.does("asked", tool_name="Bash", tool_input={"command": f"curl -H 'token: {SECRET}'\x1b[31m {'x' * 500}"})
+    status, reason, detail = why(shop)
+    assert (status, reason) == ("waiting", "permission")
+    assert detail is not None
+    assert SECRET not in detail
+    assert len(detail) == 200
+    assert detail.isprintable()
+
+
+@pytest.mark.promise("S11")
+def test_details_stay_off_the_bus_where_the_person_says_so(shop: LocalBus, start_client: StartClient) -> None:
+    client = at_work(start_client, "claude-code")
+    client.environ["HALLWAY_DETAIL"] = "0"
+    client.does("asked", tool_name="Bash", tool_input={"command": "git push"})
+    assert why(shop) == ("waiting", "permission", None)
+    client.does("stop", last_assistant_message="The login works.")
+    assert why(shop) == ("idle", "done", None)

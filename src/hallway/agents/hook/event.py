@@ -10,8 +10,11 @@ if TYPE_CHECKING:
 
 # A session begins or goes on; a turn begins; a tool has run; a person is asked; the turn is over; the session is.
 START, PROMPT, TOOL, ASKED, STOP, END = "start", "prompt", "tool", "asked", "stop", "end"
+ANSWERED = "answered"  # the person has answered a dialog, and the turn goes on
 WOKEN = "Not from your user: hallway has woken you, because another session wrote to you while you were idle."
 NOT_TYPED = ("<", "Another Claude session", WOKEN, "[SYSTEM NOTIFICATION")  # how what no person typed begins
+QUESTION_TOOLS = ("AskUserQuestion", "ask_user", "ask_user_question", "request_user_input")
+LIMITS = ("rate_limit", "quota", "usage_limit")  # how clients say in an error that a limit is reached
 ENDED_BY_FORCE = ("StopFailure", "Interrupt")  # stops that no answer can hold up
 NEWS = "news"  # something came for a session that idles; only a client that can start a turn for it asks
 
@@ -21,10 +24,12 @@ class HookEvent:
 
     `prompt` is what the user said, `is_typed` whether a person did and no program; `files` what a tool has written;
     `is_new` whether a start found no turn at work; `is_inner` whether a subagent did it; `is_repeat` whether a stop
-    follows one that was already held up.
+    follows one that was already held up, or a dialog was already told of. `reason` is why the session waits, idles or
+    ended, and `detail` a text about it: the question, what wants permission, the last answer, the error.
     """
 
     __slots__ = (
+        "detail",
         "directory",
         "event",
         "files",
@@ -44,7 +49,7 @@ class HookEvent:
         self.session_id = session_id
         self.directory = directory
         self.files: list[str] = []
-        self.prompt = self.reason = ""
+        self.prompt = self.reason = self.detail = ""
         self.is_new = True
         self.is_inner = self.is_repeat = self.is_typed = False
 
@@ -73,7 +78,7 @@ class ClientAdapter:
         moment = HookEvent(kind, event, session_id, text(payload, "cwd"))
         moment.prompt = text(payload, "prompt")
         moment.is_typed = kind == PROMPT and is_typed(moment.prompt)
-        moment.reason = text(payload, "reason")
+        moment.reason, moment.detail = self.reason_of(kind, event, payload)
         moment.is_inner = bool(text(payload, "agent_id")) or event == "SubagentStop"
         moment.is_repeat = payload.get("stop_hook_active") is True or event in ENDED_BY_FORCE
         moment.is_new = text(payload, "source") != "compact"
@@ -82,6 +87,34 @@ class ClientAdapter:
 
     def kind_of(self, event: str, payload: Payload) -> str:
         return self.kinds.get(event, "")
+
+    def reason_of(self, kind: str, event: str, payload: Payload) -> tuple[str, str]:
+        """Return why a session waits, idles or has ended, and a text about it (S11); empty for another event."""
+        if kind == END:
+            return text(payload, "reason"), ""
+        if kind == ASKED:
+            return self.asked_for(payload)
+        if kind != STOP:
+            return "", ""
+        if event == "Interrupt":
+            return "interrupted", ""
+        if event == "StopFailure":
+            error = text(payload, "error")
+            is_limit = any(limit in error for limit in LIMITS)
+            return "limited" if is_limit else "error", text(payload, "error_details", "last_assistant_message") or error
+        return "done", text(payload, "last_assistant_message")
+
+    def asked_for(self, payload: Payload) -> tuple[str, str]:
+        """Return whether a permission or an answer is asked for, and which."""
+        tool, told = text(payload, "tool_name"), payload.get("tool_input")
+        if not tool:
+            asks = text(payload, "notification_type", "notificationType")
+            return "permission" if "permission" in asks or not asks else "question", text(payload, "message")
+        told = told if isinstance(told, dict) else {}
+        if tool in QUESTION_TOOLS:
+            return "question", _question(told)
+        what = text(told, "command", "file_path", "path", "url", "query", "pattern")
+        return "permission", f"{tool}: {what}" if what else tool
 
     def is_foreign(self, payload: Payload, session_id: str, environ: Any) -> bool:
         """Return whether another client runs this hook because it read this client's configuration; that client has
@@ -114,14 +147,25 @@ class ClientAdapter:
 class PluginAdapter(ClientAdapter):
     """An adapter for a plugin of hallway's own, which uses hallway's words and places the answer itself."""
 
-    kinds = {kind: kind for kind in (START, PROMPT, TOOL, ASKED, STOP, END, NEWS)}
+    kinds = {kind: kind for kind in (START, PROMPT, TOOL, ASKED, ANSWERED, STOP, END, NEWS)}
     asks_when_idle = True
+
+    def reason_of(self, kind: str, event: str, payload: Payload) -> tuple[str, str]:
+        usual = {ASKED: "permission", STOP: "done"}.get(kind, "")
+        return text(payload, "reason") or usual, text(payload, "detail")
 
     def show(self, moment: HookEvent, words: str) -> Payload:
         return {"text": words}
 
     def hold(self, moment: HookEvent, words: str) -> Payload:
         return {"prompt": words}
+
+
+def _question(told: Payload) -> str:
+    """Return the first question of a tool that asks the person."""
+    asked = told.get("questions")
+    first = asked[0] if isinstance(asked, list) and asked and isinstance(asked[0], dict) else told
+    return text(first, "question", "header", "prompt", "message")
 
 
 def is_typed(prompt: str) -> bool:

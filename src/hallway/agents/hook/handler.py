@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 
 from hallway.agents.hook.digest import Digest, message_line
-from hallway.agents.hook.event import ASKED, END, NEWS, NOT_TYPED, PROMPT, START, STOP
+from hallway.agents.hook.event import ANSWERED, ASKED, END, NEWS, NOT_TYPED, PROMPT, START, STOP
 from hallway.agents.wake.waker import ids_in, wake_up
 from hallway.core.errors import SessionNotFound
 from hallway.core.secret_scan import replace_secrets
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from hallway.bus.base import Bus
     from hallway.core.model import Message
 
-TASK_MOST = 200
+LINE_MOST = 200
 LOOKED_AT_MOST = 4000  # of a prompt: a secret is replaced before the line is cut, for half of one has no form
 FILES_MOST = 100  # of one tool's call
 PATH_MOST = 4096
@@ -60,7 +60,10 @@ class HookHandler:
         if moment.kind == NEWS:
             return self._wake(moment)
         if moment.kind == ASKED:
-            self._beat("waiting")
+            self._asked(moment)
+            return None
+        if moment.kind == ANSWERED:
+            self._beat("working" if self._is_waiting() else None)
             return None
         if moment.kind != START:
             self._beat("working", _task(moment.prompt) if moment.kind == PROMPT else None)
@@ -69,6 +72,16 @@ class HookHandler:
         if paths := _paths(moment):
             self._bus.files.touch(moment.session_id, paths)
         return self._digest(moment)
+
+    def _asked(self, moment: HookEvent) -> None:
+        """Say what the session waits for; a reminder of a dialog that is told of changes nothing."""
+        if moment.is_repeat and self._is_waiting():
+            self._beat(None)
+        else:
+            self._beat("waiting", reason=moment.reason or None, detail=one_line(moment.detail))
+
+    def _is_waiting(self) -> bool:
+        return self._bus.sessions.get(self._session_id).status == "waiting"
 
     def _inner(self, moment: HookEvent) -> Payload | None:
         """Record what a subagent did: it is a sign of life and may write files, but its task is not the session's."""
@@ -102,8 +115,17 @@ class HookHandler:
             )
         self._notes.known = True
 
-    def _beat(self, status: str | None, current_task: str | None = None) -> None:
-        beat = self._bus.sessions.heartbeat(self._session_id, status=status, current_task=current_task, limit=1)
+    def _beat(
+        self,
+        status: str | None,
+        current_task: str | None = None,
+        *,
+        reason: str | None = None,
+        detail: str | None = None,
+    ) -> None:
+        beat = self._bus.sessions.heartbeat(
+            self._session_id, status=status, reason=reason, detail=detail, current_task=current_task, limit=1
+        )
         self._project = beat.project
 
     def _digest(self, moment: HookEvent) -> Payload | None:
@@ -139,7 +161,7 @@ class HookHandler:
         """
         asked = [] if moment.is_repeat or moment.is_inner else self._unanswered()
         if not asked or not self._bus.wakes.hold(self._session_id, [each.message_id for each in asked]):
-            self._beat("idle")
+            self._beat("idle", reason=moment.reason or "done", detail=one_line(moment.detail))
             self._have_woken()
             return None
         self._notes.held += [each.message_id for each in asked]
@@ -197,9 +219,14 @@ def _paths(moment: HookEvent) -> list[str]:
 
 def _task(prompt: str) -> str | None:
     """Return the first line of a prompt as the current task; None for prompts that a program wrote."""
-    lines = prompt.strip().splitlines()
+    return None if prompt.lstrip().startswith(NOT_TYPED) else one_line(prompt)
+
+
+def one_line(text: str) -> str | None:
+    """Return the first line of a text without secrets and control characters, cut; None where there is none."""
+    lines = text.strip().splitlines()
     line = " ".join(lines[0].split()) if lines else ""
-    if not line or line.startswith(NOT_TYPED):
+    if not line:
         return None
     line = replace_secrets("".join(c if c.isprintable() else " " for c in line[:LOOKED_AT_MOST]))
-    return line if len(line) <= TASK_MOST else f"{line[: TASK_MOST - 1]}…"
+    return line if len(line) <= LINE_MOST else f"{line[: LINE_MOST - 1]}…"

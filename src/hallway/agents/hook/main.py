@@ -137,6 +137,8 @@ class HookRun:
             return
         if os.environ.get("HALLWAY_TASK_FROM_PROMPT", "").lower() in OFF and WOKEN not in moment.prompt:
             moment.prompt = ""  # what the user says stays in the session
+        if os.environ.get("HALLWAY_DETAIL", "").lower() in OFF:
+            moment.detail = ""  # neither does what it answers or asks leave the session
         quiet_file = _quiet_file(self.folder, moment.session_id)
         is_small = moment.kind == TOOL and not moment.files
         if is_small and is_snoozed(quiet_file):

@@ -44,6 +44,7 @@ def ask(folder: str, client: str, moment: HookEvent, notes: HookState) -> Server
     question |= {
         "client": client,
         "prompt": moment.prompt[:PROMPT_MOST],
+        "detail": moment.detail[:PROMPT_MOST],
         "told": notes.told,
         "held": notes.held,
         "known": notes.known,

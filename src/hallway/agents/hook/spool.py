@@ -31,13 +31,29 @@ MAX_BYTES = 256 * 1024
 MAX_PROMPT = 1000  # characters: its first line is the task
 MAX_FILES = 100
 MAX_AGE_S = 600  # of a status; an end and written files are true for longer
-FIELDS = ("kind", "event", "session_id", "directory", "files", "prompt", "reason", "is_new", "is_inner", "is_typed")
+FIELDS = (
+    "kind",
+    "event",
+    "session_id",
+    "directory",
+    "files",
+    "prompt",
+    "reason",
+    "detail",
+    "is_new",
+    "is_inner",
+    "is_typed",
+)
 
 
 def append(folder: str, client: str, moment: HookEvent) -> bool:
     """Spool a moment; return False where there is no room for it. Raises OSError where it cannot be written."""
     fields = {name: getattr(moment, name) for name in FIELDS}
-    fields |= {"prompt": moment.prompt[:MAX_PROMPT], "files": moment.files[:MAX_FILES]}
+    fields |= {
+        "prompt": moment.prompt[:MAX_PROMPT],
+        "detail": moment.detail[:MAX_PROMPT],
+        "files": moment.files[:MAX_FILES],
+    }
     line = dumps({**fields, "client": client, "at": int(time.time())}) + "\n"
     make_private_folder(folder)
     file = os.open(os.path.join(folder, NAME), os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from hallway.agents.hook.event import ASKED, END, PROMPT, START, STOP, TOOL, ClientAdapter, text
+from hallway.agents.hook.event import ANSWERED, ASKED, END, PROMPT, START, STOP, TOOL, ClientAdapter, text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from hallway.agents.hook.event import Payload
+    from hallway.agents.hook.event import HookEvent, Payload
 
 SESSION = "CLAUDE_CODE_SESSION_ID"
 # The types of notifications that the program lists: those that wait for the person, and those that block nothing.
@@ -21,7 +21,23 @@ BLOCKING = frozenset(
         "elicitation_url_dialog",
     )
 )
-HARMLESS = frozenset(("idle_prompt", "auth_success", "elicitation_complete", "elicitation_response"))
+OVER = frozenset(("elicitation_complete", "elicitation_response"))
+HARMLESS = frozenset(
+    (
+        "idle_prompt",
+        "auth_success",
+        "auth_storage_failure",
+        "agent_completed",
+        "push_notification",
+        "plugin_notification",
+        "computer_use_enter",
+        "computer_use_exit",
+        "quota_auto_resume_fired",
+        "quota_auto_resume_stale",
+        "quota_auto_resume_disabled",
+        "model_refusal_fallback",
+    )
+)
 
 
 class ClaudeCodeAdapter(ClientAdapter):
@@ -46,9 +62,17 @@ class ClaudeCodeAdapter(ClientAdapter):
         if event != "Notification":
             return super().kind_of(event, payload)
         told = text(payload, "notification_type")
+        if told in OVER:
+            return ANSWERED
         if told and told not in BLOCKING and told not in HARMLESS:
             raise ValueError(f"Claude Code has a notification that hallway does not know: {told[:60]!r}")
         return "" if told in HARMLESS else ASKED
+
+    def read(self, payload: Payload, event: str, environ: Any) -> HookEvent | None:
+        moment = super().read(payload, event, environ)
+        if moment and text(payload, "notification_type") == "permission_prompt":
+            moment.is_repeat = True  # `PermissionRequest` came before it, and knows more
+        return moment
 
     def is_foreign(self, payload: Payload, session_id: str, environ: Any) -> bool:
         """Return whether Copilot or Cursor runs this hook: they read Claude Code's settings, but only Claude Code sets

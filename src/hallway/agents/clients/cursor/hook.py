@@ -33,6 +33,10 @@ class CursorAdapter(ClientAdapter):
             moment.is_repeat = payload.get("loop_count") not in (None, 0)
         return moment
 
+    def reason_of(self, kind: str, event: str, payload: Payload) -> tuple[str, str]:
+        ended = {"aborted": "interrupted", "error": "error"}.get(text(payload, "status"))
+        return (ended, "") if kind == STOP and ended else super().reason_of(kind, event, payload)
+
     def files(self, payload: Payload) -> list[str]:
         path = text(payload, "file_path")
         return [path] if path else []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hallway.agents.hook.event import ASKED, END, PROMPT, START, STOP, TOOL, ClientAdapter, is_typed
+from hallway.agents.hook.event import ASKED, END, PROMPT, START, STOP, TOOL, ClientAdapter, is_typed, text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,6 +32,17 @@ class GeminiAdapter(ClientAdapter):
             moment.prompt = moment.prompt.rpartition(CONTEXT)[2].lstrip()
             moment.is_typed = moment.kind == PROMPT and is_typed(moment.prompt)
         return moment
+
+    def reason_of(self, kind: str, event: str, payload: Payload) -> tuple[str, str]:
+        reason, detail = super().reason_of(kind, event, payload)
+        return reason, text(payload, "prompt_response") if kind == STOP else detail
+
+    def asked_for(self, payload: Payload) -> tuple[str, str]:
+        told = payload.get("details")
+        details = told if isinstance(told, dict) else {}
+        asks = "question" if text(details, "type") == "ask_user" else "permission"
+        what = text(details, "command", "filePath", "toolName", "title")
+        return asks, what or text(payload, "message")
 
     def hold(self, moment: HookEvent, words: str) -> Payload:
         return {"decision": "deny", "reason": words}

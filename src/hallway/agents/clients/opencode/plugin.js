@@ -7,6 +7,14 @@ export const Hallway = async ({ client, directory }) => {
   const waiting = new Map() // words for a session that no call has taken yet
 
   const idle = new Set() // the sessions whose turn is over
+  const failed = new Map() // why a turn that is not over yet will end
+
+  const failure = (error) => {
+    const detail = error?.data?.message ?? ""
+    if (error?.name === "MessageAbortedError") return { reason: "interrupted" }
+    const limited = error?.data?.statusCode === 429 || /rate.?limit|quota/i.test(detail)
+    return { reason: limited ? "limited" : "error", detail }
+  }
 
   const owner = (id) => {
     let at = id
@@ -48,9 +56,17 @@ export const Hallway = async ({ client, directory }) => {
       const { type, properties } = event
       if (type === "session.created" && properties.info?.parentID) parents.set(properties.info.id, properties.info.parentID)
       else if (type === "session.deleted" && !parents.has(properties.info?.id)) await tell("end", properties.info.id)
-      else if (type === "permission.asked" || type === "permission.updated") await tell("asked", properties.sessionID)
+      else if (type === "permission.asked" || type === "permission.updated") {
+        const what = [properties.permission ?? properties.type, ...(properties.patterns ?? [])].filter(Boolean).join(" ")
+        await tell("asked", properties.sessionID, { reason: "permission", detail: what })
+      } else if (type === "question.asked") {
+        const detail = properties.questions?.[0]?.question ?? ""
+        await tell("asked", properties.sessionID, { reason: "question", detail })
+      } else if (/^(permission|question)\.(replied|rejected)$/.test(type)) await tell("answered", properties.sessionID)
+      else if (type === "session.error" && properties.sessionID) failed.set(properties.sessionID, failure(properties.error))
       else if (type === "session.idle" && !parents.has(properties.sessionID)) {
-        const { prompt } = await tell("stop", properties.sessionID)
+        const { prompt } = await tell("stop", properties.sessionID, failed.get(properties.sessionID))
+        failed.delete(properties.sessionID)
         if (prompt) await wake(properties.sessionID, prompt)
         else idle.add(properties.sessionID)
       }
@@ -58,6 +74,7 @@ export const Hallway = async ({ client, directory }) => {
     "chat.message": async (input, output) => {
       if (parents.has(input.sessionID)) return
       idle.delete(input.sessionID)
+      failed.delete(input.sessionID)
       const prompt = output.parts.find((each) => each.type === "text" && !each.synthetic)?.text ?? ""
       const { text } = await tell("prompt", input.sessionID, { prompt: prompt.replace(/^"([\s\S]*)"$/, "$1") })
       const words = [waiting.get(input.sessionID), text].filter(Boolean)

@@ -86,6 +86,16 @@ const offerTools = async (pi) => {
   }
 }
 
+// Why a turn is over, and the text about it: the last answer, or the error.
+const ending = (messages: any[]) => {
+  const last = [...(messages ?? [])].reverse().find((each) => each.role === "assistant")
+  const said = last?.content?.find?.((each: any) => each.type === "text")?.text ?? ""
+  if (last?.stopReason === "aborted") return { reason: "interrupted" }
+  if (last?.stopReason !== "error") return { reason: "done", detail: said }
+  const detail = last.errorMessage ?? said
+  return { reason: /429|rate.?limit|quota/i.test(detail) ? "limited" : "error", detail }
+}
+
 export default async function (pi) {
   const idle = new Set() // this session's id while its turn is over
   let timer
@@ -123,7 +133,7 @@ export default async function (pi) {
   })
 
   pi.on("agent_end", async (event, context) => {
-    const { prompt } = await tell(context, "stop")
+    const { prompt } = await tell(context, "stop", ending(event.messages))
     if (prompt) pi.sendUserMessage(prompt, { deliverAs: "followUp" })
     else idle.add(context.sessionManager.getSessionId())
   })

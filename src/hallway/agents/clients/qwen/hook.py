@@ -10,6 +10,9 @@ if TYPE_CHECKING:
 
     from hallway.agents.hook.event import HookEvent, Payload
 
+# What each type of notification that the program lists means; nothing: it blocks nothing.
+NOTIFICATIONS = {"permission_prompt": ASKED, "idle_prompt": "", "auth_success": "", "elicitation_dialog": ASKED}
+
 
 class QwenAdapter(ClientAdapter):
     client = "qwen"
@@ -31,13 +34,18 @@ class QwenAdapter(ClientAdapter):
         moment = super().read(payload, event, environ)
         if moment and environ.get("QWEN_CODE_AGENT_ID"):
             moment.is_inner = True
+        if moment and moment.event == "Notification":
+            moment.is_repeat = True  # `PermissionRequest` came before it, and knows more
         return moment
 
     def kind_of(self, event: str, payload: Payload) -> str:
         if event == "UserPromptSubmit" and not text(payload, "prompt"):
             return TOOL
-        if event == "Notification" and "permission" not in text(payload, "notification_type"):
-            return ""
+        if event == "Notification":
+            told = text(payload, "notification_type")
+            if told and told not in NOTIFICATIONS:
+                raise ValueError(f"Qwen Code has a notification that hallway does not know: {told[:60]!r}")
+            return NOTIFICATIONS.get(told, ASKED)
         return super().kind_of(event, payload)
 
 
