@@ -1,8 +1,8 @@
-"""What a store is: named SQL statements, run inside transactions, at the store's own time.
+"""The interface of a store, and the loader of its named SQL statements.
 
-A store keeps rows and has no opinions; services name statements and give parameters. `sqlite.py` is the embedded
-one, `postgres/` the one of many machines. The statements live in `sql/`, each under a `-- name:` line: in
-`common/NOUN.sql` where both dialects read the same text, else in `DIALECT/NOUN.sql`.
+A store runs named statements in transactions and decides nothing; services choose the statements and their parameters.
+`sqlite.py` is the embedded store, `postgres/` the store for several machines. The statements are in `sql/`, each under
+a `-- name:` line: in `common/NOUN.sql` if both dialects use the same text, else in `DIALECT/NOUN.sql`.
 """
 
 from __future__ import annotations
@@ -19,57 +19,57 @@ if TYPE_CHECKING:
     Row: TypeAlias = tuple[Any, ...]
 
     class Transaction(Protocol):
-        """A `with` block: commits at its end, rolls back when an error leaves it."""
+        """A `with` block that commits at its end, and rolls back if it ends with an exception."""
 
         def __enter__(self) -> object: ...
         def __exit__(self, *exc: object) -> None: ...
 
     class Subscription(Protocol):
-        """Hears of what was committed, by topic: only hints, so whoever waits reads the bus after each."""
+        """A subscription to the topics that commits change. A wake-up is only a hint: read the bus after each."""
 
         def wait(self, timeout_s: float) -> None:
-            """Return at a wake-up, or after the time."""
+            """Return at a wake-up, or when the timeout has passed."""
 
         def interrupt(self) -> None:
             """End the current wait, or else the next one; another thread may call this."""
 
         def fileno(self) -> int:
-            """Return what an event loop watches, -1 where there is nothing to watch."""
+            """Return the file descriptor for an event loop to watch, or -1 if there is none."""
 
         def hear(self) -> set[str]:
-            """Return the topics told since the last time, without waiting."""
+            """Return the topics received since the last call, without waiting."""
 
         def has_overflowed(self) -> bool:
-            """Return whether topics may have been missed since this was last asked."""
+            """Return whether topics may have been missed since the last call."""
 
         def close(self) -> None: ...
 
     class FullText(Protocol):
-        """How a store finds words: what it keeps of a text, and how it is asked."""
+        """A store's full-text search: the words that it indexes, and the query expressions that it understands."""
 
         def indexed(self, key: str, tags: str, text: str) -> dict[str, Any]:
-            """Return the words of an entry, for `labelled_words`: all work that depends on its length."""
+            """Return an entry's words for `labelled_words`; all work that depends on the entry's length is here."""
 
         def labelled_words(self, words: dict[str, Any], labels: Sequence[str]) -> dict[str, Any]:
-            """Return what `memory.index_add` takes for an entry."""
+            """Return an entry's words and labels as the parameters of the statement `memory.index_add`."""
 
         def words_of(self, query: str) -> list[Word]:
-            """Return a query's words; what holds no letter and no digit is none."""
+            """Return a query's words; a part without letters and digits is not a word."""
 
         def match(self, words: Sequence[Word] = (), labels: str = "", *, is_any: bool = False) -> str:
-            """Return the expression for entries with these labels and all of the words, or any."""
+            """Return the expression for entries that have these labels and all of the words, or any of the words."""
 
         def labelled(self, labels: Sequence[str], any_of: Sequence[str] = ()) -> str:
-            """Return the expression for entries with all of these labels and, where there are any, one of those."""
+            """Return the expression for entries with all `labels` and, unless `any_of` is empty, one of `any_of`."""
 
         def ranking(self, words: Sequence[Word], weights: Sequence[float], *, is_alone: bool = False) -> dict[str, Any]:
-            """Return what `memory.by_relevance` ranks by, besides its `match`; alone: by nothing of other projects."""
+            """Return the ranking parameters of `memory.by_relevance`; `is_alone` leaves other projects out of them."""
 
         def glob(self, pattern: str | None) -> str | None:
-            """Return a glob as the statements take it."""
+            """Return a glob as a pattern for this store's statements."""
 
     class Store(Protocol):
-        """Rows, transactions and time."""
+        """A store of rows, with transactions and a clock."""
 
         fulltext: FullText
         is_local: bool
@@ -77,16 +77,16 @@ if TYPE_CHECKING:
 
         @property
         def now(self) -> int:
-            """Return the transaction's one instant; outside of one, the clock's (S8)."""
+            """Return the transaction's timestamp; outside of a transaction, the current time (S8)."""
 
         def write(self, *, is_durable: bool = True) -> Transaction:
-            """Return a write transaction; inside another one, a savepoint of it."""
+            """Return a write transaction; inside another transaction, a savepoint of that one."""
 
         def exclusive(self) -> None:
-            """Become the only writer until the transaction ends; a heartbeat without news does not need this."""
+            """Become the only writer until the transaction ends; an unchanged heartbeat does not need this."""
 
         def read(self) -> Transaction:
-            """Return one consistent snapshot for several reads."""
+            """Return a read transaction: one consistent snapshot for several reads."""
 
         def subscribe(self, topic: str) -> Subscription:
             """Subscribe to commits that change a topic, from now until the subscription is closed."""
@@ -103,7 +103,7 @@ _files: dict[str, str] = {}
 
 
 def load_statement(dialect: str, name: str) -> str:
-    """Return one named statement of a dialect, reading no more than its noun's files."""
+    """Return one named statement of a dialect; only the files of its noun are read."""
     for folder in (dialect, "common"):
         path = os.path.join(SQL, folder, f"{name.partition('.')[0]}.sql")
         if path not in _files:
@@ -116,7 +116,7 @@ def load_statement(dialect: str, name: str) -> str:
 
 
 def load_statements(dialect: str) -> dict[str, str]:
-    """Return all named statements of a dialect, those that dialects share among them: {name: SQL}."""
+    """Return all named statements of a dialect, including the shared ones: {name: SQL}."""
     return {**statements_in("common"), **statements_in(dialect)}
 
 

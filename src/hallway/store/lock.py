@@ -1,7 +1,8 @@
-"""The side lock: who may write next, decided fairly by the kernel.
+"""The side lock: a file lock beside SQLite's own, so that the kernel lets writers write in turn.
 
-SQLite's own busy timeout polls, so beside a saturated hub a small writer may wait for seconds; waiters on `flock` are
-woken in turn. It is advice, not safety: SQLite's write lock below it keeps the data right whoever ignores this one.
+SQLite's busy timeout polls, so beside a saturated hub a small writer may wait for seconds; the kernel wakes the
+processes that wait on `flock` in turn. The side lock is only for fairness: SQLite's own write lock keeps the data
+correct, even if a process ignores this one.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import os
 
 try:
     import fcntl
-except ImportError:  # Windows: SQLite's busy timeout alone decides
+except ImportError:  # Windows has no flock; only SQLite's busy timeout applies there
     fcntl = None  # type: ignore[assignment]
 
 
@@ -27,7 +28,7 @@ class SideLock:
         return os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
     def acquire(self, timeout_s: float) -> bool:
-        """Wait for the lock; False when the time ran out."""
+        """Wait for the lock; return False if the time ran out."""
         if fcntl is None:
             return True
         try:
@@ -37,8 +38,8 @@ class SideLock:
         return True
 
     def _wait(self, timeout_s: float) -> bool:
-        # flock has no time limit, so a thread waits in it. One that is given up on keeps the file it waits with:
-        # the lock it may still get goes away when it closes that file.
+        # flock has no time limit, so a thread waits in it. After a timeout that thread keeps its file descriptor: if it
+        # gets the lock later, it closes the descriptor, which releases the lock.
         granted, given_up = _thread.allocate_lock(), _thread.allocate_lock()
         granted.acquire()
         file = self._file
@@ -56,13 +57,13 @@ class SideLock:
         if given_up.acquire(blocking=False):
             self._file = self._open()
             return False
-        return True  # it was granted in the last instant
+        return True  # the lock was granted just after the timeout
 
     def release(self) -> None:
         if fcntl is not None:
             fcntl.flock(self._file, fcntl.LOCK_UN)
-            # A waiter has been woken, but on a busy machine we would have the lock again before it runs, and others
-            # would starve for seconds. It costs nothing where nobody waits for the processor.
+            # The kernel has woken a waiting process, but on a busy machine this process would take the lock again
+            # before the other runs, and others would starve for seconds. Yielding is free if no process is waiting.
             os.sched_yield()
 
     def close(self) -> None:

@@ -1,7 +1,8 @@
 """Numbered migrations: `sql/DIALECT/migrations/0001_*.sql` and so on, run once each, in order.
 
-A new bus is made by running all of them, so creating and migrating cannot differ. The number of the last one is in
-the database; one that is higher than the newest here was written by a newer hallway and is refused untouched.
+A new bus is made by running all of them, so a new and a migrated bus have the same schema. The database holds the
+number of the last migration. If that is higher than the newest one here, a newer hallway wrote the bus: it is refused
+and not changed.
 """
 
 from __future__ import annotations
@@ -24,5 +25,5 @@ def read_migration(path: str) -> str:
 
 
 def newest_version(dialect: str) -> int:
-    """Return the schema this hallway works with."""
+    """Return the schema version of this hallway: the number of its newest migration."""
     return migrations(dialect)[-1][0]

@@ -36,9 +36,9 @@ if TYPE_CHECKING:
 
     from hallway.store import Row
 
-APPLICATION_ID = 0x726F6F73  # "roos": what `file` and we know a bus by
+APPLICATION_ID = 0x726F6F73  # "roos": marks a SQLite file as a bus, for hallway and for the command `file`
 BUSY_TIMEOUT_S = 5.0
-PROGRESS_STEPS = 10_000  # of SQLite's between two looks at the time; some tenths of a millisecond
+PROGRESS_STEPS = 10_000  # SQLite's steps between two checks of the time limit; a few tenths of a millisecond
 CACHE_PAGES = 4000  # of 4 KiB
 CHECKPOINT_PAGES = 8000  # fewer, longer checkpoints: a third more sends a second than SQLite's 1000
 MAX_WAL_PAGES = 2 * CHECKPOINT_PAGES  # of a larger log a writer waits for readers, so that it can be emptied
@@ -55,7 +55,7 @@ CHECK_FILES_EVERY_S = 0.05
 
 
 class SQLiteStore:
-    """A bus in one file; made, with its folder (0700) and itself (0600), when it is not there."""
+    """A bus in one file. A missing file (mode 0600) and its folder (0700) are created."""
 
     fulltext = FtsQueryWriter()
     is_local = True  # a statement takes microseconds, so an event loop can run it itself
@@ -66,7 +66,7 @@ class SQLiteStore:
         self.busy_timeout_s = busy_timeout_s
         self.folder = os.path.dirname(path)
         self.wake_folder = os.path.join(self.folder, "wake")
-        self.changed_topics: set[str] = set()  # the topics that the open transaction has something new for
+        self.changed_topics: set[str] = set()  # the topics that the open transaction changes
         self._statements = load_statements("sqlite")
         self._mutex = RLock()
         self._is_forked = False
@@ -127,13 +127,13 @@ class SQLiteStore:
         if not os.path.isdir(folder):
             make_private_folder(folder)
         if not os.path.exists(self.path):
-            # Made before SQLite makes it, so that no umask widens it; -wal and -shm take over its mode.
+            # Create the file before SQLite does, so that the umask cannot widen its mode; -wal and -shm copy the mode.
             os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
 
     def _configure(self) -> None:
         connection = self._connection
         connection.set_busy_timeout(int(self.busy_timeout_s * 1000))
-        # Without the guarantee SQLite plans anew whenever a bound limit or time differs, which is each time.
+        # Query planner stability guarantee: else SQLite plans a statement again whenever a bound limit or time differs.
         connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
         connection.execute(f"PRAGMA cache_size = {CACHE_PAGES}; PRAGMA foreign_keys = ON")
         connection.execute("PRAGMA temp_store = MEMORY")  # savepoints note there what they may have to undo
@@ -199,7 +199,7 @@ class SQLiteStore:
 
     @property
     def now(self) -> int:
-        """Return the transaction's one instant; outside of one, the clock's (S8)."""
+        """Return the transaction's timestamp; outside of a transaction, the current time (S8)."""
         return self._transaction_now if self._depth else self.clock.now()
 
     @property
@@ -211,26 +211,26 @@ class SQLiteStore:
         return is_in_one
 
     def write(self, *, is_durable: bool = True) -> _Write | _Savepoint:
-        """Return a write transaction; inside another one, a savepoint of it.
+        """Return a write transaction; inside another transaction, a savepoint of that one.
 
-        A durable one is on disk when its block ends; any one survives the death of this process. Raises BusBusy when
-        another process keeps the lock for longer than the busy timeout.
+        A durable transaction is on disk when its block ends; every transaction survives the death of this process.
+        Raises BusBusy when another process keeps the lock for longer than the busy timeout.
         """
         return _Savepoint(self) if self.is_in_transaction else _Write(self, is_durable)
 
     def exclusive(self) -> None:
-        """Do nothing: every write transaction is the only one here."""
+        """Do nothing: on SQLite every write transaction is already the only writer."""
 
     def subscribe(self, topic: str) -> DatagramSubscription:
         """Subscribe to commits that change a topic, from now until the subscription is closed."""
         return DatagramSubscription(self.wake_folder, topic)
 
     def read(self) -> _Read:
-        """Return one consistent snapshot for several reads; inside a transaction, part of it."""
+        """Return a read transaction: one snapshot for several reads; inside a transaction, the reads are part of it."""
         return _Read(self)
 
     def limit_reads(self, within_s: float) -> None:
-        """Give up every read from now on that takes longer, with TookTooLong."""
+        """Set a time limit for every later read; a read that takes longer raises TookTooLong."""
         self._read_within_s = within_s
         self._connection.set_progress_handler(self._is_overdue, PROGRESS_STEPS)
 
@@ -238,20 +238,21 @@ class SQLiteStore:
         return time.monotonic() > self._read_until
 
     def _enter(self) -> None:
-        """Take the mutex; a forked child opens a connection of its own first."""
+        """Take the mutex; a forked child opens a new connection first."""
         if self._is_forked:
             self._leave_parent()
             self._open()
         self._mutex.acquire()
 
     def _leave_parent(self) -> None:
-        """Close a forked child's share of the parent's connection.
+        """Close a forked child's copy of the parent's connection.
 
-        SQLite counts locks per process, in memory, and takes the parent's for its own: others would delete the log
-        that this process writes to. Not in the middle of a write, which closing would undo under the parent's hands.
+        SQLite keeps the locks of a process in memory, so the child would believe it holds the parent's locks, and
+        another process could delete the log that the child writes to. Raises StorageError if the fork happened during
+        a write: closing the copy would roll back the parent's transaction.
         """
         self._is_forked = True
-        self._mutex, self._depth, self._is_locked = RLock(), 0, False  # another thread may have had them
+        self._mutex, self._depth, self._is_locked = RLock(), 0, False  # the parent's threads may have held them
         self._lock.close()
         try:
             if self._connection.txn_state() == apsw.SQLITE_TXN_WRITE:
@@ -266,7 +267,7 @@ class SQLiteStore:
             raise self._translated(error) from error
 
     def rows(self, statement: str, **parameters: Any) -> list[Row]:
-        """Run a named statement and return what it gives."""
+        """Run a named statement and return its rows."""
         self._enter()
         try:
             return self._connection.execute(self._statements[statement], parameters).fetchall()
@@ -276,16 +277,16 @@ class SQLiteStore:
             self._mutex.release()
 
     def one(self, statement: str, **parameters: Any) -> Row | None:
-        """Return the first row a named statement gives, or None."""
+        """Run a named statement and return its first row, or None if it has no rows."""
         rows = self.rows(statement, **parameters)
         return rows[0] if rows else None
 
     def rows_written(self) -> int:
-        """Return how many rows this connection has written: it differs when something wrote in between."""
+        """Return how many rows this connection has written so far; compare two results to see if rows were written."""
         return self._connection.total_changes()
 
     def holds(self) -> bool:
-        """Return whether the open transaction is still there: a full disk makes SQLite roll it back."""
+        """Return whether the transaction is still open: SQLite rolls it back by itself if the disk is full."""
         return self._connection.in_transaction
 
     def _begin(self, is_durable: bool) -> None:
@@ -309,7 +310,7 @@ class SQLiteStore:
         self._transaction_now = self.clock.now()
 
     def lock(self, timeout_s: float) -> bool:
-        """Take the side lock ahead of the next write transaction, which gives it back; False when time ran out."""
+        """Take the side lock for the next write transaction, which releases it; return False if the time ran out."""
         if not self._is_locked:
             try:
                 self._is_locked = self._lock.acquire(timeout_s)
@@ -380,7 +381,7 @@ class SQLiteStore:
     # -- ending and errors ------------------------------------------------------------------------------------------
 
     def close(self) -> None:
-        """Give the file back; a closed store cannot be used again."""
+        """Close the file; a closed store cannot be used again."""
         with self._mutex:
             try:
                 if not self._is_forked:
@@ -482,7 +483,7 @@ class _Write:
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
         store = self._store
-        news = store.changed_topics  # taken before the commit lets other threads in
+        news = store.changed_topics  # read before the mutex is released: another thread may then change it
         store._depth = 0
         try:
             if kind is not None:
@@ -496,13 +497,13 @@ class _Write:
             notify(store.wake_folder, news)
 
     def commit(self) -> None:
-        """Commit before the block ends, on whatever thread can wait for the disk; nothing may be written after."""
+        """Commit before the block ends, from any thread that may wait for the disk; write nothing afterwards."""
         self._store._commit()
         self._is_committed = True
 
 
 class _Savepoint:
-    """A transaction inside another: it fails alone."""
+    """A transaction inside another; if it fails, the outer transaction goes on."""
 
     __slots__ = ("_store",)
 
@@ -512,7 +513,7 @@ class _Savepoint:
     def __enter__(self) -> None:
         store = self._store
         if not store._connection.in_transaction:
-            # A full disk makes SQLite roll back the whole transaction; a savepoint would silently begin another.
+            # SQLite rolls back the whole transaction if the disk is full; a savepoint would silently begin a new one.
             raise errors.StorageError(f"the transaction on {store.path} was rolled back by an earlier error")
         store._execute("SAVEPOINT inner")
 
@@ -572,7 +573,7 @@ def _leave_parents() -> None:
             try:
                 store._leave_parent()
             except errors.HallwayError:
-                pass  # it says so when it is used
+                pass  # the store raises this error again when the child uses it
 
 
 if hasattr(os, "register_at_fork"):

@@ -1,7 +1,7 @@
-"""A copy of a bus's file, made while others write it, and checked.
+"""Backup of a bus's file: a checked copy, made while other processes write to the bus.
 
-A plain copy of `bus.db` lacks what is still in `bus.db-wal`, which may be everything. SQLite's online backup reads both
-in one transaction; writers go on meanwhile (https://www.sqlite.org/backup.html).
+A plain copy of `bus.db` lacks the changes that are still in `bus.db-wal`, possibly all of them. SQLite's online backup
+reads both files in one transaction and does not stop writers (https://www.sqlite.org/backup.html).
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ COUNTED = ("sessions", "messages", "tasks", "memory_entries", "events")
 
 
 def back_up(source: str, target: str) -> dict[str, int]:
-    """Copy a bus's file to one that is not there yet; return how many rows of each kind it holds, and its bytes.
+    """Copy a bus's file to a new file; return the number of rows of each kind, and the size in bytes.
 
-    The copy stands alone, is this user's alone (0600), and has its name only once it was checked. Raises FileUnusable
-    where it cannot be written or is there already, NotABus for a source that is none.
+    The copy needs no other file, only this user can read it (0600), and it gets its name only after the check. Raises
+    FileUnusable if the target exists or cannot be written, NotABus if the source is not a bus.
     """
     if not os.path.isfile(source):
         raise NotABus(f"there is no bus at {source}", hint="See which one is used: hallway doctor")
@@ -37,7 +37,7 @@ def back_up(source: str, target: str) -> dict[str, int]:
         _copy(source, part)
         counts = _check(part)
         counts["size_bytes"] = _sync(part)
-        os.link(part, target)  # unlike a rename, it fails where somebody has made the file meanwhile
+        os.link(part, target)  # unlike a rename, this fails if another process has created the target meanwhile
         _sync_folder(os.path.dirname(target))
     except apsw.FullError:
         raise DiskFull(f"there is no room for {target}", hint="Name a file on another disk") from None
@@ -53,7 +53,7 @@ def back_up(source: str, target: str) -> dict[str, int]:
 
 
 def _copy(source: str, part: str) -> None:
-    """Copy all pages in one step: in several, every write in between would begin it anew."""
+    """Copy all pages in one step: between several steps, every write would restart the copy."""
     reading = apsw.Connection(source, flags=apsw.SQLITE_OPEN_READWRITE)
     try:
         reading.set_busy_timeout(BUSY_MS)
@@ -71,7 +71,7 @@ def _copy(source: str, part: str) -> None:
 
 
 def _check(part: str) -> dict[str, int]:
-    """Read the whole copy; raises StorageError where something is wrong with it."""
+    """Check the whole copy and count its rows; raises StorageError if it is damaged."""
     connection = apsw.Connection(part)
     try:
         faults = [str(row[0]) for row in connection.execute("PRAGMA integrity_check(5)")]
@@ -90,7 +90,7 @@ def _check(part: str) -> dict[str, int]:
 
 
 def _sync(path: str) -> int:
-    """Have a file on disk; return its size."""
+    """Flush a file to disk; return its size in bytes."""
     with open(path, "rb+") as file:
         os.fsync(file.fileno())
         return os.fstat(file.fileno()).st_size
@@ -106,15 +106,15 @@ def _sync_folder(folder: str) -> None:
 
 
 def require_own_file(url: str | None) -> None:
-    """Raise InvalidInput for a bus that is no file of this machine, with what backs it up."""
+    """Raise InvalidInput if the bus is not a file on this machine; the hint says how to back it up."""
     if url is None or "://" not in url or url.startswith("sqlite:///"):
         return
     if url.startswith(HUBS):
         raise InvalidInput(
-            "this bus is a hub's, and its file is where the hub runs",
+            "this bus is served by a hub, and its file is on the hub's machine",
             hint="Run it there: hallway backup FILE. From here: hallway export > FILE",
         )
     raise InvalidInput(
-        "this bus is a database, which its own programs back up",
+        "this bus is a PostgreSQL database, which PostgreSQL's own programs back up",
         hint="Run: pg_dump --format=custom --file=FILE URL. Or, for either store: hallway export > FILE",
     )

@@ -1,4 +1,4 @@
-"""Full text on SQLite: what FTS5 keeps, how it is asked, how finds are ranked."""
+"""Full-text search on SQLite: the columns of the FTS5 index, its query expressions, and the ranking of results."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
     from hallway.store.tokenize import Word
 
-COLUMN_WEIGHTS = (4.0, 2.0, 1.0, 0.0)  # of a word in the key, the tags, the text; labels are no words
+COLUMN_WEIGHTS = (4.0, 2.0, 1.0, 0.0)  # of a word in the key, the tags, the text and the labels (never ranked)
 SATURATION, LENGTH_SHARE = 1.2, 0.75  # BM25's k1 and b
-USUAL_LENGTH = " @100"  # behind weights: take this for the usual length of a text, not what the whole bus has
+USUAL_LENGTH = " @100"  # appended to the weights: assume this average length of a text, not that of the whole bus
 
 
 def label(text: str) -> str:
-    """Return one exact word for a label, whatever is in it."""
+    """Return a label, which may contain any characters, as one index word."""
     return text[0] + text[1:].encode().hex()
 
 
@@ -30,43 +30,42 @@ class FtsQueryWriter(Grammar):
         return '"' + text.replace('"', " ") + ('"*' if is_start else '"')
 
     def indexed(self, key: str, tags: str, text: str) -> dict[str, Any]:
-        """Return the words of an entry, for `labelled_words`."""
+        """Return an entry's words for `labelled_words`."""
         return {"key": spread(key), "tags": spread(tags), "text": spread(text)}
 
     def labelled_words(self, words: dict[str, Any], labels: Sequence[str]) -> dict[str, Any]:
-        """Return what `memory.index_add` takes for an entry."""
+        """Return an entry's words and labels as the parameters of the statement `memory.index_add`."""
         return {**words, "labels": " ".join(map(label, labels))}
 
     def labelled(self, labels: Sequence[str], any_of: Sequence[str] = ()) -> str:
-        """Return the expression for entries with all of these labels and, where there are any, one of those."""
+        """Return the expression for entries with all `labels` and, unless `any_of` is empty, one of `any_of`."""
         wanted = " AND ".join(f'"{label(each)}"' for each in labels)
         others = " OR ".join(f'"{label(each)}"' for each in any_of)
         return f"{wanted} AND ({others})" if others else wanted
 
     def match(self, words: Sequence[Word] = (), labels: str = "", *, is_any: bool = False) -> str:
-        """Return the expression for entries with these labels and all of the words, or any."""
+        """Return the expression for entries that have these labels and all of the words, or any of the words."""
         asked = [word.expression for word in words]
         wanted = [f"{{key tags text}} : {self.joined(asked, is_any=is_any)}"] if asked else []
         return " AND ".join(wanted + ([f"labels : ({labels})"] if labels else []))
 
     def ranking(self, words: Sequence[Word], weights: Sequence[float], *, is_alone: bool = False) -> dict[str, Any]:
-        """Return the weight of each phrase of an expression of these words, in order, as the SQL function takes it."""
+        """Return the weights of these words' phrases, in order, as one string for the SQL function `relevance`."""
         each = [f"{weight:.4f}" for word, weight in zip(words, weights, strict=True) for _ in range(word.phrases)]
         return {"weights": " ".join(each) + (USUAL_LENGTH if is_alone else "")}
 
     def glob(self, pattern: str | None) -> str | None:
-        """Return a glob as the statements take it: SQLite knows them."""
+        """Return a glob unchanged: SQLite understands globs."""
         return pattern
 
 
 def relevance(api: FTS5ExtensionApi, /, *arguments: Any) -> float:
-    """Return how well a row fits: BM25 over the columns, from the weights of its phrases; the SQL function of this
-    name.
+    """Compute a row's rank for the SQL function `relevance`: BM25 over the columns, with the given phrase weights.
 
-    SQLite's own `bm25` would count each word's rows anew for every query, labels included: a second where a word is
+    SQLite's own `bm25` counts the rows of each word and label again for every query, which takes a second if a word is
     in a million rows.
     """
-    known = api.aux_data  # made for the first row and kept for the others
+    known = api.aux_data  # computed for the first row and kept for the others
     if known is None:
         weights, _, said = arguments[0].partition("@")
         usual = float(said) if said else api.column_total_size(2) / max(api.row_count, 1)

@@ -1,10 +1,10 @@
-"""Words of a text and of a query, whichever store finds them.
+"""Tokenizer for full-text search: the words of a text and of a query, for both stores.
 
-A text falls into words at everything that is neither letter nor digit, so `user_id` and `api/auth.py` fall apart by
-themselves and a query for either is a phrase. What no sign separates is added to the text: the parts of `camelCase`
-words, and the character pairs of Chinese, Japanese and Korean, which write without spaces. A query is words, never a
-language: no input is an error. Languages that write without spaces otherwise (Thai, Khmer …) are found by the
-beginning of a run only.
+Every character that is neither letter nor digit separates words, so `user_id` and `api/auth.py` are several words, and
+a query for either is a phrase. Words without separators are split and appended to the text: the parts of `camelCase`
+words, and the character pairs of Chinese, Japanese and Korean. A query is a list of words without syntax, so no query
+is an error. In other languages written without spaces (Thai, Khmer …), only the beginning of a run of letters can be
+found.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from re import Pattern
 
 MAX_WORDS = 32
-PREFIX_LEAST = 3  # letters before a `*`; fewer would collect half of the dictionary
-COUNT_MOST = 2_000  # a word in more entries than this is common, and how common does not matter
-LEAST_WEIGHT = 0.05  # of a word that is everywhere, so that having it still beats not having it
+PREFIX_LEAST = 3  # letters before a `*`; a shorter prefix would match too many words
+COUNT_MOST = 2_000  # a word in more entries than this is common; the exact number does not matter
+LEAST_WEIGHT = 0.05  # of a word that is in every entry, so that a text with the word still ranks above one without it
 LINE_LENGTH = 120
 
 _CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff"
@@ -27,7 +27,7 @@ _patterns: dict[str, Pattern[str]] = {}
 
 
 def pattern(text: str) -> Pattern[str]:
-    """Return a compiled regular expression, kept: for those of the code, never for one made of a query's words."""
+    """Compile a regular expression and cache it for ever; only for constants of the code, not for a user's text."""
     if text not in _patterns:
         import re  # costs a hook 5 ms, and only memory needs it
 
@@ -36,9 +36,7 @@ def pattern(text: str) -> Pattern[str]:
 
 
 def spread(text: str) -> str:
-    """Return a text and, behind it, the parts of its words that no space or sign separates; in time linear in its
-    length.
-    """
+    """Return a text, followed by the parts of its compound words (`camelCase`, CJK). Takes linear time."""
     parts: list[str] = []
     if not text.islower():
         for word in pattern("[A-Za-z0-9]+").findall(text):
@@ -54,7 +52,7 @@ def _camel_parts(word: str) -> list[str]:
 
 
 def _parts_beside(text: str) -> list[str]:
-    """Return the character pairs of each run of CJK, and the runs of other letters and digits that touch one."""
+    """Return the character pairs of each run of CJK, and the runs of other letters and digits next to a CJK run."""
     parts: list[str] = []
     before, end, is_before_cjk = "", -1, False
     for found in pattern(f"([{_CJK}]+)|[^\\W_{_CJK}]+").finditer(text):
@@ -77,33 +75,31 @@ def _pairs(run: str) -> list[str]:
 
 
 def plain(json_text: str) -> str:
-    """Return JSON text as words: its signs separate them anyway, its escapes must not stick to them."""
+    """Replace the escapes of a JSON text by spaces, so that they do not become part of a word."""
     return pattern(r'\\(?:["\\/bfnrt]|u[0-9a-f]{4})').sub(" ", json_text) if "\\" in json_text else json_text
 
 
 class Grammar:
-    """How a store writes what it looks for; `Word` and `match` are the same in all of them."""
+    """The syntax of a store's full-text expressions; each store has its subclass."""
 
     AND, OR = " AND ", " OR "
 
     def phrase(self, text: str, *, is_start: bool = False) -> str:
-        """Return the expression for the words of a text, one after the other; of the last one perhaps only the
-        start.
-        """
+        """Return the expression for a text's words in sequence; `is_start` makes the last word a prefix."""
         raise NotImplementedError
 
     def words_of(self, query: str) -> list[Word]:
-        """Return a query's words; what holds no letter and no digit is none."""
+        """Return a query's words; a part without letters and digits is not a word."""
         typed = dict.fromkeys(part for part in query.replace("\0", " ").split() if any(map(str.isalnum, part)))
         return [Word(part, self) for part in list(typed)[:MAX_WORDS]]
 
     def joined(self, expressions: Sequence[str], *, is_any: bool = False) -> str:
-        """Return all of these, or any."""
+        """Join expressions with AND, or with OR for `is_any`."""
         return f"({(self.OR if is_any else self.AND).join(expressions)})"
 
 
 class Word:
-    """A word of a query as a store's expression, and how many phrases that has."""
+    """A word of a query: its expression in a store's syntax, and the number of phrases in that expression."""
 
     __slots__ = ("expression", "phrases")
 
@@ -118,9 +114,7 @@ class Word:
 
 
 def _otherwise(word: str, grammar: Grammar) -> tuple[str, int] | None:
-    """Return the same word as it may be written elsewhere, and its number of phrases: user id for userId, pairs for
-    CJK.
-    """
+    """Return a word's other spelling and its number of phrases: `user id` for `userId`, character pairs for CJK."""
     if runs := [] if word.isascii() else pattern(f"[{_CJK}]+|[^{_CJK}]+").findall(word):
         asked = [_asked(run, grammar) for run in runs if any(map(str.isalnum, run))]
         return grammar.joined(asked), len(asked)
@@ -135,14 +129,14 @@ def _asked(run: str, grammar: Grammar) -> str:
 
 
 def weight(entries: int, found: int) -> float:
-    """Return how much a word tells that so many of so many entries have: BM25's inverse document frequency."""
+    """Return the weight of a word found in `found` of `entries`: BM25's inverse document frequency."""
     return max(math.log(1 + (entries - found + 0.5) / (found + 0.5)), LEAST_WEIGHT)
 
 
 class Excerpts:
-    """Lines of texts around the words of a query; made once for all texts that a query finds.
+    """A maker of excerpts: one line of a text around the words of a query. One object serves all results of a query.
 
-    It looks at each text once, word by word, so that its work grows with the text and not with the query.
+    Each text is read once, word by word, so the time grows with the text and not with the query.
     """
 
     def __init__(self, query: str) -> None:
@@ -153,7 +147,7 @@ class Excerpts:
         self._words = frozenset(part.lower() for part in parts)
 
     def of(self, text: str) -> str:
-        """Return one short line of a text, around the first word asked for; words asked for stand between `**`."""
+        """Return one short line of a text around the first word of the query; the query's words are between `**`."""
         text = " ".join(text.split())
         first = min(filter(None, (next(self._runs_in(text), None), next(self._words_in(text), None))), default=None)
         start = max(min((first[0] if first else 0) - LINE_LENGTH // 3, len(text) - LINE_LENGTH), 0)
@@ -168,7 +162,7 @@ class Excerpts:
         return "".join([*parts, line[done:]])
 
     def _runs_in(self, text: str) -> Iterator[tuple[int, int]]:
-        """Yield where words of CJK are, which stand anywhere; the first place comes first."""
+        """Yield the spans of the query's CJK words anywhere in a text; the first span in the text comes first."""
         firsts = sorted((at, run) for run in self._runs if (at := text.find(run)) >= 0)
         for at, run in firsts:
             while at >= 0:
@@ -176,7 +170,7 @@ class Excerpts:
                 at = text.find(run, at + len(run))
 
     def _words_in(self, text: str) -> Iterator[tuple[int, int]]:
-        """Yield where other words are, in order: whole, or as parts of compound ones."""
+        """Yield the spans of the query's other words in order: whole words, or parts of compound words."""
         if not self._words:
             return
         for found in pattern(rf"[^\W_{_CJK}]+").finditer(text):
@@ -192,7 +186,7 @@ class Excerpts:
 
 
 def _joined_spans(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Return the same places, those that touch as one."""
+    """Merge spans that touch or overlap."""
     joined: list[tuple[int, int]] = []
     for start, end in spans:
         if joined and start <= joined[-1][1]:

@@ -1,4 +1,4 @@
-"""Connections to PostgreSQL: how they are opened, what their addresses show, and their errors as hallway's."""
+"""Connections to PostgreSQL: opening them, hiding passwords in their addresses, and translating their errors."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from hallway.core import errors
 
-# Of every connection, unless its address says otherwise: a dead peer is noticed within some 15 s, by the kernel.
+# Defaults for every connection; its address may override them. The kernel notices a dead peer within about 15 s.
 SETTINGS = {
     "application_name": "hallway",
     "connect_timeout": "5",
@@ -21,13 +21,13 @@ SETTINGS = {
     "keepalives_count": "3",
     "tcp_user_timeout": "15000",
 }
-STALE = {"55P03", "40P01", "40001"}  # waited too long, or in a circle
+STALE = {"55P03", "40P01", "40001"}  # lock timeout, deadlock, serialization failure
 REFUSED = {"42501", "25006"}
 CHANGED = {"42P01", "42703", "42883", "3F000", "42P07"}  # no table, column, function or schema, or one too many
 
 
 def connect(url: str) -> psycopg.Connection:
-    """Return a connection in autocommit mode; raises Unavailable, or what is wrong with the address."""
+    """Open a connection in autocommit mode; raises Unavailable, or UnsupportedUrl if the address cannot be read."""
     try:
         wanted: dict[str, Any] = {**SETTINGS, **conninfo_to_dict(url)}
         return psycopg.connect(make_conninfo(**wanted), autocommit=True)
@@ -64,16 +64,16 @@ def schema_version(connection: psycopg.Connection) -> int:
 
 
 def redact_url(url: str) -> str:
-    """Return an address as messages show it, without its password and options."""
+    """Return an address for messages and logs, without its password and options."""
     parts = urlsplit(url)
     user = f"{parts.username}@" if parts.username else ""
     return urlunsplit((parts.scheme, f"{user}{parts.netloc.rpartition('@')[2]}", parts.path, "", ""))
 
 
 def translated(path: str, state: str, said: str) -> errors.HallwayError:
-    """Return PostgreSQL's error as hallway's, by its SQLSTATE."""
+    """Return hallway's error for a PostgreSQL error, chosen by its SQLSTATE."""
     if state == "57014":
-        return errors.TookTooLong(f"the database {path} gave a statement up: {said}")
+        return errors.TookTooLong(f"the database {path} cancelled a statement: {said}")
     if state in STALE:
         return errors.BusBusy(f"the bus {path} was locked by another process: {said}")
     if state == "53100" or "No space left on device" in said:
@@ -86,5 +86,5 @@ def translated(path: str, state: str, said: str) -> errors.HallwayError:
     if state in REFUSED:
         return errors.NotWritable(f"{path} cannot be written: {said}", hint="Give its user the right to write")
     if not state or state[:2] in ("08", "57", "53", "25"):
-        return errors.Unavailable(f"the database {path} does not answer: {said}", hint="See that it runs: pg_isready")
+        return errors.Unavailable(f"the database {path} does not answer: {said}", hint="Check that it runs: pg_isready")
     return errors.StorageError(f"the bus {path} failed: {said} ({state})")

@@ -1,7 +1,7 @@
-"""Named statements as PostgreSQL takes them: `:name` becomes `$1`, `$2` …, each with its type.
+"""Translation of named statements to PostgreSQL's parameters: `:name` becomes `$1`, `$2` …, each with a type.
 
-A parameter's name says its type, as it says its meaning everywhere else, so a text that both stores share needs no
-casts. Where a statement means another type it says so itself: `:after::text`.
+A parameter's type follows from its name, so a statement that both stores share needs no casts. A statement that needs
+another type has a cast: `:after::text`.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ INTEGERS = {
 }
 BOOLEANS = {"include_broadcasts", "include_done", "include_offline", "include_revoked", "new_only", "unread_only"}
 NUMBERS = {"after_score"}
-# The one table function that shared texts use: the items of a JSON list, in a column `value`.
+# The only table function that shared statements use: the items of a JSON list, in a column `value`.
 LIST, ITS_ITEMS = re.compile(r"json_each\(:([a-z_]+)\)"), r"json_array_elements_text(:\1::json)"
 PARAMETER = re.compile(r"'(?:[^']|'')*'|(?<!:):([a-z_]+)(::)?")
 
@@ -65,7 +65,7 @@ def type_of(name: str) -> str:
 
 
 class Statement:
-    """A statement's text with numbered parameters, and their names in order."""
+    """A statement's text with numbered parameters, and the parameters' names in order."""
 
     __slots__ = ("names", "text")
 
@@ -83,12 +83,12 @@ class Statement:
         self.names = tuple(names)
 
     def values(self, parameters: dict[str, Any]) -> list[bytes | None]:
-        """Return the parameters in order, as PostgreSQL reads them in text."""
+        """Return the parameters in order, in PostgreSQL's text format."""
         return [as_text(parameters[name]) for name in self.names]
 
 
 def as_text(value: Any) -> bytes | None:
-    """Return a value as the text of its type."""
+    """Return a value in the text format of its PostgreSQL type."""
     if value is None:
         return None
     if value is True or value is False:

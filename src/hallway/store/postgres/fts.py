@@ -1,8 +1,8 @@
-"""Full text on PostgreSQL: the same words as on SQLite, in a `tsvector`.
+"""Full-text search on PostgreSQL: the same words as on SQLite, in a `tsvector`.
 
-PostgreSQL's own parser would know URLs, hyphens and stop words and so find other things than SQLite does; the words
-are taken apart here instead, and its type keeps them: each with its places, those of the key as class A, of the tags
-as B. Places end at 16,383, and phrases that lie behind that in a text are found by their words alone.
+PostgreSQL's own parser treats URLs, hyphens and stop words specially and would find other entries than SQLite does.
+So this module splits the words itself and writes the `tsvector`: each word with its positions, in weight class A for
+the key and B for the tags. The highest position is 16,383; after that in a long text, phrases match by words alone.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 LAST_PLACE = 16_383
 MOST_PLACES = 255  # of one word
-WORD_BYTES = 2_000  # of the 2,046 that a lexeme may have
-APART = 8  # places between key, tags and text, so that no phrase goes across
+WORD_BYTES = 2_000  # longest word; a lexeme may have 2,046 bytes
+APART = 8  # positions left free between key, tags and text, so that no phrase matches across them
 DIACRITICS = "[\u0300-\u036f]"
 
 
@@ -38,12 +38,12 @@ def _cut(word: str) -> str:
 
 
 def label(text: str) -> str:
-    """Return one exact lexeme for a label, which no word can be, whatever is in it and however long it is."""
+    """Return a label, of any characters and length, as one lexeme that cannot equal a word."""
     return f"'={text[0]}{blake2b(text[1:].encode(), digest_size=16).hexdigest()}'"
 
 
 class TsQueryWriter(Grammar):
-    """A `tsvector` and a GIN index."""
+    """Full-text expressions of PostgreSQL: a `tsvector` column with a GIN index."""
 
     AND, OR = " & ", " | "
 
@@ -52,7 +52,7 @@ class TsQueryWriter(Grammar):
         return f"({' <-> '.join(found)}{':*' if is_start else ''})"
 
     def indexed(self, key: str, tags: str, text: str) -> dict[str, Any]:
-        """Return the words of an entry, for `labelled_words`."""
+        """Return an entry's words for `labelled_words`."""
         places: dict[str, list[str]] = {}
         first = 1
         for part, letter in ((key, "A"), (tags, "B"), (text, "")):
@@ -66,26 +66,26 @@ class TsQueryWriter(Grammar):
         return {"words": " ".join(lexemes)}
 
     def labelled_words(self, words: dict[str, Any], labels: Sequence[str]) -> dict[str, Any]:
-        """Return what `memory.index_add` takes for an entry."""
+        """Return an entry's words and labels as the parameters of the statement `memory.index_add`."""
         return {"words": " ".join([words["words"], *map(label, labels)])}
 
     def labelled(self, labels: Sequence[str], any_of: Sequence[str] = ()) -> str:
-        """Return the expression for entries with all of these labels and, where there are any, one of those."""
+        """Return the expression for entries with all `labels` and, unless `any_of` is empty, one of `any_of`."""
         wanted = [label(each) for each in labels]
         return self.joined(wanted + ([self.joined([label(each) for each in any_of], is_any=True)] if any_of else []))
 
     def match(self, words: Sequence[Word] = (), labels: str = "", *, is_any: bool = False) -> str:
-        """Return the expression for entries with these labels and all of the words, or any."""
+        """Return the expression for entries that have these labels and all of the words, or any of the words."""
         asked = [word.expression for word in words]
         wanted = [self.joined(asked, is_any=is_any)] if asked else []
         return " & ".join(wanted + ([labels] if labels else []))
 
     def ranking(self, words: Sequence[Word], weights: Sequence[float], *, is_alone: bool = False) -> dict[str, Any]:
-        """Return each word, and how much it tells; nothing else here is of more than the one text."""
+        """Return the words and their weights; `is_alone` changes nothing, for no rank here depends on other texts."""
         return {"asked": [word.expression for word in words], "weights": list(weights)}
 
     def glob(self, pattern: str | None) -> str | None:
-        """Return a glob as a regular expression, which is what PostgreSQL knows."""
+        """Return a glob as a regular expression: PostgreSQL has no globs."""
         return None if pattern is None else f"^{''.join(_translated(pattern))}$"
 
 
@@ -99,22 +99,20 @@ def _translated(glob: str) -> list[str]:
             parts.append(_set(glob[at:end]))
             at = end + 1
         elif sign == "[":
-            return ["$_"]  # a set that does not end fits nothing, as in SQLite
+            return ["$_"]  # a set without its closing bracket matches nothing, as in SQLite
         else:
             parts.append({"*": ".*", "?": "."}.get(sign) or _literal(sign))
     return parts
 
 
 def _end_of_set(glob: str, at: int) -> int:
-    """Return where a set ends that begins at `at`: a `]` that comes first is one of its characters."""
+    """Return the index of the `]` that ends a set starting at `at`; a `]` in first place belongs to the set."""
     first = at + 1 if glob[at : at + 1] == "^" else at
     return glob.find("]", first + 1)
 
 
 def _set(inside: str) -> str:
-    """Return a set of characters, read as SQLite reads it: a range that runs backwards adds nothing to its first
-    character.
-    """
+    """Translate a character set by SQLite's rules: a backward range such as `z-a` matches its first character only."""
     is_not = inside.startswith("^")
     body = inside[1:] if is_not else inside
     parts: list[str] = []

@@ -1,8 +1,8 @@
 """Wake-ups between machines: LISTEN and NOTIFY on the bus's channel (E3).
 
-A notice says which topics have something new, never what: whoever waits reads the bus after each. It travels with the
-commit of the transaction that sent it, one for each batch. A listener whose connection was lost makes a new one and
-then counts as having heard everything, since anything may have been told in between.
+A notification names the topics that changed and nothing more, so a waiting process reads the bus after each. It is sent
+with the commit of its transaction, one for each batch. If a listener's connection is lost, the listener opens a new one
+and then reads the bus as if every topic had changed, because notifications may have been lost meanwhile.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from hallway.local.wake_pipe import WakePipe
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
-MOST_BYTES = 7_000  # of a notice; PostgreSQL takes 8,000
-AGAIN_AFTER_S = 1.0  # between attempts to listen again
+MOST_BYTES = 7_000  # of a notification; PostgreSQL's limit is 8,000
+AGAIN_AFTER_S = 1.0  # between two attempts to reconnect
 
 
 class PostgresSubscription:
-    """Hears of a topic's commits over a connection of its own."""
+    """A subscription to the commits that change a topic, over a separate connection."""
 
     def __init__(self, url: str, schema: str, topic: str) -> None:
         self._url = url
         self._schema = schema
         self._topic = topic
         self._connection: psycopg.Connection | None = None
-        self._dead: psycopg.Connection | None = None  # closed once nobody watches its number any more
+        self._dead: psycopg.Connection | None = None  # closed after the event loop stops watching its descriptor
         self._is_lost = False
         self._try_at = 0.0
         self._listen()
@@ -39,12 +39,12 @@ class PostgresSubscription:
 
     @staticmethod
     def channel(schema: str) -> str:
-        """Return the bus's channel: its schema's own, for channels belong to the whole database."""
+        """Return the bus's channel; it has the schema in its name, because all schemas of a database share channels."""
         return f'"hallway_{schema}"'
 
     @staticmethod
     def payload(topics: AbstractSet[str]) -> str:
-        """Return topics as a notice says them; topics are words of letters, digits and hyphens."""
+        """Return the payload of a notification: its topics (letters, digits and hyphens), separated by spaces."""
         told = " ".join(sorted(topics))
         return told if len(told) < MOST_BYTES else TOO_MANY
 
@@ -64,11 +64,11 @@ class PostgresSubscription:
         self._connection = connection
 
     def fileno(self) -> int:
-        """Return what an event loop watches, -1 while there is no connection."""
+        """Return the file descriptor for an event loop to watch, or -1 while there is no connection."""
         return -1 if self._connection is None else self._connection.fileno()
 
     def hear(self) -> set[str]:
-        """Return the topics told since the last time, without waiting; `!` where any may have been."""
+        """Return the topics received since the last call, without waiting; `!`: any topic may have changed."""
         topics: set[str] = set()
         if self._connection is None:
             return topics
@@ -87,7 +87,7 @@ class PostgresSubscription:
         self._dead, self._connection = self._connection, None
 
     def wait(self, timeout_s: float) -> None:
-        """Return at a wake-up for the topic, after a lost connection was made anew, or after the time."""
+        """Return at a wake-up for the topic, after a reconnection, or when the timeout has passed."""
         deadline = time.monotonic() + timeout_s
         while (left_s := deadline - time.monotonic()) > 0 and self._interrupts.fileno() >= 0:
             if self._connection is None and self.again():
@@ -105,11 +105,11 @@ class PostgresSubscription:
         self._interrupts.wake()
 
     def drain(self) -> None:
-        """Take all wake-ups that are there: one look at the bus serves them all."""
+        """Discard all waiting wake-ups: reading the bus once covers them all."""
         self.hear()
 
     def again(self) -> bool:
-        """Listen on a new connection, if it is time to try; True where that went well."""
+        """Reconnect and listen again, at most once per `AGAIN_AFTER_S`; return True on success."""
         if time.monotonic() < self._try_at:
             return False
         try:
@@ -119,10 +119,10 @@ class PostgresSubscription:
         return True
 
     def has_overflowed(self) -> bool:
-        """Return whether topics may have been missed since this was last asked: whoever asks listens again."""
+        """Return whether topics may have been missed since the last call; a lost connection is opened again."""
         was_lost = self._is_lost
         if was_lost and self._connection is None and not self.again():
-            return False  # nobody hears anything yet; it will be told once somebody does
+            return False  # still disconnected: report the loss after the reconnection
         self._is_lost = False
         return was_lost
 

@@ -1,6 +1,6 @@
-"""A statement that is sent without waiting for it: an event loop watches the connection and asks when there is news.
+"""Statements that are sent without waiting for the result: an event loop watches the connection and then calls `poll`.
 
-Each is a transaction of its own and is committed when its rows are here. One is under way at a time.
+Each statement is one transaction, committed when its rows have arrived. One statement runs at a time.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class PostgresPipeline:
-    """A connection of its own, on which one statement at a time is under way."""
+    """A separate connection that runs one statement at a time without blocking."""
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -28,7 +28,7 @@ class PostgresPipeline:
         self.renew()
 
     def renew(self) -> None:
-        """Have a new connection, and wait for it; what was under way on the old one is not known about."""
+        """Open a new connection and wait for it; whether the old one's last statement was committed stays unknown."""
         self.close()
         self._store = PostgresStore(self._url)
         self._store._pgconn.nonblocking = 1
@@ -39,11 +39,11 @@ class PostgresPipeline:
         return self._store._pgconn
 
     def fileno(self) -> int:
-        """Return what an event loop watches."""
+        """Return the file descriptor for an event loop to watch."""
         return self._pgconn.socket
 
     def send(self, statement: str, **parameters: Any) -> bool:
-        """Send a named statement; True when all of it has been sent, else `flush` goes on."""
+        """Send a named statement; return True if it was sent completely, else call `flush` to continue."""
         store = self._store
         assert store is not None  # noqa: S101
         known = store._statements[statement]
@@ -58,11 +58,11 @@ class PostgresPipeline:
             raise translated(store.path, "", str(error).strip()) from None
 
     def flush(self) -> bool:
-        """Send on; True when all has been sent."""
+        """Continue to send the statement; return True if it was sent completely."""
         return self._pgconn.flush() == 0
 
     def poll(self) -> list[Row] | None:
-        """Return the rows, once they are all here and committed, else None; raises what went wrong."""
+        """Return the rows if all have arrived and are committed, else None; raises the statement's error."""
         store = self._store
         assert store is not None  # noqa: S101
         try:

@@ -1,12 +1,12 @@
-"""The store of many machines: a PostgreSQL database that any number of processes share.
+"""The store for several machines: a PostgreSQL database that any number of processes share.
 
-A transaction that draws a `seq` or decides by what it has read is alone: it holds one advisory lock of the bus until it
-has committed, so `seq` rises in the order of the commits and every decision is made as on SQLite, one after the other
-(docs/decisions/0008). A heartbeat that changes nothing holds no such lock. Time is the database's (S8), one instant
-for a transaction, read after the lock was taken.
+A transaction that assigns a `seq`, or whose writes depend on its reads, runs alone: it holds the bus's advisory lock
+until its commit. So `seq` rises in the order of the commits, and transactions follow one another as on SQLite
+(docs/decisions/0008). A heartbeat that changes nothing does not take this lock. Time is the database's clock (S8): one
+timestamp per transaction, read after the lock was taken.
 
-A lost connection is made anew at the next transaction. PostgreSQL's errors leave here as hallway's. A forked child
-leaves its parent's connection alone and opens one of its own.
+A lost connection is opened again at the next transaction. PostgreSQL's errors are raised as hallway's errors. A forked
+child does not touch its parent's connection and opens a new one.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ BUSY_TIMEOUT_S = 5.0
 CLOSE_WITHIN_S = 0.05  # how long to wait at the end for a statement of another thread
 STALLED_S = 3  # after which the database ends a transaction whose process is frozen, cut off or gone
 LOCKS = 0x726F6F73  # "roos": the first half of the key of the bus's advisory lock
-# What is asked for is mostly in memory and a handful of rows: indexes pay, and compiling a statement never does.
+# Most statements return a few rows that are in memory: prefer indexes, and never compile a statement.
 PLANNING = "SET random_page_cost = 1.1; SET jit = off"
 CLOCK = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
 # The first look of a transaction: its instant, and the schema, which a newer hallway may have migrated meanwhile.
@@ -48,7 +48,7 @@ OK = {pq.ExecStatus.COMMAND_OK, pq.ExecStatus.TUPLES_OK}
 
 
 class PostgresStore:
-    """A bus in a PostgreSQL database, in the schema that its connections come to; its tables are made when missing."""
+    """A bus in a PostgreSQL database, in the current schema of its connections. Missing tables are created."""
 
     fulltext = TsQueryWriter()
     is_local = False  # a statement waits for the network, so no event loop runs one itself
@@ -58,11 +58,11 @@ class PostgresStore:
     ) -> None:
         self.url = url
         self.path = redact_url(url)
-        self.folder = ""  # it is not in this machine's files
-        self.clock = clock  # tests have one; else time is the database's
+        self.folder = ""  # the bus has no folder on this machine
+        self.clock = clock  # only in tests; None: the database's clock
         self.busy_timeout_s = busy_timeout_s
-        self.changed_topics: set[str] = set()  # the topics that the open transaction has something new for
-        self.is_ending = False  # whether its commit was sent: an error after that leaves open what became of it
+        self.changed_topics: set[str] = set()  # the topics that the open transaction changes
+        self.is_ending = False  # whether COMMIT was sent: after an error, nobody knows if the transaction was committed
         self._statements = {name: Statement(text) for name, text in load_statements("postgres").items()}
         self._mutex = RLock()
         self._pid = os.getpid()
@@ -72,7 +72,7 @@ class PostgresStore:
         self._transaction_now = 0
         self._newest_version = 0  # until the tables are there
         self._written = 0
-        self._read_within_s = 0.0  # 0: as long as it takes
+        self._read_within_s = 0.0  # 0: no limit
         try:
             self._open()
             self._migrate()
@@ -98,7 +98,7 @@ class PostgresStore:
         self._lock = f"SELECT pg_advisory_xact_lock({LOCKS}, hashtext('{self.schema}'))"
 
     def _migrate(self) -> None:
-        """Make the tables, or bring them up to date; of many who do so at once one does and the others wait."""
+        """Create or update the tables; if several processes do so at once, one works and the others wait."""
         newest, version = newest_version("postgres"), schema_version(self._connection)
         self._require_known(version)
         if version == newest:
@@ -123,7 +123,7 @@ class PostgresStore:
             )
 
     def limit_reads(self, within_s: float) -> None:
-        """Give up every statement from now on that takes longer, with TookTooLong."""
+        """Set a time limit for every later statement; one that takes longer raises TookTooLong."""
         self._read_within_s = within_s
         self._execute(f"SET statement_timeout = {int(within_s * 1000)}")
 
@@ -131,7 +131,7 @@ class PostgresStore:
 
     @property
     def now(self) -> int:
-        """Return the transaction's one instant; outside of one, the clock's (S8)."""
+        """Return the transaction's timestamp; outside of a transaction, the current time (S8)."""
         if self._depth:
             return self._transaction_now
         self._enter()
@@ -152,19 +152,20 @@ class PostgresStore:
         return is_in_one
 
     def write(self, *, is_durable: bool = True) -> _Write | _Savepoint:
-        """Return a write transaction; inside another one, a savepoint of it.
+        """Return a write transaction; inside another transaction, a savepoint of that one.
 
-        A durable one is on disk when its block ends and is alone from its beginning; another is alone from the first
-        call of `exclusive` on. Raises BusBusy when another process keeps the lock for longer than the busy timeout.
+        A durable transaction is on disk when its block ends, and is the only writer from its beginning; any other is
+        the only writer after its first call of `exclusive`. Raises BusBusy when another process keeps the lock for
+        longer than the busy timeout.
         """
         return _Savepoint(self) if self.is_in_transaction else _Write(self, is_durable)
 
     def read(self) -> _Read:
-        """Return one consistent snapshot for several reads; inside a transaction, part of it."""
+        """Return a read transaction: one snapshot for several reads; inside a transaction, the reads are part of it."""
         return _Read(self)
 
     def exclusive(self) -> None:
-        """Become the only writer until the transaction ends, and take this moment as its instant."""
+        """Become the only writer until the transaction ends, and set the transaction's timestamp to now."""
         if not self._is_exclusive:
             self._take_look(self._execute(f"{self._lock}; {FIRST_LOOK}"))
             self._is_exclusive = True
@@ -174,9 +175,9 @@ class PostgresStore:
         return PostgresSubscription(self.url, self.schema, topic)
 
     def _enter(self) -> None:
-        """Take the mutex; a forked child opens a connection of its own first."""
+        """Take the mutex; a forked child opens a new connection first."""
         if self._pid != os.getpid():
-            _abandoned.append(self._connection)  # closing it would end the parent's
+            _abandoned.append(self._connection)  # kept, because closing it would close the parent's connection
             self._mutex, self._depth, self._pid = RLock(), 0, os.getpid()
             self._open()
         self._mutex.acquire()
@@ -196,7 +197,7 @@ class PostgresStore:
             self._require_known(int(look.get_value(0, 1) or b"0"))
 
     def _retried(self, command: str) -> pq.abc.PGresult:
-        """Run the first command of something; where the connection was lost since the last, on a new one."""
+        """Run the first command of a transaction; if the connection was lost before, open a new one and repeat it."""
         try:
             return self._execute(command)
         except errors.Unavailable:
@@ -226,7 +227,7 @@ class PostgresStore:
     # -- statements ---------------------------------------------------------------------------------------------------
 
     def rows(self, statement: str, **parameters: Any) -> list[Row]:
-        """Run a named statement and return what it gives."""
+        """Run a named statement and return its rows."""
         self._enter()
         try:
             return self._read_result(self._run(statement, parameters))
@@ -234,12 +235,12 @@ class PostgresStore:
             self._mutex.release()
 
     def one(self, statement: str, **parameters: Any) -> Row | None:
-        """Return the first row a named statement gives, or None."""
+        """Run a named statement and return its first row, or None if it has no rows."""
         rows = self.rows(statement, **parameters)
         return rows[0] if rows else None
 
     def _run(self, statement: str, parameters: dict[str, Any]) -> pq.abc.PGresult:
-        """Run a statement outside of transactions, again on a new connection if its own was lost."""
+        """Run a statement; outside of a transaction, repeat it on a new connection if the connection was lost."""
         known = self._statements[statement]
         values = known.values(parameters)
         try:
@@ -268,7 +269,7 @@ class PostgresStore:
         except psycopg.OperationalError as error:
             raise translated(self.path, "", str(error).strip()) from None
         if result.status not in OK:
-            self._written += 1  # whatever it did, the transaction cannot go on as it is
+            self._written += 1  # after an error the transaction must be rolled back, as if it had written
             raise self._translated(result)
         return result
 
@@ -284,11 +285,11 @@ class PostgresStore:
         ]
 
     def rows_written(self) -> int:
-        """Return how many rows this connection has written: it differs when something wrote in between."""
+        """Return how many rows this connection has written so far; compare two results to see if rows were written."""
         return self._written
 
     def holds(self) -> bool:
-        """Return whether the open transaction is still there: a lost connection takes it along."""
+        """Return whether the transaction is still open: it ends if the connection is lost."""
         return self._pgconn.status == pq.ConnStatus.OK
 
     # -- ending and errors ------------------------------------------------------------------------------------------
@@ -356,13 +357,13 @@ class _Write:
             store._mutex.release()
 
     def commit(self) -> None:
-        """Commit before the block ends; nothing may be written after."""
+        """Commit before the block ends; write nothing afterwards."""
         self._store._commit()
         self._is_committed = True
 
 
 class _Savepoint:
-    """A transaction inside another: it fails alone."""
+    """A transaction inside another; if it fails, the outer transaction goes on."""
 
     __slots__ = ("_store",)
 

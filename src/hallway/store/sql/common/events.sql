@@ -2,7 +2,7 @@
 SELECT coalesce(max(seq), 0) FROM events;
 
 -- name: events.last_visible_seq
--- Of the projects of a JSON list.
+-- The last seq among the events of the projects in a JSON list.
 SELECT coalesce(max((SELECT max(seq) FROM events WHERE project = wanted.value)), 0)
 FROM json_each(:visible) AS wanted;
 
@@ -12,5 +12,5 @@ WHERE (:project IS NULL OR project = :project)
   AND (:visible IS NULL OR project IN (SELECT value FROM json_each(:visible)));
 
 -- name: events.prune
--- The oldest, in the order in which they were written: readers that resume later than that miss nothing.
+-- Deletes the oldest events in order of seq, so that a reader that resumes after the deleted ones misses nothing.
 DELETE FROM events WHERE seq IN (SELECT seq FROM events ORDER BY seq LIMIT :limit) AND at <= :before RETURNING 1;

@@ -3,7 +3,7 @@ INSERT INTO files (project, path, session_id, at) VALUES (:project, :path, :sess
 ON CONFLICT (project, path, session_id) DO UPDATE SET at = excluded.at WHERE excluded.at > files.at;
 
 -- name: files.keep
--- The newest of a session's, so that one that rewrites a whole tree fills no disk.
+-- Keeps only the newest files of a session, so that a session that rewrites a whole tree does not fill the disk.
 DELETE FROM files WHERE session_id = :session_id AND at < (
     SELECT at FROM files WHERE session_id = :session_id ORDER BY at DESC LIMIT 1 OFFSET :most - 1);
 

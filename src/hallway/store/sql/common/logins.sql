@@ -7,19 +7,19 @@ VALUES (:login_id, :login_digest, :token_digest, :name, :host, :peer_user, :brow
 SELECT 1 FROM logins WHERE digest = :link_digest AND used_at IS NULL AND expires_at > :now;
 
 -- name: logins.follow
--- A link becomes a login, once: whoever comes second finds none.
+-- Turns a one-time link into a login; a second use of the link finds no row.
 UPDATE logins SET digest = :login_digest, used_at = :now, expires_at = :expires_at, host = :host,
     peer_user = :peer_user, browser = :browser
 WHERE digest = :link_digest AND used_at IS NULL AND expires_at > :now
 RETURNING token_digest;
 
 -- name: logins.trim
--- No token has more than so many.
+-- Deletes the oldest logins of a token beyond the limit.
 DELETE FROM logins WHERE token_name = :name AND id NOT IN (
     SELECT id FROM (SELECT id FROM logins WHERE token_name = :name ORDER BY id DESC LIMIT :limit) AS newest);
 
 -- name: logins.valid
--- What opens the page now.
+-- The logins that are valid now.
 SELECT digest, login_id, token_digest, host, peer_user, expires_at FROM logins
 WHERE used_at IS NOT NULL AND expires_at > :now;
 
@@ -30,7 +30,7 @@ WHERE l.used_at IS NOT NULL AND l.expires_at > :now AND (t.expires_at IS NULL OR
 ORDER BY l.id DESC LIMIT :limit;
 
 -- name: logins.ids
--- For near matches.
+-- Names to suggest for a misspelt one.
 SELECT login_id FROM logins WHERE used_at IS NOT NULL AND expires_at > :now ORDER BY id DESC LIMIT 100;
 
 -- name: logins.end

@@ -1,5 +1,5 @@
 -- name: memory.head
--- A key's row, whether or not it has an entry now.
+-- A key's row, even if the key has no entry now.
 SELECT id, last_version, entry, expires_at FROM memory_keys WHERE project = :project AND key = :key;
 
 -- name: memory.head_of
@@ -16,7 +16,7 @@ VALUES (:key_id, :version, :entry_id, :type, :session_id, :now, :expires_at, :si
 RETURNING id;
 
 -- name: memory.trim
--- R4: what is beyond the number of versions kept.
+-- R4: deletes the versions beyond the number that is kept.
 DELETE FROM memory_entries WHERE key_id = :key_id AND version <= :until;
 
 -- name: memory.forget
@@ -37,7 +37,7 @@ UPDATE memory_keys SET last_version = :last_version WHERE id = :key_id AND last_
 SELECT id FROM memory_keys WHERE expires_at <= :now ORDER BY expires_at LIMIT :limit;
 
 -- name: memory.project_keys
--- The keys of a project that a reader finds now, or finds one session's entries under.
+-- The keys of a project that have a readable entry now, or one of a given session.
 SELECT id FROM memory_keys AS k
 WHERE project = :project AND entry IS NOT NULL AND (expires_at IS NULL OR expires_at > :now)
   AND (:session_id IS NULL OR EXISTS (
@@ -51,7 +51,7 @@ FROM memory_keys AS k JOIN memory_entries AS e ON e.id = k.entry
 WHERE k.project = :project AND k.key = :key AND (k.expires_at IS NULL OR k.expires_at > :now);
 
 -- name: memory.same
--- What a session wrote before with the same key of its own.
+-- The entry that a session wrote earlier with the same idempotency key.
 SELECT entry_id, key, e.type, value, version, tags, session_id, project, created_at, e.expires_at, metadata
 FROM memory_entries AS e JOIN memory_keys AS k ON k.id = e.key_id
 WHERE session_id = :session_id AND idempotency_key = :idempotency_key;
@@ -66,12 +66,12 @@ WHERE k.project = :project AND k.key = :key AND (k.expires_at IS NULL OR k.expir
 ORDER BY version DESC LIMIT :limit;
 
 -- name: memory.count_keys
--- Up to so many, of all projects or of one.
+-- The number of keys with an entry, of all projects or of one; counts no further than `most`.
 SELECT count(*) FROM (
     SELECT 1 FROM memory_keys WHERE entry IS NOT NULL AND (:project IS NULL OR project = :project) LIMIT :most) AS counted;
 
 -- name: memory.counts
--- How many live entries there are of each type.
+-- The number of live entries of each type.
 SELECT type, count(*) FROM memory_keys
 WHERE entry IS NOT NULL AND (expires_at IS NULL OR expires_at > :now) AND (:project IS NULL OR project = :project)
   AND (:visible IS NULL OR project IN (SELECT value FROM json_each(:visible)))

@@ -1,6 +1,6 @@
 -- name: messages.parties
--- Who of the two is a session that the caller sees, and how it is. A row that is overdue but not swept yet counts as
--- offline (S2).
+-- Which of the two ids are sessions that the caller may see, and their status. A row that is overdue but not swept yet
+-- counts as offline (S2).
 SELECT session_id, project, CASE WHEN ended_at IS NULL AND expires_at <= :now THEN 'offline' ELSE status END
 FROM sessions
 WHERE session_id IN (:from_session, :to_session)
@@ -13,12 +13,12 @@ INSERT INTO deliveries (recipient, seq, expires_at) VALUES (:recipient, :seq, :e
 SELECT used_until FROM pairs WHERE from_session = :from_session AND to_session = :to_session;
 
 -- name: messages.like
--- The messages since an instant that may say the same; whether they do, the caller compares.
+-- The messages since a time that may have the same content; the caller compares them.
 SELECT message_id, sent_at, from_session, to_session, type, subject, body, data, in_reply_to
 FROM messages WHERE digest = :digest AND sent_at > :since ORDER BY seq DESC;
 
 -- name: messages.first
--- What a sender has sent under a key.
+-- The message that a sender sent with an idempotency key.
 SELECT message_id, seq, thread_id, task_id, to_session FROM messages
 WHERE from_session = :from_session AND idempotency_key = :idempotency_key;
 
@@ -28,7 +28,7 @@ SELECT message_id, seq, type, from_session, to_session, project, subject, body, 
 FROM messages WHERE message_id = :message_id;
 
 -- name: messages.has_seen_party
--- Whether one of the parties of a message or task, a JSON list, is a session of the projects of another.
+-- Whether one of a message's or task's parties (a JSON list) is a session in one of another session's projects.
 SELECT 1 FROM sessions
 WHERE session_id IN (SELECT value FROM json_each(:parties))
   AND project IN (SELECT value FROM json_each(:visible)) LIMIT 1;
@@ -53,7 +53,7 @@ SELECT coalesce(max(seq), 0) FROM messages;
 DELETE FROM pairs WHERE used_until <= :now;
 
 -- name: messages.sent
--- Newest first; of one sender, among the newest of all, since no index is kept for it.
+-- Newest first. A sender's messages are searched only among the newest of all, because there is no index on the sender.
 SELECT message_id, seq, type, from_session, to_session, project, subject, body, data, priority, in_reply_to,
        thread_id, task_id, sent_at, expires_at
 FROM messages

@@ -10,11 +10,11 @@ FROM sessions WHERE session_id = :session_id;
 SELECT id FROM sessions WHERE session_id = :session_id;
 
 -- name: sessions.owner
--- Whose token registered a session, and where the session is.
+-- The token that registered a session, and the session's project.
 SELECT principal, project FROM sessions WHERE session_id = :session_id;
 
 -- name: sessions.projects
--- A few of the projects that the caller sees, for whoever has to name one.
+-- A few of the projects that the caller may see, to suggest in an error about a missing project.
 SELECT project FROM projects
 WHERE live > 0 AND (:visible IS NULL OR project IN (SELECT value FROM json_each(:visible)))
 ORDER BY project LIMIT 5;
@@ -25,7 +25,7 @@ UPDATE sessions SET status = 'offline', reason = NULL, detail = NULL, status_sin
 WHERE session_id = :session_id AND ended_at IS NULL;
 
 -- name: sessions.due
--- Whether the sweep has something to do: a session is to be looked at, or the clock was set back.
+-- Whether a sweep is needed: a session is due for a check, or the clock was set back.
 SELECT 1 WHERE (SELECT min(check_at) FROM sessions WHERE ended_at IS NULL) <= :now
 UNION ALL
 SELECT 1 FROM clock WHERE at > :now + 1000000;
@@ -39,7 +39,7 @@ WHERE id IN (SELECT id FROM sessions WHERE ended_at IS NULL AND check_at <= :now
 RETURNING session_id, project, last_seen;
 
 -- name: sessions.put_off
--- Those that have beaten since: the next look is at their expiry. Once a TTL, not at every heartbeat.
+-- Sessions that have sent a heartbeat since: the next check is at their expiry. Runs once per TTL, not per heartbeat.
 UPDATE sessions SET check_at = expires_at
 WHERE id IN (SELECT id FROM sessions WHERE ended_at IS NULL AND check_at <= :now ORDER BY check_at LIMIT :limit)
   AND expires_at > :now;
@@ -54,7 +54,7 @@ RETURNING session_id, project, last_seen;
 UPDATE clock SET at = :now WHERE at > :now + 1000000 RETURNING at;
 
 -- name: sessions.peers
--- The live sessions of a project except one (-1: none excepted), newest first: a peer's fields, in order.
+-- The live sessions of a project except one (-1: all), newest first; the columns are a peer's fields in order.
 SELECT session_id, agent_name, agent_type, status, reason, detail, (:now - status_since) / 1000000, current_task,
        human_user, branch, (:now - last_seen) / 1000000
 FROM sessions
@@ -68,7 +68,7 @@ SELECT live FROM projects WHERE project = :project;
 SELECT count(*) FROM sessions WHERE project = :project AND ended_at IS NULL AND expires_at > :now;
 
 -- name: sessions.counts
--- How many sessions there are of each status, type and user, overdue ones as offline.
+-- The number of sessions of each status, type and user; overdue ones count as offline.
 SELECT CASE WHEN ended_at IS NULL AND expires_at <= :now THEN 'offline' ELSE status END, agent_type, human_user, count(*)
 FROM sessions
 WHERE (:project IS NULL OR project = :project)
@@ -76,8 +76,8 @@ WHERE (:project IS NULL OR project = :project)
 GROUP BY 1, 2, 3;
 
 -- name: sessions.ids
--- For near matches, of what the caller sees: the ids beside the wanted one in order, the newest ones, and live ones of
--- the caller's own projects. However many there are, it looks at about a hundred rows.
+-- Session ids to suggest for a misspelt one, of those that the caller may see: its neighbours in alphabetical order,
+-- the newest sessions, and live ones of the caller's projects. Reads about a hundred rows on a bus of any size.
 SELECT session_id FROM (
     SELECT session_id, project FROM sessions WHERE session_id >= :wanted ORDER BY session_id LIMIT 15) AS after_it
 WHERE :visible IS NULL OR project IN (SELECT value FROM json_each(:visible))
@@ -94,9 +94,9 @@ SELECT session_id FROM (
     WHERE ended_at IS NULL AND project IN (SELECT value FROM json_each(:visible)) LIMIT 40) AS own;
 
 -- name: sessions.correct_reason
--- An end that the client gives a reason for, after its process was seen to be gone or its time ran out.
+-- Adds the client's reason to a session that already ended because its process died or its TTL passed.
 UPDATE sessions SET end_reason = :end_reason WHERE session_id = :session_id;
 
 -- name: sessions.seen
--- What decides whether an act is to be written down as a sign of life (S12).
+-- The columns that decide whether an operation of a session is recorded as a sign of life (S12).
 SELECT last_seen, ended_at, end_reason FROM sessions WHERE session_id = :session_id;

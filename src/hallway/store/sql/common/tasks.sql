@@ -8,7 +8,7 @@ SELECT task_id, project, subject, body, data, status, offered_by, offered_to, ow
 FROM tasks WHERE task_id = :task_id;
 
 -- name: tasks.hand_off
--- T2: offered to another, while the owner stays the owner.
+-- T2: offers an accepted task to another session; the owner stays the owner until that session accepts.
 UPDATE tasks SET offered_to = :to_session, updated_at = :now
 WHERE task_id = :task_id AND status = 'accepted' AND owner = :session_id
 RETURNING project;
@@ -19,14 +19,14 @@ WHERE task_id = :task_id AND status = 'accepted' AND owner = :session_id
 RETURNING project;
 
 -- name: tasks.cancel
--- By who offered it, who owns it, or a person.
+-- Cancels a task; only the session that offered it, its owner, or a person may do so.
 UPDATE tasks SET status = 'cancelled', offered_to = NULL, result = :reason, updated_at = :now
 WHERE task_id = :task_id AND status IN ('offered', 'accepted')
   AND (:session_id IN (offered_by, owner) OR substr(:session_id, 1, 5) = 'user:')
 RETURNING project;
 
 -- name: tasks.reoffer
--- T3: what a session had accepted, to whom it was offered first; to everybody where that was one recipient.
+-- T3: offers a session's accepted tasks again, to their first address; to everybody if that was a single recipient.
 UPDATE tasks
 SET status = 'offered', owner = NULL, updated_at = :now,
     offered_to = CASE WHEN offered_to IS NULL AND substr(address, 1, 11) = 'capability:' THEN address ELSE '*' END
@@ -34,19 +34,19 @@ WHERE owner = :session_id AND status = 'accepted'
 RETURNING task_id;
 
 -- name: tasks.reoffer_unaccepted
--- T3: what was offered to one session that is gone before it accepted: to everybody.
+-- T3: a task offered to one session that ended before accepting it is offered to everybody.
 UPDATE tasks SET offered_to = '*', updated_at = :now
 WHERE offered_to = :session_id AND status = 'offered'
 RETURNING task_id;
 
 -- name: tasks.return_handoffs
--- T3: what was handed to a session that is gone before it accepted stays its owner's.
+-- T3: a task handed to a session that ended before accepting it stays with its owner.
 UPDATE tasks SET offered_to = NULL, updated_at = :now
 WHERE offered_to = :session_id AND status = 'accepted'
 RETURNING task_id;
 
 -- name: tasks.find
--- Newest first, of those that the caller sees.
+-- Newest first; only tasks that the caller may see.
 SELECT task_id, project, subject, body, data, status, offered_by, offered_to, owner, result, created_at, updated_at
 FROM tasks
 WHERE (:include_done OR status IN ('offered', 'accepted'))
@@ -70,7 +70,7 @@ WHERE (:project IS NULL OR project = :project)
 GROUP BY status;
 
 -- name: tasks.ids
--- For near matches: the newest ids, of those that the caller sees. However many there are, it looks at a hundred.
+-- Task ids to suggest for a misspelt one: the newest that the caller may see. Reads at most a hundred rows.
 SELECT task_id FROM (SELECT task_id, project FROM tasks ORDER BY id DESC LIMIT 50) AS newest
 WHERE :visible IS NULL OR project IN (SELECT value FROM json_each(:visible))
 UNION

@@ -4,7 +4,7 @@ VALUES (:name, :token_digest, :role, :projects, :now, :expires_at)
 ON CONFLICT DO NOTHING RETURNING id;
 
 -- name: tokens.valid
--- What opens the bus now.
+-- The tokens that are valid now.
 SELECT digest, name, role, projects, expires_at FROM tokens
 WHERE revoked_at IS NULL AND (expires_at IS NULL OR expires_at > :now);
 
@@ -19,7 +19,7 @@ WHERE (:include_revoked OR (revoked_at IS NULL AND (expires_at IS NULL OR expire
 ORDER BY name, id LIMIT :limit;
 
 -- name: tokens.names
--- For near matches.
+-- Names to suggest for a misspelt one.
 SELECT name FROM tokens WHERE revoked_at IS NULL ORDER BY id DESC LIMIT 100;
 
 -- name: tokens.revoke

@@ -1,4 +1,4 @@
--- Export and import: rows as they are, a page at a time, each after the first column of the one before.
+-- Export and import of raw rows, page by page; a page starts after the first column of the previous page's last row.
 
 -- name: transfer.read_session
 SELECT id, session_id, agent_name, agent_type, project, status, reason, detail, status_since, current_task,
@@ -44,7 +44,7 @@ VALUES (:task_id, :project, :subject, :body, :data, :status, :address, :offered_
 ON CONFLICT DO NOTHING RETURNING id;
 
 -- name: transfer.read_memory
--- Every version that is there for a reader now (R3).
+-- Every version that can be read now (R3).
 SELECT e.id, entry_id, key, e.type, value, version, tags, session_id, project, created_at, e.expires_at, metadata
 FROM memory_entries AS e JOIN memory_keys AS k ON k.id = e.key_id
 WHERE e.id > :after AND (:project IS NULL OR project = :project)
@@ -52,7 +52,7 @@ WHERE e.id > :after AND (:project IS NULL OR project = :project)
 ORDER BY e.id LIMIT :limit;
 
 -- name: transfer.read_memory_key
--- The keys whose count of versions is ahead of their entries': deleted or expired, and never to be given out again.
+-- The keys whose version counter cannot be read off their entries, because entries were deleted or expired.
 SELECT k.id, project, key, last_version
 FROM memory_keys AS k LEFT JOIN memory_entries AS e ON e.id = k.entry
 WHERE k.id > :after AND (:project IS NULL OR project = :project)

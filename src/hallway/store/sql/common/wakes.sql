@@ -1,6 +1,6 @@
 -- name: wakes.budget
--- The budget of a thread, how many turns it has given since a person last spoke, and when the session was woken last
--- but so many times.
+-- A thread's budget, the number of turns taken from it since a person last sent a message, and the time of the
+-- session's wake-up that decides its rate limit.
 SELECT budget.id,
        (SELECT count(DISTINCT wake_id) FROM wakes WHERE budget_id = budget.id AND refilled_at IS NULL),
        (SELECT at FROM wakes WHERE session_id = :session_id AND at > :since
@@ -8,13 +8,13 @@ SELECT budget.id,
 FROM (SELECT coalesce((SELECT budget_id FROM shared_budgets WHERE thread_id = :thread_id), :thread_id) AS id) AS budget;
 
 -- name: wakes.share
--- A thread that begins in a turn which a wake-up started is paid for by what paid for that turn.
+-- A thread that begins in a turn started by a wake-up shares the budget of that turn.
 INSERT INTO shared_budgets (thread_id, budget_id, at)
 SELECT :thread_id, budget_id, :now FROM wakes
 WHERE session_id = :session_id AND refilled_at IS NULL ORDER BY at DESC LIMIT 1;
 
 -- name: wakes.is_answer_wanted
--- Whether a response answers something that the recipient asked and that its sender has not answered before.
+-- Whether a response answers a question of its recipient that the sender has not answered before.
 SELECT 1 FROM messages AS asked
 WHERE asked.message_id = :in_reply_to AND asked.from_session = :session_id
   AND asked.type IN ('request', 'task_offer', 'handoff')
@@ -34,7 +34,7 @@ WHERE recipient = :session_id AND injected_at IS NULL AND handed_at IS NOT NULL
 RETURNING seq;
 
 -- name: wakes.forget_last
--- The session's last wake-up handed over nothing, so it counts for nothing.
+-- The session's last wake-up delivered no message, so it is not counted.
 DELETE FROM wakes
 WHERE session_id = :session_id
   AND at = (SELECT max(at) FROM wakes WHERE session_id = :session_id)
@@ -49,7 +49,7 @@ ON CONFLICT DO NOTHING;
 UPDATE wakes SET refilled_at = :now WHERE budget_id = :budget_id AND refilled_at IS NULL;
 
 -- name: wakes.refill
--- Every budget that a session has taken from or written for.
+-- Every budget that a session has used or for which it has sent a message.
 UPDATE wakes SET refilled_at = :now
 WHERE refilled_at IS NULL
   AND budget_id IN (SELECT budget_id FROM wakes WHERE session_id = :session_id OR from_session = :session_id)

@@ -5,7 +5,7 @@ INSERT INTO events (seq, at, kind, project, session_id, data)
 SELECT last, :now, :kind, :project, :session_id, :data FROM next;
 
 -- name: events.read
--- In order of seq; a kind stands for itself and for every kind below it (session: session.expired and so on).
+-- In order of seq; a kind includes every kind below it (session: session.expired and so on).
 SELECT seq, at, kind, project, session_id, data FROM events
 WHERE seq > :after
   AND (:project IS NULL OR project = :project)

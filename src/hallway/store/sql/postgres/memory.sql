@@ -1,12 +1,12 @@
 -- name: memory.entries
--- Entries by their ids, a JSON list, in its order.
+-- The entries with the ids of a JSON list, in the list's order.
 SELECT entry_id, k.key, e.type, e.value, version, tags, session_id, project, created_at, e.expires_at, metadata
 FROM json_array_elements_text(:ids::json) WITH ORDINALITY AS wanted (id, place)
 JOIN memory_entries AS e ON e.id = wanted.id::bigint JOIN memory_keys AS k ON k.id = e.key_id
 ORDER BY place;
 
 -- name: memory.in_key_order
--- The newest entries whose keys are in a range and fit a glob, here a regular expression.
+-- The newest entries whose keys are in a range and match a glob (given as a regular expression).
 SELECT entry, key, e.size_bytes
 FROM memory_keys AS k JOIN memory_entries AS e ON e.id = k.entry
 WHERE k.project = :project AND k.key >= :low AND (:high IS NULL OR k.key < :high) AND k.key > :after::text
@@ -24,8 +24,8 @@ WHERE i.words @@ :match::tsquery AND i.id < :after_id::bigint
 ORDER BY i.id DESC LIMIT :limit;
 
 -- name: memory.by_relevance
--- The best of the newest matches: a word that is everywhere would else cost a look at everything. A word's rank
--- rises with its places and falls with the length of the text; its weight is how rare it is.
+-- Ranks only the newest matches: a word that is in every entry would else make it rank every entry. A word's rank rises
+-- with the number of its positions and falls with the length of the text; rare words have more weight.
 SELECT id, score, size_bytes FROM (
     SELECT found.id, found.size_bytes, (
         SELECT sum(asked.weight * ts_rank('{0.05, 0.25, 0.5, 1}', found.words, asked.word, 1))

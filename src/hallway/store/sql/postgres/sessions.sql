@@ -37,14 +37,14 @@ SET agent_name = :agent_name, agent_type = :agent_type, project = :project, stat
 WHERE session_id = :session_id;
 
 -- name: sessions.rewind
--- The clock was set back: what was seen in the future was seen now, so that a session that died meanwhile is found
--- out within one TTL.
+-- The clock was set back: a last_seen in the future becomes now, so that a session that died meanwhile expires within
+-- one TTL.
 UPDATE sessions
 SET last_seen = :now, expires_at = :now + ttl_s * 1000000, check_at = least(check_at, :now + ttl_s * 1000000)
 WHERE ended_at IS NULL AND last_seen > :now;
 
 -- name: sessions.beside
--- What a heartbeat tells besides the others: how many live sessions its project has, and how many messages wait.
+-- The counts in a heartbeat's result: live sessions of the project, and messages that wait for the session.
 SELECT (SELECT live FROM projects WHERE project = :project),
        (SELECT count(*) FROM (SELECT 1 FROM deliveries
             WHERE recipient = :session_id AND acknowledged_at IS NULL AND (expires_at IS NULL OR expires_at > :now)
@@ -71,7 +71,7 @@ WHERE (:include_offline OR (ended_at IS NULL AND expires_at > :now))
 ORDER BY id DESC LIMIT :limit;
 
 -- name: sessions.clear
--- A negative limit: all.
+-- A negative limit means all.
 DELETE FROM sessions WHERE id IN (
     SELECT id FROM sessions WHERE ended_at <= :before AND (:project IS NULL OR project = :project)
     ORDER BY ended_at LIMIT nullif(:limit, -1))

@@ -1,5 +1,5 @@
 -- name: tasks.accept
--- T1: of any number of these, one finds the task open to it.
+-- T1: if several sessions accept at once, only one of these statements finds the task open.
 UPDATE tasks SET status = 'accepted', owner = :session_id, offered_to = NULL, updated_at = :now
 WHERE task_id = :task_id AND status IN ('offered', 'accepted')
   AND (offered_to IN ('*', :session_id) OR EXISTS (

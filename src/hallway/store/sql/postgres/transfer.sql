@@ -1,5 +1,5 @@
 -- name: transfer.add_message
--- With the seq that it had, where that is free; the counter never falls behind.
+-- Keeps the message's seq if that is free; the counter never becomes lower than the highest seq.
 WITH next AS (
     UPDATE counters SET last = coalesce(:seq, last + 1)
     WHERE name = 'messages' AND NOT EXISTS (
@@ -20,5 +20,5 @@ SELECT last, :at, :kind, :project, :session_id, :data FROM next
 RETURNING seq;
 
 -- name: transfer.last_seq
--- The highest seq that a table ever gave out.
+-- The highest seq that a table ever assigned.
 SELECT last FROM counters WHERE name = :table;

@@ -2,7 +2,7 @@
 INSERT INTO events (at, kind, project, session_id, data) VALUES (:now, :kind, :project, :session_id, :data);
 
 -- name: events.read
--- In order of seq; a kind stands for itself and for every kind below it (session: session.expired and so on).
+-- In order of seq; a kind includes every kind below it (session: session.expired and so on).
 SELECT seq, at, kind, project, session_id, data FROM events
 WHERE seq > :after
   AND (:project IS NULL OR project = :project)

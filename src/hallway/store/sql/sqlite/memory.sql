@@ -1,12 +1,12 @@
 -- name: memory.entries
--- Entries by their ids, a JSON list, in its order.
+-- The entries with the ids of a JSON list, in the list's order.
 SELECT entry_id, k.key, e.type, e.value, version, tags, session_id, project, created_at, e.expires_at, metadata
 FROM json_each(:ids) AS wanted
 JOIN memory_entries AS e ON e.id = wanted.value JOIN memory_keys AS k ON k.id = e.key_id
 ORDER BY wanted.key;
 
 -- name: memory.in_key_order
--- The newest entries whose keys are in a range and fit a glob.
+-- The newest entries whose keys are in a range and match a glob.
 SELECT entry, key, e.size_bytes
 FROM memory_keys AS k JOIN memory_entries AS e ON e.id = k.entry
 WHERE k.project = :project AND k.key >= :low AND k.key < coalesce(:high, x'') AND k.key > :after AND k.key GLOB :pattern
@@ -23,7 +23,7 @@ WHERE memory_index MATCH :match AND i.rowid < :after_id
 ORDER BY i.rowid DESC LIMIT :limit;
 
 -- name: memory.by_relevance
--- The best of the newest matches: a word that is everywhere would else cost a look at everything.
+-- Ranks only the newest matches: a word that is in every entry would else make it rank every entry.
 SELECT id, score, size_bytes FROM (
     SELECT e.id AS id, e.size_bytes AS size_bytes, relevance(memory_index, :weights) AS score
     FROM memory_index JOIN memory_entries AS e ON e.id = memory_index.rowid

@@ -6,7 +6,7 @@ VALUES (:message_id, :thread_id, :in_reply_to, :task_id, :type, :from_session, :
 RETURNING seq;
 
 -- name: messages.deliver_to_all
--- To every live session of a project except the sender, or to those of them that have a capability (null: any).
+-- Delivers to every live session of a project except the sender, or only to those with a capability (null: any).
 INSERT INTO deliveries (recipient, seq, expires_at)
 SELECT session_id, :seq, :expires_at FROM sessions
 WHERE project = :project AND ended_at IS NULL AND expires_at > :now AND session_id <> :from_session
@@ -14,13 +14,13 @@ WHERE project = :project AND ended_at IS NULL AND expires_at > :now AND session_
 RETURNING recipient;
 
 -- name: messages.capabilities
--- For near matches: what the live sessions of a project can do.
+-- The capabilities of a project's live sessions, to suggest similar names.
 SELECT DISTINCT each.value FROM sessions, json_each(capabilities) AS each
 WHERE project = :project AND ended_at IS NULL AND expires_at > :now LIMIT 100;
 
 -- name: messages.use
--- M8: takes one message from what a pair may send, which fills up by one every `interval` to at most `burst`. No row:
--- it is used up. More than the burst can only be used up where the clock was set back; then it counts as just used up.
+-- M8: takes one message from a pair's rate limit, which refills by one every `interval` up to `burst`. No row: the
+-- limit is used up. A debt beyond the burst means that the clock was set back; it then counts as just used up.
 INSERT INTO pairs VALUES (:from_session, :to_session, :now + :interval)
 ON CONFLICT DO UPDATE
 SET used_until = max(:now, min(used_until, :now + (:burst - 1) * :interval)) + :interval
@@ -28,7 +28,8 @@ WHERE used_until + :interval <= :now + :burst * :interval OR used_until > :now +
 RETURNING used_until;
 
 -- name: messages.inbox
--- New is what no client has taken; what a wake-up handed over is not, unless the client has kept silent for a minute.
+-- A message is new if no client has taken it. One that a wake-up handed over is new again after a minute without a
+-- confirmation from the client.
 SELECT message_id, d.seq AS seq, type, from_session, to_session, project, subject, body, data, priority, in_reply_to,
        thread_id, task_id, sent_at, m.expires_at
 FROM deliveries AS d INDEXED BY deliveries_inbox CROSS JOIN messages AS m USING (seq)
@@ -39,7 +40,7 @@ WHERE d.recipient = :session_id AND d.is_read = 0 AND d.seq > :after
 ORDER BY d.seq LIMIT :limit;
 
 -- name: messages.unread_in_all
--- Recipient by recipient, so that it costs what is unread, not what is there.
+-- Reads recipient by recipient, so that the cost depends on the unread messages and not on all messages.
 WITH RECURSIVE recipients (recipient) AS (
     SELECT min(recipient) FROM deliveries
     UNION ALL
@@ -54,7 +55,7 @@ WHERE d.is_read = 0 AND (d.expires_at IS NULL OR d.expires_at > :now)
         WHERE m.seq = d.seq AND m.project IN (SELECT value FROM json_each(:visible))));
 
 -- name: messages.inboxes
--- Recipient by recipient, as above; of one, that one alone.
+-- Reads recipient by recipient, as above; with a recipient given, only that one.
 WITH RECURSIVE recipients (recipient) AS (
     SELECT coalesce(:session_id, (SELECT min(recipient) FROM deliveries))
     UNION ALL
@@ -83,7 +84,7 @@ RETURNING (SELECT message_id FROM messages AS m WHERE m.seq = deliveries.seq),
           (SELECT project FROM messages AS m WHERE m.seq = deliveries.seq);
 
 -- name: messages.received_after
--- What a session has not read, what it has, and the broadcasts of its project from before it came; oldest first.
+-- A session's unread messages, its read messages, and its project's broadcasts from before it registered; oldest first.
 SELECT message_id, d.seq AS seq, type, from_session, to_session, project, subject, body, data, priority, in_reply_to,
        thread_id, task_id, sent_at, m.expires_at
 FROM deliveries AS d INDEXED BY deliveries_inbox CROSS JOIN messages AS m USING (seq)
@@ -110,7 +111,7 @@ WHERE :include_broadcasts AND NOT :unread_only AND to_session = '*' AND project 
 ORDER BY seq LIMIT :limit;
 
 -- name: messages.received_last
--- The same, newest first.
+-- The rows of the statement above, newest first.
 SELECT message_id, d.seq AS seq, type, from_session, to_session, project, subject, body, data, priority, in_reply_to,
        thread_id, task_id, sent_at, m.expires_at
 FROM deliveries AS d INDEXED BY deliveries_inbox CROSS JOIN messages AS m USING (seq)
@@ -137,7 +138,7 @@ WHERE :include_broadcasts AND NOT :unread_only AND to_session = '*' AND project 
 ORDER BY seq DESC LIMIT :limit;
 
 -- name: messages.thread
--- Its first message, where that is still there, and the others: of what the caller sees.
+-- A thread's first message, if it still exists, and the others; only messages that the caller may see.
 SELECT message_id, seq, type, from_session, to_session, project, subject, body, data, priority, in_reply_to,
        thread_id, task_id, sent_at, expires_at
 FROM messages
@@ -156,7 +157,7 @@ WHERE thread_id = :thread_id AND thread_id <> message_id AND seq > :after
 ORDER BY seq LIMIT :limit;
 
 -- name: messages.deliveries_in_thread
--- Of the given messages, in order.
+-- The deliveries of the given messages, in order.
 SELECT message_id, recipient, sent_at, injected_at, acknowledged_at
 FROM json_each(:seqs) AS wanted CROSS JOIN messages AS m ON m.seq = wanted.value CROSS JOIN deliveries AS d USING (seq)
 ORDER BY wanted.id, recipient LIMIT :limit;
@@ -171,8 +172,8 @@ SELECT 1 FROM sessions WHERE session_id = :session_id
 UNION ALL SELECT 1 FROM (SELECT 1 FROM deliveries INDEXED BY deliveries_inbox WHERE recipient = :session_id LIMIT 1);
 
 -- name: messages.prune_old
--- M7: never what a live session has not acknowledged. `last` bounds the search; the age of each decides, since an import
--- or a clock set back puts an old message after a newer one.
+-- M7: never a message that a live session has not acknowledged. `last` limits the search; the age of each message
+-- decides, because after an import or a clock set back an old message may have a higher seq than a newer one.
 DELETE FROM messages WHERE seq IN (
     SELECT seq FROM messages AS m WHERE seq <= :last AND sent_at <= :before AND NOT EXISTS (
         SELECT 1 FROM deliveries AS d CROSS JOIN sessions AS s ON s.session_id = d.recipient
@@ -187,7 +188,7 @@ DELETE FROM messages WHERE seq IN (
 RETURNING 1;
 
 -- name: messages.prune_size
--- The oldest, as many as it takes to make up the excess; never what a live session has not acknowledged.
+-- Deletes the oldest messages until the excess is removed; never one that a live session has not acknowledged.
 DELETE FROM messages WHERE seq IN (
     SELECT seq FROM (
         SELECT seq, sum(size) OVER (ORDER BY seq) - size AS before_it FROM (

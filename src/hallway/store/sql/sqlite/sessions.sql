@@ -31,14 +31,14 @@ SET agent_name = :agent_name, agent_type = :agent_type, project = :project, stat
 WHERE session_id = :session_id;
 
 -- name: sessions.rewind
--- The clock was set back: what was seen in the future was seen now, so that a session that died meanwhile is found
--- out within one TTL.
+-- The clock was set back: a last_seen in the future becomes now, so that a session that died meanwhile expires within
+-- one TTL.
 UPDATE sessions
 SET last_seen = :now, expires_at = :now + ttl_s * 1000000, check_at = min(check_at, :now + ttl_s * 1000000)
 WHERE ended_at IS NULL AND last_seen > :now;
 
 -- name: sessions.beside
--- What a heartbeat tells besides the others: how many live sessions its project has, and how many messages wait.
+-- The counts in a heartbeat's result: live sessions of the project, and messages that wait for the session.
 SELECT (SELECT live FROM projects WHERE project = :project),
        (SELECT count(*) FROM (SELECT 1 FROM deliveries INDEXED BY deliveries_inbox
             WHERE recipient = :session_id AND is_read = 0 AND (expires_at IS NULL OR expires_at > :now) LIMIT 1000));

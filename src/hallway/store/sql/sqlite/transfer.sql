@@ -10,5 +10,5 @@ INSERT INTO events (seq, at, kind, project, session_id, data)
 VALUES (:seq, :at, :kind, :project, :session_id, :data) RETURNING seq;
 
 -- name: transfer.last_seq
--- The highest seq that a table ever gave out.
+-- The highest seq that a table ever assigned.
 SELECT seq FROM sqlite_sequence WHERE name = :table;

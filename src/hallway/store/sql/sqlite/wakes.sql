@@ -1,5 +1,5 @@
 -- name: wakes.new
--- What a session's client has not been shown, urgent first, then oldest first; and when it was handed over, if it was.
+-- The messages that a session's client has not received, and when each was handed over; urgent first, then oldest first.
 SELECT message_id, d.seq AS seq, type, from_session, to_session, project, subject, body, data, priority, in_reply_to,
        thread_id, task_id, sent_at, m.expires_at, d.handed_at
 FROM deliveries AS d INDEXED BY deliveries_inbox CROSS JOIN messages AS m USING (seq)

@@ -1,8 +1,8 @@
 -- Sessions, the projects they are in, and the record of events. Times are microseconds since 1970, UTC. Names and ids
--- sort by their bytes, as on SQLite; JSON is kept as the text that it was written as.
+-- sort by their bytes, as on SQLite; JSON is kept as the text that was written.
 
--- Room is left in each page for the next version of a row: a heartbeat changes one every few seconds, and the version
--- before is reused by the next write to its page. Vacuum comes early for the index on last_seen, which changes too.
+-- fillfactor leaves room in each page for the next version of a row: a heartbeat updates a row every few seconds, and
+-- the next write to the page reuses the old version's space. Vacuum runs early because the index on last_seen changes.
 CREATE TABLE sessions (
     id            bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     session_id    text COLLATE "C" NOT NULL UNIQUE,
@@ -18,7 +18,7 @@ CREATE TABLE sessions (
     started_at    bigint NOT NULL,
     last_seen     bigint NOT NULL,
     expires_at    bigint NOT NULL,
-    check_at      bigint NOT NULL, -- when a sweep looks at it: at its expiry or before, so a heartbeat need not move it
+    check_at      bigint NOT NULL, -- when a sweep checks it: at expiry or earlier, so a heartbeat need not change it
     ended_at      bigint,
     end_reason    text,
     capabilities  text NOT NULL DEFAULT '[]',
@@ -30,13 +30,13 @@ CREATE TABLE sessions (
     autovacuum_vacuum_cost_delay = 0
 );
 
--- Who else is in the project, newest first; and whom a sweep looks at next. Only live rows are in them.
+-- Find the other sessions of a project, newest first, and the session to sweep next. Both index only live rows.
 CREATE INDEX sessions_live ON sessions (project, last_seen) WHERE ended_at IS NULL;
 CREATE INDEX sessions_check ON sessions (check_at) WHERE ended_at IS NULL;
 CREATE INDEX sessions_ended ON sessions (ended_at) WHERE ended_at IS NOT NULL;
 
--- How many sessions of a project have not ended: a heartbeat tells the total without counting. The triggers alone
--- write it, so no code path can forget; a heartbeat sets neither column and fires none.
+-- How many sessions of a project have not ended, so that a heartbeat need not count them. Only the triggers write it,
+-- so no code path can forget it; a heartbeat sets neither column and fires no trigger.
 CREATE TABLE projects (
     project text COLLATE "C" PRIMARY KEY,
     live    bigint NOT NULL
@@ -57,9 +57,9 @@ CREATE TRIGGER session_arrives AFTER INSERT OR DELETE ON sessions FOR EACH ROW E
 CREATE TRIGGER session_changes AFTER UPDATE OF ended_at, project ON sessions FOR EACH ROW
     WHEN (OLD.ended_at IS DISTINCT FROM NEW.ended_at OR OLD.project <> NEW.project) EXECUTE FUNCTION count_session();
 
--- The latest moment a session was seen, to within a second: one that lies ahead of now tells that the database's clock
--- was set back. Who writes last_seen says it through this function, which gives the moment back; it waits for nobody,
--- so a heartbeat holds no lock that another waits for while it waits itself.
+-- The latest time at which any session was seen, to within a second. If it is in the future, the database's clock was
+-- set back. Every statement that writes last_seen passes it through this function, which returns it unchanged. The
+-- function never waits for a lock, so a heartbeat cannot be part of a deadlock.
 CREATE TABLE clock (at bigint NOT NULL) WITH (fillfactor = 10);
 INSERT INTO clock VALUES (0);
 
@@ -70,9 +70,9 @@ BEGIN
     RETURN moment;
 END $$;
 
--- The last seq of each record that readers tail. A counter is a row, not a sequence: drawn under the lock of the
--- writer's transaction and given back where that is rolled back, so that seq rises in the order of the commits and
--- without gaps. The pages are left almost empty for the versions that one batch makes.
+-- The last seq of each record that readers follow. A counter is a row, not a sequence: the writer's transaction locks
+-- it, and a rollback restores it, so that seq rises in the order of the commits and without gaps. The pages are left
+-- almost empty for the row versions of one batch.
 CREATE TABLE counters (
     name text PRIMARY KEY,
     last bigint NOT NULL

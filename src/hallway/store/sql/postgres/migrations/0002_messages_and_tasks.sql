@@ -1,4 +1,4 @@
--- Messages, what became of them with each recipient, and the tasks they tell of.
+-- Messages, their delivery to each recipient, and tasks.
 
 INSERT INTO counters VALUES ('messages', 0);
 
@@ -28,8 +28,8 @@ CREATE INDEX messages_expiry ON messages (expires_at) WHERE expires_at IS NOT NU
 CREATE INDEX messages_digest ON messages (digest, sent_at);
 CREATE INDEX messages_broadcast ON messages (project, seq) WHERE to_session = '*';
 
--- One row for each recipient of a message. Two indexes find what a recipient has not acknowledged and what it has,
--- each in order of seq and whatever else is on the bus.
+-- One row for each recipient of a message. Two indexes find a recipient's unacknowledged and its acknowledged messages
+-- in order of seq, at a cost independent of the bus's size.
 CREATE TABLE deliveries (
     seq             bigint NOT NULL,
     recipient       text COLLATE "C" NOT NULL,
@@ -42,7 +42,7 @@ CREATE TABLE deliveries (
 CREATE INDEX deliveries_inbox ON deliveries (recipient, seq, expires_at) WHERE acknowledged_at IS NULL;
 CREATE INDEX deliveries_read ON deliveries (recipient, seq) WHERE acknowledged_at IS NOT NULL;
 
--- How many messages there are and of what size, so that nobody has to count. The triggers alone write it.
+-- The number and total size of all messages, so that no statement has to count them. Only the triggers write it.
 CREATE TABLE message_totals (
     project    text COLLATE "C" NOT NULL,
     type       text NOT NULL,
@@ -70,7 +70,7 @@ END $$;
 
 CREATE TRIGGER message_counts AFTER INSERT OR DELETE ON messages FOR EACH ROW EXECUTE FUNCTION count_message();
 
--- Until when a sender has used up what it may send to an address (M8). Rows of the past mean nothing.
+-- Until when a sender has used up its rate limit to an address (M8). A row whose time has passed has no effect.
 CREATE TABLE pairs (
     from_session text COLLATE "C" NOT NULL,
     to_session   text COLLATE "C" NOT NULL,

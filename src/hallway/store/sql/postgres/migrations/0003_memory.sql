@@ -1,8 +1,8 @@
 -- Shared memory: keys, the versions of their entries, and the full-text index. Times are microseconds since 1970, UTC.
 
--- One row for every key that was ever set in a project; it stays when its entries go, so that a version number is
--- never given out twice. entry is the newest version (NULL: deleted); type and expires_at are copies of that
--- version's, so that counting and finding what has expired touch this table alone.
+-- One row for every key that was ever set in a project. The row stays when its entries are removed, so that no version
+-- number is used twice. entry is the newest version (NULL: deleted); type and expires_at are copied from that version,
+-- so that counting entries and finding expired ones reads this table alone.
 CREATE TABLE memory_keys (
     id           bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     project      text COLLATE "C" NOT NULL,
@@ -16,7 +16,7 @@ CREATE TABLE memory_keys (
 
 CREATE INDEX memory_expiry ON memory_keys (expires_at) WHERE expires_at IS NOT NULL;
 
--- Every version kept, in the order of writing.
+-- Every kept version, in the order of writing.
 CREATE TABLE memory_entries (
     id              bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     key_id          bigint NOT NULL REFERENCES memory_keys (id),
@@ -36,7 +36,7 @@ CREATE TABLE memory_entries (
 
 CREATE UNIQUE INDEX memory_same ON memory_entries (session_id, idempotency_key) WHERE idempotency_key IS NOT NULL;
 
--- The trigger alone says which version is a key's newest, so no code path can forget.
+-- Only the trigger writes which version of a key is the newest, so no code path can forget it.
 CREATE FUNCTION point_to_newest() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF TG_OP = 'INSERT' THEN
@@ -58,7 +58,7 @@ END $$;
 CREATE TRIGGER memory_newest AFTER INSERT OR DELETE ON memory_entries FOR EACH ROW EXECUTE FUNCTION point_to_newest();
 
 -- The newest version of each key: the words of its key (A), tags (B) and value, and its labels (project, type, author
--- and tags, each as one exact lexeme) by which finds are narrowed without another index.
+-- and tags, each as one exact lexeme) that narrow a search without another index.
 CREATE TABLE memory_index (
     id    bigint PRIMARY KEY,
     words tsvector NOT NULL

@@ -1,4 +1,4 @@
--- Who may speak: tokens, of which only the SHA-256 is kept, and the one that registered a session.
+-- Tokens, of which only the SHA-256 is kept, and for each session the token that registered it.
 
 CREATE TABLE tokens (
     id             bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -13,8 +13,8 @@ CREATE TABLE tokens (
     last_used_from text
 );
 
--- A name is one token's at a time; that of a revoked one may be given again.
+-- No two valid tokens have one name; the name of a revoked token may be used again.
 CREATE UNIQUE INDEX tokens_name ON tokens (name) WHERE revoked_at IS NULL;
 
--- NULL: whoever owns the bus.
+-- NULL: the bus's owner registered the session.
 ALTER TABLE sessions ADD COLUMN principal text COLLATE "C";

@@ -1,5 +1,5 @@
--- Who is logged in to the page: sessions of a browser, of whose secret only the SHA-256 is kept, as of a token's.
--- `used_at` is NULL for a one-time link that nobody has followed yet.
+-- Logins to the page, one per browser. Only the SHA-256 of a login's secret is kept, as for tokens.
+-- `used_at` is NULL for a one-time link that was not opened yet.
 
 CREATE TABLE logins (
     id             bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

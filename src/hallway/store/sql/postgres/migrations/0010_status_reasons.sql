@@ -1,4 +1,4 @@
--- Why a session is waiting or idle, one line about it, and since when its status and reason are what they are (S11).
+-- Why a session is waiting or idle, one line of detail, and the time of the last change of status or reason (S11).
 
 ALTER TABLE sessions ADD COLUMN reason text;
 ALTER TABLE sessions ADD COLUMN detail text;

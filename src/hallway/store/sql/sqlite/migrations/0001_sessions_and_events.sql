@@ -15,7 +15,7 @@ CREATE TABLE sessions (
     started_at    INTEGER NOT NULL,
     last_seen     INTEGER NOT NULL,
     expires_at    INTEGER NOT NULL,
-    check_at      INTEGER NOT NULL, -- when a sweep looks at it: at its expiry or before, so a heartbeat need not move it
+    check_at      INTEGER NOT NULL, -- when a sweep checks it: at expiry or earlier, so a heartbeat need not change it
     ended_at      INTEGER,
     end_reason    TEXT,
     capabilities  TEXT    NOT NULL DEFAULT '[]',
@@ -24,13 +24,13 @@ CREATE TABLE sessions (
     CHECK ((ended_at IS NULL) = (status <> 'offline'))
 ) STRICT;
 
--- Who else is in the project, newest first; and whom a sweep looks at next. Only live rows are in them.
+-- Find the other sessions of a project, newest first, and the session to sweep next. Both index only live rows.
 CREATE INDEX sessions_live ON sessions (project, last_seen) WHERE ended_at IS NULL;
 CREATE INDEX sessions_check ON sessions (check_at) WHERE ended_at IS NULL;
 CREATE INDEX sessions_ended ON sessions (ended_at) WHERE ended_at IS NOT NULL;
 
--- How many sessions of a project have not ended: a heartbeat tells the total without counting. The triggers alone
--- write it, so no code path can forget; a heartbeat sets neither column and fires none.
+-- How many sessions of a project have not ended, so that a heartbeat need not count them. Only the triggers write it,
+-- so no code path can forget it; a heartbeat sets neither column and fires no trigger.
 CREATE TABLE projects (
     project TEXT    PRIMARY KEY,
     live    INTEGER NOT NULL
@@ -50,8 +50,8 @@ CREATE TRIGGER session_goes AFTER DELETE ON sessions WHEN OLD.ended_at IS NULL B
     UPDATE projects SET live = live - 1 WHERE project = OLD.project;
 END;
 
--- The latest moment a session was seen, to within a second: one that lies ahead of now tells that the host's clock was
--- set back. One row, written by the triggers alone, at most once a second.
+-- The latest time at which any session was seen, to within a second. If it is in the future, the host's clock was set
+-- back. One row, which only the triggers write, at most once a second.
 CREATE TABLE clock (at INTEGER NOT NULL) STRICT;
 INSERT INTO clock VALUES (0);
 

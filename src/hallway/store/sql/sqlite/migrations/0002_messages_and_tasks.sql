@@ -1,6 +1,6 @@
--- Messages, what became of them with each recipient, and the tasks they tell of.
+-- Messages, their delivery to each recipient, and tasks.
 
--- AUTOINCREMENT: a seq is never used twice, so a reader that goes on from its last one misses nothing.
+-- AUTOINCREMENT: a seq is never used twice, so a reader that continues after its last seq misses nothing.
 CREATE TABLE messages (
     seq             INTEGER PRIMARY KEY AUTOINCREMENT,
     message_id      TEXT    NOT NULL UNIQUE,
@@ -27,8 +27,8 @@ CREATE INDEX messages_expiry ON messages (expires_at) WHERE expires_at IS NOT NU
 CREATE INDEX messages_digest ON messages (digest, sent_at);
 CREATE INDEX messages_broadcast ON messages (project, seq) WHERE to_session = '*';
 
--- One row for each recipient of a message, beside the other recipients' of the same one. deliveries_inbox finds what a
--- recipient has not acknowledged and what it has, each in order of seq and whatever else is on the bus.
+-- One row for each recipient of a message; the rows of one message are stored together. deliveries_inbox finds a
+-- recipient's unacknowledged and its acknowledged messages in order of seq, at a cost independent of the bus's size.
 CREATE TABLE deliveries (
     seq             INTEGER NOT NULL,
     recipient       TEXT    NOT NULL,
@@ -41,7 +41,7 @@ CREATE TABLE deliveries (
 
 CREATE INDEX deliveries_inbox ON deliveries (recipient, is_read, seq, expires_at);
 
--- How many messages there are and of what size, so that nobody has to count. The triggers alone write it.
+-- The number and total size of all messages, so that no statement has to count them. Only the triggers write it.
 CREATE TABLE message_totals (
     project    TEXT    NOT NULL,
     type       TEXT    NOT NULL,
@@ -64,7 +64,7 @@ CREATE TRIGGER message_goes AFTER DELETE ON messages BEGIN
     WHERE project = OLD.project AND type = OLD.type;
 END;
 
--- Until when a sender has used up what it may send to an address (M8). Rows of the past mean nothing.
+-- Until when a sender has used up its rate limit to an address (M8). A row whose time has passed has no effect.
 CREATE TABLE pairs (
     from_session TEXT    NOT NULL,
     to_session   TEXT    NOT NULL,

@@ -1,8 +1,8 @@
 -- Shared memory: keys, the versions of their entries, and the full-text index. Times are microseconds since 1970, UTC.
 
--- One row for every key that was ever set in a project; it stays when its entries go, so that a version number is
--- never given out twice. entry is the newest version (NULL: deleted); type and expires_at are copies of that
--- version's, so that counting and finding what has expired touch this table alone.
+-- One row for every key that was ever set in a project. The row stays when its entries are removed, so that no version
+-- number is used twice. entry is the newest version (NULL: deleted); type and expires_at are copied from that version,
+-- so that counting entries and finding expired ones reads this table alone.
 CREATE TABLE memory_keys (
     id           INTEGER PRIMARY KEY,
     project      TEXT    NOT NULL,
@@ -16,7 +16,7 @@ CREATE TABLE memory_keys (
 
 CREATE INDEX memory_expiry ON memory_keys (expires_at) WHERE expires_at IS NOT NULL;
 
--- Every version kept, in the order of writing; the value is last, so that reading the rest never pages through it.
+-- Every kept version, in the order of writing. value is the last column: reading the others then skips its pages.
 CREATE TABLE memory_entries (
     id              INTEGER PRIMARY KEY,
     key_id          INTEGER NOT NULL REFERENCES memory_keys (id),
@@ -36,7 +36,7 @@ CREATE TABLE memory_entries (
 
 CREATE UNIQUE INDEX memory_same ON memory_entries (session_id, idempotency_key) WHERE idempotency_key IS NOT NULL;
 
--- The triggers alone say which version is a key's newest, so no code path can forget.
+-- Only the triggers write which version of a key is the newest, so no code path can forget it.
 CREATE TRIGGER memory_entry_arrives AFTER INSERT ON memory_entries BEGIN
     UPDATE memory_keys
     SET last_version = max(last_version, NEW.version), entry = NEW.id, type = NEW.type, expires_at = NEW.expires_at
@@ -51,8 +51,8 @@ CREATE TRIGGER memory_entry_goes AFTER DELETE ON memory_entries BEGIN
 END;
 
 -- The newest version of each key: its key, tags and value with their compound words taken apart, and its labels
--- (project, type, author and tags, each as one exact word) by which finds are narrowed without another index.
--- rowid is the entry's id, so the highest is the newest. It keeps no text, only words.
+-- (project, type, author and tags, each as one exact word) that narrow a search without another index.
+-- rowid is the entry's id, so the highest rowid is the newest entry. The index keeps words, not texts.
 CREATE VIRTUAL TABLE memory_index USING fts5 (
     key, tags, text, labels,
     content = '', contentless_delete = 1, tokenize = 'unicode61 remove_diacritics 2'

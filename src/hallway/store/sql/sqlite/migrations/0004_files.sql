@@ -1,4 +1,4 @@
--- Which files sessions have written, and when last: one row for each file and session, however often it was written.
+-- The files that sessions have written, and when last: one row per file and session, for any number of writes.
 -- Times are microseconds since 1970, UTC.
 
 CREATE TABLE files (

@@ -1,1 +1,1 @@
--- Nothing here: the statistics that PostgreSQL's planner wants are no matter of SQLite's, whose finds have one plan.
+-- Empty on SQLite: only PostgreSQL's planner needs these statistics.

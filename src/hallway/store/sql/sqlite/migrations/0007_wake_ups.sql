@@ -1,9 +1,9 @@
--- Turns that wake-ups started, and out of which budget each came (M8). Times are microseconds since 1970, UTC.
+-- Turns that wake-ups started, and the budget that each counts against (M8). Times are microseconds since 1970, UTC.
 
--- When a message was handed to a client that has not said yet that its agent was shown it.
+-- When a message was handed to a client that has not confirmed yet that its agent received it.
 ALTER TABLE deliveries ADD COLUMN handed_at INTEGER;
 
--- A row for each wake-up, sender and budget. `refilled_at`: since then it counts no longer, for a person has spoken.
+-- A row for each wake-up, sender and budget. It no longer counts after `refilled_at`, when a person sent a message.
 CREATE TABLE wakes (
     wake_id      TEXT    NOT NULL,
     session_id   TEXT    NOT NULL,
@@ -19,7 +19,7 @@ CREATE INDEX wakes_session ON wakes (session_id, at);
 CREATE INDEX wakes_sender ON wakes (from_session);
 CREATE INDEX wakes_age ON wakes (at);
 
--- The threads that a session began in a turn which a wake-up had started: they share that wake-up's budget.
+-- The threads that a session began during a turn started by a wake-up: they share that wake-up's budget.
 CREATE TABLE shared_budgets (
     thread_id TEXT    PRIMARY KEY,
     budget_id TEXT    NOT NULL,
