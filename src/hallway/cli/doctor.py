@@ -22,13 +22,14 @@ import apsw
 
 import hallway
 from hallway.agents.hook import log as hook_log
+from hallway.cli.mounts import UNSUITABLE, file_system_of
 from hallway.cli.terminal import Column, table
-from hallway.core.errors import HallwayError
+from hallway.core.errors import HallwayError, UnsuitableDisk
 from hallway.core.schema import decode, encode
 from hallway.local.notify import HAS_DATAGRAMS, DatagramSubscription, notify
 from hallway.local.paths import HUBS, bus_file, bus_folder
 from hallway.store.migrate import newest_version
-from hallway.store.sqlite import APPLICATION_ID
+from hallway.store.sqlite import APPLICATION_ID, NO_LOCKS, NO_SHARED_MEMORY
 from hallway.text.sanitize import clean_json
 from hallway.text.style import size
 
@@ -92,6 +93,8 @@ def examine(url: str | None) -> Iterator[CheckResult]:
         yield from _file(path)
         yield _wakes(path)
     yield _disk(os.path.dirname(path))
+    if (file_system := file_system_of(_nearest(os.path.dirname(path)))) is not None:
+        yield _file_system(file_system, path)
 
 
 def bus_kind(address: str | None) -> str | None:
@@ -267,7 +270,9 @@ def _file(path: str) -> Iterator[CheckResult]:
     except (apsw.NotADBError, apsw.CorruptError) as error:
         yield CheckResult(FAIL, "bus", f"{path} is not a hallway bus: {error}", away)
     except (apsw.Error, OSError) as error:
-        yield CheckResult(FAIL, "bus", f"{path} cannot be read: {error}", f"ls -l {shlex.quote(path)}")
+        is_unsuitable = getattr(error, "extendedresult", 0) in NO_SHARED_MEMORY | NO_LOCKS
+        following = UnsuitableDisk.hint if is_unsuitable else f"ls -l {shlex.quote(path)}"
+        yield CheckResult(FAIL, "bus", f"{path} cannot be read: {error}", following)
 
 
 def _contents(connection: apsw.Connection, path: str) -> Iterator[CheckResult]:
@@ -376,6 +381,14 @@ def _disk(folder: str) -> CheckResult:
     level = FAIL if free_bytes < DISK_FULL_BYTES else WARN if free_bytes < DISK_LOW_BYTES else OK
     following = None if level == OK else "make room, or move the bus: HALLWAY_HOME=/other/folder"
     return CheckResult(level, "disk", f"{size(free_bytes)} free", following)
+
+
+def _file_system(file_system: str, path: str) -> CheckResult:
+    if file_system not in UNSUITABLE:
+        return CheckResult(OK, "file system", file_system)
+    kind = f"{file_system}, {UNSUITABLE[file_system]}"
+    detail = f"{os.path.dirname(path)} is on {kind}: a bus may fail or be damaged there"
+    return CheckResult(WARN, "file system", detail, UnsuitableDisk.hint)
 
 
 def _wakes(path: str) -> CheckResult:

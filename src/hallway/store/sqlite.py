@@ -305,7 +305,8 @@ class SQLiteStore:
                 self._version()
         except BaseException:
             self._rollback("ROLLBACK")
-            self._unlock()
+            if self._is_locked:
+                self._unlock()
             raise
         self._transaction_now = self.clock.now()
 
