@@ -477,6 +477,77 @@ def test_a_request_without_an_answer_ends_in_time_and_stays_sent(shop: LocalBus)
     assert inbox(shop, "alice") == ["Re: anybody?"]
 
 
+@pytest.mark.promise("M6")
+@pytest.mark.parametrize("type_", ["response", "notification", "sync", "request"])
+def test_a_request_finds_its_reply_whatever_its_type_though_a_handler_acknowledges_it_first(
+    shop: LocalBus, open_bus: Callable[[], LocalBus], type_: str
+) -> None:
+    other, handler = open_bus(), open_bus()
+    handler.messages.register_handler("*", lambda _: None, "alice")
+
+    def answer(question: Message) -> None:
+        other.messages.send("bob", "alice", type_, "a reply", f"re {question.subject}", in_reply_to=question.message_id)
+
+    other.messages.register_handler("request", answer, "bob")
+    for number in range(10):
+        reply = shop.messages.request("alice", "bob", f"question {number}", timeout_s=20)
+        assert (reply.type, reply.body) == (type_, f"re question {number}")
+        until(lambda: not inbox(shop, "alice"))
+
+
+@pytest.mark.promise("M6")
+def test_waiting_for_a_reply_goes_on_after_the_request_and_elsewhere(
+    shop: LocalBus, open_bus: Callable[[], LocalBus]
+) -> None:
+    with pytest.raises(errors.NoAnswer) as caught:
+        shop.messages.request("alice", "bob", "which port?", timeout_s=0.1)
+    message_id = caught.value.details["message_id"]
+    assert message_id in caught.value.hint
+    with pytest.raises(errors.NoAnswer) as caught:
+        shop.messages.wait_reply(message_id, timeout_s=0)
+    assert caught.value.details["message_id"] == message_id
+    found: list[Message] = []
+    waiting = threading.Thread(target=lambda: found.append(open_bus().messages.wait_reply(message_id, timeout_s=None)))
+    waiting.start()
+    shop.messages.reply("alice", message_id, "a word to oneself is no reply")
+    shop.messages.reply("bob", message_id, "7433")
+    waiting.join(20)
+    assert [each.body for each in found] == ["7433"]
+    assert inbox(shop, "alice") == []
+    assert shop.messages.wait_reply(message_id, timeout_s=0).body == "7433"  # also once it was acknowledged
+
+
+@pytest.mark.promise("M6")
+def test_every_error_of_a_request_names_its_message(shop: LocalBus) -> None:
+    with pytest.raises(errors.SessionNotFound) as nobody:
+        shop.messages.request("alice", "nobody", "anybody?")
+    assert nobody.value.details["message_id"] is None
+    with pytest.raises(errors.NoAnswer) as first:
+        shop.messages.request("alice", "bob", "anybody?", timeout_s=0)
+    with pytest.raises(errors.DuplicateMessage) as again:
+        shop.messages.request("alice", "bob", "anybody?", timeout_s=0)
+    key = first.value.details["idempotency_key"]
+    with pytest.raises(errors.NoAnswer) as same:
+        shop.messages.request("alice", "bob", "anybody?", timeout_s=0, idempotency_key=key)
+    ids = {each.value.details["message_id"] for each in (first, again, same)}
+    assert ids == {shop.messages.inbox("bob")[0].message_id}
+    with pytest.raises(errors.MessageNotFound) as unknown:
+        shop.messages.wait_reply("unknown")
+    assert unknown.value.details["message_id"] == "unknown"
+    shop.messages.is_standalone = True  # then `get` returns None
+    with pytest.raises(errors.MessageNotFound):
+        shop.messages.wait_reply("unknown")
+
+
+@pytest.mark.promise("M6")
+def test_an_expired_reply_and_one_by_somebody_else_are_found(shop: LocalBus, clock: FakeClock) -> None:
+    asked = send(shop, subject="who can?", type="request")
+    shop.messages.send("carol", "alice", subject="I can", in_reply_to=asked, expires_in_s=10)
+    clock.advance(60)
+    assert inbox(shop, "alice") == []
+    assert shop.messages.wait_reply(asked, timeout_s=0).from_session == "carol"
+
+
 @pytest.mark.promise("M6", "E3")
 def test_an_inbox_waits_and_wakes_at_once(shop: LocalBus, open_bus: Callable[[], LocalBus]) -> None:
     other, found, took_s = open_bus(), [], []

@@ -664,6 +664,36 @@ MESSAGES = [
         call("messages.inbox", session_id="bob"),
         gives=[],
     ),
+    case(
+        "the replies to a message, whatever their type and state",
+        ALICE,
+        BOB,
+        call("messages.send", from_session="alice", to_session="bob", type="request", subject="Which port?"),
+        call(
+            "messages.send",
+            from_session="bob",
+            to_session="alice",
+            type="sync",
+            subject="7433",
+            in_reply_to=earlier(2, "message_id"),
+        ),
+        call("messages.acknowledge", session_id="alice", message_ids=[earlier(3, "message_id")]),
+        call("messages.replies", session_id="alice", message_id=earlier(2, "message_id"), wait_s=0.01, limit=5),
+    ),
+    case(
+        "a message without a reply",
+        ALICE,
+        BOB,
+        SENT,
+        call("messages.replies", session_id="alice", message_id=earlier(2, "message_id")),
+        gives=[],
+    ),
+    case(
+        "the replies to nothing",
+        ALICE,
+        call("messages.replies", session_id="alice", message_id="nothing"),
+        fails="message_not_found",
+    ),
     case("an inbox that waits in vain", ALICE, call("messages.inbox", session_id="alice", wait_s=0.01), gives=[]),
     case(
         "a wait that is too long", ALICE, call("messages.inbox", session_id="alice", wait_s=61), fails="invalid_input"

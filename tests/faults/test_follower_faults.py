@@ -335,3 +335,84 @@ def test_a_handled_message_is_acknowledged_though_the_hub_was_away_just_then(tmp
             until(lambda: handled == ["first", "second"])
     finally:
         world.close()
+
+
+# -- requests ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.promise("M6")
+@pytest.mark.parametrize("world", KINDS[1:], indirect=True)
+def test_a_request_gets_its_reply_though_the_hub_or_database_is_restarted_meanwhile(world: World, bus: Bus) -> None:
+    found: list[Message] = []
+
+    def ask() -> None:
+        found.append(bus.messages.request("alice", "bob", "which port?", timeout_s=None))
+
+    asking = threading.Thread(target=ask, daemon=True)
+    asking.start()
+    with world.connect() as other:
+        question = other.messages.inbox("bob", 20)[0]
+        world.stop()
+        time.sleep(2)  # longer than a call repeats its requests
+        world.start()
+        until(lambda: replied(other, question.message_id), within_s=60)
+    asking.join(60)
+    assert [each.body for each in found] == ["7433"]
+
+
+@pytest.mark.promise("M1", "M6")
+@pytest.mark.parametrize("world", KINDS[1:], indirect=True)
+def test_a_request_that_is_made_while_the_bus_is_away_is_sent_once_it_is_back(world: World, bus: Bus) -> None:
+    world.stop()
+    with pytest.raises(errors.Unavailable) as caught:
+        bus.messages.request("alice", "bob", "too early?", timeout_s=0.2)
+    details = caught.value.details
+    assert details["message_id"] is None
+    found: list[Message] = []
+
+    def ask() -> None:
+        found.append(
+            bus.messages.request("alice", "bob", "too early?", timeout_s=60, idempotency_key=details["idempotency_key"])
+        )
+
+    asking = threading.Thread(target=ask, daemon=True)
+    asking.start()
+    time.sleep(1)
+    world.start()
+    with world.connect() as other:
+        until(lambda: is_ready(other), within_s=60)
+        (question,) = other.messages.inbox("bob", 30)
+        other.messages.reply("bob", question.message_id, "7433")
+    asking.join(60)
+    assert [each.body for each in found] == ["7433"]
+
+
+@pytest.mark.promise("M6")
+def test_a_bus_that_is_closed_ends_the_wait_for_a_reply(world: World, bus: Bus) -> None:
+    raised: list[errors.HallwayError] = []
+
+    def ask() -> None:
+        try:
+            bus.messages.request("alice", "bob", "anybody?", timeout_s=None)
+        except errors.HallwayError as error:
+            raised.append(error)
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    with open_store(world.store) as near:
+        question = near.messages.inbox("bob", 20)[0]
+    time.sleep(0.3)
+    bus.close()
+    asking.join(10)
+    assert [error.details["message_id"] for error in raised] == [question.message_id]
+
+
+def replied(bus: Bus, message_id: str) -> bool:
+    """Whether the bus is back and has taken the reply."""
+    try:
+        bus.messages.reply("bob", message_id, "7433")
+    except errors.Unavailable:
+        return False
+    except errors.DuplicateMessage:
+        return True
+    return True

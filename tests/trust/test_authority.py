@@ -45,6 +45,7 @@ TABLE = {
     "messages.reply": ACTS,
     "messages.ping_session": ACTS,
     "messages.inbox": ACTS,
+    "messages.replies": ACTS,
     "messages.acknowledge": ACTS,
     "messages.mark_injected": ACTS,
     "messages.get_messages": LISTS,
@@ -115,6 +116,8 @@ def test_the_table(bus: LocalBus, operation: str, role: str, target: str, outcom
     world.log_in()
     if operation in ("tasks.handoff", "tasks.complete"):
         bus.tasks.accept(target, world.tasks[target])
+    if operation == "messages.replies":
+        bus.messages.reply(target, world.messages[target], "a reply")
     if operation == "projects.undo":
         bus.projects.move(**world.arguments(operation, target))
     before = everything(bus)

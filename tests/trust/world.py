@@ -103,6 +103,7 @@ CALLS: dict[str, dict[str, Any]] = {
     "messages.reply": {"from_session": "$session", "to_message": "$message", "body": "an answer"},
     "messages.ping_session": {"from_session": "$session", "to_session": "$neighbour"},
     "messages.inbox": {"session_id": "$session"},
+    "messages.replies": {"session_id": "$neighbour", "message_id": "$message"},
     "messages.acknowledge": {"session_id": "$session", "message_ids": ["$message"]},
     "messages.mark_injected": {"session_id": "$session", "message_ids": ["$message"]},
     "messages.get_messages": {"session_id": "$session"},

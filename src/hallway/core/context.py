@@ -48,6 +48,7 @@ class Context(Protocol):
     due_sessions: set[str]
     is_swept: bool
     services: Any
+    is_closed: bool
     look_again_s: float
     sessions: Any
     messages: Any

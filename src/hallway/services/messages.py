@@ -10,8 +10,17 @@ from __future__ import annotations
 import time
 from _collections_abc import Callable  # which is there without importing `collections`
 
+from hallway.core.backoff import Backoff
 from hallway.core.clock import SECOND, new_id, to_datetime
-from hallway.core.errors import DuplicateMessage, InvalidInput, MessageNotFound, NoAnswer, RateLimited, SessionNotFound
+from hallway.core.errors import (
+    DuplicateMessage,
+    HallwayError,
+    InvalidInput,
+    MessageNotFound,
+    NoAnswer,
+    RateLimited,
+    SessionNotFound,
+)
 from hallway.core.model import (
     CAPABILITY,
     EVERYBODY,
@@ -54,6 +63,7 @@ DIGESTS = 2**63 - 25  # a prime: a column's worth of different digests, and no m
 LOOK_BACK = 50_000  # messages among which one sender's are looked for
 STATES_SHOWN = 1000  # deliveries that a thread tells with its messages
 ONE_WAIT_S = 20.0  # of a longer wait: what a connection's own time limit allows with room to spare
+LONGEST_PAUSE_S = 2.0  # between attempts to reach a bus that is away
 SAID = ("from_session", "to_session", "type", "subject", "body", "data", "in_reply_to")  # what makes two the same
 TASK_TYPES = ("task_offer", "task_accept", "handoff")
 
@@ -214,31 +224,96 @@ class CollaborationHub(Service, noun="messages"):
         body: str = "",
         data: dict[str, Json] | None = None,
         *,
-        timeout_s: float = 60.0,
+        timeout_s: float | None = 60.0,
         priority: str = "normal",
         allow_secret: bool = False,
+        idempotency_key: str | None = None,
     ) -> Message:
-        """Send a request and wait for its response, which is acknowledged and returned.
+        """Send a request and wait for the reply to it, which is acknowledged and returned.
 
-        Raises NoAnswer when the time is up; the request stays sent, and a late response comes to the inbox.
+        A reply is whatever its recipient sends with `in_reply_to`, of any type, acknowledged by a handler or not. If
+        the hub or the database goes away meanwhile, it tries again until the time is up; None waits for ever. Raises
+        NoAnswer when the time is up; the request stays sent, and `wait_reply` goes on waiting. Every error has the
+        request's `message_id` among its details, which is None if nothing is known to have been sent, and the
+        `idempotency_key`: with that the same request can be made again, and is sent only once.
         """
-        sent = self.send(
-            from_session, to_session, "request", subject, body, data, priority=priority, allow_secret=allow_secret
-        )
-        after, deadline = sent.seq, time.monotonic() + timeout_s
-        left_s = timeout_s
-        while left_s > 0:
-            for message in self.inbox(from_session, min(left_s, ONE_WAIT_S), ["response"], after=after):
-                after = message.seq
-                if message.in_reply_to == sent.message_id:
-                    self.acknowledge(from_session, [message.message_id])
-                    return message
-            left_s = deadline - time.monotonic()
+        deadline = _deadline(timeout_s)
+        known: dict[str, Any] = {"message_id": None, "idempotency_key": idempotency_key or new_id()}
+
+        def send() -> Receipt:
+            return self.send(
+                from_session,
+                to_session,
+                "request",
+                subject,
+                body,
+                data,
+                priority=priority,
+                allow_secret=allow_secret,
+                idempotency_key=known["idempotency_key"],
+            )
+
+        try:
+            sent = self._persist(send, deadline)
+            known["message_id"] = sent.message_id
+            if reply := self._await_reply(from_session, sent.message_id, deadline):
+                return reply
+        except HallwayError as error:
+            error.details = {**known, **error.details}
+            raise
         raise NoAnswer(
             f"{to_session} has not answered within {timeout_s:g} s (it is {sent.recipient_status or 'addressed'})",
-            hint=f"The response may still come: hallway inbox {from_session}",
-            message_id=sent.message_id,
+            hint=f"The reply may still come. Go on waiting: wait_reply({sent.message_id!r})",
+            **known,
         )
+
+    def wait_reply(self, message_id: str, *, timeout_s: float | None = 60.0) -> Message:
+        """Wait for the reply to a message that was sent before; it is acknowledged and returned.
+
+        It goes on where `request` ended, also in another process: a reply that came meanwhile is returned at once. None
+        waits for ever. Raises MessageNotFound for an unknown message and NoAnswer when the time is up; every error has
+        the `message_id` among its details.
+        """
+        deadline = _deadline(timeout_s)
+        try:
+            message = self._persist(lambda: self.get(message_id), deadline)
+            if message is None:  # what an unknown id is where the service was opened on its own
+                raise _no_message(message_id)
+            if reply := self._await_reply(message.from_session, message_id, deadline):
+                return reply
+        except HallwayError as error:
+            error.details = {"message_id": message_id, **error.details}
+            raise
+        raise NoAnswer(
+            f"{message.to_session} has not answered within {timeout_s:g} s",
+            hint=f"The reply may still come. Go on waiting: wait_reply({message_id!r})",
+            message_id=message_id,
+        )
+
+    def _await_reply(self, session_id: str, message_id: str, deadline: float) -> Message | None:
+        """Return the first reply to a message, acknowledged; None if there is none by the deadline."""
+        while True:
+            left_s = max(deadline - time.monotonic(), 0)
+            wait_s = min(left_s, ONE_WAIT_S)
+            found = self._persist(lambda: self.replies(session_id, message_id, wait_s, limit=1), deadline)  # noqa: B023
+            if found:
+                reply: Message = found[0]
+                self._persist(lambda: self.acknowledge(session_id, [reply.message_id]), deadline)  # noqa: B023
+                return reply
+            if not left_s:
+                return None
+
+    def _persist(self, call: Callable[[], Any], deadline: float) -> Any:
+        """Return what a call returns; if the bus is away, try again until the deadline or until the bus is closed."""
+        backoff = Backoff(most_s=LONGEST_PAUSE_S)
+        while True:
+            try:
+                return call()
+            except HallwayError as error:
+                pause_s = backoff.next_s()
+                if not error.is_passing or self.bus.is_closed or time.monotonic() + pause_s > deadline:
+                    raise
+                time.sleep(pause_s)
 
     # -- receiving ----------------------------------------------------------------------------------------------------
 
@@ -270,6 +345,19 @@ class CollaborationHub(Service, noun="messages"):
         )
         if not rows:
             self._require_inbox(session_id)
+        return [message_of(row) for row in rows]
+
+    @operation("GET /sessions/{session_id}/replies/{message_id}", verb="replies", waits_for="session_id")
+    def replies(self, session_id: str, message_id: str, wait_s: float = 0, *, limit: int = 50) -> list[Message]:
+        """Return what a session or person received in reply to a message, oldest first.
+
+        Replies of any type count, also those that are acknowledged or have expired. With `wait_s` it waits for one to
+        arrive. Raises MessageNotFound for an unknown message, SessionNotFound for an unknown id.
+        """
+        rows = self._store.rows("messages.replies", session_id=session_id, message_id=message_id, limit=limit)
+        if not rows:
+            self._require_inbox(session_id)
+            self.require(message_id)
         return [message_of(row) for row in rows]
 
     @operation("POST /sessions/{session_id}/inbox/ack", verb="ack")
@@ -741,6 +829,10 @@ class CollaborationHub(Service, noun="messages"):
             "messages.parties", now=self._store.now, from_session=party, to_session=None, visible=self.bus.visible
         )
         return str(rows[0][1]) if rows else self.bus.here.project or ""
+
+
+def _deadline(timeout_s: float | None) -> float:
+    return float("inf") if timeout_s is None else time.monotonic() + timeout_s
 
 
 def _is_no_session(address: str) -> bool:

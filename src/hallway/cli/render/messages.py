@@ -72,6 +72,13 @@ def acknowledged(screen: Terminal, found: list[Message], arguments: dict[str, An
     return inbox(screen, found, arguments)[: -1 if found else None]
 
 
+def replies(screen: Terminal, found: list[Message], arguments: dict[str, Any]) -> list[str]:
+    """Return each reply in full, oldest first."""
+    if not found:
+        return [f"There is no reply to {sanitize(arguments['message_id'])} yet."]
+    return [line for each in found for line in (*message(screen, each), "")][:-1]
+
+
 def message(screen: Terminal, each: Message, *, indent: str = "", arrow: str = "") -> list[str]:
     """Return one message: sender → recipient, then the subject, then the body."""
     seen = style_of(each.type, MESSAGE_LOOKS)
@@ -197,6 +204,7 @@ RENDERERS: dict[str, Renderer] = {
     "Receipt": receipt,
     "Thread": thread,
     "inbox": inbox,
+    "replies": replies,
     "inbox --ack": acknowledged,
     "get_messages": history,
     "deliveries": deliveries,

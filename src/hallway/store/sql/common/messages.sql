@@ -27,6 +27,16 @@ SELECT message_id, seq, type, from_session, to_session, project, subject, body, 
        thread_id, task_id, sent_at, expires_at
 FROM messages WHERE message_id = :message_id;
 
+-- name: messages.replies
+-- What a session received in reply to a message, in whatever state; the message itself may be gone by now.
+SELECT message_id, seq, type, from_session, to_session, project, subject, body, data, priority, in_reply_to,
+       thread_id, task_id, sent_at, expires_at
+FROM messages AS m
+WHERE thread_id = coalesce((SELECT p.thread_id FROM messages AS p WHERE p.message_id = :message_id), :message_id)
+  AND thread_id <> message_id AND in_reply_to = :message_id AND from_session <> :session_id
+  AND EXISTS (SELECT 1 FROM deliveries AS d WHERE d.seq = m.seq AND d.recipient = :session_id)
+ORDER BY seq LIMIT :limit;
+
 -- name: messages.has_seen_party
 -- Whether one of a message's or task's parties (a JSON list) is a session in one of another session's projects.
 SELECT 1 FROM sessions
