@@ -7,7 +7,7 @@ import os
 from hallway.bus.base import Bus
 from hallway.bus.local import LocalBus
 from hallway.core.errors import UnsupportedUrl
-from hallway.local.paths import HUBS, bus_file, data_folder
+from hallway.local.paths import HUBS, bus_address, bus_file, data_folder, normalise_address
 from hallway.local.workspace import LocalWorkspace
 from hallway.services.base import Service
 
@@ -20,11 +20,11 @@ def connect(url: str | os.PathLike[str] | None = None, *, project: str | None = 
     """Open a bus: a folder or file, `sqlite:///PATH`, `postgresql://…`, or a hub's `http(s)://` address.
 
     Several hubs that serve one bus: their addresses, separated by commas. Without `url`, `HALLWAY_URL` is used, else
-    this user's own file. The token for a hub is `HALLWAY_TOKEN`, else the one that `hallway login` stored. `project`
-    is the default project of new sessions; without it, the default is the repository this process runs in. Close the
-    bus, or use it in a `with` block.
+    the bus that `hallway use` selected, else this user's own file. The token for a hub is `HALLWAY_TOKEN`, else the
+    one that `hallway login` stored. `project` is the default project of new sessions; without it, the default is the
+    repository this process runs in. Close the bus, or use it in a `with` block.
     """
-    address = os.fspath(url) if url is not None else os.environ.get("HALLWAY_URL") or None
+    address = normalise_address(os.fspath(url)) if url is not None else bus_address()
     here = LocalWorkspace(project)
     if address and address.startswith(HUBS):
         from hallway.bus.remote import RemoteBus

@@ -6,12 +6,13 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from hallway.bus.connect import connect
-from hallway.cli.login import address_option, login, logout
+from hallway.cli.login import address_option, login, login_options, logout
 from hallway.cli.open_page import open_, open_options
 from hallway.cli.render.events import event_line
 from hallway.cli.terminal import err, out
+from hallway.cli.use import use, use_options
 from hallway.core.schema import Choice, Integer, Number, encode
-from hallway.local.paths import bus_file
+from hallway.local.paths import HUBS, bus_address, bus_file
 from hallway.services.events import EventLog
 from hallway.text.sanitize import clean_json, sanitize
 
@@ -38,6 +39,7 @@ def add_to(verbs: Any, shared: ArgumentParser) -> None:
         mcp,
         login,
         logout,
+        use,
         beacon,
         backup,
         export,
@@ -107,8 +109,14 @@ def serve(args: Namespace) -> None:
     )
     port = PORT.check("port", PORT.parse("port", args.port))
     keep = read_keep(args.keep, args.keep_bytes)
-    url = args.store or args.url
+    url = args.store or args.url or _own_bus_if_hub_selected()
     serve_hub(args.host, port, url, args.log_format, keep=keep, wire=wire, mount_page=mount_page)
+
+
+def _own_bus_if_hub_selected() -> str | None:
+    """Return this user's own file if `hallway use` selected a hub, which cannot be served; else None."""
+    is_hub = not os.environ.get("HALLWAY_URL") and (bus_address() or "").startswith(HUBS)
+    return bus_file(None) if is_hub else None
 
 
 def mcp(args: Namespace) -> None:
@@ -149,7 +157,7 @@ def backup(args: Namespace) -> None:
     """
     from hallway.store.sqlite_backup import back_up, require_own_file
 
-    url = args.url or os.environ.get("HALLWAY_URL") or None
+    url = bus_address(args.url)
     require_own_file(url)
     path = os.path.abspath(os.path.expanduser(args.path))
     held = back_up(bus_file(url), path)
@@ -264,7 +272,7 @@ def doctor(args: Namespace) -> int:
     from hallway.cli.doctor_agents import examine_agents
     from hallway.cli.doctor_project import examine_project
 
-    address = args.url or os.environ.get("HALLWAY_URL") or None
+    address = bus_address(args.url)
     findings = chain(examine(args.url), examine_project(address), examine_agents(local_file(args.url)))
     return show_findings(out(), findings, is_json=args.is_json)
 
@@ -412,8 +420,9 @@ OPTIONS = {
     "serve": _serve_options,
     "open": open_options,
     "mcp": _mcp_options,
-    "login": address_option,
+    "login": login_options,
     "logout": address_option,
+    "use": use_options,
     "beacon": _beacon_options,
     "backup": _backup_options,
     "export": _export_options,

@@ -27,7 +27,7 @@ from hallway.cli.terminal import Column, table
 from hallway.core.errors import HallwayError, UnsuitableDisk
 from hallway.core.schema import decode, encode
 from hallway.local.notify import HAS_DATAGRAMS, DatagramSubscription, notify
-from hallway.local.paths import HUBS, bus_file, bus_folder
+from hallway.local.paths import HUBS, address_source, bus_address, bus_file, bus_folder, without_password
 from hallway.store.migrate import newest_version
 from hallway.store.sqlite import APPLICATION_ID, NO_LOCKS, NO_SHARED_MEMORY
 from hallway.text.sanitize import clean_json
@@ -70,9 +70,12 @@ def examine(url: str | None) -> Iterator[CheckResult]:
     """Yield the results of all checks of the bus that this command line would use."""
     yield CheckResult(OK, "hallway", f"{hallway.__version__}, Python {platform.python_version()} at {sys.executable}")
     yield _sqlite()
-    address = url or os.environ.get("HALLWAY_URL") or None
+    address, source = bus_address(url), address_source(url)
     yield _hooks(bus_folder(address))
     kind = bus_kind(address)
+    if kind is not None:
+        shown = without_password(address) if address and kind != "file" else "this machine's own file"
+        yield CheckResult(OK, "address", f"{shown}; {source}")
     if kind == "hub" and address:
         yield from (_hub(each.strip()) for each in address.split(",") if each.strip())
         return
@@ -81,11 +84,9 @@ def examine(url: str | None) -> Iterator[CheckResult]:
         return
     if kind is None:
         yield CheckResult(
-            FAIL, "address", f"{address} is no kind of bus that this hallway can open", "unset HALLWAY_URL"
+            FAIL, "address", f"{address} is no kind of bus that this hallway can open; {source}", _own_file(source)
         )
         return
-    said = "said by --url" if url else "said by HALLWAY_URL" if address else "HALLWAY_URL is not set"
-    yield CheckResult(OK, "address", f"this machine's own file; {said}")
     path = bus_file(address)
     folder = _folder(os.path.dirname(path))
     yield folder
@@ -95,6 +96,11 @@ def examine(url: str | None) -> Iterator[CheckResult]:
     yield _disk(os.path.dirname(path))
     if (file_system := file_system_of(_nearest(os.path.dirname(path)))) is not None:
         yield _file_system(file_system, path)
+
+
+def _own_file(source: str) -> str:
+    """Return the command after which this user's own file is used."""
+    return "hallway use local" if source == "selected by hallway use" else "unset HALLWAY_URL"
 
 
 def bus_kind(address: str | None) -> str | None:
@@ -108,7 +114,7 @@ def bus_kind(address: str | None) -> str | None:
 
 def local_file(url: str | None) -> str | None:
     """Return the file of the bus that this command line would use; None for a hub or a database."""
-    address = url or os.environ.get("HALLWAY_URL") or None
+    address = bus_address(url)
     return bus_file(address) if bus_kind(address) == "file" else None
 
 
@@ -195,7 +201,7 @@ def _hub(address: str) -> CheckResult:
     try:
         body = decode(_get(address, "/health"))
     except (OSError, ValueError, http.client.HTTPException) as error:
-        start = "hallway serve, there; or to use the local file: unset HALLWAY_URL"
+        start = f"hallway serve, there; or to use the local file: {_own_file(address_source())}"
         return CheckResult(FAIL, "hub", f"{address} does not answer as a hub: {error or type(error).__name__}", start)
     took_ms = (time.monotonic() - began) * 1000
     version = body.get("version", "of an unknown version") if isinstance(body, dict) else "of an unknown version"

@@ -15,7 +15,7 @@ from hallway.agents.install import CLIENTS, foreign_files, is_installed, reposit
 from hallway.agents.install.configs import HOOKS, SERVER
 from hallway.cli.doctor import FAIL, OK, WARN, CheckResult
 from hallway.core.errors import HallwayError
-from hallway.local.paths import bus_folder
+from hallway.local.paths import bus_address, bus_folder
 from hallway.text.style import duration
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def last_error(client: str) -> str | None:
 
 
 def _log_folder() -> str:
-    return bus_folder(os.environ.get("HALLWAY_URL") or None)
+    return bus_folder(bus_address())
 
 
 def last_heartbeats(bus_path: str | None) -> dict[str, float]:

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 INBOX = CollaborationHub.operations["inbox"]
 FILE_OF = "file of "  # with the parameter's name: the parser's attribute that holds the path of the parameter's file
 EPILOG = """\
-The bus is a file of this user (HALLWAY_HOME sets its folder), unless HALLWAY_URL names another bus or a hub.
+The bus is a file of this user (HALLWAY_HOME sets its folder), unless HALLWAY_URL or hallway use selects another bus or
+a hub.
 To check the installation: hallway doctor
 """
 

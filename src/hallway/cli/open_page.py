@@ -11,7 +11,7 @@ from hallway.cli.terminal import out
 from hallway.core.errors import FileUnusable, HubUnreachable, from_dict
 from hallway.core.schema import decode, encode
 from hallway.local.credentials import token_for
-from hallway.local.paths import HUBS, data_folder, make_private_folder
+from hallway.local.paths import HUBS, bus_address, data_folder, make_private_folder
 from hallway.text.sanitize import clean_json, sanitize
 
 if TYPE_CHECKING:
@@ -26,9 +26,9 @@ FILE_NAME = "open.html"
 def open_(args: Namespace) -> None:
     """Show a hub's page in the browser, logged in.
 
-    The hub is the one at the given address, else at HALLWAY_URL, else on this machine. If the hub requires a token,
-    the stored token of this hub creates a login link that works once, within two minutes. With --print the command
-    only prints the link, for a browser on another machine.
+    The hub is the one at the given address, else the bus in use, if it is a hub, else on this machine. If the hub
+    requires a token, the stored token of this hub creates a login link that works once, within two minutes. With
+    --print the command only prints the link, for a browser on another machine.
     """
     address = (args.address or _hub_in_use(args.url) or DEFAULT).rstrip("/")
     link = address + _path(address)
@@ -43,12 +43,14 @@ def open_(args: Namespace) -> None:
 
 
 def open_options(parser: ArgumentParser) -> None:
-    parser.add_argument("address", metavar="URL", nargs="?", help=f"the hub's address (else: HALLWAY_URL, {DEFAULT})")
+    parser.add_argument(
+        "address", metavar="URL", nargs="?", help=f"the hub's address (else: the hub in use, {DEFAULT})"
+    )
     parser.add_argument("--print", action="store_true", dest="is_printed", help="print the link, do not open it")
 
 
 def _hub_in_use(url: str | None) -> str | None:
-    found = url or os.environ.get("HALLWAY_URL") or ""
+    found = bus_address(url) or ""
     return found.split(",")[0].strip() if found.startswith(HUBS) else None
 
 

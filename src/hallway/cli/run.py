@@ -16,6 +16,7 @@ from hallway.cli.terminal import err, out
 from hallway.core.errors import HallwayError, IdentityMissing, InvalidInput
 from hallway.core.model import PERSON
 from hallway.core.schema import Boolean, Identifier, PartyId
+from hallway.local.paths import address_source, bus_address, bus_file, without_password
 from hallway.services.base import Service
 from hallway.text.sanitize import sanitize
 
@@ -137,6 +138,8 @@ def _perform(
         else:
             result = bus.execute(operation, bus.services[operation.noun], arguments)
         show(out(), operation, result, arguments, is_json=is_json, variant=variant)
+        if operation.name == "tokens.whoami" and not is_json:
+            out().write(f"Bus: {sanitize(bus_in_use(url))}")
         if operation.name == "memory.find" and not result:
             from hallway.bus.former_memory import offer_former_memory
 
@@ -144,6 +147,11 @@ def _perform(
                 err().write(sanitize(offer))
         if then:
             then(bus, result, arguments)
+
+
+def bus_in_use(url: str | None = None) -> str:
+    """Return the bus that commands use, without a password, and what selected it."""
+    return f"{without_password(bus_address(url) or bus_file(None))} ({address_source(url)})"
 
 
 def _arguments(operation: Operation, typed: Words, files: Mapping[str, str]) -> dict[str, Any]:

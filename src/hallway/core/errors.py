@@ -229,7 +229,7 @@ class HubUnreachable(Unavailable):
     """No hub answers at the address in use."""
 
     code = "hub_unreachable"
-    hint = "Start a hub there: hallway serve. Or unset HALLWAY_URL to use the local file"
+    hint = "Start a hub there: hallway serve. Or use the local file: unset HALLWAY_URL, or hallway use local"
 
 
 class NoAnswer(Unavailable):

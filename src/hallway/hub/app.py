@@ -84,7 +84,7 @@ class Hub:
         bus = connect(self._url)
         if not isinstance(bus, LocalBus):
             raise UnsupportedUrl(
-                "a hub serves a bus of its own, not another hub's", hint="Unset HALLWAY_URL, or pass --url FOLDER"
+                "a hub serves a bus of its own, not another hub's", hint="Unset HALLWAY_URL, or pass --store FOLDER"
             )
         return bus
 

@@ -9,7 +9,7 @@ import os
 
 from hallway.core.errors import FileUnusable, InvalidInput
 from hallway.core.schema import decode, encode
-from hallway.local.paths import make_private_folder
+from hallway.local.paths import make_private_folder, normalise_address
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def token_for(url: str, folder: Callable[[], str]) -> str | None:
 def _stored(url: str, folder: str) -> str | None:
     """Return the stored token for an address. In a list of hubs, a token for one hub is valid for all of them."""
     known = read(folder)
-    return next((known[key] for each in url.split(",") if (key := _key(each.strip())) in known), None)
+    return next((known[each] for each in _addresses(url) if each in known), None)
 
 
 def checked(token: str) -> str:
@@ -37,11 +37,13 @@ def checked(token: str) -> str:
 
 
 def store(url: str, token: str | None, folder: str) -> bool:
-    """Store a hub's token, or remove it (None); return whether there was one before."""
+    """Store the token of a hub or of several, or remove it (None); return whether there was one before."""
     known = read(folder)
-    had_one = known.pop(_key(url), None) is not None
+    addresses = _addresses(url)
+    had_one = any(each in known for each in addresses)
+    known = {each: kept for each, kept in known.items() if each not in addresses}
     if token is not None:
-        known[_key(url)] = token
+        known.update(dict.fromkeys(addresses, token))
     path = os.path.join(folder, FILE_NAME)
     try:
         make_private_folder(folder)
@@ -66,8 +68,11 @@ def read(folder: str) -> dict[str, str]:
         return {}
     except (OSError, ValueError) as error:
         raise FileUnusable(f"{path} cannot be read: {error}", hint="Log in again: hallway login URL") from None
-    return {url: token for url, token in known.items() if isinstance(token, str)} if isinstance(known, dict) else {}
+    if not isinstance(known, dict):
+        return {}
+    tokens = {url: token for url, token in known.items() if isinstance(token, str)}
+    return {each: token for url, token in tokens.items() for each in _addresses(url)}
 
 
-def _key(url: str) -> str:
-    return url.rstrip("/")
+def _addresses(url: str) -> list[str]:
+    return normalise_address(url).split(",")

@@ -77,7 +77,69 @@ def bus_folder(url: str | None) -> str:
         return os.path.dirname(bus_file(url))
     from zlib import crc32
 
-    scheme, _, rest = url.partition("?")[0].rstrip("/").partition("://")
-    login, sign, address = rest.rpartition("@")
-    named = f"{scheme}://{login.partition(':')[0]}{sign}{address}"  # no password: it must not change the name
+    named = without_password(normalise_address(url))  # a password must not change the name
     return os.path.join(data_folder(), "elsewhere", f"{crc32(named.encode()):08x}")
+
+
+def without_password(url: str) -> str:
+    """Return an address without its query and its login's password, to show it or to name something after it."""
+    scheme, sign, rest = url.partition("?")[0].rstrip("/").partition("://")
+    if not sign:
+        return url
+    login, at, address = rest.rpartition("@")
+    return f"{scheme}://{login.partition(':')[0]}{at}{address}"
+
+
+# -- which bus is used ------------------------------------------------------------------------------------------------
+
+SELECTED = "selected-bus"  # the file that holds the address which `hallway use` selected
+DEFAULT_PORTS = {"http": "80", "https": "443"}
+
+
+def bus_address(url: str | None = None) -> str | None:
+    """Return the address of the bus to use; None for this user's own file.
+
+    It is `url`, else `HALLWAY_URL`, else the address that `hallway use` selected.
+    """
+    address = url or os.environ.get("HALLWAY_URL") or selected_bus()
+    return normalise_address(address) if address else None
+
+
+def address_source(url: str | None = None) -> str:
+    """Return what selected the address of the bus, in the words of a message."""
+    if url:
+        return "given by --url"
+    if os.environ.get("HALLWAY_URL"):
+        return "given by HALLWAY_URL"
+    return "selected by hallway use" if selected_bus() else "HALLWAY_URL is not set"
+
+
+def selected_bus() -> str | None:
+    """Return the address that `hallway use` selected; None if there is none."""
+    try:
+        with open(os.path.join(data_folder(), SELECTED), encoding="utf-8") as file:
+            return file.read().strip() or None
+    except (OSError, UnicodeError):
+        return None
+
+
+def normalise_address(address: str) -> str:
+    """Return a hub's address in one form: case, default port, the dot at the host's end and the last slash are gone.
+
+    Several addresses are separated by commas. The address of another kind of bus stays as it is.
+    """
+    if not address.lower().startswith(HUBS):
+        return address
+    return ",".join(_normalise_hub(each.strip()) for each in address.split(",") if each.strip())
+
+
+def _normalise_hub(url: str) -> str:
+    scheme, sign, rest = url.partition("://")
+    authority, slash, path = rest.partition("/")
+    login, at, host = authority.rpartition("@")
+    name, colon, port = host.rpartition(":")
+    if not colon or "]" in port:  # no port, or the colons of an IPv6 address
+        name, port = host, ""
+    scheme, name = scheme.lower(), name.lower().removesuffix(".")
+    port = f":{port}" if port and port != DEFAULT_PORTS.get(scheme) else ""
+    return f"{scheme}{sign}{login}{at}{name}{port}" + f"{slash}{path}".rstrip("/")

@@ -28,7 +28,7 @@ from hallway.local.hook_gate import (
     socket_of,
     unlink,
 )
-from hallway.local.paths import HUBS, bus_file, bus_folder
+from hallway.local.paths import HUBS, bus_address, bus_file, bus_folder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class HookRun:
     def __init__(self, client: str, *, is_heard: bool = True) -> None:
         self.client = client
         self._is_heard = is_heard
-        self.url = os.environ.get("HALLWAY_URL") or None
+        self.url = bus_address()
         self.folder = bus_folder(self.url)
         self._is_answered = False
         self._moment: HookEvent | None = None  # what is to be done, once it is known

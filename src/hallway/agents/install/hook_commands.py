@@ -24,7 +24,7 @@ from hallway.agents.install.configs import NAME
 from hallway.core.schema import encode
 from hallway.local.client_catalog import CATALOG
 from hallway.local.hook_gate import FOLDER
-from hallway.local.paths import bus_folder
+from hallway.local.paths import bus_address, bus_folder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -94,10 +94,15 @@ def interpreter() -> list[str]:
 def quiet_test(client: str) -> str:
     """Return a shell test that is true while nothing is due: the session's gate file is newer than now."""
     name = "pid-$PPID" if CATALOG[client].links_process else f"${CATALOG[client].session_variable}"
-    folder = _in_double_quotes(os.path.join(bus_folder(os.environ.get("HALLWAY_URL") or None), FOLDER))
+    folder = _in_double_quotes(gate_folder())
     if has_process_times():
         return f'[ "{folder}/{name}" -nt /proc/self ]'
     return f'echo 2>/dev/null >"{folder}/now" && [ "{folder}/{name}" -nt "{folder}/now" ]'
+
+
+def gate_folder() -> str:
+    """Return the folder of the gate files of the bus in use, which the installed hooks name."""
+    return os.path.join(bus_folder(bus_address()), FOLDER)
 
 
 def has_process_times() -> bool:
@@ -125,7 +130,7 @@ def plugin_source(client: str, path: str, *, is_shared: bool = False, **more: An
     """Return a client's plugin: the part that is common to all plugins, with their settings, and the client's own."""
     settings: dict[str, Any] = {"command": [NAME, "hook", client], "quiet": None, **more}
     if not is_shared:
-        folder = os.path.join(bus_folder(os.environ.get("HALLWAY_URL") or None), FOLDER)
+        folder = gate_folder()
         settings |= {"command": [*interpreter(), client], "quiet": folder}
     parts = []
     for part in (os.path.join(os.path.dirname(__file__), "plugin_common.js"), path):
