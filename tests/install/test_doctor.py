@@ -6,9 +6,11 @@ import json
 import shlex
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
+import tomlkit
 
 import hallway
 from hallway.agents.hook.log import note
@@ -124,3 +126,133 @@ def test_entries_of_an_installation_that_is_gone_are_found_and_replaced(machine:
         machine.installs(name)
         (found,) = findings(machine, name)
         assert found["level"] == "ok"
+
+
+# -- what switches an installed hallway off ---------------------------------------------------------------------------
+
+PROGRAMS = {"claude-code": "claude"}
+SERVER_OFF, HOOKS_OFF = "switches the server hallway off", "switches the hooks off"
+SWITCHES = [
+    ("claude-code", ".claude/settings.json", {"disableAllHooks": True}, HOOKS_OFF),
+    ("claude-code", "SHOP/.claude/settings.json", {"disableAllHooks": True}, HOOKS_OFF),
+    ("claude-code", "SHOP/.claude/settings.local.json", {"disableAllHooks": True}, HOOKS_OFF),
+    ("claude-code", "SHOP/.claude/settings.local.json", {"disabledMcpjsonServers": ["x", "hallway"]}, SERVER_OFF),
+    ("claude-code", ".claude/settings.json", {"deniedMcpServers": [{"serverName": "hallway"}]}, SERVER_OFF),
+    ("claude-code", ".claude.json", {"projects": {"SHOP": {"disabledMcpServers": ["hallway"]}}}, SERVER_OFF),
+    ("codex", ".codex/config.toml", {"mcp_servers": {"hallway": {"enabled": False}}}, SERVER_OFF),
+    ("codex", ".codex/config.toml", {"features": {"hooks": False}}, HOOKS_OFF),
+    ("gemini", ".gemini/settings.json", {"mcp": {"excluded": ["hallway"]}}, SERVER_OFF),
+    ("gemini", ".gemini/settings.json", {"mcp": {"allowed": ["other"]}}, "does not name hallway"),
+    ("gemini", "SHOP/.gemini/settings.json", {"mcp": {"excluded": ["hallway"]}}, SERVER_OFF),
+    ("gemini", ".gemini/mcp-server-enablement.json", {"hallway": {"enabled": False}}, SERVER_OFF),
+    ("gemini", ".gemini/settings.json", {"hooksConfig": {"enabled": False}}, HOOKS_OFF),
+    ("gemini", ".gemini/settings.json", {"hooksConfig": {"disabled": ["hallway-AfterTool"]}}, HOOKS_OFF),
+    ("qwen", ".qwen/settings.json", {"mcp": {"excluded": ["hallway"]}}, SERVER_OFF),
+    ("qwen", ".qwen/settings.json", {"mcp": {"allowed": ["other"]}}, "does not name hallway"),
+    ("qwen", "SHOP/.qwen/settings.json", {"disableAllHooks": True}, HOOKS_OFF),
+    ("opencode", ".config/opencode/opencode.json", {"mcp": {"hallway": {"enabled": False}}}, SERVER_OFF),
+]
+HARMLESS = [
+    ("claude-code", ".claude/settings.json", {"disableAllHooks": False, "disabledMcpjsonServers": ["other"]}),
+    ("codex", ".codex/config.toml", {"mcp_servers": {"hallway": {"enabled": True}}, "features": {"hooks": True}}),
+    ("gemini", ".gemini/settings.json", {"mcp": {"excluded": ["other"], "allowed": ["hallway"]}}),
+    ("gemini", ".gemini/settings.json", {"mcp": {"allowed": []}, "hooksConfig": {"disabled": ["format"]}}),
+    ("qwen", ".qwen/settings.json", {"mcp": [], "disableAllHooks": "no"}),
+    ("opencode", ".config/opencode/opencode.json", {"mcp": {"hallway": {"enabled": True}}}),
+]
+
+
+def add_settings(machine: Machine, name: str, more: dict[str, Any]) -> Path:
+    """Merge settings into a file of the home folder, or of the repository, as the person would have written them."""
+    path = machine.repository / name.removeprefix("SHOP/") if name.startswith("SHOP/") else machine.user / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = path.read_text() if path.exists() else ""
+    more = json.loads(json.dumps(more).replace("SHOP", str(machine.repository)))
+    if path.suffix == ".toml":
+        document = tomlkit.parse(text)
+        merge(document, more)
+        path.write_text(tomlkit.dumps(document))
+    else:
+        held = json.loads(text or "{}")
+        merge(held, more)
+        path.write_text(json.dumps(held))
+    return path
+
+
+def merge(held: Any, more: dict[str, Any]) -> None:
+    for key, value in more.items():
+        if isinstance(value, dict) and key in held:
+            merge(held[key], value)
+        else:
+            held[key] = value
+
+
+@pytest.mark.parametrize(("client", "name", "more", "effect"), SWITCHES, ids=lambda value: str(value)[:60])
+def test_a_setting_that_switches_hallway_off_is_named(
+    machine: Machine, client: str, name: str, more: dict[str, Any], effect: str
+) -> None:
+    machine.has_program(PROGRAMS.get(client, client), "1.2.3")
+    machine.installs(client)
+    assert all(each["level"] == "ok" for each in findings(machine, client))
+    path = add_settings(machine, name, more)
+    (cause,) = [each for each in findings(machine, client) if effect in each["detail"]]
+    assert cause["level"] == "warn"
+    assert cause["detail"].startswith(str(path))
+    assert cause["next"].startswith(f"edit {path}, then restart")
+
+
+@pytest.mark.parametrize(("client", "name", "more"), HARMLESS, ids=lambda value: str(value)[:60])
+def test_settings_that_switch_nothing_off_are_no_cause(
+    machine: Machine, client: str, name: str, more: dict[str, Any]
+) -> None:
+    machine.has_program(PROGRAMS.get(client, client), "1.2.3")
+    machine.installs(client)
+    add_settings(machine, name, more)
+    assert [each["level"] for each in findings(machine, client)] == ["ok"]
+
+
+def test_a_server_of_the_persons_own_that_is_switched_off_is_no_cause(machine: Machine) -> None:
+    """hallway's is called hallway-bus then, and that is the name that counts."""
+    machine.has_program("gemini", "1.2.3")
+    machine.writes(".gemini/settings.json", json.dumps({"mcpServers": {"hallway": {"command": "mine"}}}))
+    machine.installs("gemini")
+    add_settings(machine, ".gemini/settings.json", {"mcp": {"excluded": ["hallway"]}})
+    assert [each["level"] for each in findings(machine, "gemini")] == ["ok"]
+    add_settings(machine, ".gemini/settings.json", {"mcp": {"excluded": ["hallway-bus"]}})
+    assert SERVER_OFF in findings(machine, "gemini")[1]["detail"]
+
+
+@pytest.mark.parametrize("client", ["claude-code", "codex", "gemini", "qwen", "copilot", "cursor", "opencode"])
+def test_a_bus_that_was_selected_after_the_installation_is_named_as_the_cause(machine: Machine, client: str) -> None:
+    machine.has_program(PROGRAMS.get(client, client), "1.2.3")
+    machine.installs(client)
+    machine.environ["HALLWAY_URL"] = str(machine.user / "other")
+    cause = findings(machine, client)[-1]
+    assert cause["level"] == "warn"
+    assert "the hooks were installed for another bus" in cause["detail"]
+    assert "given by HALLWAY_URL" in cause["detail"]
+    assert machine.types(*shlex.split(cause["next"])[1:]).returncode == 0
+    assert [each["level"] for each in findings(machine, client)] == ["ok"]
+
+
+@pytest.mark.parametrize("client", ["claude-code", "codex", "gemini", "opencode"])
+def test_an_entry_whose_environment_selects_another_bus_is_named(machine: Machine, client: str) -> None:
+    machine.has_program(PROGRAMS.get(client, client), "1.2.3")
+    machine.installs(client)
+    files = {
+        "claude-code": (".claude.json", "mcpServers", "env"),
+        "codex": (".codex/config.toml", "mcp_servers", "env"),
+        "gemini": (".gemini/settings.json", "mcpServers", "env"),
+        "opencode": (".config/opencode/opencode.json", "mcp", "environment"),
+    }
+    name, section, key = files[client]
+    environment = {"HALLWAY_URL": "https://alice:pass@Hub.example.org:443", "HALLWAY_HOME": "/srv/hallway"}
+    add_settings(machine, name, {section: {"hallway": {key: environment}}})
+    details = [each["detail"] for each in findings(machine, client) if each["level"] == "warn"]
+    assert any("sets HALLWAY_URL=https://alice@Hub.example.org:443" in each for each in details)
+    assert any("sets HALLWAY_HOME=/srv/hallway" in each for each in details)
+    assert "pass" not in str(details)
+    add_settings(machine, name, {section: {"hallway": {key: {"HALLWAY_HOME": str(machine.home)}}}})
+    machine.environ["HALLWAY_URL"] = "https://alice:pass@hub.example.org"
+    causes = [each["detail"] for each in findings(machine, client, status=1) if "sets HALLWAY" in each["detail"]]
+    assert causes == []

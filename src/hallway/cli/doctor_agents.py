@@ -12,6 +12,7 @@ import apsw
 
 from hallway.agents.hook import log as hook_log
 from hallway.agents.install import CLIENTS, foreign_files, is_installed, repository
+from hallway.agents.install.causes import find_causes
 from hallway.agents.install.configs import HOOKS, SERVER
 from hallway.cli.doctor import FAIL, OK, WARN, CheckResult
 from hallway.core.errors import HallwayError
@@ -59,7 +60,7 @@ def _client(client: ClientInstaller, seen_s: float | None) -> Iterator[CheckResu
     yield CheckResult(
         level, client.name, f"{client.title}, {version}: {said}; {heard}", None if level == OK else install
     )
-    for trouble in client.troubles():
+    for trouble in (*find_causes(client, repository()), *client.troubles()):
         yield CheckResult(WARN, client.name, trouble.detail, trouble.following)
     if wrong := last_error(client.name):
         log = shlex.quote(os.path.join(_log_folder(), hook_log.NAME))

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from hallway.agents.install.configs import Config
+    from hallway.agents.install.switch import Switch
 
 VERSION_WAIT_S = 10
 HOOK_LIMIT_S = 5  # the client's time limit for a hook; a hook gives up long before (`hook/main.py`)
@@ -58,6 +59,10 @@ class ClientInstaller:
     def remains(self, root: str | None) -> list[str]:
         """Return the steps that are left for the person after an installation."""
         return ["Restart running sessions: a client reads its configuration only when it starts."]
+
+    def switches(self, root: str, name: str) -> list[Switch]:
+        """Return the settings with which a person switches off hallway's hooks, or its server with this name."""
+        return []
 
     def troubles(self) -> Iterator[Diagnostic]:
         """Yield problems that only this client has."""

@@ -51,6 +51,10 @@ class Config:
         """Return whether the server or the hooks are in the file exactly as this version would install them."""
         raise NotImplementedError
 
+    def server(self, text: str) -> tuple[str, dict[str, Any]] | None:
+        """Return the name and the entry of hallway's server in the file; None if there is none."""
+        return None
+
     @property
     def by_hand(self) -> str:
         """Return what a person can paste into the file where it cannot be edited."""
@@ -80,6 +84,13 @@ def is_own_server(entry: Any) -> bool:
     words = command if isinstance(command, list) else [command, *(arguments if isinstance(arguments, list) else [])]
     names = [str(word).replace("\\", "/").rpartition("/")[2] for word in words]
     return any(names[at : at + 2] == [NAME, "mcp"] for at in range(len(names)))
+
+
+def own_entry(servers: Any) -> tuple[str, dict[str, Any]] | None:
+    """Return the name and the entry of hallway's server among a client's servers; None if it is not there."""
+    name = own_name(servers)
+    entry = servers.get(name) if isinstance(servers, dict) else None
+    return (name, entry) if isinstance(entry, dict) and is_own_server(entry) else None
 
 
 def own_name(servers: Any) -> str:
@@ -207,6 +218,10 @@ class JsonConfig(Config):
         server = next((edit.path for edit in self.edits if isinstance(edit, OwnKey)), None)
         return {"format": "json", "server": server}
 
+    def server(self, text: str) -> tuple[str, dict[str, Any]] | None:
+        path = next((edit.path for edit in self.edits if isinstance(edit, OwnKey)), None)
+        return own_entry(Document(text).get(path[:-1])) if path and text.strip() else None
+
     @property
     def by_hand(self) -> str:
         return self.put("")
@@ -243,6 +258,9 @@ class TomlConfig(Config):
     @property
     def undo(self) -> dict[str, Any]:
         return {"format": "toml", "section": self.section}
+
+    def server(self, text: str) -> tuple[str, dict[str, Any]] | None:
+        return own_entry(self._tables(text))
 
     @property
     def by_hand(self) -> str:

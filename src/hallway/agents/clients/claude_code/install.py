@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from hallway.agents.install.client import ANY, EDITS, IDLE, ClientInstaller, home, place, stdio_server
 from hallway.agents.install.configs import NAME, HookEntries, JsonConfig, OwnKey
 from hallway.agents.install.hook_entries import grouped, is_hallways
+from hallway.agents.install.switch import NO_HOOKS, NO_SERVER, Switch, is_true, lists
 
 if TYPE_CHECKING:
     from hallway.agents.install.configs import Config
@@ -49,6 +51,21 @@ class ClaudeCodeInstaller(ClientInstaller):
     def hook_entry(self, event: str, command: str, runs_for: str) -> dict[str, Any]:
         entry = super().hook_entry(event, command, runs_for)
         return entry | {"asyncRewake": True, "timeout": WAIT_S} if runs_for == IDLE else entry
+
+    def switches(self, root: str, name: str) -> list[Switch]:
+        files = [home("settings.json", variable=MOVED, base="~/.claude")]
+        files += [os.path.join(root, ".claude", file) for file in ("settings.json", "settings.local.json")]
+        return [
+            *(Switch(file, ("disableAllHooks",), is_true, NO_HOOKS) for file in files),
+            *(
+                Switch(file, (key,), lists(name), NO_SERVER)
+                for file in files
+                for key in ("disabledMcpjsonServers", "deniedMcpServers")
+            ),
+            Switch(
+                home(".claude.json", variable=MOVED), ("projects", root, "disabledMcpServers"), lists(name), NO_SERVER
+            ),
+        ]
 
     def remains(self, root: str | None) -> list[str]:
         asked = ["Claude Code asks before it starts a repository's server: say yes once."] if root else []

@@ -11,6 +11,7 @@ from hallway.agents.install.client import ANY, EDITS, ClientInstaller, Diagnosti
 from hallway.agents.install.configs import HookEntries, JsonConfig, TomlConfig
 from hallway.agents.install.hook_commands import is_ours
 from hallway.agents.install.hook_entries import grouped, is_hallways
+from hallway.agents.install.switch import NO_HOOKS, NO_SERVER, Switch, is_false
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,6 +59,13 @@ class CodexInstaller(ClientInstaller):
         return [
             TomlConfig(os.path.join(folder, "config.toml"), "mcp_servers", stdio_server(root, env_vars=LET_THROUGH)),
             JsonConfig(os.path.join(folder, "hooks.json"), HookEntries(grouped(self, root), is_hallways)),
+        ]
+
+    def switches(self, root: str, name: str) -> list[Switch]:
+        files = [os.path.join(folder, "config.toml") for folder in (self.folder, os.path.join(root, ".codex"))]
+        return [
+            *(Switch(file, ("mcp_servers", name, "enabled"), is_false, NO_SERVER) for file in files),
+            *(Switch(file, ("features", "hooks"), is_false, NO_HOOKS) for file in files),
         ]
 
     def remains(self, root: str | None) -> list[str]:

@@ -9,6 +9,7 @@ from hallway.agents.install.client import ClientInstaller, home, place, server_c
 from hallway.agents.install.configs import HOOKS, NAME, JsonConfig, OldFile, OwnFile, OwnKey
 from hallway.agents.install.hook_commands import plugin_source
 from hallway.agents.install.old_name import OLD_NAME
+from hallway.agents.install.switch import NO_SERVER, Switch, is_false
 
 if TYPE_CHECKING:
     from hallway.agents.install.configs import Config
@@ -37,6 +38,13 @@ class OpenCodeInstaller(ClientInstaller):
         """Return the configuration file that exists; OpenCode reads both names, the one with comments last."""
         there = [name for name in FILES if os.path.exists(os.path.join(folder, name))]
         return os.path.join(folder, there[0] if there else FILES[-1])
+
+    def switches(self, root: str, name: str) -> list[Switch]:
+        return [
+            Switch(os.path.join(folder, file), ("mcp", name, "enabled"), is_false, NO_SERVER)
+            for folder in (self.folder, root)
+            for file in FILES
+        ]
 
 
 CLIENT = OpenCodeInstaller()

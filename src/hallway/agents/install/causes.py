@@ -1,0 +1,85 @@
+"""Reasons why an installed hallway does not work in a client: a setting that switches it off, or another bus.
+
+A client reports none of these. Each client lists its settings in `ClientInstaller.switches`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING, Any
+
+from hallway.agents.install.client import Diagnostic
+from hallway.agents.install.configs import BOM, HOOKS, NAME, SERVER
+from hallway.agents.install.hook_commands import gate_folder
+from hallway.agents.install.jsonc import Document, NotJson
+from hallway.agents.install.plan import current
+from hallway.local.hook_gate import FOLDER
+from hallway.local.paths import address_source, bus_address, data_folder, normalise_address, without_password
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from hallway.agents.install.client import ClientInstaller
+    from hallway.agents.install.configs import Config
+
+GATES = re.compile(rf'([^"\\]+/{FOLDER})(?=[/"\\])')  # the folders of gate files that a configuration names
+OWN_FILE = "this machine's own file"
+
+
+def find_causes(client: ClientInstaller, root: str) -> Iterator[Diagnostic]:
+    """Yield what keeps an installed hallway from working in a client, of the user or of a repository."""
+    name = NAME
+    for config in (*client.configs(None), *client.configs(root)):
+        text = current(config)
+        if text is None:
+            continue
+        if SERVER in config.holds and (found := config.server(text)) is not None:
+            name, entry = found
+            yield from _other_bus_of_server(client, config, entry)
+        if HOOKS in config.holds:
+            yield from _other_bus_of_hooks(client, config, text)
+    for switch in client.switches(root, name):
+        if switch.is_off(_settings(switch.path)):
+            yield Diagnostic(f"{switch.path} {switch.detail}", f"edit {switch.path}, then restart {client.title}")
+
+
+def _other_bus_of_server(client: ClientInstaller, config: Config, entry: dict[str, Any]) -> Iterator[Diagnostic]:
+    """Yield a diagnostic if the environment in the server's entry selects another bus than commands here use."""
+    environment = entry.get("env") or entry.get("environment")
+    if not isinstance(environment, dict):
+        return
+    own = bus_address()
+    url, home = environment.get("HALLWAY_URL"), environment.get("HALLWAY_HOME")
+    if isinstance(url, str) and url and normalise_address(url) != own:
+        shown = without_password(own) if own else OWN_FILE
+        detail = f"the entry in {config.path} sets HALLWAY_URL={without_password(url)}, but commands here use {shown}"
+        yield Diagnostic(detail, f"hallway use {without_password(url)}, or edit {config.path}")
+    if isinstance(home, str) and home and os.path.abspath(os.path.expanduser(home)) != data_folder():
+        detail = f"the entry in {config.path} sets HALLWAY_HOME={home}, but commands here use {data_folder()}"
+        yield Diagnostic(detail, f"export HALLWAY_HOME={home}, or edit {config.path}")
+
+
+def _other_bus_of_hooks(client: ClientInstaller, config: Config, text: str) -> Iterator[Diagnostic]:
+    """Yield a diagnostic if the installed hooks look for news of another bus than commands here use."""
+    folders = set(GATES.findall(text))
+    if not folders or gate_folder() in folders:
+        return
+    own = bus_address()
+    shown = without_password(own) if own else OWN_FILE
+    detail = f"the hooks were installed for another bus; commands here use {shown} ({address_source()})"
+    yield Diagnostic(detail, f"hallway install {client.name}")
+
+
+def _settings(path: str) -> Any:
+    """Return a settings file as a value; None if it is missing or not valid, which other checks report."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            text = file.read().removeprefix(BOM)
+        if path.endswith(".toml"):
+            import tomllib
+
+            return tomllib.loads(text)
+        return Document(text).get(()) if text.strip() else None
+    except (OSError, ValueError, NotJson):
+        return None
