@@ -6,7 +6,6 @@ A client reports none of these. Each client lists its settings in `ClientInstall
 from __future__ import annotations
 
 import os
-import re
 from typing import TYPE_CHECKING, Any
 
 from hallway.agents.install.client import Diagnostic
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
     from hallway.agents.install.client import ClientInstaller
     from hallway.agents.install.configs import Config
 
-GATES = re.compile(rf'([^"\\]+/{FOLDER})(?=[/"\\])')  # the folders of gate files that a configuration names
 OWN_FILE = "this machine's own file"
 
 
@@ -62,13 +60,17 @@ def _other_bus_of_server(client: ClientInstaller, config: Config, entry: dict[st
 
 def _other_bus_of_hooks(client: ClientInstaller, config: Config, text: str) -> Iterator[Diagnostic]:
     """Yield a diagnostic if the installed hooks look for news of another bus than commands here use."""
-    folders = set(GATES.findall(text))
-    if not folders or gate_folder() in folders:
+    if not _names_gate_folder(text) or gate_folder() in text:
         return
     own = bus_address()
     shown = without_password(own) if own else OWN_FILE
     detail = f"the hooks were installed for another bus; commands here use {shown} ({address_source()})"
     yield Diagnostic(detail, f"hallway install {client.name}")
+
+
+def _names_gate_folder(text: str) -> bool:
+    """Return whether a configuration names a folder of gate files, as hallway's hooks do."""
+    return any(f"/{FOLDER}{end}" in text for end in ("/", '"'))
 
 
 def _settings(path: str) -> Any:
