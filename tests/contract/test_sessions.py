@@ -857,3 +857,104 @@ def test_an_expired_session_shows_no_reason_before_and_after_the_sweep(bus: Loca
     swept = bus.sessions.get("alice")
     assert shown == swept
     assert (swept.reason, swept.detail, swept.status_since) == (None, None, swept.ended_at)
+
+
+# -- S14 --------------------------------------------------------------------------------------------------------------
+
+
+def talk(bus: LocalBus) -> str:
+    """Have alice get a message from bob, accept a task of bob's and be offered another; returns the message's id."""
+    register(bus, "alice", "bob", "alice-2")
+    sent = bus.messages.send("bob", "alice", "request", "Which port?")
+    bus.messages.mark_injected("alice", [sent.message_id])
+    bus.tasks.accept("alice", bus.tasks.offer("bob", "alice", "mend the login").task_id)
+    bus.tasks.offer("bob", "alice", "mend the cart")
+    return sent.message_id
+
+
+def subjects(bus: LocalBus, session_id: str, **only: Any) -> list[str]:
+    return [each.subject for each in bus.messages.inbox(session_id, **only)]
+
+
+@pytest.mark.promise("S14")
+def test_who_goes_on_under_a_new_id_has_the_unread_messages_and_the_tasks(bus: LocalBus) -> None:
+    talk(bus)
+    bus.sessions.succeed("alice-2", "alice")
+    assert "Which port?" in subjects(bus, "alice-2", new_only=True)  # whoever it was shown to is gone
+    assert subjects(bus, "alice") == []
+    tasks = {task.subject: (task.status, task.owner, task.offered_to) for task in bus.tasks.list_tasks()}
+    assert tasks == {"mend the login": ("accepted", "alice-2", None), "mend the cart": ("offered", None, "alice-2")}
+    assert "task.reoffered" not in kinds(bus)
+    before = bus.sessions.get("alice")
+    assert (before.status, before.end_reason) == ("offline", "continued as alice-2")
+
+
+@pytest.mark.promise("S14")
+def test_a_broadcast_that_both_have_is_read_once(bus: LocalBus) -> None:
+    register(bus, "alice", "bob", "alice-2")
+    bus.messages.broadcast("bob", "lunch")
+    bus.sessions.succeed("alice-2", "alice")
+    assert subjects(bus, "alice-2") == ["lunch"]
+
+
+@pytest.mark.promise("S14")
+def test_a_message_to_the_old_id_reaches_the_new_one_and_its_sender_is_told(bus: LocalBus) -> None:
+    asked = talk(bus)
+    answer_to = bus.messages.send("alice", "bob", "request", "And the host?").message_id
+    register(bus, "alice-3")
+    bus.sessions.succeed("alice-2", "alice")
+    bus.sessions.succeed("alice-3", "alice-2")
+    receipt = bus.messages.send("bob", "alice", "notification", "news")
+    assert (receipt.forwarded_to, receipt.recipients, receipt.recipient_status) == ("alice-3", 1, "active")
+    assert bus.messages.reply("bob", answer_to, "localhost").forwarded_to == "alice-3"
+    assert {"news", "Which port?"} <= {*subjects(bus, "alice-3")}
+    assert bus.messages.reply("alice-3", asked, "8080").forwarded_to is None
+    assert bus.messages.send("bob", "alice-3", "notification", "direct").forwarded_to is None
+
+
+@pytest.mark.promise("S14")
+def test_those_who_talked_with_it_are_told_and_nobody_else(bus: LocalBus) -> None:
+    talk(bus)
+    register(bus, "carol")
+    bus.sessions.succeed("alice-2", "alice")
+    assert "alice goes on as alice-2" in subjects(bus, "bob")
+    assert subjects(bus, "carol") == []
+
+
+@pytest.mark.promise("S14")
+def test_an_old_session_that_goes_on_too_gets_its_own_messages_again(bus: LocalBus) -> None:
+    talk(bus)
+    bus.sessions.succeed("alice-2", "alice")
+    bus.sessions.heartbeat("alice", status="working")
+    assert bus.messages.send("bob", "alice", "notification", "news").forwarded_to is None
+    assert "news" in subjects(bus, "alice")
+
+
+@pytest.mark.promise("S14")
+def test_what_the_old_session_still_writes_does_not_make_it_live(bus: LocalBus) -> None:
+    talk(bus)
+    bus.sessions.succeed("alice-2", "alice")
+    bus.messages.send("alice", "bob", "notification", "late")
+    assert not bus.sessions.get("alice").is_live
+
+
+@pytest.mark.promise("S14")
+def test_a_session_that_has_ended_is_continued_too_and_twice_moves_nothing(bus: LocalBus) -> None:
+    talk(bus)
+    bus.sessions.end("alice", "clear")
+    bus.sessions.succeed("alice-2", "alice")
+    seen = len(all_events(bus))
+    bus.sessions.succeed("alice-2", "alice")
+    assert "Which port?" in subjects(bus, "alice-2")
+    assert [event.kind for event in all_events(bus)[seen:]] == []
+
+
+@pytest.mark.promise("S14")
+def test_no_session_continues_itself_or_nobody(bus: LocalBus) -> None:
+    register(bus, "alice")
+    with pytest.raises(errors.InvalidInput):
+        bus.sessions.succeed("alice", "alice")
+    for new, old in (("alice", "nobody"), ("nobody", "alice")):
+        with pytest.raises(errors.SessionNotFound):
+            bus.sessions.succeed(new, old)
+    assert bus.sessions.get("alice").is_live

@@ -263,6 +263,28 @@ SESSIONS = [
         call("sessions.end", session_id="alice", end_reason="done: 100 %"),
         gives={"status": "offline", "end_reason": "done: 100 %"},
     ),
+    case(
+        "a session that goes on under a new id",
+        ALICE,
+        BOB,
+        call("sessions.succeed", session_id="bob", continues="alice"),
+        call("sessions.get", session_id="alice"),
+        gives={"status": "offline", "end_reason": "continued as bob"},
+    ),
+    case(
+        "a message to a session that goes on under a new id",
+        ALICE,
+        BOB,
+        call("sessions.succeed", session_id="bob", continues="alice"),
+        call("messages.send", from_session="user:carol", to_session="alice", subject="hello"),
+        gives={"recipients": 1, "recipient_status": "active", "forwarded_to": "bob"},
+    ),
+    case(
+        "a session that continues nobody",
+        ALICE,
+        call("sessions.succeed", session_id="alice", continues="nobody"),
+        fails="session_not_found",
+    ),
     case("an end of nobody", call("sessions.end", session_id="nobody"), fails="session_not_found"),
     case(
         "an ended session is shown",

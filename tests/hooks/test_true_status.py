@@ -223,3 +223,38 @@ def test_details_stay_off_the_bus_where_the_person_says_so(shop: LocalBus, start
     assert why(shop) == ("waiting", "permission", None)
     client.does("stop", last_assistant_message="The login works.")
     assert why(shop) == ("idle", "done", None)
+
+
+# -- one succession: S14 ----------------------------------------------------------------------------------------------
+
+
+def start_as(client: Client, session_id: str, source: str) -> None:
+    """Have the same process begin another conversation, which is the client's from now on."""
+    client.session_id = session_id
+    if "CLAUDE_CODE_SESSION_ID" in client.environ:
+        client.environ["CLAUDE_CODE_SESSION_ID"] = session_id
+    client.does("start", source=source)
+
+
+@pytest.mark.promise("S14")
+@pytest.mark.parametrize("kind", ["claude-code", "codex"])
+@pytest.mark.parametrize("source", ["clear", "resume", "fork"])
+def test_a_conversation_that_a_client_leaves_for_another_is_continued(
+    shop: LocalBus, start_client: StartClient, kind: str, source: str
+) -> None:
+    client = at_work(start_client, kind)
+    shop.messages.send("user:alice", SESSION, "request", "Which port?")
+    shop.tasks.accept(SESSION, shop.tasks.offer("user:alice", SESSION, "mend the login").task_id)
+    if kind == "claude-code":
+        client.does("end", reason="clear")
+    start_as(client, "next", source)
+    assert shop.sessions.get(SESSION).end_reason == "continued as next"
+    assert "Which port?" in [each.subject for each in shop.messages.inbox("next")]
+    assert [task.owner for task in shop.tasks.list_tasks()] == ["next"]
+
+
+@pytest.mark.promise("S14")
+def test_a_conversation_that_begins_beside_another_continues_nothing(shop: LocalBus, start_client: StartClient) -> None:
+    client = at_work(start_client, "claude-code")
+    start_as(client, "next", "startup")
+    assert shop.sessions.get(SESSION).is_live

@@ -38,6 +38,7 @@ TABLE = {
     "sessions.get": READS,
     "sessions.find_sessions": LISTS,
     "sessions.end": ACTS,
+    "sessions.succeed": ACTS,
     "sessions.clear_offline": ADMINS,
     "sessions.current_project": OPEN,
     "messages.send": ACTS,

@@ -96,6 +96,7 @@ CALLS: dict[str, dict[str, Any]] = {
     "sessions.get": {"session_id": "$session"},
     "sessions.find_sessions": {"project": "$project"},
     "sessions.end": {"session_id": "$session"},
+    "sessions.succeed": {"session_id": "$session", "continues": "$neighbour"},
     "sessions.clear_offline": {"project": "$project"},
     "sessions.current_project": {"session_id": "$session"},
     "messages.send": {"from_session": "$session", "to_session": "$neighbour", "subject": "hello"},

@@ -209,7 +209,8 @@ class Receipt(Record):
 
     `recipient_status` is the status of a single recipient; if it is `offline`, the message waits for it. `is_repeat`:
     the idempotency key was used before, and the receipt is about the first message. `held_back`: the reason why the
-    message wakes nobody although messages of its kind do (M8).
+    message wakes nobody although messages of its kind do (M8). `forwarded_to`: the session that the addressed one goes
+    on as, which has the message instead (S14).
     """
 
     message_id: str
@@ -220,6 +221,7 @@ class Receipt(Record):
     recipient_status: str | None
     is_repeat: bool
     held_back: str | None
+    forwarded_to: str | None
 
 
 class WakeUp(Record):

@@ -108,6 +108,7 @@ OWN: dict[str, dict[str, str]] = {
         "recipients": "For how many inboxes it is stored",
         "recipient_status": "How the one recipient is; offline: the message waits for it; null: it is no session",
         "is_repeat": "Whether the idempotency key was known, and this is about the first message",
+        "forwarded_to": "The session that the addressed one goes on as, which has it instead; null: it was not moved",
         "held_back": "Why it wakes nobody where it otherwise would; null: it does",
     },
     "WakeUp": {

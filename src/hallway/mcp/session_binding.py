@@ -89,7 +89,7 @@ class SessionBinding:
     def _take_in(self, session_id: str) -> None:
         """Hold the session's wake-ups, and say in which process it lives; one of its own ends where it is known now."""
         for own in [each for each in self._ears if each.startswith(OWN)]:
-            self._end(own, f"known as {session_id}")
+            self._rename(own, session_id)
         self._ears[session_id] = self.bus.subscribe_inbox(session_id)
         self._unannounced.add(session_id)
         try:
@@ -98,6 +98,20 @@ class SessionBinding:
                 presence.bind(self.bus.folder, session_id, self._client, presence.HOSTS)
         except OSError:
             pass  # a bus that can only be read: the session ends by its time to live
+
+    def _rename(self, own: str, session_id: str) -> None:
+        """Give what a session of its own has to the one that it turns out to be (S14)."""
+        self._ears.pop(own).close()
+        self._unannounced.discard(own)
+        try:
+            self.bus.sessions.get(own)
+            try:
+                self.bus.sessions.get(session_id)
+            except SessionNotFound:
+                self.register(session_id)
+            self.bus.sessions.succeed(session_id, own)
+        except HallwayError:
+            pass  # it never was on the bus, or that is out of reach: the time to live ends it
 
     # -- that it lives ------------------------------------------------------------------------------------------------
 

@@ -57,6 +57,8 @@ else:
 
 MessageHandler = Callable[[Message], object]
 BURST = 1000  # messages that one party may send another at once (M8); HALLWAY_MESSAGE_BURST, 0: any number
+MAX_SUCCESSIONS = 20  # how far a message follows a session from id to id
+CORRESPONDED_S = 24 * 3600  # for how long those who talked with a session are told that it goes on
 REFILL_S = 1  # and how long it takes until it may send one more
 REPEAT_S = 60  # within which saying the same again is refused
 DIGESTS = 2**63 - 25  # a prime: a column's worth of different digests, and no module to import for them
@@ -562,6 +564,25 @@ class CollaborationHub(Service, noun="messages"):
         )
         self._deliver({**draft, "task_id": task.task_id, "thread_id": parent.thread_id if parent else task.task_id})
 
+    def succeed(self, session_id: str, continues: str) -> int:
+        """Give a session what its predecessor has not acknowledged; returns how many messages moved (S14)."""
+        moved = len(self._store.rows("messages.move", session_id=session_id, continues=continues))
+        if moved:
+            self.bus.changed_topics.add(topic(self.noun, session_id))
+            self.bus.due_sessions.add(session_id)
+        return moved
+
+    def tell_of_successor(self, session_id: str, continues: str, project: str) -> None:
+        """Tell the live sessions that talked with a session lately under which id it goes on (S14)."""
+        since, now = self._store.now - CORRESPONDED_S * SECOND, self._store.now
+        parties = {"session_id": session_id, "continues": continues}
+        for (other,) in self._store.rows("messages.correspondents", since=since, now=now, **parties):
+            subject = f"{continues} goes on as {session_id}"
+            text = f"{subject}: write to that one from now on. What you send to {continues} reaches it."
+            self._deliver(
+                self._draft(session_id, other, "sync", subject, text, parties, priority="low", project=project)
+            )
+
     def prune_old(self, before: int, limit: int) -> int:
         now = self._store.now
         expired = len(self._store.rows("messages.prune_expired", now=now, limit=limit))
@@ -603,9 +624,10 @@ class CollaborationHub(Service, noun="messages"):
             return first
         draft = self._draft(*said, **options)
         draft["idempotency_key"] = idempotency_key
+        forwarded_to = self._forward(draft)
         recipient_status = self._address(draft)
         self._refuse_loops(draft)
-        receipt = self._deliver(draft, recipient_status)
+        receipt = self._deliver(draft, recipient_status).replace(forwarded_to=forwarded_to)
         if not receipt.recipients and draft["to_session"] != EVERYBODY:
             raise self._nobody_can(draft)
         if draft["type"] in TASK_TYPES:
@@ -650,6 +672,16 @@ class CollaborationHub(Service, noun="messages"):
             "idempotency_key": None,
             "digest": int.from_bytes(said.encode(), "big") % DIGESTS,
         }
+
+    def _forward(self, draft: dict[str, Any]) -> str | None:
+        """Address a message to the session that its recipient goes on as (S14); return that one, or None."""
+        found = None
+        for _ in range(MAX_SUCCESSIONS):
+            row = self._store.one("sessions.continued_by", session_id=draft["to_session"])
+            if row is None or row[0] is None or row[0] == draft["from_session"]:
+                break
+            draft["to_session"] = found = row[0]
+        return found
 
     def _address(self, draft: dict[str, Any]) -> str | None:
         """Check who speaks and to whom, and settle the project; returns how a recipient that is a session is."""
@@ -698,6 +730,7 @@ class CollaborationHub(Service, noun="messages"):
                 recipient_status,
                 False,
                 None,
+                None,
             )
         )
 
@@ -739,7 +772,7 @@ class CollaborationHub(Service, noun="messages"):
             "messages.parties", now=self._store.now, from_session=None, to_session=to_session, visible=self.bus.visible
         )
         status = found[0][2] if found else None
-        return Receipt.of((message_id, seq, thread_id, task_id, count[0] if count else 0, status, True, None))
+        return Receipt.of((message_id, seq, thread_id, task_id, count[0] if count else 0, status, True, None, None))
 
     # -- limits (M8) --------------------------------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ offline for every reader at the same instant, and exactly one of them writes it 
 
 from __future__ import annotations
 
+from hallway.core.authorization import authorise
 from hallway.core.clock import SECOND, to_datetime
 from hallway.core.errors import InvalidInput, SessionNotFound
 from hallway.core.model import ActiveSessions, Heartbeat, Json, PeerSession, Session, SessionStats
@@ -251,6 +252,35 @@ class SessionRegistry(Service, noun="sessions"):
         what it writes afterwards no longer makes it live (S12).
         """
         return self._end(self.require(session_id), end_reason)
+
+    @operation("POST /sessions/{session_id}/continue", verb="continue")
+    def succeed(self, session_id: str, continues: str) -> Session:
+        """Say that a session goes on where another one left off, whose client gave it a new id (`/clear`, a fork).
+
+        The session gets the other's unread messages and tasks, and its capabilities where it has none. The other ends,
+        those who talked with it are told, and a message to it reaches the new one, which the sender is told. Repeating
+        it moves what has come since. Raises SessionNotFound for an unknown id.
+        """
+        if continues == session_id:
+            raise InvalidInput(f"{session_id} cannot continue itself", hint="Name the session that it follows")
+        if self.bus.principal is not None:  # who may end a session may say what it goes on as
+            authorise(self.bus, self.bus.principal, type(self).operations["end"], {"session_id": continues})
+        before, session = self.require(continues), self.require(session_id)
+        row = self._store.one("sessions.continued_by", session_id=continues)
+        is_known = row is not None and row[0] == session_id
+        if before.capabilities and not session.capabilities:
+            self._upsert_alive(session_id, {"capabilities": before.capabilities})
+        tasks = self.bus.tasks.succeed(session_id, continues)
+        messages = self.bus.messages.succeed(session_id, continues)
+        if is_known:
+            return session
+        self.bus.messages.tell_of_successor(session_id, continues, session.project)
+        self._end(before, f"continued as {session_id}")
+        self._store.rows("sessions.continue_as", session_id=session_id, continues=continues)
+        self.bus.events.append(
+            "session.continued", session.project, session_id, continues=continues, messages=messages, tasks=tasks
+        )
+        return self.require(session_id)
 
     def unregister(self, session_id: str) -> Session:
         """Return the same as `end`."""

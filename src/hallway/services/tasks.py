@@ -238,6 +238,16 @@ class TaskBoard(Service, noun="tasks"):
             reason = f"{session_id}, whom you handed it to, is gone and had not accepted it: it stays yours"
             self.bus.messages.notify_task_change(task, session_id, str(task.owner), "notification", reason)
 
+    def succeed(self, session_id: str, continues: str) -> int:
+        """Give a session the tasks that its predecessor had accepted or was offered; returns how many (S14)."""
+        moved = 0
+        for statement in ("tasks.move_owned", "tasks.move_offered"):
+            parties = {"session_id": session_id, "continues": continues}
+            for (task_id,) in self._store.rows(statement, now=self._store.now, **parties):
+                self._changed("task.continued", task_id, session_id)
+                moved += 1
+        return moved
+
     def _reoffered(self, task: Task, reason: str) -> None:
         text = f"Offered again: {reason}\n\n{task.body}"[:BODY_MOST]
         self.bus.messages.notify_task_change(task, task.offered_by, str(task.offered_to), "task_offer", text)

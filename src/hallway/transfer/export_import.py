@@ -101,7 +101,8 @@ SHAPES = {
     "session": RecordFormat(
         "sessions",
         "session_id agent_name agent_type project status reason? detail? status_since current_task? status_detail "
-        "human_user? location? branch? capabilities metadata started_at last_seen ttl_s ended_at? end_reason?",
+        "human_user? location? branch? capabilities metadata started_at last_seen ttl_s ended_at? end_reason? "
+        "continued_by?",
     ),
     "message": RecordFormat(
         "messages",

@@ -137,6 +137,7 @@ class _Reader:
                 "ttl_s": TTL_DEFAULT_S,
                 "ended_at": last_seen if has_ended else None,
                 "end_reason": "ended" if has_ended else None,
+                "continued_by": None,
             },
         )
 

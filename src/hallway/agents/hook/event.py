@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 START, PROMPT, TOOL, ASKED, STOP, END = "start", "prompt", "tool", "asked", "stop", "end"
 ANSWERED = "answered"  # the person has answered a dialog, and the turn goes on
 WOKEN = "Not from your user: hallway has woken you, because another session wrote to you while you were idle."
+SUCCESSIONS = ("clear", "resume", "fork")  # starts that leave the process's conversation for another
 NOT_TYPED = ("<", "Another Claude session", WOKEN, "[SYSTEM NOTIFICATION")  # how what no person typed begins
 QUESTION_TOOLS = ("AskUserQuestion", "ask_user", "ask_user_question", "request_user_input")
 LIMITS = ("rate_limit", "quota", "usage_limit")  # how clients say in an error that a limit is reached
@@ -26,9 +27,11 @@ class HookEvent:
     `is_new` whether a start found no turn at work; `is_inner` whether a subagent did it; `is_repeat` whether a stop
     follows one that was already held up, or a dialog was already told of. `reason` is why the session waits, idles or
     ended, and `detail` a text about it: the question, what wants permission, the last answer, the error.
+    `is_successor`: a start leaves the conversation before, which is `continues` once that is known.
     """
 
     __slots__ = (
+        "continues",
         "detail",
         "directory",
         "event",
@@ -36,6 +39,7 @@ class HookEvent:
         "is_inner",
         "is_new",
         "is_repeat",
+        "is_successor",
         "is_typed",
         "kind",
         "prompt",
@@ -49,9 +53,9 @@ class HookEvent:
         self.session_id = session_id
         self.directory = directory
         self.files: list[str] = []
-        self.prompt = self.reason = self.detail = ""
+        self.prompt = self.reason = self.detail = self.continues = ""
         self.is_new = True
-        self.is_inner = self.is_repeat = self.is_typed = False
+        self.is_inner = self.is_repeat = self.is_successor = self.is_typed = False
 
 
 class ClientAdapter:
@@ -63,6 +67,7 @@ class ClientAdapter:
     client = ""
     title = ""
     kinds: dict[str, str] = {}
+    successions: tuple[str, ...] = SUCCESSIONS
     edits: frozenset[str] = frozenset()  # the tools that write the file their input names
     process_variable = ""  # the environment variable with the process id of the client, if there is one
     asks_when_idle = False  # whether the client's plugin asks for news while the session is idle
@@ -82,6 +87,7 @@ class ClientAdapter:
         moment.is_inner = bool(text(payload, "agent_id")) or event == "SubagentStop"
         moment.is_repeat = payload.get("stop_hook_active") is True or event in ENDED_BY_FORCE
         moment.is_new = text(payload, "source") != "compact"
+        moment.is_successor = kind == START and text(payload, "source") in self.successions
         moment.files = self.files(payload) if kind == TOOL else []
         return moment
 

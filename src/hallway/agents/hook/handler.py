@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 
 from hallway.agents.hook.digest import Digest, message_line
-from hallway.agents.hook.event import ANSWERED, ASKED, END, NEWS, NOT_TYPED, PROMPT, START, STOP
+from hallway.agents.hook.event import ANSWERED, ASKED, END, NEWS, NOT_TYPED, PROMPT, START, STOP, SUCCESSIONS
 from hallway.agents.wake.waker import ids_in, wake_up
 from hallway.core.errors import SessionNotFound
 from hallway.core.secret_scan import replace_secrets
@@ -53,6 +53,8 @@ class HookHandler:
             return None
         if moment.kind == START or not self._notes.known:
             self._ensure_registered(moment)
+        if moment.continues:
+            self._succeed(moment)
         if moment.is_inner and moment.kind != ASKED:
             return self._inner(moment)
         if moment.kind == STOP:
@@ -114,6 +116,13 @@ class HookHandler:
                 moment.session_id, project=bus.here.project, branch=bus.here.branch, status=status, limit=1
             )
         self._notes.known = True
+
+    def _succeed(self, moment: HookEvent) -> None:
+        """Go on where the process's conversation before left off (S14)."""
+        try:
+            self._bus.sessions.succeed(moment.session_id, moment.continues)
+        except SessionNotFound:
+            pass  # it ended before it began anything
 
     def _beat(
         self,
@@ -205,6 +214,8 @@ class HookHandler:
         )
 
     def _end(self, moment: HookEvent) -> None:
+        if moment.reason in SUCCESSIONS:
+            return  # the start that follows says which session goes on; else the end of the process ends it
         try:
             self._bus.sessions.end(moment.session_id, moment.reason or "ended")
         except SessionNotFound:

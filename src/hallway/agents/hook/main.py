@@ -227,12 +227,14 @@ class HookRun:
         """Remember in which process the session lives, whose end is its end, and by which its hooks find it."""
         from hallway.core.topics import topic
         from hallway.local.notify import notify
-        from hallway.local.presence import bind, bound, client_process
+        from hallway.local.presence import bind, bound, client_process, is_elsewhere
 
         told = os.environ.get(adapter.process_variable, "")
         pid = int(told) if told.isdecimal() else client_process()
         self._process = pid
         before = bound(self.folder, pid)
+        if moment.is_successor and before not in (None, moment.session_id):
+            moment.continues = "" if is_elsewhere(self.folder, str(before), pid) else str(before)
         bind(self.folder, moment.session_id, pid)
         if before != moment.session_id:  # the process's server goes on as this session's
             topics = {topic("processes", str(pid)), *([topic("messages", before)] if before else [])}

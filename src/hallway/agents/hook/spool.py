@@ -40,6 +40,7 @@ FIELDS = (
     "prompt",
     "reason",
     "detail",
+    "continues",
     "is_new",
     "is_inner",
     "is_typed",

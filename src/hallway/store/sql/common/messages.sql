@@ -73,3 +73,19 @@ WHERE (:before IS NULL OR seq < :before)
   AND (:project IS NULL OR project = :project)
   AND (:visible IS NULL OR project IN (SELECT value FROM json_each(:visible)))
 ORDER BY seq DESC LIMIT :limit;
+
+-- name: messages.move
+-- S14: what a session has not acknowledged is its successor's, which has not been shown it.
+UPDATE deliveries SET recipient = :session_id, injected_at = NULL, handed_at = NULL
+WHERE recipient = :continues AND acknowledged_at IS NULL
+  AND seq NOT IN (SELECT seq FROM deliveries WHERE recipient = :session_id)
+RETURNING seq;
+
+-- name: messages.correspondents
+-- The live sessions that have written to a session lately, or that it has written to: from the newest messages alone.
+SELECT DISTINCT s.session_id
+FROM (SELECT from_session, to_session FROM messages WHERE sent_at >= :since ORDER BY seq DESC LIMIT 1000) AS m
+JOIN sessions AS s ON s.session_id = CASE WHEN m.from_session = :continues THEN m.to_session ELSE m.from_session END
+WHERE (m.from_session = :continues OR m.to_session = :continues)
+  AND s.ended_at IS NULL AND s.expires_at > :now AND s.session_id NOT IN (:continues, :session_id)
+LIMIT 50;

@@ -100,3 +100,10 @@ UPDATE sessions SET end_reason = :end_reason WHERE session_id = :session_id;
 -- name: sessions.seen
 -- The columns that decide whether an operation of a session is recorded as a sign of life (S12).
 SELECT last_seen, ended_at, end_reason FROM sessions WHERE session_id = :session_id;
+
+-- name: sessions.continue_as
+-- S14: what is sent to an ended session from now on is for the one that goes on.
+UPDATE sessions SET continued_by = :session_id WHERE session_id = :continues;
+
+-- name: sessions.continued_by
+SELECT continued_by FROM sessions WHERE session_id = :session_id AND ended_at IS NOT NULL;

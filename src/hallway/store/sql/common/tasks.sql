@@ -77,3 +77,14 @@ UNION
 SELECT task_id FROM (
     SELECT task_id FROM tasks
     WHERE status IN ('offered', 'accepted') AND project IN (SELECT value FROM json_each(:visible)) LIMIT 50) AS own;
+
+-- name: tasks.move_owned
+-- S14: what a session had accepted is its successor's.
+UPDATE tasks SET owner = :session_id, updated_at = :now WHERE owner = :continues AND status = 'accepted'
+RETURNING task_id;
+
+-- name: tasks.move_offered
+-- S14: what was offered or handed to a session is offered to its successor.
+UPDATE tasks SET offered_to = :session_id, updated_at = :now
+WHERE offered_to = :continues AND status IN ('offered', 'accepted')
+RETURNING task_id;

@@ -2,16 +2,16 @@
 
 -- name: transfer.read_session
 SELECT id, session_id, agent_name, agent_type, project, status, reason, detail, status_since, current_task,
-       status_detail, human_user, location, branch, capabilities, metadata, started_at, last_seen, ttl_s, ended_at, end_reason
+       status_detail, human_user, location, branch, capabilities, metadata, started_at, last_seen, ttl_s, ended_at, end_reason, continued_by
 FROM sessions WHERE id > :after AND (:project IS NULL OR project = :project) ORDER BY id LIMIT :limit;
 
 -- name: transfer.add_session
 INSERT INTO sessions (session_id, agent_name, agent_type, project, status, reason, detail, status_since, current_task,
                       status_detail, human_user, location, branch, capabilities, metadata, started_at, last_seen, ttl_s, ended_at, end_reason,
-                      expires_at, check_at)
+                      continued_by, expires_at, check_at)
 VALUES (:session_id, :agent_name, :agent_type, :project, :status, :reason, :detail, :status_since, :current_task,
         :status_detail, :human_user, :location, :branch, :capabilities, :metadata, :started_at, :last_seen, :ttl_s, :ended_at, :end_reason,
-        :last_seen + :ttl_s * 1000000, :last_seen + :ttl_s * 1000000)
+        :continued_by, :last_seen + :ttl_s * 1000000, :last_seen + :ttl_s * 1000000)
 ON CONFLICT DO NOTHING RETURNING id;
 
 -- name: transfer.read_message

@@ -33,7 +33,8 @@ SET agent_name = :agent_name, agent_type = :agent_type, project = :project, stat
     branch = :branch, capabilities = :capabilities, metadata = :metadata, ttl_s = :ttl_s,
     last_seen = greatest(CASE WHEN ended_at IS NULL THEN last_seen ELSE 0 END, seen(:now)),
     expires_at = greatest(CASE WHEN ended_at IS NULL THEN last_seen ELSE 0 END, :now) + :ttl_s * 1000000,
-    check_at = :now + :ttl_s * 1000000, ended_at = NULL, end_reason = NULL
+    check_at = :now + :ttl_s * 1000000, ended_at = NULL, end_reason = NULL,
+    continued_by = NULL
 WHERE session_id = :session_id;
 
 -- name: sessions.rewind

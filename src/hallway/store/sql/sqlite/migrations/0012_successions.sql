@@ -1,0 +1,3 @@
+-- Which session an ended one goes on as (S14).
+
+ALTER TABLE sessions ADD COLUMN continued_by TEXT;
