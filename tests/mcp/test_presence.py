@@ -152,6 +152,18 @@ def test_its_own_session_ends_once_the_real_one_is_known(serve: Callable[..., Se
     assert ids(shop) == {"real"}
 
 
+@pytest.mark.promise("S14")
+def test_what_its_own_session_was_sent_is_the_real_ones(serve: Callable[..., Server], shop: Bus) -> None:
+    server = serve()
+    server.initialize("gemini-cli-mcp-client")
+    own = server.call("status")["session_id"]
+    shop.messages.send("user:alice", own, "request", "Which port?")
+    presence.bind(shop.folder, "real", os.getpid())
+    server.call("status")
+    until(lambda: [each.subject for each in shop.messages.inbox("real")] == ["Which port?"])
+    assert shop.messages.send("user:alice", own, "notification", "news").forwarded_to == "real"
+
+
 def test_a_look_at_the_tools_registers_nobody(serve: Callable[..., Server], shop: Bus) -> None:
     server = serve()
     server.initialize("a health check")

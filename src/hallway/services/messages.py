@@ -674,7 +674,7 @@ class CollaborationHub(Service, noun="messages"):
         }
 
     def _forward(self, draft: dict[str, Any]) -> str | None:
-        """Address a message to the session that its recipient goes on as (S14); return that one, or None."""
+        """Return the session that a message's recipient goes on as, which gets it instead; None where it does not."""
         found = None
         for _ in range(MAX_SUCCESSIONS):
             row = self._store.one("sessions.continued_by", session_id=draft["to_session"])

@@ -118,7 +118,7 @@ class HookHandler:
         self._notes.known = True
 
     def _succeed(self, moment: HookEvent) -> None:
-        """Go on where the process's conversation before left off (S14)."""
+        """Record that the session goes on where the process's conversation before left off (S14)."""
         try:
             self._bus.sessions.succeed(moment.session_id, moment.continues)
         except SessionNotFound:
