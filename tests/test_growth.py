@@ -16,6 +16,7 @@ import hallway
 from hallway.agents.install.jsonc import Document, NotJson
 from hallway.core import secret_scan
 from hallway.core.parameters import BODY_MOST, NOUNS
+from hallway.core.redaction import redact
 from hallway.core.schema import Json, Text
 from hallway.core.secret_scan import find_secret, replace_secrets, rules
 from hallway.store import sqlite_fts, tokenize
@@ -103,7 +104,7 @@ def expressions() -> Iterator[tuple[str, str]]:
                 try:
                     yield f"{path.name}:{node.lineno}", _constant(node.args[0])
                 except ValueError:
-                    assert path.name in ("tokenize.py", "secret_scan.py"), f"{path}:{node.lineno} is made of what?"
+                    assert path.name in ("pattern.py", "secret_scan.py"), f"{path}:{node.lineno} is made of what?"
 
 
 def _is_expression(function: ast.expr) -> bool:
@@ -168,6 +169,7 @@ FUNCTIONS: dict[str, Callable[[str], object]] = {
     "TsText.indexed": lambda text: TsQueryWriter().indexed("key", "", text),
     "find_secret": find_secret,
     "replace_secrets": replace_secrets,
+    "redact": lambda text: redact(f"postgresql://u:{text}@h password={text}"),
     "excerpt": lambda text: Excerpts("aa a1 userId \u6f22").of(text),
     "frame": lambda text: frame("bob", text),
     "frame_line": lambda text: frame_line("bob", text),

@@ -7,7 +7,7 @@ import os
 from hallway.bus.base import Bus
 from hallway.bus.local import LocalBus
 from hallway.core.errors import UnsupportedUrl
-from hallway.local.paths import HUBS, bus_address, bus_file, data_folder, normalise_address
+from hallway.local.paths import HUBS, bus_address, bus_file, data_folder, normalise_address, require_readable
 from hallway.local.workspace import LocalWorkspace
 from hallway.services.base import Service
 
@@ -31,6 +31,8 @@ def connect(url: str | os.PathLike[str] | None = None, *, project: str | None = 
         from hallway.local.credentials import token_for
 
         return RemoteBus(address, here, token_for(address, data_folder))
+    if address:
+        require_readable(address)
     if address and address.startswith(("postgresql://", "postgres://")):
         return LocalBus(_postgres(address), here)
     if address and "://" in address and not address.startswith("sqlite:///"):

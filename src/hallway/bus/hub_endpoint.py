@@ -12,7 +12,9 @@ import socket
 from urllib.parse import urlencode, urlsplit
 
 from hallway.core.errors import HallwayError, HubUnreachable, UnsupportedUrl, from_dict
+from hallway.core.redaction import reason, redact_url
 from hallway.core.schema import decode, encode
+from hallway.local.paths import require_readable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,11 +44,12 @@ class HubEndpoint:
 
     def __init__(self, url: str) -> None:
         self.url = url.rstrip("/")
+        require_readable(url)
         try:
             self._split = urlsplit(self.url)
             self._port = self._split.port
         except ValueError as error:
-            raise UnsupportedUrl(f"{url} is not a valid address: {error}") from None
+            raise UnsupportedUrl(f"{redact_url(url)} is not a valid address: {reason(url, error)}") from None
         if not self._split.hostname or self._split.scheme not in ("http", "https"):
             raise UnsupportedUrl(f"{url} names no host" if not self._split.hostname else f"{url} is not a hub address")
         self._idle: list[http.client.HTTPConnection] = []
@@ -74,7 +77,8 @@ class HubEndpoint:
                 self.require_open()
                 if is_new or isinstance(error, TimeoutError):
                     hint = CERTIFICATE_HINT if "CERTIFICATE_VERIFY_FAILED" in str(error) else None
-                    raise HubUnreachable(f"no hub answers at {self.url}: {error}", hint=hint) from None
+                    said = reason(self.url, error)
+                    raise HubUnreachable(f"no hub answers at {redact_url(self.url)}: {said}", hint=hint) from None
                 self._busy.discard(connection)
                 connection = self.connect(timeout_s)
             else:

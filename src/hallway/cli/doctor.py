@@ -25,9 +25,10 @@ from hallway.agents.hook import log as hook_log
 from hallway.cli.mounts import UNSUITABLE, file_system_of
 from hallway.cli.terminal import Column, table
 from hallway.core.errors import HallwayError, UnsuitableDisk
+from hallway.core.redaction import reason, redact, redact_url
 from hallway.core.schema import decode, encode
 from hallway.local.notify import HAS_DATAGRAMS, DatagramSubscription, notify
-from hallway.local.paths import HUBS, address_source, bus_address, bus_file, bus_folder, without_password
+from hallway.local.paths import HUBS, address_source, bus_address, bus_file, bus_folder, require_readable
 from hallway.store.migrate import newest_version
 from hallway.store.sqlite import APPLICATION_ID, NO_LOCKS, NO_SHARED_MEMORY
 from hallway.text.sanitize import clean_json
@@ -59,8 +60,8 @@ class CheckResult:
     def __init__(self, level: str, check: str, detail: str, following: str | None = None) -> None:
         self.level = level
         self.check = check
-        self.detail = detail
-        self.next = following
+        self.detail = redact(detail)
+        self.next = following and redact(following)
 
     def to_dict(self) -> dict[str, str | None]:
         return {"check": self.check, "level": self.level, "detail": self.detail, "next": self.next}
@@ -71,10 +72,16 @@ def examine(url: str | None) -> Iterator[CheckResult]:
     yield CheckResult(OK, "hallway", f"{hallway.__version__}, Python {platform.python_version()} at {sys.executable}")
     yield _sqlite()
     address, source = bus_address(url), address_source(url)
+    try:
+        for each in (address or "").split(","):
+            require_readable(each.strip())
+    except HallwayError as error:
+        yield CheckResult(FAIL, "address", f"{error.message}; {source}", error.hint)
+        return
     yield _hooks(bus_folder(address))
     kind = bus_kind(address)
     if kind is not None:
-        shown = without_password(address) if address and kind != "file" else "this machine's own file"
+        shown = redact_url(address) if address and kind != "file" else "this machine's own file"
         yield CheckResult(OK, "address", f"{shown}; {source}")
     if kind == "hub" and address:
         yield from (_hub(each.strip()) for each in address.split(",") if each.strip())
@@ -159,7 +166,7 @@ def _database(url: str) -> Iterator[CheckResult]:
     """Check that a database answers, is new enough, and holds a bus that this version can use."""
     try:
         from hallway.store.postgres.connection import connect as connect_to
-        from hallway.store.postgres.connection import redact_url, schema_version
+        from hallway.store.postgres.connection import schema_version
     except ModuleNotFoundError:
         yield CheckResult(FAIL, "database", "what PostgreSQL needs is not installed", "pip install 'hallway[postgres]'")
         return
@@ -202,10 +209,11 @@ def _hub(address: str) -> CheckResult:
         body = decode(_get(address, "/health"))
     except (OSError, ValueError, http.client.HTTPException) as error:
         start = f"hallway serve, there; or to use the local file: {_own_file(address_source())}"
-        return CheckResult(FAIL, "hub", f"{address} does not answer as a hub: {error or type(error).__name__}", start)
+        said = f"{redact_url(address)} does not answer as a hub: {reason(address, error)}"
+        return CheckResult(FAIL, "hub", said, start)
     took_ms = (time.monotonic() - began) * 1000
     version = body.get("version", "of an unknown version") if isinstance(body, dict) else "of an unknown version"
-    return CheckResult(OK, "hub", f"{address} answers in {took_ms:.0f} ms; hallway {version}")
+    return CheckResult(OK, "hub", f"{redact_url(address)} answers in {took_ms:.0f} ms; hallway {version}")
 
 
 def _get(address: str, path: str) -> bytes:

@@ -9,9 +9,10 @@ from urllib.parse import urlsplit
 
 from hallway.cli.terminal import out
 from hallway.core.errors import FileUnusable, HubUnreachable, from_dict
+from hallway.core.redaction import reason, redact_url
 from hallway.core.schema import decode, encode
 from hallway.local.credentials import token_for
-from hallway.local.paths import HUBS, bus_address, data_folder, make_private_folder
+from hallway.local.paths import HUBS, bus_address, data_folder, make_private_folder, require_readable
 from hallway.text.sanitize import clean_json, sanitize
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ def _hub_in_use(url: str | None) -> str | None:
 
 def _path(address: str) -> str:
     """Return the path of the page: a login link if the hub requires this user's token, else the page itself."""
+    require_readable(address)
     token, parts = token_for(address, data_folder), urlsplit(address)
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     headers = {"Authorization": f"Bearer {token}"} if token else {}
@@ -66,14 +68,18 @@ def _path(address: str) -> str:
         body = response.read()
         connection.close()
     except (OSError, http.client.HTTPException, ValueError) as error:
-        raise HubUnreachable(f"no hub answers at {address}: {error}", hint="Start one: hallway serve") from None
+        raise HubUnreachable(
+            f"no hub answers at {redact_url(address)}: {reason(address, error)}", hint="Start one: hallway serve"
+        ) from None
     try:
         answer = decode(body)
         if response.status != 200:
             raise from_dict(answer)
         path: str = answer["path"]
     except (ValueError, TypeError, KeyError):
-        raise HubUnreachable(f"{address} answered with status {response.status}, but not as a hub does") from None
+        raise HubUnreachable(
+            f"{redact_url(address)} answered with status {response.status}, but not as a hub does"
+        ) from None
     return path
 
 

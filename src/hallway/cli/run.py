@@ -15,8 +15,9 @@ from hallway.cli.render import show, show_error
 from hallway.cli.terminal import err, out
 from hallway.core.errors import HallwayError, IdentityMissing, InvalidInput
 from hallway.core.model import PERSON
+from hallway.core.redaction import redact_url
 from hallway.core.schema import Boolean, Identifier, PartyId
-from hallway.local.paths import address_source, bus_address, bus_file, without_password
+from hallway.local.paths import address_source, bus_address, bus_file
 from hallway.services.base import Service
 from hallway.text.sanitize import sanitize
 
@@ -151,7 +152,7 @@ def _perform(
 
 def bus_in_use(url: str | None = None) -> str:
     """Return the bus that commands use, without a password, and what selected it."""
-    return f"{without_password(bus_address(url) or bus_file(None))} ({address_source(url)})"
+    return f"{redact_url(bus_address(url) or bus_file(None))} ({address_source(url)})"
 
 
 def _arguments(operation: Operation, typed: Words, files: Mapping[str, str]) -> dict[str, Any]:

@@ -45,6 +45,8 @@ to type. Codes are part of the API, texts are not. A message says what was asked
 
 from __future__ import annotations
 
+from hallway.core.redaction import redact
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -60,8 +62,8 @@ class HallwayError(Exception):
     hint = "Run: hallway doctor"
 
     def __init__(self, message: str, *, hint: str | None = None, **details: Any) -> None:
-        super().__init__(message)
-        self.message = message
+        self.message = redact(message)
+        super().__init__(self.message)
         self.details = details
         if hint is not None:
             self.hint = hint

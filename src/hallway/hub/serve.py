@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import uvicorn
 
 from hallway.core.errors import AddressInUse, HallwayError, InvalidInput
+from hallway.core.redaction import redact
 from hallway.hub.app import Hub
 from hallway.hub.auth.own_token import provide_token
 from hallway.hub.auth.peers import can_tell
@@ -286,6 +287,7 @@ class LogFormatter(logging.Formatter):
         extra = {key: value for key, value in vars(record).items() if key in ("address", "pid", "operation")}
         if record.exc_info:
             extra["traceback"] = self.formatException(record.exc_info)
+        fields, extra = ({key: redact(str(value)) for key, value in each.items()} for each in (fields, extra))
         if self._is_json:
             return json.dumps({**fields, **extra})
         return " ".join([*fields.values(), *(f"{key}={value}" for key, value in extra.items())])

@@ -56,6 +56,26 @@ def make_private_folder(path: str) -> None:
                 raise
 
 
+def require_readable(address: str) -> None:
+    """Raise UnsupportedUrl for an address that libraries read otherwise than it is meant, or that is no address here.
+
+    Their errors would show a part of its password, and a file named by it would, too.
+    """
+    from hallway.core.errors import UnsupportedUrl
+    from hallway.core.redaction import has_unencoded_user, is_connection_string, redact_url
+
+    if is_connection_string(address):
+        raise UnsupportedUrl(
+            f"{redact_url(address)} is a connection string, and hallway opens a database by its URL",
+            hint="Write it as postgresql://USER:PASSWORD@HOST/DATABASE",
+        )
+    if has_unencoded_user(address):
+        raise UnsupportedUrl(
+            f"{redact_url(address)} cannot be read: its user name or password holds a character that needs encoding",
+            hint="Percent-encode the two: @ is %40, / is %2F, : is %3A, ? is %3F, # is %23, % is %25, a space is %20",
+        )
+
+
 def bus_file(url: str | None) -> str:
     """Return the file of a local bus for a path or `sqlite:///PATH`.
 
@@ -77,12 +97,12 @@ def bus_folder(url: str | None) -> str:
         return os.path.dirname(bus_file(url))
     from zlib import crc32
 
-    named = without_password(normalise_address(url))  # a password must not change the name
+    named = _without_password(normalise_address(url))  # a password must not change the name
     return os.path.join(data_folder(), "elsewhere", f"{crc32(named.encode()):08x}")
 
 
-def without_password(url: str) -> str:
-    """Return an address without its query and its login's password, to show it or to name something after it."""
+def _without_password(url: str) -> str:
+    """Return an address without its query and its login's password, to name something after it."""
     scheme, sign, rest = url.partition("?")[0].rstrip("/").partition("://")
     if not sign:
         return url

@@ -31,7 +31,7 @@ def _project_and_repository(directory: str | None, environ: Mapping[str, str]) -
     """Return the project of a directory, and the repository that it was read from, if any."""
     named = environ.get("HALLWAY_PROJECT", "").strip()
     if named:
-        return _storable(named), None
+        return _storable(normalise_remote(named) if "://" in named else named), None
     directory = os.path.realpath(directory or _working_directory())
     repository = find_repository(directory)
     if repository is None:
@@ -91,6 +91,8 @@ def normalise_remote(url: str, base: str = ".") -> str:
         if scheme == "file":
             return _local_remote(rest, base)
         authority, _, path = rest.partition("/")
+        if ":" in authority and "@" in path:  # the slash is part of a password
+            authority, _, path = rest.rpartition("@")[2].partition("/")
         path = path.partition("?")[0].partition("#")[0]
     elif ":" in url.partition("/")[0] and url[1:2] != ":":  # HOST:PATH, unless it is a Windows drive
         scheme = "ssh"

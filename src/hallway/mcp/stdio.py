@@ -15,6 +15,7 @@ import time
 
 from hallway.bus.connect import connect
 from hallway.core.errors import HallwayError
+from hallway.core.redaction import redact
 from hallway.core.schema import decode, encode
 from hallway.local.presence import client_process
 from hallway.mcp.protocol import (
@@ -303,7 +304,7 @@ class StdioServer:
         except StopIteration as done:
             self._answered(done.value)
         except Exception as broken:  # the edge between the server and what it runs: a broken answer is not its end
-            sys.stderr.write(f"hallway mcp: {type(broken).__name__}: {broken}\n")
+            sys.stderr.write(f"hallway mcp: {type(broken).__name__}: {redact(str(broken))}\n")
             self._send(failed(request_id, JsonRpcError(INTERNAL_ERROR, f"hallway broke: {type(broken).__name__}")))
 
     def _perform(self, operation: Operation, arguments: Json) -> tuple[Any, HallwayError | None]:

@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import math
 
+from hallway.core.pattern import pattern
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from re import Pattern
 
 MAX_WORDS = 32
 PREFIX_LEAST = 3  # letters before a `*`; a shorter prefix would match too many words
@@ -23,16 +24,6 @@ LEAST_WEIGHT = 0.05  # of a word that is in every entry, so that a text with the
 LINE_LENGTH = 120
 
 _CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff"
-_patterns: dict[str, Pattern[str]] = {}
-
-
-def pattern(text: str) -> Pattern[str]:
-    """Compile a regular expression and cache it for ever; only for constants of the code, not for a user's text."""
-    if text not in _patterns:
-        import re  # costs a hook 5 ms, and only memory needs it
-
-        _patterns[text] = re.compile(text)
-    return _patterns[text]
 
 
 def spread(text: str) -> str:

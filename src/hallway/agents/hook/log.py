@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 
+from hallway.core.redaction import redact
 from hallway.local.paths import make_private_folder
 
 NAME = "hooks.log"
@@ -16,7 +17,7 @@ def note(folder: str, client: str, trouble: str) -> None:
     """Add a line; where that cannot be, the trouble is one that doctor finds by itself."""
     path = os.path.join(folder, NAME)
     stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    line = f"{stamp} {client} {' '.join(trouble.split())[:LINE_MOST]}\n"
+    line = f"{stamp} {client} {' '.join(redact(trouble).split())[:LINE_MOST]}\n"
     try:
         make_private_folder(folder)
         file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)

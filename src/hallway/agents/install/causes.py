@@ -13,8 +13,9 @@ from hallway.agents.install.configs import BOM, HOOKS, NAME, SERVER
 from hallway.agents.install.hook_commands import gate_folder
 from hallway.agents.install.jsonc import Document, NotJson
 from hallway.agents.install.plan import current
+from hallway.core.redaction import redact_url
 from hallway.local.hook_gate import FOLDER
-from hallway.local.paths import address_source, bus_address, data_folder, normalise_address, without_password
+from hallway.local.paths import address_source, bus_address, data_folder, normalise_address
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,9 +51,9 @@ def _other_bus_of_server(client: ClientInstaller, config: Config, entry: dict[st
     own = bus_address()
     url, home = environment.get("HALLWAY_URL"), environment.get("HALLWAY_HOME")
     if isinstance(url, str) and url and normalise_address(url) != own:
-        shown = without_password(own) if own else OWN_FILE
-        detail = f"the entry in {config.path} sets HALLWAY_URL={without_password(url)}, but commands here use {shown}"
-        yield Diagnostic(detail, f"hallway use {without_password(url)}, or edit {config.path}")
+        shown = redact_url(own) if own else OWN_FILE
+        detail = f"the entry in {config.path} sets HALLWAY_URL={redact_url(url)}, but commands here use {shown}"
+        yield Diagnostic(detail, f"hallway use {redact_url(url)}, or edit {config.path}")
     if isinstance(home, str) and home and os.path.abspath(os.path.expanduser(home)) != data_folder():
         detail = f"the entry in {config.path} sets HALLWAY_HOME={home}, but commands here use {data_folder()}"
         yield Diagnostic(detail, f"export HALLWAY_HOME={home}, or edit {config.path}")
@@ -63,7 +64,7 @@ def _other_bus_of_hooks(client: ClientInstaller, config: Config, text: str) -> I
     if not _names_gate_folder(text) or gate_folder() in text:
         return
     own = bus_address()
-    shown = without_password(own) if own else OWN_FILE
+    shown = redact_url(own) if own else OWN_FILE
     detail = f"the hooks were installed for another bus; commands here use {shown} ({address_source()})"
     yield Diagnostic(detail, f"hallway install {client.name}")
 

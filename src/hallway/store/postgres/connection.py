@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import socket
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from hallway.core import errors
+from hallway.core.redaction import reason, redact_url
+from hallway.local.paths import require_readable
 
 # Defaults for every connection; its address may override them. The kernel notices a dead peer within about 15 s.
 SETTINGS = {
@@ -28,13 +29,14 @@ CHANGED = {"42P01", "42703", "42883", "3F000", "42P07"}  # no table, column, fun
 
 def connect(url: str) -> psycopg.Connection:
     """Open a connection in autocommit mode; raises Unavailable, or UnsupportedUrl if the address cannot be read."""
+    require_readable(url)
     try:
         wanted: dict[str, Any] = {**SETTINGS, **conninfo_to_dict(url)}
         return psycopg.connect(make_conninfo(**wanted), autocommit=True)
     except psycopg.ProgrammingError as error:
-        raise errors.UnsupportedUrl(f"{redact_url(url)} cannot be read: {error}") from None
+        raise errors.UnsupportedUrl(f"{redact_url(url)} cannot be read: {reason(url, error)}") from None
     except psycopg.OperationalError as error:
-        raise translated(redact_url(url), "08001", str(error).strip()) from None
+        raise translated(redact_url(url), "08001", reason(url, error)) from None
 
 
 def cut(connection: psycopg.Connection) -> None:
@@ -61,13 +63,6 @@ def schema_version(connection: psycopg.Connection) -> int:
     if ask(connection, "SELECT to_regclass('hallway_migrations')") is None:
         return 0
     return int(ask(connection, "SELECT coalesce(max(number), 0) FROM hallway_migrations"))
-
-
-def redact_url(url: str) -> str:
-    """Return an address for messages and logs, without its password and options."""
-    parts = urlsplit(url)
-    user = f"{parts.username}@" if parts.username else ""
-    return urlunsplit((parts.scheme, f"{user}{parts.netloc.rpartition('@')[2]}", parts.path, "", ""))
 
 
 def translated(path: str, state: str, said: str) -> errors.HallwayError:

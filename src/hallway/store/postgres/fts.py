@@ -10,7 +10,8 @@ from __future__ import annotations
 from hashlib import blake2b
 from unicodedata import normalize
 
-from hallway.store.tokenize import Grammar, pattern, spread
+from hallway.core.pattern import pattern
+from hallway.store.tokenize import Grammar, spread
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -19,9 +19,10 @@ import psycopg
 from psycopg import pq
 
 from hallway.core import errors
+from hallway.core.redaction import redact_url
 from hallway.store import load_statements
 from hallway.store.migrate import migrations, newest_version, read_migration
-from hallway.store.postgres.connection import connect, cut, redact_url, schema_version, translated
+from hallway.store.postgres.connection import connect, cut, schema_version, translated
 from hallway.store.postgres.dialect import Statement
 from hallway.store.postgres.fts import TsQueryWriter
 from hallway.store.postgres.listener import PostgresSubscription
