@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from hallway.cli.run import bus_in_use
 from hallway.cli.terminal import err, out
 from hallway.core.errors import FileUnusable, HallwayError, UnsupportedUrl
+from hallway.core.redaction import redact_url
 from hallway.core.schema import encode
 from hallway.local.paths import (
     HUBS,
@@ -37,7 +38,8 @@ def use(args: Namespace) -> None:
     if args.address is not None:
         select(None if args.address == LOCAL else args.address)
     if args.is_json:
-        out().write(clean_json(encode({"address": bus_address(), "source": address_source()})))
+        address = bus_address()
+        out().write(clean_json(encode({"address": address and redact_url(address), "source": address_source()})))
     else:
         out().write(f"Bus: {sanitize(bus_in_use())}")
 
