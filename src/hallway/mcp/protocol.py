@@ -1,11 +1,11 @@
-"""JSON-RPC and the Model Context Protocol, and nothing of what is offered through them.
+"""JSON-RPC and the Model Context Protocol, without any transport, tool or bus.
 
 One handler serves both eras: revision 2026-07-28, where every request carries its version and the client's
-capabilities in `_meta`, and the older ones, where `initialize` agrees on them once. Sources: the specification's
+capabilities in `_meta`, and the older revisions, where `initialize` negotiates them once. Sources: the specification's
 pages of each revision at modelcontextprotocol.io, and JSON-RPC 2.0.
 
-`Protocol.handle` is a generator: it yields each operation that an answer needs and is sent its result, so that a
-process without an event loop and a hub with one run the same code. It refuses to know of transports, tools or buses.
+`Protocol.handle` is a generator: it yields each operation that an answer needs, and the caller sends it the result. So
+a process without an event loop and a hub with one run the same code.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     Work: TypeAlias = Generator[tuple[Operation, dict[str, Any]], Any, Any]
 
     class McpServer(Shape):
-        """What a server has: `http_protocol.py` asks it, in the words of the specification."""
+        """The server behind the protocol: its tools and resources, as the specification defines them."""
 
         name: str
         version: str
@@ -33,26 +33,26 @@ if TYPE_CHECKING:
 
         def tools(self, peer: Peer) -> list[Json]: ...
         def call(self, name: str, arguments: Json, peer: Peer, meta: Json) -> Work | None:
-            """Run a tool and give a `CallToolResult`; None if there is no such tool."""
+            """Run a tool and return a `CallToolResult`; None if there is no such tool."""
 
         def resources(self, cursor: str | None, peer: Peer, meta: Json) -> Work: ...
         def templates(self) -> list[Json]: ...
         def read(self, uri: str, peer: Peer, meta: Json) -> Work | None:
-            """Return a resource's contents; None where nothing has this URI."""
+            """Return a resource's contents; None if there is no resource with this URI."""
 
 
 MODERN = "2026-07-28"
 LEGACY = ("2025-11-25", "2025-06-18", "2025-03-26")
-OLDEST_HTTP = "2025-03-26"  # what a request over HTTP speaks that does not say
+OLDEST_HTTP = "2025-03-26"  # the revision of an HTTP request that names none
 
 META = "io.modelcontextprotocol/"
 PARSE_ERROR, INVALID_REQUEST, METHOD_NOT_FOUND, INVALID_PARAMS, INTERNAL_ERROR = -32700, -32600, -32601, -32602, -32603
 HEADER_MISMATCH, UNSUPPORTED_VERSION = -32020, -32022
 RESOURCE_NOT_FOUND = -32002  # of the older revisions; since 2026-07-28 it is INVALID_PARAMS
 NAMED_BY = {"tools/call": "name", "resources/read": "uri", "prompts/get": "name"}  # what the header Mcp-Name repeats
-LIST_TTL_MS = 300_000  # how long a client may keep what changes only with the server's version
+LIST_TTL_MS = 300_000  # how long a client may cache lists that change only with the server's version
 READ_TTL_MS = 0
-MOST_IN_BATCH = 100  # messages, for each may have a long answer
+MOST_IN_BATCH = 100  # messages: each may have a long answer
 MOST_WATCHED = 1000  # resources that a connection subscribes to
 
 
@@ -72,10 +72,10 @@ class JsonRpcError(Exception):
 
 
 class Peer:
-    """Who speaks: a connection's client, or one request's.
+    """The client of a connection, or of one HTTP request.
 
-    `version` is the older revision that `initialize` or a header agreed on, None for nothing agreed yet. `can_push`
-    says whether notifications reach it outside of an answer.
+    `version` is the older revision that `initialize` or a header agreed on, None if there is none yet. `can_push`:
+    whether the client can receive notifications outside of an answer.
     """
 
     def __init__(self, version: str | None = None, *, can_push: bool = False) -> None:
@@ -84,14 +84,14 @@ class Peer:
         self.client = ""
         self.watched: set[str] = set()  # resources of an older revision's `resources/subscribe`
 
-    names_session = False  # whether a call says which session makes it, because nothing else does
+    names_session = False  # whether calls need a parameter for the session's id, because nothing else names it
 
     def session_of(self, arguments: Json, meta: Json, *, is_needed: bool = True) -> str | None:
-        """Return the session that makes a call; where it is needed and not known, raises IdentityMissing."""
+        """Return the session that makes a call; raises IdentityMissing if `is_needed` and the session is unknown."""
         raise NotImplementedError
 
     def introduce(self, session_id: str) -> None:
-        """Make a session known that is about to act, where this is whose task that is; raises the bus's errors."""
+        """Register a session before its first operation, if the transport has to do that; raises the bus's errors."""
 
     def offer_former_memory(self, project: str | None) -> str | None:
         """Return a hint for a search that found nothing in a project; None if there is none."""
@@ -99,7 +99,7 @@ class Peer:
 
 
 class ListenStream:
-    """The answer to `subscriptions/listen`: the transport keeps it open and sends what it asked for."""
+    """The answer to `subscriptions/listen`: the transport keeps it open and sends the requested notifications."""
 
     def __init__(self, request_id: Any, wanted: Json) -> None:
         self.request_id = request_id
@@ -132,16 +132,16 @@ class ListenStream:
 
 
 class Protocol:
-    """The handler: messages in, answers out, over what is offered."""
+    """The handler of JSON-RPC messages for one server's tools and resources."""
 
     def __init__(self, offer: McpServer) -> None:
         self._offer = offer
         self._info = {"name": offer.name, "version": offer.version}
 
     def handle(self, message: Any, peer: Peer) -> Work:
-        """Return the answer to a message: a response, a list of them for a batch, a `ListenStream`, or None for none.
+        """Return the answer to a message: a response, a list of responses, a `ListenStream`, or None for no answer.
 
-        Whatever the message is, this gives an answer and raises nothing of its own.
+        Any input has an answer: an invalid message gets an error response, and no exception is raised for it.
         """
         if isinstance(message, list):
             return (yield from self._batch(message, peer))
@@ -159,7 +159,7 @@ class Protocol:
         return result if isinstance(result, ListenStream) else {"jsonrpc": "2.0", "id": request_id, "result": result}
 
     def _batch(self, messages: list[Any], peer: Peer) -> Work:
-        """Return several messages at once, which only revision 2025-03-26 has."""
+        """Return the responses to a batch of messages; only revision 2025-03-26 has batches."""
         if peer.version != "2025-03-26" or not messages:
             return failed(None, JsonRpcError(INVALID_REQUEST, "one message at a time: this revision has no batches"))
         if len(messages) > MOST_IN_BATCH:
@@ -201,7 +201,7 @@ class Protocol:
             wanted = params.get("notifications")
             if not isinstance(wanted, dict):
                 raise JsonRpcError(
-                    INVALID_PARAMS, "subscriptions/listen needs notifications, an object of what to tell"
+                    INVALID_PARAMS, "subscriptions/listen needs notifications, an object that says what to send"
                 )
             return ListenStream(request_id, wanted)
         if method == "server/discover":
@@ -285,7 +285,7 @@ class Protocol:
 
 
 def check_message(message: Any) -> None:
-    """Refuse what is no JSON-RPC request, notification or response; raises Fault."""
+    """Raise JsonRpcError unless a message is a JSON-RPC request, notification or response."""
     if not isinstance(message, dict) or message.get("jsonrpc") != "2.0":
         raise JsonRpcError(INVALID_REQUEST, "a message is a JSON object with jsonrpc: '2.0'")
     if "id" in message and not _is_id(message["id"]):
@@ -311,16 +311,16 @@ def failed(request_id: Any, fault: JsonRpcError) -> Json:
 def unsupported(version: str) -> JsonRpcError:
     return JsonRpcError(
         UNSUPPORTED_VERSION,
-        "this revision of the protocol is not spoken here",
+        "this revision of the protocol is not supported here",
         {"supported": [MODERN], "requested": version[:100]},
     )
 
 
 def check_headers(message: Any, headers: Mapping[str, str]) -> str | None:
-    """Hold a request's headers against its body; the older revision it speaks, None for 2026-07-28.
+    """Compare a request's headers with its body; return its revision if that is an older one, None for 2026-07-28.
 
-    `headers` are the four by their names in small letters. Raises Fault where they are missing, unknown or say
-    another thing than the body.
+    `headers` are keyed by lower-case names. Raises JsonRpcError if a header is missing, unknown or differs from the
+    body.
     """
     params = message.get("params") if isinstance(message, dict) else None
     meta = params.get("_meta") if isinstance(params, dict) else None
@@ -331,7 +331,7 @@ def check_headers(message: Any, headers: Mapping[str, str]) -> str | None:
             raise unsupported(said)
         return said or OLDEST_HTTP
     if not isinstance(message, dict) or declared is None or not isinstance(message.get("method"), str):
-        return None  # the handler says what is wrong with it
+        return None  # the handler answers with the error
     if said != declared:
         raise _mismatch("MCP-Protocol-Version", said, declared)
     if declared == MODERN:

@@ -1,7 +1,6 @@
-"""What of a result an agent is shown: what it needs to act, with the ids to fetch the rest; nothing that is empty.
+"""Short forms of results for agents: the fields that an agent needs to act, and ids to fetch the rest.
 
-Everything here came from other sessions or was made from what they said; wherever their texts are shown, a note says
-whose words they are (A3).
+Results contain texts of other sessions. Wherever such texts are shown, a note says who wrote them (A3).
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
     )
     from hallway.mcp.protocol import Json
 
-BODY_SHOWN = 2000  # characters of a text in a list; `thread` and `accept_task` have the whole
+BODY_SHOWN = 2000  # characters of a message's body in a list; `thread` and `accept_task` return whole bodies
 TASK_SHOWN = 300
 THEIR_WORDS = f"Texts here were written in {NOTE}."
 
@@ -99,12 +98,12 @@ def findings(result: list[MemoryHit]) -> Json:
 
 
 def count(name: str) -> Callable[[int], Json]:
-    """Return a number under a name."""
+    """Return a function that puts a number under a name."""
     return lambda result: {name: result}
 
 
 def whole(result: Any) -> Json:
-    """Return a result as every other face gives it."""
+    """Return a whole result, with the fields that the other faces give."""
     return {"result": result}
 
 
@@ -132,12 +131,12 @@ def _shortened(text: str, most: int) -> str:
 
 
 def _noted(name: str, items: Iterable[Json]) -> Json:
-    """Return a list of what others wrote, with a note whose words these are."""
+    """Return a list of other sessions' texts, with a note that says who wrote them."""
     listed = [{key: value for key, value in item.items() if value not in ("", None)} for item in items]
     return {name: listed, **({"note": THEIR_WORDS} if listed else {})}
 
 
 def _brief(record: Record, *fields: str) -> Json:
-    """Return a record's fields (unset: all) without null, false, 0 and empty ones."""
+    """Return the named fields of a record (default: all), without fields that are null, false, 0 or empty."""
     told = record.to_dict()
     return {name: told[name] for name in fields or told if told[name]}

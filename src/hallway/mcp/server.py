@@ -1,4 +1,4 @@
-"""What hallway offers through MCP: the tools of a profile, the resources, and a few lines on how to use them."""
+"""hallway's MCP server: the tools of a profile, the resources, and short instructions for agents."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ JSON_TYPE = "application/json"
 
 
 class BusServer:
-    """The bus, as `protocol.Offer` wants it."""
+    """The bus's tools and resources, as a `protocol.McpServer`."""
 
     name = "hallway"
     version = __version__
@@ -48,7 +48,7 @@ class BusServer:
         return tool.call(arguments, peer, meta) if tool else None
 
     def resources(self, cursor: str | None, peer: Peer, meta: Json) -> Work:
-        """Return who is here, the inbox, and the project's memory, newest first, by pages."""
+        """Return the resources: sessions, inbox, and the project's memory entries, newest first, in pages."""
         project = yield PROJECT, {SESSION: peer.session_of({}, meta, is_needed=False)}
         call = {"query": "", "limit": PAGE, "after": cursor, "project": project}
         found = yield MEMORY["find"], MEMORY["find"].arguments((), call)
@@ -97,7 +97,7 @@ class BusServer:
 
 
 def changed(event: Event, session_id: str, project: str) -> list[str | None]:
-    """Return the resources that an event changed for a session, None for the list of them."""
+    """Return the URIs of the resources that an event changed for a session; None stands for the list of resources."""
     noun = event.kind.partition(".")[0]
     if noun == "message":
         to = str(event.data.get("to_session"))

@@ -1,9 +1,9 @@
-"""The session that a stdio server is part of: which it is, that it lives, that it has ended (S7, A5).
+"""The session that a stdio server belongs to: finding its id, keeping it alive, and ending it (S7, A5).
 
-The server is a child of the session's client, so it knows what no tool has to say: the session's id from the
-environment, from a call's metadata or from what a hook bound to the client's process. Where nothing names one, it
-registers a session of its own. While the client lives it beats; when its input closes the session ends, unless
-another server of it is there.
+The server is a child process of the session's client, so no tool needs a parameter for the session's id: it comes from
+the environment, from a call's metadata, or from a hook that bound the session to the client's process. If nothing names
+a session, the server registers a new one. While the client lives, the server sends heartbeats. When its input closes it
+ends the session, unless another server of the same session is running.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ if TYPE_CHECKING:
     from hallway.mcp.protocol import Json, Peer
     from hallway.store import Subscription
 
-BEAT_S = 40.0  # a third of the time to live that sessions have unless they say otherwise
-ANNOUNCE_S = 0.3  # after the start: the client's first questions go first, and a health check is over by then
-STRANGER_S = 3.0  # how long to wait for a call to say whose session this is, before it gets its own
-LISTEN_AGAIN_S = 1.0  # between attempts to hear of a session's messages again
+BEAT_S = 40.0  # a third of the default time to live of a session
+ANNOUNCE_S = 0.3  # before the first heartbeat: the client's first requests go first, and a health check ends earlier
+STRANGER_S = 3.0  # how long to wait for a call that names the session, before registering a new one
+LISTEN_AGAIN_S = 1.0  # between two attempts to subscribe to a session's inbox again
 CLOSED = "client closed"
 EXPIRED = "expired"
-OWN = "own-"  # how the ids of sessions begin that nobody named
+OWN = "own-"  # prefix of the ids of sessions that the server registered without a name from the client
 
 
 class SessionBinding:
-    """The sessions of one client process, and what is known of them here. `session_id` is the one spoken for now."""
+    """The sessions of one client process, with their inbox subscriptions and process bindings."""
 
     def __init__(self, bus: Bus, peer: Peer) -> None:
         self.bus = bus
@@ -41,7 +41,7 @@ class SessionBinding:
         self._binding = presence.Binding(bus.folder, self._client)
         self._last = presence.Binding(bus.folder, self._client, presence.HOSTS)
         self._ears: dict[str, Subscription] = {}
-        self._unannounced: set[str] = set()  # taken in, and not yet said to be alive
+        self._unannounced: set[str] = set()  # bound to this server, without a heartbeat yet
         self._told: str | None = None  # by the last call's metadata
         self._began = time.monotonic()
         self._listen_at = 0.0
@@ -59,11 +59,10 @@ class SessionBinding:
         return session_id
 
     def named(self) -> str | None:
-        """Return the session's id if anything names it; the newest source counts, since a client may go on under
-        another id.
+        """Return the session's id, or None if nothing names it. The newest source counts: a client may change its id.
 
-        A call's metadata is the client's own word for that call, a binding a hook's for this process; the environment
-        is as old as this server. What an earlier server of the process knew is better than nothing.
+        In order: the metadata of the last call, the session that a hook bound to the client's process, the environment
+        from the start of this server, and the session of an earlier server of the same client process.
         """
         named = self._told or self._binding.session_id
         named = named or identity.from_environment(agent_type=identity.agent_type_of(self._peer.client))
@@ -71,7 +70,7 @@ class SessionBinding:
         return named or (last if last and not last.startswith(OWN) else None)
 
     def _own(self) -> str:
-        """Return an id of its own, the same for each server that this client process starts."""
+        """Return a generated session id; every server that this client process starts generates the same id."""
         from zlib import crc32
 
         start = presence.start_time(self._client)
@@ -83,11 +82,11 @@ class SessionBinding:
 
     @property
     def _is_hooked(self) -> bool:
-        """Return whether the client is one that tells of its sessions by hooks, and may idle long before it has one."""
+        """Return whether the client reports its sessions through hooks; such a client may be idle before it has one."""
         return identity.agent_type_of(self._peer.client) is not None
 
     def _take_in(self, session_id: str) -> None:
-        """Hold the session's wake-ups, and say in which process it lives; one of its own ends where it is known now."""
+        """Subscribe to the session's inbox and bind it to this process; a session with a generated id ends."""
         for own in [each for each in self._ears if each.startswith(OWN)]:
             self._rename(own, session_id)
         self._ears[session_id] = self.bus.subscribe_inbox(session_id)
@@ -97,7 +96,7 @@ class SessionBinding:
             if self._client > 1:
                 presence.bind(self.bus.folder, session_id, self._client, presence.HOSTS)
         except OSError:
-            pass  # a bus that can only be read: the session ends by its time to live
+            pass  # the bus's folder is read-only: the session then ends by its time to live
 
     def _rename(self, own: str, session_id: str) -> None:
         """Give what a session of its own has to the one that it turns out to be (S14)."""
@@ -116,11 +115,11 @@ class SessionBinding:
     # -- that it lives ------------------------------------------------------------------------------------------------
 
     def beat(self) -> float:
-        """Say that the client's sessions are alive, once it is known which they are; returns when to do so again."""
+        """Send a heartbeat for each of the client's sessions, once any is known; return the time of the next call."""
         session_id = self.named()
         if session_id is None and not self._ears:
             if self._is_hooked:
-                return time.monotonic() + BEAT_S  # its hook says when a session begins, or a call that needs one
+                return time.monotonic() + BEAT_S  # a hook, or a call that needs a session, will name it
             if time.monotonic() < self._began + STRANGER_S:
                 return self._began + STRANGER_S
             session_id = self._own()
@@ -130,17 +129,17 @@ class SessionBinding:
             try:
                 self._say_alive(each)
             except HallwayError:
-                pass  # the next beat may reach the bus; a call tells the agent what is wrong
+                pass  # the next heartbeat may reach the bus; the agent's next call returns the error
         self.listen_anew()
         return time.monotonic() + BEAT_S
 
     def introduce(self, session_id: str) -> None:
-        """Say that a session is alive which is new here, before it acts; raises the bus's errors."""
+        """Send the first heartbeat of a session before its first operation; raises the bus's errors."""
         if session_id in self._unannounced:
             self._say_alive(session_id)
 
     def _say_alive(self, session_id: str) -> None:
-        """Keep a session alive, and begin with one that is new here; one that was ended on purpose stays so."""
+        """Send a heartbeat for a session, registering it if unknown; a session ended on purpose stays ended."""
         try:
             if session_id not in self._unannounced:
                 session = self.bus.sessions.get(session_id)
@@ -151,18 +150,18 @@ class SessionBinding:
             self.register(session_id)
         if session_id in self._unannounced:
             self._unannounced.discard(session_id)
-            self._ears.pop(session_id).close()  # a hub refuses to tell of a session that it does not know
+            self._ears.pop(session_id).close()  # a hub had refused the subscription of an unknown session
             self._ears[session_id] = self.bus.subscribe_inbox(session_id)
 
     def register(self, session_id: str) -> None:
-        """Make the session known, named after its client and directory; raises the bus's errors."""
+        """Register the session, named after its client and directory; raises the bus's errors."""
         directory = os.path.basename(os.getcwd()) or "/"
         self.bus.sessions.register(session_id, f"{self._peer.client or 'agent'} in {directory}", self._agent_type)
 
-    # -- that it has ended --------------------------------------------------------------------------------------------
+    # -- the end ------------------------------------------------------------------------------------------------------
 
     def leave(self) -> None:
-        """End the sessions of a client that has gone, except those that another server serves."""
+        """End the client's sessions, except those that another server still serves."""
         self._bindings.close()
         presence.release(self.bus.folder, os.getpid(), presence.SERVERS)
         remove_dead(os.path.join(self.bus.folder, "wake"))
@@ -174,10 +173,10 @@ class SessionBinding:
         try:
             if not self._is_elsewhere(session_id):
                 self.bus.sessions.end(session_id, reason)
-                if self._is_elsewhere(session_id):  # it came in between
+                if self._is_elsewhere(session_id):  # another server opened the session meanwhile: revive it
                     self.bus.sessions.ping(session_id)
         except HallwayError:
-            pass  # unknown by now, or the bus is out of reach: the time to live ends it
+            pass  # the session is unknown, or the bus cannot be reached: the session's time to live ends it
 
     def _is_elsewhere(self, session_id: str) -> bool:
         """Return whether another server, or another terminal, has the session open."""
@@ -187,32 +186,32 @@ class SessionBinding:
 
     @property
     def sessions(self) -> list[str]:
-        """Return the sessions that it speaks for."""
+        """Return the ids of the sessions that this server belongs to."""
         return list(self._ears)
 
     @property
     def has_unannounced(self) -> bool:
-        """Return whether it speaks for a session that it has not said to be alive yet."""
+        """Return whether one of the sessions has not had its first heartbeat from this server yet."""
         return bool(self._unannounced)
 
-    # -- what wakes it ------------------------------------------------------------------------------------------------
+    # -- wake-ups -----------------------------------------------------------------------------------------------------
 
     @property
     def sockets(self) -> dict[int, str]:
-        """Return the sessions by the descriptors at which their news arrive."""
+        """Return the descriptors at which wake-ups for the sessions arrive: {descriptor: session id}."""
         return {ear.fileno(): each for each, ear in self._ears.items() if ear.fileno() >= 0}
 
     @property
     def bindings(self) -> int:
-        """Return the descriptor at which a hook says that it has bound a session to the client's process; -1: none."""
+        """Return the descriptor that becomes readable when a hook binds a session to the client's process, or -1."""
         return self._bindings.fileno()
 
     def hear_bindings(self) -> None:
-        """Take what hooks have said; a beat looks which session it is."""
+        """Discard the hooks' wake-ups; the next heartbeat reads which session they have bound."""
         self._bindings.drain()
 
     def listen_anew(self) -> None:
-        """Open what was lost, now and then: a hub or a database was away, or refuses."""
+        """Open lost subscriptions again, at most once per `LISTEN_AGAIN_S`: a hub or database may have been away."""
         lost = [ear for ear in self._ears.values() if ear.fileno() < 0]
         if lost and time.monotonic() >= self._listen_at:
             self._listen_at = time.monotonic() + LISTEN_AGAIN_S
@@ -220,7 +219,7 @@ class SessionBinding:
                 ear.has_overflowed()  # a database's subscription then connects again
 
     def hear(self, session_id: str) -> None:
-        """Take the news that there are of a session: one look at the bus serves them all."""
+        """Discard a session's waiting wake-ups: reading its inbox once covers them all."""
         self._ears[session_id].hear()
 
 

@@ -1,8 +1,8 @@
-"""`hallway mcp`: the server inside every session, over standard input and output.
+"""`hallway mcp`: the MCP server of one session, over standard input and output.
 
-One thread and one `poll` serve the client's messages, wake-ups and the beat; idle it sleeps until one of them comes.
-It imports the light path alone, for every session pays its start and its memory. A client that does not read holds up
-its own answers and nobody else; half a line at the end is no message; when the input closes the session ends.
+One thread with one `poll` serves the client's messages, wake-ups and heartbeats, and sleeps while there are none.
+It imports only the light path, because each session has such a process. A client that does not read its answers delays
+only itself. An incomplete last line is ignored. When the input closes, the session ends.
 """
 
 from __future__ import annotations
@@ -46,27 +46,27 @@ if TYPE_CHECKING:
 
 MOST_BYTES = 1024 * 1024  # of a message, as over HTTP
 CHUNK = 64 * 1024
-UNREAD_MOST = 1024 * 1024  # of answers that the client has not taken: then no more of its messages are
-LOOK_AGAIN_S = 1.0  # the net under a wait for messages
-MOST_WAITS = 100  # of calls and subscriptions that wait for news at once
-STUCK_S = 5.0  # how long to try to get rid of the last answers at the end
+UNREAD_MOST = 1024 * 1024  # bytes of answers that the client has not read, beyond which its messages are not read
+LOOK_AGAIN_S = 1.0  # how often a waiting call reads the bus even without a wake-up
+MOST_WAITS = 100  # calls and subscriptions that wait at once
+STUCK_S = 5.0  # how long to try to write the last answers at the end
 CALL_S = 5.0  # how long a hub may take to answer a call
-ASIDE_S = 0.5  # how long it may take for what no call asked for, while the client waits
-REST_S = 10.0  # for how long a hub that did not answer is not asked again: each call says so at once
-TROUBLE_S = 0.1  # between two attempts at what failed: the loop must not spin
+ASIDE_S = 0.5  # how long a hub may take for requests that no call asked for, since the client waits meanwhile
+REST_S = 10.0  # how long a hub that did not answer is not asked again; calls fail at once meanwhile
+TROUBLE_S = 0.1  # pause after an error, so that the loop does not spin
 
 
 def serve(profile: str = "daily", url: str | None = None) -> None:
-    """Serve one client until it closes its end, or goes.
+    """Serve one client until it closes the input or its process ends.
 
-    The bus is opened when the first thing needs it: a client that asks for the tools waits for no database, and where
-    the bus cannot be opened each call says why, and the next may find it healed.
+    The bus is opened at the first use: a client that only lists the tools waits for no database. If the bus cannot be
+    opened, the call returns the error, and the next call tries again.
     """
     StdioServer(url, profile).run()
 
 
 class StdioPeer(Peer):
-    """The one at the other end of standard input and output."""
+    """The client at the other end of standard input and output."""
 
     def __init__(self, server: StdioServer) -> None:
         super().__init__(can_push=True)
@@ -84,7 +84,7 @@ class StdioPeer(Peer):
 
 
 class Pending:
-    """An answer that waits for news: its work, and the operation that it is to look with again."""
+    """A call that waits for messages: its generator, and the operation to repeat after a wake-up."""
 
     __slots__ = ("arguments", "deadline", "operation", "request_id", "work")
 
@@ -97,7 +97,7 @@ class Pending:
 
 
 class StdioServer:
-    """The loop. `run` ends when the client does."""
+    """The server's loop; `run` returns when the client ends."""
 
     def __init__(self, url: str | None, profile: str) -> None:
         self._url = url
@@ -107,21 +107,21 @@ class StdioServer:
         self._waker: Waker | None = None
         self._hooks: HookServer | None = None
         self._in = Lines()
-        self._lines: list[bytes | None] = []  # read and not answered yet, the next one last
+        self._lines: list[bytes | None] = []  # lines that are read and not answered yet; the next line is last
         self._out = bytearray()
-        self._taken_at = 0.0  # when the client last took something
+        self._taken_at = 0.0  # when the client last read output
         self._pending: list[Pending] = []
         self._listening: dict[Any, ListenStream] = {}
         self._events: Subscription | None = None
         self._seen = 0
-        self._due_at = math.inf  # until the client has said who it is
-        self._listen_at = math.inf  # when to try again to hear of every change
-        self._wake_at: dict[str, float] = {}  # when to look whether a session is to be woken
+        self._due_at = math.inf  # time of the next heartbeat; none before the client's first message
+        self._listen_at = math.inf  # when to try again to subscribe to all events
+        self._wake_at: dict[str, float] = {}  # when to check whether a session needs a wake-up
         self._is_open = True
 
     @property
     def resident(self) -> SessionBinding:
-        """Return the session this server is part of, on its bus, opened by now; raises the bus's errors."""
+        """Return the binding to the session, opening the bus if necessary; raises the bus's errors."""
         if self._resident is None:
             bus = connect(self._url)
             bus.timeout_s, bus.rest_s = CALL_S, REST_S
@@ -129,7 +129,7 @@ class StdioServer:
         return self._resident
 
     def session_of(self, meta: Json, *, is_needed: bool) -> str | None:
-        """Return the session that a call is made for, if any; one that is new here is soon said to be alive."""
+        """Return the session that makes a call, if any; a new session gets its first heartbeat soon."""
         session_id = self.resident.session_of(meta, is_needed=is_needed)
         if self.resident.has_unannounced:
             self._due_at = min(self._due_at, time.monotonic() + STRANGER_S)
@@ -140,7 +140,7 @@ class StdioServer:
         return self.resident.bus
 
     def run(self) -> None:
-        """Serve until the input closes, the client's process goes, or somebody asks this one to end."""
+        """Serve until the input closes, the client's process ends, or a signal asks this process to end."""
         was_blocking = os.get_blocking(1)
         ends = {_watch(client_process()), _end_on_signals()} - {-1}
         try:
@@ -148,7 +148,7 @@ class StdioServer:
             while self._is_open:
                 try:
                     self._turn(ends)
-                except HallwayError as error:  # the bus cannot be used now; a call tells the agent, and it may heal
+                except HallwayError as error:  # the bus is unusable for now; the agent's next call returns the error
                     sys.stderr.write(f"hallway mcp: {error}\n")
                     time.sleep(TROUBLE_S)
         except (BrokenPipeError, ConnectionResetError):
@@ -168,7 +168,7 @@ class StdioServer:
             self._resident.bus.close()
 
     def _turn(self, ends: set[int]) -> None:
-        """Wait for something to do, and do it; at one of `ends` it is to end."""
+        """Wait for input, wake-ups or a deadline and handle them; a readable descriptor in `ends` ends the loop."""
         poll = select.poll()
         if not self._is_full:
             poll.register(0, select.POLLIN)
@@ -193,7 +193,7 @@ class StdioServer:
                 self._woken(news[descriptor])
             elif descriptor == bindings and self._resident:
                 self._resident.hear_bindings()
-                self._due_at = time.monotonic()  # a hook has said whose session this is
+                self._due_at = time.monotonic()  # a hook has bound a session to this process
             elif self._hooks and descriptor in hooks:
                 self._hooks.answer(descriptor)
             else:
@@ -203,13 +203,11 @@ class StdioServer:
 
     @property
     def _is_full(self) -> bool:
-        """Return whether the client has so much unread output that it gets no more for now."""
+        """Return whether the client has too much unread output, so that its messages wait."""
         return len(self._out) >= UNREAD_MOST
 
     def _listen_for_hooks(self) -> list[int]:
-        """Return the descriptors at which the session's hooks connect, so that they need not open the bus
-        themselves.
-        """
+        """Return the descriptors at which the session's hooks connect; they then need not open the bus themselves."""
         if self._hooks is None and self._resident and self._resident.sessions:
             from hallway.agents.hook.server import HookServer
 
@@ -220,7 +218,7 @@ class StdioServer:
         return self._hooks.descriptors
 
     def _patience_ms(self) -> float | None:
-        """Return how long to wait before there is something to do anyway; None for no limit."""
+        """Return the milliseconds until the next deadline; None if there is no deadline."""
         now = time.monotonic()
         stuck_at = self._taken_at + STUCK_S if self._is_full else math.inf
         looks = (min(now + LOOK_AGAIN_S, each.deadline) for each in self._pending)
@@ -238,7 +236,7 @@ class StdioServer:
             self._go_on_pending()
         if self._is_full and time.monotonic() >= self._taken_at + STUCK_S:
             self._taken_at = time.monotonic()
-            self._is_open = not _is_closed(0)  # behind what it does not read its input is not, either
+            self._is_open = not _is_closed(0)  # its input is not read meanwhile, so end of file is not seen
 
     def _beat(self) -> None:
         try:
@@ -246,8 +244,8 @@ class StdioServer:
             self._work_off_spool()
             self._due_at = self.resident.beat()
             for session_id in self.resident.sessions:
-                self._wake(session_id)  # what came at the end of a turn, from a bus that tells of nothing
-        except HallwayError as error:  # the bus cannot be opened now; a call tells the agent, this whoever looks
+                self._wake(session_id)  # a message may have come without a wake-up
+        except HallwayError as error:  # the agent's next call returns the error; this line is for the log
             self._due_at = time.monotonic() + REST_S
             sys.stderr.write(f"hallway mcp: {error}\n")
         finally:
@@ -255,7 +253,7 @@ class StdioServer:
                 self._resident.bus.timeout_s = CALL_S
 
     def _work_off_spool(self) -> None:
-        """Do what a hook could not do in time."""
+        """Run the spooled operations: those that a hook could not finish in time."""
         from hallway.agents.hook.spool import work_off
 
         work_off(self._bus)
@@ -276,7 +274,7 @@ class StdioServer:
             self._receive(self._lines.pop())
 
     def _receive(self, line: bytes | None) -> None:
-        """Answer one line; None is one that was too long to be kept."""
+        """Answer one line; None stands for a line that was too long."""
         if line is None:
             self._send(failed(None, JsonRpcError(INVALID_REQUEST, f"a message has at most {MOST_BYTES} bytes")))
             return
@@ -293,7 +291,7 @@ class StdioServer:
         self._advance(self._protocol.handle(message, self._client), request_id)
 
     def _advance(self, work: Work, request_id: Any, value: Any = None, error: HallwayError | None = None) -> None:
-        """Carry an answer's work as far as it goes without waiting for anybody."""
+        """Run a call's generator until it ends or has to wait for messages."""
         try:
             while True:
                 operation, arguments = work.throw(error) if error else work.send(value)
@@ -308,7 +306,7 @@ class StdioServer:
             self._send(failed(request_id, JsonRpcError(INTERNAL_ERROR, f"hallway broke: {type(broken).__name__}")))
 
     def _perform(self, operation: Operation, arguments: Json) -> tuple[Any, HallwayError | None]:
-        """Return what came of an operation, looked at once where it may wait."""
+        """Run an operation without waiting; return its result, or its error."""
         if operation.waits_for:
             arguments = {**arguments, "wait_s": 0}
         try:
@@ -335,7 +333,7 @@ class StdioServer:
 
     def _begin(self, listening: ListenStream) -> None:
         if not self._may_wait:
-            fault = JsonRpcError(INVALID_REQUEST, f"{MOST_WAITS} calls and subscriptions wait already, the most")
+            fault = JsonRpcError(INVALID_REQUEST, f"at most {MOST_WAITS} calls and subscriptions can wait at once")
             self._send(failed(listening.request_id, fault))
             return
         self._listening[listening.request_id] = listening
@@ -343,17 +341,17 @@ class StdioServer:
 
     @property
     def _may_wait(self) -> bool:
-        """Return whether one more may wait for news; a call that may not is answered at once."""
+        """Return whether one more call may wait; else it is answered at once."""
         return len(self._pending) + len(self._listening) < MOST_WAITS
 
     def _cancel(self, params: Any) -> None:
-        """Stop what a request began; one that is answered, or was never asked, is nothing to stop."""
+        """Cancel a waiting call or subscription; ignore the id of any other request."""
         request_id = params.get("requestId") if isinstance(params, dict) else None
         self._pending = [each for each in self._pending if each.request_id != request_id]
         if isinstance(request_id, str | int):
             self._listening.pop(request_id, None)
 
-    # -- news ---------------------------------------------------------------------------------------------------------
+    # -- wake-ups and notifications -----------------------------------------------------------------------------------
 
     def _woken(self, session_id: str) -> None:
         """Handle a wake-up for a session."""
@@ -361,10 +359,10 @@ class StdioServer:
         self._go_on_pending()
         self._wake_at.setdefault(session_id, time.monotonic() + GATHER_S)
         if (named := self.resident.named()) and named not in self.resident.sessions:
-            self._due_at = time.monotonic()  # a hook has said whose session this is
+            self._due_at = time.monotonic()  # a hook has bound a session to this process
 
     def _wake(self, session_id: str) -> None:
-        """Have an idle agent look at what nothing here waited for."""
+        """Start a turn in an idle agent for messages that no call waited for."""
         if self._waker is None:
             from hallway.agents.wake.waker import Waker
 
@@ -376,7 +374,7 @@ class StdioServer:
 
     def _go_on_pending(self) -> None:
         if self._resident:
-            self._resident.listen_anew()  # before the look, which finds what came until then
+            self._resident.listen_anew()  # before reading the bus, so that no message falls between
         waiting, self._pending = self._pending, []
         for each in waiting:
             value, error = self._perform(each.operation, each.arguments)
@@ -386,7 +384,7 @@ class StdioServer:
                 self._pending.append(each)
 
     def _listen_when_possible(self) -> None:
-        """Subscribe to every change for a client that asked; if the bus cannot be used now, once it can."""
+        """Subscribe to all events for a client that requested notifications; after an error, try again later."""
         if self._events is not None:
             return
         try:
@@ -399,7 +397,7 @@ class StdioServer:
             self._events, self._listen_at = events, math.inf
 
     def _tell_changes(self) -> None:
-        """Tell who asked what has changed; a client that does not read hears of it once it does."""
+        """Send the requested notifications about changes; they wait while the client does not read its output."""
         if self._events is None:
             return
         self._events.hear()
@@ -413,7 +411,7 @@ class StdioServer:
         try:
             events = self._bus.events.read(self._seen, limit=200)
         except HallwayError:
-            return []  # the bus is out of reach; what was missed is told with the next change
+            return []  # the bus cannot be reached; the next change sends the missed notifications, too
         self._seen = events[-1].seq if events else self._seen
         return events
 
@@ -433,7 +431,7 @@ class StdioServer:
         self._write()
 
     def _write(self) -> None:
-        """Give the client what it takes without waiting for it."""
+        """Write as much output as the client reads without blocking."""
         try:
             while self._out:
                 del self._out[: os.write(1, self._out)]
@@ -456,7 +454,7 @@ class StdioServer:
 
 
 def _encoded(message: Any) -> str:
-    """Return a message as a line; what a tool's text says already as JSON is not encoded a second time."""
+    """Return a message as one line; a tool's structured content is copied from its text, which is already JSON."""
     result = message.get("result", {}) if isinstance(message, dict) else {}
     if "structuredContent" not in result:
         return encode(message)
@@ -466,7 +464,7 @@ def _encoded(message: Any) -> str:
 
 
 class Lines:
-    """Lines out of chunks; one that is too long is dropped to its end and given as None."""
+    """A splitter of chunks into lines; a line that is too long is dropped and returned as None."""
 
     def __init__(self) -> None:
         self._rest = bytearray()
@@ -492,14 +490,14 @@ class Lines:
 
 
 def _is_closed(descriptor: int) -> bool:
-    """Return whether the other end of a pipe is closed, whatever is still in it."""
+    """Return whether the other end of a pipe is closed, even if unread data is in the pipe."""
     poll = select.poll()
     poll.register(descriptor, 0)
     return bool(poll.poll(0))
 
 
 def _watch(pid: int) -> int:
-    """Return a descriptor that becomes readable when a process ends; -1 if the system has none."""
+    """Return a descriptor that becomes readable when a process ends; -1 if the system does not support this."""
     try:
         return os.pidfd_open(pid) if hasattr(os, "pidfd_open") and pid > 1 else -1
     except OSError:
@@ -509,7 +507,7 @@ def _watch(pid: int) -> int:
 def _end_on_signals() -> int:
     """Return a descriptor that becomes readable once a signal asks this process to end.
 
-    The handler does nothing, so that what is being written is written; the loop ends between two messages.
+    The signal handler does nothing, so a write in progress is completed; the loop ends between two messages.
     """
     import _signal  # type: ignore[import-not-found]  # the C module alone: `signal` imports enum for wrappers unused here
 

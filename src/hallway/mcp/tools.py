@@ -1,8 +1,9 @@
-"""The tools: operations of the catalogue as agents see them, few and short.
+"""The MCP tools: short forms of the operations in the catalogue.
 
-Each tool is one operation. Its parameters, their descriptions and its own are the operation's; what the session is
-called is never among them (S7). `DAILY` is what every session pays for in words, `ENGRAM` the three of the session
-bus's older contract, and `full()` the whole catalogue. A tool's `shape` makes of the result what an agent needs of it.
+Each tool runs one operation and takes its parameters and descriptions from it; the caller's session id is never a
+parameter (S7). `DAILY` is the profile that every session loads, so its descriptions are short; `ENGRAM` adds three
+tools of an older contract; `full()` is the whole catalogue. A tool's `shape` reduces the result to the fields that an
+agent needs.
 """
 
 from __future__ import annotations
@@ -36,10 +37,10 @@ MEMORY = SharedMemory.operations
 PROJECT = SESSIONS["current_project"]
 
 READS = {"readOnlyHint": True}
-# Codex runs what changes nothing outside and destroys nothing without asking its user each time.
+# With these annotations Codex runs a tool without asking its user each time.
 WRITES = {"destructiveHint": False, "openWorldHint": False}
 DESTROYS = {"destructiveHint": True, "openWorldHint": False}
-# Parameters whose names say it all: a description would cost every session its tokens and tell it nothing.
+# Parameters with clear names: a description would cost every session tokens and add nothing.
 PLAIN = frozenset(
     {
         "body",
@@ -79,11 +80,12 @@ TYPES = ((Boolean, "boolean"), (Integer, "integer"), (Number, "number"), (JsonOb
 
 
 class Tool:
-    """An operation as a tool: what it takes of its parameters, what of it is said already, what it shows.
+    """A tool that runs one operation with some of its parameters.
 
-    `then` is what else is done with the result, each an operation and what makes its arguments (None: not this time).
-    `is_of_project`: it is about the caller's project unless another is named. `tells_project`: a caller that names its
-    session, because nothing else does, may name its project too.
+    `takes` names the tool's parameters, `said` holds fixed arguments, `gives` is the output schema. `then` lists
+    operations to run after the first, each with a function that makes its arguments (None: do not run it).
+    `is_of_project`: the project is the caller's unless another is named. `tells_project`: a caller that names its
+    session may also name its project.
     """
 
     def __init__(
@@ -118,14 +120,12 @@ class Tool:
         self.is_of_somebody = is_of_project or self.actor is not None
 
     def definition(self, *, names_session: bool) -> Json:
-        """Return the tool as `tools/list` tells it; `names_session`: it takes its caller's id, since nothing else says
-        it.
-        """
+        """Return the tool's entry in `tools/list`; with `names_session` it has a parameter for the caller's id."""
         takes = self.takes_of(names_session=names_session)
         properties = {name: _schema(name, self.operation.parameters[name].kind) for name in takes}
         properties = {name: each if name in self.needs else _nullable(each) for name, each in properties.items()}
         if names_session and self.is_of_somebody and SESSION not in self.takes:
-            properties[SESSION] = {"type": "string"}  # whoever is asked for it by name has one
+            properties[SESSION] = {"type": "string"}  # no description: the instructions tell the caller its id
         schema: Json = {"type": "object", "properties": properties}
         if self.needs:
             schema["required"] = list(self.needs)
@@ -151,7 +151,7 @@ class Tool:
         return WRITES if self.operation.is_write or self.then else READS
 
     def call(self, arguments: Json, peer: Peer, meta: Json) -> Work:
-        """Do it; a HallwayError becomes a tool's error, which says what to do next."""
+        """Run the tool; a HallwayError becomes an error result with a hint for the agent."""
         try:
             shown = yield from self._run(dict(arguments), peer, meta)
         except HallwayError as error:
@@ -177,7 +177,7 @@ class Tool:
         return {"you": session_id, **shown} if self.says_you and session_id else shown
 
     def _session(self, arguments: Json, peer: Peer, meta: Json) -> str | None:
-        """Return the session that calls; its id is taken out of the arguments, unless that is another parameter."""
+        """Return the calling session; its id is removed from the arguments unless the operation has this parameter."""
         if not self.is_of_somebody:
             return None
         said = {} if SESSION in self.takes else arguments
@@ -187,7 +187,7 @@ class Tool:
         peer.introduce(session_id)
 
     def told(self, error: HallwayError) -> Json:
-        """Return an error as an agent can act on it; if a tool helps with this error, the hint names it."""
+        """Return an error for an agent; if a tool helps with this error, the hint names that tool."""
         told: Json = error.hint_for_face({**HINTS, **self.hints}).to_dict()["error"]
         return told
 
@@ -216,7 +216,7 @@ class WholeTool(Tool):
         super().__init__(name, operation, takes, results.whole, {"result": ""}, is_of_project=is_of_project)
 
     def introduce(self, peer: Peer, session_id: str) -> None:
-        """Introduce nobody: a caller of `sessions_register` introduces itself."""
+        """Do nothing: callers of the full profile register themselves with `sessions_register`."""
 
     def told(self, error: HallwayError) -> Json:
         told: Json = error.hint_for_face(self.hints).to_dict()["error"]
@@ -224,7 +224,7 @@ class WholeTool(Tool):
 
 
 class EngramTool(Tool):
-    """A tool of the older contract, whose agents may send the session's id: it has to be their own."""
+    """A tool of the older contract, whose agents may send a session id; it must be the caller's id."""
 
     def _run(self, arguments: Json, peer: Peer, meta: Json) -> Work:
         if self.actor and not peer.names_session:
@@ -235,10 +235,10 @@ class EngramTool(Tool):
 
 
 def actor(operation: Operation) -> str | None:
-    """Return the parameter by which an operation knows who calls it, if it does: a face fills it in, nobody says it.
+    """Return the parameter that holds the calling session's id, if any; the face fills it in, not the agent.
 
-    Not quite `Operation.actor`, which is whose rights a call needs: an author that a deletion is limited to is the
-    caller's to name, and whose history is read is not.
+    This differs from `Operation.actor`, which names the session whose rights a call needs: the author that a deletion
+    is limited to is named by the agent, while the session whose history is read is filled in here.
     """
     if "from_session" in operation.parameters:
         return "from_session"
@@ -430,9 +430,7 @@ def of_profile(profile: str) -> tuple[Tool, ...]:
 
 
 def _schema(name: str, kind: FieldType) -> Json:
-    """Return what a parameter may be, in as few words as tell it; the operation checks the rest and says what is
-    wrong.
-    """
+    """Return a parameter's JSON schema, as short as possible; the operation checks the rest."""
     return _bare(kind) if name in PLAIN or not kind.about else {**_bare(kind), "description": kind.about}
 
 
@@ -445,7 +443,7 @@ def _bare(kind: FieldType) -> Json:
 
 
 def _nullable(schema: Json) -> Json:
-    """Return the schema of a parameter that may be null, as models must say that they leave it out in strict mode."""
+    """Return the schema of a parameter that may be null: in strict mode models send null for one that is left out."""
     if "type" not in schema:
         return schema  # anything at all
     choices = {"enum": [*schema["enum"], None]} if "enum" in schema else {}
@@ -453,7 +451,5 @@ def _nullable(schema: Json) -> Json:
 
 
 def _text(value: Json) -> Json:
-    """Return a result as compact JSON text; `<` is written so that no text in it can pose as markup of the agent's
-    client.
-    """
+    """Return a result as compact JSON text; `<` is escaped, so that no text can pass for the client's markup."""
     return {"type": "text", "text": encode(value).replace("<", "\\u003c")}
