@@ -55,7 +55,7 @@ OFFER = f"This repository's project was {OLD} before, with 1 entry. To move them
 def test_a_search_that_finds_nothing_offers_the_memory_of_the_old_name(shop: Path) -> None:
     for words in (("memory", "search", "zebra"), ("memory", "search", "--pattern", "d*"), ("memory", "search")):
         done = types(shop, *words)
-        assert done.stdout == "Nothing of this is remembered.\n"
+        assert done.stdout == "No matching entries.\n"
         assert OFFER in done.stderr
     as_json = types(shop, "memory", "search", "zebra", "--json")
     assert (json.loads(as_json.stdout), OFFER in as_json.stderr) == ([], True)

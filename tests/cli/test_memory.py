@@ -58,7 +58,7 @@ def test_search_shows_a_line_of_each_with_what_was_found(team: Person) -> None:
         assert [found["key"] for found in team.gets("memory", "search", *words)] == ["auth"]
     assert [found["key"] for found in team.gets("memory", "search")] == ["task_1", "auth"]
     assert "\x1b" not in team.types("memory", "search").stdout + team.types("memory", "get", "task_1").stdout
-    assert team.types("memory", "search", "nowhere").stdout == "Nothing of this is remembered.\n"
+    assert team.types("memory", "search", "nowhere").stdout == "No matching entries.\n"
 
 
 def test_what_was_found_is_bold_on_a_terminal(team: Person) -> None:

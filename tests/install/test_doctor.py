@@ -49,7 +49,7 @@ def test_an_installed_client_is_told_with_its_version_and_its_last_heartbeat(mac
     machine.has_program("gemini", "0.61.0")
     machine.installs("gemini")
     (found,) = findings(machine, "gemini")
-    assert "server installed, hooks installed; never heard of" in found["detail"]
+    assert "server installed, hooks installed; no heartbeat yet" in found["detail"]
     assert found["next"] is None
     with hallway.connect(machine.home) as bus:
         bus.sessions.register("s1", "a session", "gemini")

@@ -55,7 +55,7 @@ def _client(client: ClientInstaller, seen_s: float | None) -> Iterator[CheckResu
         yield CheckResult(OK, client.name, f"{client.title}, {version}: does not know hallway", install)
         return
     said = ", ".join(f"{what} {place}" if (place := has[what]) else f"{what} missing or out of date" for what in has)
-    heard = "never heard of" if seen_s is None else f"last heartbeat {duration(seen_s)} ago"
+    heard = "no heartbeat yet" if seen_s is None else f"last heartbeat {duration(seen_s)} ago"
     level = OK if all(has.values()) else WARN
     yield CheckResult(
         level, client.name, f"{client.title}, {version}: {said}; {heard}", None if level == OK else install

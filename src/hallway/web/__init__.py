@@ -1,5 +1,5 @@
-"""The page: what the person who runs the agents looks at. Server-rendered, live, without a build step.
+"""The web page for the person who runs the agents: rendered on the server, updated live, without a build step.
 
-It is a face: everything it shows comes from operations, everything it writes goes through one. It refuses to run a
-line of script that is not its own file, and to show another session's text as anything but text.
+The page reads and writes the bus only through operations. It runs no script except its own files, and shows texts of
+sessions as plain text only.
 """

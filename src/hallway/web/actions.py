@@ -1,4 +1,4 @@
-"""What a person does on the page: say something, and put aside what was said to them. In the name `user:NAME`."""
+"""The actions of a person on the page: send, reply and dismiss messages, under the name `user:NAME`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ACKNOWLEDGE = CollaborationHub.operations["acknowledge"]
 
 
 class Action(NamedTuple):
-    """A form: its path, and what it does; that answers a line, and the page to look at next."""
+    """A form: its path, and the function it runs, which returns a line to show and the address of the next page."""
 
     path: str
     run: Run
@@ -47,7 +47,7 @@ async def send(site: Site, fields: dict[str, str]) -> tuple[str, str]:
 
 
 async def reply(site: Site, fields: dict[str, str]) -> tuple[str, str]:
-    """Answer a message in its thread; one to the person who answers is dealt with by that."""
+    """Reply to a message in its thread, and acknowledge it if it was sent to this person."""
     parent = await site.ask(GET, message_id=fields.get("to_message", ""))
     sent: Receipt = await site.ask(
         REPLY,
@@ -62,7 +62,7 @@ async def reply(site: Site, fields: dict[str, str]) -> tuple[str, str]:
 
 
 async def acknowledge(site: Site, fields: dict[str, str]) -> tuple[str, str]:
-    """Say that a message to the person is dealt with."""
+    """Acknowledge a message to this person."""
     count = await site.ask(ACKNOWLEDGE, session_id=site.person, message_ids=[fields.get("message_id", "")])
     return ("Done." if count else "It was done before."), "/"
 
@@ -79,7 +79,7 @@ def _thread(sent: Receipt) -> str:
 
 
 def _came_to(sent: Receipt, to_session: str) -> str:
-    """Return what became of it, and nothing better than that."""
+    """Return a sentence about a sent message's delivery, without promising more than is known."""
     if not sent.recipients:
         return "Sent; nobody is there to get it. Who joins later reads it in the history."
     if sent.recipient_status == "offline":

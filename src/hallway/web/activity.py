@@ -1,7 +1,7 @@
-"""What happened in the last hours, kept in memory: who did what when, who wrote to whom, how long answers took.
+"""The activity of the last hours, kept in memory: events, status changes, messages and acknowledgement delays.
 
-It is read off the record of events, each event once, when somebody looks at a page. What lies before the first event
-it has read is unknown to it, and is shown as unknown.
+It is built from the record of events; a page request reads the events that are new. The time before the first event
+read is shown as unknown.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ LOOK_BACK = 10_000  # events that are read when the first page is asked for
 PAGE = 1000
 MOST_EVENTS = 3000  # kept whole, for feeds
 MOST_MESSAGES = 5000
-MOST_LIVES = 5000  # sessions whose changes are kept
+MOST_LIVES = 5000  # sessions whose status changes are kept
 MOST_CHANGES = 500  # of one session
 
 TEXTS = {
@@ -49,7 +49,7 @@ LAST = EventLog.operations["last_seq"]
 
 
 class Span(NamedTuple):
-    """How a session was for a while."""
+    """A period in which a session had one status."""
 
     begin_s: float
     end_s: float
@@ -69,14 +69,14 @@ class MessageMark(NamedTuple):
 
 
 class StatusHistory(NamedTuple):
-    """A session's project, and when it came to be in which status."""
+    """A session's project and status changes, each with its time."""
 
     project: str
     changes: list[tuple[float, str]]
 
 
 class AckDelay(NamedTuple):
-    """How long a message lay in an inbox before it was acknowledged."""
+    """The time between sending and acknowledging a message."""
 
     at_s: float
     seconds: float
@@ -84,13 +84,13 @@ class AckDelay(NamedTuple):
 
 
 class ActivityLog:
-    """The last hours of a bus."""
+    """A bus's activity in the last hours."""
 
     def __init__(self, ask: OperationRunner) -> None:
         self._ask = ask
         self._reading: asyncio.Task[None] | None = None
-        self.seq = -1  # of the last event that it knows
-        self.begins_at_s = 0.0  # nothing is known of before
+        self.seq = -1  # of the last event read
+        self.begins_at_s = 0.0  # time of the first event read
         self.events: deque[Event] = deque(maxlen=MOST_EVENTS)
         self.marks: deque[MessageMark] = deque(maxlen=MOST_MESSAGES)
         self.waits: deque[AckDelay] = deque(maxlen=MOST_MESSAGES)
@@ -99,7 +99,7 @@ class ActivityLog:
         self._lives: OrderedDict[str, StatusHistory] = OrderedDict()
 
     async def read_on(self) -> None:
-        """Take in what is new; those that ask meanwhile wait for the same answer."""
+        """Read the new events; callers during a read wait for that read."""
         if self._reading is None:
             self._reading = asyncio.create_task(self._read_on())
             self._reading.add_done_callback(self._done)
@@ -110,7 +110,7 @@ class ActivityLog:
 
     async def _read_on(self) -> None:
         last = await self._ask(LAST)
-        if self.seq < 0 or last < self.seq:  # the first look, or another bus under the same hub
+        if self.seq < 0 or last < self.seq:  # the first read, or the hub's bus was replaced
             self.seq = max(last - LOOK_BACK, 0)
         while self.seq < last:
             page: list[Event] = await self._ask(READ, after=self.seq, limit=PAGE)
@@ -118,7 +118,7 @@ class ActivityLog:
                 self._take(event)
             self.seq = page[-1].seq if page else last
 
-    # -- taking in ----------------------------------------------------------------------------------------------------
+    # -- reading ------------------------------------------------------------------------------------------------------
 
     def _take(self, event: Event) -> None:
         at_s = event.at.timestamp()
@@ -163,13 +163,13 @@ class ActivityLog:
                 self._sent.popitem(last=False)
         elif change == "acknowledged":
             for message_id in data.get("message_ids", ()):
-                if message_id in self._sent:  # of a broadcast every recipient's
+                if message_id in self._sent:  # a broadcast counts once for each recipient
                     self.waits.append(AckDelay(at_s, at_s - self._sent[message_id], event.project))
 
-    # -- telling ------------------------------------------------------------------------------------------------------
+    # -- results ------------------------------------------------------------------------------------------------------
 
     def gone_since(self, since_s: float) -> list[str]:
-        """Return the ids of sessions that went offline since an instant and are, as far as it knows, offline still."""
+        """Return the ids of sessions that went offline since a time and are still offline in the events read."""
         return [
             session_id
             for session_id, life in self._lives.items()
@@ -177,12 +177,12 @@ class ActivityLog:
         ]
 
     def life(self, session: Session, begin_s: float, end_s: float) -> list[Span]:
-        """Return how a session was in a stretch of time; `unknown` where the record does not say."""
+        """Return a session's status periods between two times; `unknown` before the first event read."""
         life = self._lives.get(session.session_id)
         started_s = session.started_at.timestamp()
         if life:
             changes = life.changes
-        else:  # no change since the record begins: it was all the time as it is now
+        else:  # no change among the events read: the status was always the current one
             changes = [(max(started_s, self.begins_at_s), session.status if session.is_live else "unknown")]
             if session.ended_at:
                 changes.append((session.ended_at.timestamp(), "offline"))
@@ -191,7 +191,7 @@ class ActivityLog:
         return _spans(changes, begin_s, end_s)
 
     def by_status(self, live: Iterable[Session], project: str | None, instants_s: list[float]) -> dict[str, list[int]]:
-        """Return how many sessions were in each status at each instant, those that have gone since included."""
+        """Count the sessions in each status at each time, including sessions that are offline now."""
         begin_s, end_s = instants_s[0], instants_s[-1]
         sessions = {each.session_id: each for each in live if project in (None, each.project)}
         lives = [self.life(each, begin_s, end_s) for each in sessions.values()]
@@ -211,7 +211,7 @@ class ActivityLog:
     def newest(
         self, count: int, project: str | None = None, kinds: tuple[str, ...] = (), session_id: str | None = None
     ) -> list[Event]:
-        """Return the newest events that fit, newest first."""
+        """Return the newest matching events, newest first."""
         found = []
         for event in reversed(self.events):
             if (
@@ -226,7 +226,7 @@ class ActivityLog:
 
 
 def readable(event: Event) -> Event:
-    """Return an event whose data is of the shapes that services write: one that came by an import may hold anything."""
+    """Return an event with data of the expected types: an imported event may contain anything."""
     data = dict(event.data)
     for name in TEXTS & data.keys():
         if not isinstance(data[name], str):

@@ -1,4 +1,4 @@
-"""The page's paths: each page as HTML, as the part of it that lives, and as JSON; its files; its forms."""
+"""The page's HTTP endpoints: each page as HTML, as its live part and as JSON; static files; forms."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ if TYPE_CHECKING:
 
 HTML = (b"content-type", b"text/html; charset=utf-8")
 NO_STORE = (b"cache-control", b"no-store")
-VARY = (b"vary", b"hx-request")  # the same address gives the whole page, or its living part to the page's own script
+VARY = (b"vary", b"hx-request")  # one address returns the whole page, or only its live part for the page's script
 
 
 def mount_page(paths: PathRouter, reader: Reader, writer: Writer, keyring: Callable[[], TokenCache]) -> None:
-    """Add the page's paths to a hub's."""
+    """Add the page's endpoints to a hub."""
     site = Site(OperationRunner(reader, writer))
     for page in PAGES:
         paths.add("GET", page.path, PageEndpoint(site, page))
@@ -51,7 +51,7 @@ def mount_page(paths: PathRouter, reader: Reader, writer: Writer, keyring: Calla
 
 
 class PageEndpoint:
-    """A page as HTML: whole, or its living part for the script that keeps it up to date."""
+    """A page as HTML: the whole page, or only its live part for the page's script."""
 
     def __init__(self, site: Site, page: Page) -> None:
         self._site = site
@@ -70,12 +70,12 @@ class PageEndpoint:
         data = {**self._around(site, token, query), **shown}
         is_part = header(scope, b"hx-request") == b"true"
         make = self._site.renderer.live if is_part else self._site.renderer.page
-        # On a thread: other requests go on while a long page is written.
+        # Rendered in a thread, so that a long page does not delay other requests.
         body = await asyncio.to_thread(make, name, data)
         await respond(send, body, status, tuple(headers))
 
     def _around(self, site: Site, token: str, query: dict[str, str]) -> dict[str, Any]:
-        """Return what every template knows."""
+        """Return the variables that every template uses."""
         page = self._page
         return {
             "page": page,
@@ -93,7 +93,7 @@ class PageEndpoint:
 
 
 class JsonEndpoint:
-    """The same page as JSON."""
+    """A page's data as JSON."""
 
     def __init__(self, site: Site, page: Page) -> None:
         self._site = site
@@ -109,7 +109,7 @@ class JsonEndpoint:
 
 
 class WriteEndpoint:
-    """A form of the page's own: what came of it as a line, or the page that shows it."""
+    """The target of a form: answers the page's script with a line to show, or redirects to the next page."""
 
     def __init__(self, site: Site, write: Action) -> None:
         self._site = site
@@ -125,7 +125,7 @@ class WriteEndpoint:
         except HallwayError as error:
             status, data["error"] = error.status, error
         if header(scope, b"hx-request") == b"true":
-            # The script shows errors where the form is; their status is in the text.
+            # The script shows an error beside the form; the text contains its status.
             body = await asyncio.to_thread(self._site.renderer.page, "action_result", data)
             await respond(send, body, status, (HTML, NO_STORE))
         elif data["error"]:

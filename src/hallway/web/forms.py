@@ -1,8 +1,8 @@
-"""What is written from the page, and why nobody else's page can do it.
+"""Forms of the page, and their protection against cross-site requests.
 
-Three locks, each enough alone against a page of another site: the hub's guard checks the Origin, `Sec-Fetch-Site` must
-say that the request comes from this very origin, and the token of a cookie that only this origin's requests carry
-(SameSite=Strict) must be repeated in the form or in a header, which only this origin's script can set.
+There are three checks, and each alone stops a page of another site: the hub checks the Origin header; `Sec-Fetch-Site`
+must be `same-origin`; and the form or a header must repeat the token of a cookie that only requests from this origin
+carry (SameSite=Strict).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ MOST_FIELDS = 20
 
 
 def csrf_token(scope: Scope) -> str | None:
-    """Return the token of the request's cookie."""
+    """Return the CSRF token of the request's cookie."""
     try:
         found = SimpleCookie(header(scope, b"cookie").decode("latin-1")).get(COOKIE)
     except CookieError:
@@ -40,20 +40,20 @@ def new_token() -> str:
 
 
 def cookie_header(token: str) -> tuple[bytes, bytes]:
-    # Readable by the page's own script, which repeats it in a header: a tab that is open for days has the token of now.
+    # The page's script reads this cookie and repeats it in a header, so a tab that is open for days has a valid token.
     return b"set-cookie", f"{COOKIE}={token}; Path=/; SameSite=Strict".encode()
 
 
 async def read_form(scope: Scope, receive: Receive) -> dict[str, str]:
-    """Return the fields of a form of the page's own; raises Refused for anybody else's, InvalidInput for no form."""
+    """Return the fields of a form; raises Refused if another page sent it, InvalidInput if the body is not a form."""
     came_from = header(scope, b"sec-fetch-site")
     if came_from not in (b"", b"same-origin"):
         raise Refused(
             f"the form was sent by a page that is not the hub's own ({came_from.decode('latin-1')[:20]})",
-            hint="Open the hub's page and write there",
+            hint="Open the hub's page and submit the form there",
         )
     if header(scope, b"content-type").partition(b";")[0].strip().lower() != FORM_TYPE:
-        raise InvalidInput("the request's body is no form", hint="POST /messages takes JSON")
+        raise InvalidInput("the request's body is not a form", hint="POST /messages takes JSON")
     body = await read_body(scope, receive)
     try:
         pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=MOST_FIELDS)

@@ -1,9 +1,9 @@
-"""Logging in to the page, where the hub demands tokens: a form, a cookie that no script reads, a way out.
+"""Login and logout of the page, for hubs that require tokens: a form, and a cookie that scripts cannot read.
 
-The cookie holds the random id of a login (`services/logins.py`), not the token: a browser sends it to every other port
-of the host, too. It opens the page and what the page reads at this hub; it writes nothing but the page's own forms,
-which carry a secret of this browser (forms.py). `hallway open` gets a link that shows the form with a one-time code in
-place of the token; following a link logs nobody in, sending its form does.
+The cookie holds the random secret of a login (`services/logins.py`) and not the token, because a browser also sends it
+to every other port of the host. The cookie allows reading the page and submitting the page's forms, which carry a
+secret of this browser (forms.py), and nothing else. `hallway open` gets a link that shows the form with a one-time code
+instead of a token. Opening the link does not log in; submitting its form does.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ HTML = (b"content-type", b"text/html; charset=utf-8")
 
 
 class LoginEndpoint:
-    """The form, what it does, and the way out."""
+    """The endpoints for login, logout and one-time links."""
 
     def __init__(self, renderer: Renderer, keyring: Callable[[], TokenCache]) -> None:
         self._renderer = renderer
@@ -48,7 +48,7 @@ class LoginEndpoint:
         await self._form(scope, send, 200, _own_path(query.get("to", "/")), None, query.get("code", ""))
 
     async def enter(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Log in with the token or the code of a link, and keep the login's secret in the cookie."""
+        """Log in with a token or a link's code, and set the cookie to the login's secret."""
         wanted = "/"
         try:
             fields = await forms.read_form(scope, receive)
@@ -60,7 +60,7 @@ class LoginEndpoint:
         await _go(send, wanted, f"{cookie_name(scope)}={secret}; Path=/; HttpOnly; SameSite=Strict{_secure(scope)}")
 
     async def leave(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """End the login at the hub, so that nobody who has its secret is let in, and forget the cookie."""
+        """End the login at the hub, so that its secret becomes invalid, and delete the cookie."""
         try:
             await forms.read_form(scope, receive)
             if (grant := scope["grant"]) is not None:
@@ -71,11 +71,13 @@ class LoginEndpoint:
         await _go(send, LOGIN, f"{cookie_name(scope)}=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0{_secure(scope)}")
 
     async def link(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Make a link that logs a browser in with the token of the request; the hub's own user needs none."""
+        """Make a link that logs a browser in with the request's token; the hub's own user gets a plain link."""
         grant = scope["grant"]
         try:
             if grant is not None and grant.opened is not None:
-                raise Refused("a login makes no links: they would outlive it", hint="Use the token: hallway open")
+                raise Refused(
+                    "a login cannot make a link: it would outlive the login", hint="Use the token: hallway open"
+                )
             code = "" if grant is None else await self._keyring().make_link(grant)
         except HallwayError as error:
             await respond_error(send, error)
@@ -97,7 +99,7 @@ async def _go(send: Send, where: str, cookie: str) -> None:
 
 
 def _own_path(wanted: str) -> str:
-    """Return a path of this hub's own: never another site's, however it is written."""
+    """Return the path to go to after the login; an address that could lead to another site becomes `/`."""
     parts = urlsplit(wanted)
     is_own = wanted.startswith("/") and not wanted.startswith(("//", "/\\")) and not parts.netloc and wanted.isascii()
     return wanted if is_own and wanted.isprintable() else "/"

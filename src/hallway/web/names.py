@@ -1,4 +1,4 @@
-"""What sessions are called: pages show names where messages and events have ids."""
+"""Names of sessions: pages show names where messages and events have ids."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ GET = SessionRegistry.operations["get"]
 
 KEPT_S = 60.0
 MOST_KEPT = 10_000
-MOST_ASKED = 100  # at once; the others are shown by their ids
+MOST_ASKED = 100  # names looked up at once; other sessions are shown by their ids
 
 
 class Names:
-    """Names by id, asked for once a minute."""
+    """A cache of agent names by session id; an entry is valid for a minute."""
 
     def __init__(self, ask: OperationRunner) -> None:
         self._ask = ask
         self._known: dict[str, tuple[str, float]] = {}
 
     def learn(self, sessions: Iterable[Session]) -> None:
-        """Take the names of sessions that somebody has asked for anyway."""
+        """Store the names of sessions that were read for another purpose."""
         until = time.monotonic() + KEPT_S
         if len(self._known) > MOST_KEPT:
             self._known.clear()
         self._known.update((each.session_id, (each.agent_name, until)) for each in sessions)
 
     async def of(self, parties: Iterable[str | None]) -> dict[str, str]:
-        """Return the names of those of some parties that are sessions."""
+        """Return the names of the sessions among some parties: {session id: name}."""
         wanted = {each for each in parties if each and is_session(each)}
         now = time.monotonic()
         asked = [each for each in sorted(wanted) if self._known.get(each, ("", 0.0))[1] < now][:MOST_ASKED]

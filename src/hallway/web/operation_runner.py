@@ -1,4 +1,4 @@
-"""How pages ask the bus: operations, run on the hub's workers like everybody else's, for who is looking."""
+"""Operations for pages: run on the hub's workers like every request's, with the rights of the page's viewer."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class OperationRunner:
-    """Runs operations for the page's reader: `await ask(OPERATION, name=value)`."""
+    """Runs operations as the page's viewer: `await ask(OPERATION, name=value)`."""
 
     def __init__(self, reader: Reader, writer: Writer, visitor: Caller = HUB) -> None:
         self._reader = reader
@@ -20,10 +20,10 @@ class OperationRunner:
         self.visitor = visitor
 
     async def __call__(self, operation: Operation, **named: Any) -> Any:
-        """Return what the operation answers; raises its errors, and InvalidInput for what it cannot take."""
+        """Run an operation and return its result; raises its errors, and InvalidInput for invalid arguments."""
         worker = self._writer if operation.is_write else self._reader
         return await worker.run(operation, operation.arguments((), named), self.visitor)
 
     def on_behalf_of(self, visitor: Caller) -> OperationRunner:
-        """Return the same for another reader."""
+        """Return an operation runner for another viewer."""
         return OperationRunner(self._reader, self._writer, visitor)

@@ -1,7 +1,7 @@
-"""Templates, and the filters through which everything from the bus passes on its way into a page.
+"""The page's templates, and the filters for every text from the bus.
 
-Escaping is Jinja's and always on. What escaping leaves (characters that reorder a line, or steer nothing here but
-would in whatever the text is copied to) goes through `view.clean`, as on a terminal (A3).
+Jinja's escaping is always on. Escaping does not change control characters, which may reorder a line or act where the
+text is pasted; `sanitize` removes those, as on a terminal (A3).
 """
 
 from __future__ import annotations
@@ -38,17 +38,17 @@ LONG_TEXT = 4000  # characters of one text that a list shows
 
 
 def line(text: object) -> str:
-    """Return any text as one harmless line."""
+    """Return any text as one sanitized line."""
     return sanitize(str(text))
 
 
 def lines(text: str) -> str:
-    """Return a text of many lines; tabs and line ends stay."""
+    """Return a sanitized text; tabs and line ends stay."""
     return "\n".join("\t".join(map(sanitize, each.split("\t"))) for each in re.split(r"\r\n|\r|\n", text))
 
 
 def linked(text: str) -> Markup:
-    """Return a text whose http and https addresses are links, and nothing else is."""
+    """Return an escaped text in which http and https addresses are links."""
     parts, at = [], 0
     text = lines(text)
     for found in LINK.finditer(text):
@@ -63,7 +63,7 @@ def _link(address: str) -> Markup:
 
 
 def marked(text: str) -> Markup:
-    """Return a line of a finding: what was searched for stands between `**` and becomes a mark."""
+    """Return a line of a search result; the text between `**`, which matched the search, is highlighted."""
     parts = line(text).split("**")
     return Markup("").join(
         Markup("<mark>{}</mark>").format(part) if at % 2 and at < len(parts) - 1 else escape(part)
@@ -72,17 +72,17 @@ def marked(text: str) -> Markup:
 
 
 def pretty(value: Any) -> str:
-    """Return JSON, indented, as it may be read."""
+    """Return a value as indented JSON."""
     return lines(json.dumps(value, ensure_ascii=False, indent=2, default=to_builtins))
 
 
 def compact(value: Any) -> str:
-    """Return JSON in a line."""
+    """Return a value as one line of JSON."""
     return line(json.dumps(value, ensure_ascii=False, default=to_builtins))
 
 
 def event_fields(event: Event) -> Iterator[tuple[str, str]]:
-    """Yield what an event says beside its kind, as names and short texts; ids come last."""
+    """Yield the names and values of an event's data as short texts; ids come last."""
     items = sorted(event.data.items(), key=lambda item: item[0].endswith(("_id", "_ids")))
     for name, value in items:
         if value is not None and value != [] and value != {}:
@@ -90,13 +90,13 @@ def event_fields(event: Event) -> Iterator[tuple[str, str]]:
 
 
 def address(path: str, **query: object) -> str:
-    """Return a page's address; what is empty is left out."""
+    """Return a page's address with a query; empty values are left out."""
     said = {name: value for name, value in query.items() if value not in (None, "", False)}
     return f"{path}?{urlencode(said)}" if said else path
 
 
 def party(name: str) -> str:
-    """Return whom an address means, in words."""
+    """Return the name to show for a message's address."""
     if name == EVERYBODY:
         return "everybody"
     return line(name.removeprefix(PERSON) if name.startswith(PERSON) else name)
@@ -107,7 +107,7 @@ def is_session(name: str) -> bool:
 
 
 def short_project(project: str) -> str:
-    """Return the last part of a project's name, which is what tells projects apart."""
+    """Return the last part of a project's name, which usually distinguishes it."""
     return line(project.rstrip("/").rpartition("/")[2] or project)
 
 
@@ -120,7 +120,7 @@ def folder_of(location: str | None) -> str:
 
 
 class Renderer:
-    """Makes HTML of a page's data: the whole page, or the part of it that lives."""
+    """Renders a page's data as HTML: the whole page, or only its live part."""
 
     def __init__(self, files: StaticFiles) -> None:
         self._environment = Environment(
@@ -168,7 +168,7 @@ class Renderer:
         return self._template(name).render(data).encode()
 
     def live(self, name: str, data: Mapping[str, Any]) -> bytes:
-        """Return only what changes while a page is open: the living part, and what there is to choose from."""
+        """Render only the parts that change while a page is open: the live part and the filter's options."""
         template = self._template(name)
         context = template.new_context({**data, "parts": self._environment.get_template("parts.html").module})
         live = "".join(template.blocks["live"](context))

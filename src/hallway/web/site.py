@@ -1,4 +1,4 @@
-"""What the page's endpoints share: how they run operations, what happened lately, who is looking."""
+"""The objects that the page's endpoints share: operation runner, recent activity, session names, and the viewer."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     Show = Callable[["Site", dict[str, str]], Awaitable[dict[str, Any]]]
 
 NOBODY = "owner"
-MOST_READERS = 50  # tokens whose view of the bus is kept
+MOST_READERS = 50  # tokens for which a site is kept in memory
 
 
 class Site:
-    """What pages share: how to ask the bus, what happened lately, who is looking."""
+    """The page as one viewer sees it: operation runner, recent activity, session names and the viewer's name."""
 
     def __init__(self, ask: OperationRunner) -> None:
         self.ask = ask
@@ -38,14 +38,12 @@ class Site:
         self.names = Names(ask)
         self.files = StaticFiles()
         self.renderer = Renderer(self.files)
-        # A slash would make it no party's name.
+        # A party's name cannot contain a slash.
         self.person = PERSON + (current_user() or NOBODY).replace("/", "-")
         self._others: OrderedDict[str, Site] = OrderedDict()
 
     def for_caller(self, visitor: Caller) -> Site:
-        """Return the site as one token's bearer sees it: what it remembers is asked for, and kept, for that one
-        alone.
-        """
+        """Return the site of a caller's token; its activity and names are read and kept for that token alone."""
         grant = visitor.grant
         if grant is None:
             return self
@@ -62,11 +60,11 @@ class Site:
 
     @property
     def principal(self) -> Principal | None:
-        """Return whose token the reader has; None for the owner of the bus."""
+        """Return the principal of the viewer's token; None for the owner of the bus."""
         return self.ask.visitor.principal
 
     async def data(self, show: Show, scope: Scope) -> tuple[dict[str, str], dict[str, Any]]:
-        """Return what was asked of a page, and what it shows to who asks."""
+        """Return a page request's query, and the page's data for it."""
         query = {name: value.strip() for name, value in parse_query(scope).items()}
         await self.chronicle.read_on()
         return query, await show(self, query)

@@ -1,4 +1,4 @@
-"""The page's own files, read once, under paths that change with their content: a browser keeps them for ever."""
+"""The page's static files. Their paths contain a digest of the content, so browsers may cache them for ever."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TYPES = {
 
 
 class StaticFiles:
-    """What templates link to by name, and browsers ask for by digest and name."""
+    """The static files: templates look up their URLs by name, and browsers request them by digest and name."""
 
     def __init__(self) -> None:
         self._bodies = {path.name: path.read_bytes() for path in sorted(FOLDER.rglob("*")) if path.suffix in TYPES}
@@ -34,7 +34,7 @@ class StaticFiles:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         name = scope["path_params"]["name"]
-        # Another digest is another version of the page: its file is not here any more, or not yet.
+        # Another digest belongs to an older or newer version of hallway, whose files are not here.
         if self._urls.get(name) != scope["path"]:
             await respond_error(send, NotFound(f"the page has no file {quote_value(name)} of this version"))
             return

@@ -1,4 +1,4 @@
-"""The last hours as a picture: a bar of statuses for each session, messages as marks between them.
+"""The timeline of the last hours: a bar of statuses for each session, and the messages between sessions.
 
 Positions are numbers from 0 to 1000 across and pixels down; the templates draw them as SVG, without style or script.
 """
@@ -20,7 +20,7 @@ MOST_MARKS = 200
 
 
 class Timeline:
-    """Some sessions in a stretch of time."""
+    """The timeline of some sessions between two times."""
 
     def __init__(self, chronicle: ActivityLog, sessions: list[Session], begin_s: float, end_s: float) -> None:
         self._chronicle = chronicle
@@ -29,7 +29,7 @@ class Timeline:
         self._end_s = end_s
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what there is to draw."""
+        """Return the positions of all bars, messages and labels."""
         long_s = self._end_s - self._begin_s
         hours = range(int(long_s // HOUR_S), -1, -1)
         return {
@@ -60,7 +60,7 @@ class Timeline:
         }
 
     def _marks(self) -> list[dict[str, Any]]:
-        """Return the newest messages between the sessions that are drawn, and to or from somebody else."""
+        """Return the newest messages to or from the sessions that are drawn."""
         rows = {session.session_id: number for number, session in enumerate(self._sessions)}
         drawn: list[dict[str, Any]] = []
         for mark in reversed(self._chronicle.marks):

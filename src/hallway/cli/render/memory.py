@@ -28,7 +28,7 @@ VALUE = Column("VALUE", least=20)
 def findings(screen: Terminal, found: list[MemoryHit], arguments: dict[str, Any]) -> list[str]:
     """Return a line for each entry found, and the command that shows a whole entry."""
     if not found:
-        return ["Nothing of this is remembered."]
+        return ["No matching entries."]
     rows = [
         (each.key, each.type, str(each.version), each.session_id, age(each.created_at, screen.now_s), each.line)
         for each in found

@@ -1,4 +1,4 @@
-"""Every page: where it is, and what it shows. The templates of the same names say how."""
+"""The catalogue of pages: each with its path and the function for its data. Its template has the same name."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Page(NamedTuple):
-    """A page: `watches` are the nouns whose events change it."""
+    """A page; `watches` lists the nouns whose events change its content."""
 
     name: str
     title: str
@@ -25,7 +25,7 @@ class Page(NamedTuple):
 
     @property
     def twin(self) -> str:
-        """Return where the same is as JSON."""
+        """Return the path of the page's data as JSON."""
         return f"/page/{self.name}.json"
 
 

@@ -1,4 +1,4 @@
-"""What happened, raw and in numbers."""
+"""The page of the event record, and the page of statistics."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ STATS = Statistics.operations["read"]
 
 ROWS = 100
 AT_ONCE = 1000
-MOST_LOOKS = 10  # times AT_ONCE events, in which a filter's events are looked for
+MOST_LOOKS = 10  # a filter searches at most this many times AT_ONCE events
 STEPS = 120  # points of a plot
 KINDS = ("session", "message", "task", "memory")
 
 
 async def events(site: Site, query: dict[str, str]) -> dict[str, Any]:
-    """Return the record, newest first."""
+    """Return the data of the events page, newest event first."""
     wanted = {name: query.get(name, "") for name in ("project", "kind")}
     text = query.get("before", "")
     before = int(text) if text.isascii() and text.isdigit() and 0 < len(text) < 18 else site.chronicle.seq + 1
@@ -45,9 +45,7 @@ async def events(site: Site, query: dict[str, str]) -> dict[str, Any]:
 
 
 async def _backwards(site: Site, before: int, wanted: dict[str, str]) -> tuple[list[Event], int]:
-    """Return the newest events before a seq that fit, newest first, and the seq down to which the record was
-    looked at.
-    """
+    """Return the newest matching events before a seq, newest first, and the lowest seq that was searched."""
     found: list[Event] = []
     upper = before
     for _ in range(MOST_LOOKS):
@@ -69,7 +67,7 @@ async def _backwards(site: Site, before: int, wanted: dict[str, str]) -> tuple[l
 
 
 async def stats(site: Site, query: dict[str, str]) -> dict[str, Any]:
-    """Return the bus in numbers, and how they moved in the last hours."""
+    """Return the data of the statistics page: current counts, and their course in the last hours."""
     project = query.get("project") or None
     now_s = time.time()
     step_s = WINDOW_S / STEPS
@@ -95,7 +93,7 @@ async def stats(site: Site, query: dict[str, str]) -> dict[str, Any]:
 
 
 def _slot(at_s: float, instants: list[float], step_s: float) -> int:
-    """Return which step a moment falls into; negative when it was before the first."""
+    """Return the index of the step that contains a time; negative if it is before the first step."""
     return min(int((at_s - instants[0] + step_s) // step_s), len(instants) - 1)
 
 
@@ -109,7 +107,7 @@ def _per_minute(moments: list[float], instants: list[float], step_s: float) -> l
 
 
 def _medians(waits: list[tuple[float, float]], instants: list[float], step_s: float) -> list[float | None]:
-    """Return how long the messages that were acknowledged in each step had waited; None where none was."""
+    """Return, for each step, the median delay of the messages acknowledged in it; None if there were none."""
     found: list[list[float]] = [[] for _ in instants]
     for at_s, seconds in waits:
         slot = _slot(at_s, instants, step_s)

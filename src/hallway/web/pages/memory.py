@@ -1,4 +1,4 @@
-"""What is remembered: search, and one entry with its history."""
+"""The memory page with its search, and the page of one entry with its history."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CONTEXT = 3  # unchanged lines around a change
 
 
 async def memory(site: Site, query: dict[str, str]) -> dict[str, Any]:
-    """Return the entries of a project: the best fit of a search first, else the newest."""
+    """Return the data of the memory page: a project's entries, the best match of a search first, else the newest."""
     projects = sorted({*site.chronicle.projects, *filter(None, [query.get("project")])})
     wanted = {name: query.get(name, "") for name in ("q", "type", "tag")}
     wanted["project"] = query.get("project") or _busiest(site)
@@ -49,14 +49,14 @@ async def memory(site: Site, query: dict[str, str]) -> dict[str, Any]:
 
 
 def _busiest(site: Site) -> str:
-    """Return the project that most happens in, where nobody said one."""
+    """Return the project with the most events, for a request that names no project."""
     most = site.chronicle.projects.most_common(1)
     seen = site.principal.projects if site.principal else None
     return most[0][0] if most else min(seen or {""})
 
 
 async def entry(site: Site, query: dict[str, str]) -> dict[str, Any]:
-    """Return one entry: what it is now, who made it so, and what each version changed."""
+    """Return the data of an entry's page: its value, author, and the changes of each version."""
     project, key = query.get("project") or _busiest(site) or None, query.get("key", "")
     newest: MemoryEntry = await site.ask(GET, key=key, project=project)
     kept: list[MemoryEntry] = await site.ask(HISTORY, key=key, project=project, limit=VERSIONS)
@@ -73,7 +73,7 @@ async def entry(site: Site, query: dict[str, str]) -> dict[str, Any]:
 
 
 def changes(before: MemoryEntry, after: MemoryEntry) -> list[dict[str, str]]:
-    """Return what one version made of another, line by line: `+`, `-`, what stayed around them, and where (`@`)."""
+    """Return the differences of two versions as lines: added (`+`), removed (`-`), context, and positions (`@`)."""
     found = difflib.unified_diff(_lines(before.value), _lines(after.value), n=CONTEXT, lineterm="")
     return [
         {"sign": "@", "text": text} if text.startswith("@@") else {"sign": text[0], "text": text[1:]}
@@ -82,6 +82,6 @@ def changes(before: MemoryEntry, after: MemoryEntry) -> list[dict[str, str]]:
 
 
 def _lines(value: Any) -> list[str]:
-    """Return a value as lines to compare: a text its own, JSON as it is indented."""
+    """Return a value's lines for the comparison: those of a text, or of indented JSON."""
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=2, default=to_builtins)
     return lines(text).split("\n")

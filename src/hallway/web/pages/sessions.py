@@ -1,4 +1,4 @@
-"""Who is here and who needs me: the sessions, and one of them."""
+"""The home page (sessions, and items that need attention) and the page of one session."""
 
 from __future__ import annotations
 
@@ -37,23 +37,23 @@ REMEMBERED = SharedMemory.operations["find"]
 
 MESSAGES = 200  # and tasks, which may be 64 KiB each
 READ_AT_ONCE = 1000
-MOST_SESSIONS = 5000  # that a page looks at; it says so where there are more
+MOST_SESSIONS = 5000  # sessions that a page reads; the page says if there are more
 ROWS = 100
-GONE_FOR_S = 3600.0  # how long one that went offline stays on the page
+GONE_FOR_S = 3600.0  # how long a session stays on the page after it went offline
 MOST_GONE = 50
 DRAWN = 24  # sessions on the timeline
 DRAWN_OF_MANY = 12
-MANY = 30  # rows, above which the timeline comes before the table
-MEET_WITHIN_S = 3600  # two sessions that wrote one file in this time are in each other's way
+MANY = 30  # rows; with more, the timeline comes before the table
+MEET_WITHIN_S = 3600  # two sessions that wrote one file within this time are shown as a conflict
 FEED = 30
-NEEDS = 6  # of each kind, and how many more there are
+NEEDS = 6  # items shown of each kind; the others are counted
 TALK = 30
-ASKING = ("request", "task_offer", "handoff")  # messages that want something of their recipient
+ASKING = ("request", "task_offer", "handoff")  # message types that expect an answer
 FILTERS = ("project", "agent", "user", "status", "q")
 
 
 async def home(site: Site, query: dict[str, str]) -> dict[str, Any]:
-    """Return everybody who is here, those that need a person first, and what just happened."""
+    """Return the data of the home page: the sessions, those that need a person first, and recent events."""
     now_s = time.time()
     live, inboxes = await everybody(site), await unread(site)
     everyone = in_order([*live, *await gone(site, now_s, {each.session_id for each in live}, query)])
@@ -84,7 +84,7 @@ async def home(site: Site, query: dict[str, str]) -> dict[str, Any]:
 
 
 def _is_news(event: Event) -> bool:
-    """Return whether an event says something that another one of the same moment does not."""
+    """Return whether an event is worth showing: not repeated by a task's event at the same time."""
     is_told_by_task = event.kind == "message.sent" and event.data.get("type") in TASK_TYPES
     return not is_told_by_task and event.kind != "message.injected"
 
@@ -105,7 +105,7 @@ def _unread(inboxes: dict[str, InboxSummary], session: Session) -> dict[str, int
 
 
 async def everybody(site: Site) -> list[Session]:
-    """Return the live sessions of all projects, newest registration first, as many as a page looks at."""
+    """Return the live sessions of all projects, newest registration first, at most `MOST_SESSIONS`."""
     found: list[Session] = []
     while len(found) < MOST_SESSIONS:
         page = await site.ask(FIND, limit=READ_AT_ONCE, after_id=found[-1].session_id if found else None)
@@ -116,7 +116,7 @@ async def everybody(site: Site) -> list[Session]:
 
 
 async def gone(site: Site, now_s: float, live_ids: set[str], query: dict[str, str]) -> list[Session]:
-    """Return who went offline just now; who ever did where the filter asks for it."""
+    """Return the sessions that went offline recently, or all offline sessions if the filter asks for them."""
     if query.get("status") == "offline":
         found: list[Session] = await site.ask(FIND, status="offline", limit=READ_AT_ONCE)
         return sorted(found, key=_ended_s, reverse=True)
@@ -138,14 +138,12 @@ async def _session_or_none(site: Site, session_id: str) -> Session | None:
 
 
 async def unread(site: Site) -> dict[str, InboxSummary]:
-    """Return who has something unread."""
+    """Return the inboxes with unread messages: {session id: summary}."""
     return {each.recipient: each for each in await site.ask(INBOXES)}
 
 
 async def needs(site: Site, live: list[Session], inboxes: dict[str, InboxSummary]) -> dict[str, Any]:
-    """Return what waits for a person: sessions, questions to them, urgent messages that nobody reads, tasks nobody
-    took.
-    """
+    """Return the items that need a person: waiting sessions, questions, unread urgent messages, unaccepted tasks."""
     waiting = [each for each in live if each.status == "waiting"]
     mine: list[InboxSummary] = [] if _is_observer(site) else await site.ask(INBOXES, session_id=site.person)
     asked = await _for_you(site, types=list(ASKING))
@@ -159,7 +157,7 @@ async def needs(site: Site, live: list[Session], inboxes: dict[str, InboxSummary
     tasks = await site.ask(TASKS, status="offered", limit=MESSAGES)
     conflicts = shared_files(await site.ask(TOUCHED, within_s=MEET_WITHIN_S, limit=READ_AT_ONCE), live)
     taken = {each.message_id for each in asked}
-    tasks = [each for each in tasks if each.task_id not in taken]  # one offered to this person is among the questions
+    tasks = [each for each in tasks if each.task_id not in taken]  # the others are among the questions
     named = [each.recipient for each in urgent] + [each.from_session for each in others]
     names = await site.names.of([*named, *(each for found in conflicts for each in found["sessions"])])
     return {
@@ -191,12 +189,12 @@ def shared_files(touched: list[FileTouch], live: list[Session]) -> list[dict[str
 
 
 def _is_observer(site: Site) -> bool:
-    """Return whether who looks is nobody whom anything waits for."""
+    """Return whether the viewer is an observer, who has no inbox."""
     return site.principal is not None and site.principal.role == OBSERVER
 
 
 async def _for_you(site: Site, **filters: Any) -> list[Message]:
-    """Return what waits for the person who looks, oldest first."""
+    """Return the questions to the viewer, oldest first."""
     if _is_observer(site):
         return []
     found: list[Message] = await site.ask(INBOX, session_id=site.person, limit=MESSAGES, **filters)
@@ -204,7 +202,7 @@ async def _for_you(site: Site, **filters: Any) -> list[Message]:
 
 
 async def inbox(site: Site, query: dict[str, str]) -> dict[str, Any]:
-    """Return what was sent to the person who looks and is not dealt with, newest first."""
+    """Return the viewer's unacknowledged messages, newest first."""
     found = await _for_you(site)
     return {
         "messages": found[::-1],
@@ -214,7 +212,7 @@ async def inbox(site: Site, query: dict[str, str]) -> dict[str, Any]:
 
 
 def fits(session: Session, wanted: dict[str, str]) -> bool:
-    """Return whether a session is one of those that a filter asks for."""
+    """Return whether a session matches the filter."""
     text = wanted["q"].casefold()
     return (
         wanted["project"] in ("", session.project)
@@ -231,7 +229,7 @@ def _texts(session: Session) -> list[str]:
 
 
 def choices(sessions: list[Session]) -> dict[str, list[str]]:
-    """Return what there is to choose from."""
+    """Return the options of the filter."""
     return {
         "project": sorted({each.project for each in sessions}),
         "agent": sorted({each.agent_type for each in sessions}),
@@ -240,14 +238,14 @@ def choices(sessions: list[Session]) -> dict[str, list[str]]:
 
 
 def page_number(query: dict[str, str], total: int) -> int:
-    """Return the page that was asked for, within those there are."""
+    """Return the requested page number, limited to the existing pages."""
     text = query.get("page", "1")
     wanted = int(text) if text.isascii() and text.isdigit() and len(text) < 6 else 1
     return min(max(wanted, 1), max(-(-total // ROWS), 1))
 
 
 async def session(site: Site, query: dict[str, str]) -> dict[str, Any]:
-    """Return one session: how it is, what it said and was told, what it works on and knows."""
+    """Return the data of a session's page: status, messages, tasks, files and memory entries."""
     now_s = time.time()
     found: Session = await site.ask(GET, session_id=query.get("id", ""))
     session_id = found.session_id
@@ -278,9 +276,9 @@ async def session(site: Site, query: dict[str, str]) -> dict[str, Any]:
 
 
 async def _unread_ids(site: Site, session_id: str, received: list[Message]) -> tuple[set[str], set[str]]:
-    """Return which of a session's newest messages it has not acknowledged, and which of them no client has taken.
+    """Return the ids of a session's newest messages that it has not acknowledged, and of those no client has taken.
 
-    An inbox is its session's own: who may not look into it, looks at the messages one by one.
+    Only the session itself may read its inbox; for other viewers the messages are checked one by one.
     """
     newest = {"session_id": session_id, "after": max(received[0].seq - 1, 0) if received else 0, "limit": TALK}
     try:
@@ -302,7 +300,7 @@ def _talk(
     unread_ids: set[str],
     new_ids: set[str],
 ) -> list[dict[str, Any]]:
-    """Return what was said to and by a session, newest first, each with how far it has come."""
+    """Return the messages to and from a session with their delivery states, newest first."""
     said: list[dict[str, Any]] = [
         {"message": each, "is_out": True, "states": dict(Counter(state.state for state in states))}
         for each, states in zip(sent, deliveries, strict=True)

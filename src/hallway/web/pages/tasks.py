@@ -1,4 +1,4 @@
-"""Work that is offered, accepted, handed over, done: the board, and one task."""
+"""The task board, and the page of one task."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ DONE = 50
 
 
 async def tasks(site: Site, query: dict[str, str]) -> dict[str, Any]:
-    """Return the open tasks by where they are on their way, and those done last."""
+    """Return the data of the task board: open tasks by status, and the tasks done last."""
     wanted = {name: query.get(name, "") for name in ("project", "q")}
     project = wanted["project"] or None
     found: dict[str, list[Task]] = {}
@@ -54,13 +54,13 @@ def _fits(task: Task, wanted: dict[str, str]) -> bool:
 
 
 async def task(site: Site, query: dict[str, str]) -> dict[str, Any]:
-    """Return one task, and what was said about it."""
+    """Return the data of a task's page: the task and its messages."""
     found: Task = await site.ask(GET, task_id=query.get("id", ""))
     said: Thread | None = None
     try:
         said = await site.ask(THREAD, message_id=found.task_id, limit=MOST_IN_THREAD)
     except MessageNotFound:
-        pass  # pruned; the task is still there
+        pass  # the messages were pruned; the task still exists
     parties = [*_parties([found]), *(parties_of(said) if said else ())]
     return {"task": found, "tree": in_tree(said) if said else [], "names": await site.names.of(parties)}
 

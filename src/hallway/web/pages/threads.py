@@ -1,4 +1,4 @@
-"""What sessions tell each other: the threads, and one of them as a tree."""
+"""The page of message threads, and the page of one thread as a tree."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 SENT = CollaborationHub.operations["sent"]
 THREAD = CollaborationHub.operations["get_conversation"]
 
-LOOKED_AT = 200  # messages whose threads make a page
+LOOKED_AT = 200  # newest messages whose threads are listed
 MOST_IN_THREAD = 200
 SHOWN_PARTIES = 4
-DEEPEST = 6  # levels that are indented: a long talk of two is no staircase
+DEEPEST = 6  # levels of indentation: deeper replies are not indented further
 
 
 async def messages(site: Site, query: dict[str, str]) -> dict[str, Any]:
-    """Return the threads, the one with the newest message first."""
+    """Return the data of the threads page; the thread with the newest message is first."""
     before = query.get("before", "")
     wanted = {name: query.get(name, "") for name in ("project", "type", "q")}
     found: list[Message] = await site.ask(
@@ -52,7 +52,7 @@ def _fits(message: Message, wanted: dict[str, str]) -> bool:
 
 
 def _summary(thread_id: str, said: list[Message]) -> dict[str, Any]:
-    """Return a thread in a line; `said` are its newest messages, newest first."""
+    """Return the summary of a thread; `said` are its newest messages, newest first."""
     first, last = said[-1], said[0]
     parties = [party for each in reversed(said) for party in (each.from_session, each.to_session)]
     return {
@@ -66,7 +66,7 @@ def _summary(thread_id: str, said: list[Message]) -> dict[str, Any]:
 
 
 async def thread(site: Site, query: dict[str, str]) -> dict[str, Any]:
-    """Return a message and everything that replies to it, each with how far it has come."""
+    """Return the data of a thread's page: a message and all replies, with their delivery states."""
     found: Thread = await site.ask(THREAD, message_id=query.get("id", ""), limit=MOST_IN_THREAD)
     return {
         "thread_id": found.thread_id,
@@ -79,13 +79,13 @@ async def thread(site: Site, query: dict[str, str]) -> dict[str, Any]:
 
 
 def parties_of(found: Thread) -> list[str]:
-    """Return everybody who is named in a thread."""
+    """Return all parties named in a thread."""
     said = [party for each in found.messages for party in (each.from_session, each.to_session)]
     return [*said, *(each.recipient for each in found.deliveries)]
 
 
 def in_tree(found: Thread) -> list[dict[str, Any]]:
-    """Return the messages in the order of reading, each with its depth and its deliveries."""
+    """Return the messages in reading order, each with its depth in the tree and its deliveries."""
     known = {each.message_id for each in found.messages}
     states: dict[str, list[Any]] = {}
     for delivery in found.deliveries:
@@ -110,6 +110,6 @@ def in_tree(found: Thread) -> list[dict[str, Any]]:
 
 
 def _to_answer(messages: list[Message], person: str) -> Message | None:
-    """Return what a reply answers: the newest message of somebody else, else the newest."""
+    """Return the message that a reply from the page answers: the newest of another party, else the newest."""
     others = [each for each in messages if each.from_session != person]
     return (others or messages)[-1] if messages else None

@@ -1,4 +1,4 @@
-// The page's own script: keeps it up to date, calmly, and answers the keyboard. What it shows comes from the server.
+// The page's script: live updates, filters, forms and keyboard shortcuts. All content comes from the server.
 "use strict";
 
 (() => {
@@ -7,8 +7,8 @@
   const linkState = document.getElementById("link-state");
   const banner = document.getElementById("banner");
   const watches = live.dataset.watches.split(" ");
-  const LEAST_GAP_MS = 100; // between two updates; more where an update takes longer
-  let aheadMs = 0; // how far the hub's clock is ahead of ours
+  const LEAST_GAP_MS = 100; // shortest time between two updates; longer if an update takes longer
+  let aheadMs = 0; // how far the hub's clock is ahead of the browser's
   let updatedAt = Date.now();
 
   // -- staying up to date ---------------------------------------------------------------------------------------------
@@ -16,20 +16,20 @@
   let timer = 0, running = false, again = false, readyAt = 0;
 
   function changed() {
-    if (document.hidden) return; // it catches up when it is shown
+    if (document.hidden) return; // a hidden page updates when it becomes visible
     if (running) { again = true; return; }
     if (timer) return;
     timer = setTimeout(update, Math.max(0, readyAt - performance.now()));
   }
 
-  setInterval(changed, 30000); // the hours go on where nothing happens, and not everything that shows is an event
+  setInterval(changed, 30000); // time axes move without events, and some content changes without an event
 
   async function update() {
     timer = 0; running = true; again = false;
     const began = performance.now(), asked = location.href;
     try {
       const answer = await fetch(asked, { headers: { "HX-Request": "true" }, cache: "no-store" });
-      if (answer.status === 401) { location.reload(); return; } // the token has ended: the hub sends us to its login
+      if (answer.status === 401) { location.reload(); return; } // the login has ended: the hub redirects to its login page
       if (answer.status >= 500) throw new Error(`the hub answers ${answer.status}`);
       const text = await answer.text();
       if (asked === location.href) await show(text);
@@ -57,7 +57,7 @@
     live.dispatchEvent(new CustomEvent("hallway:shown"));
   }
 
-  // While the pointer or the focus is in a list, its rows stay where they are; what is new comes at the end.
+  // While the pointer or the focus is in a list, its rows keep their order; new rows are added at the end.
   function inHeldOrder(text) {
     const held = [...live.querySelectorAll("[data-calm]")];
     if (!held.some(isBusy)) return text;
@@ -71,8 +71,8 @@
     return (next.head.querySelector("title")?.outerHTML ?? "") + next.body.innerHTML;
   }
 
-  // The list where the pointer last moved, and not `:hover`: an update that adds something above a list pushes the list away
-  // from under a pointer that is at rest, and the next update would sort its rows.
+  // The list where the pointer last moved. `:hover` would not do: an update that adds content above a list moves the list
+  // away from a resting pointer, and the next update would sort its rows.
   let pointed = null;
 
   const isBusy = (list) => list === pointed || list.contains(document.activeElement);
@@ -116,13 +116,13 @@
     if (document.hidden) say("paused", "paused");
     else { connect(); changed(); }
   });
-  setInterval(connect, 2000); // where the very first connection did not come about; it does nothing beside a living one
+  setInterval(connect, 2000); // retries a failed first connection; does nothing while a connection is open
 
   // -- ages that tick -------------------------------------------------------------------------------------------------
 
   const UNITS = [[86400, "d"], [3600, "h"], [60, "m"]];
 
-  function duration(seconds) { // as view.duration
+  function duration(seconds) { // the same format as text/style.py's duration
     const whole = Math.max(Math.trunc(seconds), 0);
     for (const [size, unit] of UNITS) if (whole >= size) return `${Math.trunc(whole / size)}${unit}`;
     return `${whole}s`;

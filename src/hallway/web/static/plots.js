@@ -1,4 +1,4 @@
-// The plots of the stats page: numbers from its JSON twin, drawn by uPlot, anew when something happened.
+// The plots of the stats page: the numbers of its JSON page, drawn by uPlot, and drawn again after an event.
 "use strict";
 
 (() => {
@@ -38,7 +38,7 @@
     timer = 0;
     drawnAt = performance.now();
     const answer = await fetch(place.dataset.plots.split("?")[0] + location.search, { cache: "no-store" }).catch(() => null);
-    if (!answer?.ok) return; // the page itself says that the hub is away
+    if (!answer?.ok) return; // the page itself shows that the hub cannot be reached
     const data = (await answer.json()).plots;
     for (const box of place.querySelectorAll("[data-plot]")) {
       const name = box.dataset.plot, [words, values] = columns(name, data);
