@@ -7,6 +7,7 @@ import tempfile
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import hypothesis.strategies as st
 import pytest
@@ -15,7 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from hallway.bus.local import LocalBus
 from hallway.core.clock import SECOND, FakeClock, to_micros
-from hallway.core.errors import SessionNotFound
+from hallway.core.errors import SessionElsewhere, SessionNotFound
 from hallway.services import sessions
 from postgres import forget, new_address
 from support import STORES, Here, all_events, store_at
@@ -71,15 +72,31 @@ class SessionMachine(RuleBasedStateMachine):
 
     # -- what happens -------------------------------------------------------------------------------------------------
 
-    @rule(side=SIDES, id_=IDS, project=PROJECTS, ttl_s=TTLS)
-    def register(self, side: int, id_: str, project: str | None, ttl_s: int | None) -> None:
-        session = self.buses[side].sessions.register(id_, "agent", "codex", project=project, ttl_s=ttl_s)
+    def stays(self, id_: str, project: str | None, move: bool) -> bool:
+        """Whether a session is live in another project than this one, and not told to move."""
+        life = self.lives.get(id_)
+        return not (move or life is None or life.ended_at is not None or project in (None, life.project))
+
+    @rule(side=SIDES, id_=IDS, project=PROJECTS, ttl_s=TTLS, move=st.booleans())
+    def register(self, side: int, id_: str, project: str | None, ttl_s: int | None, move: bool) -> None:
+        said: dict[str, Any] = {"project": project, "ttl_s": ttl_s, "move": move}
+        project = project or Here.project
+        if self.stays(id_, project, move):
+            with pytest.raises(SessionElsewhere, match=self.lives[id_].project):
+                self.buses[side].sessions.register(id_, "agent", "codex", **said)
+            return
+        session = self.buses[side].sessions.register(id_, "agent", "codex", **said)
         life = self.live(id_, project, ttl_s)
         assert (session.project, to_micros(session.started_at)) == (life.project, life.started_at)
 
-    @rule(side=SIDES, id_=IDS, project=PROJECTS, ttl_s=TTLS, task=st.sampled_from([None, "read", "write"]))
-    def beat(self, side: int, id_: str, project: str | None, ttl_s: int | None, task: str | None) -> None:
-        answer = self.buses[side].sessions.heartbeat(id_, project=project, ttl_s=ttl_s, current_task=task)
+    @rule(side=SIDES, id_=IDS, project=PROJECTS, ttl_s=TTLS, task=st.sampled_from([None, "read"]), move=st.booleans())
+    def beat(self, side: int, id_: str, project: str | None, ttl_s: int | None, task: str | None, move: bool) -> None:
+        said: dict[str, Any] = {"project": project, "ttl_s": ttl_s, "current_task": task, "move": move}
+        if self.stays(id_, project, move):
+            with pytest.raises(SessionElsewhere, match=self.lives[id_].project):
+                self.buses[side].sessions.heartbeat(id_, **said)
+            return
+        answer = self.buses[side].sessions.heartbeat(id_, **said)
         life = self.live(id_, project, ttl_s)
         others = {other for other in self.live_ids() if self.lives[other].project == life.project} - {id_}
         assert {peer.session_id for peer in answer.others} == others
@@ -91,7 +108,7 @@ class SessionMachine(RuleBasedStateMachine):
         try:
             session = registry.ping(id_) if act == "ping" else registry.update_status(id_, act)
         except SessionNotFound:
-            assert id_ not in self.lives
+            assert (act, id_ in self.lives) == ("ping", False)
         else:
             self.live(id_)
             assert session.is_live

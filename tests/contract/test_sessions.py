@@ -20,6 +20,7 @@ from hallway.services import sessions
 from hallway.services.sessions import SessionRegistry
 from support import Here, all_events, kinds, live_ids
 
+OTHER = "github.com/acme/other"
 SHOP = Here.project
 
 # Every way to see whether a session is live.
@@ -89,7 +90,7 @@ def test_started_at_survives_all_that_a_session_may_go_through(bus: LocalBus, cl
     started_at = bus.sessions.get("alice").started_at
     pass_an_hour_each(
         clock,
-        lambda: bus.sessions.heartbeat("alice", project="github.com/acme/other"),
+        lambda: bus.sessions.heartbeat("alice", project="github.com/acme/other", move=True),
         lambda: bus.sessions.end("alice"),
         lambda: bus.sessions.ping("alice"),
         lambda: bus.sessions.update_status("alice", "waiting"),
@@ -435,7 +436,7 @@ def test_a_heartbeat_that_changes_nothing_writes_when_it_was_and_no_event(bus: L
         ({"status": "waiting", "current_task": "read"}, {"status": "waiting"}),
         ({"agent_type": "codex", "agent_name": "alice's agent"}, {"agent_type": "codex"}),
         ({"ttl_s": 30}, {"ttl_s": 30}),
-        ({"project": "github.com/acme/other", "branch": "fix"}, {"project": "github.com/acme/other", "branch": "fix"}),
+        ({"branch": "fix"}, {"branch": "fix"}),
     ],
 )
 def test_a_heartbeat_that_changes_something_tells_what(
@@ -451,9 +452,93 @@ def test_a_heartbeat_that_changes_something_tells_what(
 @pytest.mark.promise("S5")
 def test_a_session_that_changes_its_project_leaves_the_old_one(bus: LocalBus) -> None:
     register(bus, "alice", "bob", "carol")
-    answer = bus.sessions.heartbeat("alice", project="github.com/acme/other")
-    assert (answer.project, answer.others_total) == ("github.com/acme/other", 0)
+    answer = bus.sessions.heartbeat("alice", project=OTHER, move=True)
+    assert (answer.project, answer.others_total) == (OTHER, 0)
     assert bus.sessions.heartbeat("bob").others_total == 1
+    assert [(each.kind, each.project) for each in all_events(bus)[-2:]] == [
+        ("session.left", SHOP),
+        ("session.moved", OTHER),
+    ]
+    assert bus.events.read(project=SHOP)[-1].data == {}  # who sees the old project alone does not hear of the new one
+    assert bus.events.read(project=OTHER)[-1].data["project"] == OTHER
+
+
+class Elsewhere(Here):
+    """A caller in another repository."""
+
+    project, branch, location = OTHER, "fix", "host:/src/other"
+
+
+@pytest.mark.promise("S16")
+@pytest.mark.parametrize("how", ["register", "register from another folder", "heartbeat", "heartbeat with a name"])
+def test_a_live_session_is_moved_to_another_project_only_when_told_so(bus: LocalBus, how: str) -> None:
+    register(bus, "alice", "bob", current_task="read")
+    before, told = bus.sessions.get("alice"), kinds(bus)
+    if how == "register from another folder":
+        bus.here = Elsewhere()
+
+    def call(**more: Any) -> object:
+        if how.startswith("register"):
+            said = {} if "folder" in how else {"project": OTHER}
+            return bus.sessions.register("alice", "another", "codex", **said, **more)
+        named = {"agent_name": "another"} if "name" in how else {}
+        return bus.sessions.heartbeat("alice", project=OTHER, current_task="write", **named, **more)
+
+    with pytest.raises(errors.SessionElsewhere, match=f"lives in {SHOP}, not in {OTHER}") as caught:
+        call()
+    assert caught.value.details == {"project": SHOP}
+    assert (bus.sessions.get("alice"), kinds(bus)) == (before, told)
+    bus.here = Elsewhere()
+    call(move=True)
+    moved = bus.sessions.get("alice")
+    assert (moved.project, moved.location, moved.branch) == (OTHER, Elsewhere.location, Elsewhere.branch)
+    assert moved.started_at == before.started_at
+    assert kinds(bus) == [*told, "session.left", "session.moved"]
+    assert [bus.sessions.active(each).total for each in (SHOP, OTHER)] == [1, 1]
+
+
+@pytest.mark.promise("S16")
+def test_the_sessions_of_both_projects_are_told_that_one_moves(bus: LocalBus) -> None:
+    register(bus, "alice", "bob")
+    bus.sessions.register("carol", "carol's", "codex", project=OTHER)
+    with bus.transaction():
+        bus.sessions.heartbeat("alice", project=OTHER, move=True)
+        assert bus.due_sessions >= {"bob", "carol"}
+
+
+@pytest.mark.promise("S16")
+def test_a_session_that_is_not_live_resumes_where_it_says(bus: LocalBus, clock: FakeClock) -> None:
+    register(bus, "alice")
+    bus.sessions.end("alice")
+    assert bus.sessions.heartbeat("alice", project=OTHER).project == OTHER
+    clock.advance(3600)
+    assert bus.sessions.register("alice", "alice's", "codex").project == SHOP
+    assert "session.moved" not in kinds(bus)
+
+
+@pytest.mark.promise("S16")
+def test_what_a_session_holds_stays_its_own_when_it_moves(bus: LocalBus) -> None:
+    register(bus, "alice", "bob")
+    bus.messages.send("bob", "alice", subject="hello")
+    bus.messages.broadcast("bob", "to all")
+    task = bus.tasks.offer("bob", "alice", "work")
+    bus.tasks.accept("alice", task.task_id)
+    bus.sessions.heartbeat("alice", project=OTHER, move=True)
+    assert [each.subject for each in bus.messages.inbox("alice")] == ["hello", "to all", "work"]
+    assert bus.tasks.get(task.task_id).owner == "alice"
+    assert bus.tasks.complete("alice", task.task_id).status == "completed"
+    assert bus.memory.set("alice", "color", "red").project == OTHER
+
+
+def test_the_active_sessions_say_their_detail_and_when_they_were_seen(bus: LocalBus, clock: FakeClock) -> None:
+    register(bus, "alice")
+    clock.advance(5)
+    detail = {"step": 3, "of": [1, None, "ünï"]}
+    seen = bus.sessions.set_status_detail("alice", detail).last_seen
+    register(bus, "bob")
+    bob, alice = bus.sessions.active(SHOP).sessions
+    assert (alice.status_detail, alice.last_seen) == (detail, seen)
+    assert (bob.status_detail, bob.silent_s) == (None, 0)
 
 
 @pytest.mark.promise("S5")

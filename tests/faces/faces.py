@@ -14,7 +14,7 @@ import hallway
 from hallway.bus.remote import HERE_HEADER, write_here
 from hallway.cli.labels import flag, label
 from hallway.cli.run import HINTS
-from hallway.core.errors import HallwayError, InvalidInput, SecretFound, from_dict
+from hallway.core.errors import HallwayError, InvalidInput, SecretFound, SessionElsewhere, from_dict
 from hallway.core.model import PERSON
 from hallway.core.schema import Boolean, encode
 from hallway.local.workspace import LocalWorkspace
@@ -47,7 +47,8 @@ def failed(
     `own_hint` is where a face sends who passed something wrong; `labels` are what it calls parameters, `title` is what
     it calls the operation.
     """
-    general = {own_hint: InvalidInput.hint, HINTS[SecretFound.code]: SecretFound.hint}
+    own = {HINTS[each.code]: each.hint for each in (SecretFound, SessionElsewhere)}
+    general = {own_hint: InvalidInput.hint, **own}
     message = error["message"]
     for name, shown in (labels or {}).items():
         message = re.sub(rf"^{re.escape(shown)}(?= |\[)", name, message)

@@ -43,7 +43,10 @@ ASKS_FIRST = (  # see cli/confirmation.py
     "projects.move",
     "projects.undo",
 )
-HINTS = {"secret_found": "Send the place where it is stored. If it is not a secret or may be public: --allow-secret"}
+HINTS = {
+    "secret_found": "Send the place where it is stored. If it is not a secret or may be public: --allow-secret",
+    "session_elsewhere": "Name where it lives (--project), or move it (--move). Another session needs another id",
+}
 
 # Commands that call their operation several times until the work is complete.
 MULTI_STEP: dict[str, Callable[[Bus, dict[str, Any]], Any]] = {

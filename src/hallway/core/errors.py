@@ -17,6 +17,7 @@
     │   ├── TokenNotFound
     │   └── LoginNotFound
     ├── AlreadyTaken            somebody else was first
+    │   ├── SessionElsewhere    a session lives in another project than the call says
     │   ├── VersionConflict     a memory entry is at another version than expected
     │   └── DuplicateMessage    the sender sent the same message less than a minute ago
     ├── Unavailable             the bus cannot answer now: try again
@@ -189,6 +190,13 @@ class AlreadyTaken(HallwayError):
 
     code, status, exit_status = "conflict", 409, 5
     hint = "Read the state as it is now, then decide again"
+
+
+class SessionElsewhere(AlreadyTaken):
+    """The session is live in another project than the call says; nothing was written. `project` is where it lives."""
+
+    code = "session_elsewhere"
+    hint = "Name the project it lives in, or move it (move). Another session needs another id"
 
 
 class DuplicateMessage(AlreadyTaken):

@@ -155,6 +155,24 @@ class PeerSession(Record):
     silent_s: int
 
 
+class ActiveSession(Record):
+    """A live session of a project, with the JSON that it keeps beside its status."""
+
+    session_id: str
+    agent_name: str
+    agent_type: str
+    status: str
+    reason: str | None
+    detail: str | None
+    status_s: int
+    current_task: str | None
+    human_user: str | None
+    branch: str | None
+    silent_s: int
+    status_detail: Json
+    last_seen: datetime
+
+
 class FileConflict(Record):
     """A conflict between two live sessions that work on the same thing."""
 
@@ -180,7 +198,7 @@ class ActiveSessions(Record):
     """The newest live sessions of a project, newest first, and the total number of its live sessions."""
 
     project: str
-    sessions: list[PeerSession]
+    sessions: list[ActiveSession]
     total: int
 
 

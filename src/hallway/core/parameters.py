@@ -74,6 +74,7 @@ SESSIONS: dict[str, FieldType] = {
         metavar="SECONDS",
     ),
     "include_offline": Boolean("Sessions that have ended or expired, too", flag="--all"),
+    "move": Boolean("Move the session to this project, where it is live in another one"),
     "all_projects": Boolean("In every project, not only in one"),
     "end_reason": Text("Why it ended", flag="--reason", metavar="TEXT"),
     "older_than_s": Duration(

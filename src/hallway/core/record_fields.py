@@ -49,6 +49,7 @@ SHARED = {
     "projects": "The projects it is for; null: all of them",
     "by_type": "How many of each type",
     "by_status": "How many of each status",
+    "status_detail": "Any JSON that the session wants others to see beside its status",
     "last_seen": "When the session last gave a sign of life",
 }
 ENTRY = {
@@ -62,9 +63,12 @@ ENTRY = {
     "created_at": "When this version was written",
     "metadata": "Anything else that its writer wanted known",
 }
+PEER = {
+    "silent_s": "How many seconds ago it gave a sign of life",
+    "status_s": "How many seconds ago its status or reason changed",
+}
 OWN: dict[str, dict[str, str]] = {
     "Session": {
-        "status_detail": "Any JSON that the session wants others to see beside its status",
         "location": "Host and directory, as HOST:DIRECTORY",
         "capabilities": "What the session can do for others, by name",
         "metadata": "Anything else that the session wants known",
@@ -74,10 +78,8 @@ OWN: dict[str, dict[str, str]] = {
         "ended_at": "When it ended or expired; null: it is live",
         "end_reason": "Why it ended; null: it is live",
     },
-    "PeerSession": {
-        "silent_s": "How many seconds ago it gave a sign of life",
-        "status_s": "How many seconds ago its status or reason changed",
-    },
+    "PeerSession": PEER,
+    "ActiveSession": PEER,
     "FileConflict": {
         "kind": "What kind of conflict it is",
         "subject": "What both sessions do something to",
@@ -229,10 +231,11 @@ OWN: dict[str, dict[str, str]] = {
         "data": "What else is known of it",
     },
 }
+STATED = ("Session", "PeerSession", "ActiveSession", "Heartbeat", "PingResult")
 WORDS: dict[tuple[str, str], tuple[str, ...]] = {
-    **{(record, "status"): STATUSES for record in ("Session", "PeerSession", "Heartbeat", "PingResult")},
+    **{(record, "status"): STATUSES for record in STATED},
     ("Receipt", "recipient_status"): STATUSES,
-    **{(record, "reason"): REASONS for record in ("Session", "PeerSession")},
+    **{(record, "reason"): REASONS for record in ("Session", "PeerSession", "ActiveSession")},
     ("Task", "status"): TASK_STATUSES,
     ("Message", "type"): MESSAGE_TYPES,
     ("Message", "priority"): PRIORITIES,

@@ -5,7 +5,7 @@ Results contain texts of other sessions. Wherever such texts are shown, a note s
 
 from __future__ import annotations
 
-from hallway.core.model import Record
+from hallway.core.model import PeerSession, Record
 from hallway.text.framing import NOTE
 
 TYPE_CHECKING = False
@@ -32,7 +32,17 @@ THEIR_WORDS = f"Texts here were written in {NOTE}."
 
 
 def active(result: ActiveSessions) -> Json:
-    return {"project": result.project, **_noted("sessions", map(_brief, result.sessions)), "total": result.total}
+    """Return who is there, in the fields of a peer: what a session keeps beside its status may be long."""
+    return _active(result, *PeerSession._fields)
+
+
+def active_in_full(result: ActiveSessions) -> Json:
+    return _active(result)
+
+
+def _active(result: ActiveSessions, *fields: str) -> Json:
+    sessions = (_brief(each, *fields) for each in result.sessions)
+    return {"project": result.project, **_noted("sessions", sessions), "total": result.total}
 
 
 def heartbeat(result: Heartbeat) -> Json:

@@ -8,7 +8,7 @@ agent needs.
 
 from __future__ import annotations
 
-from hallway.core.errors import HallwayError, InvalidInput, Refused
+from hallway.core.errors import HallwayError, InvalidInput, Refused, SessionElsewhere
 from hallway.core.near_names import near_matches
 from hallway.core.schema import ArrayOf, Boolean, Choice, Integer, JsonObject, Number, Text, encode
 from hallway.mcp import results
@@ -74,6 +74,7 @@ HINTS = {
     "entry_not_found": "Look for it: search_memory",
     "version_conflict": "Read it (recall), then write with its version as expected_version",
     "secret_found": "Say where it is kept instead of sending it",
+    "session_elsewhere": "Leave the project out: a call is about the project that your session lives in",
     "project_needed": "Put your session on the bus, in its project: status, with the parameter project",
 }
 TYPES = ((Boolean, "boolean"), (Integer, "integer"), (Number, "number"), (JsonObject, "object"), (Text, "string"))
@@ -232,6 +233,10 @@ class EngramTool(Tool):
             if named not in (None, own):
                 raise Refused(f"you are {own}, and cannot speak as another session", hint=f"Leave {SESSION} out")
         return (yield from super()._run(arguments, peer, meta))
+
+    @property
+    def hints(self) -> dict[str, str]:
+        return {**super().hints, SessionElsewhere.code: SessionElsewhere.hint}
 
 
 def actor(operation: Operation) -> str | None:
@@ -399,7 +404,7 @@ ENGRAM = (
     EngramTool(
         "mem_session_heartbeat",
         SESSIONS["heartbeat"],
-        ("project", "current_task", "status"),
+        ("project", "move", "current_task", "status"),
         results.others,
         {"session_id": "string", "project": "string", "active_sessions": "array", "total": "integer"},
         about="Say that this session is alive and what it does; answers with the other active sessions",
@@ -416,7 +421,7 @@ ENGRAM = (
         "mem_active_sessions",
         SESSIONS["active"],
         ("project",),
-        results.active,
+        results.active_in_full,
         {"project": "string", "sessions": "array", "total": "integer"},
         about="The active sessions of a project, newest first",
         is_of_project=True,

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from hallway.core.authorization import authorise
 from hallway.core.clock import SECOND, to_datetime
-from hallway.core.errors import InvalidInput, SessionNotFound
-from hallway.core.model import ActiveSessions, Heartbeat, Json, PeerSession, Session, SessionStats
+from hallway.core.errors import InvalidInput, SessionElsewhere, SessionNotFound
+from hallway.core.model import ActiveSession, ActiveSessions, Heartbeat, Json, PeerSession, Session, SessionStats
 from hallway.core.near_names import did_you_mean, near_matches
 from hallway.core.operation import operation
 from hallway.core.parameters import OTHERS_DEFAULT, TTL_DEFAULT_S
@@ -49,12 +49,14 @@ class SessionRegistry(Service, noun="sessions"):
         location: str | None = None,
         branch: str | None = None,
         ttl_s: int | None = None,
+        move: bool = False,
     ) -> Session:
         """Register a session, or say anew who it is.
 
         Twice updates and never duplicates: what is left out stays as it was, `started_at` always does (S1). An ended
         or expired session is live again. For a new session, what is left out of project, user, location and branch
-        is taken from where the caller runs.
+        is taken from where the caller runs. Raises SessionElsewhere where it is live in another project than that of
+        the call or of the caller's folder, and not told to `move`.
         """
         said = {
             "agent_name": agent_name,
@@ -62,7 +64,7 @@ class SessionRegistry(Service, noun="sessions"):
             "human_user": human_user,
             "capabilities": capabilities,
             "metadata": metadata,
-            "project": project,
+            "project": project or self.bus.here.project,
             "current_task": current_task,
             "status": status,
             "reason": reason,
@@ -71,7 +73,7 @@ class SessionRegistry(Service, noun="sessions"):
             "branch": branch,
             "ttl_s": ttl_s,
         }
-        return self._upsert_alive(session_id, said)
+        return self._upsert_alive(session_id, said, move=move)
 
     @operation("POST /sessions/{session_id}/heartbeat", verb="heartbeat", is_durable=False, registers=True)
     def heartbeat(
@@ -87,6 +89,7 @@ class SessionRegistry(Service, noun="sessions"):
         agent_type: str | None = None,
         branch: str | None = None,
         ttl_s: int | None = None,
+        move: bool = False,
         limit: int = OTHERS_DEFAULT,
     ) -> Heartbeat:
         """Say that a session is alive and what it does; learn who else is here.
@@ -94,7 +97,8 @@ class SessionRegistry(Service, noun="sessions"):
         One row is written; an event is published only when something other than `last_seen` changed (S5). An unknown
         id is registered (S1), an ended or expired session is live again (S4). The others are the live sessions of the
         project, newest first, at most `limit` of them, beside their total. A reason and a detail say why a session is
-        waiting or idle; both end with the status or reason they were said with.
+        waiting or idle; both end with the status or reason they were said with. Raises SessionElsewhere where the
+        session is live in another project than the one named, and not told to `move`.
         """
         if status == "offline":
             raise InvalidInput(
@@ -126,7 +130,7 @@ class SessionRegistry(Service, noun="sessions"):
             "branch": branch,
             "ttl_s": ttl_s,
         }
-        session = self._upsert_alive(session_id, said)
+        session = self._upsert_alive(session_id, said, move=move)
         row = self._store.one("sessions.exists", session_id=session_id)
         return self._answer(session_id, row[0] if row else -1, session.project, session.status, limit)
 
@@ -171,7 +175,8 @@ class SessionRegistry(Service, noun="sessions"):
         project = self.bus.project_for(project)
         if not self.bus.sees(project):
             return ActiveSessions.of((project, [], 0))
-        return ActiveSessions.of((project, self._peers(project, -1, limit), self._count_live(project)))
+        rows = self._store.rows("sessions.active", project=project, now=self._store.now, limit=limit)
+        return ActiveSessions.of((project, [_active(row) for row in rows], self._count_live(project)))
 
     @operation("GET /project")
     def current_project(self, session_id: str | None = None) -> str:
@@ -413,8 +418,11 @@ class SessionRegistry(Service, noun="sessions"):
             row = self._store.one("sessions.count_live", project=project, now=self._store.now)
         return int(row[0]) if row else 0
 
-    def _upsert_alive(self, session_id: str, said: dict[str, Any]) -> Session:
-        """Write what a session said of itself, and that it is alive now; publish what changed."""
+    def _upsert_alive(self, session_id: str, said: dict[str, Any], *, move: bool = False) -> Session:
+        """Write what a session said of itself, and that it is alive now; publish what changed.
+
+        A live session changes its project only if it is told to `move`; else SessionElsewhere says where it lives.
+        """
         self._store.exclusive()
         if not self.bus.is_swept:  # more is overdue than one sweep takes, and this session may be among the rest
             self._expired(self._store.rows("sessions.expire_one", now=self._store.now, session_id=session_id))
@@ -430,6 +438,9 @@ class SessionRegistry(Service, noun="sessions"):
         if row is None or before is None:
             self._insert(session_id, said)
             return self.require(session_id)
+        is_moved = before.is_live and said.get("project", before.project) != before.project
+        if is_moved:
+            said = self._moved(before, said, is_meant=move)
         known = _columns(before.to_dict())  # compared as JSON, for which 1 and true differ
         changed = {name: said[name] for name, value in _columns(said).items() if known[name] != value}
         if not before.is_live:
@@ -441,9 +452,24 @@ class SessionRegistry(Service, noun="sessions"):
         if not before.is_live:
             self.bus.events.append("session.resumed", columns["project"], session_id, was=before.end_reason, **changed)
             self._rouse_peers(columns["project"])
+        elif is_moved:
+            self.bus.events.append("session.left", before.project, session_id)
+            self.bus.events.append("session.moved", columns["project"], session_id, **changed)
+            self._rouse_peers(before.project)
+            self._rouse_peers(columns["project"])
         elif changed:
             self.bus.events.append("session.updated", columns["project"], session_id, **changed)
         return self.require(session_id) if changed or not before.is_live else self._seen_now(before)
+
+    def _moved(self, session: Session, said: dict[str, Any], *, is_meant: bool) -> dict[str, Any]:
+        """Return what a session that moves to another project said, with where it runs now."""
+        if not is_meant:
+            raise SessionElsewhere(
+                f"the session {session.session_id!r} lives in {session.project}, not in {said['project']}",
+                project=session.project,
+            )
+        here = {"location": self.bus.here.location, "branch": self.bus.here.branch}
+        return {**{name: value for name, value in here.items() if value is not None}, **said}
 
     def _rouse_peers(self, project: str) -> None:
         """Have the hooks of a project's sessions look: somebody came or left. The newest; others look soon anyway."""
@@ -535,6 +561,12 @@ def _check_reason(status: str, reason: str | None, detail: str | None) -> None:
             f"a session that is {status} has no reason and no detail",
             hint="Say them with the status waiting or idle",
         )
+
+
+def _active(row: Row) -> ActiveSession:
+    """Return a session from the columns of `sessions.active`."""
+    *peer, detail, last_seen = row
+    return ActiveSession.of((*peer, None if detail == "null" else decode(detail), to_datetime(last_seen)))
 
 
 def _session(row: Row) -> Session:

@@ -73,6 +73,8 @@ CONFLICT = Style("≠", "red", "two sessions have written the same file within a
 EVENT_WORDS = {
     "session.registered": "is here",
     "session.resumed": "is back",
+    "session.moved": "has moved here",
+    "session.left": "has moved away",
     "session.updated": "says",
     "session.ended": "has ended",
     "session.expired": "has gone silent",

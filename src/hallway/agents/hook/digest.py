@@ -11,7 +11,7 @@ from hallway.text.framing import DIGEST_NOTE, frame_line, in_quotes
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from hallway.bus.base import Bus
-    from hallway.core.model import Message, PeerSession
+    from hallway.core.model import ActiveSession, Message
 
 SIZE_MOST = 1024
 MESSAGES_LOOKED_AT = 50
@@ -22,8 +22,10 @@ TEXT_MOST = 120
 COMINGS = {
     "session.registered": "came",
     "session.resumed": "came",
+    "session.moved": "came",
     "session.ended": "left",
     "session.expired": "left",
+    "session.left": "left",
 }
 HEAD = "hallway, the bus your session shares with others."
 MORE = "Read with hallway's inbox tool, answer with its reply tool and the id."
@@ -97,7 +99,7 @@ def _others(bus: Bus, session_id: str, project: str) -> list[str]:
     return [_peer_line(peer) for peer in others] + ([f"- here: {left} others"] if others and left > 0 else [])
 
 
-def _peer_line(peer: PeerSession) -> str:
+def _peer_line(peer: ActiveSession) -> str:
     task = f" on {in_quotes(peer.current_task, TASK_MOST)}" if peer.current_task else ""
     reason = f" ({peer.reason})" if peer.reason else ""
     return f"- here, {peer.status}{reason}: {in_quotes(peer.session_id, 80)} ({in_quotes(peer.agent_name, 40)}){task}"

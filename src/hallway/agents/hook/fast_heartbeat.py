@@ -41,7 +41,7 @@ if not TYPE_CHECKING:
 from hallway.store import load_statement  # noqa: E402
 from hallway.store.lock import SideLock  # noqa: E402
 
-COMINGS = '["session.registered","session.resumed","session.ended","session.expired"]'
+COMINGS = '["session.registered","session.resumed","session.moved","session.ended","session.expired","session.left"]'
 LOCK_WAIT_S = 0.1
 
 

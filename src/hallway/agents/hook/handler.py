@@ -112,9 +112,13 @@ class HookHandler:
             if known.is_live and known.status == "working":
                 status = None  # the prompt's hook, which some clients start beside this one, was quicker
                 self._notes.fresh = moment.kind != START
-            bus.sessions.heartbeat(
-                moment.session_id, project=bus.here.project, branch=bus.here.branch, status=status, limit=1
+            is_start = moment.kind == START  # in another folder it is a resume there; later the agent only looks around
+            is_here = is_start or not known.is_live or known.project == bus.here.project
+            project, branch = (bus.here.project, bus.here.branch) if is_here else (None, None)
+            beat = bus.sessions.heartbeat(
+                moment.session_id, project=project, branch=branch, status=status, move=is_start, limit=1
             )
+            self._project = beat.project
         self._notes.known = True
 
     def _succeed(self, moment: HookEvent) -> None:

@@ -61,6 +61,14 @@ FROM sessions
 WHERE project = :project AND ended_at IS NULL AND expires_at > :now AND id <> :except_id
 ORDER BY last_seen DESC LIMIT :limit;
 
+-- name: sessions.active
+-- The live sessions of a project, newest first: an active session's fields, in order.
+SELECT session_id, agent_name, agent_type, status, reason, detail, (:now - status_since) / 1000000, current_task,
+       human_user, branch, (:now - last_seen) / 1000000, status_detail, last_seen
+FROM sessions
+WHERE project = :project AND ended_at IS NULL AND expires_at > :now
+ORDER BY last_seen DESC LIMIT :limit;
+
 -- name: sessions.live_in_project
 SELECT live FROM projects WHERE project = :project;
 
