@@ -144,6 +144,7 @@ VERBS = frozenset(
         "Resume",
         "Retry",
         "Return",
+        "Revoke",
         "Run",
         "Sanitize",
         "Say",

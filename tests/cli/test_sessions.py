@@ -160,7 +160,7 @@ def test_no_command_is_answered_with_help(person):
 
 def test_help_of_a_command_shows_its_whole_description(person):
     text = person.types("heartbeat", "--help").stdout
-    assert "Say that a session is alive" in text
+    assert "Report that a session is alive" in text
     assert "newest first" in text
     assert "--task TEXT" in text
 

@@ -1,4 +1,4 @@
-"""The ASGI application: workers, wake-ups and routes, made when the loop starts, unmade when it ends."""
+"""The hub's ASGI application: its workers, wake-ups and routes, from the start to the end of the event loop."""
 
 from __future__ import annotations
 
@@ -45,16 +45,16 @@ if TYPE_CHECKING:
     MountPage = Callable[[PathRouter, Reader, Writer, Callable[[], TokenCache]], None]
 
 HEALTH_WITHIN_S = 2.0
-READERS = 4  # threads that read, then
-LONG_READERS = 2  # threads for reads that may take long, of which
-READ_WITHIN_S = 10.0  # each is given up after so long
+READERS = 4  # threads for short reads
+LONG_READERS = 2  # threads for reads that may take long
+READ_WITHIN_S = 10.0  # time limit of a long read
 LANES = 2  # connections for heartbeats
 HINT = "See one project's: GET /stats?project=NAME"
-HEARTBEAT = SessionRegistry.operations["heartbeat"]  # its path is looked at first
+HEARTBEAT = SessionRegistry.operations["heartbeat"]  # the router checks its path first
 
 
 class Hub:
-    """One bus, served: `app` is what a server runs."""
+    """A hub that serves one bus; `app` is its ASGI application."""
 
     def __init__(
         self,
@@ -74,7 +74,7 @@ class Hub:
         self._paths = PathRouter()
         self._audit = Audit()
         self._limits = limits or Limits()
-        self.is_stopping = False  # whether it was told to stop, and only finishes what it has
+        self.is_stopping = False  # whether the hub was asked to stop and only finishes open requests
         routes = Router(lifespan=self._lifespan, default=self._paths)
         origin = OriginCheck(hosts, is_secure=is_secure)
         self.app = AuthMiddleware(routes, origin, self._audit, owner_is)
@@ -111,7 +111,7 @@ class Hub:
             await asyncio.to_thread(self._reader.close)
 
     def _open_workers(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Open the threads and connections that the store needs; more of them if each statement crosses a network."""
+        """Open the threads and connections that the store needs; a store across a network needs more."""
         bus = self.open()
         self._writer = (Writer if bus.store.is_local else ThreadWriter)(bus, loop)
         readers = [self.open() for _ in range(1 if bus.store.is_local else READERS)]
@@ -163,7 +163,7 @@ class Hub:
         return OperationEndpoint(operation, worker, self._wakes, self._meter, self._pulse)
 
     async def _ready(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer whether the hub should get requests: 503 where it cannot work, and from when it is told to stop."""
+        """Answer whether the hub should get requests: 503 if it cannot work or was asked to stop."""
         if self.is_stopping:
             hint = "Ask another hub, or this one once it runs again"
             await respond_error(send, Unavailable("the hub is stopping", hint=hint, is_ready=False))
@@ -209,7 +209,7 @@ class Hub:
 
 
 def _pipelines(url: str) -> list[PostgresPipeline]:
-    """Return connections for statements that nobody waits for; psycopg is imported for them alone."""
+    """Return the connections for batches of heartbeats; psycopg is imported only here."""
     from hallway.store.postgres.pipeline import PostgresPipeline
 
     return [PostgresPipeline(url) for _ in range(LANES)]

@@ -1,6 +1,6 @@
-"""The headers of HTTP that say what parameters say: If-Match, If-None-Match and Idempotency-Key.
+"""HTTP headers that stand for parameters: If-Match, If-None-Match and Idempotency-Key.
 
-A header that an operation cannot honour is refused where ignoring it could overwrite what its caller meant to keep.
+A header that an operation cannot apply is refused if ignoring it could overwrite data that the caller wants to keep.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ KEY = "idempotency_key"
 
 
 def conditions(scope: Scope, operation: Operation) -> dict[str, Any]:
-    """Return the parameters of a write that its headers give; InvalidInput for a condition that it cannot honour."""
+    """Return the parameters that a write's headers set; raises InvalidInput for a condition that it cannot apply."""
     named: dict[str, Any] = {}
     for name in (IF_MATCH, IF_NONE_MATCH):
         if not (text := _text(scope, name)):
@@ -44,13 +44,13 @@ def conditions(scope: Scope, operation: Operation) -> dict[str, Any]:
 
 
 def status_of_conflict(scope: Scope) -> int:
-    """Return the status of a version conflict: that of a failed condition where a header has set it."""
+    """Return the status of a version conflict: 412 if a header has set the condition, else the error's status."""
     is_condition = header(scope, IF_MATCH) or header(scope, IF_NONE_MATCH)
     return HTTPStatus.PRECONDITION_FAILED if is_condition else VersionConflict.status
 
 
 def version_tag(result: Any) -> tuple[tuple[bytes, bytes], ...]:
-    """Return the header ETag of an entry: its version, as If-Match takes it."""
+    """Return an entry's ETag header: its version, in the form for If-Match."""
     return ((b"etag", b'"%d"' % result.version),) if isinstance(result, MemoryEntry) else ()
 
 

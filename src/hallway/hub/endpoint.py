@@ -1,4 +1,4 @@
-"""The catalogue as HTTP: a route for every operation, whatever the operation."""
+"""HTTP endpoints for the operations of the catalogue: one route per operation."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ PROJECT_HINTS = (
 
 
 class OperationEndpoint:
-    """One operation over HTTP: reads its parameters, has it run, and sends what came of it."""
+    """The endpoint of one operation: it reads the parameters, runs the operation and sends the result."""
 
     def __init__(
         self,
@@ -82,7 +82,7 @@ class OperationEndpoint:
             self._meter.observe(self._operation.name, status, time.perf_counter() - began)
 
     async def _parameters(self, scope: Scope, receive: Receive) -> dict[str, Any]:
-        """Return the parameters of path, query and body together."""
+        """Return the parameters from path, query and body."""
         operation = self._operation
         named: dict[str, Any] = scope["path_params"]
         if scope["query_string"]:
@@ -95,7 +95,7 @@ class OperationEndpoint:
         return _joined(named, parse_object(body)) if body else named
 
     async def perform(self, arguments: dict[str, Any], scope: Scope, receive: Receive) -> Any:
-        """Run the operation for a request whose body has been read; where it waits, for as long as the caller does."""
+        """Run the operation for a request whose body has been read; a waiting one ends if the caller disconnects."""
         visitor = visitor_of(scope)
         if not (self._operation.waits_for and arguments["wait_s"]):
             return await self._worker.run(self._operation, arguments, visitor)
@@ -107,9 +107,9 @@ class OperationEndpoint:
             gone.cancel()
 
     async def _awaited(self, arguments: dict[str, Any], visitor: Caller, gone: asyncio.Future[None]) -> Any:
-        """Look until there is something, the time is up or the caller gone; futures are all that wait in between."""
+        """Repeat a read until it has a result, the time is up or the caller disconnects; no thread waits meanwhile."""
         topic, deadline = self._operation.topic(arguments), time.monotonic() + arguments["wait_s"]
-        arguments = {**arguments, "wait_s": 0}  # each look is one; the waiting is done here, not on the reader's thread
+        arguments = {**arguments, "wait_s": 0}  # the waiting is done here, not on the reader's thread
         while True:
             news = self._wakes.expect(topic)
             try:

@@ -1,4 +1,4 @@
-"""Requests and answers: bodies within bounds, JSON both ways, errors in one shape."""
+"""HTTP requests and answers: bodies of limited size, JSON, and one format for errors."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ JSON_TYPE = (b"content-type", b"application/json")
 
 @cache
 def _struct(record: type[Record]) -> type[msgspec.Struct]:
-    """Return a struct of a record's fields: msgspec encodes it in a fraction of the time that a dict takes."""
+    """Return a struct of a record's fields: msgspec encodes a struct much faster than a dict."""
     return msgspec.defstruct(record.__name__, record._fields, gc=False)
 
 
@@ -40,7 +40,7 @@ _encoder = msgspec.json.Encoder(enc_hook=_encodable)  # times it writes as RFC 3
 def encode_json(value: Any) -> bytes:
     """Return compact JSON; records as objects, times as RFC 3339.
 
-    What repeats its caller's words may hold what msgspec does not write: lone surrogates, integers beyond 64 bits.
+    Texts of the caller may contain values that msgspec cannot write: lone surrogates, integers beyond 64 bits.
     """
     try:
         return _encoder.encode(value)
@@ -49,7 +49,7 @@ def encode_json(value: Any) -> bytes:
 
 
 def header(scope: Scope, name: bytes) -> bytes:
-    """Return a request header's value, empty where there is none."""
+    """Return a request header's value, or empty bytes if there is none."""
     for key, value in scope["headers"]:
         if key == name:
             found: bytes = value
@@ -78,7 +78,7 @@ async def read_body(scope: Scope, receive: Receive) -> bytes:
 
 
 async def disconnected(receive: Receive) -> None:
-    """Return when the caller has gone; whoever waits for it has read what it wants of the request."""
+    """Return when the caller has disconnected; call this only after reading the request's body."""
     while (await receive())["type"] != "http.disconnect":
         pass
 
@@ -101,7 +101,7 @@ def parse_object(body: bytes) -> dict[str, Any]:
 
 
 def query_pairs(scope: Scope) -> list[tuple[str, str]]:
-    """Return the query's parameters in order, as often as they are there."""
+    """Return the query's parameters in order, including repeated ones."""
     raw = scope["query_string"]
     if not raw:
         return []
@@ -112,7 +112,7 @@ def query_pairs(scope: Scope) -> list[tuple[str, str]]:
 
 
 def parse_query(scope: Scope) -> dict[str, str]:
-    """Return the query's parameters; one that is there twice is an error."""
+    """Return the query's parameters; a repeated parameter is an error."""
     pairs = query_pairs(scope)
     query = dict(pairs)
     if len(query) < len(pairs):
@@ -121,7 +121,7 @@ def parse_query(scope: Scope) -> dict[str, str]:
 
 
 def parse_parameters(scope: Scope, operation: Operation) -> dict[str, Any]:
-    """Return an operation's parameters that the query has, parsed; a list may be repeated, as generated clients do."""
+    """Return the operation's parameters in the query, parsed; a list's name may be repeated, as clients do."""
     named: dict[str, Any] = {}
     pairs = query_pairs(scope)
     for key, text in pairs:

@@ -1,8 +1,8 @@
-"""The HTTP protocol with bounds: what one connection may send ahead, leave unread, and how long it may take.
+"""HTTP protocol with limits for one connection: pipelined requests, unread answers, and time.
 
-uvicorn's parser takes headers without end and waits for them as long as somebody sends one now and then (slow loris);
-it queues every request that came while another is answered (pipelining); and it waits for ever for whoever does not
-read. Each of these is bounded here, in every state of a connection.
+uvicorn's parser accepts headers without end and waits as long as one arrives now and then (slow loris). It queues every
+request that arrives while another is answered (pipelining). It waits for ever for a client that does not read. This
+module limits each of these, in every state of a connection.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 HEAD_BYTES = 32 * 1024
 HEAD_WITHIN_S = 10.0
 BODY_WITHIN_S = 30.0
-MAX_REQUESTS_AHEAD = 16  # that wait while one is answered; what comes after them is not looked at
-MAX_HELD_BYTES = 512 * 1024  # of what is not looked at; the system reads up to 256 KiB at once
-MAX_BODY_AHEAD_BYTES = 2 * 1024 * 1024  # of a body that nobody reads; more than an operation takes
-PARSED_AT_ONCE_BYTES = 4096  # so that few requests are found before their number is looked at
-UNREAD_WITHIN_S = 30.0  # in which whoever leaves answers unread must take some of them:
+MAX_REQUESTS_AHEAD = 16  # requests that wait while one is answered; later data is not parsed
+MAX_HELD_BYTES = 512 * 1024  # of data not parsed yet; the system reads up to 256 KiB at once
+MAX_BODY_AHEAD_BYTES = 2 * 1024 * 1024  # of an unread body; more than an operation accepts
+PARSED_AT_ONCE_BYTES = 4096  # small, so that few requests are parsed before they are counted
+UNREAD_WITHIN_S = 30.0  # within which a client with unread answers must read:
 MIN_READ_BYTES = 16 * 1024
 IDLE_WITHIN_S = 75  # a connection without a request is closed
-ANNOUNCED_IDLE_S = 60  # what is said of it, so that a client never sends just as it is closed
+ANNOUNCED_IDLE_S = 60  # the limit that clients are told: shorter, so that none sends just as the connection is closed
 KEEP_ALIVE = ("keep-alive", f"timeout={ANNOUNCED_IDLE_S}")
 AGAIN_S = 1.0
 LAST_REQUEST_WITHIN_S = 1.0  # of a hub that stops: for a request that may be on its way already
@@ -46,17 +46,17 @@ URL_TOO_LONG = _refusal("414 URI Too Long")
 
 
 class DrainState(ServerState):
-    """What all connections of a hub share: also whether each answer is now the last one of its connection."""
+    """The state that all connections of a hub share, including whether each answer is now its connection's last."""
 
     is_draining = False
-    is_ending = False  # whether the hub listens no more
+    is_ending = False  # whether the hub has stopped listening
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """uvicorn's, cutting off whoever does not come to the end of a request or does not read the answers.
+    """uvicorn's protocol, which also cuts off clients that do not complete a request or do not read the answers.
 
-    While the hub drains, every answer says that its connection closes, so that callers and proxies open the next one,
-    elsewhere. A connection without a request is closed when the hub stops, but not while a request may be on its way.
+    While the hub drains, every answer has `Connection: close`, so that callers and proxies connect elsewhere. An idle
+    connection is closed when the hub stops, but not while a request may be on its way.
     """
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
@@ -65,7 +65,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._is_refused = False
         self._in_head = True  # of the first request, from the moment the connection is there
         self._deadline: asyncio.TimerHandle | None = None
-        self._held = b""  # what came behind the last request that may wait
+        self._held = b""  # data after the last request that may wait
         self._unread: asyncio.TimerHandle | None = None
         self._unread_bytes = 0  # when that timer was set
         self._peer_user: int | None = None
@@ -76,7 +76,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().connection_made(transport)
         self._within(HEAD_WITHIN_S)
         self._closing: asyncio.TimerHandle | None = None
-        if getattr(self.server_state, "is_ending", False):  # it was accepted just before
+        if getattr(self.server_state, "is_ending", False):  # accepted just before the hub stopped listening
             self._closing = self.loop.call_later(LAST_REQUEST_WITHIN_S, self._close_idle)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -96,13 +96,13 @@ class BoundedProtocol(HttpToolsProtocol):
         super()._start_asgi_task(cycle, app)
 
     def peer_user(self) -> int | None:
-        """Return which user of this machine owns the other end; asked of the kernel once for each connection."""
+        """Return the local user who owns the other end; the kernel is asked once per connection."""
         if not self._has_asked_user and self.client is not None and self.server is not None:
             self._peer_user = owner_of(self.client, self.server)  # type: ignore[arg-type]
         self._has_asked_user = True
         return self._peer_user
 
-    # -- what comes in ------------------------------------------------------------------------------------------------
+    # -- input --------------------------------------------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
         if self._held:
@@ -111,7 +111,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._parse(data)
 
     def _parse(self, data: bytes) -> None:
-        """Parse as long as not too many requests wait, and keep the rest."""
+        """Parse data until too many requests wait, and keep the rest unparsed."""
         for at in range(0, len(data), PARSED_AT_ONCE_BYTES):
             if self.transport.is_closing() or self._is_refused:
                 return
@@ -179,7 +179,7 @@ class BoundedProtocol(HttpToolsProtocol):
                 self.cycle.keep_alive = False
 
     def _use_origin_form(self) -> None:
-        """Split a target in absolute form: its host counts, whatever the header says (RFC 9112, 3.2.2)."""
+        """Split a target in absolute form: its host replaces the Host header (RFC 9112, 3.2.2)."""
         scheme, separator, rest = self.url.partition(b"://")
         if not separator or scheme.lower() not in (b"http", b"https"):
             raise httptools.HttpParserInvalidURLError("the target is neither a path nor an address")
@@ -204,7 +204,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if not self._is_refused:
             super().on_message_complete()
 
-    # -- what goes out ------------------------------------------------------------------------------------------------
+    # -- output -------------------------------------------------------------------------------------------------------
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -216,7 +216,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._watch_reader(is_reading=True)
 
     def _watch_reader(self, *, is_reading: bool) -> None:
-        """Cut off whoever does not take enough of what is written; stop watching where it is reading."""
+        """Cut off a client that does not read enough of the output; stop the timer if it reads."""
         if self._unread is not None:
             self._unread.cancel()
             self._unread = None
@@ -233,12 +233,12 @@ class BoundedProtocol(HttpToolsProtocol):
     # -- ends ---------------------------------------------------------------------------------------------------------
 
     def drain(self) -> None:
-        """Say with the answer at hand, if any, that the connection closes after it."""
+        """Send `Connection: close` with the current answer, if any."""
         if self.cycle is not None and not self.cycle.response_complete:
             self.cycle.keep_alive = False
 
     def shutdown(self) -> None:
-        """Close after the answer at hand, or at once; where a request may be on its way, a moment later."""
+        """Close after the current answer, or at once; wait a little if a request may be on its way."""
         self.drain()
         if self._is_idle() and not self._may_have_request():
             super().shutdown()
@@ -258,7 +258,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._watch_reader(is_reading=False)
 
     def timeout_keep_alive_handler(self) -> None:
-        """Close an idle connection, unless a request has just come that the loop has not read yet."""
+        """Close an idle connection, unless a request has arrived that the loop has not read yet."""
         if self._has_input():
             self.timeout_keep_alive_task = self.loop.call_later(AGAIN_S, self.timeout_keep_alive_handler)
             return
@@ -274,7 +274,7 @@ class BoundedProtocol(HttpToolsProtocol):
         return bool(polled.poll(0))
 
     def send_400_response(self, msg: str) -> None:
-        """Say that a request cannot be read; not in the middle of another's answer."""
+        """Answer that a request cannot be parsed, unless another answer is being sent."""
         if self.cycle is not None and not self.cycle.response_complete:
             self._cut()
             return
@@ -282,7 +282,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._watch_reader(is_reading=False)
 
     def _within(self, seconds: float | None) -> None:
-        """Cut the connection off after so long; None: let it be."""
+        """Set the time after which the connection is cut off; None removes the limit."""
         if self._deadline is not None:
             self._deadline.cancel()
         self._deadline = None if seconds is None else self.loop.call_later(seconds, self._cut)

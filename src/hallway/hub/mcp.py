@@ -1,8 +1,8 @@
-"""POST /mcp: the Model Context Protocol over HTTP, by the same handler as over standard input and output.
+"""POST /mcp: the Model Context Protocol over HTTP, with the same handler as over standard input and output.
 
-Every message is a request of its own and nothing is kept between two, in both eras: no protocol session is handed out.
-Which session calls is an argument or the header Hallway-Session. An answer is one JSON object; only
-`subscriptions/listen` is a stream, from the feed that all event streams read.
+Every message is a separate request without state between requests, in both protocol eras: there are no protocol
+sessions. The calling session is an argument or the header Hallway-Session. An answer is one JSON object, except for
+`subscriptions/listen`: its answer is a stream that reads the feed of all event streams.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ REPEATED = ("mcp-protocol-version", "mcp-method", "mcp-name")
 
 
 class HttpPeer(Peer):
-    """Who made one request."""
+    """The client that sent one request."""
 
     names_session = True
 
@@ -75,7 +75,7 @@ class HttpPeer(Peer):
 
 
 class McpEndpoint:
-    """The endpoint; `endpoint_of` gives what runs an operation for a request."""
+    """The endpoint; `endpoint_of` returns the endpoint that runs an operation for a request."""
 
     def __init__(
         self, endpoint_of: Callable[[Operation], OperationEndpoint], feed: Feed, offer: McpServer | None = None
@@ -108,7 +108,7 @@ class McpEndpoint:
         allowance = _allowance(scope)
         if isinstance(message, list) and allowance is not None:
             try:
-                allowance.take_request(len(message) - 1)  # each message is a request, the first one is counted
+                allowance.take_request(len(message) - 1)  # the first message is counted already
             except LimitReached as error:
                 await _respond(send, failed(None, JsonRpcError(INVALID_REQUEST, error.message)), error.status)
                 return
@@ -129,7 +129,7 @@ class McpEndpoint:
         return self._protocols[profile]
 
     async def _drive(self, work: Work, scope: Scope, receive: Receive) -> Any:
-        """Run the operations that an answer needs, one after the other; each counts as a request of its token's."""
+        """Run the operations that an answer needs in turn; each counts as a request of the token."""
         value, error = None, None
         allowance, is_first = _allowance(scope), True
         try:
@@ -156,20 +156,20 @@ class McpEndpoint:
     async def _listen(
         self, listening: ListenStream, caller: HttpPeer, scope: Scope, receive: Receive, send: Send
     ) -> None:
-        """Tell what changes until the caller has gone or the hub stops."""
+        """Send notifications of changes until the caller disconnects or the hub stops."""
         is_open = False
         try:
             visitor = visitor_of(scope)
-            # Both places are taken before anything is waited for: many that come at once must not all find room.
+            # Both places are taken before the first await: else many simultaneous requests would all pass the limit.
             with self._feed.place(), visitor.allowance:
                 session_id = caller.session_of({}, {}, is_needed=False)
                 project = await self._endpoint(PROJECT).perform({"session_id": session_id}, scope, receive)
-                if session_id:  # whoever may not read an inbox is not told that it changed
+                if session_id:  # only a caller that may read an inbox is notified of its changes
                     await self._endpoint(INBOX).perform(INBOX.arguments((), {"session_id": session_id}), scope, receive)
                 after, is_open = await self._feed.last_seq(), True
                 await self._stream(listening, session_id or "", project, after, receive, send, EventFilter(visitor))
         except HallwayError as error:
-            if is_open:  # the bus cannot be read now; the caller listens anew
+            if is_open:  # the bus cannot be read now; the caller subscribes again
                 log.warning("a subscription ends: %s", error)
                 await send({"type": "http.response.body", "body": b""})
                 return
@@ -177,7 +177,7 @@ class McpEndpoint:
             told = error.hint_for_face(PROJECT_HINT).to_dict()["error"]
             await _respond(send, failed(listening.request_id, JsonRpcError(code, error.message, told)), error.status)
         except (TimeoutError, OSError):
-            pass  # it stopped reading or has gone; it listens anew and reads what there is
+            pass  # the caller stopped reading or disconnected; it subscribes again and reads the resources
 
     async def _stream(
         self,
@@ -226,13 +226,13 @@ class McpEndpoint:
 
 
 def _allowance(scope: Scope) -> Allowance | None:
-    """Return what the caller's token has left; None for the owner of the bus."""
+    """Return the remaining allowance of the caller's token; None for the owner of the bus."""
     grant = scope["grant"]
     return None if grant is None else grant.allowance
 
 
 def _status(answer: Any, *, is_modern: bool) -> int:
-    """Return an answer's HTTP status: since 2026-07-28 a refused request has one of its own."""
+    """Return an answer's HTTP status: since revision 2026-07-28 an error has its own status."""
     error = answer.get("error") if isinstance(answer, dict) else None
     if error is None:
         return 200

@@ -1,6 +1,6 @@
-"""GET /metrics: what the hub counts, in the Prometheus text format.
+"""GET /metrics: the hub's metrics in the Prometheus text format.
 
-The hot path only adds to plain numbers; prometheus-client turns them into its format when somebody asks.
+The hot path only adds to plain numbers; prometheus-client formats them when the metrics are requested.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class RequestMetrics:
 
 
 class HubCollector:
-    """The hub's numbers at the moment they are asked for."""
+    """The hub's current metrics, collected at each request."""
 
     def __init__(
         self, meter: RequestMetrics, workers: dict[str, Reader | Writer | HeartbeatBatcher], wakes: Notifier, feed: Feed

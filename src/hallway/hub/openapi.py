@@ -38,7 +38,7 @@ PLAIN = {
 
 
 def document(operations: Iterable[Operation]) -> dict[str, Any]:
-    """Return the whole document, from the operations alone."""
+    """Return the whole document, generated from the operations."""
     paths: dict[str, Any] = {}
     for operation in operations:
         paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation)
@@ -87,7 +87,7 @@ def _operation(operation: Operation) -> dict[str, Any]:
 
 
 def _add_headers(described: dict[str, Any], operation: Operation) -> None:
-    """Add the headers that say what parameters say, and what a failed condition answers with."""
+    """Add the headers that stand for parameters, and the answer to a failed condition."""
     if "idempotency_key" in operation.parameters:
         about = f"The same as idempotency_key. {operation.parameters['idempotency_key'].kind.about}"
         described["parameters"].append(_header("Idempotency-Key", about))
@@ -104,7 +104,7 @@ def _header(name: str, about: str) -> dict[str, Any]:
 
 
 def _add_stream(described: dict[str, Any]) -> None:
-    """Add the other answer of GET /events: server-sent events."""
+    """Add the second answer format of GET /events: server-sent events."""
     described["responses"]["200"]["content"]["text/event-stream"] = {
         "schema": {"type": "string", "description": "Without end; each event's id is its seq, its data the JSON of it"}
     }
@@ -192,7 +192,7 @@ def _type(annotation: str) -> dict[str, Any]:
 
 
 def _plain_paths() -> dict[str, Any]:
-    """Return the hub's own paths, which are no operations."""
+    """Return the hub's paths that are not operations."""
     health = {
         "type": "object",
         "required": ["status", "is_ready", "version"],
@@ -254,7 +254,7 @@ def _plain_paths() -> dict[str, Any]:
 
 
 def error_codes() -> dict[str, type[HallwayError]]:
-    """Return every error code and its class, for the reference."""
+    """Return every error code with its class, for the reference."""
     found: dict[str, type[HallwayError]] = {}
     waiting = [HallwayError]
     while waiting:

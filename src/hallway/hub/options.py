@@ -1,10 +1,9 @@
-"""How a hub meets the network: what it demands of whom, by the address it listens on.
+"""Network options of a hub: tokens, TLS and proxies, depending on the address it listens on.
 
-On loopback the operating system's user is the boundary: the hub's own user needs no token, every other one does, and
-where the system does not tell whose a connection is, everybody does. An address that other machines reach wants
-tokens, and either TLS or a proxy in front that has it, for a token in clear is everybody's. A proxy makes every
-request look local, so behind one tokens are demanded, too, and what it says of a request's origin is believed only of
-the addresses it was said to be at.
+On loopback the hub's own user needs no token and every other user does; if the system does not report the owner of a
+connection, everybody needs one. An address that other machines can reach requires tokens, and TLS at the hub or at a
+proxy in front of it, because anybody on the network could read a token in clear text. Behind a proxy every request
+looks local, so tokens are required there, too. Forwarded headers are believed only from the proxy's own addresses.
 """
 
 from __future__ import annotations
@@ -15,14 +14,14 @@ from hallway.core.errors import FileUnusable, InvalidInput
 from hallway.hub.auth.limits import Limits
 from hallway.hub.auth.origin import ANY_ADDRESS, LOOPBACK_NAMES
 
-# Who is taken for the bus's owner without a token:
+# Which callers count as the bus's owner without a token:
 NOBODY, OWN_USER, LOCAL_USERS = "nobody", "own_user", "local_users"
 STOP_WITHIN_S = 10.0
 WILDCARDS = ("0.0.0.0", "::")  # noqa: S104 (what is asked about, not bound)
 
 
 class NetworkOptions:
-    """The choices of `hallway serve` that are about the network."""
+    """The network options of `hallway serve`."""
 
     def __init__(
         self,
@@ -62,7 +61,7 @@ class NetworkOptions:
         return bool(self.tls_cert) or self.is_behind_proxy
 
     def owner_is(self, host: str) -> str:
-        """Return who needs no token at an address; raises InvalidInput for one where tokens would go in clear."""
+        """Return who needs no token at an address; raises InvalidInput if tokens would be sent there in clear text."""
         if is_loopback(host):
             if self.wants_tokens or self.is_behind_proxy:
                 return NOBODY
@@ -81,19 +80,19 @@ class NetworkOptions:
         return NOBODY
 
     def names(self, host: str) -> frozenset[str]:
-        """Return the hosts that a request may be for."""
+        """Return the host names that a request may address."""
         bare = host.strip("[]")
         own = {f"[{bare}]" if ":" in bare else bare} | ({ANY_ADDRESS} if bare in WILDCARDS else set())
         return LOOPBACK_NAMES | own | {name.lower() for name in self._names}
 
     @property
     def drain_s(self) -> float:
-        """Return for how long a hub that was told to stop still takes requests: a proxy's probes must notice first."""
+        """Return how long a stopping hub still accepts requests, until a proxy's health checks notice that it stops."""
         return self.stop_within_s / 2 if self.is_behind_proxy else 0.0
 
     @property
     def lacks_name(self) -> bool:
-        """Return whether a proxy that passes the header Host on would be refused: the hub knows no name of its own."""
+        """Return whether a proxy that forwards the Host header would be refused, because no host name is configured."""
         return self.is_behind_proxy and not self._names
 
 

@@ -1,8 +1,8 @@
-"""Which endpoint a request is for: by path, then by method.
+"""The router: finds a request's endpoint by path, then by method.
 
-A path is split before it is decoded, so what fills one place of it may hold anything, an encoded slash too. A fixed
-word goes before a place to be filled: /sessions/active before /sessions/{session_id}. A place for text, such as the
-{key} of a memory entry, also takes plain slashes, where no other path fits.
+A path is split before it is decoded, so a path parameter may contain any character, even an encoded slash. A fixed
+segment is preferred to a parameter: /sessions/active before /sessions/{session_id}. A text parameter, such as the {key}
+of a memory entry, may also contain plain slashes if no other path matches.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 
 class MethodNotAllowed(HallwayError):
-    """The path is there, but not for this method."""
+    """The path exists, but not for this method."""
 
     code, status = "method_not_allowed", 405
     hint = "See what there is: GET /openapi.json"
 
 
 class Route:
-    """A path's endpoints by method; `long_place` is the one of its places that takes slashes."""
+    """A path's endpoints by method; `long_place` is the parameter that may contain slashes."""
 
     def __init__(self, template: str, long_place: str | None = None) -> None:
         self.words = template.split("/")
@@ -36,9 +36,7 @@ class Route:
         self.methods: dict[str, ASGIApp] = {}
 
     def match(self, words: list[str]) -> dict[str, str] | None:
-        """Return what fills the places of this path in another one's still encoded words; None when it is not this
-        path.
-        """
+        """Return the parameters of a request's encoded path segments; None if the path does not match."""
         if self.long is not None:
             end = self.long + 1 + len(words) - len(self.words)
             words = [*words[: self.long], "/".join(words[self.long : end]), *words[end:]]
@@ -52,7 +50,7 @@ class Route:
 
     @property
     def allowed(self) -> str:
-        """Return the methods of this path, as the header Allow wants them."""
+        """Return the methods of this path, in the format of the Allow header."""
         return ", ".join(sorted({*self.methods, "OPTIONS", *(("HEAD",) if "GET" in self.methods else ())}))
 
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -69,12 +67,12 @@ class Route:
 
 
 class PathRouter:
-    """Every path of the hub; an ASGI application that passes a request on."""
+    """All routes of the hub: an ASGI application that passes each request to its endpoint."""
 
     def __init__(self) -> None:
         self._paths: dict[str, Route] = {}
         self._by_length: dict[int, list[Route]] = {}
-        self._long: list[Route] = []  # those with the most words first
+        self._long: list[Route] = []  # those with the most segments first
 
     def add(self, method: str, template: str, endpoint: ASGIApp, long_place: str | None = None) -> None:
         if template not in self._paths:
@@ -88,7 +86,7 @@ class PathRouter:
         self._paths[template].methods[method] = endpoint
 
     def _alike(self, count: int) -> Iterator[Route]:
-        """Yield the routes that a path of so many words may be, best first."""
+        """Yield the routes that may match a path of this many segments, best first."""
         yield from self._by_length.get(count, ())
         yield from (each for each in self._long if len(each.words) < count)
 

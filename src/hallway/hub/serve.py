@@ -1,4 +1,4 @@
-"""`hallway serve`: a socket, a server, and a graceful end."""
+"""`hallway serve`: opening the socket, running the server, and shutting down gracefully."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 7433
 STREAM_GRACE_S = 1.0
 TELL_EVERY_S = 0.1
-LOOP_TURNS = 3  # in which asyncio makes a connection of what it has accepted
+LOOP_TURNS = 3  # turns of the loop in which asyncio sets up an accepted connection
 
 log = logging.getLogger("hallway.hub")
 
@@ -57,12 +57,12 @@ def serve(
 ) -> None:
     """Serve a bus until SIGTERM or Ctrl-C; in-flight requests are answered, waits too, streams closed.
 
-    Behind a proxy it goes on for half of its time to stop, with /ready saying 503, so that the proxy sends requests
-    elsewhere before they would be lost.
+    Behind a proxy it serves for half of its stop time while /ready answers 503, so that the proxy sends requests
+    elsewhere and none is lost.
 
-    `keep` is what the hub prunes with by itself: the parameters of `Retention.prune`. Raises AddressInUse for a taken
-    port, InvalidInput for an address that other machines could reach in clear or without a token, and the store's
-    errors when the bus cannot be opened.
+    `keep` holds the parameters of `Retention.prune` for automatic pruning. Raises AddressInUse if the port is in use,
+    InvalidInput for an address that other machines could reach in clear text or without a token, and the store's
+    errors if the bus cannot be opened.
     """
     set_up_logging(log_format)
     wire = wire or NetworkOptions()
@@ -84,13 +84,13 @@ def serve(
         limits=wire.limits,
         mount_page=mount_page,
     )
-    with hub.open() as bus:  # before anything listens, so that trouble with the bus is one clear error
+    with hub.open() as bus:  # before listening, so that a problem with the bus is one clear error
         listening = _listen_with_tokens(bus, host, port, wire) if owner_is == NOBODY else listen(host, port)
     run(hub, listening, wire)
 
 
 def _listen_with_tokens(bus: LocalBus, host: str, port: int, wire: NetworkOptions) -> socket.socket:
-    """Return a listening socket of a hub that demands tokens: on loopback its own user gets one."""
+    """Return the listening socket of a hub that requires tokens; on loopback, create a token for the hub's user."""
     is_own, has_tokens = is_loopback(host) and not wire.is_behind_proxy, bool(bus.tokens.valid())
     if not is_own and not has_tokens:
         raise InvalidInput(
@@ -106,13 +106,13 @@ def _listen_with_tokens(bus: LocalBus, host: str, port: int, wire: NetworkOption
 
 
 def address_of(listening: socket.socket, wire: NetworkOptions) -> str:
-    """Return the address that callers reach a hub at."""
+    """Return the URL at which callers reach a hub."""
     host, port = listening.getsockname()[:2]
     return f"{'https' if wire.tls_cert else 'http'}://{_as_host_header(host)}:{port}"
 
 
 def run(hub: Hub, listening: socket.socket, wire: NetworkOptions | None = None) -> None:
-    """Serve a hub on a listening socket until it is told to stop."""
+    """Serve a hub on a listening socket until it is asked to stop."""
     wire = wire or NetworkOptions()
     address = address_of(listening, wire)
     config = uvicorn.Config(
@@ -139,7 +139,7 @@ def run(hub: Hub, listening: socket.socket, wire: NetworkOptions | None = None) 
 
 
 def settle_memory() -> None:
-    """Leave what was imported out of garbage collections, and have fewer of them: requests make few cycles."""
+    """Exclude imported modules from garbage collection and collect less often: requests create few cycles."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
@@ -173,10 +173,10 @@ def _as_host_header(host: str) -> str:
 
 
 class Server(uvicorn.Server):
-    """uvicorn, draining before it stops: nothing that a caller has sent already is lost.
+    """A uvicorn server that drains before it stops, so that no request already sent is lost.
 
-    First every answer closes its connection, and /ready says 503. Then waits are answered and streams ended, what is
-    connected already is accepted, and the listening socket is closed. A second signal leaves out the first part.
+    First every answer closes its connection, and /ready answers 503. Then waits are answered and streams ended, waiting
+    connections are accepted, and the listening socket is closed. A second signal skips the first part.
     """
 
     def __init__(self, config: uvicorn.Config, hub: Hub, address: str, drain_s: float = 0.0) -> None:
@@ -188,13 +188,13 @@ class Server(uvicorn.Server):
         self._is_hurried = False
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Say where the hub is once it can answer, and can be told to stop."""
+        """Print the hub's address when it can answer requests and react to signals."""
         await super().startup(sockets)
         log.info("serving", extra={"address": self._address, "pid": os.getpid()})
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Stop on SIGTERM and Ctrl-C, and end with status 0: being told to stop is no failure."""
+        """Stop on SIGTERM and Ctrl-C with exit status 0, because a requested stop is not a failure."""
         before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
             yield
@@ -215,7 +215,7 @@ class Server(uvicorn.Server):
         cut.cancel()
 
     async def _drain(self) -> None:
-        """Serve for a while longer, each connection for one more answer."""
+        """Serve for the drain time, with one more answer for each connection."""
         self._hub.is_stopping = self.server_state.is_draining = True
         for connection in list(self.server_state.connections):
             if isinstance(connection, BoundedProtocol):
@@ -227,10 +227,10 @@ class Server(uvicorn.Server):
             await asyncio.sleep(TELL_EVERY_S)
 
     async def _accept_last(self, sockets: list[socket.socket]) -> None:
-        """Stop listening, and accept what is connected already: closing the socket alone would reset it.
+        """Stop listening, and accept the waiting connections: closing the socket alone would reset them.
 
-        asyncio's own loop accepts in one turn and makes the connection in a later one, which fails once the socket is
-        closed. So it is told to accept no more, and the rest is accepted here. uvloop does both in one turn.
+        asyncio's own loop accepts in one turn and sets up the connection in a later turn, which fails once the socket
+        is closed. So the loop stops accepting, and this function accepts the rest. uvloop does both in one turn.
         """
         self.server_state.is_ending = True
         loop = asyncio.get_running_loop()
@@ -252,11 +252,11 @@ class Server(uvicorn.Server):
 
         try:
             await asyncio.get_running_loop().connect_accepted_socket(protocol, accepted, ssl=self.config.ssl)
-        except OSError:  # it went away, or speaks no TLS
+        except OSError:  # the client disconnected, or does not speak TLS
             accepted.close()
 
     def _cut_streams(self) -> None:
-        """Let go of readers that do not take the rest of their stream; they resume it elsewhere."""
+        """Cut off readers that do not read the rest of their stream; they resume it at another hub."""
         for connection in list(self.server_state.connections):
             scope = getattr(connection, "scope", None) or {}
             if scope.get("path") == READ.path and connection.transport:
@@ -300,7 +300,7 @@ def set_up_logging(style: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.INFO)
-    # Its warnings are about requests that nobody can read: whoever sends them must not be able to fill the log.
+    # uvicorn's warnings are about unreadable requests; a client must not be able to fill the log with them.
     logging.getLogger("uvicorn").setLevel(logging.ERROR)
 
 

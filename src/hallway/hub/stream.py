@@ -1,8 +1,8 @@
 """GET /events: the record as server-sent events, or a page of it as JSON.
 
-Every stream keeps only the seq it has sent and reads on from there, from the newest events in memory or from the
-store: a slow reader holds nothing up and takes no memory, and one that comes back with its Last-Event-ID misses
-nothing and repeats nothing (E1, E2).
+Every stream keeps only the seq it has sent, and continues from there with the newest events in memory or with the
+store. So a slow reader delays nobody and takes no memory, and a reader that returns with its Last-Event-ID gets every
+event once (E1, E2).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from hallway.hub.workers.writer import Reader
 
 KEEP_ALIVE_S = 15.0
-STUCK_S = 60.0  # a reader that takes nothing for so long is cut off; it resumes with its Last-Event-ID
+STUCK_S = 60.0  # a reader that reads nothing for this long is cut off; it resumes with its Last-Event-ID
 MOST_STREAMS = 1000
 REMEMBERED = 2000  # newest events kept in memory, so that many streams read the store once
 
@@ -56,7 +56,7 @@ class Feed:
 
     @contextmanager
     def place(self) -> Iterator[None]:
-        """Yield a place among the open streams, taken at once and given back at the end; raises Unavailable."""
+        """Reserve a place among the open streams and release it at the end; raises Unavailable."""
         if self.streams >= MOST_STREAMS:
             raise Unavailable(f"the hub has {MOST_STREAMS} open streams, its most", hint="Close some, or try later")
         self.streams += 1
@@ -84,7 +84,7 @@ class Feed:
         return page
 
     async def _refresh(self) -> None:
-        """Read what is new; those that ask meanwhile wait for the same answer."""
+        """Read the new events; callers during a read wait for that read."""
         if self._reading is None:
             self._reading = asyncio.ensure_future(self._read_on())
             self._reading.add_done_callback(self._read_done)
@@ -108,12 +108,12 @@ class Feed:
         return self._wakes.expect(EVENTS)
 
     def forget(self, future: asyncio.Future[None]) -> None:
-        """Give a future of `expect` back."""
+        """Remove a future of `expect`."""
         self._wakes.forget(EVENTS, future)
 
 
 class EventsEndpoint:
-    """Server-sent events for who accepts them, else the operation's JSON."""
+    """The endpoint: server-sent events for a request that accepts them, else the operation's JSON."""
 
     def __init__(self, feed: Feed, as_json: ASGIApp) -> None:
         self._feed = feed
@@ -125,7 +125,7 @@ class EventsEndpoint:
             return
         try:
             arguments, visitor = self._arguments(scope), visitor_of(scope)
-            # Both places are taken before anything is waited for: many that come at once must not all find room.
+            # Both places are taken before the first await: else many simultaneous requests would all pass the limit.
             with self._feed.place(), visitor.allowance:
                 after = await self._feed.last_seq() if arguments["after"] is None else arguments["after"]
                 await self._stream(receive, send, after, EventFilter(visitor, arguments["project"], arguments["kinds"]))
@@ -156,14 +156,14 @@ class EventsEndpoint:
             log.warning("an event stream ends: %s", error)
             await send({"type": "http.response.body", "body": b""})
         except (TimeoutError, OSError):
-            pass  # it stopped reading or has gone; it resumes where it was
+            pass  # the reader stopped reading or disconnected; it resumes where it was
         finally:
             gone.cancel()
 
     async def _send_news(
         self, send: Send, after: int, wanted: EventFilter, news: asyncio.Future[None], gone: asyncio.Future[None]
     ) -> int:
-        """Send what came after a seq, or wait for something to come; returns the seq that was reached."""
+        """Send the events after a seq, or wait for new ones; return the last seq sent."""
         events = await self._feed.after(after)
         frames = b"".join(_frame(event) for event in events if wanted.has(event))
         if frames:
@@ -178,7 +178,7 @@ class EventsEndpoint:
 
 
 class EventFilter:
-    """Which events a stream's reader asked for and sees, for as long as its token is valid."""
+    """The filter of a stream: the events that its reader requested and may see, while its token is valid."""
 
     def __init__(self, visitor: Caller, project: str | None = None, kinds: list[str] | None = None) -> None:
         self.visitor = visitor

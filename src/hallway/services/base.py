@@ -1,4 +1,4 @@
-"""What every service is: one noun of a bus, whose public methods are its operations."""
+"""The base class of the services: one noun of a bus each, whose public methods are its operations."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def whole_number_setting(name: str, default: int, kind: Integer | None = None) -
 
 
 def require_callable(handler: object) -> None:
-    """Refuse at once what could only fail later, in a thread of its own."""
+    """Raise InvalidInput for a handler that cannot be called, before a thread is started for it."""
     if not callable(handler):
         raise InvalidInput(
             f"the handler is {quote_value(handler)}, which cannot be called", hint="Pass a function of one argument"
@@ -39,10 +39,10 @@ def require_callable(handler: object) -> None:
 
 
 class Service:
-    """One noun of a bus. Opened with a bus, with another service of it, or with a folder or URL of its own.
+    """One noun of a bus, opened with a bus, with another service of that bus, or with a folder or URL.
 
-    One that was not opened with a bus is standalone: where an operation says so, it answers an unknown id with None or
-    False, and raises nothing. A service works the same on a local bus and through a hub: its operations go through
+    A service that was not opened with a bus is standalone: some operations then return None or False for an unknown id
+    instead of raising an error. A service works the same on a local bus and through a hub: its operations go through
     `bus.execute`.
     """
 
@@ -50,7 +50,7 @@ class Service:
     operations: ClassVar[dict[str, Operation]] = {}
     connect: ClassVar[Callable[[str | PathLike[str] | None], Context]]  # set by bus/connect.py
 
-    prepared: Any = None  # what the preparation of the operation that runs has returned; writes run one at a time
+    prepared: Any = None  # result of the running operation's preparation; writes run one at a time
 
     def __init__(self, bus: Context | Service | str | PathLike[str] | None = None) -> None:
         self.bus: Context = self._bus_of(bus)
@@ -76,10 +76,10 @@ class Service:
         return store  # only a local bus has one, and only there do a service's own methods run
 
     def on_session_ended(self, session_id: str, project: str) -> None:
-        """Let go of what an ended or expired session held, in the same transaction."""
+        """Release what an ended or expired session held, in the same transaction."""
 
     def prune_old(self, before: int, limit: int) -> int:
-        """Remove at most `limit` of what is older than an instant and done with; returns how many."""
+        """Remove at most `limit` finished items older than a time; return the number removed."""
         return 0
 
     def __enter__(self) -> Self:

@@ -1,7 +1,7 @@
-"""The record of what happened: append, read, follow, handle.
+"""The record of events: append, read, follow, handle.
 
-Events are written in the transaction of the change they tell of, so there is no change without its event and none
-the other way round. Reading by `seq` misses nothing and repeats nothing (E1).
+An event is written in the transaction of its change, so there is never a change without its event or an event without
+its change. Reading by `seq` returns every event exactly once (E1).
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ PAGE = 500
 
 
 class EventLog(Service, noun="events"):
-    """What happened on the bus, in order."""
+    """The events of the bus, in order."""
 
     @operation("GET /events", is_of_all=True)
     def read(
         self, after: int = 0, *, project: str | None = None, kinds: list[str] | None = None, limit: int = PAGE
     ) -> list[Event]:
-        """Read what happened after a seq, oldest first.
+        """Read the events after a seq, oldest first.
 
-        A kind stands for itself and all below it: `session` means `session.expired` too. Fewer than `limit` events
-        mean that there is nothing more now.
+        A kind includes all kinds below it: `session` includes `session.expired`. Fewer than `limit` events mean that
+        there are no more now.
         """
         rows = self._store.rows(
             "events.read",
@@ -55,7 +55,7 @@ class EventLog(Service, noun="events"):
 
     @operation("GET /events/last")
     def last_seq(self) -> int:
-        """Return the newest event's seq; 0 when nothing has happened yet."""
+        """Return the newest event's seq; 0 if there are no events yet."""
         visible = self.bus.visible
         if visible is None:
             row = self._store.one("events.last_seq")
@@ -73,9 +73,9 @@ class EventLog(Service, noun="events"):
     ) -> EventIterator:
         """Yield events as they happen, from now or from after a seq; blocks in between and wakes at once (E3).
 
-        Resumed with the last seq it gave, it misses nothing and repeats nothing. It ends when nothing came for
+        Resumed with the last seq it yielded, it yields every event exactly once. It ends when no event came for
         `timeout_s` seconds (None waits for ever), and at once when any thread calls its `close()` or closes the bus.
-        If the hub or the database goes away it tries again, logs that once, and goes on after the last event.
+        If the hub or the database goes away it tries again, logs that once, and continues after the last event.
         """
         return self.bus.follow(after, project=project, kinds=kinds, timeout_s=timeout_s)
 
@@ -97,7 +97,7 @@ class EventLog(Service, noun="events"):
         return len(self._store.rows("events.prune", before=before, limit=limit))
 
     def append(self, kind: str, project: str, session_id: str | None = None, /, **data: Any) -> None:
-        """Write an event into the transaction that is open; services call this, faces do not."""
+        """Write an event in the open transaction; for services, not for faces."""
         self._store.exclusive()
         self._store.rows(
             "events.append",

@@ -1,8 +1,7 @@
-"""Which files sessions write, as their hooks see it.
+"""The files that sessions write, as reported by their hooks.
 
-Kept in a table of their own and not among the events: a session writes one file a hundred times, and what anybody
-asks is who wrote it and when last. So it is one row for a file and a session, at most `FILES_MOST` for a session, and
-nothing of it is news to anybody.
+They are in a separate table and not among the events: a session may write one file a hundred times, and readers only
+ask who wrote it last. So there is one row per file and session, at most `FILES_MOST` per session, and no event.
 """
 
 from __future__ import annotations
@@ -17,13 +16,13 @@ FILES_MOST = 500
 
 
 class FileLog(Service, noun="files"):
-    """Which files sessions have written, and when last."""
+    """The files that sessions have written, and when last."""
 
     @operation("POST /sessions/{session_id}/files", is_durable=False, registers=True)
     def touch(self, session_id: str, paths: list[str]) -> int:
-        """Say that a session has written files; returns how many.
+        """Record that a session has written files; return their number.
 
-        A path is absolute, as the machine of the session has it. The newest 500 of a session are kept.
+        Paths are absolute paths on the session's machine. The newest 500 of a session are kept.
         """
         project, now = self.bus.sessions.require(session_id).project, self._store.now
         written = dict.fromkeys(paths)
@@ -42,7 +41,7 @@ class FileLog(Service, noun="files"):
         within_s: int = DAY_S,
         limit: int = 200,
     ) -> list[FileTouch]:
-        """Return who wrote which files within so many seconds, newest first; all filters must fit."""
+        """Return the files written in the last seconds, each with its session, newest first; all filters must match."""
         rows = self._store.rows(
             "files.touched",
             project=project,

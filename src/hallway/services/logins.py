@@ -1,8 +1,8 @@
-"""Who is logged in to the page of a hub: a browser has a random id of its own, never the token.
+"""Logins to a hub's page: a browser gets a random secret, never the token.
 
-A login is for one hub, by the name that the browser calls it, and where the kernel tells it for one user of the
-machine. It ends with its token, after thirty days, when somebody logs out, or when an admin takes it back. A link is a
-login that nobody has used yet: it is good once and for two minutes.
+A login is valid at one hub, under the host name that the browser uses and, if the kernel reports it, for one user of
+the machine. It ends with its token, after thirty days, at a logout, or when an admin ends it. A link is a login that
+was not used yet: it works once and for two minutes.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ MAX_BROWSER = 200
 
 
 class Opened:
-    """What a login opens: the token whose it is, at which host, for which user of the machine (None: any)."""
+    """A valid login: its token, host, and user of the machine (None: any)."""
 
     __slots__ = ("expires_in_s", "host", "login_id", "peer_user", "token_digest")
 
@@ -45,14 +45,12 @@ class LoginRegistry(Service, noun="logins"):
 
     @operation("GET /logins", verb="token logins", is_admins=True)
     def list_logins(self, *, limit: int = 200) -> list[Login]:
-        """Return the browsers that are logged in to the page, newest first: with whose token, since when, from
-        where.
-        """
+        """Return the logins to the page, newest first, each with its token, time and last address."""
         return [_login(row) for row in self._store.rows("logins.find", now=self._store.now, limit=limit)]
 
     @operation("DELETE /logins/{login_id}", verb="token logout")
     def end(self, login_id: str) -> Login:
-        """Log a browser out of the page: within seconds no hub lets it in, and its streams end."""
+        """End a browser's login to the page: within seconds no hub accepts it, and its streams end."""
         row = self._store.one("logins.end", login_id=login_id)
         if row is None:
             near = near_matches(login_id, [known for (known,) in self._store.rows("logins.ids", now=self._store.now)])
@@ -105,9 +103,9 @@ class LoginRegistry(Service, noun="logins"):
         return secret
 
     def follow_link(self, link: str, host: str, peer_user: int | None, browser: str) -> str:
-        """Log a browser in by a link; returns the secret of its cookie. Raises Unauthorised for one that is used up."""
+        """Log a browser in with a link; return the secret of its cookie. Raises Unauthorised for a used link."""
         secret = _new_secret()
-        # Anybody may try a link: one that nobody made must not wait for the write lock.
+        # Anybody may try a link, so an invalid one must not wait for the write lock.
         if self._store.one("logins.has_link", link_digest=digest_of(link), now=self._store.now) is None:
             raise Unauthorised("this link was used already, or is too old", hint=LINK_HINT)
         with self.bus.transaction():  # type: ignore[attr-defined]
@@ -128,7 +126,7 @@ class LoginRegistry(Service, noun="logins"):
         return secret
 
     def valid(self) -> dict[str, Opened]:
-        """Return what every login opens, by the digest of its secret."""
+        """Return all valid logins: {digest of the secret: login}."""
         now = self._store.now
         return {
             digest: Opened(login_id, token_digest, host, peer_user, (until - now) / SECOND)
@@ -136,7 +134,7 @@ class LoginRegistry(Service, noun="logins"):
         }
 
     def note_use(self, used: dict[str, str]) -> None:
-        """Write down that logins, by id, were used from an address."""
+        """Record the last use of logins: {login id: address}."""
         with self.bus.store.write(is_durable=False):
             for login_id, address in used.items():
                 self._store.rows("logins.used", login_id=login_id, address=address, now=self._store.now)

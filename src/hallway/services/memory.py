@@ -1,7 +1,7 @@
-"""What one session learned and all of its project can find: set, get, search, delete.
+"""The shared memory of a project's sessions: set, get, search, delete.
 
-Every `set` is a new version, so writers never destroy each other's entries (R1). What has expired is gone for every
-reader at that instant, whether or not anything removed it (R3); whoever writes, removes some of it.
+Every `set` writes a new version, so writers never destroy each other's entries (R1). An expired entry is invisible to
+every reader from that instant, even before it is removed (R3); each write removes some expired entries.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ if TYPE_CHECKING:
 
     from hallway.store import Row, Store
 
-SWEEP_AT_ONCE = 20  # expired keys that a set removes besides
+SWEEP_AT_ONCE = 20  # expired keys that each `set` removes
 CLEAR_AT_ONCE = 10_000  # keys
 REINDEX_AT_ONCE = 500  # entries whose values are in memory at the same time
 PAGE_BYTES = 1024 * 1024  # of values; a page that reaches it ends early
-SHOWN_LENGTH = 8 * 1024  # of a value's text, where its line in a list is looked for; of a long list's
+SHOWN_LENGTH = 8 * 1024  # characters of a value that are searched for its line in a list; fewer in a long list
 LEAST_SHOWN_LENGTH = 512
 PAGE = 20
 NOWHERE = ""  # no project has this name
 
 
 class SharedMemory(Service, noun="memory"):
-    """What the sessions of a project know, under keys, with every version and its author."""
+    """The shared memory of projects: values under keys, with all versions and their authors."""
 
     @operation("PUT /memory/{key}", verb="memory set", preparation="_prepare_entry")
     def set(
@@ -51,7 +51,7 @@ class SharedMemory(Service, noun="memory"):
         project: str | None = None,
         allow_secret: bool = False,
     ) -> MemoryEntry:
-        """Remember a value under a key, as a new version; nothing is overwritten.
+        """Store a value under a key, as a new version; nothing is overwritten.
 
         The author is a registered session, whose project it goes to, or a person (`user:NAME`). With
         `expected_version` it is written only if that is the newest version now (0: there is none); else
@@ -96,7 +96,7 @@ class SharedMemory(Service, noun="memory"):
 
     @operation("GET /memory/{key}", verb="memory get")
     def get_entry(self, key: str, *, project: str | None = None) -> MemoryEntry:
-        """Return the newest version of an entry; raises EntryNotFound where there is none, or it has expired."""
+        """Return the newest version of an entry; raises EntryNotFound if there is none or it has expired."""
         project = self.bus.project_for(project)
         entry = self._current(self._seen(project), key)
         if entry is None:
@@ -104,7 +104,7 @@ class SharedMemory(Service, noun="memory"):
         return entry
 
     def get(self, key: str, default: Json = None, *, project: str | None = None) -> Json:
-        """Return the newest value under a key, or the default where there is none."""
+        """Return the newest value under a key, or the default if there is none."""
         try:
             return self.get_entry(key, project=project).value
         except EntryNotFound:
@@ -114,10 +114,10 @@ class SharedMemory(Service, noun="memory"):
     def get_all(
         self, key: str, *, project: str | None = None, limit: int = PAGE, before_version: int | None = None
     ) -> list[MemoryEntry]:
-        """Return the versions of an entry that are kept, newest first; none where the newest has expired.
+        """Return the kept versions of an entry, newest first; none if the newest has expired.
 
-        The next page comes before the last version of this one. A page ends early when its values reach 1 MiB, so
-        only an empty one means that there is nothing more.
+        For the next page pass the last version of this page. A page ends early when its values reach 1 MiB, so only an
+        empty page means that there are no more.
         """
         rows = self._store.rows(
             "memory.history",
@@ -145,12 +145,12 @@ class SharedMemory(Service, noun="memory"):
         limit: int = PAGE,
         after: str | None = None,
     ) -> list[MemoryHit]:
-        """Find entries by words, key pattern, tags, type or author; a line of each, with what was found marked.
+        """Find entries by words, key pattern, tags, type or author; return one line of each, with the matches marked.
 
-        All filters must fit. With a query the best fit comes first: entries with all of its words or, where there
-        are none, with any of them; of more than 500 matches the newest 500 are ranked. With a pattern alone they
-        come in order of their keys, else newest first. Only the newest version of a key is found. The next page comes
-        after the last `cursor` of this one, and an empty one is the end; values, where wanted, end a page at 1 MiB.
+        All filters must match. With a query, the best match is first: entries with all of its words or, if there are
+        none, with any word; of more than 500 matches only the newest 500 are ranked. With only a pattern the order is
+        by key, else newest first. Only the newest version of a key is found. For the next page pass the last `cursor`
+        of this page; an empty page is the end. With values, a page ends at 1 MiB.
         """
         project = self._seen(project)
         labels = labels_of(self._store, project, type, session_id, tags or [], match_all)
@@ -165,14 +165,14 @@ class SharedMemory(Service, noun="memory"):
             found = found[: _how_many_fit([hit.size_bytes for hit in found])]
         rows = self._entries([hit.entry for hit in found])
         excerpts = tokenize.Excerpts(query or "")
-        # However many are found, about as much text is looked at.
+        # The total text searched is about the same for few and many results.
         length = max(SHOWN_LENGTH // max(len(rows) // 32, 1), LEAST_SHOWN_LENGTH)
         return [
             _finding(row, hit.cursor, excerpts, length, include_values) for row, hit in zip(rows, found, strict=True)
         ]
 
     def search(self, key_pattern: str, *, project: str | None = None) -> list[MemoryEntry]:
-        """Return all entries whose keys fit a glob, in order of their keys: `task_*`, `api/??/[a-z]*`."""
+        """Return all entries whose keys match a glob, in order of their keys: `task_*`, `api/??/[a-z]*`."""
         return self._find_all(pattern=key_pattern, project=project)
 
     def get_by_tags(self, tags: list[str], match_all: bool = False, *, project: str | None = None) -> list[MemoryEntry]:
@@ -180,15 +180,15 @@ class SharedMemory(Service, noun="memory"):
         return self._find_all(tags=tags, match_all=match_all, project=project) if tags else []
 
     def get_by_session(self, session_id: str, *, project: str | None = None) -> list[MemoryEntry]:
-        """Return all entries whose newest version a session wrote, newest first."""
+        """Return all entries whose newest version was written by a session, newest first."""
         return self._find_all(session_id=session_id, project=project)
 
     @operation("DELETE /memory/{key}", verb="memory delete", secrets="keep")
     def delete(self, key: str, session_id: str | None = None, *, project: str | None = None) -> int:
-        """Forget an entry with all its versions, or only those that one session wrote; returns how many.
+        """Delete all versions of an entry, or only those that one session wrote; return how many.
 
-        What other sessions wrote stays, and the newest of it counts. A key that is set again goes on with the next
-        version number.
+        The versions of other sessions stay, and the newest of them becomes the entry. If the key is set again, its
+        version numbers continue.
         """
         project = self._seen(project, session_id)
         head = self._store.one("memory.head", project=project, key=key)
@@ -199,9 +199,9 @@ class SharedMemory(Service, noun="memory"):
 
     @operation("DELETE /memory", verb="memory clear")
     def clear_some(self, session_id: str | None = None, *, project: str | None = None) -> int:
-        """Forget the entries of a project, or those that one session wrote there; returns how many versions.
+        """Delete the entries of a project, or those that one session wrote there; return the number of versions.
 
-        At most 10,000 keys at a time, so that nobody waits long for the lock: ask again until it forgets none.
+        One call deletes at most 10,000 keys, so that no writer waits long for the lock: repeat it until it returns 0.
         """
         project = self._seen(project, session_id)
         keys = self._store.rows(
@@ -213,20 +213,20 @@ class SharedMemory(Service, noun="memory"):
         return count
 
     def clear(self, session_id: str | None = None, *, project: str | None = None) -> int:
-        """Forget all entries of a project, or all that one session wrote there; returns how many versions."""
+        """Delete all entries of a project, or all that one session wrote there; return the number of versions."""
         total = 0
         while count := self.clear_some(session_id, project=project):
             total += count
         return total
 
     def get_stats(self, project: str | None = None) -> MemoryStats:
-        """Return how many entries there are, by type."""
+        """Return the number of entries by type."""
         return self.bus.stats(project).memory
 
     # -- called by the bus and by other services, inside a transaction ------------------------------------------------
 
     def prune_old(self, before: int, limit: int) -> int:
-        """Remove what has expired; nothing is forgotten for its age alone."""
+        """Remove expired entries; no entry is removed for its age alone."""
         expired = self._store.rows("memory.expired", now=self._store.now, limit=limit)
         for (key_id,) in expired:
             self._forget(key_id)
@@ -239,9 +239,9 @@ class SharedMemory(Service, noun="memory"):
         return MemoryStats.of((sum(by_type.values()), by_type))
 
     def restore(self, entry: MemoryEntry, at: int, until: int | None) -> str:
-        """Take over an entry of another bus as it is, written `at` and gone `until`; says what came of it.
+        """Import an entry of another bus unchanged, written `at` and expiring `until`; return the outcome.
 
-        `there`: this bus has it; `expired`; `different`: another entry has its key and version, and stays.
+        `there`: this bus has it already; `expired`; `different`: another entry has its key and version, and is kept.
         """
         if self._is_over(until):
             return "expired"
@@ -259,7 +259,7 @@ class SharedMemory(Service, noun="memory"):
         return "taken"
 
     def restore_count(self, project: str, key: str, last_version: int) -> bool:
-        """Reserve the versions of a key up to this one; return whether that changed anything."""
+        """Reserve the version numbers of a key up to this one; return whether the counter changed."""
         key_id = self._key_id(project, key)
         return bool(self._store.rows("memory.count_on", key_id=key_id, last_version=last_version))
 
@@ -280,7 +280,7 @@ class SharedMemory(Service, noun="memory"):
             raise VersionConflict(f"{key!r} is at version {version}, not {expected}", current=decode(encode(current)))
 
     def _make_room(self, project: str, key: str) -> tuple[int, int]:
-        """Return the key's id and next version; what has expired and what would be one version too many is removed."""
+        """Return the key's id and next version, after removing expired versions and the oldest one beyond the limit."""
         kept = versions_kept()
         head = self._store.one("memory.head", project=project, key=key)
         if head is None:
@@ -295,7 +295,7 @@ class SharedMemory(Service, noun="memory"):
         return key_id, last_version + 1
 
     def _key_id(self, project: str, key: str) -> int:
-        """Return the row of a key, made where there is none."""
+        """Return the row of a key, inserting it if necessary."""
         row = self._store.one("memory.head", project=project, key=key) or self._store.one(
             "memory.add_key", project=project, key=key
         )
@@ -330,7 +330,7 @@ class SharedMemory(Service, noun="memory"):
         self._store.rows("memory.index_add", id=id_, **self._store.fulltext.labelled_words(prepared.words, labels))
 
     def _forget(self, key_id: int, session_id: str | None = None) -> int:
-        """Delete a key's versions, or one session's of them; returns how many of them were not gone already."""
+        """Delete all of a key's versions, or one session's; return how many of them had not expired."""
         before, expires_at = self._head_of(key_id)
         is_over = self._is_over(expires_at)
         deleted = self._store.rows("memory.forget", key_id=key_id, session_id=None if is_over else session_id)
@@ -338,7 +338,7 @@ class SharedMemory(Service, noun="memory"):
         return 0 if is_over else sum(1 for (until,) in deleted if not self._is_over(until))
 
     def _reindex(self, key_id: int, before: int | None) -> None:
-        """Index the newest entry of a key where it is another than before."""
+        """Index the newest entry of a key if it has changed."""
         newest, _ = self._head_of(key_id)
         if newest == before:
             return
@@ -364,7 +364,7 @@ class SharedMemory(Service, noun="memory"):
         return _entry(row) if row else None
 
     def _seen(self, project: str | None, session_id: str | None = None) -> str:
-        """Return the project to look in; where the caller does not see it, one that never was."""
+        """Return the project to search; for a project that the caller may not see, a name that does not exist."""
         project = self.bus.project_for(project, session_id)
         return project if self.bus.sees(project) else NOWHERE
 
@@ -381,7 +381,7 @@ class SharedMemory(Service, noun="memory"):
 
 
 class PreparedEntry:
-    """What is made of an entry's texts before the transaction that stores it: its JSON and its words."""
+    """An entry's JSON and index words, prepared before the transaction that stores it."""
 
     __slots__ = ("text", "words")
 
@@ -397,7 +397,7 @@ def versions_kept() -> int:
 
 
 def _how_many_fit(sizes: list[int]) -> int:
-    """Return how many of these values make a page: at least one, and those that stay within its bytes."""
+    """Return how many of these values fit in a page's bytes: at least one."""
     total = 0
     for count, size in enumerate(sizes):
         total += size
@@ -427,7 +427,7 @@ def _entry(row: Row) -> MemoryEntry:
 
 
 def _finding(row: Row, cursor: str, excerpts: tokenize.Excerpts, length: int, has_value: bool) -> MemoryHit:
-    """Return what a list shows of an entry, from the columns of `memory.get`."""
+    """Return the short form of an entry for a list, from the columns of `memory.get`."""
     text = row[3]
     if not has_value:
         row = (*row[:3], "null", *row[4:])

@@ -1,8 +1,8 @@
-"""Sessions talk: send, inbox, acknowledge, threads.
+"""Messages between sessions: send, inbox, acknowledge, threads.
 
-A message is one row, and one more for each recipient it is stored for; all of it is on disk before the sender hears
-so (M1). What a recipient has not acknowledged stays in its inbox, whoever dies. Who gets a message is decided when it
-is sent: a session that comes later reads a broadcast in the history, and finds nothing of it in its inbox (M2).
+A message is one row, plus one row for each recipient; all of them are on disk before the sender gets its receipt (M1).
+An unacknowledged message stays in the recipient's inbox, even if a process dies. The recipients are decided when a
+message is sent: a session that registers later finds a broadcast in the history, but not in its inbox (M2).
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ LOOK_BACK = 50_000  # messages among which one sender's are looked for
 STATES_SHOWN = 1000  # deliveries that a thread tells with its messages
 ONE_WAIT_S = 20.0  # of a longer wait: what a connection's own time limit allows with room to spare
 LONGEST_PAUSE_S = 2.0  # between attempts to reach a bus that is away
-SAID = ("from_session", "to_session", "type", "subject", "body", "data", "in_reply_to")  # what makes two the same
+SAID = ("from_session", "to_session", "type", "subject", "body", "data", "in_reply_to")  # a message's content
 TASK_TYPES = ("task_offer", "task_accept", "handoff")
 
 
@@ -108,12 +108,13 @@ class CollaborationHub(Service, noun="messages"):
     ) -> Receipt:
         """Send a message to a session, a person (user:NAME), a capability (capability:NAME) or everybody (*).
 
-        It is on disk when this returns. A recipient that is offline finds it when it resumes, and `recipient_status`
-        says so; `capability:NAME` reaches every live session of the project that has it. A task_offer makes a task, a
-        task_accept in reply to it accepts the task, a handoff hands it over. The project is the sender's; a person
-        may name one. The same key twice sends once and answers with the first message. Raises SessionNotFound for an
-        unknown party, DuplicateMessage for what was said less than a minute ago, RateLimited for too much at once,
-        SecretFound for what looks like a key or a token, unless that is allowed.
+        The message is on disk when this returns. An offline recipient finds it when it resumes (see
+        `recipient_status`). `capability:NAME` reaches every live session of the project with that capability. A
+        task_offer creates a task, a task_accept in reply to it accepts the task, a handoff hands it over. The project
+        is the sender's; a person may name one. Using the same idempotency key again sends nothing and returns the first
+        message. Raises SessionNotFound for an unknown party, DuplicateMessage for content that was sent less than a
+        minute ago, RateLimited for too many messages, and SecretFound for texts that look like a key or a token, unless
+        that is allowed.
         """
         parent = self.require(in_reply_to) if in_reply_to is not None else None
         return self._send(
@@ -144,9 +145,9 @@ class CollaborationHub(Service, noun="messages"):
         project: str | None = None,
         allow_secret: bool = False,
     ) -> Receipt:
-        """Tell every live session of the project, except the sender.
+        """Send a message to every live session of the project, except the sender.
 
-        A session that joins later does not find it in its inbox, but in `get_messages`.
+        A session that registers later finds the message in `get_messages`, but not in its inbox.
         """
         return self._send(
             idempotency_key,
@@ -177,8 +178,8 @@ class CollaborationHub(Service, noun="messages"):
     ) -> Receipt:
         """Answer a message, in its thread.
 
-        It goes to whoever sent the message; a reply to one's own goes to whom that was for. Raises MessageNotFound
-        where the message was pruned. From Python, `to_message` may be the message itself.
+        It goes to the sender of that message; a reply to one's own message goes to its recipient. Raises
+        MessageNotFound if the message was pruned. In Python, `to_message` may be the message itself.
         """
         parent = self.require(to_message)
         to_session = parent.to_session if parent.from_session == from_session else parent.from_session
@@ -197,9 +198,9 @@ class CollaborationHub(Service, noun="messages"):
 
     @operation("POST /messages/ping")
     def ping_session(self, from_session: str, to_session: str) -> PingResult:
-        """Ask how another session is: answered at once with its status, and a ping is left in its inbox.
+        """Return the status of another session at once, and leave a ping in its inbox.
 
-        A second ping within a minute answers too and leaves no second message.
+        A second ping within a minute returns the status, too, but leaves no second message.
         """
         target = self.bus.sessions.require(to_session)
         draft = self._draft(from_session, to_session, "ping", "ping", "")
@@ -330,11 +331,10 @@ class CollaborationHub(Service, noun="messages"):
         after: int = 0,
         new_only: bool = False,
     ) -> list[Message]:
-        """Return what was sent to a session or person and is not acknowledged yet, oldest first.
+        """Return a session's or person's unacknowledged messages, oldest first.
 
-        Reading changes nothing: a message stays until it is acknowledged or expires. With `wait_s` it waits for
-        something to arrive; the next page comes after the last `seq` of this one. Raises SessionNotFound for an
-        unknown id.
+        Reading changes nothing: a message stays until it is acknowledged or expires. With `wait_s` the call waits for a
+        message. For the next page pass the last `seq` of this page. Raises SessionNotFound for an unknown id.
         """
         rows = self._store.rows(
             "messages.inbox",
@@ -364,15 +364,15 @@ class CollaborationHub(Service, noun="messages"):
 
     @operation("POST /sessions/{session_id}/inbox/ack", verb="ack")
     def acknowledge(self, session_id: str, message_ids: list[str]) -> int:
-        """Take messages out of the inbox, for good: they are read and dealt with.
+        """Remove messages from the inbox permanently, because they were read and handled.
 
-        Returns how many were in it; the others were acknowledged before or never there.
+        Returns how many were in the inbox; the others were acknowledged before or never there.
         """
         return self._mark("acknowledge", "message.acknowledged", session_id, message_ids)
 
     @operation("POST /sessions/{session_id}/inbox/injected")
     def mark_injected(self, session_id: str, message_ids: list[str]) -> int:
-        """Say that a session's client has taken messages and shows them to the agent; returns how many were new."""
+        """Record that a session's client shows messages to the agent; return how many of them were new."""
         return self._mark("inject", "message.injected", session_id, message_ids)
 
     @operation("GET /messages", verb="messages")
@@ -386,10 +386,10 @@ class CollaborationHub(Service, noun="messages"):
         after: int | None = None,
         limit: int = 50,
     ) -> list[Message]:
-        """Return the history of a session or person: what it received, read or not, by `seq`.
+        """Return the messages that a session or person received, acknowledged or not, ordered by `seq`.
 
-        With it come the broadcasts to its project from before it joined. The last `limit` messages, or the first
-        ones after a seq: a reader that goes on from the last it saw misses none.
+        The history includes broadcasts to its project from before it registered. It is the last `limit` messages, or
+        the first ones after a seq: a reader that continues after its last seq misses none.
         """
         statement = "messages.received_last" if after is None else "messages.received_after"
         rows = self._store.rows(
@@ -414,10 +414,10 @@ class CollaborationHub(Service, noun="messages"):
         before: int | None = None,
         limit: int = 50,
     ) -> list[Message]:
-        """Return what was sent on the bus, newest first: by one session or person, in a project, or all of it.
+        """Return sent messages, newest first: of one session or person, of a project, or of the whole bus.
 
-        The next page is what was sent before the last `seq` of this one. Of one sender, the newest 50,000 messages
-        of the bus are looked at.
+        For the next page pass the last `seq` of this page. One sender's messages are searched among the newest 50,000
+        messages of the bus.
         """
         rows = self._store.rows(
             "messages.sent",
@@ -434,10 +434,9 @@ class CollaborationHub(Service, noun="messages"):
     def inboxes(
         self, project: str | None = None, *, session_id: str | None = None, limit: int = 1000
     ) -> list[InboxSummary]:
-        """Return who has messages that are not acknowledged, and how many; those with urgent ones first, then the
-        fullest.
+        """Return the inboxes with unacknowledged messages and their counts; urgent ones first, then the fullest.
 
-        Of everybody, or of one session or person. A project left out means messages of every project.
+        All inboxes, or that of one session or person. Without a project, messages of all projects count.
         """
         rows = self._store.rows(
             "messages.inboxes",
@@ -456,20 +455,20 @@ class CollaborationHub(Service, noun="messages"):
     def get(self, message_id: str) -> Message:
         """Return one message; raises MessageNotFound.
 
-        A hub that was opened on its own, as `CollaborationHub(registry)`, returns None for an unknown id.
+        A service opened without a bus, as `CollaborationHub(registry)`, returns None for an unknown id.
         """
         return self.require(message_id)
 
     @operation("GET /messages/{message_id}/thread", verb="thread")
     def get_conversation(self, message_id: str, *, after: int = 0, limit: int = 200) -> Thread:
-        """Return the whole thread of any of its messages, in order, and how far each message has come.
+        """Return the whole thread of a message, in order, with the delivery states of its messages.
 
-        A parent that was pruned is missing, and its replies are still here. Deliveries beyond the first 1000 are left
-        out; `deliveries` has them all.
+        A pruned message is missing, but its replies are included. Only the first 1000 deliveries are included;
+        `deliveries` returns all of a message.
         """
         row = self._store.one("messages.get", message_id=message_id)
         row = row if row and self._is_seen(message_of(row)) else None
-        thread_id = row[11] if row else message_id  # the first message of a thread may be gone
+        thread_id = row[11] if row else message_id  # the first message of a thread may have been pruned
         rows = self._store.rows(
             "messages.thread",
             thread_id=thread_id,
@@ -488,7 +487,7 @@ class CollaborationHub(Service, noun="messages"):
 
     @operation("GET /messages/{message_id}/deliveries", verb="deliveries")
     def deliveries(self, message_id: str, *, after_id: str | None = None, limit: int = 200) -> list[Delivery]:
-        """Return how far a message has come with each recipient: stored, injected, acknowledged (M3)."""
+        """Return a message's delivery state for each recipient: stored, injected, acknowledged (M3)."""
         self.require(message_id)
         rows = self._store.rows("messages.deliveries", message_id=message_id, after_id=after_id or "", limit=limit)
         return [_delivery(row) for row in rows]
@@ -496,10 +495,10 @@ class CollaborationHub(Service, noun="messages"):
     def register_handler(self, message_type: str, handler: MessageHandler, session_id: str | None = None) -> Closable:
         """Call a function, in a thread of its own, with each message of a type (`*`: of every type).
 
-        With a session it gets what is in that session's inbox, each message is acknowledged when the handler returns,
-        and one it fails at stays there. Without, it gets every message that is sent on the bus from now on. An error
-        in the handler is logged and the next message is handled. `close()` of what is returned, or of the bus, ends
-        it. Raises InvalidInput for a type that is none, and for a handler that cannot be called.
+        With a session, the handler gets the messages in that session's inbox. A message is acknowledged when the
+        handler returns, and stays in the inbox if the handler fails. Without a session, it gets every message sent on
+        the bus from now on. An error in the handler is logged and the next message is handled. `close()` of the result,
+        or of the bus, ends it. Raises InvalidInput for an unknown type or a handler that cannot be called.
         """
         types = None if message_type == "*" else [MESSAGE_TYPE.check("message_type", message_type)]
         require_callable(handler)
@@ -513,11 +512,11 @@ class CollaborationHub(Service, noun="messages"):
         return self.bus.on_event("message.sent", handle)
 
     def prune(self, older_than_s: int | None = None, keep_bytes: int | None = None) -> Pruned:
-        """Remove what is old from the whole bus: see `Bus.prune`."""
+        """Remove old data from the whole bus: see `Bus.prune`."""
         return self.bus.prune(older_than_s, keep_bytes)
 
     def get_stats(self, project: str | None = None) -> MessageStats:
-        """Return how many messages there are, and of what types."""
+        """Return the number of messages, in total and by type."""
         return self.bus.stats(project).messages
 
     # -- called by the bus and by other services, inside a transaction ------------------------------------------------
@@ -530,7 +529,7 @@ class CollaborationHub(Service, noun="messages"):
         return MessageStats.of((total, size_bytes, unread[0] if unread else 0, {row[0]: row[1] for row in rows}))
 
     def require(self, message_id: str) -> Message:
-        """Return the message, or MessageNotFound; one that the caller does not see is not there."""
+        """Return a message that the caller may see; else raise MessageNotFound."""
         row = self._store.one("messages.get", message_id=message_id)
         found = message_of(row) if row else None
         if found is None or not self._is_seen(found):
@@ -538,16 +537,16 @@ class CollaborationHub(Service, noun="messages"):
         return found
 
     def has(self, message_id: str) -> bool:
-        """Return whether a message is still there."""
+        """Return whether a message still exists."""
         return self._store.one("messages.get", message_id=message_id) is not None
 
     def require_party(self, party: str) -> None:
-        """Refuse a session that the bus does not know; a person need not be known."""
+        """Raise SessionNotFound for an unknown session; a person need not be registered."""
         if not is_person(party):
             self.bus.sessions.require(party)
 
     def notify_task_change(self, task: Task, from_session: str, to_session: str, type: str, body: str = "") -> None:  # noqa: A002
-        """Tell of a change of a task in its thread: unhindered by limits, and to nobody where nobody is there."""
+        """Send a message about a task's change in its thread; no limits apply, and it may have no recipient."""
         if from_session == to_session or not self._is_reachable(to_session):
             return
         row = self._store.one("messages.get", message_id=task.task_id)
@@ -593,16 +592,14 @@ class CollaborationHub(Service, noun="messages"):
         return expired + len(found)
 
     def prune_to(self, keep_bytes: int, limit: int) -> int:
-        """Remove the oldest messages until the rest has no more than so many bytes (M7)."""
+        """Remove the oldest messages until the others have at most `keep_bytes` bytes (M7)."""
         excess = sum(row[2] for row in self._store.rows("messages.totals", project=None, visible=None)) - keep_bytes
         if excess <= 0:
             return 0
         return len(self._store.rows("messages.prune_size", now=self._store.now, excess=excess, limit=limit))
 
     def _last_before(self, instant: int) -> int:
-        """Return the seq up to which messages were sent by an instant: halving, as seq and time mostly rise
-        together.
-        """
+        """Return the seq of the last message sent before a time, by bisection: seq and time mostly rise together."""
         row = self._store.one("messages.last_seq")
         low, high = 0, int(row[0]) if row else 0
         while low < high:
@@ -614,10 +611,10 @@ class CollaborationHub(Service, noun="messages"):
                 high = middle - 1
         return low
 
-    # -- how a message comes to be ------------------------------------------------------------------------------------
+    # -- storing a message --------------------------------------------------------------------------------------------
 
     def _send(self, idempotency_key: str | None, *said: Any, **options: Any) -> Receipt:
-        """Return what every way of sending ends in; `said` and `options` are those of `_draft`."""
+        """Send a message and return its receipt; `said` and `options` are those of `_draft`."""
         from_session = said[0]
         first = idempotency_key and self._first(from_session, idempotency_key)
         if first:
@@ -651,7 +648,7 @@ class CollaborationHub(Service, noun="messages"):
         expires_in_s: int | None = None,
         project: str | None = None,
     ) -> dict[str, Any]:
-        """Return a message's columns, before it is known who gets it."""
+        """Return a message's columns, before its recipients are known."""
         message_id, subject, text = new_id(), subject or _first_line(body), encode(data) if data else "{}"
         in_reply_to = parent.message_id if parent else None
         said = f"{from_session}\n{to_session}\n{type}\n{subject}\n{in_reply_to}\n{text}\n{body}"
@@ -684,7 +681,7 @@ class CollaborationHub(Service, noun="messages"):
         return found
 
     def _address(self, draft: dict[str, Any]) -> str | None:
-        """Check who speaks and to whom, and settle the project; returns how a recipient that is a session is."""
+        """Check sender and recipient, and set the project; return the status of a recipient that is a session."""
         from_session, to_session = draft["from_session"], draft["to_session"]
         found = self._store.rows(
             "messages.parties",
@@ -696,14 +693,14 @@ class CollaborationHub(Service, noun="messages"):
         parties = {session_id: (project, status) for session_id, project, status in found}
         for party in (from_session, to_session):
             if party not in parties and not _is_no_session(party):
-                self.bus.sessions.require(party)  # raises, and says who has a name like it
+                self.bus.sessions.require(party)  # raises SessionNotFound with similar ids
         if draft["project"] is None:
             speaker = parties.get(from_session) or parties.get(to_session)
             draft["project"] = speaker[0] if speaker else self.bus.project_for(None)
         return parties[to_session][1] if to_session in parties else None
 
     def _deliver(self, draft: dict[str, Any], recipient_status: str | None = None) -> Receipt:
-        """Store a message and a delivery for each recipient, and wake those who wait for it."""
+        """Store a message and a delivery for each recipient, and wake the processes that wait for it."""
         row = self._store.one("messages.insert", now=self._store.now, **draft)
         seq = int(row[0]) if row else 0
         recipients = self._store_for(seq, draft)
@@ -762,7 +759,7 @@ class CollaborationHub(Service, noun="messages"):
         )
 
     def _first(self, from_session: str, idempotency_key: str) -> Receipt | None:
-        """Return what a sender has sent under a key, if anything."""
+        """Return the message that a sender has sent with an idempotency key, or None."""
         row = self._store.one("messages.first", from_session=from_session, idempotency_key=idempotency_key)
         if row is None:
             return None
@@ -799,7 +796,7 @@ class CollaborationHub(Service, noun="messages"):
         )
 
     def _same(self, draft: dict[str, Any]) -> Row | None:
-        """Return the id and time of the message of the last minute that says the same, if there is one."""
+        """Return the id and time of a message of the last minute with the same content, or None."""
         now = self._store.now
         rows = self._store.rows("messages.like", digest=draft["digest"], since=now - REPEAT_S * SECOND)
         said = tuple(draft[name] for name in SAID)
@@ -821,7 +818,7 @@ class CollaborationHub(Service, noun="messages"):
         return len(rows)
 
     def _require_inbox(self, session_id: str) -> None:
-        """Refuse an id that was never on the bus: waiting for its messages would be waiting for ever."""
+        """Raise SessionNotFound for an id that was never on the bus: a wait for its messages would never end."""
         if not self._is_reachable(session_id):
             self.bus.sessions.require(session_id)
 
@@ -840,18 +837,14 @@ class CollaborationHub(Service, noun="messages"):
         return self.is_visible(message.project, message.from_session, message.to_session)
 
     def is_visible(self, project: str, *parties: str | None) -> bool:
-        """Return whether a message or task is there for the caller: it sees the project, or somebody whom it
-        concerns.
-        """
+        """Return whether the caller may see a message or task: it may see the project, or one of the parties."""
         visible = self.bus.visible
         if visible is None or self.bus.sees(project) or self.bus.person in parties:
             return True
         return self._store.one("messages.has_seen_party", parties=encode(parties), visible=visible) is not None
 
     def _is_answer(self, draft: dict[str, Any]) -> bool:
-        """Return whether a message goes to who wrote the one that it replies to: an answer reaches whom a caller sees
-        not.
-        """
+        """Return whether a message is sent to the author of its parent; such a reply may cross project limits."""
         if self.bus.visible is None or draft["in_reply_to"] is None:
             return False
         parent = self.require(draft["in_reply_to"])
@@ -881,7 +874,7 @@ def _first_line(body: str) -> str:
 
 
 def _task_of(type: str, message_id: str, parent_task: str | None, data: dict[str, Json] | None) -> str | None:  # noqa: A002
-    """Return the task a message is about: an offer is its own, others their parent's or the one that `data` names."""
+    """Return a message's task id: an offer's own id, else that of its parent, or the one that `data` names."""
     if type == "task_offer":
         return message_id
     named = (data or {}).get("task_id") if type in TASK_TYPES else None
@@ -934,7 +927,7 @@ def message_of(row: Row) -> Message:
 
 
 def _stored(draft: dict[str, Any], seq: int, now: int) -> Message:
-    """Return the message that a draft has become."""
+    """Return the stored message of a draft."""
     names = (
         "type",
         "from_session",

@@ -1,6 +1,6 @@
-"""What is kept and for how long: by age and by size, as the user sets it, never "the last 100" (M7).
+"""Retention: removing old data by age and size, as the user sets it, never by a count such as "the last 100" (M7).
 
-Each noun removes its own. Work is done in bounded steps, so that nobody waits for the lock while years go.
+Each service removes its own data. It does so in bounded steps, so that no writer waits long for the lock.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ AT_ONCE = 1000  # of a noun, in one transaction: some ten milliseconds
 
 
 class Retention(Service, noun="retention"):
-    """What is kept, and for how long."""
+    """Removal of old data."""
 
     @operation("POST /prune", verb="prune")
     def prune(self, older_than_s: int = KEEP_S, keep_bytes: int | None = None) -> Pruned:
-        """Remove old messages, events, finished tasks and ended sessions, and what expired.
+        """Remove old messages, events, finished tasks and ended sessions, and expired data.
 
-        Unset, old is 30 days. With `keep_bytes`, also the oldest messages beyond that size. What a live session has
-        not acknowledged stays, however old. One call removes at most 1,000 of a noun: ask again until
-        `is_complete`.
+        The default age is 30 days. With `keep_bytes`, the oldest messages beyond that size are removed, too. Messages
+        that a live session has not acknowledged are always kept. One call removes at most 1,000 of each noun: repeat it
+        until `is_complete`.
         """
         before = self._store.now - older_than_s * SECOND
         removed = {noun: service.prune_old(before, AT_ONCE) for noun, service in self.bus.services.items()}

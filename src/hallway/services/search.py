@@ -1,6 +1,6 @@
-"""How memory entries are found: by relevance to words, newest first, or in the order of their keys.
+"""Search for memory entries: by relevance to words, newest first, or in the order of their keys.
 
-A search knows rows, not entries: it gives ids, sizes and cursors, and `SharedMemory` reads what it wants of them.
+A search returns row ids, sizes and cursors; `SharedMemory` reads the entries.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from hallway.store import Row, Store
     from hallway.store.tokenize import Word
 
-CANDIDATES = 500  # so many of the newest matches are ranked
+CANDIDATES = 500  # number of newest matches that are ranked
 LAST = 2**63 - 1
 BEST = 1e300
-ANY = "~"  # begins the cursor of a search that fell back to any of the words
+ANY = "~"  # first character of the cursor of a search that fell back to any of the words
 
 
 class Hit:
-    """An entry that was found: its row's id, its value's size, and where the next page goes on after it."""
+    """A search result: the entry's row id, its value's size, and the cursor for the next page."""
 
     __slots__ = ("cursor", "entry", "size_bytes")
 
@@ -37,8 +37,8 @@ class Hit:
 class Search:
     """One search in a project, narrowed by labels and a glob of keys.
 
-    How rare a word is, is counted over the whole bus, unless the project `is_alone`: whoever sees no other must not
-    read from a score how often others use a word.
+    The rarity of a word is counted over the whole bus, unless the project `is_alone`: a caller without access to other
+    projects must not learn from a score how often others use a word.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class Search:
         }
 
     def by_relevance(self, query: str, after: str | None) -> list[Hit]:
-        """Return the best fit first: entries with all of the words or, where there are none, with any of them."""
+        """Search by relevance, best first: entries with all of the words or, if there are none, with any word."""
         words, match = self._fulltext.words_of(query), self._fulltext.match
         if not words:
             return []
@@ -66,20 +66,20 @@ class Search:
             found = self._best(match(words, self._labels), self._ranking(words, counts), after, "")
             if found or after or len(words) == 1:
                 return found
-        # A word that is everywhere would fill the candidates with entries that have nothing else to do with it.
+        # A word that is in most entries would fill the candidates with entries that match nothing else.
         rare = [word for word in words if 0 < counts[word] < COUNT_MOST] or words
         either = match(rare, self._labels, is_any=True)
         return self._best(either, self._ranking(rare, counts), (after or "")[1:], ANY)
 
     def newest_first(self, after: str | None) -> list[Hit]:
-        """Return what was written last comes first."""
+        """Return the matching entries, newest first."""
         _, after_id = _position(after)
         match = self._fulltext.match(labels=self._labels)
         rows = self._store.rows("memory.newest_first", match=match, after_id=after_id, **self._narrowed)
         return [Hit(entry, f"0:{entry}", size_bytes) for entry, size_bytes in rows]
 
     def in_key_order(self, pattern: str, after: str | None) -> list[Hit]:
-        """Return those whose keys fit a glob, of which the part before its first sign bounds what is looked at."""
+        """Return the entries whose keys match a glob; the text before its first wildcard limits the range searched."""
         low, high = key_range(pattern)
         rows = self._store.rows(
             "memory.in_key_order", project=self._project, low=low, high=high, after=after or "", **self._narrowed
@@ -110,21 +110,21 @@ class Search:
 
 
 def label_words(project: str, type_: str, session_id: str, tags: list[str]) -> list[str]:
-    """Return the labels that an entry is indexed under: a letter that tells whose value it is, and the value."""
+    """Return the labels of an entry's index row: each is a letter for the field, followed by the field's value."""
     return [f"p{project}", f"t{type_}", f"s{session_id}", *(f"g{tag}" for tag in tags)]
 
 
 def labels_of(
     store: Store, project: str, type_: str | None, session_id: str | None, tags: list[str], match_all: bool
 ) -> str:
-    """Return the expression for entries that are labelled so."""
+    """Return the full-text expression for entries with these labels."""
     wanted = [f"p{project}", *([f"t{type_}"] if type_ else []), *([f"s{session_id}"] if session_id else [])]
     tagged = [f"g{tag}" for tag in tags]
     return store.fulltext.labelled(wanted + tagged) if match_all else store.fulltext.labelled(wanted, tagged)
 
 
 def key_range(pattern: str) -> tuple[str, str | None]:
-    """Return the keys that can fit a glob: from the first of these on and before the second, where there is one."""
+    """Return the range of keys that can match a glob: its first key, and the key before which it ends, or None."""
     literal = pattern
     for at, character in enumerate(pattern):
         if character in "*?[":
@@ -137,7 +137,7 @@ def key_range(pattern: str) -> tuple[str, str | None]:
 
 
 def _position(cursor: str | None) -> tuple[float, int]:
-    """Return where a cursor points to: a score and an id."""
+    """Return the position in a cursor: a score and an id."""
     if not cursor:
         return BEST, LAST
     score, _, entry = cursor.partition(":")

@@ -1,7 +1,7 @@
-"""Who is here: register, heartbeat, status, find, expire.
+"""The sessions of a bus: register, heartbeat, status, find, expire.
 
-Whoever looks, sweeps: the bus calls `sweep` at the start of every transaction, so a session that has gone silent is
-offline for every reader at the same instant, and exactly one of them writes it down (S2, S3).
+Every reader sweeps: the bus calls `sweep` at the start of every transaction, so an expired session is offline for every
+reader at the same instant, and exactly one transaction writes its expiry (S2, S3).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ UNNAMED = "unknown"  # what a session is called whose first heartbeat told no na
 
 
 class SessionRegistry(Service, noun="sessions"):
-    """Who is here and on what."""
+    """The sessions of a bus, and what they work on."""
 
     @operation("POST /sessions", verb="register")
     def register(
@@ -51,7 +51,7 @@ class SessionRegistry(Service, noun="sessions"):
         ttl_s: int | None = None,
         move: bool = False,
     ) -> Session:
-        """Register a session, or say anew who it is.
+        """Register a session, or update its description.
 
         Twice updates and never duplicates: what is left out stays as it was, `started_at` always does (S1). An ended
         or expired session is live again. For a new session, what is left out of project, user, location and branch
@@ -92,7 +92,7 @@ class SessionRegistry(Service, noun="sessions"):
         move: bool = False,
         limit: int = OTHERS_DEFAULT,
     ) -> Heartbeat:
-        """Say that a session is alive and what it does; learn who else is here.
+        """Report that a session is alive and what it does; return the other sessions.
 
         One row is written; an event is published only when something other than `last_seen` changed (S5). An unknown
         id is registered (S1), an ended or expired session is live again (S4). The others are the live sessions of the
@@ -136,9 +136,9 @@ class SessionRegistry(Service, noun="sessions"):
 
     @operation("POST /sessions/{session_id}/ping", verb="ping", is_durable=False, unknown=False)
     def ping(self, session_id: str) -> Session:
-        """Keep a session alive, changing nothing else; raises SessionNotFound for an unknown id.
+        """Keep a session alive without changing anything else; raises SessionNotFound for an unknown id.
 
-        A registry that was opened on its own, as `SessionRegistry(path)`, returns False for an unknown id.
+        A registry opened without a bus, as `SessionRegistry(path)`, returns False for an unknown id.
         """
         self.require(session_id)
         return self._upsert_alive(session_id, {})
@@ -153,10 +153,10 @@ class SessionRegistry(Service, noun="sessions"):
         reason: str | None = None,
         detail: str | None = None,
     ) -> Session:
-        """Set what a session does: active, idle, working, waiting or offline; for waiting and idle, why.
+        """Set a session's status: active, idle, working, waiting or offline; for waiting and idle, also the reason.
 
         `offline` ends it, and raises SessionNotFound for an unknown id. Any other status also counts as a heartbeat. A
-        reason and a detail end with the status or reason they were said with.
+        new status or reason removes the earlier reason and detail.
         """
         if status == "offline":
             _check_reason(status, reason, detail)
@@ -166,7 +166,7 @@ class SessionRegistry(Service, noun="sessions"):
 
     @operation("POST /sessions/{session_id}/status", body="blob", registers=True)
     def set_status_detail(self, session_id: str, blob: dict[str, Json]) -> Session:
-        """Keep a JSON object as the session's status detail, in place of the one before; counts as a heartbeat."""
+        """Set a JSON object as the session's status detail, replacing the previous one; counts as a heartbeat."""
         return self._upsert_alive(session_id, {"status_detail": blob})
 
     @operation("GET /sessions/active")
@@ -180,10 +180,10 @@ class SessionRegistry(Service, noun="sessions"):
 
     @operation("GET /project")
     def current_project(self, session_id: str | None = None) -> str:
-        """Return the project that a call is about which names none.
+        """Return the default project, for a call that names none.
 
-        It is that of the session, else of the session that calls, else of the folder that the caller runs in, else
-        the only one of its token. Raises ProjectNeeded if none of these is known.
+        It is the project of the given session, else of the calling session, else of the caller's directory, else the
+        only project of the caller's token. Raises ProjectNeeded if there is none of these.
         """
         return self.bus.project_for(None, session_id)
 
@@ -191,7 +191,7 @@ class SessionRegistry(Service, noun="sessions"):
     def get(self, session_id: str) -> Session:
         """Return one session, live or not; raises SessionNotFound.
 
-        A registry that was opened on its own, as `SessionRegistry(path)`, returns None for an unknown id.
+        A registry opened without a bus, as `SessionRegistry(path)`, returns None for an unknown id.
         """
         return self.require(session_id)
 
@@ -208,10 +208,10 @@ class SessionRegistry(Service, noun="sessions"):
         after_id: str | None = None,
         limit: int = 200,
     ) -> list[Session]:
-        """Find sessions, newest registration first; all filters must fit.
+        """Find sessions, newest registration first; all filters must match.
 
-        The live ones only, unless `include_offline` or `status="offline"`. The next page comes after the last id of
-        this one; raises SessionNotFound where that session is gone. A project left out means every project.
+        Only live sessions, unless `include_offline` or `status="offline"` is given. For the next page pass the last id
+        of this page; raises SessionNotFound if that session was removed. Without a project, all projects are searched.
         """
         rows = self._store.rows(
             "sessions.find",
@@ -231,7 +231,7 @@ class SessionRegistry(Service, noun="sessions"):
         return [_session(row) for row in rows]
 
     def list_sessions(self, include_offline: bool = False, project: str | None = None) -> list[Session]:
-        """Return all sessions, newest registration first, however many pages that takes."""
+        """Return all matching sessions, newest registration first, reading as many pages as necessary."""
         found: list[Session] = []
         while True:
             page = self._page_after(found, include_offline, project)
@@ -240,7 +240,7 @@ class SessionRegistry(Service, noun="sessions"):
                 return found
 
     def _page_after(self, found: list[Session], include_offline: bool, project: str | None) -> list[Session]:
-        """Return the page after the last session that is still there: any of them may have been forgotten meanwhile."""
+        """Return the page after the last session that still exists: the last ones may have been removed meanwhile."""
         filters: dict[str, Any] = {"project": project, "include_offline": include_offline, "limit": LIST_PAGE}
         for anchor in reversed(found):
             try:
@@ -253,8 +253,8 @@ class SessionRegistry(Service, noun="sessions"):
     def end(self, session_id: str, end_reason: str = "ended") -> Session:
         """End a session: it is offline at once and kept until pruned.
 
-        Ending it twice keeps the first end. Ending one whose time ran out keeps the moment and takes the reason, and
-        what it writes afterwards no longer makes it live (S12).
+        Ending it twice changes nothing. Ending an expired session keeps the time of the expiry and sets the reason;
+        later operations of the session then no longer make it live (S12).
         """
         return self._end(self.require(session_id), end_reason)
 
@@ -288,14 +288,14 @@ class SessionRegistry(Service, noun="sessions"):
         return self.require(session_id)
 
     def unregister(self, session_id: str) -> Session:
-        """Return the same as `end`."""
+        """End a session: another name for `end`."""
         return self.end(session_id)
 
     @operation("DELETE /sessions", verb="clear-offline")
     def clear_offline(self, older_than_s: int = 0, *, project: str | None = None, all_projects: bool = False) -> int:
-        """Forget sessions that have ended, or that ended at least so many seconds ago; returns how many (S6).
+        """Remove ended sessions, or those that ended at least this many seconds ago; return their number (S6).
 
-        Those of one project, or of every project where `all_projects` says so.
+        Only sessions of one project, unless `all_projects` is given.
         """
         if all_projects and project:
             raise InvalidInput("a project is named, and all projects are, too", hint="Leave one of the two out")
@@ -304,7 +304,7 @@ class SessionRegistry(Service, noun="sessions"):
         )
 
     def get_stats(self, project: str | None = None) -> SessionStats:
-        """Return how many sessions there are, by status, type and user."""
+        """Return the number of sessions by status, type and user."""
         return self.bus.stats(project).sessions
 
     # -- called by the bus and by other services, inside a transaction ------------------------------------------------
@@ -326,7 +326,7 @@ class SessionRegistry(Service, noun="sessions"):
         return self._clear(before, None, limit)
 
     def _clear(self, before: int, project: str | None, limit: int = -1) -> int:
-        """Forget sessions that had ended by an instant, at most so many (-1: all); returns how many."""
+        """Remove sessions that ended before a time, at most `limit` of them (-1: all); return their number."""
         while not self.bus.is_swept:
             self.bus.is_swept = self.sweep()
         cleared: dict[str, list[str]] = {}
@@ -337,11 +337,11 @@ class SessionRegistry(Service, noun="sessions"):
         return sum(map(len, cleared.values()))
 
     def note_act(self, session_id: str, *, registers: bool = False, project: str | None = None) -> None:
-        """Take an act of a session for a sign of life (S12), inside the transaction of the act.
+        """Record an operation of a session as a sign of life (S12), in the operation's transaction.
 
-        A session whose time to live ran out is live again; one that was ended on purpose stays so. One that the bus
-        has never seen is registered, where the act `registers`, in the project of the act. A row is written once in
-        `ACTS_EVERY_S` at most.
+        An expired session is live again; a session that was ended on purpose stays ended. An unknown session is
+        registered in the operation's project if the operation `registers`. The row is written at most once in
+        `ACTS_EVERY_S`.
         """
         row = self._store.one("sessions.seen", session_id=session_id)
         if row is None and registers:
@@ -361,7 +361,7 @@ class SessionRegistry(Service, noun="sessions"):
         return bool(end_reason == "expired") if ended_at is not None else is_old
 
     def sweep(self) -> bool:
-        """Make overdue expiries durable, each exactly once (S3); False when more are left than one sweep takes."""
+        """Write overdue expiries, each exactly once (S3); return False if more are left than one sweep processes."""
         self._store.exclusive()
         now = self._store.now
         if self._store.rows("sessions.rewind_clock", now=now):
@@ -376,7 +376,7 @@ class SessionRegistry(Service, noun="sessions"):
             self.bus.on_session_ended(session_id, project)
 
     def require(self, session_id: str) -> Session:
-        """Return the session, or SessionNotFound with near matches; one that the caller does not see is not there."""
+        """Return a session that the caller may see; else raise SessionNotFound, suggesting similar ids."""
         row = self._store.one("sessions.get", now=self._store.now, session_id=session_id)
         if row is None or not self.bus.sees(row[3]):
             rows = self._store.rows("sessions.ids", wanted=session_id, visible=self.bus.visible)
@@ -386,7 +386,7 @@ class SessionRegistry(Service, noun="sessions"):
         return _session(row)
 
     def _require_anchor(self, after_id: str) -> None:
-        """Refuse to end a listing where the last session of the page before is gone: nobody knows what comes next."""
+        """Raise SessionNotFound if the previous page's last session was removed: the next page is then unknown."""
         row = self._store.one("sessions.get", now=self._store.now, session_id=after_id)
         if row is None or not self.bus.sees(row[3]):
             raise SessionNotFound(
@@ -406,7 +406,7 @@ class SessionRegistry(Service, noun="sessions"):
         return [PeerSession.of(row) for row in rows]
 
     def _heartbeat_counts(self, session_id: str, project: str) -> tuple[int, int]:
-        """Return how many are live in a project, and how many messages wait for a session: counted up to 1000."""
+        """Return the numbers of a project's live sessions and of a session's waiting messages (at most 1000)."""
         row = self._store.one("sessions.beside", session_id=session_id, project=project, now=self._store.now)
         live, unread = row or (0, 0)
         return (live or 0) if self.bus.is_swept else self._count_live(project), unread
@@ -414,7 +414,7 @@ class SessionRegistry(Service, noun="sessions"):
     def _count_live(self, project: str) -> int:
         if self.bus.is_swept:
             row = self._store.one("sessions.live_in_project", project=project)
-        else:  # more is overdue than one sweep takes, and the projects' own counts do not know it yet
+        else:  # a sweep left overdue sessions, which the projects' counts still include
             row = self._store.one("sessions.count_live", project=project, now=self._store.now)
         return int(row[0]) if row else 0
 
@@ -424,7 +424,7 @@ class SessionRegistry(Service, noun="sessions"):
         A live session changes its project only if it is told to `move`; else SessionElsewhere says where it lives.
         """
         self._store.exclusive()
-        if not self.bus.is_swept:  # more is overdue than one sweep takes, and this session may be among the rest
+        if not self.bus.is_swept:  # a sweep left overdue sessions, perhaps this one
             self._expired(self._store.rows("sessions.expire_one", now=self._store.now, session_id=session_id))
         row = self._store.one("sessions.get", now=self._store.now, session_id=session_id)
         said = {name: value for name, value in said.items() if value is not None}
@@ -472,7 +472,7 @@ class SessionRegistry(Service, noun="sessions"):
         return {**{name: value for name, value in here.items() if value is not None}, **said}
 
     def _rouse_peers(self, project: str) -> None:
-        """Have the hooks of a project's sessions look: somebody came or left. The newest; others look soon anyway."""
+        """Make the hooks of a project's newest sessions read the bus after a session came or left."""
         rows = self._store.rows(
             "sessions.peers", project=project, now=self._store.now, except_id=-1, limit=OTHERS_DEFAULT
         )
@@ -524,9 +524,7 @@ class SessionRegistry(Service, noun="sessions"):
         return session
 
     def _is_better_reason(self, session: Session, reason: str) -> bool:
-        """Return whether a session is ended on purpose that had only expired, or whether a client says why one ended
-        whose end was only inferred, a moment ago, from its silence.
-        """
+        """Return whether an end may replace an earlier one: the session only expired, or its end was only inferred."""
         if session.end_reason == "expired":
             return reason != "expired"
         if session.end_reason not in INFERRED or reason in (*INFERRED, "ended") or session.ended_at is None:
@@ -534,7 +532,7 @@ class SessionRegistry(Service, noun="sessions"):
         return (to_datetime(self._store.now) - session.ended_at).total_seconds() < INFERRED_S
 
 
-INFERRED = ("client closed", "process gone")  # how it looks from outside; a client's hook may know better
+INFERRED = ("client closed", "process gone")  # end reasons inferred from outside; a client's hook may know the real one
 INFERRED_S = 10
 
 JSON_COLUMNS = ("capabilities", "metadata", "status_detail")
@@ -543,9 +541,9 @@ WITH_REASON = ("waiting", "idle")  # the statuses that have a reason and a detai
 
 
 def _with_reason(said: dict[str, Any], before: Session | None) -> dict[str, Any]:
-    """Return what a session said, with the reason and the detail that it has from now on (S11).
+    """Add to a session's new values the reason and detail that follow from them (S11).
 
-    They belong to the status they were said with: another status, or another reason, ends those before.
+    Reason and detail belong to the status they were set with: a new status or reason removes the earlier ones.
     """
     is_live = before is not None and before.is_live
     status = said.get("status", before.status if before and is_live else "active")
@@ -620,5 +618,5 @@ def _session(row: Row) -> Session:
 
 
 def _columns(fields: dict[str, Any]) -> dict[str, Any]:
-    """Return fields as the statements take them: JSON as text."""
+    """Return fields as parameters of the statements: JSON values become text."""
     return {name: encode(value) if name in JSON_COLUMNS else value for name, value in fields.items()}

@@ -1,4 +1,4 @@
-"""The bus in numbers: one answer, made of what each noun says of itself."""
+"""Statistics of the bus: one result with the counts of all services."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from hallway.services.base import Service
 
 
 class Statistics(Service, noun="stats"):
-    """The bus in numbers."""
+    """Statistics of the bus."""
 
     @operation("GET /stats", verb="stats", is_of_all=True)
     def read(self, project: str | None = None) -> Stats:
-        """Return how many sessions, messages, tasks, memory entries and events there are, of one project or of all."""
+        """Return the numbers of sessions, messages, tasks, memory entries and events, of one project or of all."""
         bus = self.bus
         nouns = (bus.sessions, bus.messages, bus.tasks, bus.memory, bus.events)
         return Stats.of(tuple(service.stats(project) for service in nouns))

@@ -1,8 +1,8 @@
-"""Work that is offered, accepted by exactly one, handed off, done.
+"""Tasks: offered, accepted by exactly one session, handed off, completed.
 
-A task is told by messages: `task_offer` makes it, `task_accept` accepts it, `handoff` hands it over, whether somebody
-sends the message or calls the operation here, which leaves the message. Its id is that of the message which first told
-of it, so whoever has the message can act on the task.
+Every change of a task is a message: `task_offer` creates the task, `task_accept` accepts it, `handoff` hands it over.
+Sending such a message and calling the operation here have the same effect. A task's id is the id of its first message,
+so a session that has the message can act on the task.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 class TaskBoard(Service, noun="tasks"):
     """Tasks: offer, accept, hand off, complete.
 
-    `allow_secret` is `Operation.prepare`'s; the messages that are sent here have been looked at by then.
+    `allow_secret` is for `Operation.prepare`, which has checked the texts before a message is sent here.
     """
 
     @operation("POST /tasks", verb="task offer", words=("from_session", "to_session", "subject", "body"))
@@ -42,7 +42,8 @@ class TaskBoard(Service, noun="tasks"):
     ) -> Task:
         """Offer a piece of work to a session, a person, a capability, or everybody in the project (*).
 
-        It is a message of type task_offer, and has its id. The project is the sender's; a person may name one.
+        The offer is a message of type task_offer; the task has its id. The project is the sender's; a person may name
+        one.
         """
         sent = self.bus.messages.send(
             from_session,
@@ -59,10 +60,11 @@ class TaskBoard(Service, noun="tasks"):
 
     @operation("POST /tasks/{task_id}/accept", verb="task accept")
     def accept(self, session_id: str, task_id: str) -> Task:
-        """Accept a task that is offered or handed to you; of all who try, exactly one gets it.
+        """Accept a task that is offered or handed to you; if several sessions try, exactly one gets it.
 
-        Who offered it and who owned it are told. Accepting what one owns already changes nothing. Raises AlreadyTaken,
-        which names the owner, when somebody else was first, and Refused when it is offered to somebody else.
+        The session that offered it and the previous owner are notified. Accepting one's own task changes nothing.
+        Raises AlreadyTaken, naming the owner, if another session was first, and Refused if the task is offered to
+        another session.
         """
         self.bus.messages.require_party(session_id)
         return self._accept(self.require(task_id), session_id)
@@ -80,9 +82,9 @@ class TaskBoard(Service, noun="tasks"):
         *,
         allow_secret: bool = False,
     ) -> Task:
-        """Hand a task you own to another session, with what it should know; you keep it until that one accepts.
+        """Hand a task you own to another session, with a note; you stay the owner until that session accepts.
 
-        Handing it to somebody else, or accepting it again, takes back the handoff before; the same twice is once.
+        Handing it to another session, or accepting it again, cancels the earlier handoff; repeating it has no effect.
         """
         task = self.require(task_id)
         try:
@@ -96,14 +98,14 @@ class TaskBoard(Service, noun="tasks"):
                 task_id if self.bus.messages.has(task_id) else None,
                 allow_secret=True,
             )
-        except DuplicateMessage:  # whoever did not hear the answer says it again
+        except DuplicateMessage:  # the caller repeats the call because it missed the answer
             if task.owner != session_id or task.offered_to != to_session:
                 raise
         return self.require(task_id)
 
     @operation("POST /tasks/{task_id}/complete", verb="task complete", words=("session_id", "task_id", "result"))
     def complete(self, session_id: str, task_id: str, result: str = "", *, allow_secret: bool = False) -> Task:
-        """Say that a task you own is done, and what came of it; who offered it is told.
+        """Complete a task you own, with its result; the session that offered it is notified.
 
         Completing it twice changes nothing.
         """
@@ -121,7 +123,7 @@ class TaskBoard(Service, noun="tasks"):
 
     @operation("POST /tasks/{task_id}/cancel", verb="task cancel", words=("session_id", "task_id", "reason"))
     def cancel(self, session_id: str, task_id: str, reason: str = "") -> Task:
-        """Call a task off, as who offered it, who owns it, or a person; the others concerned are told.
+        """Cancel a task that you offered or own, or as a person; the other parties are notified.
 
         Cancelling it twice changes nothing.
         """
@@ -156,10 +158,10 @@ class TaskBoard(Service, noun="tasks"):
         after_id: str | None = None,
         limit: int = 50,
     ) -> list[Task]:
-        """Return the tasks that are offered or accepted, newest first; all filters must fit.
+        """Return offered and accepted tasks, newest first; all filters must match.
 
-        Those that are done come with `include_done` or their `status`. The next page comes after the last id of this
-        one; raises TaskNotFound where that task is gone. A project left out means every project.
+        Finished tasks are included with `include_done` or their `status`. For the next page pass the last id of this
+        page; raises TaskNotFound if that task was removed. Without a project, tasks of all projects are returned.
         """
         rows = self._store.rows(
             "tasks.find",
@@ -177,7 +179,7 @@ class TaskBoard(Service, noun="tasks"):
         return [_task(row) for row in rows]
 
     def _require_anchor(self, after_id: str) -> None:
-        """Refuse to end a listing where the last task of the page before is gone: nobody knows what comes next."""
+        """Raise TaskNotFound if the previous page's last task was removed: the next page is then unknown."""
         try:
             self.require(after_id)
         except TaskNotFound:
@@ -187,7 +189,7 @@ class TaskBoard(Service, noun="tasks"):
             ) from None
 
     def get_stats(self, project: str | None = None) -> TaskStats:
-        """Return how many tasks there are, by status."""
+        """Return the number of tasks by status."""
         return self.bus.stats(project).tasks
 
     # -- called by the bus and by other services, inside a transaction ------------------------------------------------
@@ -199,7 +201,7 @@ class TaskBoard(Service, noun="tasks"):
         return TaskStats.of((sum(by_status.values()), by_status))
 
     def hear(self, message: Message) -> None:
-        """Do what a message says that tells of a task; an error takes the message back with it."""
+        """Apply a message about a task to the task; an error also rolls back the message."""
         if message.type == "task_accept":
             if message.task_id is None:
                 raise InvalidInput(
@@ -212,7 +214,7 @@ class TaskBoard(Service, noun="tasks"):
             self._insert(message)
 
     def require(self, task_id: str) -> Task:
-        """Return the task, or TaskNotFound with near matches; one that the caller does not see is not there."""
+        """Return a task that the caller may see; else raise TaskNotFound, suggesting similar ids."""
         task = self._find(task_id)
         if task is None or not self.bus.messages.is_visible(task.project, task.offered_by, task.offered_to, task.owner):
             rows = self._store.rows("tasks.ids", visible=self.bus.visible)
@@ -226,7 +228,7 @@ class TaskBoard(Service, noun="tasks"):
         return _task(row) if row else None
 
     def on_session_ended(self, session_id: str, project: str) -> None:
-        """Offer again what a session had accepted, or was offered, that has expired or ended (T3)."""
+        """Offer the tasks of an expired or ended session again: those it had accepted or was offered (T3)."""
         for statement, role in (
             ("tasks.reoffer", "who had accepted it"),
             ("tasks.reoffer_unaccepted", "whom it was offered to"),
@@ -256,7 +258,7 @@ class TaskBoard(Service, noun="tasks"):
         return len(self._store.rows("tasks.prune", before=before, limit=limit))
 
     def _insert(self, message: Message) -> None:
-        """Insert a task; a handoff without a task makes one that its sender owns."""
+        """Insert a task; a handoff without a task creates one that its sender owns."""
         is_owned = message.type == "handoff"
         self._store.rows(
             "tasks.insert",
@@ -274,7 +276,7 @@ class TaskBoard(Service, noun="tasks"):
         self._changed("task.handed_off" if is_owned else "task.offered", message.message_id, message.from_session)
 
     def _accept(self, task: Task, session_id: str, told: str | None = None) -> Task:
-        """Give an open task to a session, and tell those concerned who have no message of it yet."""
+        """Give an open task to a session, and notify the parties that have no message about it yet."""
         row = self._store.one("tasks.accept", task_id=task.task_id, session_id=session_id, now=self._store.now)
         if row is not None:
             changed = self._changed("task.accepted", task.task_id, session_id)
@@ -305,7 +307,7 @@ class TaskBoard(Service, noun="tasks"):
         self._changed("task.handed_off", task.task_id, message.from_session)
 
     def _changed(self, kind: str, task_id: str, session_id: str) -> Task:
-        """Return the task as it is now, its change told as an event; whoever caused it, seen by them or not."""
+        """Publish an event about a task's change and return the task, even if the caller may not see it."""
         task = self._find(task_id)
         assert task is not None  # noqa: S101 (the transaction has just changed it)
         self.bus.events.append(
@@ -320,7 +322,7 @@ class TaskBoard(Service, noun="tasks"):
         return task
 
     def _not_yours(self, task: Task) -> AlreadyTaken:
-        """Return the error for an act on a task that is another's or is over."""
+        """Return the error for a change of a task that has another owner or is finished."""
         if task.owner is None or task.status in ("completed", "cancelled"):
             by = f" by {task.owner}" if task.owner and task.status != "cancelled" else ""
             said = f"the task {task.subject!r} is {task.status}{by}"

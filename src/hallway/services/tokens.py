@@ -1,8 +1,8 @@
-"""Who may speak on a bus that other machines reach: tokens, made and taken back by an admin.
+"""Access tokens for a bus that other machines reach, created and revoked by an admin.
 
-A token is 256 random bits behind a prefix that scanners for leaked secrets can know it by. Kept is its SHA-256 alone:
-a slow hash would protect what somebody could guess, and nobody guesses 256 bits. Every change is an event, and wakes
-the hubs, which have what is valid in memory.
+A token is 256 random bits after a prefix by which scanners for leaked secrets recognise it. Only its SHA-256 is stored:
+a slow hash would protect guessable secrets only, and 256 random bits cannot be guessed. Every change is an event and
+wakes the hubs, which keep the valid tokens in memory.
 """
 
 from __future__ import annotations
@@ -22,20 +22,21 @@ if TYPE_CHECKING:
 
 PREFIX = "hallway_"
 RANDOM_BYTES = 32
-NEWS = "tokens"  # the topic that hubs wake at
+NEWS = "tokens"  # the topic that wakes the hubs
 
 
 class TokenRegistry(Service, noun="tokens"):
-    """Tokens: who may speak, and in which projects."""
+    """Access tokens, with their roles and projects."""
 
     @operation("POST /tokens", verb="token create")
     def create(
         self, name: str, role: str = AGENT, projects: list[str] | None = None, expires_in_s: int | None = None
     ) -> NewToken:
-        """Make a token for a person, a machine or a program; it is shown this once.
+        """Create a token for a person, a machine or a program; its secret is shown only once.
 
-        Its bearer writes as `user:NAME` and as the sessions it registers. An observer only reads, an admin does
-        everything. With projects it sees nothing of the others. Raises AlreadyTaken where a valid token has the name.
+        Its bearer writes as `user:NAME` and as the sessions it registers. An observer can only read, an admin can do
+        everything. With projects, the token gives access only to them. Raises AlreadyTaken if a valid token has the
+        name.
         """
         if role == ADMIN and projects is not None:
             raise InvalidInput("an admin's token is for all projects", hint="Leave the projects out")
@@ -60,13 +61,13 @@ class TokenRegistry(Service, noun="tokens"):
 
     @operation("GET /tokens", verb="token list", is_admins=True)
     def list_tokens(self, *, include_revoked: bool = False, limit: int = 200) -> list[Token]:
-        """Return the tokens that are valid, by name: what each may do, and when and from where it was used last."""
+        """Return the valid tokens by name, with role, projects, and time and address of the last use."""
         rows = self._store.rows("tokens.find", include_revoked=include_revoked, now=self._store.now, limit=limit)
         return [_token(row) for row in rows]
 
     @operation("DELETE /tokens/{name}", verb="token revoke")
     def revoke(self, name: str) -> Token:
-        """Take a token back: within seconds no hub accepts it, and its streams end."""
+        """Revoke a token: within seconds no hub accepts it, and its streams end."""
         row = self._store.one("tokens.revoke", name=name, now=self._store.now)
         if row is None:
             raise self._no_token(name)
@@ -77,7 +78,7 @@ class TokenRegistry(Service, noun="tokens"):
     def rotate(self, name: str, expires_in_s: int | None = None) -> NewToken:
         """Give a token a new secret; the old one is no longer accepted. Its name, role, projects and sessions stay.
 
-        When it expires stays, too, unless said.
+        The expiry also stays, unless a new one is given.
         """
         token = _new_token()
         row = self._store.one(
@@ -91,7 +92,7 @@ class TokenRegistry(Service, noun="tokens"):
 
     @operation("GET /me", verb="whoami")
     def whoami(self) -> Identity:
-        """Return who the bus takes the caller for, and what that one may do."""
+        """Return the caller's identity on the bus, with its role and projects."""
         who = self.bus.principal
         if who is None:
             return Identity.of((None, ADMIN, None))
@@ -100,7 +101,7 @@ class TokenRegistry(Service, noun="tokens"):
     # -- called by hubs -----------------------------------------------------------------------------------------------
 
     def valid(self) -> dict[str, Principal]:
-        """Return who every valid token makes its bearer, by the token's digest."""
+        """Return the principals of all valid tokens: {digest of the token: principal}."""
         now = self._store.now
         return {
             digest: Principal(name, role, _projects(projects), (until - now) / SECOND if until else None)
@@ -108,7 +109,7 @@ class TokenRegistry(Service, noun="tokens"):
         }
 
     def note_use(self, used: dict[str, str]) -> None:
-        """Write down that tokens, by name, were used from an address."""
+        """Record the last use of tokens: {token name: address}."""
         with self.bus.store.write(is_durable=False):
             for name, address in used.items():
                 self._store.rows("tokens.used", name=name, address=address, now=self._store.now)
@@ -130,7 +131,7 @@ class TokenRegistry(Service, noun="tokens"):
 
 
 def digest_of(token: str) -> str:
-    """Return what is kept of a token."""
+    """Return the digest that is stored of a token."""
     from hashlib import sha256
 
     return sha256(token.encode()).hexdigest()

@@ -1,10 +1,10 @@
-"""Wake-ups: when an idle session may be made to work, for which messages, and how often (M8, M3).
+"""Wake-ups: when an idle session may start a turn, for which messages, and how often (M8, M3).
 
-Every way of waking asks here, so that there is one budget. A wake-up is one turn with one digest: `start` takes the
-messages for it, in one transaction, so that two that would wake a session at once wake it once, and no hook shows what
-is on its way to the client. A turn that starts so is counted against the budget of each thread it is for; a thread
-that a session begins in such a turn shares the budget. A person's message in the thread, or prompt to one of its
-sessions, fills it again.
+Every way of waking a session uses this service, so that there is one budget. A wake-up is one turn with one digest.
+`start` takes the messages for it in one transaction: two simultaneous wake-ups become one, and no hook shows messages
+that are on their way to the client. The turn counts against the budget of each thread of its messages. A thread that
+the session begins in such a turn shares that budget. A person's message in the thread, or prompt to one of its
+sessions, refills the budget.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 BUDGET = 8  # turns that wake-ups may start in a thread between agents; HALLWAY_WAKE_BUDGET
 WAKES_MOST = 10  # of one session, by agents, within WITHIN_S
 WITHIN_S = 600
-IN_FLIGHT_S = 60  # how long what was handed to a client counts as on its way; `messages.inbox` has the same number
+IN_FLIGHT_S = 60  # how long a message handed to a client counts as on its way; `messages.inbox` uses the same number
 GATHER_S = 0.3  # from a message to the wake-up, so that a burst is one turn
 LOOKED_AT = 20
 IDLE = ("idle", "active")
@@ -34,7 +34,7 @@ GROUPS = ("*", "capability:", "type:", "branch:")
 
 
 class Budget:
-    """What one thread may still cost: `used` of its turns, and when the recipient may be woken again, if not now."""
+    """The budget of a thread: the turns `used`, and when the recipient may be woken again, if not now."""
 
     __slots__ = ("budget_id", "free_at", "used")
 
@@ -45,7 +45,7 @@ class Budget:
 
 
 class WakeUps(Service, noun="wakes"):
-    """When an idle session is woken, for what, and how often."""
+    """Wake-ups of idle sessions, with their budgets."""
 
     def __init__(self, bus: Context | Service | str | PathLike[str] | None = None) -> None:
         super().__init__(bus)
@@ -53,10 +53,10 @@ class WakeUps(Service, noun="wakes"):
 
     @operation("POST /sessions/{session_id}/wake")
     def start(self, session_id: str) -> WakeUp:
-        """Take the messages to wake an idle session with; none where nothing is worth a turn, or none may start now.
+        """Take the messages for waking an idle session; none if no message needs a turn, or no turn may start now.
 
-        The turn is counted, and no hook shows the messages for a minute, in which the client shows them. Held-back
-        messages come along. `retry_after_s` says when to ask again although nothing new arrives. Raises
+        The turn is counted. For a minute no hook shows these messages, because the client is about to show them.
+        Held-back messages are included. `retry_after_s` says when to ask again even without new messages. Raises
         SessionNotFound for an unknown id.
         """
         session = self.bus.sessions.require(session_id)
@@ -80,9 +80,9 @@ class WakeUps(Service, noun="wakes"):
 
     @operation("POST /sessions/{session_id}/wake/undo")
     def undo(self, session_id: str, message_ids: list[str]) -> int:
-        """Give back messages that a wake-up did not hand over; one that handed over none is not counted.
+        """Return messages that a wake-up could not deliver; a wake-up that delivered none is not counted.
 
-        Returns how many are new again.
+        Returns the number of messages that are new again.
         """
         given = len(self._store.rows("wakes.give_back", session_id=session_id, message_ids=encode(message_ids)))
         self._store.rows("wakes.forget_last", session_id=session_id)
@@ -90,7 +90,7 @@ class WakeUps(Service, noun="wakes"):
 
     @operation("POST /sessions/{session_id}/wake/hold")
     def hold(self, session_id: str, message_ids: list[str]) -> int:
-        """Count a turn that goes on, at its end, for messages; returns for how many the budgets allow it."""
+        """Count a turn that continues at its end because of messages; return the number that the budgets allow."""
         found = [self.bus.messages.require(each) for each in message_ids]
         budgets = {each.message_id: self._budget_of(each.thread_id, session_id) for each in found}
         paying = [each for each in found if _is_person(each) or budgets[each.message_id].used < self.budget]
@@ -99,17 +99,17 @@ class WakeUps(Service, noun="wakes"):
 
     @operation("POST /sessions/{session_id}/wake/refill")
     def refill(self, session_id: str) -> int:
-        """Say that a person has prompted a session: the budgets of its threads are full again; returns how many."""
+        """Record a person's prompt to a session: its threads' budgets are refilled; return how many were."""
         rows = self._store.rows("wakes.refill", now=self._store.now, session_id=session_id)
         return len({row[0] for row in rows})
 
     # -- called by other services, inside a transaction ---------------------------------------------------------------
 
     def is_worth(self, message: Message, session_id: str) -> bool:
-        """Return whether an idle agent may be made to work for a message.
+        """Return whether a message may wake an idle agent.
 
-        A broadcast would set everybody to work at once, a ping asks for nothing, and a response that answers no open
-        request is the next word of a conversation without an end.
+        A broadcast would wake every session at once. A ping needs no answer. Responses that answer no open request
+        could go back and forth without end.
         """
         if message.type == "response":
             return self._is_answer_wanted(message, session_id)
@@ -117,7 +117,7 @@ class WakeUps(Service, noun="wakes"):
         return message.priority == "urgent" or (is_own and message.priority != "low")
 
     def sent(self, message: dict[str, Any]) -> None:
-        """Count a stored message: a person's fills its thread's budget, a new thread may share one."""
+        """Update budgets for a stored message: a person's refills its thread's budget, a new thread may share one."""
         thread_id, sender = message["thread_id"], message["from_session"]
         if sender.startswith(PERSON):
             if message["in_reply_to"]:
@@ -127,7 +127,7 @@ class WakeUps(Service, noun="wakes"):
             self._store.rows("wakes.share", now=self._store.now, thread_id=thread_id, session_id=sender)
 
     def held_back(self, message: Message, session_id: str) -> str | None:
-        """Return why a message does not wake its session, as its sender is told; None if nothing holds it back."""
+        """Return the reason, for the sender, why a message does not wake its session; None if it does."""
         if _is_person(message) or not self.is_worth(message, session_id):
             return None
         budget = self._budget_of(message.thread_id, session_id)
@@ -146,7 +146,7 @@ class WakeUps(Service, noun="wakes"):
     def prune_old(self, before: int, limit: int) -> int:
         self._store.rows("wakes.prune", before=before)
         self._store.rows("wakes.prune_shared", before=before)
-        return 0  # nothing that anybody has written
+        return 0  # no message was written
 
     def _budget_of(self, thread_id: str, session_id: str) -> Budget:
         row = self._store.one(
@@ -160,7 +160,7 @@ class WakeUps(Service, noun="wakes"):
         return Budget(budget_id, used, None if tenth_at is None else tenth_at + WITHIN_S * SECOND)
 
     def _retry_s(self, budget: Budget) -> float:
-        """Return in how many seconds the session may be woken again; 0: now."""
+        """Return the seconds until the session may be woken again; 0 means now."""
         return 0.0 if budget.free_at is None else max((budget.free_at - self._store.now) / SECOND, 0.001)
 
     def _count(self, session_id: str, paying: list[Message], budgets: dict[str, Budget]) -> None:

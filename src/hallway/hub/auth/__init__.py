@@ -1,1 +1,1 @@
-"""Who sends a request and what they may do: origin, tokens, limits, audit."""
+"""Authentication and limits of the hub's requests: origin, tokens, rate limits, audit."""

@@ -1,8 +1,8 @@
-"""What was refused, as events: who, what, from where and how often.
+"""The audit of refused requests: events that say who was refused, what, from which address and how often.
 
-Refusals come as fast as anybody cares to provoke them, without a token too, so they are counted in memory: of each
-caller at most one event a minute is written, with the counts of at most twenty kinds of refusals. They belong to no
-project, so that nobody but an unlimited token's bearer reads them.
+Anybody can cause refusals at any rate, even without a token, so they are counted in memory: at most one event per
+caller and minute is written, with the counts of at most twenty kinds of refusals. The events belong to no project, so
+only tokens without a limit to projects can read them.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ ELSEWHERE = "…"
 
 
 class Audit:
-    """Refusals since they were last written down."""
+    """The refusals since the last event was written."""
 
     def __init__(self) -> None:
         self._counts: Counts = {}
         self._written_at: dict[str | None, float] = {}
 
     def note(self, principal: str | None, what: str, code: str, address: str, count: int = 1) -> None:
-        """Count a refusal; `principal` None: nobody knows whose it was."""
+        """Count a refusal; `principal` is None if the caller is unknown."""
         kinds = self._counts.setdefault(principal, {})
         kind = (what, code, address)
         if kind not in kinds and len(kinds) >= MAX_KINDS:
@@ -40,14 +40,14 @@ class Audit:
         kinds[kind] = kinds.get(kind, 0) + count
 
     def take(self, *, is_last: bool = False) -> Counts:
-        """Return the refusals that are not written yet, and forget them here."""
+        """Return the refusals that are not written yet, and remove them here."""
         now = time.monotonic()
         due = [who for who in self._counts if is_last or now - self._written_at.get(who, -EVERY_S) >= EVERY_S]
         self._written_at.update(dict.fromkeys(due, now))
         return {who: self._counts.pop(who) for who in due}
 
     def put_back(self, counts: Counts) -> None:
-        """Keep what could not be written for the next time."""
+        """Add refusals back that could not be written."""
         for principal, kinds in counts.items():
             self._written_at[principal] = time.monotonic() - EVERY_S + AGAIN_S
             for (what, code, address), count in kinds.items():

@@ -1,4 +1,4 @@
-"""Who sends a request, and from where: what every job of the hub's workers is run for."""
+"""The caller of a request: its token's grant, its workspace and its address. Every job of the hub's workers has one."""
 
 from __future__ import annotations
 
@@ -65,21 +65,21 @@ class Caller:
         return () if self.grant is None else (self.grant.ended,)
 
     def require_valid(self) -> None:
-        """Raise Unauthorised where the token was taken back while its bearer waited."""
+        """Raise Unauthorised if the token was revoked while the caller waited."""
         if self.grant is not None and self.grant.is_over:
             raise Unauthorised("this token was revoked, or has expired")
 
     def note_refusal(self, what: str, error: HallwayError) -> None:
-        """Keep for the audit that something was refused to a token's bearer."""
+        """Record for the audit that an operation was refused to the token's bearer."""
         if self.grant is not None:
             self.grant.audit.note(self.grant.principal.name, what, error.code, self.address)
 
 
-HUB = Caller(NOWHERE)  # the hub, as it runs what nobody asked for
+HUB = Caller(NOWHERE)  # the hub itself, for operations that no request asked for
 
 
 def visitor_of(scope: Scope) -> Caller:
-    """Return who sent a request that has passed the authentication middleware."""
+    """Return the caller of a request that has passed the authentication middleware."""
     told, session_id = header(scope, HERE), header(scope, SESSION)
     named = unquote(session_id.decode("latin-1").strip()) or None
     here = read_here(told.decode("latin-1"), named) if told or named else NOWHERE

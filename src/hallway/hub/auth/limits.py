@@ -1,7 +1,7 @@
-"""How much of a hub one token may have: requests, open waits, and what it writes; the owner has all of it.
+"""Limits per token: requests, open waits, and bytes written. The owner has no limits.
 
-A bucket fills by itself at a rate, up to what may be taken at once. What is taken beyond is refused with the time until
-there is more, so that one program that runs away stops nobody else.
+A token bucket refills at a constant rate up to its size. A request beyond that is refused with the time to wait, so
+that one runaway program does not slow down the others.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ import time
 from hallway.core.errors import LimitReached
 
 REQUESTS_PER_S = 500
-AT_ONCE_S = 10  # so many seconds' requests may come at once
+AT_ONCE_S = 10  # the requests of this many seconds may come at once
 WAITS = 200  # open event streams and long polls
 BYTES_PER_HOUR = 256 * 1024 * 1024
 HOUR_S = 3600.0
 
 
 class Limits:
-    """What each token may have; 0: any number."""
+    """The limits of each token; 0 means no limit."""
 
     def __init__(
         self, requests_per_s: int = REQUESTS_PER_S, waits: int = WAITS, bytes_per_hour: int = BYTES_PER_HOUR
@@ -29,7 +29,7 @@ class Limits:
 
 
 class Bucket:
-    """So much at once, and then at a rate."""
+    """A token bucket: an amount available at once, refilled at a constant rate."""
 
     __slots__ = ("_at", "_left", "_most", "_per_s")
 
@@ -50,7 +50,7 @@ class Bucket:
 
 
 class Allowance:
-    """What one token has left."""
+    """The remaining allowance of one token."""
 
     def __init__(self, name: str, limits: Limits) -> None:
         self._name = name
@@ -65,7 +65,7 @@ class Allowance:
             raise self._reached(f"{self._limits.requests_per_s} requests a second", wait_s)
 
     def take_bytes(self, size: int) -> None:
-        """Count what a request brings; raises LimitReached."""
+        """Count the bytes of a request's body; raises LimitReached."""
         if self._limits.bytes_per_hour and (wait_s := self._bytes.take(size)):
             raise self._reached(f"{self._limits.bytes_per_hour} bytes an hour", wait_s)
 

@@ -1,8 +1,8 @@
 """The one middleware of the hub: it checks a request's origin, finds its caller, and passes it to the routes.
 
-A hub that only this machine reaches takes a request without a token for its owner's where the kernel says that the
-connection belongs to the hub's own user (`peers.py`). Everybody else needs a token for everything but what holds no
-secret. A token that is sent must be valid, wherever it is sent.
+On a hub that only this machine can reach, a request without a token counts as the owner's if the kernel says that the
+connection belongs to the hub's user (`peers.py`). Every other request needs a token, except for paths without secrets.
+A token that is sent must be valid, on every path.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ if TYPE_CHECKING:
     from hallway.hub.auth.origin import OriginCheck
     from hallway.hub.auth.token_cache import Grant, TokenCache
 
-OPEN = frozenset({*PROBES, "/openapi.json", LOGIN})  # what says nothing of the bus
+OPEN = frozenset({*PROBES, "/openapi.json", LOGIN})  # paths whose answers reveal nothing about the bus
 OPEN_FOLDER = "/page/static/"
 BEARER = b"bearer "
 CHALLENGE = (b"www-authenticate", b'Bearer realm="hallway"')
 
 
 class AuthMiddleware:
-    """Passes on requests with the grant of their token, `scope["grant"]`: None for the bus's owner.
+    """Passes on requests with the grant of their token in `scope["grant"]`: None for the bus's owner.
 
-    What is open gets none at all, so that nothing there can be taken for the owner's.
+    On open paths the scope has no grant at all, so that no code there can treat the request as the owner's.
     """
 
     def __init__(self, app: ASGIApp, origin: OriginCheck, audit: Audit, owner_is: str) -> None:
@@ -42,7 +42,7 @@ class AuthMiddleware:
         self._origin = origin
         self._audit = audit
         self._owner_is = owner_is
-        self.keyring: TokenCache | None = None  # from when the hub has opened its bus
+        self.keyring: TokenCache | None = None  # set when the hub has opened its bus
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -85,7 +85,7 @@ class AuthMiddleware:
         raise Unauthorised("this hub wants a token")
 
     async def _log_in(self, scope: Scope, token: str, link: str) -> str:
-        """Return the secret of a new login, by a token or a link; raises Unauthorised, LimitReached."""
+        """Log in with a token or a link, and return the login's secret; raises Unauthorised, LimitReached."""
         if self.keyring is None or not (token or link):
             raise Unauthorised("there is no token in the form")
         who = host_of(scope), scope["peer_user"](), header(scope, b"user-agent").decode("latin-1")

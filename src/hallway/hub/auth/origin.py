@@ -1,4 +1,4 @@
-"""The check of Host and Origin before every route: is the request meant for this hub, and can it be read at all?
+"""The check of Host and Origin before every route: whether a request is meant for this hub.
 
 Host and Origin are checked so that no page on the web can reach a hub on loopback through its reader's browser (DNS
 rebinding). Sources: the HTML standard's origin, and CWE-350. The probes of load balancers name no host, or the hub's
@@ -94,7 +94,7 @@ class OriginCheck:
         found: dict[bytes, bytes] = {}
         for name, value in scope["headers"]:
             if name in ONCE:
-                if name in found:  # one part of the hub would believe the first, another one the last
+                if name in found:  # parts of the hub could disagree on which one counts
                     raise InvalidInput(f"the request has two headers {name.decode()}", hint="Send one of them")
                 found[name] = value
         host, origin, site = (found.get(name, b"") for name in (b"host", b"origin", b"sec-fetch-site"))
@@ -121,7 +121,7 @@ class OriginCheck:
         )
 
     def _is_page_of(self, name: str, origin: str, *, is_same_origin: bool) -> bool:
-        """Return whether a page is this hub's own, where the proxy left out the port of the host."""
+        """Return whether an origin is this hub's, for a proxy that removes the port from the Host header."""
         scheme, _, authority = origin.partition("://")
         if scheme != self._scheme or _split_port(authority)[0] != name:
             return False
@@ -133,13 +133,13 @@ class OriginCheck:
         return f"{self._scheme}://{name}:{port or DEFAULT_PORTS[self._scheme]}"
 
     def _origin(self, origin: str) -> str:
-        """Return an origin with its port; one of another scheme as it is."""
+        """Return an origin with its port; an origin of another scheme is returned unchanged."""
         scheme, _, authority = origin.partition("://")
         return self._origin_of(authority) if scheme == self._scheme else origin
 
 
 def _split_port(host: str) -> tuple[str, str]:
-    """Return a host's name, in lower case and without the root's dot, and its port, empty where it has none."""
+    """Return a host's name, in lower case without a trailing dot, and its port, or an empty string."""
     name, colon, port = host.rpartition(":")
     if not (colon and port.isdecimal() and port.isascii()):
         name, port = host, ""

@@ -1,7 +1,7 @@
-"""A token for the hub's own user, made and stored by `hallway serve` where requests need one.
+"""A token for the hub's own user, created and stored by `hallway serve` if requests need a token.
 
-Where the kernel does not tell whose a connection is, a hub on loopback demands tokens. Its own user must not have to
-make one by hand: it is made once, stored with the tokens of `hallway login`, and every command sends it.
+If the kernel does not tell which user owns a connection, a hub on loopback requires tokens. So that its own user need
+not create one by hand, it is created once and stored with the tokens of `hallway login`; every command sends it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from hallway.services.tokens import digest_of
 if TYPE_CHECKING:
     from hallway.bus.local import LocalBus
 
-SUFFIX = "-local"  # so that no token takes the name that an admin gave to a person
+SUFFIX = "-local"  # keeps the name different from names that an admin gives to persons
 
 
 def provide_token(bus: LocalBus, addresses: list[str]) -> bool:

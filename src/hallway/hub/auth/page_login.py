@@ -1,4 +1,4 @@
-"""How a browser that is logged in to the page is recognised, and where one that is not is sent."""
+"""The login cookie of the page: reading it, and redirecting a browser without a login to the login page."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ READS = ("GET", "HEAD")
 
 
 def secret_of(scope: Scope) -> bytes:
-    """Return the login of a request that may use its cookie: one that reads, or a form of the page's own."""
+    """Return the login secret of a request's cookie, if the request reads or submits a form of the page."""
     if scope["method"] not in READS and not scope["path"].startswith(PREFIX):
         return b""
     try:
@@ -30,19 +30,19 @@ def secret_of(scope: Scope) -> bytes:
 
 
 def host_of(scope: Scope) -> str:
-    """Return the hub as the browser calls it: the host with its port."""
+    """Return the hub's host and port as the browser addresses it."""
     return header(scope, b"host").decode("latin-1").lower()
 
 
 def is_page(scope: Scope) -> bool:
-    """Return whether a browser asks for a page, which somebody who is not logged in is sent away from."""
+    """Return whether a browser requests a page, so that it is redirected to the login without a valid login."""
     path = scope["path"]
     is_one = path == "/" or (path.startswith(PREFIX) and not path.endswith(".json"))
     return scope["method"] in READS and is_one and header(scope, b"hx-request") != b"true"
 
 
 def login_redirect(scope: Scope) -> bytes:
-    """Return where to log in, and come back to what was asked for."""
+    """Return the login page's address, with the requested page as its return address."""
     query = scope["query_string"].decode("latin-1")
     wanted = scope["path"] + (f"?{query}" if query else "")
     return f"{LOGIN}?to={quote(wanted, safe='')}".encode()

@@ -1,8 +1,8 @@
-"""Which user of this machine owns the other end of a connection, as the kernel says.
+"""The user who owns the other end of a local connection, as reported by the kernel.
 
-A loopback address is reached by every user of the machine, so on its own it proves nothing. Linux tells the owner of a
-socket: sock_diag answers for one connection at once, /proc/net/tcp lists all of them. Other systems have no call for it
-that needs no privileges, and a container may hide the answer: `can_tell` says so, and the hub then demands tokens.
+Every user of the machine can reach a loopback address, so the address proves nothing. Linux reports the owner of a
+socket: sock_diag answers for one connection at once, /proc/net/tcp lists all connections. Other systems have no
+unprivileged call for this, and a container may hide the answer: `can_tell` then is false and the hub requires tokens.
 Sources: sock_diag(7), proc_net_tcp(5), linux/inet_diag.h.
 """
 
@@ -38,7 +38,7 @@ ANSWER_BYTES = 4096
 
 
 def can_tell() -> bool:
-    """Return whether this system tells who owns the other end: tried with a connection of this process to itself."""
+    """Return whether this system reports the owner of a connection, tested with a connection to this process."""
     own = os.geteuid() if hasattr(os, "geteuid") else None
     if own is None or own == UNMAPPED_UID or not sys.platform.startswith("linux"):
         return False
@@ -53,7 +53,7 @@ def can_tell() -> bool:
 
 
 def owner_of(peer: End, own: End) -> int | None:
-    """Return the user whose socket is at the other end, `peer`, of a connection to `own`; None where nobody says."""
+    """Return the user who owns the socket `peer` of a connection to `own`; None if the system does not report it."""
     for source in SOURCES:
         try:
             return _LOOKUPS[source](peer, own)
@@ -70,7 +70,7 @@ def _packed(end: End) -> tuple[int, bytes]:
 
 
 def _owner_by_sock_diag(peer: End, own: End) -> int | None:
-    """Return the owner of the socket at `peer`; raises OSError where the kernel has no sock_diag."""
+    """Return the owner of the socket at `peer`; raises OSError if the kernel has no sock_diag."""
     family, source = _packed(peer)
     _, destination = _packed(own)
     id_ = SOCKET_ID.pack(peer[1], own[1], source.ljust(16, b"\0"), destination.ljust(16, b"\0"))
@@ -85,12 +85,12 @@ def _owner_by_sock_diag(peer: End, own: End) -> int | None:
         return None  # there is no such socket
     _, state, _, _, source_port, destination_port, *_, uid, inode = ANSWER.unpack_from(answer)
     ports = socket.ntohs(source_port), socket.ntohs(destination_port)
-    # Without an inode its process has closed it, and the kernel says 0, root, for its owner.
+    # A socket without an inode was closed by its process; the kernel then reports 0 (root) as its owner.
     return uid if inode and state != TCP_LISTEN and ports == (peer[1], own[1]) else None
 
 
 def _owner_in_list(peer: End, own: End) -> int | None:
-    """Return the same from /proc/net/tcp, which lists every connection of the machine."""
+    """Return the owner of the socket at `peer` from /proc/net/tcp, which lists all connections of the machine."""
     is_v6 = ":" in peer[0]
     wanted = [_in_hex(peer), _in_hex(own)]
     with open("/proc/net/tcp6" if is_v6 else "/proc/net/tcp", encoding="ascii") as lines:

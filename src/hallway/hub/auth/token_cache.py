@@ -1,10 +1,9 @@
-"""The tokens that open this hub, in memory: no request costs a read of the store.
+"""A cache of the hub's valid tokens, so that no request has to read the store.
 
-They are read again when a token is made or taken back (a wake-up), every two seconds in any case, and for a token
-that is not known, once for all that came with one: so a new token is good on every hub at once, a revoked one is dead
-within seconds, and guessing tokens is slow for the guesser and for nobody else. A token ends when it expires, whether
-or not the bus can be read. What is written down, refusals and uses of tokens, has a connection of its own: reading who
-may never waits for a write.
+The tokens are read again after a token is created or revoked (a wake-up), every two seconds, and once for all waiting
+requests with an unknown token. So a new token works on every hub at once, a revoked token stops within seconds, and
+guessing tokens delays only the guesser. A token ends when it expires, even if the bus cannot be read. Refusals and uses
+of tokens are written on a separate connection, so that checking a token never waits for a write.
 """
 
 from __future__ import annotations
@@ -33,17 +32,17 @@ if TYPE_CHECKING:
     from hallway.services.logins import Opened
 
 REREAD_S = 2.0
-MISS_WAIT_S = 0.25  # between two readings for tokens that are not known
-RECORD_S = 1.0  # between two looks for what is to be written down
+MISS_WAIT_S = 0.25  # between two reads for unknown tokens
+RECORD_S = 1.0  # between two checks for refusals and uses to write
 USED_EVERY_S = 60.0  # how exact `last_used_at` is
 
 log = logging.getLogger("hallway.hub")
 
 
 class Grant:
-    """What a valid token opens, for as long as it is valid; `ended` is done when it no longer is.
+    """The rights of a valid token; `ended` is done when the token becomes invalid.
 
-    A login has a grant of its own with the allowance of its token's, and `opened` says for whom it is.
+    A login has a separate grant that shares its token's allowance; `opened` describes the login.
     """
 
     def __init__(
@@ -69,7 +68,7 @@ class TokenCache:
     """The grants of all valid tokens, by their digests."""
 
     def __init__(self, bus: LocalBus, records: LocalBus, wakes: Notifier, audit: Audit, limits: Limits) -> None:
-        self._bus = bus  # a connection of its own, and another one to write with
+        self._bus = bus  # reads on a separate connection; writes have another one
         self._records = records
         self._writing = asyncio.Lock()
         self._wakes = wakes
@@ -78,16 +77,14 @@ class TokenCache:
         self._grants: dict[str, Grant] = {}
         self._logins: dict[str, Grant] = {}  # by the digest of what their cookies hold
         self._put(bus.tokens.valid(), bus.logins.valid())
-        self._miss: asyncio.Future[None] | None = None  # what tokens that are not known wait for
+        self._miss: asyncio.Future[None] | None = None  # requests with an unknown token wait for this read
         self._is_due = asyncio.Event()
         wakes.listen(NEWS, self._is_due.set)
         loop = asyncio.get_running_loop()
         self._tasks = [loop.create_task(self._keep()), loop.create_task(self._keep_records())]
 
     async def grant_of(self, token: bytes, address: str) -> Grant:
-        """Return the grant of a token; raises Unauthorised once the tokens have been read again and it is still
-        unknown.
-        """
+        """Return the grant of a token; raises Unauthorised if it is unknown even after reading the tokens again."""
         grant = await self._found(self._grants, token)
         if grant is None:
             raise Unauthorised("this token was never made, was revoked, or has expired")
@@ -95,9 +92,7 @@ class TokenCache:
         return grant
 
     async def login_of(self, secret: bytes, host: str, peer_user: int | None, address: str) -> Grant:
-        """Return what a login opens at the host that it is for and, where the kernel tells, for the user that logged
-        in.
-        """
+        """Return the grant of a login; raises Unauthorised at another host or, if known, for another local user."""
         grant = await self._found(self._logins, secret)
         opened = grant.opened if grant else None
         if grant is None or opened is None or opened.host != host or opened.peer_user not in (None, peer_user):
@@ -114,9 +109,7 @@ class TokenCache:
 
     @staticmethod
     def _find(grants: dict[str, Grant], digest: str) -> Grant | None:
-        """Return the grant of a digest; a digest reveals nothing of its token, so the time that this takes does not
-        either.
-        """
+        """Return the grant of a digest; its lookup time reveals nothing about the token."""
         grant = grants.get(digest)
         if grant is None or not hmac.compare_digest(grant.digest, digest) or grant.good_until <= time.monotonic():
             return None
@@ -144,12 +137,12 @@ class TokenCache:
         return secret
 
     async def end_login(self, grant: Grant) -> None:
-        """Log a browser out, for good."""
+        """End a login permanently."""
         if grant.opened is not None:
             try:
                 await self._call(self._records.logins.end, grant.opened.login_id)
             except LoginNotFound:
-                pass  # somebody was faster
+                pass  # the login has ended already
             await self._next_reading()
 
     async def _next_reading(self) -> None:
@@ -161,7 +154,7 @@ class TokenCache:
         await asyncio.shield(self._miss)
 
     async def _call(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        """Call what writes, on a thread, one after the other: they share a connection."""
+        """Run a function that writes on a thread; such calls share a connection and run one after the other."""
         async with self._writing:
             return await asyncio.to_thread(function, *arguments)
 
@@ -177,7 +170,7 @@ class TokenCache:
             waiting, self._miss = self._miss, None
             try:
                 self._put(*await asyncio.to_thread(self._read))
-            except HallwayError as error:  # a bus that does not answer opens to those it knew, and to nobody else
+            except HallwayError as error:  # the bus does not answer: the known tokens stay valid
                 log.warning("cannot read the tokens: %s", error)
             self._end_expired()
             if waiting is not None:
@@ -189,7 +182,7 @@ class TokenCache:
         return self._bus.tokens.valid(), self._bus.logins.valid()
 
     def _used(self, grants: dict[str, Grant]) -> dict[str, str]:
-        """Return who came and from where, that is not written down yet: tokens by name, logins by id."""
+        """Return the uses of tokens and logins that are not written yet: {token name or login id: address}."""
         now, used = time.monotonic(), {}
         for grant in grants.values():
             if grant.used_from is not None and now - grant.noted_at >= USED_EVERY_S:
@@ -225,7 +218,7 @@ class TokenCache:
         for grants in (self._grants, self._logins):
             self._end(grants, [digest for digest, grant in grants.items() if grant.good_until <= now])
 
-    # -- writing down -------------------------------------------------------------------------------------------------
+    # -- writing ------------------------------------------------------------------------------------------------------
 
     async def _keep_records(self) -> None:
         while not self._wakes.is_closed:
@@ -233,7 +226,7 @@ class TokenCache:
             await self._record(self._audit.take())
 
     async def _record(self, refusals: Counts) -> None:
-        """Write down who was refused and who came; what cannot be written now is kept for later."""
+        """Write the refusals and uses; those that cannot be written now are kept for the next attempt."""
         tokens, logins = self._used(self._grants), self._used(self._logins)
         try:
             await self._call(self._write, refusals, tokens, logins)
@@ -250,7 +243,7 @@ class TokenCache:
             self._records.logins.note_use(logins)
 
     async def close(self) -> None:
-        """Write down what is not yet, and end."""
+        """Write the remaining refusals and uses, and stop."""
         for task in self._tasks:
             task.cancel()
         self._end_miss()

@@ -1,10 +1,10 @@
-"""Heartbeats without news, many in one statement: the fast lanes beside the writer, where the store has them.
+"""Batches of heartbeats that change nothing, on connections beside the writer (PostgreSQL only).
 
-Most of what a hub is asked is "I am still alive". On PostgreSQL such heartbeats need not wait for the bus's writers:
-those that queue up while a statement is under way become the next one, sent from the event loop without a thread. Two
-lanes, so that one is at work in the database while the other's answers go out. What a lane does not answer (a session
-that is new, has expired, says something new, or is another token's) is the writer's, in the usual way, where it is
-asked whether the caller may.
+Most requests to a hub are heartbeats that change nothing. On PostgreSQL they need not wait for the bus's writers: the
+heartbeats that arrive while a statement runs become the next statement, sent from the event loop without a thread.
+There are two connections ("lanes"), so that the database works on one batch while the other's answers are sent. The
+writer handles the heartbeats that a lane does not answer: of sessions that are new, expired, changed, or registered by
+another token. It also checks the caller's rights.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ if TYPE_CHECKING:
 MOST_AT_ONCE = 128
 AGAIN_AFTER_S = 0.5  # between attempts to connect
 SAID = ("session_id", "status", "current_task", "branch", "project", "ttl_s")
-UNUSUAL = ("agent_name", "agent_type", "reason", "detail")  # what a heartbeat without news does not have
+UNUSUAL = ("agent_name", "agent_type", "reason", "detail")  # parameters that make a heartbeat one for the writer
 ASKED = ("session_ids", "statuses", "current_tasks", "branches", "projects", "ttls")
 
 
 class HeartbeatBatcher:
-    """A worker for `sessions.heartbeat` alone."""
+    """A worker that runs only `sessions.heartbeat`."""
 
     def __init__(self, flights: list[PostgresPipeline], writer: Writer, loop: asyncio.AbstractEventLoop) -> None:
         self.batches = self.jobs = 0
         self.writer = writer
         self.loop = loop
         self._queue: deque[Job] = deque()
-        self._flying: set[str] = set()  # the sessions that a lane has under way; two would skip each other's rows
+        self._flying: set[str] = set()  # sessions in running batches; two lanes would skip each other's rows
         self._is_due = False
         self._lanes = [_Connection(self, flight) for flight in flights]
 
@@ -64,7 +64,7 @@ class HeartbeatBatcher:
         return job.future
 
     def dispatch(self) -> None:
-        """Send what is queued on the lanes that are free."""
+        """Send queued heartbeats on the free lanes."""
         self._is_due = False
         for lane in self._lanes:
             if self._queue and lane.is_free and (batch := self._batch()):
@@ -73,7 +73,7 @@ class HeartbeatBatcher:
                 lane.send(batch)
 
     def _batch(self) -> list[Job]:
-        """Return the next jobs, one for each session; a session whose job is under way waits, in order."""
+        """Return the next jobs, one per session; jobs of a session with a running job wait in order."""
         batch: list[Job] = []
         left: list[Job] = []
         while self._queue and len(batch) < MOST_AT_ONCE:
@@ -101,13 +101,13 @@ class HeartbeatBatcher:
                 self._queue.popleft().answer(error)
 
     def close(self) -> None:
-        """Let go of the connections; nothing may be queued after."""
+        """Close the connections; nothing may be queued afterwards."""
         for lane in self._lanes:
             lane.close()
 
 
 class _Connection:
-    """One connection, and the heartbeats that are under way on it."""
+    """One connection with its running batch of heartbeats."""
 
     def __init__(self, beats: HeartbeatBatcher, flight: PostgresPipeline) -> None:
         self.is_free = True
@@ -137,7 +137,7 @@ class _Connection:
             self._watched = -1
 
     def send(self, batch: list[Job]) -> None:
-        """Ask the database; the answers come by and by."""
+        """Send a batch to the database without waiting for the answer."""
         self.is_free, self._batch = False, batch
         said = [job.arguments for job in batch]
         asked = {name: [each[word] for each in said] for name, word in zip(ASKED, SAID, strict=True)}
@@ -179,7 +179,7 @@ class _Connection:
                 self._beats.writer.take(job)
 
     def _lost(self, error: HallwayError) -> None:
-        """Ask once more on a new connection: a heartbeat said twice is one. A second loss is told."""
+        """Send the batch again on a new connection: repeating a heartbeat is harmless. A second loss is an error."""
         self._unwatch()
         self.is_free = False
         if self._is_second or not isinstance(error, Unavailable):

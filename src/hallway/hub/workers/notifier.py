@@ -1,8 +1,8 @@
-"""Wake-ups inside the hub: what happened, by topic, for everything that waits on its event loop.
+"""Wake-ups inside the hub: topics that changed, for the tasks that wait on its event loop.
 
-One ear of the store hears of every commit on the bus, this hub's own included. A slow look finds out whether it ever
-missed one (its queue was full, its connection was lost), or a writer died before it told, and sweeps, so that expiries
-are told in time with nobody reading.
+One subscription to the store receives every commit on the bus, including this hub's. A periodic check finds missed
+wake-ups (a full queue, a lost connection, a writer that died before it sent one). The check also sweeps, so that
+expired sessions are reported in time even if nobody reads the bus.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ log = logging.getLogger("hallway.hub")
 
 
 class Notifier:
-    """Futures by topic; a wake-up resolves all that wait for it."""
+    """Futures by topic; a wake-up resolves all futures of its topic."""
 
     def __init__(self, bus: LocalBus) -> None:
-        self._bus = bus  # a connection of its own
+        self._bus = bus  # a separate connection
         self._loop = asyncio.get_running_loop()
         self._waiting: dict[str, set[asyncio.Future[None]]] = {}
         self._listeners: dict[str, Callable[[], None]] = {}
@@ -52,14 +52,14 @@ class Notifier:
         return future
 
     def forget(self, topic: str, future: asyncio.Future[None]) -> None:
-        """Give a future of `expect` back."""
+        """Remove a future of `expect`."""
         waiting = self._waiting.get(topic, set())
         waiting.discard(future)
         if not waiting:
             self._waiting.pop(topic, None)
 
     def listen(self, topic: str, listener: Callable[[], None]) -> None:
-        """Have a function called at every wake-up of a topic, for as long as the hub runs."""
+        """Call a function at every wake-up of a topic, for as long as the hub runs."""
         self._listeners[topic] = listener
 
     def _topics(self) -> set[str]:
@@ -101,8 +101,8 @@ class Notifier:
                 log.warning("cannot look at the bus: %s", error)
                 continue
             self._watch()
-            # All news are events. One that is not told of by the second look never will be: its writer has died. To
-            # wake all for any commit, heartbeats too, would be a stampede of every open poll four times a second.
+            # Every change is an event. If the second check finds an event without a wake-up, its writer has died.
+            # Waking all for every commit, heartbeats included, would wake every open poll four times a second.
             is_untold = newest != seen and not self._has_heard
             if (is_untold and is_suspect) or has_lost or self._watched < 0:
                 self._wake(self._topics())
@@ -112,12 +112,12 @@ class Notifier:
             self._has_heard = False
 
     def _sweep_and_look(self) -> int:
-        """Expire what is due; return the newest event's seq."""
+        """Expire overdue sessions; return the newest event's seq."""
         self._bus.sweep()
         return self._bus.events.last_seq()
 
     def close(self) -> None:
-        """Let everything that waits go on, and hear no more; closing twice is closing once."""
+        """Wake all waiting tasks and end the subscription; a second call does nothing."""
         if self.is_closed:
             return
         self.is_closed = True

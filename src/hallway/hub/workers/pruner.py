@@ -1,4 +1,4 @@
-"""The hub prunes by itself: a minute after its start and every hour, on the writer, in steps between other batches."""
+"""Automatic pruning: a minute after the hub's start and every hour, on the writer, in steps between other batches."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ BETWEEN_STEPS_S = 0.05
 PRUNE = Retention.operations["prune"]
 AGE = PRUNE.parameters["older_than_s"].kind
 SIZE = PRUNE.parameters["keep_bytes"].kind
-FOREVER = "forever"  # what has expired goes all the same
+FOREVER = "forever"  # expired data is removed nevertheless
 
 log = logging.getLogger("hallway.hub")
 
 
 def read_keep(age: str, size: str | None) -> dict[str, Any]:
-    """Return what `--keep 30d --keep-bytes N` asks `Retention.prune` for; raises InvalidInput."""
+    """Return the parameters of `Retention.prune` for `--keep 30d --keep-bytes N`; raises InvalidInput."""
     older_than_s = AGE_MOST_S if age == FOREVER else AGE.check("keep", AGE.parse("keep", age))
     keep_bytes = None if size is None else SIZE.check("keep-bytes", SIZE.parse("keep-bytes", size))
     return {"older_than_s": older_than_s, "keep_bytes": keep_bytes}
 
 
 class Pruner:
-    """Keeps a bus as small as it is asked to, for as long as the hub runs."""
+    """Prunes the bus regularly for as long as the hub runs."""
 
     def __init__(self, writer: Writer, keep: dict[str, Any]) -> None:
         self._writer = writer

@@ -1,8 +1,8 @@
-"""Notices that this process was frozen (stopped, swapped out, its machine asleep) while others went on.
+"""Detection of freezes of this process (stopped, swapped out, its machine asleep) while other hubs went on.
 
-What lay in its buffers meanwhile was given up by its clients, who have asked another hub since. Done late, it would
-undo what they said there: a status of half a minute ago, a heartbeat of somebody who has died. So a hub that shares its
-bus refuses writes for a moment after a freeze; who still waits asks again.
+During a freeze, clients give up on the requests in this hub's buffers and ask another hub. A late write would undo
+newer ones: an old status, a heartbeat of a session that has died. So a hub that shares its bus refuses writes for a
+short time after a freeze; clients that still wait try again.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     import asyncio
 
 EVERY_S = 1.0
-SETTLES_S = 1.0  # how long what was buffered may take to come in
+SETTLES_S = 1.0  # how long buffered requests may take to arrive after a freeze
 
 
 class StallWatchdog:
-    """Beats with the event loop; `check` raises Unavailable just after a pause that clients do not wait through."""
+    """A timer on the event loop; `check` raises Unavailable just after a pause that is longer than clients wait."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
@@ -41,7 +41,7 @@ class StallWatchdog:
         return now
 
     def check(self) -> None:
-        """Refuse what may have been given up by who asked it."""
+        """Raise Unavailable if the client may have given up the request."""
         if self._look() < self._refuses_until:
             raise Unavailable("this hub was frozen and may be late", hint="Ask again, here or at another hub")
 

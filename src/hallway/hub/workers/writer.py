@@ -1,11 +1,11 @@
-"""How the hub's event loop runs operations: writes in batches, reads on a thread.
+"""Operations on the hub's event loop: writes in batches, reads on threads.
 
-Group commit: whatever queued while the last transaction was being committed runs in the next one. A job is a savepoint
-of that transaction, so it fails alone, and it is answered after the commit, so what was answered is on disk.
+Group commit: the writes that queue up during a commit run in the next transaction. Each job is a savepoint of that
+transaction, so it can fail without the others. It is answered after the commit, so an answered write is on disk.
 
-The statements of a batch run on the loop; the writer's thread only waits: for the lock when another process has it,
-and for the disk at the commit. Statements take microseconds and each gives up the interpreter's lock; run on a thread
-beside a busy loop they took four times as long (docs/decisions/0004).
+The statements of a batch run on the loop. The writer's thread only waits: for the lock if another process holds it, and
+for the disk at the commit. Statements take microseconds, and each releases the interpreter's lock; on a thread beside a
+busy loop they took four times as long (docs/decisions/0004).
 """
 
 from __future__ import annotations
@@ -34,24 +34,24 @@ if TYPE_CHECKING:
     Execute = Callable[[Operation, Service, dict[str, Any]], Any]
 
     class Worker(Protocol):
-        """What runs operations for endpoints."""
+        """A worker that runs operations for endpoints."""
 
         def run(self, operation: Operation, arguments: dict[str, Any], visitor: Caller) -> asyncio.Future[Any]: ...
 
 
 log = logging.getLogger("hallway.hub")
 
-# What comes of input that passed its checks all the same: too deep, too large a number, half a character.
+# Exceptions caused by input that passed its checks: nested too deeply, too large a number, half a character.
 BEYOND_BOUNDS = (RecursionError, OverflowError, UnicodeEncodeError)
-SHORT_LIMIT = 100  # rows of a list that is no long read
-SEARCHES = ("query", "pattern")  # parameters that make a read look at more than it returns
-OWNER, NO_CALLER = " owner", ""  # in place of a token's name, which is neither
+SHORT_LIMIT = 100  # most rows of a short read
+SEARCHES = ("query", "pattern")  # parameters that make a read examine more rows than it returns
+OWNER, NO_CALLER = " owner", ""  # used instead of a token's name; no token has these names
 
 MOST_AT_ONCE = 128  # so that the first of a batch does not wait for thousands
 
 
 class InternalError(HallwayError):
-    """An operation broke in a way nobody foresaw; the hub's log has its traceback."""
+    """An operation failed with an unexpected exception; the hub's log has the traceback."""
 
     code, status = "internal_error", 500
     hint = "The hub's log says what broke; report it with the request"
@@ -68,7 +68,7 @@ def _as_hallway_error(error: Exception, what: str) -> HallwayError:
 
 
 class Job:
-    """An operation to run for a visitor, and the future that its answer goes to."""
+    """An operation to run for a caller, and the future for its result."""
 
     __slots__ = ("arguments", "asked_at", "future", "operation", "visitor")
 
@@ -82,11 +82,11 @@ class Job:
         self.asked_at = time.monotonic()
 
     def is_given_up(self) -> bool:
-        """Return whether the client has failed over to another hub since."""
+        """Return whether the client may have failed over to another hub since."""
         return time.monotonic() - self.asked_at > FAILOVER_TIMEOUT_S
 
     def prepare(self, bus: LocalBus) -> HallwayError | None:
-        """Do what comes before the transaction (`Operation.prepare`); the error, where there is one."""
+        """Run the part before the transaction (`Operation.prepare`); return its error, or None."""
         try:
             self.arguments = self.operation.prepare(bus.services[self.operation.noun], self.arguments)
         except Exception as error:  # the edge between the hub and its operations
@@ -101,12 +101,12 @@ class Job:
         except Exception as error:  # the edge between the hub and its operations
             return _as_hallway_error(error, self.operation.name)
         finally:
-            bus.principal = None  # what the bus does by itself, as sweeping, it does as its owner
+            bus.principal = None  # the bus's own work, such as sweeping, runs as the owner
 
     def answer(self, outcome: Any) -> None:
         if isinstance(outcome, Refused):
             self.visitor.note_refusal(self.operation.name, outcome)
-        if self.future.done():  # its connection went away
+        if self.future.done():  # its connection was closed
             return
         if isinstance(outcome, HallwayError):
             self.future.set_exception(outcome)
@@ -119,7 +119,7 @@ class _WroteAndFailed(Exception):
 
 
 class WorkerThread:
-    """A thread that calls functions in turn and tells the loop what came of each."""
+    """A thread that calls functions in turn and passes each result to the loop."""
 
     def __init__(self, name: str, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
@@ -151,10 +151,10 @@ class WorkerThread:
 
 
 class Reader:
-    """Runs reads on threads, each on a connection of its own: a long list holds up no write.
+    """Runs reads on threads, each with its own connection, so that a long list delays no write.
 
-    What may take long has threads of its own, so that a short read never queues behind it. There every caller has a
-    queue: the callers take turns, and none has all of the threads.
+    Long reads have separate threads, so that a short read never waits for them. Each caller has a queue for long reads:
+    the callers take turns, and no caller can use all threads.
     """
 
     def __init__(self, buses: list[LocalBus], long_buses: list[LocalBus], loop: asyncio.AbstractEventLoop) -> None:
@@ -184,7 +184,7 @@ class Reader:
 
 
 def may_take_long(operation: Operation, arguments: dict[str, Any]) -> bool:
-    """Return whether a read looks at more than a page of rows: by words or a pattern, long lists, statistics."""
+    """Return whether a read examines more than a page of rows: searches, long lists, statistics."""
     return (
         any(arguments.get(name) for name in SEARCHES)
         or arguments.get("limit", 0) > SHORT_LIMIT
@@ -211,7 +211,7 @@ class _LongReads:
         self._start()
 
     def _start(self) -> None:
-        """Give free threads to callers that wait and have not enough of them."""
+        """Assign free threads to waiting callers that use fewer than their share."""
         while self._free:
             caller = next((each for each in self._queues if self._running.get(each, 0) < self._most), NO_CALLER)
             if caller is NO_CALLER:
@@ -220,7 +220,7 @@ class _LongReads:
             job = queue.popleft()
             if queue:
                 self._queues[caller] = queue  # behind the others
-            if job.future.done():  # nobody waits for it any more
+            if job.future.done():  # the client no longer waits
                 continue
             self._running[caller] = self._running.get(caller, 0) + 1
             lane = self._free.pop()
@@ -312,7 +312,7 @@ class Writer:
 
     def _start(self) -> None:
         store = self.bus.store
-        assert isinstance(store, SQLiteStore)  # noqa: S101 (what another one has is `ThreadWriter`)
+        assert isinstance(store, SQLiteStore)  # noqa: S101 (other stores use `ThreadWriter`)
         try:
             is_locked: bool | HallwayError = store.lock(0)
         except HallwayError as error:
@@ -394,7 +394,7 @@ class Writer:
 
 
 class ThreadWriter(Writer):
-    """The same for a store across a network: a whole batch runs on the thread, for every statement waits."""
+    """A writer for a store across a network: a whole batch runs on the thread, because every statement waits."""
 
     def _start(self) -> None:
         batch = self._batch()
