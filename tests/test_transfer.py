@@ -12,6 +12,8 @@ import pytest
 from hallway.bus.local import LocalBus
 from hallway.core import errors
 from hallway.core.clock import FakeClock
+from hallway.core.principal import Principal
+from hallway.services.tokens import digest_of
 from hallway.store.sqlite import SQLiteStore
 from hallway.transfer.export_import import SHAPES, Imported, count_records, export_lines, import_file
 from hallway.transfer.legacy import import_folder
@@ -21,8 +23,8 @@ from support import STORES, Here, store_at
 SHOP = Here.project
 OTHER = "github.com/acme/other"
 NOT_EXPORTED = {
-    # Numbers of this file's own, what follows from the rest, and whose token it was: another bus has other tokens.
-    "sessions": {"id", "expires_at", "check_at", "principal"},
+    # Numbers of this file's own, and what follows from the rest.
+    "sessions": {"id", "expires_at", "check_at"},
     "messages": set(),
     "tasks": {"id"},
     "events": set(),
@@ -386,3 +388,95 @@ def test_an_older_file_that_is_no_json_is_reported_with_its_line_and_nothing_is_
 def test_the_older_layout_goes_to_the_project_it_is_in(bus: LocalBus, older: Path) -> None:
     import_folder(bus, str(older))
     assert bus.sessions.get("old-1").project == str(older.parent)
+
+
+# -- whose a session is -----------------------------------------------------------------------------------------------
+
+
+def guarded(bus: LocalBus) -> dict[str, str]:
+    """Alice's token for the shop, bob's for all, an admin's, and one that is revoked; alice's has a session."""
+    made = {
+        "alice": bus.tokens.create("alice", projects=[SHOP]).token,
+        "bob": bus.tokens.create("bob", "observer", projects=[OTHER], expires_in_s=3600).token,
+        "root": bus.tokens.create("root", "admin").token,
+        "old": bus.tokens.create("old").token,
+    }
+    bus.tokens.revoke("old")
+    bus.principal = Principal("alice", "agent", [SHOP])
+    bus.sessions.register("hers", "alice's claude", "claude-code")
+    bus.principal = None
+    return made
+
+
+def export_with_tokens(bus: LocalBus, path: Path, project: str | None = None) -> Path:
+    path.write_text("".join(f"{line}\n" for line in export_lines(bus, project, with_tokens=True)))
+    return path
+
+
+def test_a_session_belongs_to_its_token_after_a_move(bus: LocalBus, empty: LocalBus, tmp_path: Path) -> None:
+    guarded(bus)
+    import_file(empty, str(export_to(bus, tmp_path / "bus.jsonl")))
+    empty.principal = Principal("alice", "agent", [SHOP])
+    assert empty.sessions.heartbeat("hers", status="working").session_id == "hers"
+    empty.principal = Principal("mallory", "agent", [SHOP])
+    with pytest.raises(errors.Refused, match="registered by another token"):
+        empty.sessions.heartbeat("hers", status="working")
+
+
+def test_tokens_go_along_as_hashes_when_both_sides_say_so(bus: LocalBus, empty: LocalBus, tmp_path: Path) -> None:
+    made = guarded(bus)
+    path = export_with_tokens(bus, tmp_path / "bus.jsonl")
+    assert not any(token in path.read_text() for token in made.values())
+    outcome = import_file(empty, str(path), with_tokens=True)
+    assert outcome.taken["token"] == 3
+    valid = empty.tokens.valid()
+    assert {digest_of(made[name]) for name in ("alice", "bob", "root")} == set(valid)
+    assert {each.name: each.projects for each in empty.tokens.list_tokens()} == {
+        "alice": [SHOP],
+        "bob": [OTHER],
+        "root": None,
+    }
+    assert valid[digest_of(made["bob"])].expires_in_s == pytest.approx(3600, abs=1)
+    assert [each.data["name"] for each in empty.events.read(kinds=["token.imported"])] == ["alice", "bob", "root"]
+    again = import_file(empty, str(path), with_tokens=True)
+    assert again.there["token"] == 3
+    assert "token" not in again.taken
+
+
+def test_without_the_word_no_token_leaves_and_none_is_let_in(bus: LocalBus, empty: LocalBus, tmp_path: Path) -> None:
+    guarded(bus)
+    assert '"record":"token"' not in export_to(bus, tmp_path / "plain.jsonl").read_text()
+    outcome = import_file(empty, str(export_with_tokens(bus, tmp_path / "tokens.jsonl")))
+    assert outcome.refused["token"] == 3
+    assert "the token 'alice' is imported only with --with-tokens" in outcome.reasons[0]
+    assert empty.tokens.valid() == {}
+
+
+def test_a_token_that_is_revoked_or_named_otherwise_here_stays_so(
+    bus: LocalBus, empty: LocalBus, tmp_path: Path
+) -> None:
+    made = guarded(bus)
+    path = str(export_with_tokens(bus, tmp_path / "bus.jsonl"))
+    own = empty.tokens.create("bob").token
+    import_file(empty, path, with_tokens=True)
+    empty.tokens.revoke("alice")
+    outcome = import_file(empty, path, with_tokens=True)
+    assert outcome.refused["token"] == 2
+    assert {"it is revoked on this bus", "this bus has another token with this name"} == {
+        reason.rpartition(": ")[2] for reason in outcome.reasons
+    }
+    assert set(empty.tokens.valid()) == {digest_of(own), digest_of(made["root"])}
+
+
+def test_of_one_project_the_tokens_that_see_it_are_exported(bus: LocalBus, tmp_path: Path) -> None:
+    guarded(bus)
+    lines = map(json.loads, export_with_tokens(bus, tmp_path / "shop.jsonl", SHOP).read_text().splitlines())
+    assert [line["name"] for line in lines if line["record"] == "token"] == ["alice", "root"]
+
+
+def test_an_admins_token_for_one_project_is_malformed(bus: LocalBus, tmp_path: Path) -> None:
+    guarded(bus)
+    path = export_with_tokens(bus, tmp_path / "bus.jsonl")
+    path.write_text(path.read_text().replace('"role":"admin","projects":null', '"role":"admin","projects":["x"]'))
+    with pytest.raises(errors.ImportInvalid, match="for all projects"):
+        import_file(bus, str(path), with_tokens=True)

@@ -9,8 +9,10 @@ from hallway.bus.connect import connect
 from hallway.cli.login import address_option, login, login_options, logout
 from hallway.cli.open_page import open_, open_options
 from hallway.cli.render.events import event_line
+from hallway.cli.run import bus_in_use
 from hallway.cli.terminal import err, out
 from hallway.cli.use import use, use_options
+from hallway.core.errors import ExportEmpty
 from hallway.core.schema import Choice, Integer, Number, encode
 from hallway.local.paths import HUBS, bus_address, bus_file
 from hallway.services.events import EventLog
@@ -172,24 +174,38 @@ def backup(args: Namespace) -> None:
 def export(args: Namespace) -> None:
     """Write the bus, or one project of it, to standard output as JSON Lines.
 
-    The export contains sessions, messages, tasks, memory and events, with their ids, times and versions.
+    The export contains sessions, messages, tasks, memory and events, with their ids, times and versions, and for each
+    session the name of the token that registered it. With --with-tokens it also contains the valid tokens, as hashes:
+    keep such a file private. Standard error shows the bus and the number of records. An empty export is an error.
     """
+    from hallway.cli.doctor import local_file
+    from hallway.cli.render.parts import in_numbers
     from hallway.transfer.export_import import count_records, export_lines
 
-    screen = out()
+    screen, where = out(), bus_in_use(args.url)
     if hasattr(screen.stream, "reconfigure"):
         screen.stream.reconfigure(encoding="utf-8")
+    path = local_file(args.url)
+    if path and not os.path.exists(path) and not args.is_empty_allowed:
+        raise ExportEmpty(f"there is nothing to export: {where} does not exist")
+    counts: dict[str, int] = {}
     with connect(args.url) as bus:
-        progress = _progress(count_records(bus, args.project))
-        for line in export_lines(bus, args.project, progress):
+        total = count_records(bus, args.project) + (len(bus.tokens.valid()) if args.with_tokens else 0)
+        if not total and not args.is_empty_allowed:
+            of = f" of the project {args.project!r}" if args.project else ""
+            raise ExportEmpty(f"there is nothing to export{of}: the bus is {where}")
+        lines = export_lines(bus, args.project, _progress(total), with_tokens=args.with_tokens, counts=counts)
+        for line in lines:
             screen.stream.write(clean_json(line) + "\n")
+    err().write(f"Exported from {sanitize(where)}: {in_numbers(counts.items()) or 'nothing'}")
 
 
 def import_(args: Namespace) -> None:
     """Import an export, or an older .sessions/ folder.
 
     Records that the bus does not have are added; existing records are not changed. A second import of the same file
-    therefore adds nothing. If a line of the file is malformed, nothing is imported.
+    therefore adds nothing. If a line of the file is malformed, nothing is imported. Tokens are imported only with
+    --with-tokens, because they open this bus to their bearers: import them only from a file that you trust.
     """
     from hallway.cli.render.transfer import imported
     from hallway.transfer.export_import import import_file
@@ -199,7 +215,7 @@ def import_(args: Namespace) -> None:
         if os.path.isdir(args.path):
             outcome = import_folder(bus, args.path, args.project, _progress())
         else:
-            outcome = import_file(bus, args.path, _progress())
+            outcome = import_file(bus, args.path, _progress(), with_tokens=args.with_tokens)
     screen = out()
     screen.write(*([clean_json(encode(outcome))] if args.is_json else imported(screen, outcome)))
 
@@ -389,11 +405,14 @@ def _backup_options(parser: ArgumentParser) -> None:
 
 def _export_options(parser: ArgumentParser) -> None:
     parser.add_argument("--project", metavar="PROJECT", help="only this project")
+    parser.add_argument("--with-tokens", action="store_true", help="also the valid tokens, as hashes")
+    parser.add_argument("--allow-empty", action="store_true", dest="is_empty_allowed", help="export nothing, too")
 
 
 def _import_options(parser: ArgumentParser) -> None:
     parser.add_argument("path", metavar="FILE", help="an export, or an older .sessions/ folder")
     parser.add_argument("--project", metavar="PROJECT", help="for a .sessions/ folder: the project to import into")
+    parser.add_argument("--with-tokens", action="store_true", help="also the tokens in the export")
 
 
 def _hook_options(parser: ArgumentParser) -> None:

@@ -37,6 +37,7 @@
     ├── FileUnusable            a file that a command should read or write cannot be used
     │   ├── ImportInvalid       a line of an imported file is malformed
     │   └── ConfigBroken        a client's configuration file cannot be edited as it is
+    ├── ExportEmpty             there is nothing to export
     ├── AddressInUse            another program already listens on the hub's address
     └── UnsupportedUrl          the address names a kind of bus that hallway cannot open
 
@@ -331,6 +332,13 @@ class ConfigBroken(FileUnusable):
 
     code = "config_broken"
     hint = "Fix the file, then run the command again; or name the other clients: hallway install AGENT…"
+
+
+class ExportEmpty(HallwayError):
+    """An export would have no record; most likely it is of another bus than was meant."""
+
+    code, status = "export_empty", 404
+    hint = "Is the bus elsewhere? Name it: hallway export --url URL. To export nothing: --allow-empty"
 
 
 class AddressInUse(HallwayError):

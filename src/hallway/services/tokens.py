@@ -108,6 +108,30 @@ class TokenRegistry(Service, noun="tokens"):
             for digest, name, role, projects, until in self._store.rows("tokens.valid", now=now)
         }
 
+    def restore(
+        self, name: str, token_sha256: str, role: str, projects: str | None, created_at: int, expires_at: int | None
+    ) -> str:
+        """Take over a token of another bus; return what came of it.
+
+        `taken`; `there`: this bus has it; `revoked`: this bus has revoked it; `different`: another has its name.
+        """
+        row = self._store.one("tokens.revocation", token_digest=token_sha256)
+        if row is not None:
+            return "there" if row[0] is None else "revoked"
+        added = self._store.rows(
+            "tokens.restore",
+            name=name,
+            token_digest=token_sha256,
+            role=role,
+            projects=projects,
+            created_at=created_at,
+            expires_at=expires_at,
+        )
+        if not added:
+            return "different"
+        self._tell("token.imported", name=name, role=role, projects=_projects(projects))
+        return "taken"
+
     def note_use(self, used: dict[str, str]) -> None:
         """Record the last use of tokens: {token name: address}."""
         with self.bus.store.write(is_durable=False):

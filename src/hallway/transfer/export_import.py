@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from hallway.bus.local import LocalBus
 from hallway.core.clock import parse_moment, to_micros
 from hallway.core.errors import FileUnusable, HallwayError, ImportInvalid, UnsupportedUrl
-from hallway.core.model import MemoryEntry, Record
+from hallway.core.model import ADMIN, MemoryEntry, Record
 from hallway.core.parameters import type_of
 from hallway.core.schema import FieldType, Integer, Json, JsonObject, Text, decode, encode
 from hallway.core.topics import EVENTS
@@ -47,7 +47,7 @@ TIMES = {
     "updated_at",
     "at",
 }
-JSON = {"capabilities", "metadata", "status_detail", "data", "tags", "value"}
+JSON = {"capabilities", "metadata", "status_detail", "data", "tags", "value", "projects"}
 NUMBERS = {"seq", "ttl_s", "version", "last_version", "digest"}
 ANY_TEXT = Text(least=0, most=100_000, many_lines=True)
 ANY_JSON = Json(size_bytes=1024 * 1024)
@@ -102,7 +102,7 @@ SHAPES = {
         "sessions",
         "session_id agent_name agent_type project status reason? detail? status_since current_task? status_detail "
         "human_user? location? branch? capabilities metadata started_at last_seen ttl_s ended_at? end_reason? "
-        "continued_by?",
+        "continued_by? principal?",
     ),
     "message": RecordFormat(
         "messages",
@@ -119,6 +119,7 @@ SHAPES = {
         "entry_id key type value version tags session_id project created_at expires_at? metadata",
     ),
     "memory_key": RecordFormat("memory", "project key last_version"),
+    "token": RecordFormat("tokens", "name token_sha256 role projects? created_at expires_at?"),
     "event": EventFormat("events", "seq at kind project session_id? data"),
 }
 
@@ -138,18 +139,34 @@ class Imported(Record):
 # -- export -----------------------------------------------------------------------------------------------------------
 
 
-def export_lines(bus: Bus, project: str | None = None, progress: Progress | None = None) -> Iterator[str]:
-    """Yield the bus, or one project of it, as JSON Lines, from one consistent snapshot."""
+def export_lines(
+    bus: Bus,
+    project: str | None = None,
+    progress: Progress | None = None,
+    *,
+    with_tokens: bool = False,
+    counts: dict[str, int] | None = None,
+) -> Iterator[str]:
+    """Yield the bus, or one project of it, as JSON Lines, from one consistent snapshot.
+
+    Each session has the name of the token that registered it. With `with_tokens` the valid tokens are exported, too, as
+    hashes: of a project those that see it. `counts` receives how many records of each kind were exported.
+    """
     local = _local(bus)
     yield encode({"record": "hallway", "format": FORMAT, "project": project})
     count = 0
+    counts = {} if counts is None else counts
     with local.store.read():
-        for record in ("session", "message", "task", "memory", "memory_key", "event"):
+        for record in (*(["token"] if with_tokens else []), *EXPORTED):
             for line in _records(local, record, project):
+                counts[record] = counts.get(record, 0) + 1
                 yield line
                 count += 1
                 if progress and count % PAGE == 0:
                     progress(count)
+
+
+EXPORTED = ("session", "message", "task", "memory", "memory_key", "event")
 
 
 def count_records(bus: Bus, project: str | None = None) -> int:
@@ -159,12 +176,19 @@ def count_records(bus: Bus, project: str | None = None) -> int:
 
 def _records(bus: LocalBus, record: str, project: str | None) -> Iterator[str]:
     after = 0
-    now = {"now": bus.store.now} if record.startswith("memory") else {}
+    now = {"now": bus.store.now} if record.startswith(("memory", "token")) else {}
     while rows := bus.store.rows(f"transfer.read_{record}", after=after, project=project, limit=PAGE, **now):
         for after, *columns in rows:
+            if record == "token" and not _is_for(columns[-3], project):
+                continue
             yield _line(record, tuple(columns))
             if record == "message":
                 yield from (_line("delivery", row) for row in bus.store.rows("transfer.read_deliveries", seq=after))
+
+
+def _is_for(projects: str | None, project: str | None) -> bool:
+    """Return whether a token that is limited to these projects (JSON; None: not limited) sees a project (None: any)."""
+    return project is None or projects is None or project in decode(projects)
 
 
 def _line(record: str, columns: Row) -> str:
@@ -173,7 +197,7 @@ def _line(record: str, columns: Row) -> str:
 
 def _shown(name: str, value: Any) -> Any:
     if name in JSON:
-        return decode(value)
+        return None if value is None else decode(value)
     if name in TIMES and value is not None:
         return EPOCH + timedelta(microseconds=value)
     return value
@@ -182,21 +206,29 @@ def _shown(name: str, value: Any) -> Any:
 # -- import -----------------------------------------------------------------------------------------------------------
 
 
-def import_file(bus: Bus, path: str, progress: Progress | None = None) -> Imported:
-    """Import an export file; if a line is malformed, raises ImportInvalid and imports nothing."""
+def import_file(bus: Bus, path: str, progress: Progress | None = None, *, with_tokens: bool = False) -> Imported:
+    """Import an export file; if a line is malformed, raises ImportInvalid and imports nothing.
+
+    Tokens open this bus to their bearers, so they are imported only with `with_tokens`.
+    """
     for _ in _lines(path):
         pass  # the first pass only checks every line
-    return import_records(bus, _lines(path), progress)
+    return import_records(bus, _lines(path), progress, with_tokens=with_tokens)
 
 
 def import_records(
-    bus: Bus, lines: Iterable[Line], progress: Progress | None = None, told: Iterable[tuple[str, str]] = ()
+    bus: Bus,
+    lines: Iterable[Line],
+    progress: Progress | None = None,
+    told: Iterable[tuple[str, str]] = (),
+    *,
+    with_tokens: bool = False,
 ) -> Imported:
     """Add the missing records, a thousand per transaction, so that other writers wait only briefly for the lock.
 
     `told` lists records that the caller has already refused, with the reasons.
     """
-    receiver = _Receiver(_local(bus))
+    receiver = _Receiver(_local(bus), with_tokens=with_tokens)
     for record, why in told:
         receiver.refuse(record, why)
     batch: list[Line] = []
@@ -250,6 +282,8 @@ def _check_together(record: str, columns: dict[str, Any]) -> None:
     """Check the conditions between several columns of a row that the store requires."""
     if record == "session" and (columns["ended_at"] is None) != (columns["status"] != "offline"):
         raise ValueError("a session has ended exactly when its status is offline")
+    if record == "token" and columns["role"] == ADMIN and columns["projects"] is not None:
+        raise ValueError("an admin's token is for all projects")
     if record == "task":
         status, owner = columns["status"], columns["owner"]
         if (status == "offered" and (owner or not columns["offered_to"])) or (status == "accepted" and not owner):
@@ -261,8 +295,9 @@ def _check_together(record: str, columns: dict[str, Any]) -> None:
 class _Receiver:
     """Adds records to a bus, and counts how many were added, existed before, or were refused."""
 
-    def __init__(self, bus: LocalBus) -> None:
+    def __init__(self, bus: LocalBus, *, with_tokens: bool = False) -> None:
         self._bus = bus
+        self._with_tokens = with_tokens
         self._store = bus.store
         self._counts: dict[str, dict[str, int]] = {"taken": {}, "there": {}, "refused": {}}
         self._reasons: list[str] = []
@@ -295,6 +330,16 @@ class _Receiver:
 
     def _session(self, columns: dict[str, Any]) -> tuple[str, str]:
         return ("taken" if self._add("session", columns) else "there"), ""
+
+    def _token(self, columns: dict[str, Any]) -> tuple[str, str]:
+        name = columns["name"]
+        if not self._with_tokens:
+            return "refused", f"the token {name!r} is imported only with --with-tokens"
+        what = self._bus.tokens.restore(**columns)
+        if what in ("taken", "there"):
+            return what, ""
+        why = "it is revoked on this bus" if what == "revoked" else "this bus has another token with this name"
+        return "refused", f"the token {name!r}: {why}"
 
     def _task(self, columns: dict[str, Any]) -> tuple[str, str]:
         return ("taken" if self._add("task", columns) else "there"), ""

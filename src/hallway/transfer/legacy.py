@@ -138,6 +138,7 @@ class _Reader:
                 "ended_at": last_seen if has_ended else None,
                 "end_reason": "ended" if has_ended else None,
                 "continued_by": None,
+                "principal": None,
             },
         )
 

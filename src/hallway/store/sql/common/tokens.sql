@@ -3,6 +3,15 @@ INSERT INTO tokens (name, digest, role, projects, created_at, expires_at)
 VALUES (:name, :token_digest, :role, :projects, :now, :expires_at)
 ON CONFLICT DO NOTHING RETURNING id;
 
+-- name: tokens.revocation
+-- Of the token with a hash, whether and when it was revoked.
+SELECT revoked_at FROM tokens WHERE digest = :token_digest;
+
+-- name: tokens.restore
+INSERT INTO tokens (name, digest, role, projects, created_at, expires_at)
+VALUES (:name, :token_digest, :role, :projects, :created_at, :expires_at)
+ON CONFLICT DO NOTHING RETURNING id;
+
 -- name: tokens.valid
 -- The tokens that are valid now.
 SELECT digest, name, role, projects, expires_at FROM tokens

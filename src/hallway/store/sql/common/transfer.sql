@@ -2,17 +2,26 @@
 
 -- name: transfer.read_session
 SELECT id, session_id, agent_name, agent_type, project, status, reason, detail, status_since, current_task,
-       status_detail, human_user, location, branch, capabilities, metadata, started_at, last_seen, ttl_s, ended_at, end_reason, continued_by
+       status_detail, human_user, location, branch, capabilities, metadata, started_at, last_seen, ttl_s,
+       ended_at, end_reason, continued_by, principal
 FROM sessions WHERE id > :after AND (:project IS NULL OR project = :project) ORDER BY id LIMIT :limit;
 
 -- name: transfer.add_session
 INSERT INTO sessions (session_id, agent_name, agent_type, project, status, reason, detail, status_since, current_task,
-                      status_detail, human_user, location, branch, capabilities, metadata, started_at, last_seen, ttl_s, ended_at, end_reason,
-                      continued_by, expires_at, check_at)
+                      status_detail, human_user, location, branch, capabilities, metadata, started_at, last_seen, ttl_s,
+                      ended_at, end_reason, continued_by, principal,
+                      expires_at, check_at)
 VALUES (:session_id, :agent_name, :agent_type, :project, :status, :reason, :detail, :status_since, :current_task,
-        :status_detail, :human_user, :location, :branch, :capabilities, :metadata, :started_at, :last_seen, :ttl_s, :ended_at, :end_reason,
-        :continued_by, :last_seen + :ttl_s * 1000000, :last_seen + :ttl_s * 1000000)
+        :status_detail, :human_user, :location, :branch, :capabilities, :metadata, :started_at, :last_seen, :ttl_s,
+        :ended_at, :end_reason, :continued_by, :principal,
+        :last_seen + :ttl_s * 1000000, :last_seen + :ttl_s * 1000000)
 ON CONFLICT DO NOTHING RETURNING id;
+
+-- name: transfer.read_token
+-- The tokens that are valid now, each as its hash.
+SELECT id, name, digest, role, projects, created_at, expires_at FROM tokens
+WHERE id > :after AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > :now)
+ORDER BY id LIMIT :limit;
 
 -- name: transfer.read_message
 SELECT seq, message_id, seq, type, from_session, to_session, project, subject, body, data, priority, in_reply_to,

@@ -1,0 +1,56 @@
+"""`hallway export` says which bus it exported and how much, and does not pass an empty one off as an export."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from cli.person import Person
+
+
+def test_an_export_says_where_the_bus_is_and_how_much_went(team: Person) -> None:
+    done = team.types("export")
+    assert done.returncode == 0
+    assert done.stderr.startswith(f"Exported from {team.bus_file} (HALLWAY_URL is not set): session 2, event 2")
+    assert [json.loads(line)["record"] for line in done.stdout.splitlines()].count("session") == 2
+
+
+def test_an_empty_bus_is_an_error_that_names_the_bus_and_writes_nothing(person: Person, tmp_path: Path) -> None:
+    done = person.types("export")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"{person.bus_file} (HALLWAY_URL is not set) does not exist" in done.stderr
+    assert "hallway export --url URL" in done.stderr
+    assert not person.bus_file.exists()
+    assert person.types("list").returncode == 0  # which makes a bus
+    done = person.types("export")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"there is nothing to export: the bus is {person.bus_file}" in done.stderr
+    elsewhere = person.types("export", HALLWAY_URL=str(tmp_path / "other"))
+    assert "given by HALLWAY_URL" in elsewhere.stderr
+
+
+def test_a_project_without_records_is_an_error_too(team: Person) -> None:
+    done = team.types("export", "--project", "github.com/acme/shopp")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "nothing to export of the project 'github.com/acme/shopp'" in done.stderr
+
+
+def test_an_empty_export_is_written_when_it_is_asked_for(person: Person) -> None:
+    done = person.types("export", "--allow-empty")
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["record"] == "hallway"
+    assert done.stderr.endswith(": nothing\n")
+
+
+def test_tokens_are_exported_and_imported_by_a_flag(team: Person, tmp_path: Path) -> None:
+    team.types("token", "create", "alice")
+    file = tmp_path / "bus.jsonl"
+    file.write_text(team.types("export", "--with-tokens").stdout)
+    other = str(tmp_path / "other")
+    assert "--with-tokens" in team.types("import", str(file), HALLWAY_URL=other).stdout
+    assert "alice" not in team.types("token", "list", HALLWAY_URL=other).stdout
+    assert "token 1" in team.types("import", str(file), "--with-tokens", HALLWAY_URL=other).stdout
+    assert "alice" in team.types("token", "list", HALLWAY_URL=other).stdout
