@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from hallway.bus.local import LocalBus
+from hallway.core.clock import FakeClock
 from hallway.local import presence
 from support import kinds, until
 
@@ -153,3 +154,40 @@ def test_a_process_that_never_was_binds_nothing(bus: LocalBus) -> None:
     presence.bind(bus.folder, "s1", 2**22 + 1)
     assert presence.bound(bus.folder, 2**22 + 1) is None
     assert not os.path.exists(os.path.join(bus.folder, presence.CLIENTS))
+
+
+@pytest.mark.promise("S13")
+def test_silence_takes_no_task_of_a_session_whose_process_runs(
+    bus: LocalBus, clock: FakeClock, process: Callable[[], subprocess.Popen[str]]
+) -> None:
+    client = process()
+    for session_id in ("alice", "bob", "carol"):
+        bus.sessions.register(session_id, session_id, "codex")
+    presence.bind(bus.folder, "bob", client.pid)
+    tasks = {owner: bus.tasks.offer("alice", owner, f"for {owner}").task_id for owner in ("bob", "carol")}
+    for owner, task_id in tasks.items():
+        bus.tasks.accept(owner, task_id)
+    clock.advance(3600)  # the laptop slept
+    bus.sessions.heartbeat("alice")
+    assert status(bus, "bob") == "offline"
+    assert bus.tasks.get(tasks["bob"]).owner == "bob"
+    assert bus.tasks.get(tasks["carol"]).owner is None
+    bus.sessions.heartbeat("bob")
+    assert (status(bus, "bob"), bus.tasks.get(tasks["bob"]).owner) == ("active", "bob")
+
+
+@pytest.mark.promise("S13")
+def test_a_silent_session_loses_its_tasks_at_once_when_its_process_is_gone(
+    bus: LocalBus, clock: FakeClock, process: Callable[[], subprocess.Popen[str]]
+) -> None:
+    client = process()
+    for session_id in ("alice", "bob"):
+        bus.sessions.register(session_id, session_id, "codex")
+    presence.bind(bus.folder, "bob", client.pid)
+    task_id = bus.tasks.offer("alice", "bob", "mend the login").task_id
+    bus.tasks.accept("bob", task_id)
+    clock.advance(3600)
+    bus.sessions.heartbeat("alice")
+    assert bus.tasks.get(task_id).owner == "bob"
+    client.kill()
+    until(lambda: (bus.sweep(), bus.tasks.get(task_id).owner)[1] is None, within_s=10)

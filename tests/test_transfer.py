@@ -26,7 +26,7 @@ NOT_EXPORTED = {
     # Numbers of this file's own, and what follows from the rest.
     "sessions": {"id", "expires_at", "check_at"},
     "messages": set(),
-    "tasks": {"id"},
+    "tasks": {"id", "former_owner"},
     "events": set(),
 }
 

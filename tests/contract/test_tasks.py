@@ -476,3 +476,26 @@ def test_an_offer_that_is_sent_twice_under_a_key_is_one_task(shop: LocalBus) -> 
     first = shop.tasks.offer("alice", "*", "once", idempotency_key="k")
     assert shop.tasks.offer("alice", "*", "once", idempotency_key="k") == first
     assert len(shop.tasks.list_tasks()) == 1
+
+
+@pytest.mark.promise("S13")
+@pytest.mark.parametrize("how", ["expires", "ends"])
+def test_a_task_that_nobody_took_is_its_owners_again_who_is_told(shop: LocalBus, clock: FakeClock, how: str) -> None:
+    task = offer(shop, "bob")
+    shop.tasks.accept("bob", task.task_id)
+    leave(shop, clock, "bob", how)
+    assert shop.tasks.get(task.task_id).status == "offered"
+    shop.sessions.heartbeat("bob")
+    again = shop.tasks.get(task.task_id)
+    assert (again.status, again.owner, again.offered_to) == ("accepted", "bob", None)
+    assert [each for each in shop.messages.inbox("bob") if "it is yours as before" in each.body]
+
+
+@pytest.mark.promise("S13")
+def test_a_task_that_somebody_took_stays_with_whoever_took_it(shop: LocalBus, clock: FakeClock) -> None:
+    task = offer(shop, "bob")
+    shop.tasks.accept("bob", task.task_id)
+    leave(shop, clock, "bob", "expires")
+    shop.tasks.accept("dave", task.task_id)
+    shop.sessions.heartbeat("bob")
+    assert shop.tasks.get(task.task_id).owner == "dave"

@@ -117,6 +117,10 @@ class Bus:
             removed = Pruned.of(({**removed.removed, **sums}, step.is_complete))
         return removed
 
+    def present_sessions(self) -> set[str]:
+        """Return the sessions whose process is known to run; through a hub, none is."""
+        return set()
+
     def on_session_ended(self, session_id: str, project: str) -> None:
         """Let every service release what an ended or expired session held."""
         for service in self.services.values():

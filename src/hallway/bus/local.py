@@ -147,6 +147,12 @@ class LocalBus(Bus):
 
             end_gone(self.folder, self._end_session)
 
+    def present_sessions(self) -> set[str]:
+        """Return the sessions whose client's process is known to run on this machine, silent or not."""
+        from hallway.local.presence import CLIENTS, live_sessions
+
+        return live_sessions(self.folder, CLIENTS)
+
     def _end_session(self, session_id: str) -> None:
         from hallway.core.errors import InvalidInput, SessionNotFound
         from hallway.local.presence import GONE

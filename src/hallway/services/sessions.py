@@ -371,9 +371,11 @@ class SessionRegistry(Service, noun="sessions"):
         return self._store.one("sessions.due", now=now) is None
 
     def _expired(self, rows: list[Row]) -> None:
+        present = self.bus.present_sessions() if rows else set()  # silent, but their processes run (S13)
         for session_id, project, last_seen in rows:
             self.bus.events.append("session.expired", project, session_id, last_seen=to_datetime(last_seen))
-            self.bus.on_session_ended(session_id, project)
+            if session_id not in present:
+                self.bus.on_session_ended(session_id, project)
 
     def require(self, session_id: str) -> Session:
         """Return a session that the caller may see; else raise SessionNotFound, suggesting similar ids."""
@@ -451,6 +453,7 @@ class SessionRegistry(Service, noun="sessions"):
         self._store.rows("sessions.replace", **columns, now=self._store.now)
         if not before.is_live:
             self.bus.events.append("session.resumed", columns["project"], session_id, was=before.end_reason, **changed)
+            self.bus.tasks.on_session_resumed(session_id)
             self._rouse_peers(columns["project"])
         elif is_moved:
             self.bus.events.append("session.left", before.project, session_id)
@@ -520,6 +523,7 @@ class SessionRegistry(Service, noun="sessions"):
         if self._is_better_reason(session, reason):
             self._store.rows("sessions.correct_reason", session_id=session.session_id, end_reason=reason)
             self.bus.events.append("session.updated", session.project, session.session_id, end_reason=reason)
+            self.bus.on_session_ended(session.session_id, session.project)  # what its process kept for it until now
             return self.require(session.session_id)
         return session
 

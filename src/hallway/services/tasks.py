@@ -250,6 +250,13 @@ class TaskBoard(Service, noun="tasks"):
                 moved += 1
         return moved
 
+    def on_session_resumed(self, session_id: str) -> None:
+        """Give a session that is back the tasks that nobody has taken meanwhile, and tell it so (S13)."""
+        for (task_id,) in self._store.rows("tasks.give_back", session_id=session_id, now=self._store.now):
+            task = self._changed("task.returned", task_id, session_id)
+            reason = "You were silent, and this task was offered again. Nobody took it: it is yours as before."
+            self.bus.messages.notify_task_change(task, task.offered_by, session_id, "notification", reason)
+
     def _reoffered(self, task: Task, reason: str) -> None:
         text = f"Offered again: {reason}\n\n{task.body}"[:BODY_MOST]
         self.bus.messages.notify_task_change(task, task.offered_by, str(task.offered_to), "task_offer", text)

@@ -84,6 +84,7 @@ EVENT_WORDS = {
     "task.offered": "offers",
     "task.accepted": "takes",
     "task.handed_off": "hands over",
+    "task.returned": "is back, and has again:",
     "task.continued": "goes on with",
     "task.completed": "has done",
     "task.cancelled": "calls off",

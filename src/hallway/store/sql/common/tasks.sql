@@ -28,7 +28,7 @@ RETURNING project;
 -- name: tasks.reoffer
 -- T3: offers a session's accepted tasks again, to their first address; to everybody if that was a single recipient.
 UPDATE tasks
-SET status = 'offered', owner = NULL, updated_at = :now,
+SET status = 'offered', owner = NULL, former_owner = :session_id, updated_at = :now,
     offered_to = CASE WHEN offered_to IS NULL AND substr(address, 1, 11) = 'capability:' THEN address ELSE '*' END
 WHERE owner = :session_id AND status = 'accepted'
 RETURNING task_id;
@@ -87,4 +87,10 @@ RETURNING task_id;
 -- S14: what was offered or handed to a session is offered to its successor.
 UPDATE tasks SET offered_to = :session_id, updated_at = :now
 WHERE offered_to = :continues AND status IN ('offered', 'accepted')
+RETURNING task_id;
+
+-- name: tasks.give_back
+-- S13: what a session had accepted, that was offered again while it was silent, and that nobody has taken.
+UPDATE tasks SET status = 'accepted', owner = :session_id, offered_to = NULL, former_owner = NULL, updated_at = :now
+WHERE former_owner = :session_id AND status = 'offered'
 RETURNING task_id;

@@ -1,6 +1,7 @@
 -- name: tasks.accept
 -- T1: if several sessions accept at once, only one of these statements finds the task open.
-UPDATE tasks SET status = 'accepted', owner = :session_id, offered_to = NULL, updated_at = :now
+UPDATE tasks SET status = 'accepted', owner = :session_id, offered_to = NULL, former_owner = NULL,
+    updated_at = :now
 WHERE task_id = :task_id AND status IN ('offered', 'accepted')
   AND (offered_to IN ('*', :session_id) OR EXISTS (
         SELECT 1 FROM sessions, json_array_elements_text(capabilities::json) AS each
