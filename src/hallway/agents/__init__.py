@@ -1,1 +1,1 @@
-"""What hallway does inside the clients: hooks, installing them, and waking a session that idles."""
+"""hallway's parts inside the clients: hooks, their installation, and waking idle sessions."""

@@ -1,4 +1,4 @@
-"""What a hook's process has to do with the shell around it: who started that, and what its exit status means."""
+"""A hook's process and the shell around it: the process that started the shell, and the meaning of exit statuses."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from hallway.agents.hook.event import Payload
     from hallway.bus.base import Bus
 
-PATIENCE_S = 0.2  # a hook writes at once; who does not is none, and holds nobody up
+PATIENCE_S = 0.2  # a hook writes at once; another program that connects is cut off after this time
 QUESTION_MOST = 4 * 1024 * 1024
 
 
@@ -34,7 +34,7 @@ class HookServer:
         self._listening: dict[str, socket.socket] = {}
 
     def listen(self, session_ids: list[str]) -> None:
-        """Listen for these sessions' hooks, and for no others'. Where it cannot, their hooks do without."""
+        """Listen only for the hooks of these sessions; if listening fails, their hooks work without the server."""
         for session_id in self._listening.keys() - set(session_ids):
             self._close(session_id)
         for session_id in session_ids:
@@ -60,7 +60,7 @@ class HookServer:
         return [each.fileno() for each in self._listening.values()]
 
     def answer(self, descriptor: int) -> None:
-        """Answer the hook that knocked; one that hangs is left after a moment. Never raises."""
+        """Answer a hook that has connected, waiting for it only briefly. Never raises."""
         for listening in self._listening.values():
             if listening.fileno() == descriptor:
                 self._accept(listening)

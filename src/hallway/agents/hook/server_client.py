@@ -22,7 +22,7 @@ PROMPT_MOST = 16 * 1024  # its first line is the task, and what woke the session
 
 
 class ServerReply:
-    """One question to a server. `answer` is what the client should be answered; empty for nothing."""
+    """A request to the session's server; `answer` is the hook's output for the client, empty for none."""
 
     def __init__(self, connection: socket.socket, answer: Payload) -> None:
         self._connection = connection
@@ -34,7 +34,7 @@ class ServerReply:
 
 
 def ask(folder: str, client: str, moment: HookEvent, notes: HookState) -> ServerReply | None:
-    """Have the server answer a moment, and what it should be remembered; None where no server does.
+    """Ask the session's server to handle a hook event and return its reply; None if no server answers.
 
     Raises RuntimeError with what went wrong in the server.
     """

@@ -1,4 +1,4 @@
-"""Spool what a hook could not do in time: a small file beside the bus, worked off by whoever comes next.
+"""Spool operations that a hook could not finish in time: a small file beside the bus, run later by another process.
 
 A hook gives up after its budget, and what it had to say (a prompt's task, a status, a written file, an end) would be
 lost. It appends one line instead. The next hook, the session's MCP server or the next command does what the lines say,
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from hallway.bus.base import Bus
 
 NAME = "spool"
-TAKEN = ".taken"  # the suffix of what is being worked off
+TAKEN = ".taken"  # suffix of the file whose lines are being run
 LOCK = ".lock"
 MAX_BYTES = 256 * 1024
 MAX_PROMPT = 1000  # characters: its first line is the task
@@ -48,7 +48,7 @@ FIELDS = (
 
 
 def append(folder: str, client: str, moment: HookEvent) -> bool:
-    """Spool a moment; return False where there is no room for it. Raises OSError where it cannot be written."""
+    """Spool a hook event; return False if the spool is full. Raises OSError if the file cannot be written."""
     fields = {name: getattr(moment, name) for name in FIELDS}
     fields |= {
         "prompt": moment.prompt[:MAX_PROMPT],
@@ -74,9 +74,9 @@ def has_lines(folder: str) -> bool:
 
 
 def work_off(bus: Bus) -> bool:
-    """Do what is spooled, oldest first; return False where somebody else is at it. Raises the bus's errors.
+    """Run the spooled events, oldest first; return False if another process is running them. Raises the bus's errors.
 
-    A line is forgotten once all of those before it and itself are done; what an error left is done the next time.
+    A line is removed when it and all lines before it are done; after an error the next call continues.
     """
     if not has_lines(bus.folder):
         return True
@@ -116,7 +116,7 @@ def _lock(path: str) -> int | None:
 
 
 def _entries(lines: list[bytes]) -> Iterator[Payload]:
-    """Yield the lines that can be read; half a line is what a kill or a full disk left."""
+    """Yield the complete lines; a killed process or a full disk may have left an incomplete one."""
     for line in lines:
         try:
             entry = loads(line.decode("ascii"))
@@ -127,7 +127,7 @@ def _entries(lines: list[bytes]) -> Iterator[Payload]:
 
 
 def _do(bus: Bus, entry: Payload) -> None:
-    """Tell the bus what happened then, as the hook would have."""
+    """Run the operations of a spooled event, as its hook would have done."""
     from hallway.agents.client_parts import adapter_of
     from hallway.agents.hook.handler import HookHandler
     from hallway.agents.hook.state import Unheard
@@ -140,7 +140,7 @@ def _do(bus: Bus, entry: Payload) -> None:
         setattr(moment, name, entry[name])
     if entry["client"] not in CATALOG:
         return
-    moment.is_repeat = True  # nobody is there to be held up
+    moment.is_repeat = True  # the client no longer waits for an answer
     here, bus.here = bus.here, LocalWorkspace(directory=moment.directory or None)
     try:
         if time.time() - entry["at"] <= MAX_AGE_S or moment.kind == END:

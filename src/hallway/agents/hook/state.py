@@ -67,7 +67,7 @@ class HookState:
         return not any(each.startswith(digest) for each in recent)
 
     def save(self) -> None:
-        """Write them, where they have changed."""
+        """Write the notes if they have changed."""
         text = (
             f"told={self.told} known={int(self.known)} fresh={int(self.fresh)} held={','.join(self.held[-HELD_MOST:])}"
             f" pending={','.join(self.pending[-HELD_MOST:])} seen={','.join(self.seen)}\n"
@@ -96,7 +96,7 @@ class RelayedState:
 
 
 class Unheard:
-    """The notes of a hook whose answer nobody hears: everything is still to be shown."""
+    """The notes of a hook whose answer reaches no agent: all news is still to be shown."""
 
     def __init__(self, *, is_known: bool) -> None:
         self.told = -1

@@ -1,4 +1,4 @@
-"""`hallway install` and `hallway uninstall`: every client on the machine told of hallway, and told to forget it.
+"""`hallway install` and `hallway uninstall`: adding hallway to the clients on this machine, and removing it.
 
 A client is described in a module of its own by the files that hold hallway (`configs.py`); everything else is the same
 for all of them: finding, showing, editing, undoing. What is not hallway's is never touched. A client of which one file

@@ -1,4 +1,4 @@
-"""What every client of hallway's has: a name, a way to find it, and the files that make it know hallway."""
+"""The base class of a client's installer: the client's name, how to find it, and its configuration files."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ OTHER_NAME = "hallway-bus"  # where somebody has a server of their own that is c
 
 
 class Config:
-    """One file of a client's, and what of hallway is in it: the server, the hooks, or both."""
+    """A configuration file of a client that holds hallway's server, its hooks, or both."""
 
     def __init__(self, path: str, *, is_private: bool = False) -> None:
         self.path = os.path.realpath(path)  # a file that is a link into somebody's dotfiles stays one
@@ -57,7 +57,7 @@ class Config:
 
     @property
     def by_hand(self) -> str:
-        """Return what a person can paste into the file where it cannot be edited."""
+        """Return the text for a person to paste into a file that cannot be edited."""
         raise NotImplementedError
 
     def broken(self, reason: object) -> ConfigBroken:

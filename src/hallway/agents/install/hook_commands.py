@@ -1,4 +1,4 @@
-"""What a client's configuration has to say so that it runs hallway's hooks: events, matchers, commands, time limits.
+"""The hooks in a client's configuration: events, matchers, commands and time limits.
 
 A hook that runs on every tool call first asks the shell whether anything is due (`local/hook_gate.py`), and only then
 starts an interpreter, with as little in it as there can be: no site, no console script. A repository's configuration

@@ -1,5 +1,5 @@
 """Ways to reach a session that idles, each by what its client supports.
 
-A way hands words to a client and knows no more than that the client was there. What counts as `injected` is what
-comes back: each way's words pass the session's own prompt hook, which finds the messages' ids in them (`handler.py`).
+Each way hands a text to a client and only learns that the client accepted it. The messages count as `injected` when the
+text passes the session's prompt hook, which finds their ids in the text (`handler.py`).
 """

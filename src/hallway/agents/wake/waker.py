@@ -65,9 +65,9 @@ class Waker:
 
 
 def wake_up(bus: Bus, session_id: str) -> tuple[str, list[str], float | None]:
-    """Return what to start a turn with in a session, the ids of the messages in it, and else when to ask again.
+    """Return the text that starts a turn in a session, its messages' ids, and otherwise when to ask again.
 
-    No words: the session does not idle, or nothing is worth a turn now.
+    The text is empty if the session is not idle, or no message needs a turn now.
     """
     if not bus.messages.inbox(session_id, limit=1, new_only=True):
         return "", [], None  # a look takes no lock
