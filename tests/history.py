@@ -1,4 +1,4 @@
-"""What clients were told, and whether any order of events explains it: a checker for keys and tasks.
+"""What clients were told, and whether any order of events explains it: a checker for keys, tasks and moments.
 
 Each operation has the time before which it cannot have happened, the time after which it cannot, and an outcome:
 `ok`, `refused`, or `unknown` where no answer came, which may have happened at any time since or never. Versions are
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 NEVER = float("inf")
+CLOCK_S = 0.1  # how exactly a client's clock and the store's agree on one machine
 
 
 @dataclass
@@ -99,3 +100,24 @@ def check_task(accepts: Iterable[Op], owner: str | None) -> None:
     assert told <= {owner}, "somebody was told another winner"
     if owner is not None:
         assert owner in {op.by for op in accepts if op.outcome != "refused"}, "the owner never tried"
+
+
+def check_seen(beats: Iterable[Op], looks: Iterable[Op]) -> None:
+    """A session's `last_seen` never falls, and is no earlier than any heartbeat that was answered before the look."""
+    looks = sorted((op for op in looks if op.outcome == "ok"), key=lambda op: op.began)
+    beats = sorted((op for op in beats if op.outcome == "ok"), key=lambda op: op.ended)
+    ended = sorted(looks, key=lambda op: op.ended)
+    highest = answered = 0.0
+    for look in looks:
+        while ended and ended[0].ended < look.began:
+            highest = max(highest, ended.pop(0).result)
+        while beats and beats[0].ended < look.began:
+            answered = max(answered, beats.pop(0).value)
+        assert look.result >= highest, "a session was seen, and then not so lately"
+        assert look.result >= answered - CLOCK_S, "an answered heartbeat is lost"
+
+
+def check_heard(seqs: list[int], last: int) -> None:
+    """A handler was called with every event since it began, each once, in order."""
+    assert seqs, "a handler was never called"
+    assert seqs == list(range(seqs[0], last + 1)), "a handler missed an event, or got one twice"

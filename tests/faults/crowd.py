@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from hallway.bus.remote import RemoteBus
 from hallway.core import errors
-from history import History, Op, check_key, check_task
+from history import History, Op, check_heard, check_key, check_seen, check_task
 from support import Here, open_store, until
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ TTL_S = 10
 
 
 class Crowd:
-    """Senders, a reader, writers of keys, takers of tasks and sessions that only beat, each a thread."""
+    """Senders, a reader, writers of keys, takers of tasks and sessions that only beat, each a thread; and a handler."""
 
     def __init__(self, urls: list[str], database: str, *, size: int = 3) -> None:
         self._urls, self._database = urls, database
@@ -34,6 +34,8 @@ class Crowd:
         self.given_again: list[str] = []
         self.tasks: list[str] = []
         self.broken: list[BaseException] = []
+        self.heard: list[int] = []  # the seqs of the events that a handler was called with
+        self._listening = RemoteBus(",".join(urls), Here())
         self._names = [f"worker-{number}" for number in range(size)]
         with open_store(database) as bus:
             for name in ("reader", "boss", "dead", *self._names):
@@ -44,20 +46,23 @@ class Crowd:
         work = [self._read, self._offer]
         for name in self._names:
             work += [self._for(self._send, name), self._for(self._set, name), self._for(self._take, name)]
-        work += [self._for(self._beat, f"beating-{number}") for number in range(size)]
-        self._threads = [threading.Thread(target=self._work, args=(each,)) for each in work]
+        for name in (f"beating-{number}" for number in range(size)):  # each through two hubs at once
+            work += [self._for(self._beat, name), self._for(self._beat, name), self._for(self._look, name)]
+        self._threads = [threading.Thread(target=self._work, args=each) for each in enumerate(work)]
 
     @staticmethod
     def _for(function: Callable[[RemoteBus, str], None], name: str) -> Callable[[RemoteBus], None]:
         return lambda bus: function(bus, name)
 
     def __enter__(self) -> Self:
+        self._listening.events.on("*", lambda event: self.heard.append(event.seq))
         for thread in self._threads:
             thread.start()
         return self
 
     def __exit__(self, *exc: object) -> None:
         self.stop()
+        self._listening.close()
 
     def stop(self) -> None:
         self._stopped.set()
@@ -65,8 +70,9 @@ class Crowd:
             thread.join(60)
         assert not any(thread.is_alive() for thread in self._threads)
 
-    def _work(self, step: Callable[[RemoteBus], None]) -> None:
-        urls = random.sample(self._urls, len(self._urls))
+    def _work(self, number: int, step: Callable[[RemoteBus], None]) -> None:
+        first = number % len(self._urls)  # neighbours ask different hubs
+        urls = self._urls[first:] + self._urls[:first]
         with RemoteBus(",".join(urls), Here()) as bus:
             while not self._stopped.is_set():
                 try:
@@ -122,8 +128,13 @@ class Crowd:
         time.sleep(0.005)
 
     def _beat(self, bus: RemoteBus, name: str) -> None:
-        bus.sessions.heartbeat(name)
+        self.history.record(Op("beat", name, name, value=time.time()), lambda: bus.sessions.heartbeat(name))
         time.sleep(0.1)
+
+    def _look(self, bus: RemoteBus, name: str) -> None:
+        """Look at when a session was seen last."""
+        self.history.record(Op("look", name, "looker"), lambda: bus.sessions.get(name).last_seen.timestamp())
+        time.sleep(0.05)
 
     # -- what must be true afterwards ---------------------------------------------------------------------------------
 
@@ -151,6 +162,11 @@ class Crowd:
                 check_key(sets, self.history.of("get")[key], versions)
             for task_id, accepts in self.history.of("accept").items():
                 check_task(accepts, bus.tasks.get(task_id).owner)
+            for name, beats in self.history.of("beat").items():
+                check_seen(beats, self.history.of("look")[name])
+            last = bus.events.last_seq()
+            until(lambda: last in self.heard, within_s=30)
+            check_heard(self.heard, last)
 
     def _beating(self, bus: object) -> list[object]:
         return [each for each in bus.sessions.list_sessions(True) if each.session_id.startswith("beating-")]

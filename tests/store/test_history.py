@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from hallway.core import errors
-from history import History, Op, check_key, check_task
+from history import History, Op, check_heard, check_key, check_seen, check_task
 
 
 def wrote(expected: int, value: str, began: float, ended: float, outcome: str = "ok") -> Op:
@@ -61,3 +61,26 @@ def test_a_task_with_two_winners_is_found() -> None:
         check_task(history.of("accept")["t"], "alice")
     with pytest.raises(AssertionError, match="another winner"):
         check_task(history.of("accept")["u"][1:], "bob")
+
+
+def beat(at: float, ended: float) -> Op:
+    return Op("beat", "alice", "alice", value=at, began=at, ended=ended, outcome="ok")
+
+
+def look(seen: float, began: float, ended: float) -> Op:
+    return Op("look", "alice", "bob", began=began, ended=ended, outcome="ok", result=seen)
+
+
+def test_a_moment_that_falls_is_found() -> None:
+    check_seen([beat(1, 2), beat(3, 9)], [look(1.5, 2.5, 4), look(3.5, 4, 5), look(1.5, 3.5, 5)])
+    with pytest.raises(AssertionError, match="not so lately"):
+        check_seen([beat(1, 2)], [look(3.5, 4, 5), look(1.5, 6, 7)])
+    with pytest.raises(AssertionError, match="heartbeat is lost"):
+        check_seen([beat(1, 2), beat(3, 4)], [look(1.5, 5, 6)])
+
+
+def test_an_event_that_a_handler_missed_or_got_twice_is_found() -> None:
+    check_heard([4, 5, 6], 6)
+    for seqs in ([4, 6], [4, 5], [4, 5, 5, 6], [5, 4, 6], []):
+        with pytest.raises(AssertionError, match="handler"):
+            check_heard(seqs, 6)
