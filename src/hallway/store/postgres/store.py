@@ -40,8 +40,6 @@ LOCKS = 0x726F6F73  # "roos": the first half of the key of the bus's advisory lo
 # Most statements return a few rows that are in memory: prefer indexes, and never compile a statement.
 PLANNING = "SET random_page_cost = 1.1; SET jit = off"
 CLOCK = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
-# The first look of a transaction: its instant, and the schema, which a newer hallway may have migrated meanwhile.
-FIRST_LOOK = f"{CLOCK}, (SELECT max(number) FROM hallway_migrations)"  # noqa: S608 (a constant)
 ANEW = {"memory.by_relevance", "memory.newest_first", "memory.count_matches"}  # planned for the words asked for
 INTEGERS = {20, 21, 23, 1700}  # the types, by number, that are whole numbers here: a sum of bigints is numeric
 OTHERS: dict[int, Callable[[bytes], Any]] = {16: lambda value: value == b"t", 701: float}
@@ -168,7 +166,7 @@ class PostgresStore:
     def exclusive(self) -> None:
         """Become the only writer until the transaction ends, and set the transaction's timestamp to now."""
         if not self._is_exclusive:
-            self._take_look(self._execute(f"{self._lock}; {FIRST_LOOK}"))
+            self._take_look(self._execute(f"{self._lock}; {self._first_look}"))
             self._is_exclusive = True
 
     def subscribe(self, topic: str) -> PostgresSubscription:
@@ -183,8 +181,14 @@ class PostgresStore:
             self._open()
         self._mutex.acquire()
 
-    def _begin(self, command: str) -> None:
-        look = FIRST_LOOK if self._newest_version else CLOCK  # without the tables, this transaction makes them
+    @property
+    def _first_look(self) -> str:
+        """Return what a write asks first: its instant, and whether a newer hallway has migrated the bus."""
+        if not self._newest_version:  # the tables are not there: this transaction makes them
+            return CLOCK
+        return f"{CLOCK}, EXISTS (SELECT FROM hallway_migrations WHERE number > {self._newest_version})"
+
+    def _begin(self, command: str, look: str = CLOCK) -> None:
         try:
             self._take_look(self._retried(f"{command}; {look}"))
         except errors.StorageError:
@@ -194,8 +198,8 @@ class PostgresStore:
     def _take_look(self, look: pq.abc.PGresult) -> None:
         """Take the instant of a transaction from its first look; raises BusIsNewer if the bus was migrated since."""
         self._transaction_now = self._clock(look)
-        if self._newest_version and int(look.get_value(0, 1) or b"0") > self._newest_version:
-            self._require_known(int(look.get_value(0, 1) or b"0"))
+        if look.nfields > 1 and look.get_value(0, 1) == b"t":
+            self._require_known(schema_version(self._connection))
 
     def _retried(self, command: str) -> pq.abc.PGresult:
         """Run the first command of a transaction; if the connection was lost before, open a new one and repeat it."""
@@ -336,7 +340,8 @@ class _Write:
         )
         try:
             store._begin(
-                f"BEGIN; {limits}; {store._lock if self._is_durable else 'SET LOCAL synchronous_commit = off'}"
+                f"BEGIN; {limits}; {store._lock if self._is_durable else 'SET LOCAL synchronous_commit = off'}",
+                store._first_look,
             )
         except BaseException:
             store._mutex.release()
