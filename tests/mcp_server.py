@@ -32,9 +32,10 @@ def environment(home: Path, **more: str) -> dict[str, str]:
 class Server:
     """A client's view of one server."""
 
-    def __init__(self, home: Path, *words: str, **environ: str) -> None:
+    def __init__(self, home: Path, *words: str, program: list[str] | None = None, **environ: str) -> None:
+        """Start it; `program`, if any, is what starts it in turn."""
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "hallway", "mcp", *words],
+            [*(program or []), sys.executable, "-m", "hallway", "mcp", *words],
             env=environment(home, **environ),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

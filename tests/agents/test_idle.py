@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -24,6 +25,7 @@ def test_an_idle_session_is_woken_by_a_message(desk: Desk, program: Program) -> 
     def woken(request: Request) -> Reply:
         assert BODY in request.told
         assert "not your user" in request.told
+        until(lambda: desk.session_of(program).status == "working")
         return Reply("I look into it.")
 
     model = desk.model(Reply("Ready."), woken)
@@ -40,7 +42,9 @@ def test_an_idle_session_is_woken_by_a_message(desk: Desk, program: Program) -> 
         sent = desk.bus.messages.send("alice", session_id, "request", "tests", BODY)
         until(lambda: len(model.requests) == 2, 10)
         until(lambda: "I look into it." in terminal.screen)
+        until(lambda: desk.session_of(program).status == "idle")
         model.check()
     finally:
-        print(terminal.screen)
+        print(terminal.screen, model.errors)
     assert [each.state for each in desk.bus.messages.deliveries(sent.message_id)] == ["injected"]
+    assert not (Path(desk.bus.folder) / "hooks.log").exists(), "a hook could not do its work"

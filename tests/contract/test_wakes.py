@@ -54,6 +54,19 @@ def test_what_a_wake_up_took_is_on_its_way_until_the_client_says_so_or_keeps_sil
     assert turn(shop, "bob") == [first, second]
 
 
+@pytest.mark.promise("M3")
+def test_what_a_client_has_taken_is_injected_and_what_came_since_is_new(shop: LocalBus, clock: FakeClock) -> None:
+    assert shop.wakes.taken("bob") == 0
+    first = write(shop)
+    shop.wakes.start("bob")
+    second = write(shop, subject="and this")
+    assert shop.wakes.taken("bob") == 1
+    assert shop.wakes.taken("bob") == 0
+    assert [shop.messages.deliveries(each)[0].state for each in (first, second)] == ["injected", "stored"]
+    clock.advance(IN_FLIGHT_S)
+    assert [each.message_id for each in shop.messages.inbox("bob", new_only=True)] == [second]
+
+
 def test_a_wake_up_that_reached_nobody_is_given_back_and_not_counted(shop: LocalBus) -> None:
     message_id = write(shop)
     for _ in range(BUDGET + 2):

@@ -1315,6 +1315,15 @@ WAKES = [
         gives=1,
     ),
     case(
+        "a wake-up that the client has taken",
+        ALICE,
+        BOB,
+        SENT,
+        call("wakes.start", session_id="bob"),
+        call("wakes.taken", session_id="bob"),
+        gives=1,
+    ),
+    case(
         "a turn that goes on for a message",
         ALICE,
         BOB,

@@ -168,6 +168,23 @@ def test_a_client_that_never_ends_its_payload(start_client: StartClient, shop: L
         assert process.stdout.read() == b""
 
 
+@pytest.mark.parametrize("end", ["", "\n"])
+@pytest.mark.parametrize("size", [10, 200_000])
+def test_a_payload_that_is_whole_needs_no_end(start_client: StartClient, shop: LocalBus, end: str, size: int) -> None:
+    """As Qwen Code leaves its hooks' standard input open behind a notification; the pieces may end with a brace."""
+    client = start_client()
+    payload = client.payload("prompt", prompt="mend the {form}", more=["}" * size])
+    with subprocess.Popen(
+        ["/bin/sh", "-c", client.command("prompt")], stdin=subprocess.PIPE, env=client.environ
+    ) as process:
+        assert process.stdin is not None
+        process.stdin.write((json.dumps(payload) + end).encode())
+        process.stdin.flush()
+        assert process.wait(timeout=60) == 0
+    assert shop.sessions.get(client.session_id).current_task == "mend the {form}"
+    assert not os.path.exists(os.path.join(shop.folder, "hooks.log"))
+
+
 PAYLOADS = {
     "nothing": b"",
     "no JSON": b"hello",

@@ -387,16 +387,18 @@ def test_written_files_are_recorded(shop: LocalBus, start_client: StartClient) -
         "gemini": ("write_file", {"file_path": "b.py"}, ["b.py"]),
         "qwen": ("edit", {"file_path": "/src/c.py"}, ["/src/c.py"]),
         "codex": ("apply_patch", {"command": PATCH}, ["d.py", "/src/e.py"]),
+        "copilot": ("create", {"path": "/src/f.py", "file_text": "x"}, ["/src/f.py"]),
     }
     for kind, (tool, told, paths) in tools.items():
         client = start_client(kind, kind)
         client.does("start")
         client.does("prompt", prompt="go on")
+        name, value = ("toolName", "toolArgs") if kind == "copilot" else ("tool_name", "tool_input")
         hook = next(each for each in _edit_hooks(client) if tool in str(each))
-        client.does("tool", matcher=hook, tool_name=tool, tool_input=told)
+        client.does("tool", matcher=hook, **{name: tool, value: told})
         found = {each.path for each in shop.files.touched(SHOP, session_id=kind)}
         assert found == {str(client.directory / path) for path in paths}
-        client.does("tool", matcher=hook, tool_name="read_file", tool_input=told)
+        client.does("tool", matcher=hook, **{name: "read_file", value: told})
         assert len(shop.files.touched(SHOP, session_id=kind)) == len(found)
 
 

@@ -457,5 +457,8 @@ def test_an_idle_qwen_is_woken_through_its_registry(
     assert inbox.lines[0] == {"msgV": 1, "type": "auth", "token": "own"}
     assert inbox.lines[1]["toSessionId"] == SESSION
     assert message_id in inbox.said[0]
-    client.does("prompt", prompt=f'<cross_session_message name="hallway">\n{inbox.said[0]}\n</cross_session_message>')
+    assert shop.sessions.get(SESSION).status == "working"  # which no hook says: the client runs none for a peer's words
+    assert shop.messages.deliveries(message_id)[0].state == "stored"
+    client.does("stop")
+    assert shop.sessions.get(SESSION).status == "idle"
     assert shop.messages.deliveries(message_id)[0].state == "injected"

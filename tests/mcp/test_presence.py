@@ -18,7 +18,9 @@ import pytest
 import hallway
 from hallway.bus.base import Bus
 from hallway.core.errors import SessionNotFound
+from hallway.core.topics import topic
 from hallway.local import presence
+from hallway.local.notify import notify
 from hallway.mcp.protocol import Peer
 from hallway.mcp.session_binding import BEAT_S, CLOSED, STRANGER_S, SessionBinding
 from hub.process import HubProcess
@@ -107,6 +109,71 @@ def test_a_hooks_word_for_the_client_process_names_the_session(serve: Callable[.
     assert server.call("status")["session_id"] == "hooked"
     presence.bind(shop.folder, "next", os.getpid())
     assert server.call("status")["session_id"] == "next"
+
+
+# A client's process, which starts its server through launchers and a shell.
+LAUNCHED = """
+import subprocess, sys
+launcher = [sys.executable, "-c", "import subprocess, sys; sys.exit(subprocess.call(sys.argv[1:]))"]
+sys.exit(subprocess.call([*launcher * int(sys.argv[1]), "sh", "-c", 'timeout 300 "$@"; true', "sh", *sys.argv[2:]]))
+"""
+
+
+@pytest.fixture
+def launched(home: Path) -> Iterator[Callable[..., tuple[Server, int]]]:
+    """A server below a client's process with launchers in between, and the client's process id."""
+    servers: list[Server] = []
+
+    def launch(launchers: int, **environ: str) -> tuple[Server, int]:
+        server = Server(home / "hallway", program=[sys.executable, "-c", LAUNCHED, str(launchers)], **environ)
+        servers.append(server)
+        return server, server.process.pid
+
+    yield launch
+    for server in servers:
+        if server.process.returncode is None:
+            server.close()
+
+
+@pytest.mark.promise("S7")
+@pytest.mark.parametrize("launchers", [0, 1, 3])
+@pytest.mark.parametrize(
+    ("client", "agent_type", "environ"), [("claude-code", "claude-code", CLAUDE), ("gemini-cli", "gemini", {})]
+)
+def test_a_server_behind_launchers_follows_its_client_to_the_next_session(
+    launched: Callable[..., tuple[Server, int]],
+    shop: Bus,
+    launchers: int,
+    client: str,
+    agent_type: str,
+    environ: dict[str, str],
+) -> None:
+    server, pid = launched(launchers, **environ)
+    server.initialize(client)
+    presence.bind(shop.folder, "c1", pid, client=agent_type)
+    assert server.call("status")["session_id"] == "c1"
+    shop.sessions.end("c1", "clear")
+    presence.bind(shop.folder, "c2", pid, client=agent_type)
+    notify(os.path.join(shop.folder, "wake"), {topic("processes", str(pid))})
+    until(lambda: status(shop, "c2") not in (None, "offline"))  # without a call: the hook's word is enough
+    assert server.call("status")["session_id"] == "c2"
+    assert status(shop, "c1") == "offline"
+    assert server.close() == 0
+    until(lambda: status(shop, "c2") == "offline")
+
+
+@pytest.mark.promise("S7")
+@pytest.mark.parametrize(("client", "environ"), [("claude-code", {"CLAUDE_CODE_SESSION_ID": "inner"}), ("codex", {})])
+def test_a_client_that_an_agent_started_does_not_speak_for_that_agent(
+    launched: Callable[..., tuple[Server, int]], shop: Bus, client: str, environ: dict[str, str]
+) -> None:
+    shop.sessions.register("outer", "alice's agent", "claude-code")
+    presence.bind(shop.folder, "outer", os.getpid(), client="claude-code")
+    server, _ = launched(1, **environ)
+    server.initialize(client)
+    assert server.call("status")["session_id"] != "outer"
+    assert server.close() == 0
+    assert shop.sessions.get("outer").is_live
 
 
 @pytest.mark.promise("S7")

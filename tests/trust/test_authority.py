@@ -74,6 +74,7 @@ TABLE = {
     "files.touch": ACTS,
     "wakes.start": ACTS,
     "wakes.undo": ACTS,
+    "wakes.taken": ACTS,
     "wakes.hold": ACTS,
     "wakes.refill": ACTS,
     "files.touched": LISTS,

@@ -131,6 +131,7 @@ CALLS: dict[str, dict[str, Any]] = {
     "stats.read": {"project": "$project"},
     "wakes.start": {"session_id": "$session"},
     "wakes.undo": {"session_id": "$session", "message_ids": ["$message"]},
+    "wakes.taken": {"session_id": "$session"},
     "wakes.hold": {"session_id": "$session", "message_ids": ["$message"]},
     "wakes.refill": {"session_id": "$session"},
     "files.touch": {"session_id": "$session", "paths": ["/shop/a.py"]},

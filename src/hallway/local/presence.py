@@ -2,7 +2,8 @@
 
 A hook writes a file `processes/PID.START.SPACE` beside the bus. Its name has the process's id, its start time (ids are
 reused), and the kernel's boot and id namespace (id 17 in a container is another process than 17 on the host). Its lines
-are the sessions that lived in the process; the last line is the present one. A session's MCP server writes such a file
+are the sessions that lived in the process, each with the name of its client where a hook wrote it; the last line is the
+present one. A session's MCP server writes such a file
 in `hosts`: it knows that its session lives in that process, but not whether other sessions do, too. Processes that read
 the bus check at most once a second whether the bound processes still run. On a system without `/proc` only the id
 counts.
@@ -27,8 +28,8 @@ FOREIGN_FOR_S = 7 * 24 * 3600  # how long to keep a file of another boot or name
 SHELLS = frozenset({"sh", "ash", "bash", "busybox", "dash", "fish", "ksh", "zsh"})
 
 
-def bind(folder: str, session_id: str, pid: int, kind: str = CLIENTS) -> None:
-    """Record that a session lives in a process from now on; a repeated call changes nothing.
+def bind(folder: str, session_id: str, pid: int, kind: str = CLIENTS, client: str = "") -> None:
+    """Record that a session of a client lives in a process from now on; a repeated call changes nothing.
 
     Raises OSError if the folder cannot be written.
     """
@@ -36,7 +37,7 @@ def bind(folder: str, session_id: str, pid: int, kind: str = CLIENTS) -> None:
         make_private_folder(os.path.join(folder, kind))
         file = os.open(os.path.join(folder, kind, name), os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            os.write(file, f"{session_id}\n".encode())
+            os.write(file, f"{session_id} {client}".strip().encode() + b"\n")
         finally:
             os.close(file)
 
@@ -58,21 +59,32 @@ class Binding:
     """The binding of one process, cheap to read repeatedly. A later process with the same id has another binding."""
 
     def __init__(self, folder: str, pid: int, kind: str = CLIENTS) -> None:
+        self.pid = pid
         self._path = os.path.join(folder, kind, _name(pid) or "-")
         self._size = -1
-        self._session_id: str | None = None
+        self._lines: list[list[str]] = []
 
     @property
     def session_id(self) -> str | None:
         """Return the session that lives in the process now, or None."""
+        lines = self._read()
+        return lines[-1][0] if lines else None
+
+    def is_of(self, session_id: str | None, client: str | None) -> bool:
+        """Return whether the process hosts, or hosted, a session; where none is named, whether it is of a client."""
+        lines = self._read()
+        if session_id is not None:
+            return any(line[0] == session_id for line in lines)
+        return bool(lines) and (client is None or lines[-1][1:] in ([], [client]))
+
+    def _read(self) -> list[list[str]]:
         try:
             size = os.stat(self._path).st_size  # lines are only appended, so a new size means new lines
         except OSError:
-            return None
+            return []
         if size != self._size:
-            session_ids = _sessions(self._path)
-            self._size, self._session_id = size, session_ids[-1] if session_ids else None
-        return self._session_id
+            self._size, self._lines = size, _lines(self._path)
+        return self._lines
 
 
 def client_process(pid: int | None = None) -> int:
@@ -81,6 +93,14 @@ def client_process(pid: int | None = None) -> int:
     while (found := _stat(parent)) and found[0].lstrip("-") in SHELLS and found[1] > 1:
         parent = found[1]
     return parent
+
+
+def ancestors() -> list[int]:
+    """Return this process's ancestors without shells, the nearest first: its client, or a launcher of its client's."""
+    found = [client_process()]
+    while (above := client_process(found[-1])) > 1:
+        found.append(above)
+    return found
 
 
 def start_time(pid: int) -> str:
@@ -156,9 +176,14 @@ def _names(folder: str) -> list[str]:
 
 
 def _sessions(path: str) -> list[str]:
+    return [line[0] for line in _lines(path)]
+
+
+def _lines(path: str) -> list[list[str]]:
+    """Return a file's lines: a session, and its client where that is known."""
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
-            return file.read().split()
+            return [words for line in file if (words := line.split())]
     except OSError:
         return []
 

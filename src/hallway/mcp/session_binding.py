@@ -1,9 +1,10 @@
 """The session that a stdio server belongs to: finding its id, keeping it alive, and ending it (S7, A5).
 
-The server is a child process of the session's client, so no tool needs a parameter for the session's id: it comes from
-the environment, from a call's metadata, or from a hook that bound the session to the client's process. If nothing names
-a session, the server registers a new one. While the client lives, the server sends heartbeats. When its input closes it
-ends the session, unless another server of the same session is running.
+The server is a child process of the session's client, which may have started it through others (`uvx`, `timeout`,
+`sudo`), so no tool needs a parameter for the session's id: it comes from the environment, from a call's metadata, or
+from a hook that bound the session to the client's process. If nothing names a session, the server registers a new one.
+While the client lives, the server sends heartbeats. When its input closes it ends the session, unless another server of
+the same session is running.
 """
 
 from __future__ import annotations
@@ -37,15 +38,17 @@ class SessionBinding:
     def __init__(self, bus: Bus, peer: Peer) -> None:
         self.bus = bus
         self._peer = peer
-        self._client = presence.client_process()
-        self._binding = presence.Binding(bus.folder, self._client)
-        self._last = presence.Binding(bus.folder, self._client, presence.HOSTS)
+        self._ancestors = [presence.Binding(bus.folder, pid) for pid in presence.ancestors()]
+        self._last = presence.Binding(bus.folder, self._ancestors[0].pid, presence.HOSTS)
         self._ears: dict[str, Subscription] = {}
         self._unannounced: set[str] = set()  # bound to this server, without a heartbeat yet
         self._told: str | None = None  # by the last call's metadata
         self._began = time.monotonic()
         self._listen_at = 0.0
-        self._bindings = DatagramSubscription(os.path.join(bus.folder, "wake"), topic("processes", str(self._client)))
+        self._bindings = [
+            DatagramSubscription(os.path.join(bus.folder, "wake"), topic("processes", str(each.pid)))
+            for each in self._ancestors
+        ]
 
     # -- which session ------------------------------------------------------------------------------------------------
 
@@ -64,17 +67,38 @@ class SessionBinding:
         In order: the metadata of the last call, the session that a hook bound to the client's process, the environment
         from the start of this server, and the session of an earlier server of the same client process.
         """
-        named = self._told or self._binding.session_id
-        named = named or identity.from_environment(agent_type=identity.agent_type_of(self._peer.client))
+        bound = self._bound()
+        named = self._told or (bound.session_id if bound else self._environment)
         last = self._last.session_id
         return named or (last if last and not last.startswith(OWN) else None)
+
+    @property
+    def _environment(self) -> str | None:
+        return identity.from_environment(agent_type=identity.agent_type_of(self._peer.client))
+
+    def _bound(self) -> presence.Binding | None:
+        """Return the binding of the client's process: the parent's, else that of the nearest ancestor that hosted the
+        environment's session, or, where the environment names none, a session of this client.
+
+        A client that an agent started has ancestors with the agent's session, which is not its own.
+        """
+        parent, *others = self._ancestors
+        if parent.session_id:
+            return parent
+        client = identity.agent_type_of(self._peer.client)
+        return next((each for each in others if each.is_of(self._environment, client)), None)
+
+    @property
+    def client(self) -> int:
+        """Return the process id of the client; until a hook has bound it, of the nearest ancestor."""
+        return (self._bound() or self._ancestors[0]).pid
 
     def _own(self) -> str:
         """Return a generated session id; every server that this client process starts generates the same id."""
         from zlib import crc32
 
-        start = presence.start_time(self._client)
-        return f"{OWN}{_word(self._agent_type)}-{crc32(f'{self._client}.{start}'.encode()):08x}"
+        pid = self._ancestors[0].pid
+        return f"{OWN}{_word(self._agent_type)}-{crc32(f'{pid}.{presence.start_time(pid)}'.encode()):08x}"
 
     @property
     def _agent_type(self) -> str:
@@ -93,8 +117,8 @@ class SessionBinding:
         self._unannounced.add(session_id)
         try:
             presence.bind(self.bus.folder, session_id, os.getpid(), presence.SERVERS)
-            if self._client > 1:
-                presence.bind(self.bus.folder, session_id, self._client, presence.HOSTS)
+            if self.client > 1:
+                presence.bind(self.bus.folder, session_id, self.client, presence.HOSTS)
         except OSError:
             pass  # the bus's folder is read-only: the session then ends by its time to live
 
@@ -162,7 +186,8 @@ class SessionBinding:
 
     def leave(self) -> None:
         """End the client's sessions, except those that another server still serves."""
-        self._bindings.close()
+        for each in self._bindings:
+            each.close()
         presence.release(self.bus.folder, os.getpid(), presence.SERVERS)
         remove_dead(os.path.join(self.bus.folder, "wake"))
         for session_id in self.sessions:
@@ -181,7 +206,7 @@ class SessionBinding:
     def _is_elsewhere(self, session_id: str) -> bool:
         """Return whether another server, or another terminal, has the session open."""
         return session_id in presence.live_sessions(self.bus.folder, presence.SERVERS, but=os.getpid()) or (
-            presence.is_elsewhere(self.bus.folder, session_id, self._client)
+            presence.is_elsewhere(self.bus.folder, session_id, self.client)
         )
 
     @property
@@ -202,13 +227,14 @@ class SessionBinding:
         return {ear.fileno(): each for each, ear in self._ears.items() if ear.fileno() >= 0}
 
     @property
-    def bindings(self) -> int:
-        """Return the descriptor that becomes readable when a hook binds a session to the client's process, or -1."""
-        return self._bindings.fileno()
+    def bindings(self) -> set[int]:
+        """Return the descriptors that become readable when a hook binds a session to an ancestor of this process."""
+        return {each.fileno() for each in self._bindings} - {-1}
 
     def hear_bindings(self) -> None:
         """Discard the hooks' wake-ups; the next heartbeat reads which session they have bound."""
-        self._bindings.drain()
+        for each in self._bindings:
+            each.drain()
 
     def listen_anew(self) -> None:
         """Open lost subscriptions again, at most once per `LISTEN_AGAIN_S`: a hub or database may have been away."""

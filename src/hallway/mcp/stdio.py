@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from hallway.agents.hook.server import HookServer
-    from hallway.agents.wake.waker import Waker
     from hallway.bus.base import Bus
     from hallway.core.model import Event
     from hallway.core.operation import Operation
@@ -104,7 +103,6 @@ class StdioServer:
         self._protocol = Protocol(BusServer(profile))
         self._client = StdioPeer(self)
         self._resident: SessionBinding | None = None
-        self._waker: Waker | None = None
         self._hooks: HookServer | None = None
         self._in = Lines()
         self._lines: list[bytes | None] = []  # lines that are read and not answered yet; the next line is last
@@ -176,8 +174,8 @@ class StdioServer:
             poll.register(1, select.POLLOUT)
         news = self._resident.sockets if self._resident else {}
         hooks = self._listen_for_hooks()
-        bindings = self._resident.bindings if self._resident else -1
-        for descriptor in {*ends, *news, *hooks, bindings} - {-1}:
+        bindings = self._resident.bindings if self._resident else set()
+        for descriptor in {*ends, *news, *hooks, *bindings} - {-1}:
             poll.register(descriptor, select.POLLIN)
         if self._events and self._events.fileno() >= 0:
             poll.register(self._events.fileno(), select.POLLIN)
@@ -191,7 +189,7 @@ class StdioServer:
                 self._is_open = False
             elif descriptor in news:
                 self._woken(news[descriptor])
-            elif descriptor == bindings and self._resident:
+            elif descriptor in bindings and self._resident:
                 self._resident.hear_bindings()
                 self._due_at = time.monotonic()  # a hook has bound a session to this process
             elif self._hooks and descriptor in hooks:
@@ -363,14 +361,13 @@ class StdioServer:
 
     def _wake(self, session_id: str) -> None:
         """Start a turn in an idle agent for messages that no call waited for."""
-        if self._waker is None:
-            from hallway.agents.wake.waker import Waker
+        from hallway.agents.wake.waker import Waker
 
-            self._waker = Waker(self._bus, client_process())
         self._wake_at.pop(session_id, None)
-        self._waker.deliver(session_id)
-        if self._waker.retry_after_s is not None:
-            self._wake_at[session_id] = time.monotonic() + self._waker.retry_after_s
+        waker = Waker(self._bus, self.resident.client)
+        waker.deliver(session_id)
+        if waker.retry_after_s is not None:
+            self._wake_at[session_id] = time.monotonic() + waker.retry_after_s
 
     def _go_on_pending(self) -> None:
         if self._resident:

@@ -88,6 +88,15 @@ class WakeUps(Service, noun="wakes"):
         self._store.rows("wakes.forget_last", session_id=session_id)
         return given
 
+    @operation("POST /sessions/{session_id}/wake/taken")
+    def taken(self, session_id: str) -> int:
+        """Mark as injected what wake-ups have handed over: the client is at a turn that began with it.
+
+        For clients that do not report which messages a turn begins with. Returns how many were new.
+        """
+        rows = self._store.rows("wakes.handed", session_id=session_id)
+        return self.bus.messages.mark_injected(session_id, [row[0] for row in rows]) if rows else 0
+
     @operation("POST /sessions/{session_id}/wake/hold")
     def hold(self, session_id: str, message_ids: list[str]) -> int:
         """Count a turn that continues at its end because of messages; return the number that the budgets allow."""

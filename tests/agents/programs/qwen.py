@@ -12,6 +12,8 @@ class Qwen(Program):
     name, package = "qwen", "@qwen-code/qwen-code@0.24.4"
     shell = "^run_shell_command$"
     shell_arguments = {"description": "x", "is_background": False}
+    interface = ("--yolo", "--auth-type", "openai")
+    ready = "Type your message"
 
     def settings(self, model_url: str) -> dict[str, str]:
         return {
@@ -30,6 +32,7 @@ class Qwen(Program):
             "general": {"enableAutoUpdate": False},
             "model": {"name": "mock-model"},
             "tools": {"toolSearch": {"enabled": False}},
+            "ui": {"enableFollowupSuggestions": False},  # each is a request to the model
         }
         (home / ".qwen" / "settings.json").write_text(json.dumps(settings, indent=4))
 

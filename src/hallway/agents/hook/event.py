@@ -70,6 +70,7 @@ class ClientAdapter:
     successions: tuple[str, ...] = SUCCESSIONS
     edits: frozenset[str] = frozenset()  # the tools that write the file their input names
     process_variable = ""  # the environment variable with the process id of the client, if there is one
+    reports_wake_ups = True  # whether a turn that a wake-up starts begins with a prompt's hook
     asks_when_idle = False  # whether the client's plugin asks for news while the session is idle
     shows: tuple[str, ...] = (START, PROMPT, TOOL)  # when the client takes words for its agent
 

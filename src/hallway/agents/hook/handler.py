@@ -9,7 +9,18 @@ from __future__ import annotations
 import os
 
 from hallway.agents.hook.digest import Digest, message_line
-from hallway.agents.hook.event import ANSWERED, ASKED, END, NEWS, NOT_TYPED, PROMPT, START, STOP, SUCCESSIONS
+from hallway.agents.hook.event import (
+    ANSWERED,
+    ASKED,
+    END,
+    NEWS,
+    NOT_TYPED,
+    PROMPT,
+    START,
+    STOP,
+    SUCCESSIONS,
+    TOOL,
+)
 from hallway.agents.wake.waker import ids_in, wake_up
 from hallway.core.errors import SessionNotFound
 from hallway.core.secret_scan import replace_secrets
@@ -57,6 +68,8 @@ class HookHandler:
             self._succeed(moment)
         if moment.is_inner and moment.kind != ASKED:
             return self._inner(moment)
+        if moment.kind in (TOOL, STOP) and not self._dialect.reports_wake_ups:
+            self._bus.wakes.taken(self._session_id)
         if moment.kind == STOP:
             return self._stop(moment)
         if moment.kind == NEWS:

@@ -235,7 +235,7 @@ class HookRun:
         before = bound(self.folder, pid)
         if moment.is_successor and before not in (None, moment.session_id):
             moment.continues = "" if is_elsewhere(self.folder, str(before), pid) else str(before)
-        bind(self.folder, moment.session_id, pid)
+        bind(self.folder, moment.session_id, pid, client=self.client)
         if before != moment.session_id:  # the process's server goes on as this session's
             topics = {topic("processes", str(pid)), *([topic("messages", before)] if before else [])}
             notify(os.path.join(self.folder, "wake"), topics)
@@ -321,13 +321,23 @@ def _budget_ms() -> int:
 
 
 def _standard_input() -> bytes:
-    parts, size = [], 0
+    """Return the payload, once it is complete: some clients leave the pipe open behind it."""
+    payload = bytearray()
     while part := os.read(0, 1 << 20):
-        parts.append(part)
-        size += len(part)
-        if size > PAYLOAD_MOST:
+        payload += part
+        if len(payload) > PAYLOAD_MOST:
             raise ValueError(f"the payload is larger than {PAYLOAD_MOST} bytes")
-    return b"".join(parts)
+        if part.rstrip().endswith(b"}") and _is_complete(payload):
+            break
+    return bytes(payload)
+
+
+def _is_complete(payload: bytearray) -> bool:
+    try:
+        loads(payload.decode("utf-8", "replace"))
+    except ValueError:
+        return False
+    return True
 
 
 def _enter(directory: str) -> None:

@@ -24,7 +24,8 @@ def listed(client: ClientInstaller, root: str | None) -> dict[str, list[Any]]:
     """Return, by event, the handlers without groups."""
     found: dict[str, list[Any]] = {}
     for hook in hooks_of(client, is_shared=root is not None):
-        found.setdefault(hook.event, []).append(hook.entry)
+        matcher = {"matcher": hook.matcher} if hook.matcher else {}
+        found.setdefault(hook.event, []).append(hook.entry | matcher)
     return found
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 
-from hallway.agents.client_parts import waker_of
+from hallway.agents.client_parts import adapter_of, waker_of
 from hallway.agents.hook.digest import compose, message_line
 from hallway.agents.hook.event import WOKEN
 from hallway.core.errors import HallwayError, SessionNotFound
@@ -50,7 +50,11 @@ class Waker:
             if deliver is None:
                 return False
             words, shown, self.retry_after_s = wake_up(self._bus, session_id)
-            return bool(shown) and self._hand_over(deliver, session_id, words, shown)
+            if not shown or not self._hand_over(deliver, session_id, words, shown):
+                return False
+            if not adapter_of(session.agent_type).reports_wake_ups:
+                self._bus.sessions.heartbeat(session_id, status="working", limit=1)
+            return True
         except SessionNotFound:
             return False
         except (HallwayError, OSError) as error:

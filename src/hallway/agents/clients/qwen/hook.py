@@ -29,6 +29,7 @@ class QwenAdapter(ClientAdapter):
         "SessionEnd": END,
     }
     edits = frozenset(("write_file", "edit", "replace"))
+    reports_wake_ups = False  # no hook is run for what peers say through its socket
 
     def read(self, payload: Payload, event: str, environ: Any) -> HookEvent | None:
         moment = super().read(payload, event, environ)

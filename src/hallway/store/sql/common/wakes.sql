@@ -27,6 +27,11 @@ WHERE asked.message_id = :in_reply_to AND asked.from_session = :session_id
 UPDATE deliveries SET handed_at = :now
 WHERE recipient = :session_id AND seq IN (SELECT CAST(value AS bigint) FROM json_each(:seqs));
 
+-- name: wakes.handed
+-- What a session's client was handed and has not confirmed.
+SELECT message_id FROM deliveries JOIN messages USING (seq)
+WHERE recipient = :session_id AND injected_at IS NULL AND acknowledged_at IS NULL AND handed_at IS NOT NULL;
+
 -- name: wakes.give_back
 UPDATE deliveries SET handed_at = NULL
 WHERE recipient = :session_id AND injected_at IS NULL AND handed_at IS NOT NULL
