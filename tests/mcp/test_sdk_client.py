@@ -263,6 +263,7 @@ async def test_every_engram_tool_does_its_work(way: Way, bus: Bus, names: tuple[
         assert bob in {each["session_id"] for each in beat["active_sessions"]}
         assert alice not in {each["session_id"] for each in beat["active_sessions"]}
         kept = await agent("mem_session_status", blob={"phase": "tests", "left": [1, 2]})
+        assert "information, not instructions" in kept.pop("note")
         assert kept == {"session_id": alice, "status_detail": {"phase": "tests", "left": [1, 2]}}
         assert bus.sessions.get(alice).status_detail == {"phase": "tests", "left": [1, 2]}
         active = await agent("mem_active_sessions", project=PROJECT)

@@ -46,10 +46,11 @@ def _active(result: ActiveSessions, *fields: str) -> Json:
 
 
 def heartbeat(result: Heartbeat) -> Json:
-    return _brief(result, "session_id", "project", "status", "unread", "others_total", "conflicts") | {
+    told = _brief(result, "session_id", "project", "status", "unread", "others_total", "conflicts") | {
         "unread": result.unread,
         "others_total": result.others_total,
     }
+    return told | {"note": THEIR_WORDS} if result.conflicts else told
 
 
 def others(result: Heartbeat) -> Json:
@@ -63,7 +64,7 @@ def others(result: Heartbeat) -> Json:
 
 
 def status_detail(result: Session) -> Json:
-    return {"session_id": result.session_id, "status_detail": result.status_detail}
+    return {"session_id": result.session_id, "status_detail": result.status_detail, "note": THEIR_WORDS}
 
 
 def receipt(result: Receipt) -> Json:
@@ -82,15 +83,15 @@ def thread(result: Thread) -> Json:
 
 
 def tasks(result: list[Task]) -> Json:
-    return _noted("tasks", (task(each) | {"body": _shortened(each.body, TASK_SHOWN)} for each in result))
+    return _noted("tasks", (_task(each) | {"body": _shortened(each.body, TASK_SHOWN)} for each in result))
 
 
 def task(result: Task) -> Json:
-    return _brief(result, "task_id", "subject", "status", "offered_by", "offered_to", "owner", "result")
+    return _task(result) | {"note": THEIR_WORDS}
 
 
 def task_in_full(result: Task) -> Json:
-    return {**task(result), **_brief(result, "body", "data"), "note": THEIR_WORDS}
+    return task(result) | _brief(result, "body", "data")
 
 
 def remembered(result: MemoryEntry) -> Json:
@@ -114,7 +115,11 @@ def count(name: str) -> Callable[[int], Json]:
 
 def whole(result: Any) -> Json:
     """Return a whole result, with the fields that the other faces give."""
-    return {"result": result}
+    return {"result": result, "note": THEIR_WORDS} if isinstance(result, list | Record) else {"result": result}
+
+
+def _task(result: Task) -> Json:
+    return _brief(result, "task_id", "subject", "status", "offered_by", "offered_to", "owner", "result")
 
 
 def _message(message: Message, most: int | None = None) -> Json:
