@@ -139,12 +139,13 @@ def beacon(args: Namespace) -> None:
     The file is at the root of the current repository. Only one marked section of it is replaced; every other line
     stays as it is. With --watch it runs until Ctrl-C and updates the section after each change.
     """
-    from hallway.transfer.status_file import beacon_path, watch_beacon, write_beacon
+    from hallway.transfer.status_file import beacon_place, watch_beacon, write_beacon
 
-    path = beacon_path(args.file)
+    place = beacon_place(args.file)
+    path = os.path.join(*place)
     screen = out()
     with connect(args.url) as bus:
-        for has_changed in watch_beacon(bus, path) if args.is_watching else [write_beacon(bus, path)]:
+        for has_changed in watch_beacon(bus, *place) if args.is_watching else [write_beacon(bus, *place)]:
             said = encode({"path": path, "has_changed": has_changed})
             text = f"{'Wrote' if has_changed else 'Nothing new for'} {sanitize(path)}"
             screen.write(clean_json(said) if args.is_json else text)

@@ -8,10 +8,11 @@ the same, and the file is not written.
 from __future__ import annotations
 
 import os
+import re
 from typing import TYPE_CHECKING
 
 from hallway.core.errors import FileUnusable
-from hallway.local.atomic_file import identity, read_file, replace_file
+from hallway.local.atomic_file import identity, open_folder, read_file, replace_file
 from hallway.text.sanitize import sanitize
 from hallway.text.style import in_order, style_of
 
@@ -30,10 +31,15 @@ SHOWN = 20  # how many sessions, tasks and entries are listed; the rest is only 
 TEXT_LENGTH = 120
 UNREAD_MOST = 100
 TRIES = 5
+# Signs that make code, emphasis, links, tables, tags and headings; a `_` inside a word makes nothing.
+MARKUP = re.compile(r"[\\`*\[\]<>|~]|(?<!\w)_|_(?!\w)|(?<=[a-z])://|(?<=\bwww)\.|^#|&(?=[a-z#])", re.IGNORECASE)
 
 
-def beacon_path(file: str = FILE, directory: str | None = None) -> str:
-    """Return the path of a directory's beacon: the file is at the root of its repository, else in the directory."""
+def beacon_place(file: str = FILE, directory: str | None = None) -> tuple[str, str]:
+    """Return the root of a directory's repository, else the directory, and the beacon's path from there.
+
+    Of an absolute path, the root is the folder that it names: a person has named it, no repository.
+    """
     start = os.path.realpath(directory or os.getcwd())
     root = start
     while not os.path.exists(os.path.join(root, ".git")):
@@ -42,37 +48,49 @@ def beacon_path(file: str = FILE, directory: str | None = None) -> str:
             root = start
             break
         root = parent
-    return os.path.realpath(os.path.join(root, os.path.expanduser(file)))
+    file = os.path.expanduser(file)
+    if os.path.isabs(file):
+        root, file = os.path.split(file)
+    return root, file
 
 
-def write_beacon(bus: Bus, path: str) -> bool:
-    """Update the section in a file; return whether the file had to change.
+def write_beacon(bus: Bus, root: str, file: str) -> bool:
+    """Update the section in a file below a root; return whether the file had to change.
 
-    The file is replaced as a whole, so no reader sees half of it. A new file contains only the section. If the file is
-    read-only, is not text, or its marks do not pair up, raises FileUnusable and leaves the file as it is.
+    The file is replaced as a whole, so no reader sees half of it. A new file contains only the section. No symbolic
+    link below the root is followed: a repository may hold any. If there is one, or the file is read-only, is not text,
+    or its marks do not pair up, raises FileUnusable and leaves everything as it is.
     """
     lines = section(bus, bus.here.project or "")
-    for _ in range(TRIES):
-        before = identity(path)
-        old = read_file(path)
-        new = _with_section(old, lines, path)
-        if new == old and before is not None:
-            return False
-        if replace_file(path, new, before):
-            return True
-    raise FileUnusable(f"another program keeps changing {path}; it was left as it is")
+    below, name = os.path.split(file)
+    try:
+        folder = open_folder(root, below)
+    except OSError as error:
+        raise FileUnusable(f"{root} cannot be opened: {error.strerror}") from None
+    try:
+        for _ in range(TRIES):
+            before = identity(name, folder)
+            old = read_file(name, folder)
+            new = _with_section(old, lines, file)
+            if new == old and before is not None:
+                return False
+            if replace_file(name, new, before, folder=folder):
+                return True
+    finally:
+        os.close(folder)
+    raise FileUnusable(f"another program keeps changing {file}; it was left as it is")
 
 
-def watch_beacon(bus: Bus, path: str) -> Iterator[bool]:
+def watch_beacon(bus: Bus, root: str, file: str) -> Iterator[bool]:
     """Write the section now and after each change of the bus; yield each time whether the file changed.
 
     A burst of events causes one write, after its last event.
     """
     seen = bus.events.last_seq()
-    yield write_beacon(bus, path)
+    yield write_beacon(bus, root, file)
     for event in bus.events.follow(seen):
         if event.seq == bus.events.last_seq():
-            yield write_beacon(bus, path)
+            yield write_beacon(bus, root, file)
 
 
 # -- the section ------------------------------------------------------------------------------------------------------
@@ -103,7 +121,7 @@ def _sessions(found: list[Session]) -> list[str]:
         branch = f" on {_short(session.branch)}" if session.branch else ""
         task = f": {_short(session.current_task)}" if session.current_task else ""
         who = f"{_short(session.agent_name)} ({_short(', '.join([session.session_id, *facts]))})"
-        reason = f" ({session.reason})" if session.reason else ""
+        reason = f" ({_short(session.reason)})" if session.reason else ""
         lines.append(f"- {style_of(session.status).glyph} {session.status}{reason} {who}{branch}{task}")
     return [*lines, *_more(len(found)), ""]
 
@@ -148,8 +166,10 @@ def _more(total: int) -> list[str]:
 
 
 def _short(text: str) -> str:
+    """Return a peer's text as the beginning of one line, without any structure that Markdown would make of it."""
     text = sanitize(" ".join(text.split()))
-    return text if len(text) <= TEXT_LENGTH else f"{text[: TEXT_LENGTH - 1]}…"
+    text = text if len(text) <= TEXT_LENGTH else f"{text[: TEXT_LENGTH - 1]}…"
+    return MARKUP.sub(r"\\\g<0>", text)
 
 
 # -- the file ---------------------------------------------------------------------------------------------------------
