@@ -68,7 +68,7 @@ def test_no_command_lets_a_control_character_reach_a_terminal(tmp_path: Path) ->
     home.mkdir()
     with open_store(str(home / "bus.db")) as bus:
         told(bus)
-        write_beacon(bus, str(tmp_path / ".STATUS"))
+        write_beacon(bus, str(tmp_path), ".STATUS")
     for words in (
         "inbox alice",
         "list",

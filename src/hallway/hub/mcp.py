@@ -163,7 +163,9 @@ class McpEndpoint:
             # Both places are taken before the first await: else many simultaneous requests would all pass the limit.
             with self._feed.place(), visitor.allowance:
                 session_id = caller.session_of({}, {}, is_needed=False)
-                project = await self._endpoint(PROJECT).perform({"session_id": session_id}, scope, receive)
+                project = None
+                if listening.has_resources_changed or listening.uris:
+                    project = await self._endpoint(PROJECT).perform({"session_id": session_id}, scope, receive)
                 if session_id:  # only a caller that may read an inbox is notified of its changes
                     await self._endpoint(INBOX).perform(INBOX.arguments((), {"session_id": session_id}), scope, receive)
                 after, is_open = await self._feed.last_seq(), True
