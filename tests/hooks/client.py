@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from hallway.agents.install import CLIENTS
+from hallway.agents.install.all_clients import CLIENTS
 from hallway.agents.install.hook_commands import Hook, command_of, hooks_of
 
 SESSION = "0c7f"

@@ -19,7 +19,8 @@ import pytest
 
 import hallway
 from hallway.agents.hook import log
-from hallway.agents.install import CLIENTS, hook_commands
+from hallway.agents.install import hook_commands
+from hallway.agents.install.all_clients import CLIENTS
 from hallway.agents.install.hook_commands import hooks_of
 from hallway.bus.local import LocalBus
 from hooks.client import KINDS, SESSION, Client

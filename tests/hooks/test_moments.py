@@ -403,7 +403,7 @@ def test_written_files_are_recorded(shop: LocalBus, start_client: StartClient) -
 
 
 def _edit_hooks(client: Client) -> list[str | None]:
-    from hallway.agents.install import CLIENTS
+    from hallway.agents.install.all_clients import CLIENTS
     from hallway.agents.install.hook_commands import hooks_of
 
     return [each.matcher for each in hooks_of(CLIENTS[client.kind]) if each.event == client.names["tool"]]

@@ -18,7 +18,7 @@ import pytest
 
 from hallway.agents.clients.codex import wake as codex
 from hallway.agents.hook.event import WOKEN
-from hallway.agents.install import CLIENTS
+from hallway.agents.install.all_clients import CLIENTS
 from hallway.agents.install.hook_commands import command_of
 from hallway.agents.wake.waker import Waker
 from hallway.bus.local import LocalBus

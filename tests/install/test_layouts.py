@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hallway.agents.install import CLIENTS
+from hallway.agents.install.all_clients import CLIENTS
 from hallway.agents.install.configs import OTHER_NAME, JsonConfig, OwnKey, TomlConfig
 from install.machine import Machine
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from hallway.agents.install import CLIENTS
+from hallway.agents.install.all_clients import CLIENTS
 from hallway.agents.install.old_name import OLD_NAME
 from install.machine import Machine
 

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from hallway import __version__
-from hallway.agents.install import CLIENTS
+from hallway.agents.install.all_clients import CLIENTS
 from hallway.agents.install.client import stdio_server
 from hallway.agents.install.hook_entries import grouped
 

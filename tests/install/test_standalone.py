@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from hallway.agents.install import CLIENTS
+from hallway.agents.install.all_clients import CLIENTS
 from hallway.agents.install.standalone import FOLDER, PROGRAM
 from install.machine import Machine
 from install.test_install import FILES

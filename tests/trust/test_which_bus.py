@@ -132,7 +132,7 @@ def test_a_hub_that_is_used_is_used_by_commands_doctor_hooks_and_servers(
 
 
 def test_what_install_writes_belongs_to_the_selected_bus(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from hallway.agents.install import install, is_installed
+    from hallway.agents.install.all_clients import install, is_installed
     from hallway.agents.install.hook_commands import gate_folder
 
     (home / ".claude").mkdir()

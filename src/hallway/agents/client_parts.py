@@ -23,7 +23,6 @@ def adapter_of(client: str) -> ClientAdapter:
 
 def installer_of(client: str) -> ClientInstaller:
     """Return the installer of a client, which knows the files that hold hallway."""
-    __import__("hallway.agents.install")  # imports every installer: begun inside one of them, that would be a circle
     installer: ClientInstaller = _part(client, "install").CLIENT
     return installer
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
     from collections.abc import Callable
 
-    from hallway.agents.install import Outcome
+    from hallway.agents.install.all_clients import Outcome
     from hallway.hub.auth.limits import Limits
 
 SHELLS = ("bash", "zsh", "fish")
@@ -253,7 +253,7 @@ def install(args: Namespace) -> int:
     It adds hallway's tools and hooks to the agent's configuration and changes nothing else in it; hallway uninstall
     removes them. With --dry-run it only shows the changes.
     """
-    from hallway.agents.install import install
+    from hallway.agents.install.all_clients import install
 
     return _tell_outcomes(install(args.agents, is_project=args.is_project, is_dry=args.is_dry), args, is_undoing=False)
 
@@ -263,7 +263,7 @@ def uninstall(args: Namespace) -> int:
 
     A file that nobody has changed since the installation becomes byte for byte what it was before.
     """
-    from hallway.agents.install import uninstall
+    from hallway.agents.install.all_clients import uninstall
 
     return _tell_outcomes(uninstall(args.agents, is_project=args.is_project, is_dry=args.is_dry), args, is_undoing=True)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import apsw
 
 from hallway.agents.hook import log as hook_log
-from hallway.agents.install import CLIENTS, foreign_files, is_installed, repository
+from hallway.agents.install.all_clients import CLIENTS, foreign_files, is_installed, repository
 from hallway.agents.install.causes import find_causes
 from hallway.agents.install.configs import HOOKS, SERVER
 from hallway.cli.doctor import FAIL, OK, WARN, CheckResult

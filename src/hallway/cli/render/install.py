@@ -11,7 +11,7 @@ from hallway.text.sanitize import sanitize
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from hallway.agents.install import Outcome
+    from hallway.agents.install.all_clients import Outcome
     from hallway.cli.terminal import Terminal
 
 COLOURS = {"+": "green", "-": "red", "@": "cyan"}
