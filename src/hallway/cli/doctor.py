@@ -15,6 +15,7 @@ import stat
 import sys
 import tempfile
 import time
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -166,7 +167,7 @@ def _database(url: str) -> Iterator[CheckResult]:
     """Check that a database answers, is new enough, and holds a bus that this version can use."""
     try:
         from hallway.store.postgres.connection import connect as connect_to
-        from hallway.store.postgres.connection import schema_version
+        from hallway.store.postgres.connection import require_own_connection, schema_version
     except ModuleNotFoundError:
         yield CheckResult(FAIL, "database", "what PostgreSQL needs is not installed", "pip install 'hallway[postgres]'")
         return
@@ -175,7 +176,12 @@ def _database(url: str) -> Iterator[CheckResult]:
     except HallwayError as error:
         yield CheckResult(FAIL, "database", str(error), error.hint)
         return
-    with connection:
+    with closing(connection):
+        try:
+            require_own_connection(connection, url)
+        except HallwayError as error:
+            yield CheckResult(FAIL, "database", str(error), error.hint)
+            return
         server = connection.info.server_version
         said = f"{redact_url(url)}, PostgreSQL {server // 10_000}.{server % 10_000}"
         if server < POSTGRES_LEAST:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import threading
 from typing import Any
 
 import psycopg
@@ -22,7 +23,11 @@ SETTINGS = {
     "keepalives_count": "3",
     "tcp_user_timeout": "15000",
 }
+BACKEND = "SELECT pg_backend_pid()"
+POOLER_ANSWERS_WITHIN_S = 3.0
+POOLER_TRIES = 3  # other clients may use the shared connection just then
 STALE = {"55P03", "40P01", "40001"}  # lock timeout, deadlock, serialization failure
+NOT_OWN = {"26000", "42P05"}  # a prepared statement is not there, or is there already: another one's connection
 REFUSED = {"42501", "25006"}
 CHANGED = {"42P01", "42703", "42883", "3F000", "42P07"}  # no table, column, function or schema, or one too many
 
@@ -37,6 +42,41 @@ def connect(url: str) -> psycopg.Connection:
         raise errors.UnsupportedUrl(f"{redact_url(url)} cannot be read: {reason(url, error)}") from None
     except psycopg.OperationalError as error:
         raise translated(redact_url(url), "08001", reason(url, error)) from None
+
+
+def require_own_connection(connection: psycopg.Connection, url: str) -> None:
+    """Refuse a pooler that gives each transaction another connection to the database; raises UnsupportedUrl.
+
+    A pooler is known by the process number that it made up for the connection. It shares the connection if a second one
+    reaches the same process of the database, or if the first one reaches another while the second is in a transaction.
+    """
+    own = ask(connection, BACKEND)
+    if own == connection.info.backend_pid:
+        return
+    second = connect(url)
+    limit = threading.Timer(POOLER_ANSWERS_WITHIN_S, cut, (second,))
+    limit.start()
+    try:
+        for _ in range(POOLER_TRIES):
+            second.execute("BEGIN")
+            if second.execute(BACKEND).fetchall()[0][0] == own or ask(connection, BACKEND) != own:
+                raise _pooled(redact_url(url))
+            second.execute("ROLLBACK")
+    except psycopg.Error as error:
+        if "statement pooling" in str(error):
+            raise _pooled(redact_url(url)) from None
+        # Else the pooler has no second connection to give, and so the first one is not shared.
+    finally:
+        limit.cancel()
+        second.close()
+
+
+def _pooled(path: str) -> errors.UnsupportedUrl:
+    return errors.UnsupportedUrl(
+        f"{path} is a pooler, such as PgBouncer, that gives each transaction another connection to the database;"
+        " hallway needs connections of its own, to which prepared statements and wake-ups (LISTEN) belong",
+        hint="Set pool_mode = session for this database in pgbouncer.ini, or give the address of PostgreSQL itself",
+    )
 
 
 def cut(connection: psycopg.Connection) -> None:
@@ -69,6 +109,13 @@ def translated(path: str, state: str, said: str) -> errors.HallwayError:
     """Return hallway's error for a PostgreSQL error, chosen by its SQLSTATE."""
     if state == "57014":
         return errors.TookTooLong(f"the database {path} cancelled a statement: {said}")
+    if state in NOT_OWN:
+        return _pooled(path)
+    if "unsupported startup parameter" in said:
+        return errors.UnsupportedUrl(
+            f"the pooler at {path} passes no options on: {said}",
+            hint="Leave `options` out of the address. For a schema: ALTER ROLE name SET search_path = schema",
+        )
     if state in STALE:
         return errors.BusBusy(f"the bus {path} was locked by another process: {said}")
     if state == "53100" or "No space left on device" in said:

@@ -22,7 +22,7 @@ from hallway.core import errors
 from hallway.core.redaction import redact_url
 from hallway.store import load_statements
 from hallway.store.migrate import migrations, newest_version, read_migration
-from hallway.store.postgres.connection import connect, cut, schema_version, translated
+from hallway.store.postgres.connection import connect, cut, require_own_connection, schema_version, translated
 from hallway.store.postgres.dialect import Statement
 from hallway.store.postgres.fts import TsQueryWriter
 from hallway.store.postgres.listener import PostgresSubscription
@@ -74,6 +74,7 @@ class PostgresStore:
         self._read_within_s = 0.0  # 0: no limit
         try:
             self._open()
+            require_own_connection(self._connection, self.url)
             self._migrate()
         except BaseException:
             self.close()
