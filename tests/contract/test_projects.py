@@ -144,9 +144,9 @@ def test_a_key_that_was_set_again_under_the_old_name_is_not_overwritten_by_undoi
 
 
 def test_of_a_file_that_a_session_wrote_under_both_names_both_rows_stay(shop: LocalBus) -> None:
-    shop.sessions.heartbeat("alice", project=NEW)
+    shop.sessions.heartbeat("alice", project=NEW, move=True)
     shop.files.touch("alice", ["/shop/cart.py", "/shop/new.py"])
-    shop.sessions.heartbeat("alice", project=OLD)
+    shop.sessions.heartbeat("alice", project=OLD, move=True)
     before = data(shop)
     assert "files" not in shop.projects.move(OLD, NEW).moved
     assert {(each.project, each.path) for each in shop.files.touched()} == {
@@ -181,7 +181,7 @@ def test_moves_are_taken_back_one_after_the_other_the_newest_first(shop: LocalBu
 
 def test_records_that_went_on_to_a_third_project_or_were_removed_stay_so(shop: LocalBus) -> None:
     shop.projects.move(OLD, NEW)
-    shop.sessions.heartbeat("alice", project="third")
+    shop.sessions.heartbeat("alice", project="third", move=True)
     shop.memory.delete("database", project=NEW)
     shop.projects.undo(OLD, NEW)
     assert shop.sessions.get("alice").project == "third"
