@@ -1,0 +1,79 @@
+"""The client itself reads what `hallway install` wrote: it lists the server, and says so when it is switched off."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from agents.conftest import needs
+from agents.desk import PATIENCE_S, Desk
+from agents.model import Reply
+
+if TYPE_CHECKING:
+    from agents.programs import Program
+
+LISTING = ("claude-code", "codex", "gemini", "qwen", "opencode")
+COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+# A client's file, a text in it, and the text that a person puts in its place to switch hallway's server off.
+OFF = {
+    "codex": (".codex/config.toml", "[mcp_servers.hallway]\n", "[mcp_servers.hallway]\nenabled = false\n"),
+    "gemini": (".gemini/settings.json", "{", '{"mcp": {"excluded": ["hallway"]},'),
+    "opencode": (".config/opencode/opencode.json", '"enabled": true', '"enabled": false'),
+}
+
+
+def lists(desk: Desk, program: Program) -> str:
+    """What `PROGRAM mcp list` prints about its servers."""
+    done = subprocess.run(
+        [program.path, "mcp", "list"],
+        env=program.environ(desk.home, ""),
+        cwd=desk.repository,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
+    )
+    return COLOURS.sub("", done.stdout)
+
+
+@pytest.mark.parametrize("name", LISTING)
+def test_the_client_lists_the_server_that_was_installed(desk: Desk, name: str) -> None:
+    program = needs(name)
+    desk.prepare(program, desk.model(Reply("unused")))
+    listed = lists(desk, program)
+    assert re.search(r"(?m)^.*\bhallway\b.*", listed), listed
+    assert not re.search(r"(?i)hallway.*(fail|error|disabled|blocked|disconnected)", listed), listed
+    desk.types(program, "uninstall", name)
+    assert "hallway" not in lists(desk, program)
+
+
+@pytest.mark.parametrize("name", LISTING)
+def test_the_client_reads_the_entry_when_a_person_has_added_to_it(desk: Desk, name: str) -> None:
+    """Installed again over a file with a comment and fields of the person's, it is still one the client can read."""
+    program = needs(name)
+    desk.prepare(program, desk.model(Reply("unused")))
+    if name == "codex":
+        path = desk.home / ".codex" / "config.toml"
+        path.write_text(f'# mine\n{path.read_text()}\n[mcp_servers.hallway.tools.send]\napproval_mode = "auto"\n')
+    desk.types(program, "install", name)
+    assert "hallway" in lists(desk, program)
+
+
+@pytest.mark.parametrize("name", OFF)
+def test_doctor_agrees_with_the_client_that_the_server_is_switched_off(desk: Desk, name: str) -> None:
+    program = needs(name)
+    desk.prepare(program, desk.model(Reply("unused")))
+    file, old, new = OFF[name]
+    path = desk.home / file
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new, 1))
+    listed = lists(desk, program)
+    assert re.search(r"(?i)hallway.*(disabled|blocked)", listed), listed
+    checks = json.loads(desk.types(program, "doctor", "--json"))["checks"]
+    assert any("switches the server hallway off" in each["detail"] for each in checks if each["check"] == name)
