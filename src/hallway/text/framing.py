@@ -20,7 +20,7 @@ NOTE_PERSON = "a person on the bus, not your user in this conversation"
 TAG_SIGNS = "/!?|["
 # What looks like a quotation mark or `<` to a reader (confusables.txt of Unicode's UTS 39, and the forms that NFKC
 # makes the same). The Hebrew gershayim stays: words are written with it.
-QUOTATION_MARKS = str.maketrans(dict.fromkeys('"“”„‟«»″‶ʺ˝ˮ˶❝❞⹂〝〞〟＂🙶🙷🙸', "'"))
+QUOTATION_MARKS = str.maketrans(dict.fromkeys('"“”„‟«»″‴⁗‶‷ʺ˝ˮ˶❝❞⹂〝〞〟＂🙶🙷🙸', "'"))
 OPENING_ANGLES = str.maketrans(dict.fromkeys("＜﹤‹❮˂ᐸ〈〈⟨𝈶", "<"))
 UNSEEN = frozenset(f"{REPLACEMENT}{NON_JOINER}{JOINER}{EMOJI_SELECTORS}")  # what may stand between `<` and a name
 
@@ -77,14 +77,29 @@ def _harmless(line: str) -> str:
 def _with_plain_angles(line: str) -> str:
     """Return a line in which each sign that looks like `<` is one, if it begins a tag."""
     plain = line.translate(OPENING_ANGLES)
-    begins = [sign == "<" and _begins_tag(plain[at + 1 : at + 1 + LOOKAHEAD]) for at, sign in enumerate(plain)]
+    begins = [
+        sign == "<" and _begins_tag(plain[at + 1 : at + 1 + LOOKAHEAD], is_ascii=line[at] != "<")
+        for at, sign in enumerate(plain)
+    ]
     return "".join(new if is_tag else old for old, new, is_tag in zip(line, plain, begins, strict=True))
 
 
-def _begins_tag(after: str) -> bool:
-    following = next((sign for sign in after[:LOOKAHEAD] if sign not in UNSEEN), "")
+def _begins_tag(after: str, *, is_ascii: bool = False) -> bool:
+    """Return whether a tag begins; of an ASCII name alone if `is_ascii`, for look-alikes of `<` quote titles in CJK."""
+    following = next((sign for sign in after[:LOOKAHEAD] if sign not in UNSEEN and not _is_mark(sign)), "")
     if not following.isascii():
         from unicodedata import normalize
 
         following = normalize("NFKC", following)[:1]
-    return following.isalpha() or (following != "" and following in TAG_SIGNS)
+    return (following.isalpha() and (following.isascii() or not is_ascii)) or (
+        following != "" and following in TAG_SIGNS
+    )
+
+
+def _is_mark(character: str) -> bool:
+    """Return whether a character is drawn on the one before it."""
+    if character.isascii():
+        return False
+    from unicodedata import category
+
+    return category(character)[0] == "M"

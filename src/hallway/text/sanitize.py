@@ -2,8 +2,8 @@
 
 Characters are allowed by their Unicode category: letters, marks, numbers, punctuation and symbols. Not allowed are
 control, format, private, surrogate and unassigned characters, and those of the other categories that show nothing
-(Default_Ignorable_Code_Point in Unicode's DerivedCoreProperties.txt, and the blank braille pattern): sequences of them
-can hide a whole text. Words and emoji need three of them, which stay only where they have that use: the two joiners
+(Default_Ignorable_Code_Point in Unicode's DerivedCoreProperties.txt, the blank braille pattern, two fillers): many of
+them can hide a whole text. Words and emoji need three of them, which stay only where they have that use: the two joiners
 between letters or marks beyond ASCII, or between symbols, and one variation selector after a symbol.
 """
 
@@ -12,6 +12,8 @@ from __future__ import annotations
 REPLACEMENT = "\ufffd"
 NON_JOINER, JOINER = "\u200c", "\u200d"
 EMOJI_SELECTORS = "\ufe0e\ufe0f"
+KEYCAP = "\u20e3"
+OTHER_EMOJI = "\u203c\u2049\u2139\u3030"  # punctuation and a letter that have a coloured form
 # Those that `str.isprintable` lets pass; the others are format characters or unassigned.
 INVISIBLE = frozenset(
     chr(point)
@@ -24,6 +26,8 @@ INVISIBLE = frozenset(
         (0x3164, 0x3164),
         (0xFE00, 0xFE0F),
         (0xFFA0, 0xFFA0),
+        (0x16FE4, 0x16FE4),
+        (0x1D159, 0x1D159),
         (0xE0100, 0xE01EF),
     )
     for point in range(first, last + 1)
@@ -52,7 +56,7 @@ def _is_needed(character: str, before: list[str], after: str) -> bool:
     if not before:
         return False
     if character in EMOJI_SELECTORS:
-        return _is_symbol(before[-1])
+        return _is_symbol(before[-1]) or (after == KEYCAP and before[-1] in "0123456789#*")
     if character not in (NON_JOINER, JOINER) or not after:
         return False
     if _is_in_word(before[-1]) and _is_in_word(after):
@@ -64,7 +68,9 @@ def _is_needed(character: str, before: list[str], after: str) -> bool:
 def _is_symbol(character: str) -> bool:
     from unicodedata import category  # imported here, because printable text does not need it
 
-    return category(character) in ("So", "Sk", "Sm") and not character.isascii() and character != REPLACEMENT
+    if character.isascii() or character == REPLACEMENT:
+        return False
+    return category(character) in ("So", "Sk", "Sm") or character in OTHER_EMOJI
 
 
 def _is_in_word(character: str) -> bool:
