@@ -218,6 +218,24 @@ def test_a_bus_that_another_process_has_begun_anew_is_followed(file: Path) -> No
             assert live_ids(other) == {"alice", "bob"}
 
 
+def test_a_writer_that_waited_in_vain_while_the_folder_was_moved_writes_again(file: Path) -> None:
+    with open_store(str(file)) as bus, open_store(str(file)) as other:
+        bus.sessions.register("alice", "agent", "codex")
+        bus.store.busy_timeout_s = 0.2
+        with other.store.write(is_durable=False):
+            put_back = moved(file.parent)
+            assert bus.store.lock(0.2) is False
+            with pytest.raises(errors.BusGone):
+                bus.store.lock(0.2)
+            with pytest.raises(errors.BusGone):
+                bus.sessions.register("bob", "agent", "codex")
+        put_back()
+        bus.store.busy_timeout_s = 20
+        for each in (bus, other, bus):
+            each.sessions.register("bob", "agent", "codex")
+        assert_whole(bus)
+
+
 def test_an_open_bus_that_is_checked_often_opens_no_more_files(file: Path) -> None:
     with open_store(str(file)) as bus:
         bus.sessions.register("alice", "agent", "codex")

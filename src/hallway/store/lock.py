@@ -31,6 +31,8 @@ class SideLock:
         """Wait for the lock; return False if the time ran out."""
         if fcntl is None:
             return True
+        if self._file < 0:
+            self._file = self._open()
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -55,12 +57,12 @@ class SideLock:
         if granted.acquire(timeout=timeout_s):
             return True
         if given_up.acquire(blocking=False):
-            self._file = self._open()
+            self._file = -1  # opened anew by the next attempt: the file may be gone now
             return False
         return True  # the lock was granted just after the timeout
 
     def release(self) -> None:
-        if fcntl is not None:
+        if fcntl is not None and self._file >= 0:
             fcntl.flock(self._file, fcntl.LOCK_UN)
             # The kernel has woken a waiting process, but on a busy machine this process would take the lock again
             # before the other runs, and others would starve for seconds. Yielding is free if no process is waiting.

@@ -316,7 +316,8 @@ class SQLiteStore:
             try:
                 self._is_locked = self._lock.acquire(timeout_s)
             except OSError as error:
-                raise self._translated(error) from error
+                fault = self._files.find_fault() if self._files else None
+                raise (self._gone(fault) if fault else self._translated(error)) from error
         return self._is_locked
 
     def _unlock(self) -> None:
