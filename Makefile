@@ -8,7 +8,7 @@ JUDGES := tests/mcp/node_modules/installed
 # Tests run beside each other; a worker more than there are processors, as many of them wait.
 PYTEST := $(BIN)/python -m pytest -q -n $(or $(WORKERS),3) --dist worksteal
 
-.PHONY: demo test test-fast test-all coverage agents check lint types conformance bench docs lock browser screenshots clean
+.PHONY: demo test test-fast test-all test-team coverage agents check lint types conformance bench docs lock browser screenshots clean
 
 demo: $(STAMP)  ## the main job on real processes; its exit status says whether its claims held
 	$(BIN)/python examples/demo.py
@@ -21,6 +21,9 @@ test-fast: $(STAMP)  ## the quickest, for the loop at one's desk: contracts on S
 
 test-all: $(STAMP) browser  ## every test, the long ones too: what CI runs
 	$(PYTEST)
+
+test-team: $(STAMP)  ## a team's set-up: PostgreSQL, two hubs, and each of nginx, Caddy and HAProxy (Debian's) with TLS 1.2 and 1.3
+	$(BIN)/python -m pytest -q -n 2 --dist loadscope tests/team
 
 coverage: $(STAMP) browser  ## what the tests reach, by branches
 	$(PYTEST) -m "not slow" --cov=hallway --cov-branch --cov-report=term:skip-covered
