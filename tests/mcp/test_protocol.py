@@ -93,7 +93,7 @@ def modern(method: str, **params: Any) -> dict[str, Any]:
 
 
 def hello(version: str = "2025-11-25") -> dict[str, Any]:
-    return request("initialize", protocolVersion=version, capabilities={}, clientInfo={"name": "claude-code"})
+    return request("initialize", protocolVersion=version, capabilities={}, clientInfo={"name": "some-script"})
 
 
 # -- eras -------------------------------------------------------------------------------------------------------------
@@ -106,7 +106,7 @@ def test_the_handshake_agrees_on_the_version_that_is_asked_for(ask: Callable[...
     assert result["protocolVersion"] == peer.version == version
     assert result["serverInfo"] == {"name": "hallway", "version": BusServer.version}
     assert result["instructions"] == INSTRUCTIONS
-    assert peer.client == "claude-code"
+    assert peer.client == "some-script"
     assert ask(request("tools/list"), peer)["result"]["tools"]
 
 
@@ -151,6 +151,18 @@ def test_discovery_says_what_is_spoken_and_what_there_is(ask: Callable[..., Any]
 def test_the_handshake_promises_notifications_where_they_can_come(ask: Callable[..., Any], *, can_push: bool) -> None:
     told = ask(hello(), Known(can_push=can_push))["result"]["capabilities"]["resources"]
     assert told == ({"subscribe": True, "listChanged": True} if can_push else {})
+
+
+@pytest.mark.promise("A2")
+@pytest.mark.parametrize("name", ["claude-code", "codex-mcp-client", "gemini-cli-mcp-client", "opencode", "qwen-code"])
+def test_no_resources_are_announced_to_agents_whose_client_adds_tools_for_them(
+    ask: Callable[..., Any], name: str
+) -> None:
+    said = request("initialize", protocolVersion="2025-11-25", capabilities={}, clientInfo={"name": name})
+    assert ask(said, Known(can_push=True))["result"]["capabilities"] == {"tools": {}}
+    discovered = modern("server/discover")
+    discovered["params"]["_meta"]["io.modelcontextprotocol/clientInfo"] = {"name": name, "version": "1"}
+    assert ask(discovered, Known())["result"]["capabilities"] == {"tools": {}}
 
 
 OLD, NEW = "old", "new"

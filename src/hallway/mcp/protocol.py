@@ -36,6 +36,9 @@ if TYPE_CHECKING:
             """Run a tool and return a `CallToolResult`; None if there is no such tool."""
 
         def resources(self, cursor: str | None, peer: Peer, meta: Json) -> Work: ...
+        def gains_from_resources(self, peer: Peer) -> bool:
+            """Return whether to announce the resources to this client."""
+
         def templates(self) -> list[Json]: ...
         def read(self, uri: str, peer: Peer, meta: Json) -> Work | None:
             """Return a resource's contents; None if there is no resource with this URI."""
@@ -207,7 +210,7 @@ class Protocol:
         if method == "server/discover":
             result: Json = {
                 "supportedVersions": [MODERN],
-                "capabilities": {"tools": {}, "resources": {"subscribe": True, "listChanged": True}},
+                "capabilities": self._capabilities(peer, {"subscribe": True, "listChanged": True}),
                 "instructions": self._offer.instructions,
             }
         else:
@@ -253,10 +256,13 @@ class Protocol:
         push = {"subscribe": True, "listChanged": True} if peer.can_push else {}
         return {
             "protocolVersion": peer.version,
-            "capabilities": {"tools": {}, "resources": push},
+            "capabilities": self._capabilities(peer, push),
             "serverInfo": self._info,
             "instructions": self._offer.instructions,
         }
+
+    def _capabilities(self, peer: Peer, resources: Json) -> Json:
+        return {"tools": {}, **({"resources": resources} if self._offer.gains_from_resources(peer) else {})}
 
     def _subscribe(self, method: str, uri: str, peer: Peer) -> Json:
         if method == "resources/subscribe":

@@ -6,6 +6,7 @@ from hallway import __version__
 from hallway.core.errors import EntryNotFound
 from hallway.core.model import CAPABILITY, EVERYBODY
 from hallway.core.schema import encode
+from hallway.local.identity import agent_type_of
 from hallway.mcp import results
 from hallway.mcp.tools import MEMORY, MESSAGES, PROJECT, SESSION, SESSIONS, of_profile
 
@@ -46,6 +47,12 @@ class BusServer:
     def call(self, name: str, arguments: Json, peer: Peer, meta: Json) -> Work | None:
         tool = self._tools.get(name)
         return tool.call(arguments, peer, meta) if tool else None
+
+    def gains_from_resources(self, peer: Peer) -> bool:
+        """Return whether to announce resources; to a coding agent they would cost 1 to 2 KB in each request to its
+        model, for tools of its own that read what hallway's tools already return.
+        """
+        return agent_type_of(peer.client) is None
 
     def resources(self, cursor: str | None, peer: Peer, meta: Json) -> Work:
         """Return the resources: sessions, inbox, and the project's memory entries, newest first, in pages."""
