@@ -365,6 +365,16 @@ def test_entries_with_all_words_are_found_or_else_with_any(team: LocalBus) -> No
 
 
 @pytest.mark.promise("R2")
+def test_the_rarest_word_leads_however_many_newer_entries_have_the_others(team: LocalBus) -> None:
+    remember(team, "animal", "the zebra")
+    with team.transaction():
+        for number in range(2_000):
+            remember(team, f"k{number}", "what is in" if number % 3 else "in")
+    assert found(team, "what zebra in")[:1] == ["animal"]
+    assert found(team, "zebra in")[:1] == ["animal"]
+
+
+@pytest.mark.promise("R2")
 def test_all_filters_must_fit(team: LocalBus) -> None:
     remember(team, "task_1", "the token", tags=["auth"])
     team.memory.set("bob", "task_2", "the token", "task", tags=["auth"])

@@ -24,6 +24,8 @@ def connect(url: str | os.PathLike[str] | None = None, *, project: str | None = 
     one that `hallway login` stored. `project` is the default project of new sessions; without it, the default is the
     repository this process runs in. Close the bus, or use it in a `with` block.
     """
+    if url == "":
+        raise UnsupportedUrl("the address of the bus is empty", hint="Leave it out to use the bus of this user")
     address = normalise_address(os.fspath(url)) if url is not None else bus_address()
     here = LocalWorkspace(project)
     if address and address.startswith(HUBS):

@@ -67,7 +67,7 @@ class Search:
             if found or after or len(words) == 1:
                 return found
         # A word that is in most entries would fill the candidates with entries that match nothing else.
-        rare = [word for word in words if 0 < counts[word] < COUNT_MOST] or words
+        rare = _rarest(words, counts)
         either = match(rare, self._labels, is_any=True)
         return self._best(either, self._ranking(rare, counts), (after or "")[1:], ANY)
 
@@ -107,6 +107,17 @@ class Search:
     def _count(self, statement: str, **parameters: str | None) -> int:
         row: Row | None = self._store.one(statement, **parameters, most=COUNT_MOST)
         return row[0] if row else 0
+
+
+def _rarest(words: list[Word], counts: dict[Word, int]) -> list[Word]:
+    """Return the rarest word that is found, and the next ones as long as all their matches are candidates."""
+    chosen: list[Word] = []
+    total = 0
+    for word in sorted(words, key=lambda each: counts[each]):
+        total += counts[word]
+        if counts[word] and (not chosen or total <= CANDIDATES):
+            chosen.append(word)
+    return [word for word in words if word in chosen] or words
 
 
 def label_words(project: str, type_: str, session_id: str, tags: list[str]) -> list[str]:

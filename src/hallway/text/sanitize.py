@@ -3,7 +3,7 @@
 Characters are allowed by their Unicode category: letters, marks, numbers, punctuation and symbols. Not allowed are
 control, format, private, surrogate and unassigned characters, and those of the other categories that show nothing
 (Default_Ignorable_Code_Point in Unicode's DerivedCoreProperties.txt, the blank braille pattern, two fillers): many of
-them can hide a whole text. Words and emoji need three of them, which stay only where they have that use: the two joiners
+them can hide a whole text. Words and emoji need three of them, which stay only where they have that use: the joiners
 between letters or marks beyond ASCII, or between symbols, and one variation selector after a symbol.
 """
 
