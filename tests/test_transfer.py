@@ -110,7 +110,7 @@ def test_importing_twice_changes_nothing(full: LocalBus, empty: LocalBus, tmp_pa
     first = import_file(empty, str(path))
     before = everything(empty)
     second = import_file(empty, str(path))
-    assert second == Imported(taken={}, there=first.taken, refused={}, reasons=[])
+    assert second == Imported(taken={}, there=first.taken, refused={}, reasons=[], project=None, notes=[])
     assert everything(empty) == before
     assert import_file(full, str(path)).taken == {}
 
@@ -480,3 +480,83 @@ def test_an_admins_token_for_one_project_is_malformed(bus: LocalBus, tmp_path: P
     path.write_text(path.read_text().replace('"role":"admin","projects":null', '"role":"admin","projects":["x"]'))
     with pytest.raises(errors.ImportInvalid, match="for all projects"):
         import_file(bus, str(path), with_tokens=True)
+
+
+# -- more of the older layout -----------------------------------------------------------------------------------------
+
+
+def write(folder: Path, name: str, content: object) -> None:
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content))
+
+
+def test_older_times_without_a_zone_are_utc_and_no_ttl_is_for_ever(bus: LocalBus, tmp_path: Path) -> None:
+    at = {"timestamp": "2023-11-14T22:01:00", "session_id": "old-1", "type": "note", "value": 1}
+    write(tmp_path, "shared_memory/memory.json", [{**at, "entry_id": "m1", "key": "k", "ttl": 0}])
+    import_folder(bus, str(tmp_path), SHOP)
+    entry = bus.memory.get_entry("k", project=SHOP)
+    assert (entry.created_at.isoformat(), entry.expires_at) == ("2023-11-14T22:01:00+00:00", None)
+
+
+def test_older_ids_are_escaped_everywhere_alike_and_noted(bus: LocalBus, tmp_path: Path) -> None:
+    odd, reserved = "my agent/1", "active"
+    sessions = [{**OLD_SESSION, "session_id": each} for each in (odd, reserved)]
+    write(tmp_path, "active_sessions.json", sessions)
+    sent = {**OLD_MESSAGES[1], "from_session": odd, "to_session": reserved, "message_id": "m 1"}
+    answer = {**OLD_MESSAGES[0], "from_session": reserved, "to_session": odd, "in_reply_to": "m 1"}
+    write(tmp_path, "messages/recent_messages.json", [sent, answer])
+    outcome = import_folder(bus, str(tmp_path), SHOP)
+    assert (outcome.refused, outcome.project) == ({}, SHOP)
+    assert {each.session_id for each in bus.sessions.list_sessions(True)} == {"my%20agent%2F1", "%61ctive"}
+    thread = bus.messages.get_conversation("msg_2").messages
+    assert [(each.message_id, each.from_session) for each in thread] == [
+        ("m%201", "my%20agent%2F1"),
+        ("msg_2", "%61ctive"),
+    ]
+    assert len(outcome.notes) == 3
+    assert "the id 'my agent/1' is my%20agent%2F1 on the bus" in outcome.notes
+    assert import_folder(bus, str(tmp_path), SHOP).taken == {}
+
+
+@pytest.mark.parametrize("task", ["one\ntwo\n\tthree", "x" * 5000])
+def test_an_older_task_of_many_lines_is_cut_with_a_note(bus: LocalBus, tmp_path: Path, task: str) -> None:
+    write(tmp_path, "active_sessions.json", [{**OLD_SESSION, "current_task": task}])
+    outcome = import_folder(bus, str(tmp_path), SHOP)
+    kept = bus.sessions.get("old-1").current_task or ""
+    assert kept == ("one two three" if "\n" in task else "x" * 999 + "…")
+    assert outcome.notes == [f"the task of the session old-1 is cut to one line of {len(kept)} characters"]
+
+
+def test_older_task_offers_become_tasks(bus: LocalBus, tmp_path: Path) -> None:
+    write(tmp_path, "active_sessions.json", [OLD_SESSION, {**OLD_SESSION, "session_id": "old-2"}])
+    offer = {**OLD_MESSAGES[1], "type": "task_offer", "message_id": "t1", "subject": "work"}
+    open_one = {**offer, "message_id": "t2", "to_session": None}
+    taken = {**OLD_MESSAGES[0], "type": "task_accept", "in_reply_to": "t1"}
+    write(tmp_path, "messages/recent_messages.json", [offer, open_one, taken])
+    assert import_folder(bus, str(tmp_path), SHOP).taken["task"] == 2
+    first, second = bus.tasks.get("t1"), bus.tasks.get("t2")
+    assert (first.status, first.owner, first.subject) == ("accepted", "old-2", "work")
+    assert (second.status, second.owner, second.offered_to) == ("offered", None, "*")
+    assert bus.tasks.complete("old-2", "t1").status == "completed"
+    assert bus.tasks.accept("old-1", "t2").owner == "old-1"
+
+
+def test_an_older_record_with_a_secret_is_left_out_by_name_unless_allowed(bus: LocalBus, tmp_path: Path) -> None:
+    secret = "ghp_" + "a1B2c3D4e5" * 3 + "F6g7h8"
+    write(tmp_path, "messages/recent_messages.json", [{**OLD_MESSAGES[1], "body": f"use {secret}"}])
+    outcome = import_folder(bus, str(tmp_path), SHOP)
+    assert (outcome.taken, outcome.refused) == ({}, {"message": 1})
+    assert outcome.reasons[0].startswith("message msg_1: the record holds what looks like a secret")
+    assert secret not in outcome.reasons[0]
+    assert import_folder(bus, str(tmp_path), SHOP, allow_secret=True).taken["message"] == 1
+
+
+def test_each_older_record_left_out_is_named_with_the_reason(bus: LocalBus, older: Path) -> None:
+    reasons = import_folder(bus, str(older), SHOP).reasons
+    assert [each.partition(":")[0] for each in reasons] == [
+        "session number 3",
+        "message msg_4",
+        "memory number 1",
+        "memory mem_3",
+    ]

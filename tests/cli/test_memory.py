@@ -95,3 +95,27 @@ def test_a_bus_is_carried_to_another(team: Person, tmp_path: Path) -> None:
     done = team.types("import", str(file), "--json", **elsewhere)
     assert done.returncode == 7
     assert json.loads(done.stderr)["error"]["line"] == len(file.read_text().splitlines())
+
+
+def test_an_older_folder_with_a_record_left_out_ends_with_status_1(team: Person, tmp_path: Path) -> None:
+    """The project that was filled is told, and the record is named."""
+    folder = tmp_path / ".sessions" / "shared_memory"
+    folder.mkdir(parents=True)
+    entry = {
+        "entry_id": "m1",
+        "key": "k",
+        "type": "note",
+        "value": 1,
+        "session_id": "my agent",
+        "timestamp": 0,
+        "ttl": 0,
+    }
+    (folder / "memory.json").write_text(json.dumps([entry, {**entry, "entry_id": "m2", "type": "gossip"}]))
+    done = team.types("import", str(folder.parent), "--project", "github.com/acme/old")
+    assert done.returncode == 1
+    assert "github.com/acme/old" in done.stdout
+    assert "memory m2:" in done.stdout
+    assert "the id 'my agent' is my%20agent" in done.stdout
+    (folder / "memory.json").write_text(json.dumps([entry]))
+    assert team.types("import", str(folder.parent), "--project", "github.com/acme/old").returncode == 0
+    assert team.gets("memory", "get", "k", "--project", "github.com/acme/old")["session_id"] == "my%20agent"

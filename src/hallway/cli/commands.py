@@ -201,12 +201,13 @@ def export(args: Namespace) -> None:
     err().write(f"Exported from {sanitize(where)}: {in_numbers(counts.items()) or 'nothing'}")
 
 
-def import_(args: Namespace) -> None:
+def import_(args: Namespace) -> int:
     """Import an export, or an older .sessions/ folder.
 
     Records that the bus does not have are added; existing records are not changed. A second import of the same file
-    therefore adds nothing. If a line of the file is malformed, nothing is imported. Tokens are imported only with
-    --with-tokens, because they open this bus to their bearers: import them only from a file that you trust.
+    therefore adds nothing. If a line of the file is malformed, nothing is imported. If a record was left out, it is
+    named with the reason, and the exit status is 1. Tokens are imported only with --with-tokens, because they open this
+    bus to their bearers: import them only from a file that you trust.
     """
     from hallway.cli.render.transfer import imported
     from hallway.transfer.export_import import import_file
@@ -214,11 +215,12 @@ def import_(args: Namespace) -> None:
 
     with connect(args.url) as bus:
         if os.path.isdir(args.path):
-            outcome = import_folder(bus, args.path, args.project, _progress())
+            outcome = import_folder(bus, args.path, args.project, _progress(), allow_secret=args.allow_secret)
         else:
             outcome = import_file(bus, args.path, _progress(), with_tokens=args.with_tokens)
     screen = out()
     screen.write(*([clean_json(encode(outcome))] if args.is_json else imported(screen, outcome)))
+    return 1 if outcome.refused else 0
 
 
 def _progress(total: int | None = None) -> Callable[[int], None] | None:
@@ -414,6 +416,9 @@ def _import_options(parser: ArgumentParser) -> None:
     parser.add_argument("path", metavar="FILE", help="an export, or an older .sessions/ folder")
     parser.add_argument("--project", metavar="PROJECT", help="for a .sessions/ folder: the project to import into")
     parser.add_argument("--with-tokens", action="store_true", help="also the tokens in the export")
+    parser.add_argument(
+        "--allow-secret", action="store_true", help="for a .sessions/ folder: also records with a key or a token"
+    )
 
 
 def _hook_options(parser: ArgumentParser) -> None:

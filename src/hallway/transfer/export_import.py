@@ -28,7 +28,9 @@ if TYPE_CHECKING:
     from hallway.bus.base import Bus
     from hallway.store import Row
 
-    Line = tuple[int, str, dict[str, Any]]  # the line's number, the kind of record, and the columns in the store's form
+    Line = tuple[
+        int | str, str, dict[str, Any]
+    ]  # the line's number or the record's name, the kind of record, and the columns in the store's form
     Progress = Callable[[int], object]
 
 FORMAT = 1
@@ -127,13 +129,16 @@ SHAPES = {
 class Imported(Record):
     """The result of an import: per kind of record, how many were added, existed before, and were refused.
 
-    `reasons` holds the first hundred reasons for refusals.
+    `reasons` holds the first hundred reasons for refusals. Of a `.sessions/` folder it holds all of them; `project` is
+    then the project that was filled, and `notes` say what was changed.
     """
 
     taken: dict[str, int]
     there: dict[str, int]
     refused: dict[str, int]
     reasons: list[str]
+    project: str | None
+    notes: list[str]
 
 
 # -- export -----------------------------------------------------------------------------------------------------------
@@ -312,12 +317,14 @@ class _Receiver:
                 what, why = getattr(self, f"_{record}")(columns)
                 counts = self._counts[what]
                 counts[record] = counts.get(record, 0) + 1
-                if why and len(self._reasons) < 100:
+                if why and isinstance(number, str):
+                    self._reasons.append(f"{number}: {why}")
+                elif why and len(self._reasons) < 100:
                     self._reasons.append(f"line {number}: {why}")
         self.count += len(batch)
 
     def outcome(self) -> Imported:
-        return Imported.of((*self._counts.values(), self._reasons))
+        return Imported.of((*self._counts.values(), self._reasons, None, []))
 
     def refuse(self, record: str, why: str) -> None:
         """Count a refused record that was never a line."""

@@ -4,8 +4,10 @@
     messages/recent_messages.json  messages
     shared_memory/memory.json      memory entries, by key or id or as a list
 
-Times without a zone are in this machine's time zone. Messages are imported as acknowledged, because the layout does not
-record whether they were read. The versions of a key are numbered in the order of their times.
+Times without a zone are in UTC, and a `ttl` of 0 is no limit. Messages are imported as acknowledged, because the layout
+does not record whether they were read; task offers become tasks. The versions of a key are numbered in the order of
+their times. An id that a bus cannot hold, such as one with spaces, is percent-encoded wherever it stands, and a task of
+several lines becomes one; the result notes both. A record with a secret is refused, as `send` would refuse it.
 """
 
 from __future__ import annotations
@@ -14,11 +16,13 @@ import json
 import os
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from hallway.core.errors import FileUnusable, InvalidInput
 from hallway.core.model import EVERYBODY
-from hallway.core.parameters import TTL_DEFAULT_S
-from hallway.core.schema import encode
+from hallway.core.parameters import TTL_DEFAULT_S, type_of
+from hallway.core.schema import encode, is_control
+from hallway.core.secret_scan import refuse_secret
 from hallway.local.workspace import resolve_project
 from hallway.transfer.export_import import SHAPES, Imported, import_records, malformed
 
@@ -33,9 +37,19 @@ MESSAGES = os.path.join("messages", "recent_messages.json")
 MEMORY = os.path.join("shared_memory", "memory.json")
 WRAPPERS = ("sessions", "messages", "entries", "memory")
 FOR_ALL = (None, "", EVERYBODY, "all", "broadcast")
+IDS = {"session": "session_id", "message": "message_id", "memory": "entry_id"}
+PARTY = type_of("memory", "session_id")
+TASK_MOST = 1000
 
 
-def import_folder(bus: Bus, folder: str, project: str | None = None, progress: Progress | None = None) -> Imported:
+def import_folder(
+    bus: Bus,
+    folder: str,
+    project: str | None = None,
+    progress: Progress | None = None,
+    *,
+    allow_secret: bool = False,
+) -> Imported:
     """Import a `.sessions/` folder into a project; the default is the project of the folder above it.
 
     If one of the files is not JSON, raises ImportInvalid and imports nothing. Other faulty records are refused, and
@@ -45,11 +59,13 @@ def import_folder(bus: Bus, folder: str, project: str | None = None, progress: P
     files = {name: _items(_read(os.path.join(folder, name))) for name in (SESSIONS, MESSAGES, MEMORY)}
     if not any(os.path.exists(os.path.join(folder, name)) for name in files):
         raise FileUnusable(f"{folder} has none of {', '.join(files)}")
-    reader = _Reader(project)
+    reader = _Reader(project, allow_secret=allow_secret)
     reader.each("session", files[SESSIONS], reader.session)
     reader.each("message", _by_time(files[MESSAGES]), reader.message)
+    reader.add_tasks()
     reader.each("memory", _by_time(files[MEMORY]), reader.memory)
-    return import_records(bus, reader.lines, progress, reader.refused)
+    outcome = import_records(bus, reader.lines, progress, reader.refused)
+    return outcome.replace(project=project, notes=list(dict.fromkeys(reader.notes)))
 
 
 def _read(path: str) -> Any:
@@ -87,27 +103,87 @@ def _by_time(items: list[Any]) -> list[Any]:
 class _Reader:
     """Converts older records into lines of an import, and collects the records that it must refuse."""
 
-    def __init__(self, project: str) -> None:
+    def __init__(self, project: str, *, allow_secret: bool) -> None:
         self._project = project
+        self._allow_secret = allow_secret
+        self._tasks: dict[str, dict[str, Any]] = {}  # by the id of the message that offered each
         self._threads: dict[str, str] = {}
         self._versions: dict[str, int] = {}
         self.lines: list[Line] = []
         self.refused: list[tuple[str, str]] = []
+        self.notes: list[str] = []
 
     def each(
         self, record: str, items: list[Any], convert: Callable[[dict[str, Any]], Iterator[tuple[str, dict[str, Any]]]]
     ) -> None:
         for number, item in enumerate(items, 1):
+            name = _name_of(record, number, item)
             try:
                 if not isinstance(item, dict):
                     raise TypeError("the item is no JSON object")
+                if not self._allow_secret:
+                    refuse_secret("the record", item)
                 made = [(kind, SHAPES[kind].read(fields)) for kind, fields in convert(item)]
             except KeyError as error:
-                self.refused.append((record, f"{record} {number}: the field {error.args[0]} is missing"))
+                self.refused.append((record, f"{name}: the field {error.args[0]} is missing"))
             except (InvalidInput, TypeError, ValueError, OverflowError) as error:
-                self.refused.append((record, f"{record} {number}: {error}"))
+                self.refused.append((record, f"{name}: {error}"))
             else:
-                self.lines += [(number, kind, columns) for kind, columns in made]
+                self.lines += [(name, kind, columns) for kind, columns in made]
+
+    def _id(self, old: Any) -> Any:
+        """Return an id as a bus can hold it; one that is changed is noted."""
+        if not isinstance(old, str) or not old:
+            return old
+        try:
+            return PARTY.check("id", old)
+        except InvalidInput:
+            new = _escaped(old)
+            self.notes.append(f"the id {old!r} is {new} on the bus")
+            return new
+
+    def _task_line(self, session_id: str, old: Any) -> Any:
+        """Return what a session works on as one line that is not too long; a text that is changed is noted."""
+        if not isinstance(old, str):
+            return old
+        line = " ".join(old.split()) if any(is_control(each) for each in old) else old
+        line = line if len(line) <= TASK_MOST else f"{line[: TASK_MOST - 1]}…"
+        if line != old:
+            self.notes.append(f"the task of the session {session_id} is cut to one line of {len(line)} characters")
+        return line
+
+    def add_tasks(self) -> None:
+        """Add the tasks that the messages made."""
+        for name, task in self._tasks.items():
+            self.lines.append((f"task {name}", "task", SHAPES["task"].read(task)))
+
+    def _note_task(self, message: dict[str, Any], parent: str | None) -> str | None:
+        """Keep what a message says of a task; return the task's id."""
+        kind, sender, recipient = message["type"], message["from_session"], message["to_session"]
+        thread = message["thread_id"]
+        if kind == "task_offer" or (kind == "handoff" and thread not in self._tasks):
+            self._tasks[message["message_id"]] = {
+                **{name: message[name] for name in ("project", "subject", "body", "data")},
+                "task_id": message["message_id"],
+                "status": "offered" if kind == "task_offer" else "accepted",
+                "address": recipient,
+                "offered_by": sender,
+                "offered_to": recipient,
+                "owner": None if kind == "task_offer" else sender,
+                "result": None,
+                "created_at": message["sent_at"],
+                "updated_at": message["sent_at"],
+            }
+            return str(message["message_id"])
+        task = self._tasks.get(thread) if parent else None
+        if task is None or kind not in ("task_accept", "handoff"):
+            return None
+        is_first = kind == "task_accept" and task["status"] == "offered"
+        if is_first or (kind == "task_accept" and task["offered_to"] in (sender, EVERYBODY)):
+            task.update(status="accepted", owner=sender, offered_to=None, updated_at=message["sent_at"])
+        elif kind == "handoff" and task["owner"] == sender:
+            task.update(offered_to=recipient, updated_at=message["sent_at"])
+        return str(task["task_id"])
 
     def session(self, old: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
         started_at = _moment(old["started_at"])
@@ -117,7 +193,7 @@ class _Reader:
         yield (
             "session",
             {
-                "session_id": old["session_id"],
+                "session_id": self._id(old["session_id"]),
                 "agent_name": old["agent_name"],
                 "agent_type": old["agent_type"],
                 "project": self._project,
@@ -125,7 +201,7 @@ class _Reader:
                 "reason": None,
                 "detail": None,
                 "status_since": last_seen,
-                "current_task": old.get("current_task"),
+                "current_task": self._task_line(old["session_id"], old.get("current_task")),
                 "status_detail": None,
                 "human_user": old.get("human_user"),
                 "location": _text(old.get("location")),
@@ -143,32 +219,32 @@ class _Reader:
         )
 
     def message(self, old: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-        message_id, sent_at = old["message_id"], _moment(old["timestamp"])
-        to_session, parent = old.get("to_session"), old.get("in_reply_to")
-        recipient = EVERYBODY if to_session in FOR_ALL else to_session
+        message_id, sent_at = self._id(old["message_id"]), _moment(old["timestamp"])
+        to_session, parent = old.get("to_session"), self._id(old.get("in_reply_to"))
+        recipient = EVERYBODY if to_session in FOR_ALL else self._id(to_session)
         thread_id = self._threads.get(parent, parent) if parent else message_id
-        yield (
-            "message",
-            {
-                "message_id": message_id,
-                "seq": 0,
-                "type": old["type"],
-                "from_session": old["from_session"],
-                "to_session": recipient,
-                "project": self._project,
-                "subject": old.get("subject") or "",
-                "body": _text(old.get("body")) or "",
-                "data": old.get("data") or {},
-                "priority": "normal",
-                "in_reply_to": parent or None,
-                "thread_id": thread_id,
-                "task_id": None,
-                "sent_at": sent_at,
-                "expires_at": None,
-                "idempotency_key": None,
-                "digest": 0,
-            },
-        )
+        message = {
+            "message_id": message_id,
+            "seq": 0,
+            "type": old["type"],
+            "from_session": self._id(old["from_session"]),
+            "to_session": recipient,
+            "project": self._project,
+            "subject": old.get("subject") or "",
+            "body": _text(old.get("body")) or "",
+            "data": old.get("data") or {},
+            "priority": "normal",
+            "in_reply_to": parent or None,
+            "thread_id": thread_id,
+            "task_id": None,
+            "sent_at": sent_at,
+            "expires_at": None,
+            "idempotency_key": None,
+            "digest": 0,
+        }
+        SHAPES["message"].read(message)  # what is refused makes no task
+        message["task_id"] = self._note_task(message, parent)
+        yield "message", message
         self._threads[message_id] = thread_id
         if recipient != EVERYBODY:
             yield (
@@ -185,18 +261,18 @@ class _Reader:
     def memory(self, old: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
         key, ttl = old["key"], old.get("ttl")
         created_at = _moment(old["timestamp"])
-        expires_at = datetime.fromisoformat(created_at) + timedelta(seconds=ttl) if ttl is not None else None
+        expires_at = datetime.fromisoformat(created_at) + timedelta(seconds=ttl) if ttl else None
         version = self._versions.get(key, 0) + 1
         yield (
             "memory",
             {
-                "entry_id": old["entry_id"],
+                "entry_id": self._id(old["entry_id"]),
                 "key": key,
                 "type": old.get("type") or "state",
                 "value": old["value"],
                 "version": version,
                 "tags": old.get("tags") or [],
-                "session_id": old["session_id"],
+                "session_id": self._id(old["session_id"]),
                 "project": self._project,
                 "created_at": created_at,
                 "expires_at": expires_at.isoformat() if expires_at else None,
@@ -207,11 +283,23 @@ class _Reader:
 
 
 def _moment(value: Any) -> str:
-    """Return a time as RFC 3339, from seconds since 1970 or text with or without a zone."""
+    """Return a time as RFC 3339, from seconds since 1970 or text; one without a zone is in UTC."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise ValueError(f"{encode(value)[:60]} is not a time")
     at = datetime.fromisoformat(value) if isinstance(value, str) else datetime.fromtimestamp(value, UTC)
-    return at.astimezone(UTC).isoformat()
+    return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC).isoformat()
+
+
+def _name_of(record: str, number: int, item: Any) -> str:
+    """Return what a record is called in a report: its id, else its place in the file."""
+    name = item.get(IDS[record]) if isinstance(item, dict) else None
+    return f"{record} {name if isinstance(name, str) and name else f'number {number}'}"
+
+
+def _escaped(text: str) -> str:
+    """Return an id that a bus cannot hold, percent-encoded; one with a meaning of its own in its first character."""
+    encoded = "".join(each if each.isprintable() and each not in " /%" else quote(each, safe="") for each in text)
+    return encoded if encoded != text else f"%{ord(text[0]):02X}{text[1:]}"
 
 
 def _text(value: Any) -> str | None:

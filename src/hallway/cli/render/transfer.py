@@ -12,10 +12,11 @@ if TYPE_CHECKING:
 
 
 def imported(screen: Terminal, outcome: Imported) -> list[str]:
-    """Return how many records an import added, found already there, and refused, and the reasons."""
+    """Return how many records an import added, found already there, and refused, with the reasons and notes."""
     facts = {
+        "project": sanitize(outcome.project or ""),
         "taken": in_numbers(outcome.taken.items()) or "nothing",
         "there before": in_numbers(outcome.there.items()),
         "not taken": in_numbers(outcome.refused.items()),
     }
-    return [*fact_lines(screen, facts.items()), *(f"  {sanitize(reason)}" for reason in outcome.reasons)]
+    return [*fact_lines(screen, facts.items()), *(f"  {sanitize(line)}" for line in (*outcome.reasons, *outcome.notes))]
