@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import io
+from datetime import UTC, datetime
 
 import pytest
 
+from hallway.cli.render.messages import thread
 from hallway.cli.terminal import Column, Terminal, cut, table
+from hallway.core.model import Message, Thread
 
 COLUMNS = (
     Column("ID", least=4, is_precious=True),
@@ -63,3 +66,17 @@ def test_colours_are_only_where_the_screen_has_them():
     assert colourful.paint("x", "") == "x"
     assert screen().paint("x", "green") == "x"
     assert colourful.paint("\x1b[2J", "green") == "\x1b[32m␛[2J\x1b[0m"
+
+
+def test_messages_that_answer_each_other_are_shown_once_each():
+    """An import may hold them; no first message leads to a circle."""
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+
+    def message(name, answers):
+        return Message.of(
+            (name, 1, "response", "s1", "s2", "p", f"subject of {name}", "", {}, "normal", answers, "a", None, at, None)
+        )
+
+    found = Thread.of(("a", [message("a", "b"), message("b", "a"), message("c", "c")], []))
+    shown = "\n".join(thread(screen(), found, {}))
+    assert [shown.count(f"subject of {name}") for name in "abc"] == [1, 1, 1]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -687,3 +687,27 @@ def test_a_memory_opens_a_bus_of_its_own_in_a_folder(tmp_path: Path) -> None:
         opened.set("alice", "k", 1)
     with hallway.SharedMemory(tmp_path) as opened:
         assert opened.get("k") == 1
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (date(2026, 1, 1), "a date"),
+        (datetime(2026, 1, 1), "a time without a zone"),
+        ({"at": [date(2026, 1, 1)]}, "a date"),
+        (time(12, 30), "a time without a zone"),
+    ],
+)
+def test_a_value_without_a_json_type_is_an_error_that_says_what_to_pass(team: LocalBus, value: Any, said: str) -> None:
+    with pytest.raises(errors.InvalidInput, match=said) as raised:
+        team.memory.set("s1", "k", value)
+    assert "isoformat" in raised.value.hint
+    assert not team.memory.find()
+
+
+def test_what_is_found_says_whether_its_value_is_here(team: LocalBus) -> None:
+    team.memory.set("s1", "k", None)
+    (short,) = team.memory.find()
+    (whole,) = team.memory.find(include_values=True)
+    assert (short.value, short.has_value) == (None, False)
+    assert (whole.value, whole.has_value) == (None, True)

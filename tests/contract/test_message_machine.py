@@ -32,6 +32,7 @@ NAMES = ("alice", "bob", "carol", "dave")
 SIDES = st.sampled_from([0, 1])
 WHO = st.sampled_from(NAMES)
 TTL_S = 600
+DEFAULT_TTL_S = 120  # of a session that an act registers
 
 
 @dataclass
@@ -59,6 +60,7 @@ class MessageMachine(RuleBasedStateMachine):
         self.sent: list[Letter] = []
         self.live: dict[str, int] = {}  # each live session and when it expires
         self.known: set[str] = set()
+        self.ttl_s: dict[str, int] = {}
         self.seen: dict[str, int] = {}  # when each was seen last; none that was ended on purpose
         for name in NAMES[:2]:
             self.beat(0, name)
@@ -84,6 +86,7 @@ class MessageMachine(RuleBasedStateMachine):
     def beat(self, side: int, name: str) -> None:
         beat = self.buses[side].sessions.heartbeat(name, ttl_s=TTL_S)
         self.known.add(name)
+        self.ttl_s[name] = TTL_S
         self.seen[name] = self.clock.now()
         self.live[name] = self.clock.now() + TTL_S * SECOND
         assert beat.unread == len(self.expected(name))
@@ -99,15 +102,20 @@ class MessageMachine(RuleBasedStateMachine):
         """Whatever a session writes is a sign of life, also of one that fell silent; written down every 10 s (S12)."""
         now = self.clock.now()
         if name in self.seen and (name not in self.live or now - self.seen[name] >= ACTS_EVERY_S * SECOND):
-            self.seen[name], self.live[name] = now, now + TTL_S * SECOND
+            self.seen[name], self.live[name] = now, now + self.ttl_s[name] * SECOND
 
     @rule(target=letters, side=SIDES, sender=WHO, to=WHO, expires_in_s=st.sampled_from([None, None, 30]))
     def send(self, side: int, sender: str, to: str, expires_in_s: int | None) -> object:
         hub = self.buses[side].messages
-        if not {sender, to} <= self.known:
-            with pytest.raises(errors.SessionNotFound):
-                hub.send(sender, to, subject="lost")
+        if to not in self.known:
+            if to != sender:
+                with pytest.raises(errors.SessionNotFound):
+                    hub.send(sender, to, subject="lost")
             return multiple()
+        if sender not in self.known:  # an act registers whom the bus has not seen (S1)
+            self.known.add(sender)
+            self.ttl_s[sender] = DEFAULT_TTL_S
+            self.seen[sender], self.live[sender] = self.clock.now(), self.clock.now() + DEFAULT_TTL_S * SECOND
         sent = hub.send(sender, to, subject=self.subject(), expires_in_s=expires_in_s)
         self.acts(sender)
         assert (sent.recipient_status == "offline") == (to not in self.live)
@@ -131,6 +139,9 @@ class MessageMachine(RuleBasedStateMachine):
         hub = self.buses[side].messages
         sent = hub.reply(sender, parent.message_id, self.subject())
         self.acts(sender)
+        if sender in parent.waits:
+            parent.waits.discard(sender)  # a reply acknowledges what it answers
+            parent.read.add(sender)
         recipients = {delivery.recipient for delivery in hub.deliveries(sent.message_id)}
         return self.keep(sent.message_id, parent.message_id, recipients, None)
 

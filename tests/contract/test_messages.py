@@ -422,7 +422,7 @@ def test_a_reply_goes_to_the_other_side(shop: LocalBus) -> None:
     shop.messages.reply("bob", root, "7433")
     shop.messages.reply("alice", root, "and one more thing", type="notification")
     assert inbox(shop, "alice") == ["Re: port?"]
-    assert inbox(shop, "bob") == ["Re: port?", "Re: port?"]
+    assert inbox(shop, "bob") == ["Re: port?"]  # the first is answered
     public = shop.messages.broadcast("alice", "who knows?").message_id
     shop.messages.reply("alice", public, "found it")
     assert inbox(shop, "carol") == ["who knows?", "Re: who knows?"]
@@ -798,3 +798,32 @@ def test_the_bus_counts_its_messages(shop: LocalBus) -> None:
     assert shop.messages.get_stats("github.com/acme/other").total == 1
     assert shop.messages.get_stats(SHOP).unread == 2
     assert numbers.size_bytes == len("1234567" + "far" + "hear") + 3 * len("{}")
+
+
+@pytest.mark.promise("M2")
+def test_messages_are_paged_backwards(shop: LocalBus) -> None:
+    for number in range(7):
+        shop.messages.send("alice", "bob", subject=str(number))
+    pages, before = [], None
+    while page := shop.messages.get_messages("bob", before=before, limit=3):
+        pages.append([each.subject for each in page])
+        before = page[0].seq
+    assert pages == [["4", "5", "6"], ["1", "2", "3"], ["0"]]
+    with pytest.raises(errors.InvalidInput, match="not both"):
+        shop.messages.get_messages("bob", before=3, after=1)
+
+
+def test_the_messages_of_an_unknown_id_are_an_error_and_those_of_a_person_are_none(shop: LocalBus) -> None:
+    with pytest.raises(errors.SessionNotFound):
+        shop.messages.get_messages("ghost")
+    assert shop.messages.get_messages("user:carol") == []
+
+
+def test_a_reply_acknowledges_the_message_unless_it_is_to_stay(shop: LocalBus) -> None:
+    first, second = (shop.messages.send("alice", "bob", "request", str(each)) for each in range(2))
+    shop.messages.reply("bob", first.message_id, "yes")
+    assert [each.message_id for each in shop.messages.inbox("bob")] == [second.message_id]
+    shop.messages.reply("bob", second.message_id, "wait", keep=True)
+    assert [each.message_id for each in shop.messages.inbox("bob")] == [second.message_id]
+    shop.messages.reply("alice", second.message_id, "in addition")
+    assert [each.message_id for each in shop.messages.inbox("bob")][:1] == [second.message_id]

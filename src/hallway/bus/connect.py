@@ -27,6 +27,8 @@ def connect(url: str | os.PathLike[str] | None = None, *, project: str | None = 
     if url == "":
         raise UnsupportedUrl("the address of the bus is empty", hint="Leave it out to use the bus of this user")
     address = normalise_address(os.fspath(url)) if url is not None else bus_address()
+    if url is not None and not os.fspath(url):
+        raise UnsupportedUrl("the address is empty", hint="Name a folder or an address, or leave it out: connect()")
     here = LocalWorkspace(project)
     if address and address.startswith(HUBS):
         from hallway.bus.remote import RemoteBus

@@ -369,7 +369,9 @@ class MemoryEntry(Record):
 
 
 class MemoryHit(Record):
-    """A memory entry in a list: its fields (`value` null unless asked for), a line of its value, and a page cursor.
+    """A memory entry in a list: its fields, a line of its value, and a page cursor.
+
+    `has_value` is false if `value` was not asked for; `value` is null then.
 
     In `line`, the words that were searched for are between `**`.
     """
@@ -385,6 +387,7 @@ class MemoryHit(Record):
     created_at: datetime
     expires_at: datetime | None
     metadata: dict[str, Json]
+    has_value: bool
     line: str
     cursor: str
 

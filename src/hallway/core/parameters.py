@@ -144,6 +144,7 @@ MESSAGES: dict[str, FieldType] = {
     "idempotency_key": IDEMPOTENCY_KEY,
     "include_broadcasts": Boolean("Include broadcasts to the project", flag="--no-broadcasts"),
     "unread_only": Boolean("Only what is not acknowledged yet", flag="--unread"),
+    "keep": Boolean("Leave the answered message in the inbox"),
     "new_only": Boolean("Only what no client has taken yet", flag="--new"),
     "wait_s": Number("How long to wait for something", least=0, most=WAIT_MOST_S, flag="--wait", metavar="SECONDS"),
     "after_id": PartyId("Only recipients after this one: the last of the page before", metavar="ID"),

@@ -182,7 +182,8 @@ OWN: dict[str, dict[str, str]] = {
     "MemoryEntry": ENTRY,
     "MemoryHit": {
         **ENTRY,
-        "value": "What is remembered: any JSON; null unless values were asked for",
+        "value": "What is remembered: any JSON; null if has_value is false",
+        "has_value": "Whether the value is here, because values were asked for",
         "line": "A line of the value, with what was found between **",
         "cursor": "Where the page after this entry begins",
     },

@@ -318,6 +318,12 @@ class Json(FieldType):
         elif isinstance(value, list | tuple):
             for child in value:
                 self._check_depth(name, child, depth + 1)
+        elif hasattr(value, "isoformat") and getattr(value, "tzinfo", None) is None:
+            kind = "a time without a zone" if hasattr(value, "hour") else "a date"
+            raise InvalidInput(
+                f"{name} holds {quote_value(value.isoformat())}, {kind}, which JSON has no type for",
+                hint="Pass it as text, with isoformat(); or pass a datetime with a time zone",
+            )
 
     def parse(self, name: str, text: str) -> Any:
         try:

@@ -162,6 +162,10 @@ class SessionBinding:
         if session_id in self._unannounced:
             self._say_alive(session_id)
 
+    def leave_registration(self, session_id: str) -> None:
+        """Send no first heartbeat for a session: by then its caller may have ended it, and it would live again."""
+        self._unannounced.discard(session_id)
+
     def _say_alive(self, session_id: str) -> None:
         """Send a heartbeat for a session, registering it if unknown; a session ended on purpose stays ended."""
         try:

@@ -77,6 +77,9 @@ class StdioPeer(Peer):
     def introduce(self, session_id: str) -> None:
         self._server.resident.introduce(session_id)
 
+    def leave_registration(self, session_id: str) -> None:
+        self._server.resident.leave_registration(session_id)
+
     def offer_former_memory(self, project: str | None) -> str | None:
         """Return a hint if the memory of this repository is stored under a former project."""
         return self._server.offer_former_memory(project)

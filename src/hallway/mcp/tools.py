@@ -217,7 +217,8 @@ class WholeTool(Tool):
         super().__init__(name, operation, takes, results.whole, {"result": ""}, is_of_project=is_of_project)
 
     def introduce(self, peer: Peer, session_id: str) -> None:
-        """Do nothing: callers of the full profile register themselves with `sessions_register`."""
+        """Leave it to the caller: callers of the full profile register themselves with `sessions_register`."""
+        peer.leave_registration(session_id)
 
     def told(self, error: HallwayError) -> Json:
         told: Json = error.hint_for_face(self.hints).to_dict()["error"]
@@ -297,7 +298,6 @@ DAILY = (
         results.receipt,
         {"message_id": "string"},
         about="Answer a message, in its thread; it then leaves your inbox",
-        then=((MESSAGES["acknowledge"], lambda _, call: {"message_ids": [call["to_message"]]}),),
     ),
     Tool(
         "inbox",

@@ -433,4 +433,4 @@ def _finding(row: Row, cursor: str, excerpts: tokenize.Excerpts, length: int, ha
         row = (*row[:3], "null", *row[4:])
     shown = text[:length].strip('"') if text[0] == '"' else text[:length]
     line = excerpts.of(tokenize.plain(shown))
-    return MemoryHit.of((*_entry(row).to_dict().values(), line, cursor))
+    return MemoryHit.of((*_entry(row).to_dict().values(), has_value, line, cursor))

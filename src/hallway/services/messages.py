@@ -173,18 +173,20 @@ class CollaborationHub(Service, noun="messages"):
         type: str = "response",  # noqa: A002
         subject: str = "",
         priority: str = "normal",
+        keep: bool = False,
         idempotency_key: str | None = None,
         allow_secret: bool = False,
     ) -> Receipt:
-        """Answer a message, in its thread.
+        """Answer a message, in its thread, and acknowledge it.
 
-        It goes to the sender of that message; a reply to one's own message goes to its recipient. Raises
-        MessageNotFound if the message was pruned. In Python, `to_message` may be the message itself.
+        It goes to the sender of that message; a reply to one's own message goes to its recipient. With `keep` the
+        answered message stays in the inbox. Raises MessageNotFound if the message was pruned. In Python, `to_message`
+        may be the message itself.
         """
         parent = self.require(to_message)
         to_session = parent.to_session if parent.from_session == from_session else parent.from_session
         subject = subject or f"Re: {parent.subject.removeprefix('Re: ')}"[:200]
-        return self._send(
+        receipt = self._send(
             idempotency_key,
             from_session,
             to_session,
@@ -195,6 +197,9 @@ class CollaborationHub(Service, noun="messages"):
             parent,
             priority=priority,
         )
+        if not keep:
+            self._mark("acknowledge", "message.acknowledged", from_session, [parent.message_id])
+        return receipt
 
     @operation("POST /messages/ping")
     def ping_session(self, from_session: str, to_session: str) -> PingResult:
@@ -384,18 +389,25 @@ class CollaborationHub(Service, noun="messages"):
         unread_only: bool = False,
         *,
         after: int | None = None,
+        before: int | None = None,
         limit: int = 50,
     ) -> list[Message]:
         """Return the messages that a session or person received, acknowledged or not, ordered by `seq`.
 
         The history includes broadcasts to its project from before it registered. It is the last `limit` messages, or
-        the first ones after a seq: a reader that continues after its last seq misses none.
+        the last ones before a seq, or the first ones after a seq: a reader that continues after its last seq misses
+        none. Raises SessionNotFound for an unknown id.
         """
+        if after is not None and before is not None:
+            raise InvalidInput(
+                "messages are read after a seq or before one, not both", hint="Leave out after or before"
+            )
         statement = "messages.received_last" if after is None else "messages.received_after"
         rows = self._store.rows(
             statement,
             session_id=session_id,
             after=after,
+            before=before,
             limit=limit,
             include_broadcasts=include_broadcasts,
             message_type=message_type,
@@ -403,6 +415,8 @@ class CollaborationHub(Service, noun="messages"):
             project=self._project_of(session_id),
             visible=None if self._is_own(session_id) else self.bus.visible,
         )
+        if not rows:
+            self._require_inbox(session_id)
         return [message_of(row) for row in (reversed(rows) if after is None else rows)]
 
     @operation("GET /messages/sent", is_of_all=True)

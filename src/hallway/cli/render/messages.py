@@ -140,7 +140,9 @@ def history(screen: Terminal, found: list[Message], arguments: dict[str, Any]) -
         for each in found
     ]
     lines = table(screen, (TYPE, FROM, TO, PRIORITY, SUBJECT, AGE, MESSAGE), rows)
-    return [*lines, *next_page(found, arguments, "after", found[-1].seq), "The whole of one: hallway thread MESSAGE"]
+    is_forward = arguments.get("after") is not None
+    name, seq = ("after", found[-1].seq) if is_forward else ("before", found[0].seq)
+    return [*lines, *next_page(found, arguments, name, seq), "The whole of one: hallway thread MESSAGE"]
 
 
 def thread(screen: Terminal, found: Thread, arguments: dict[str, Any]) -> list[str]:
@@ -154,11 +156,17 @@ def thread(screen: Terminal, found: Thread, arguments: dict[str, Any]) -> list[s
         parent = each_message.in_reply_to
         replies.setdefault(parent if parent in known else None, []).append(each_message)
     lines: list[str] = []
-    waiting = [(each_message, 0) for each_message in reversed(replies.get(None, []))]
-    while waiting:
-        each_message, depth = waiting.pop()
-        lines += _in_thread(screen, each_message, depth, states.get(each_message.message_id, []))
-        waiting += [(reply, depth + 1) for reply in reversed(replies.get(each_message.message_id, []))]
+    shown: set[str] = set()
+    # Imported messages may answer each other in a circle, which no first message leads to: it begins at its oldest.
+    for first in [*replies.get(None, []), *found.messages]:
+        waiting = [(first, 0)]
+        while waiting:
+            each_message, depth = waiting.pop()
+            if each_message.message_id in shown:
+                continue
+            shown.add(each_message.message_id)
+            lines += _in_thread(screen, each_message, depth, states.get(each_message.message_id, []))
+            waiting += [(reply, depth + 1) for reply in reversed(replies.get(each_message.message_id, []))]
     return [*lines, *next_page(found.messages, arguments, "after", found.messages[-1].seq if found.messages else 0)]
 
 

@@ -110,7 +110,7 @@ SELECT * FROM (
     (SELECT message_id, d.seq AS seq, type, from_session, to_session, project, subject, body, data, priority,
             in_reply_to, thread_id, task_id, sent_at, m.expires_at
      FROM deliveries AS d JOIN messages AS m USING (seq)
-     WHERE d.recipient = :session_id AND d.acknowledged_at IS NULL
+     WHERE d.recipient = :session_id AND d.acknowledged_at IS NULL AND (:before IS NULL OR d.seq < :before)
        AND (:message_type IS NULL OR type = :message_type)
        AND (:include_broadcasts OR to_session <> '*')
        AND (:visible IS NULL OR project IN (SELECT value FROM json_each(:visible)))
@@ -119,7 +119,7 @@ SELECT * FROM (
     (SELECT message_id, d.seq AS seq, type, from_session, to_session, project, subject, body, data, priority,
             in_reply_to, thread_id, task_id, sent_at, m.expires_at
      FROM deliveries AS d JOIN messages AS m USING (seq)
-     WHERE d.recipient = :session_id AND d.acknowledged_at IS NOT NULL
+     WHERE d.recipient = :session_id AND d.acknowledged_at IS NOT NULL AND (:before IS NULL OR d.seq < :before)
        AND (:message_type IS NULL OR type = :message_type)
        AND (:include_broadcasts OR to_session <> '*')
        AND (:visible IS NULL OR project IN (SELECT value FROM json_each(:visible)))
@@ -130,6 +130,7 @@ SELECT * FROM (
             in_reply_to, thread_id, task_id, sent_at, expires_at
      FROM messages AS m
      WHERE :include_broadcasts AND NOT :unread_only AND to_session = '*' AND project = :project
+       AND (:before IS NULL OR m.seq < :before)
        AND (:message_type IS NULL OR type = :message_type) AND from_session <> :session_id
        AND NOT EXISTS (SELECT 1 FROM deliveries AS d WHERE d.recipient = :session_id AND d.seq = m.seq)
      ORDER BY m.seq DESC LIMIT :limit)) AS received

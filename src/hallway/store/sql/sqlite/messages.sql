@@ -115,7 +115,7 @@ ORDER BY seq LIMIT :limit;
 SELECT message_id, d.seq AS seq, type, from_session, to_session, project, subject, body, data, priority, in_reply_to,
        thread_id, task_id, sent_at, m.expires_at
 FROM deliveries AS d INDEXED BY deliveries_inbox CROSS JOIN messages AS m USING (seq)
-WHERE d.recipient = :session_id AND d.is_read = 0
+WHERE d.recipient = :session_id AND d.is_read = 0 AND (:before IS NULL OR d.seq < :before)
   AND (:message_type IS NULL OR type = :message_type)
   AND (:include_broadcasts OR to_session <> '*')
   AND (:visible IS NULL OR project IN (SELECT value FROM json_each(:visible)))
@@ -123,7 +123,7 @@ UNION ALL
 SELECT message_id, d.seq AS seq, type, from_session, to_session, project, subject, body, data, priority, in_reply_to,
        thread_id, task_id, sent_at, m.expires_at
 FROM deliveries AS d INDEXED BY deliveries_inbox CROSS JOIN messages AS m USING (seq)
-WHERE d.recipient = :session_id AND d.is_read = 1
+WHERE d.recipient = :session_id AND d.is_read = 1 AND (:before IS NULL OR d.seq < :before)
   AND (:message_type IS NULL OR type = :message_type)
   AND (:include_broadcasts OR to_session <> '*')
   AND (:visible IS NULL OR project IN (SELECT value FROM json_each(:visible)))
@@ -133,6 +133,7 @@ SELECT message_id, m.seq, type, from_session, to_session, project, subject, body
        thread_id, task_id, sent_at, expires_at
 FROM messages AS m INDEXED BY messages_broadcast
 WHERE :include_broadcasts AND NOT :unread_only AND to_session = '*' AND project = :project
+  AND (:before IS NULL OR m.seq < :before)
   AND (:message_type IS NULL OR type = :message_type) AND from_session <> :session_id
   AND NOT EXISTS (SELECT 1 FROM deliveries AS d WHERE d.recipient = :session_id AND d.seq = m.seq)
 ORDER BY seq DESC LIMIT :limit;
