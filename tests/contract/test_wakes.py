@@ -55,6 +55,25 @@ def test_what_a_wake_up_took_is_on_its_way_until_the_client_says_so_or_keeps_sil
 
 
 @pytest.mark.promise("M3")
+def test_a_client_that_never_confirms_is_not_woken_for_a_minute_and_never_again_for_the_same_message(
+    shop: LocalBus, clock: FakeClock
+) -> None:
+    first = write(shop)
+    assert [each.message_id for each in shop.wakes.start("bob").messages] == [first]
+    urgent = write(shop, subject="at once", priority="urgent")
+    clock.advance(IN_FLIGHT_S - 1)
+    early = shop.wakes.start("bob")
+    assert (early.messages, early.retry_after_s) == ([], 1)
+    assert [each.message_id for each in shop.messages.inbox("bob", new_only=True)] == [urgent]
+    clock.advance(1)
+    assert [each.message_id for each in shop.wakes.start("bob").messages] == [urgent, first]
+    clock.advance(IN_FLIGHT_S)
+    late = shop.wakes.start("bob")
+    assert (late.messages, late.retry_after_s) == ([], None)
+    assert [each.message_id for each in shop.messages.inbox("bob", new_only=True)] == [first, urgent]
+
+
+@pytest.mark.promise("M3")
 def test_what_a_client_has_taken_is_injected_and_what_came_since_is_new(shop: LocalBus, clock: FakeClock) -> None:
     assert shop.wakes.taken("bob") == 0
     first = write(shop)
@@ -99,6 +118,24 @@ def test_a_thread_between_agents_has_a_budget_that_only_a_person_fills(shop: Loc
     assert "its budget" in sent.held_back
     shop.messages.reply("user:alice", message_id, "Go on", type="notification")
     assert len(turn(shop, "alice")) > 1  # what was held back comes along
+
+
+@pytest.mark.promise("M8")
+def test_a_thread_that_works_with_a_person_in_between_is_never_held_back(shop: LocalBus, clock: FakeClock) -> None:
+    message_id = write(shop)
+    for _ in range(5):
+        for number in range(BUDGET):
+            who = ("bob", "alice")[number % 2]
+            clock.advance(60)
+            assert turn(shop, who) == [message_id]
+            if number < BUDGET - 1:
+                sent = shop.messages.reply(who, message_id, f"Step {number}", type="request")
+                assert sent.held_back is None
+                message_id = sent.message_id
+        sent = shop.messages.reply("user:carol", message_id, "Go on", type="request")
+        assert turn(shop, "bob") == [sent.message_id]
+        shop.wakes.refill("bob")
+        message_id = shop.messages.send("alice", "bob", "request", "next").message_id
 
 
 @pytest.mark.promise("M8")
