@@ -53,7 +53,8 @@ class Night:
 
     def __init__(self, home: str, budget: int) -> None:
         self.clock = FakeClock()
-        self.bus = LocalBus(SQLiteStore(os.path.join(home, "night.db"), clock=self.clock), Shop())
+        store = SQLiteStore(os.path.join(home, "night.db"), clock=self.clock)  # type: ignore[arg-type]  # as the tests do
+        self.bus = LocalBus(store, Shop())
         self.bus.wakes.budget = budget
         self.turns = 0
         self.tokens = 0
