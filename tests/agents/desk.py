@@ -37,14 +37,14 @@ class Desk:
         (git / "HEAD").write_text("ref: refs/heads/main\n")
         (git / "config").write_text(f'[core]\n\tbare = false\n[remote "origin"]\n\turl = https://{PROJECT}.git\n')
         self.bus = hallway.connect(self.home / ".local" / "share" / "hallway", project=PROJECT)
-        self._models: list[Model] = []
+        self.models: list[Model] = []
         self._processes: list[subprocess.Popen[str]] = []
         self._terminals: list[Terminal] = []
         self._with_hallway: set[str] = set()
 
     def model(self, *script: object) -> Model:
-        self._models.append(Model(*script))  # type: ignore[arg-type]
-        return self._models[-1]
+        self.models.append(Model(*script))  # type: ignore[arg-type]
+        return self.models[-1]
 
     def prepare(self, program: Program, model: Model, *, with_hallway: bool = True) -> None:
         """Set a client up as its person has it, then install hallway as everybody does."""
@@ -104,7 +104,9 @@ class Desk:
     def terminal(self, program: Program, model: Model, *words: str) -> Terminal:
         """A client in its own interface, in a terminal that nobody looks at."""
         environ = {**program.environ(self.home, model.url), "TERM": "xterm-256color"}
-        self._terminals.append(Terminal([program.path, *words], environ, self.repository, self.home / "tmux"))
+        self._terminals.append(
+            Terminal([program.path, *words], environ, self.repository, self.home / f"tmux{len(self._terminals)}")
+        )
         return self._terminals[-1]
 
     def close(self) -> None:
@@ -114,7 +116,7 @@ class Desk:
             if process.poll() is None:
                 os.killpg(process.pid, 9)
             process.communicate()
-        for model in self._models:
+        for model in self.models:
             model.close()
         self.bus.close()
 
@@ -136,6 +138,11 @@ class Terminal:
     @property
     def screen(self) -> str:
         return self._run("capture-pane", "-p", "-t", "client")
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the program still runs."""
+        return subprocess.run([*self._tmux, "has-session"], check=False, capture_output=True).returncode == 0
 
     def close(self) -> None:
         subprocess.run([*self._tmux, "kill-server"], check=False, capture_output=True)

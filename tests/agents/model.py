@@ -40,6 +40,14 @@ class Reply:
         self.calls = calls
 
 
+class Failure:
+    """An error that the API answers with instead of the model; clients do not try again."""
+
+    def __init__(self, status: int, kind: str, message: str) -> None:
+        self.status = status
+        self.body = {"type": "error", "error": {"type": kind, "code": kind, "message": message}}
+
+
 class Tool:
     """A tool as it was offered; `full_name` has the namespace in front that some clients keep apart."""
 
@@ -69,7 +77,7 @@ class Request:
         return found
 
 
-Turn = Reply | Callable[[Request], Reply]
+Turn = Reply | Failure | Callable[[Request], Reply]
 
 
 class Model:
@@ -90,7 +98,7 @@ class Model:
     def url(self) -> str:
         return f"http://127.0.0.1:{self._server.server_address[1]}"
 
-    def answer(self, request: Request) -> Reply:
+    def answer(self, request: Request) -> Reply | Failure:
         """The script's next reply; a turn that fails is kept for the test to see, and ends the conversation."""
         if not request.tools:
             return Reply(ASIDE)
@@ -98,7 +106,7 @@ class Model:
             self.requests.append(request)
             turn: Turn = self.script.pop(0) if self.script else Reply(OVER)
         try:
-            return turn if isinstance(turn, Reply) else turn(request)
+            return turn(request) if callable(turn) else turn
         except BaseException as error:
             self.errors.append(error)
             return Reply(f"(the test failed: {error})")
@@ -140,6 +148,9 @@ class _Handler(BaseHTTPRequestHandler):
             return
         request = Request(body, list(api.tools(body)))
         reply = self.model.answer(request)
+        if isinstance(reply, Failure):
+            self._send_json(reply.body, reply.status, {"x-should-retry": "false"})
+            return
         calls = [(request.tool(call.pattern), call.arguments) for call in reply.calls]
         try:
             if is_stream := body.get("stream") or ":stream" in path:
@@ -165,11 +176,13 @@ class _Handler(BaseHTTPRequestHandler):
         found = json.loads(content or b"{}")
         return found if isinstance(found, dict) else {}
 
-    def _send_json(self, value: Any, status: int = 200) -> None:
+    def _send_json(self, value: Any, status: int = 200, headers: dict[str, str] | None = None) -> None:
         content = json.dumps(value).encode()
         self.send_response(status)
         self.send_header("content-type", "application/json")
         self.send_header("content-length", str(len(content)))
+        for name, header in (headers or {}).items():
+            self.send_header(name, header)
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(content)

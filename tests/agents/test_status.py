@@ -1,7 +1,8 @@
-"""A session of Claude Code in its terminal: what it waits for, how its turn ended, and what `/clear` makes of it."""
+"""A session in its client's terminal: what it waits for, how its turn ended, what `/clear` and closing make of it."""
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 
@@ -9,7 +10,7 @@ import pytest
 
 from agents.conftest import needs
 from agents.desk import Desk, Terminal
-from agents.model import Call, Reply
+from agents.model import Call, Model, Reply, Request
 from hallway.core.model import Session
 from support import until
 
@@ -20,14 +21,24 @@ pytestmark = [
 PATIENCE_S = 90
 
 
+TASK = "mend the login"
+
+
 def sit_down(desk: Desk, *script: object) -> Terminal:
     """Start Claude Code in a terminal and type a prompt."""
     claude = needs("claude-code")
     model = desk.model(*script)
     desk.prepare(claude, model)
-    terminal = desk.terminal(claude, model, "--permission-mode", "default")
-    until(lambda: "❯" in terminal.screen or ">" in terminal.screen, PATIENCE_S)
-    prompt(terminal, "mend the login")
+    terminal = open_terminal(desk, model)
+    prompt(terminal, TASK)
+    return terminal
+
+
+def open_terminal(desk: Desk, model: Model, *words: str) -> Terminal:
+    """Start Claude Code in a terminal, to where it takes a prompt."""
+    claude = needs("claude-code")
+    terminal = desk.terminal(claude, model, "--permission-mode", "default", "--allowedTools", "mcp__hallway", *words)
+    until(lambda: claude.ready in terminal.screen, PATIENCE_S)
     return terminal
 
 
@@ -68,3 +79,80 @@ def test_a_cleared_conversation_goes_on_under_its_new_id(desk: Desk) -> None:
         assert [each.subject for each in desk.bus.messages.inbox(after.session_id)] == ["tests"]
     finally:
         print(terminal.screen)
+
+
+@pytest.mark.promise("S14")
+def test_launchers_before_the_server_hide_no_new_conversation(desk: Desk) -> None:
+    claude = needs("claude-code")
+    desk.bus.sessions.register("alice", "alice's session", "human")
+    send = claude.hallway("send", to_session="alice", body="Hello.", type="notification")
+    model = desk.model(Reply("Ready."), Reply(None, send), Reply("Sent."))
+    desk.prepare(claude, model)
+    settings = desk.home / ".claude.json"
+    written = json.loads(settings.read_text())
+    server = written["mcpServers"]["hallway"]
+    launchers = ["timeout", "600", "sh", "-c", '"$@"; exit $?', "sh"]
+    server.update(command="env", args=[*launchers, server["command"], *server["args"]])
+    settings.write_text(json.dumps(written))
+    terminal = open_terminal(desk, model)
+    try:
+        prompt(terminal, TASK)
+        session_is(desk, lambda each: each.reason == "done")
+        before = desk.session_of(claude).session_id
+        prompt(terminal, "/clear")
+        until(lambda: desk.bus.sessions.get(before).ended_at, PATIENCE_S)
+        prompt(terminal, "greet alice")
+        until(lambda: desk.bus.messages.inbox("alice"), PATIENCE_S)
+        (message,) = desk.bus.messages.inbox("alice")
+        assert message.from_session == desk.session_of(claude).session_id != before
+        assert desk.bus.sessions.get(before).ended_at is not None
+    finally:
+        print(terminal.screen)
+
+
+@pytest.mark.promise("S7")
+def test_a_session_in_two_terminals_ends_with_the_last(desk: Desk) -> None:
+    first = sit_down(desk, Reply("Ready."), Reply("Still here."))
+    (model,) = desk.models
+    try:
+        session_is(desk, lambda each: each.reason == "done")
+        (session,) = desk.bus.sessions.list_sessions()
+        second = open_terminal(desk, model, "--resume", session.session_id)
+        until(lambda: "Ready." in second.screen, PATIENCE_S)
+        prompt(second, "/exit")
+        until(lambda: not second.is_open, PATIENCE_S)
+        prompt(first, "and now?")
+        session_is(desk, lambda each: (each.reason, each.detail) == ("done", "Still here."))
+        events = desk.bus.events.read(0, limit=1000)
+        assert "session.ended" not in [each.kind for each in events if each.session_id == session.session_id]
+        prompt(first, "/exit")
+        until(lambda: desk.bus.sessions.get(session.session_id).ended_at, PATIENCE_S)
+    finally:
+        print(first.screen if first.is_open else "closed")
+
+
+def test_a_subagent_sets_neither_the_task_nor_the_status_of_its_parent(desk: Desk) -> None:
+    claude = needs("claude-code")
+    seen: list[tuple[str, str | None]] = []
+
+    def look() -> None:
+        session = desk.session_of(claude)
+        seen.append((session.status, session.current_task))
+
+    def answer(request: Request) -> Reply:
+        """The parent starts a subagent and stops; the subagent goes on, with a tool, once the parent idles."""
+        if TASK in request.told:
+            until(lambda: desk.session_of(claude).status == "working")
+            inner = {"description": "x", "prompt": "count the files", "subagent_type": "general-purpose"}
+            start = Call("^(Agent|Task)$", **inner, run_in_background=True)
+            return Reply("Started.") if "tool_use" in request.told else Reply(None, start)
+        until(lambda: desk.session_of(claude).status == "idle", PATIENCE_S)
+        look()
+        return Reply("Three.") if "tool_use" in request.told else Reply(None, Call("^Bash$", command="ls"))
+
+    terminal = sit_down(desk, *[answer] * 5)
+    try:
+        until(lambda: len(seen) == 2, PATIENCE_S)
+        assert seen == [("idle", TASK)] * 2
+    finally:
+        print(terminal.screen, seen)

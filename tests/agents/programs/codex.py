@@ -12,6 +12,8 @@ class Codex(Program):
     name, package = "codex", "@openai/codex@0.169.0"
     shell = "^(exec_command|shell_command)$"
     session_key = "thread_id"
+    interface = ("--dangerously-bypass-hook-trust",)
+    ready = "›"
 
     def settings(self, model_url: str) -> dict[str, str]:
         return {"MOCK_API_KEY": "test"}

@@ -12,6 +12,8 @@ class OpenCode(Program):
     name, package = "opencode", "opencode-ai@1.18.33"
     shell = "^bash$"
     session_key = "sessionID"
+    interface = ()
+    ready = "Ask anything"
 
     def settings(self, model_url: str) -> dict[str, str]:
         names = ("MODELS_FETCH", "AUTOUPDATE", "LSP_DOWNLOAD", "DEFAULT_PLUGINS", "SHARE")

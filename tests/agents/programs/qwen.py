@@ -32,6 +32,7 @@ class Qwen(Program):
             "general": {"enableAutoUpdate": False},
             "model": {"name": "mock-model"},
             "tools": {"toolSearch": {"enabled": False}},
+            "memory": {"enableManagedAutoMemory": False, "enableManagedAutoDream": False},  # so are these
             "ui": {"enableFollowupSuggestions": False},  # each is a request to the model
         }
         (home / ".qwen" / "settings.json").write_text(json.dumps(settings, indent=4))

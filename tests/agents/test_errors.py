@@ -1,0 +1,33 @@
+"""A turn that ends because the model's API fails: the session idles, with the reason."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+from agents.conftest import needs
+from agents.desk import Desk
+from agents.model import Failure
+from support import until
+
+PATIENCE_S = 90
+BROKEN = Failure(400, "invalid_request_error", "The model is broken.")
+
+
+@pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
+@pytest.mark.promise("S11")
+@pytest.mark.parametrize("name", ["claude-code", "qwen"])
+def test_an_error_of_the_api_ends_the_turn(desk: Desk, name: str) -> None:
+    program = needs(name)
+    model = desk.model(*[BROKEN] * 20)  # some try again without what they offered first
+    desk.prepare(program, model)
+    terminal = desk.terminal(program, model, *(program.interface or ()))
+    try:
+        until(lambda: program.ready in terminal.screen, PATIENCE_S)
+        terminal.types("mend the login")
+        terminal.presses("Enter")
+        until(lambda: model.requests, PATIENCE_S)
+        until(lambda: (desk.session_of(program).status, desk.session_of(program).reason) == ("idle", "error"), 30)
+    finally:
+        print(terminal.screen)
