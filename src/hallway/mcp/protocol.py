@@ -97,7 +97,7 @@ class Peer:
         """Register a session before its first operation, if the transport has to do that; raises the bus's errors."""
 
     def leave_registration(self, session_id: str) -> None:
-        """Note that the caller registers a session itself, so that the transport sends no first heartbeat for it."""
+        """Record that the caller registers a session itself, so that the transport sends no first heartbeat for it."""
 
     def offer_former_memory(self, project: str | None) -> str | None:
         """Return a hint for a search that found nothing in a project; None if there is none."""
