@@ -124,12 +124,13 @@ def test_the_task_of_an_expired_owner_is_offered_again_once_however_many_look(pa
     tasks: list[str] = []
     with open_store(path) as bus:
         while time.time() < ends - 1:
-            bus.sessions.register("victim", "agent", "codex")
+            victim = f"victim-{len(tasks)}"  # one that came back would have its tasks again
+            bus.sessions.register(victim, "agent", "codex")
             tasks.append(bus.tasks.offer("boss", "*", f"job {len(tasks)}").task_id)
-            bus.tasks.accept("victim", tasks[-1])
+            bus.tasks.accept(victim, tasks[-1])
             with bus.store.write():  # of the store: the bus's own would sweep
                 bus.store._connection.execute(
-                    "UPDATE sessions SET expires_at = 1, check_at = 1 WHERE session_id = 'victim'"
+                    "UPDATE sessions SET expires_at = 1, check_at = 1 WHERE session_id = ?", (victim,)
                 )
             until(lambda: bus.tasks.get(tasks[-1]).status == "offered")
         for sweeper in sweepers:

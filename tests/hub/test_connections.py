@@ -84,7 +84,7 @@ def test_who_sends_ahead_and_never_reads_costs_little_memory(
 def test_pipelined_requests_are_answered_in_order(start_hub: Callable[..., HubProcess]) -> None:
     hub = start_hub()
     count = 500
-    body = b'{"session_id": "user:alice", "value": %d}'
+    body = b'{"session_id": "user:alice", "project": "p", "value": %d}'
     with socket.create_connection(("127.0.0.1", hub.port), timeout=20) as connection:
         for number in range(count):
             text = body % number
@@ -105,7 +105,7 @@ def test_pipelined_requests_are_answered_in_order(start_hub: Callable[..., HubPr
 
 def test_a_large_body_behind_pipelined_requests_arrives_whole(start_hub: Callable[..., HubProcess]) -> None:
     hub = start_hub()
-    text = b'{"session_id": "user:alice", "value": "%s"}' % (b"x" * 200_000)
+    text = b'{"session_id": "user:alice", "project": "p", "value": "%s"}' % (b"x" * 200_000)
     put = b"PUT /memory/large HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%s" % (len(text), text)
     with socket.create_connection(("127.0.0.1", hub.port), timeout=20) as connection:
         connection.sendall(GET * 40 + put + GET)

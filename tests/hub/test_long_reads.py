@@ -20,7 +20,7 @@ from hallway.services.sessions import SessionRegistry
 from hallway.store.tokenize import Excerpts
 from hub.client import Client
 from hub.process import HubProcess
-from support import open_store, run_apart
+from support import Here, open_store, run_apart
 
 GET, FIND = SessionRegistry.operations["get"], SharedMemory.operations["find"]
 
@@ -143,7 +143,7 @@ class Stopped:
         bus.execute = wait  # type: ignore[method-assign]
 
     def ask(self, name: str) -> asyncio.Future[Any]:
-        return self.reader.run(FIND, FIND.arguments((), {"query": "alpha"}), _visitor(name))
+        return self.reader.run(FIND, FIND.arguments((), {"query": "alpha", "project": Here.project}), _visitor(name))
 
 
 def _visitor(name: str) -> Any:

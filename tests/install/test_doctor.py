@@ -249,7 +249,7 @@ def test_an_entry_whose_environment_selects_another_bus_is_named(machine: Machin
     environment = {"HALLWAY_URL": "https://alice:pass@Hub.example.org:443", "HALLWAY_HOME": "/srv/hallway"}
     add_settings(machine, name, {section: {"hallway": {key: environment}}})
     details = [each["detail"] for each in findings(machine, client) if each["level"] == "warn"]
-    assert any("sets HALLWAY_URL=https://alice@Hub.example.org:443" in each for each in details)
+    assert any("sets HALLWAY_URL=https://alice:***@Hub.example.org:443" in each for each in details)
     assert any("sets HALLWAY_HOME=/srv/hallway" in each for each in details)
     assert "pass" not in str(details)
     add_settings(machine, name, {section: {"hallway": {key: {"HALLWAY_HOME": str(machine.home)}}}})

@@ -174,8 +174,8 @@ def test_a_client_that_writes_its_file_meanwhile_is_edited_anew(
     machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As a client that runs: between our reading and our writing it saves its own state."""
-    from hallway.agents import install
     from hallway.agents.install import plan
+    from hallway.agents.install.all_clients import install
 
     for name, value in machine.environ.items():
         monkeypatch.setenv(name, value)
@@ -189,7 +189,7 @@ def test_a_client_that_writes_its_file_meanwhile_is_edited_anew(
         return write(name, *rest, **more)
 
     monkeypatch.setattr(plan, "replace_file", meanwhile)
-    (outcome,) = install.install(["claude-code"])
+    (outcome,) = install(["claude-code"])
     assert outcome.error is None
     held = json.loads(path.read_text())
     assert held["numStartups"] == 2

@@ -89,7 +89,7 @@ def test_messages_about_a_database_hold_no_password(database: str) -> None:
     with pytest.raises(Exception, match="does not answer") as error:
         PostgresStore("postgresql://alice:s3cret@127.0.0.1:1/bus")
     assert "s3cret" not in str(error.value)
-    assert "alice@127.0.0.1:1/bus" in str(error.value)
+    assert "alice:***@127.0.0.1:1/bus" in str(error.value)
 
 
 def test_the_doctor_knows_a_database(database: str, capsys: pytest.CaptureFixture[str]) -> None:

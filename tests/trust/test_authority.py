@@ -49,7 +49,7 @@ TABLE = {
     "messages.replies": ACTS,
     "messages.acknowledge": ACTS,
     "messages.mark_injected": ACTS,
-    "messages.get_messages": LISTS,
+    "messages.get_messages": READS,
     "messages.sent": LISTS,
     "messages.inboxes": LISTS,
     "messages.get": READS,

@@ -87,7 +87,7 @@ def _filled(value: Any, words: dict[str, str]) -> Any:
 
 
 CALLS: dict[str, dict[str, Any]] = {
-    "sessions.register": {"session_id": "$session", "agent_name": "a", "agent_type": "b"},
+    "sessions.register": {"session_id": "$session", "agent_name": "a", "agent_type": "b", "project": "$project"},
     "sessions.heartbeat": {"session_id": "$session"},
     "sessions.ping": {"session_id": "$session"},
     "sessions.update_status": {"session_id": "$session", "status": "working"},

@@ -356,7 +356,9 @@ class UnsupportedUrl(InvalidInput):
 
 
 def _tree(cls: type[HallwayError]) -> dict[str, type[HallwayError]]:
-    return {cls.code: cls} | {code: found for sub in cls.__subclasses__() for code, found in _tree(sub).items()}
+    """Return the classes by their codes; a class without a code of its own shares that of its base, which counts."""
+    own = {cls.code: cls} if "code" in vars(cls) else {}
+    return own | {code: found for sub in cls.__subclasses__() for code, found in _tree(sub).items()}
 
 
 def from_dict(body: dict[str, Any]) -> HallwayError:

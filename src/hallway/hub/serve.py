@@ -287,7 +287,10 @@ class LogFormatter(logging.Formatter):
         extra = {key: value for key, value in vars(record).items() if key in ("address", "pid", "operation")}
         if record.exc_info:
             extra["traceback"] = self.formatException(record.exc_info)
-        fields, extra = ({key: redact(str(value)) for key, value in each.items()} for each in (fields, extra))
+        fields, extra = (
+            {key: redact(value) if isinstance(value, str) else value for key, value in each.items()}
+            for each in (fields, extra)
+        )
         if self._is_json:
             return json.dumps({**fields, **extra})
         return " ".join([*fields.values(), *(f"{key}={value}" for key, value in extra.items())])

@@ -415,8 +415,8 @@ class CollaborationHub(Service, noun="messages"):
             project=self._project_of(session_id),
             visible=None if self._is_own(session_id) else self.bus.visible,
         )
-        if not rows:
-            self._require_inbox(session_id)
+        if not rows and not _is_no_session(session_id):
+            self.bus.sessions.require(session_id)  # of a session that the caller does not see: the same error
         return [message_of(row) for row in (reversed(rows) if after is None else rows)]
 
     @operation("GET /messages/sent", is_of_all=True)
