@@ -293,7 +293,7 @@ class LogFormatter(logging.Formatter):
         )
         if self._is_json:
             return json.dumps({**fields, **extra})
-        return " ".join([*fields.values(), *(f"{key}={value}" for key, value in extra.items())])
+        return " ".join([*map(str, fields.values()), *(f"{key}={value}" for key, value in extra.items())])
 
 
 def set_up_logging(style: str) -> None:
