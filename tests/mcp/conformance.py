@@ -83,6 +83,7 @@ class Inspector:
     def __init__(self, era: str, home: Path, target: list[str], *options: str) -> None:
         self._begins = ["--cli", *target, *options, "--protocol-era", era, "--format", "json", "--quiet"]
         self._home = home
+        self.is_http = bool(options)
 
     def __call__(self, method: str, *options: str) -> Any:
         ran = node(INSPECTOR, *self._begins, "--method", method, *options, home=self._home)
@@ -104,7 +105,9 @@ def test_the_inspector_finds_no_fault_with_the_tools(inspect: Inspector) -> None
 
 
 def test_the_inspector_calls_tools_and_reads_resources(inspect: Inspector) -> None:
-    inspect("tools/call", "--tool-name", "status", "--tool-arg", "current_task=judged")
+    # A hub does not know in which repository its caller is.
+    where = ("--tool-arg", "project=github.com/acme/shop") if inspect.is_http else ()
+    inspect("tools/call", "--tool-name", "status", "--tool-arg", "current_task=judged", *where)
     kept = inspect("tools/call", "--tool-name", "remember", "--tool-arg", "key=by/inspector", "--tool-arg", "value=7")
     assert kept["structuredContent"]["key"] == "by/inspector"
     assert json.loads(kept["content"][0]["text"]) == kept["structuredContent"]

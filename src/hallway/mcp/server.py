@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hallway import __version__
-from hallway.core.errors import EntryNotFound
+from hallway.core.errors import EntryNotFound, ProjectNeeded
 from hallway.core.model import CAPABILITY, EVERYBODY
 from hallway.core.schema import encode
 from hallway.local.identity import agent_type_of
@@ -55,10 +55,16 @@ class BusServer:
         return agent_type_of(peer.client) is None
 
     def resources(self, cursor: str | None, peer: Peer, meta: Json) -> Work:
-        """Return the resources: sessions, inbox, and the project's memory entries, newest first, in pages."""
-        project = yield PROJECT, {SESSION: peer.session_of({}, meta, is_needed=False)}
-        call = {"query": "", "limit": PAGE, "after": cursor, "project": project}
-        found = yield MEMORY["find"], MEMORY["find"].arguments((), call)
+        """Return the resources: sessions, inbox, and the project's memory entries, newest first, in pages.
+
+        A caller without a session and a project can read none of them, so it is told of none.
+        """
+        try:
+            project = yield PROJECT, {SESSION: peer.session_of({}, meta, is_needed=False)}
+            call = {"query": "", "limit": PAGE, "after": cursor, "project": project}
+            found = yield MEMORY["find"], MEMORY["find"].arguments((), call)
+        except ProjectNeeded:
+            return {"resources": []}
         listed = [_resource(_uri(each.key), each.key, f"{each.type} by {each.session_id}") for each in found]
         if cursor is None:
             listed = [
