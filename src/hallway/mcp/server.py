@@ -64,6 +64,8 @@ class BusServer:
             call = {"query": "", "limit": PAGE, "after": cursor, "project": project}
             found = yield MEMORY["find"], MEMORY["find"].arguments((), call)
         except ProjectNeeded:
+            if cursor is not None:  # which no page can have given
+                raise
             return {"resources": []}
         listed = [_resource(_uri(each.key), each.key, f"{each.type} by {each.session_id}") for each in found]
         if cursor is None:
