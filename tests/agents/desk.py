@@ -12,6 +12,7 @@ import hallway
 from agents.model import Model
 from agents.programs import Program
 from hallway.core.model import Session
+from support import until
 
 PROJECT = "github.com/acme/shop"
 PATIENCE_S = 120
@@ -134,6 +135,24 @@ class Terminal:
 
     def presses(self, key: str) -> None:
         self._run("send-keys", "-t", "client", key)
+
+    def enters(self, text: str) -> None:
+        """Type a line and send it once it is on the screen: a client may take an Enter right after text for a paste."""
+        self.types(text)
+        until(lambda: text in self.screen, PATIENCE_S)
+        self.presses("Enter")
+
+    def approves(self, question: str) -> None:
+        """Answer a dialog with its first choice: press Enter until it is gone, for a client drops early keys."""
+
+        def is_gone() -> bool:
+            if question not in self.screen:
+                return True
+            self.presses("Enter")
+            return False
+
+        until(lambda: question in self.screen, PATIENCE_S)
+        until(is_gone, PATIENCE_S)
 
     @property
     def screen(self) -> str:

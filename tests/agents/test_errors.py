@@ -25,8 +25,7 @@ def test_an_error_of_the_api_ends_the_turn(desk: Desk, name: str) -> None:
     terminal = desk.terminal(program, model, *(program.interface or ()))
     try:
         until(lambda: program.ready in terminal.screen, PATIENCE_S)
-        terminal.types("mend the login")
-        terminal.presses("Enter")
+        terminal.enters("mend the login")
         until(lambda: model.requests, PATIENCE_S)
         until(lambda: (desk.session_of(program).status, desk.session_of(program).reason) == ("idle", "error"), 30)
     finally:

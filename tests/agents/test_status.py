@@ -30,7 +30,7 @@ def sit_down(desk: Desk, *script: object) -> Terminal:
     model = desk.model(*script)
     desk.prepare(claude, model)
     terminal = open_terminal(desk, model)
-    prompt(terminal, TASK)
+    terminal.enters(TASK)
     return terminal
 
 
@@ -40,11 +40,6 @@ def open_terminal(desk: Desk, model: Model, *words: str) -> Terminal:
     terminal = desk.terminal(claude, model, "--permission-mode", "default", "--allowedTools", "mcp__hallway", *words)
     until(lambda: claude.ready in terminal.screen, PATIENCE_S)
     return terminal
-
-
-def prompt(terminal: Terminal, text: str) -> None:
-    terminal.types(text)
-    terminal.presses("Enter")
 
 
 def session_is(desk: Desk, fits: Callable[[Session], bool], patience_s: float = PATIENCE_S) -> None:
@@ -57,7 +52,7 @@ def test_a_permission_says_what_wants_it_until_it_is_given(desk: Desk) -> None:
     try:
         session_is(desk, lambda each: (each.status, each.reason) == ("waiting", "permission"))
         session_is(desk, lambda each: each.detail == "Bash: touch made.txt")
-        terminal.presses("Enter")  # yes
+        terminal.approves("Do you want to proceed?")
         session_is(desk, lambda each: (each.status, each.reason, each.detail) == ("idle", "done", "Made."))
     finally:
         print(terminal.screen)
@@ -72,7 +67,7 @@ def test_a_cleared_conversation_goes_on_under_its_new_id(desk: Desk) -> None:
         desk.bus.messages.send(
             "user:alice", before.session_id, "notification", "tests", "They are red.", priority="low"
         )
-        prompt(terminal, "/clear")
+        terminal.enters("/clear")
         session_is(desk, lambda each: (each.end_reason or "").startswith("continued as "))
         (after,) = desk.bus.sessions.list_sessions()
         assert after.session_id != before.session_id
@@ -96,12 +91,12 @@ def test_launchers_before_the_server_hide_no_new_conversation(desk: Desk) -> Non
     settings.write_text(json.dumps(written))
     terminal = open_terminal(desk, model)
     try:
-        prompt(terminal, TASK)
+        terminal.enters(TASK)
         session_is(desk, lambda each: each.reason == "done")
         before = desk.session_of(claude).session_id
-        prompt(terminal, "/clear")
+        terminal.enters("/clear")
         until(lambda: desk.bus.sessions.get(before).ended_at, PATIENCE_S)
-        prompt(terminal, "greet alice")
+        terminal.enters("greet alice")
         until(lambda: desk.bus.messages.inbox("alice"), PATIENCE_S)
         (message,) = desk.bus.messages.inbox("alice")
         assert message.from_session == desk.session_of(claude).session_id != before
@@ -119,13 +114,13 @@ def test_a_session_in_two_terminals_ends_with_the_last(desk: Desk) -> None:
         (session,) = desk.bus.sessions.list_sessions()
         second = open_terminal(desk, model, "--resume", session.session_id)
         until(lambda: "Ready." in second.screen, PATIENCE_S)
-        prompt(second, "/exit")
+        second.enters("/exit")
         until(lambda: not second.is_open, PATIENCE_S)
-        prompt(first, "and now?")
+        first.enters("and now?")
         session_is(desk, lambda each: (each.reason, each.detail) == ("done", "Still here."))
         events = desk.bus.events.read(0, limit=1000)
         assert "session.ended" not in [each.kind for each in events if each.session_id == session.session_id]
-        prompt(first, "/exit")
+        first.enters("/exit")
         until(lambda: desk.bus.sessions.get(session.session_id).ended_at, PATIENCE_S)
     finally:
         print(first.screen if first.is_open else "closed")
