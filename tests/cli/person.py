@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -50,6 +51,23 @@ class Person:
         return subprocess.run(
             command, env={**self.environ, **environ}, capture_output=True, text=True, timeout=TIMEOUT_S, check=False
         )
+
+    def on_a_terminal(self, *words: str, typed: str = "", **environ: str) -> tuple[int, str]:
+        """Run a command on a terminal, at which something is typed; its status, and what it wrote."""
+        main, side = pty.openpty()
+        environ = {**self.environ, "TERM": "dumb", **environ}
+        process = subprocess.Popen(self.command(*words), env=environ, stdin=side, stdout=side, stderr=side)
+        os.close(side)
+        written = b""
+        try:
+            os.write(main, typed.encode())
+            while part := os.read(main, 65536):
+                written += part
+        except OSError:
+            pass  # how Linux tells that the other side has gone
+        finally:
+            os.close(main)
+        return process.wait(TIMEOUT_S), written.decode()
 
     def gets(self, *words: str) -> Any:
         """The JSON answer of a command that must succeed."""

@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
-import pty
-import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
-
-from cli.person import TIMEOUT_S
 
 if TYPE_CHECKING:
     from cli.person import Person
@@ -29,24 +24,6 @@ def ended(team: Person) -> Person:
 
 def offline(person: Person) -> set[str]:
     return {each["session_id"] for each in person.gets("list", "--all") if each["status"] == "offline"}
-
-
-def answers(person: Person, answer: str, *words: str) -> tuple[int, str]:
-    """Run a command on a terminal at which a line is typed; its status, and what it wrote."""
-    main, side = pty.openpty()
-    environ = {**person.environ, "TERM": "dumb"}
-    process = subprocess.Popen(person.command(*words), env=environ, stdin=side, stdout=side, stderr=side)
-    os.close(side)
-    os.write(main, f"{answer}\n".encode())
-    written = b""
-    try:
-        while part := os.read(main, 65536):
-            written += part
-    except OSError:
-        pass  # how Linux tells that the other side has gone
-    finally:
-        os.close(main)
-    return process.wait(TIMEOUT_S), written.decode()
 
 
 def test_clear_offline_acts_on_this_project_alone(ended: Person) -> None:
@@ -83,18 +60,18 @@ def test_on_a_terminal_they_ask_first(ended: Person, words: tuple[str, ...]) -> 
     ended.types("memory", "set", "s1", "k", "one")
     before = ended.gets("stats")
     for answer in ("", "n", "what?"):
-        status, written = answers(ended, answer, *words)
+        status, written = ended.on_a_terminal(*words, typed=f"{answer}\n")
         assert status == 1
         assert "? [y/N]" in written
         assert "nothing was removed" in written
     assert ended.gets("stats") == before
-    status, written = answers(ended, "y", *words)
+    status, written = ended.on_a_terminal(*words, typed="y\n")
     assert (status, "nothing was removed" in written) == (0, False)
     assert ended.gets("stats") != before
 
 
 def test_with_yes_nothing_is_asked(ended: Person) -> None:
-    status, written = answers(ended, "n", "clear-offline", "--yes")
+    status, written = ended.on_a_terminal("clear-offline", "--yes", typed="n\n")
     assert (status, "[y/N]" in written) == (0, False)
     assert offline(ended) == {"other"}
 
@@ -107,5 +84,5 @@ def test_help_says_whether_a_project_left_out_means_all(team: Person, words: tup
 
 
 def test_an_error_of_a_declined_question_is_json_when_json_is_wanted(ended: Person) -> None:
-    _, written = answers(ended, "n", "clear-offline", "--json")
+    _, written = ended.on_a_terminal("clear-offline", "--json", typed="n\n")
     assert json.loads(written[written.index("{") :])["error"]["code"] == "declined"

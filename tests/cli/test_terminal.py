@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pty
 import signal
 import subprocess
 from typing import TYPE_CHECKING
@@ -19,20 +18,9 @@ HOSTILE = "mend\x1b]0;owned\x07\x1b[2J\x9b31m\u202egnp.exe\u2066\nSTATUS forged\
 
 def on_a_terminal(person: Person, *words: str, columns: int = 200, **environ: str) -> str:
     """What a command writes to a terminal."""
-    main, side = pty.openpty()
-    environ = {**person.environ, "TERM": "xterm", "COLUMNS": str(columns), **environ}
-    process = subprocess.Popen(person.command(*words), env=environ, stdin=side, stdout=side, stderr=side)
-    os.close(side)
-    written = b""
-    try:
-        while part := os.read(main, 65536):
-            written += part
-    except OSError:
-        pass  # how Linux tells that the other side has gone
-    finally:
-        os.close(main)
-    assert process.wait() == 0
-    return written.decode()
+    status, written = person.on_a_terminal(*words, **{"TERM": "xterm", "COLUMNS": str(columns), **environ})
+    assert status == 0
+    return written
 
 
 def test_colours_are_for_terminals(team):

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import http.client
-import shutil
 import signal
 import socket
-import subprocess
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -18,6 +16,7 @@ from hallway.core.errors import HallwayError, HubUnreachable
 from hub.client import Client
 from hub.process import HubProcess
 from postgres import free_port
+from real_proxies import PROXIES, RealProxy, listens
 from support import Here, open_store, until
 from trust.conftest import make_tokens
 
@@ -25,99 +24,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-NGINX = """\
-daemon off;
-master_process off;
-pid {folder}/nginx.pid;
-error_log {folder}/error.log;
-events {{ worker_connections 2000; }}
-http {{
-    access_log off;
-    client_body_temp_path {folder}/body;
-    proxy_temp_path {folder}/proxy;
-    fastcgi_temp_path {folder}/fastcgi;
-    uwsgi_temp_path {folder}/uwsgi;
-    scgi_temp_path {folder}/scgi;
-    upstream hubs {{ server 127.0.0.1:{a} fail_timeout=1s; server 127.0.0.1:{b} fail_timeout=1s; }}
-    server {{
-        listen 127.0.0.1:{port};
-        location / {{
-            proxy_pass http://hubs;
-            proxy_set_header Host $http_host;
-            proxy_buffering off;
-            proxy_read_timeout 90s;
-        }}
-    }}
-}}
-"""
-CADDY = """\
-{{
-    admin off
-    auto_https off
-}}
-http://127.0.0.1:{port} {{
-    reverse_proxy 127.0.0.1:{a} 127.0.0.1:{b} {{
-        lb_try_duration 5s
-        health_uri /ready
-        health_interval 200ms
-        flush_interval -1
-    }}
-}}
-"""
-HAPROXY = """\
-defaults
-    mode http
-    timeout connect 5s
-    timeout check 5s
-    timeout client 90s
-    timeout server 90s
-    option redispatch
-    option httpchk GET /ready
-frontend in
-    bind 127.0.0.1:{port}
-    default_backend hubs
-backend hubs
-    server a 127.0.0.1:{a} check inter 200ms fall 2 rise 1
-    server b 127.0.0.1:{b} check inter 200ms fall 2 rise 1
-"""
-PROXIES = {
-    "nginx": (NGINX, ("-p", "{folder}", "-c", "{path}")),
-    "caddy": (CADDY, ("run", "--adapter", "caddyfile", "--config", "{path}")),
-    "haproxy": (HAPROXY, ("-db", "-f", "{path}")),
-}
-
 
 @pytest.fixture
-def start_proxy(tmp_path: Path) -> Iterator[Callable[..., int]]:
-    """Starts a proxy before two ports, and gives its own; skips where it is not installed."""
-    started: list[subprocess.Popen[bytes]] = []
+def start_proxy(tmp_path: Path) -> Iterator[Callable[[str, list[int]], int]]:
+    """Starts a proxy before the ports of two hubs, and gives its own."""
+    started: list[RealProxy] = []
 
-    def start_proxy(name: str, a: int, b: int) -> int:
-        template, options = PROXIES[name]
-        program = shutil.which(name, path="/usr/sbin:/usr/bin:/usr/local/bin")
-        if program is None:
-            pytest.skip(f"{name} is not installed here: apt-get install {name}")
-        folder, port = tmp_path / name, free_port()
-        folder.mkdir()
-        path = folder / "config"
-        path.write_text(template.format(folder=folder, port=port, a=a, b=b))
-        command = [program, *(each.format(folder=folder, path=path) for each in options)]
-        with (folder / "log").open("wb") as log:
-            environ = {"PATH": "/usr/bin:/bin", "HOME": str(folder)}
-            started.append(subprocess.Popen(command, stdout=log, stderr=log, env=environ))
-        until(lambda: started[-1].poll() is not None or listens(port))
-        assert started[-1].poll() is None, (folder / "log").read_text()
-        return port
+    def start_proxy(name: str, ports: list[int]) -> int:
+        started.append(RealProxy(name, tmp_path, ports))
+        return started[-1].port
 
     yield start_proxy
-    for process in started:
-        process.terminate()
-        process.wait()
-
-
-def listens(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+    for proxy in started:
+        proxy.close()
 
 
 def ask(port: int, path: str) -> int:
@@ -226,12 +145,12 @@ class Load:
 
 @pytest.mark.parametrize("proxy", list(PROXIES))
 def test_hubs_are_restarted_in_turn_and_nobody_behind_the_proxy_notices(
-    tmp_path: Path, start_proxy: Callable[..., int], proxy: str
+    tmp_path: Path, start_proxy: Callable[[str, list[int]], int], proxy: str
 ) -> None:
     tokens = make_tokens(tmp_path / "hallway")
     store = str(tmp_path / "hallway")
     ports = [free_port(), free_port()]
-    port = start_proxy(proxy, *ports)
+    port = start_proxy(proxy, ports)
 
     def start(number: int) -> HubProcess:
         options = ("--store", store, "--behind-proxy", "--name", "127.0.0.1", "--stop-within", "4")

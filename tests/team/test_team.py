@@ -1,13 +1,9 @@
-"""A team's set-up: PostgreSQL, two hubs, a proxy that brings TLS with a certificate of one's own, and every face.
-
-The proxies are Debian's: `apt-get install nginx caddy haproxy`; those that are not installed are skipped.
-"""
+"""A team's set-up: PostgreSQL, two hubs, a proxy that brings TLS with a certificate of one's own, and every face."""
 
 from __future__ import annotations
 
 import http.client
 import json
-import shutil
 import ssl
 import subprocess
 import sys
@@ -24,78 +20,11 @@ from hub.process import HubProcess, environment
 from mcp_server import MODERN, Server
 from postgres import free_port
 from proxy import make_certificate
+from real_proxies import PROXIES, RealProxy
 from support import Here, open_store, until
 
 pytestmark = pytest.mark.slow
 
-NGINX = """\
-daemon off;
-master_process off;
-pid {folder}/nginx.pid;
-error_log {folder}/error.log;
-events {{ worker_connections 2000; }}
-http {{
-    access_log off;
-    client_body_temp_path {folder}/body;
-    proxy_temp_path {folder}/proxy;
-    fastcgi_temp_path {folder}/fastcgi;
-    uwsgi_temp_path {folder}/uwsgi;
-    scgi_temp_path {folder}/scgi;
-    upstream hubs {{ server 127.0.0.1:{a} fail_timeout=1s; server 127.0.0.1:{b} fail_timeout=1s; }}
-    server {{
-        listen 127.0.0.1:{port} ssl;
-        ssl_certificate {cert};
-        ssl_certificate_key {key};
-        ssl_protocols TLSv{version};
-        location / {{
-            proxy_pass http://hubs;
-            proxy_set_header Host $http_host;
-            proxy_set_header X-Forwarded-Proto https;
-            proxy_buffering off;
-            proxy_read_timeout 90s;
-        }}
-    }}
-}}
-"""
-CADDY = """\
-{{
-    admin off
-    auto_https off
-    default_sni 127.0.0.1
-}}
-https://127.0.0.1:{port} {{
-    tls {cert} {key} {{
-        protocols tls{version} tls{version}
-    }}
-    reverse_proxy 127.0.0.1:{a} 127.0.0.1:{b} {{
-        lb_try_duration 5s
-        health_uri /ready
-        health_interval 200ms
-        flush_interval -1
-    }}
-}}
-"""
-HAPROXY = """\
-defaults
-    mode http
-    timeout connect 5s
-    timeout check 5s
-    timeout client 90s
-    timeout server 90s
-    option redispatch
-    option httpchk GET /ready
-frontend in
-    bind 127.0.0.1:{port} ssl crt {folder}/both.pem ssl-min-ver TLSv{version} ssl-max-ver TLSv{version}
-    default_backend hubs
-backend hubs
-    server a 127.0.0.1:{a} check inter 200ms fall 2 rise 1
-    server b 127.0.0.1:{b} check inter 200ms fall 2 rise 1
-"""
-PROXIES = {
-    "nginx": (NGINX, ("-p", "{folder}", "-c", "{path}")),
-    "caddy": (CADDY, ("run", "--adapter", "caddyfile", "--config", "{path}")),
-    "haproxy": (HAPROXY, ("-db", "-f", "{path}")),
-}
 TLS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 
 
@@ -103,30 +32,15 @@ class Team:
     """Two hubs on one database behind a proxy with TLS."""
 
     def __init__(self, folder: Path, store: str, proxy: str, version: str, certificate: tuple[str, str]) -> None:
-        template, options = PROXIES[proxy]
-        program = shutil.which(proxy, path="/usr/sbin:/usr/bin:/usr/local/bin")
-        if program is None:
-            pytest.skip(f"{proxy} is not installed here: apt-get install {proxy}")
         self._folder, self._store = folder, store
         self.certificate, self.version = certificate, version
+        self.ports = [free_port(), free_port()]
+        self._proxy = RealProxy(proxy, folder, self.ports, (*certificate, version))
+        self.url = f"https://127.0.0.1:{self._proxy.port}"
         with open_store(store) as bus:
             self.token = bus.tokens.create("wide", "agent", None).token
-        self.ports, self.port = [free_port(), free_port()], free_port()
-        self.url = f"https://127.0.0.1:{self.port}"
         self.hubs = [self._hub(0), self._hub(1)]
-        home = folder / proxy
-        home.mkdir()
-        cert, key = certificate
-        (home / "both.pem").write_text(Path(cert).read_text() + Path(key).read_text())
-        path = home / "config"
-        a, b = self.ports
-        path.write_text(template.format(folder=home, port=self.port, a=a, b=b, cert=cert, key=key, version=version))
-        command = [program, *(each.format(folder=home, path=path) for each in options)]
-        with (home / "log").open("wb") as log:
-            environ = {"PATH": "/usr/bin:/bin", "HOME": str(home)}
-            self._proxy = subprocess.Popen(command, stdout=log, stderr=log, env=environ)
-        until(lambda: self._proxy.poll() is not None or self.speaks(TLS[version]))
-        assert self._proxy.poll() is None, (home / "log").read_text()
+        until(lambda: self.speaks(TLS[version]))
 
     def _hub(self, number: int) -> HubProcess:
         options = ("--store", self._store, "--behind-proxy", "--name", "127.0.0.1", "--stop-within", "4")
@@ -141,7 +55,7 @@ class Team:
         """Whether a client that has only this version of TLS gets an answer from a hub."""
         context = ssl.create_default_context(cafile=self.certificate[0])
         context.minimum_version = context.maximum_version = version
-        connection = http.client.HTTPSConnection("127.0.0.1", self.port, context=context, timeout=20)
+        connection = http.client.HTTPSConnection("127.0.0.1", self._proxy.port, context=context, timeout=20)
         try:
             connection.request("GET", "/ready")
             return connection.getresponse().status == 200
@@ -155,9 +69,7 @@ class Team:
         return {"HALLWAY_URL": self.url, "HALLWAY_TOKEN": self.token, "SSL_CERT_FILE": self.certificate[0]}
 
     def close(self) -> None:
-        if hasattr(self, "_proxy"):
-            self._proxy.terminate()
-            self._proxy.wait()
+        self._proxy.close()
         for hub in self.hubs:
             hub.kill()
 

@@ -24,11 +24,9 @@ def connect(url: str | os.PathLike[str] | None = None, *, project: str | None = 
     one that `hallway login` stored. `project` is the default project of new sessions; without it, the default is the
     repository this process runs in. Close the bus, or use it in a `with` block.
     """
-    if url == "":
+    if url is not None and not os.fspath(url):
         raise UnsupportedUrl("the address of the bus is empty", hint="Leave it out to use the bus of this user")
     address = normalise_address(os.fspath(url)) if url is not None else bus_address()
-    if url is not None and not os.fspath(url):
-        raise UnsupportedUrl("the address is empty", hint="Name a folder or an address, or leave it out: connect()")
     here = LocalWorkspace(project)
     if address and address.startswith(HUBS):
         from hallway.bus.remote import RemoteBus

@@ -56,13 +56,16 @@ class FieldValues:
 
 @dataclass_transform(kw_only_default=True, frozen_default=True)
 class RecordType(type):
-    """A metaclass that turns each annotation of a class into a read-only property, in order."""
+    """A metaclass that turns each annotation of a class into a read-only property, in order, after its base's."""
 
     def __new__(mcls, name: str, bases: tuple[type, ...], namespace: dict[str, Any]) -> RecordType:
+        inherited: tuple[str, ...] = getattr(bases[0], "_fields", ())
         fields = tuple(field for field in namespace.get("__annotations__", ()) if field[0] != "_")
+        if inherited:
+            namespace["__annotations__"] = {**bases[0].__annotations__, **namespace.get("__annotations__", {})}
         namespace["__slots__"] = ()
-        namespace["_fields"] = fields
-        namespace.update((field, _field(index)) for index, field in enumerate(fields))
+        namespace["_fields"] = inherited + fields
+        namespace.update((field, _field(index)) for index, field in enumerate(fields, len(inherited)))
         return super().__new__(mcls, name, bases, namespace)
 
 
@@ -155,20 +158,9 @@ class PeerSession(Record):
     silent_s: int
 
 
-class ActiveSession(Record):
+class ActiveSession(PeerSession):
     """A live session of a project, with the JSON that it keeps beside its status."""
 
-    session_id: str
-    agent_name: str
-    agent_type: str
-    status: str
-    reason: str | None
-    detail: str | None
-    status_s: int
-    current_task: str | None
-    human_user: str | None
-    branch: str | None
-    silent_s: int
     status_detail: Json
     last_seen: datetime
 
@@ -368,7 +360,7 @@ class MemoryEntry(Record):
     metadata: dict[str, Json]
 
 
-class MemoryHit(Record):
+class MemoryHit(MemoryEntry):
     """A memory entry in a list: its fields, a line of its value, and a page cursor.
 
     `has_value` is false if `value` was not asked for; `value` is null then.
@@ -376,17 +368,6 @@ class MemoryHit(Record):
     In `line`, the words that were searched for are between `**`.
     """
 
-    entry_id: str
-    key: str
-    type: str
-    value: Json
-    version: int
-    tags: list[str]
-    session_id: str
-    project: str
-    created_at: datetime
-    expires_at: datetime | None
-    metadata: dict[str, Json]
     has_value: bool
     line: str
     cursor: str

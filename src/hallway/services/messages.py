@@ -39,9 +39,10 @@ from hallway.core.model import (
 from hallway.core.near_names import did_you_mean, near_matches
 from hallway.core.operation import operation
 from hallway.core.parameters import MESSAGE_TYPE
-from hallway.core.schema import decode, encode
+from hallway.core.schema import encode
 from hallway.core.topics import topic
 from hallway.services.base import Service, require_callable, whole_number_setting
+from hallway.services.message_rows import delivery_of, message_of, stored_message
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -497,14 +498,14 @@ class CollaborationHub(Service, noun="messages"):
         states = self._store.rows(
             "messages.deliveries_in_thread", seqs=encode([each.seq for each in messages]), limit=STATES_SHOWN
         )
-        return Thread.of((thread_id, messages, [_delivery(each) for each in states]))
+        return Thread.of((thread_id, messages, [delivery_of(each) for each in states]))
 
     @operation("GET /messages/{message_id}/deliveries", verb="deliveries")
     def deliveries(self, message_id: str, *, after_id: str | None = None, limit: int = 200) -> list[Delivery]:
         """Return a message's delivery state for each recipient: stored, injected, acknowledged (M3)."""
         self.require(message_id)
         rows = self._store.rows("messages.deliveries", message_id=message_id, after_id=after_id or "", limit=limit)
-        return [_delivery(row) for row in rows]
+        return [delivery_of(row) for row in rows]
 
     def register_handler(self, message_type: str, handler: MessageHandler, session_id: str | None = None) -> Closable:
         """Call a function, in a thread of its own, with each message of a type (`*`: of every type).
@@ -645,7 +646,7 @@ class CollaborationHub(Service, noun="messages"):
             self.bus.tasks.hear(self.require(receipt.message_id))
         if recipient_status in (None, "offline"):
             return receipt
-        held_back = self.bus.wakes.held_back(_stored(draft, receipt.seq, self._store.now), draft["to_session"])
+        held_back = self.bus.wakes.held_back(stored_message(draft, receipt.seq, self._store.now), draft["to_session"])
         return receipt.replace(held_back=held_back)
 
     def _draft(
@@ -898,76 +899,3 @@ def _task_of(type: str, message_id: str, parent_task: str | None, data: dict[str
 
 def _no_message(message_id: str) -> MessageNotFound:
     return MessageNotFound(f"no message has the id {message_id!r}; it never was, or it was pruned")
-
-
-def message_of(row: Row) -> Message:
-    """Return a message from the columns of `messages.get`."""
-    (
-        message_id,
-        seq,
-        kind,
-        from_session,
-        to_session,
-        project,
-        subject,
-        body,
-        data,
-        priority,
-        in_reply_to,
-        thread_id,
-        task_id,
-        sent_at,
-        expires_at,
-    ) = row
-    return Message.of(
-        (
-            message_id,
-            seq,
-            kind,
-            from_session,
-            to_session,
-            project,
-            subject,
-            body,
-            {} if data == "{}" else decode(data),
-            priority,
-            in_reply_to,
-            thread_id,
-            task_id,
-            to_datetime(sent_at),
-            to_datetime(expires_at) if expires_at else None,
-        )
-    )
-
-
-def _stored(draft: dict[str, Any], seq: int, now: int) -> Message:
-    """Return the stored message of a draft."""
-    names = (
-        "type",
-        "from_session",
-        "to_session",
-        "project",
-        "subject",
-        "body",
-        "data",
-        "priority",
-        "in_reply_to",
-        "thread_id",
-        "task_id",
-    )
-    return message_of((draft["message_id"], seq, *(draft[name] for name in names), now, draft["expires_at"]))
-
-
-def _delivery(row: Row) -> Delivery:
-    message_id, recipient, stored_at, injected_at, acknowledged_at = row
-    state = "acknowledged" if acknowledged_at else "injected" if injected_at else "stored"
-    return Delivery.of(
-        (
-            message_id,
-            recipient,
-            state,
-            to_datetime(stored_at),
-            to_datetime(injected_at) if injected_at else None,
-            to_datetime(acknowledged_at) if acknowledged_at else None,
-        )
-    )

@@ -14,7 +14,7 @@ from hallway.core.model import PERSON, Message, WakeUp
 from hallway.core.operation import operation
 from hallway.core.schema import encode
 from hallway.services.base import Service, whole_number_setting
-from hallway.services.messages import message_of
+from hallway.services.message_rows import message_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

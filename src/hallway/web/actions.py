@@ -47,7 +47,7 @@ async def send(site: Site, fields: dict[str, str]) -> tuple[str, str]:
 
 
 async def reply(site: Site, fields: dict[str, str]) -> tuple[str, str]:
-    """Reply to a message in its thread, and acknowledge it if it was sent to this person."""
+    """Reply to a message in its thread, which acknowledges it if it was sent to this person."""
     parent = await site.ask(GET, message_id=fields.get("to_message", ""))
     sent: Receipt = await site.ask(
         REPLY,
@@ -56,7 +56,6 @@ async def reply(site: Site, fields: dict[str, str]) -> tuple[str, str]:
         body=_text(fields),
         priority=fields.get("priority", "normal"),
     )
-    await site.ask(ACKNOWLEDGE, session_id=site.person, message_ids=[parent.message_id])
     to_session = parent.to_session if parent.from_session == site.person else parent.from_session
     return _came_to(sent, party(to_session)), _thread(sent)
 

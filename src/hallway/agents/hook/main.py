@@ -34,7 +34,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
 
-    from hallway.agents.hook.event import ClientAdapter, HookEvent
+    from hallway.agents.hook.event import ClientAdapter, HookEvent, Payload
 
 BUDGET_MS = 300  # HALLWAY_HOOK_BUDGET_MS
 PAYLOAD_MOST = 32 * 1024 * 1024
@@ -54,9 +54,9 @@ def main(words: list[str]) -> NoReturn:
         if client not in CATALOG:
             raise ValueError(f"there is no client {client!r}; there are {', '.join(CATALOG)}")
         if IDLE in words[1:]:
-            os._exit(run.wait_idle(_standard_input()))
+            os._exit(run.wait_idle(_read_payload()[1]))
         _thread.start_new_thread(run.give_up_late, ())
-        run.handle(_standard_input(), "".join(words[1:2]))
+        run.handle(*_read_payload(), "".join(words[1:2]))
     except Exception as error:  # the edge between the client and hallway
         if not isinstance(error, _Later):
             run.trouble(f"{type(error).__name__}: {error}")
@@ -125,14 +125,14 @@ class HookRun:
 
         log.note(self.folder, self.client or "hook", what)
 
-    def wait_idle(self, told: bytes) -> int:
+    def wait_idle(self, payload: Payload) -> int:
         from hallway.agents.wake.rewake_hook import wait_idle
 
-        return wait_idle(self.folder, self.url, loads(told.decode("utf-8", "replace")), os.environ)
+        return wait_idle(self.folder, self.url, payload, os.environ)
 
-    def handle(self, told: bytes, event: str) -> None:
+    def handle(self, told: bytes, payload: Payload, event: str) -> None:
         dialect = adapter_of(self.client)
-        moment = dialect.read(loads(told.decode("utf-8", "replace")), event, os.environ)
+        moment = dialect.read(payload, event, os.environ)
         if moment is None:
             return
         if os.environ.get("HALLWAY_TASK_FROM_PROMPT", "").lower() in OFF and WOKEN not in moment.prompt:
@@ -320,24 +320,22 @@ def _budget_ms() -> int:
     return int(text) if text.isdecimal() and int(text) else BUDGET_MS
 
 
-def _standard_input() -> bytes:
-    """Return the payload, once it is complete: some clients leave the pipe open behind it."""
-    payload = bytearray()
+def _read_payload() -> tuple[bytes, Payload]:
+    """Read standard input until the payload is complete, because some clients leave the pipe open behind it.
+
+    Return its bytes and the object that they are. Raises ValueError for what is too large or no JSON object.
+    """
+    read = bytearray()
     while part := os.read(0, 1 << 20):
-        payload += part
-        if len(payload) > PAYLOAD_MOST:
+        read += part
+        if len(read) > PAYLOAD_MOST:
             raise ValueError(f"the payload is larger than {PAYLOAD_MOST} bytes")
-        if part.rstrip().endswith(b"}") and _is_complete(payload):
-            break
-    return bytes(payload)
-
-
-def _is_complete(payload: bytearray) -> bool:
-    try:
-        loads(payload.decode("utf-8", "replace"))
-    except ValueError:
-        return False
-    return True
+        if part.rstrip().endswith(b"}"):
+            try:
+                return bytes(read), loads(read.decode("utf-8", "replace"))
+            except ValueError:
+                pass  # there is more to come, or an error at the end of the input
+    return bytes(read), loads(read.decode("utf-8", "replace"))
 
 
 def _enter(directory: str) -> None:

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-from hallway.agents.install.client import ANY, EDITS, HOOK_LIMIT_S, ClientInstaller, home, place, stdio_server
-from hallway.agents.install.configs import NAME, HookEntries, JsonConfig, OwnKey
-from hallway.agents.install.hook_entries import grouped, is_hallways
+from hallway.agents.install.client import ANY, EDITS, home
+from hallway.agents.install.settings_file import SettingsFileInstaller
 from hallway.agents.install.switch import NO_HOOKS, Switch, excluded_servers, is_true
 
-if TYPE_CHECKING:
-    from hallway.agents.install.configs import Config
 
-
-class QwenInstaller(ClientInstaller):
+class QwenInstaller(SettingsFileInstaller):
     name, title, programs = "qwen", "Qwen Code", ("qwen",)
+    repository_folder = ".qwen"
     hooks = (
         ("SessionStart", None, ""),
         ("UserPromptSubmit", None, ""),
@@ -32,21 +27,8 @@ class QwenInstaller(ClientInstaller):
     def folder(self) -> str:
         return home(variable="QWEN_HOME", base="~/.qwen")
 
-    def configs(self, root: str | None) -> list[Config]:
-        return [
-            JsonConfig(
-                place(root, f"{self.folder}/settings.json", ".qwen", "settings.json"),
-                OwnKey(("mcpServers", NAME), stdio_server(root)),
-                HookEntries(grouped(self, root), is_hallways),
-            )
-        ]
-
-    def hook_entry(self, event: str, command: str, runs_for: str) -> dict[str, Any]:
-        entry = super().hook_entry(event, command, runs_for)
-        return entry | {"name": f"hallway-{event}", "timeout": HOOK_LIMIT_S * 1000}
-
     def switches(self, root: str, name: str) -> list[Switch]:
-        files = [f"{self.folder}/settings.json", f"{root}/.qwen/settings.json"]
+        files = [self.settings(None), self.settings(root)]
         return [
             *excluded_servers(files, name),
             *(Switch(file, ("disableAllHooks",), is_true, NO_HOOKS) for file in files),
