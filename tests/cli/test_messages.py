@@ -192,6 +192,18 @@ def test_a_message_is_acknowledged_by_its_id(team):
     assert "✓ acknowledged" in team.types("deliveries", message_id).stdout
 
 
+@pytest.mark.promise("M8")
+def test_a_message_that_wakes_nobody_says_so_wherever_its_delivery_is_shown(team):
+    team.environ["HALLWAY_WAKE_BUDGET"] = "0"
+    message_id = sends(team, "s1", "s2", "hello")
+    line = "It does not wake s2: wake-ups have started 0 turns in this thread, its budget"
+    assert line in team.types("deliveries", message_id).stdout
+    assert line in team.types("thread", message_id).stdout
+    assert team.gets("thread", message_id)["deliveries"][0]["held_back"].startswith("wake-ups have started 0 turns")
+    team.types("ack", "s2", message_id)
+    assert "does not wake" not in team.types("thread", message_id).stdout
+
+
 def test_the_history_has_a_line_for_each_message_read_or_not(team):
     asked = sends(team, "s1", "s2", "which port?", "--type", "request", "--priority", "high")
     team.types("broadcast", "s1", "all hear")

@@ -122,6 +122,34 @@ def test_a_thread_between_agents_has_a_budget_that_only_a_person_fills(shop: Loc
 
 
 @pytest.mark.promise("M8")
+def test_a_sender_sees_later_that_a_message_is_held_back_since(shop: LocalBus) -> None:
+    shop.wakes.budget = 1
+    first = write(shop)
+    assert turn(shop, "bob") == [first]
+    asked = shop.messages.reply("bob", first, "Which form?", type="request")
+    assert asked.held_back
+    shop.wakes.refill("alice")
+    reasons = [shop.messages.deliveries(asked.message_id)[0].held_back]  # there is room again
+    shop.wakes.hold("bob", [first])  # another turn of the thread takes it
+    (now,) = shop.messages.deliveries(asked.message_id)
+    in_thread = {each.message_id: each.held_back for each in shop.messages.get_conversation(first).deliveries}
+    assert in_thread == {first: None, asked.message_id: now.held_back}
+    assert now.held_back
+    assert "a person's message or prompt fills the budget again" in now.held_back
+    shop.messages.mark_injected("alice", [asked.message_id])  # shown with a turn of hers
+    reasons.append(shop.messages.deliveries(asked.message_id)[0].held_back)
+    assert reasons == [None, None]
+
+
+@pytest.mark.promise("M8")
+def test_a_message_that_is_on_its_way_to_the_client_is_not_called_held_back(shop: LocalBus) -> None:
+    shop.wakes.budget = 1
+    first = write(shop)
+    assert [each.message_id for each in shop.wakes.start("bob").messages] == [first]
+    assert shop.messages.deliveries(first)[0].held_back is None
+
+
+@pytest.mark.promise("M8")
 def test_a_thread_that_works_with_a_person_in_between_is_never_held_back(shop: LocalBus, clock: FakeClock) -> None:
     message_id = write(shop)
     for _ in range(5):

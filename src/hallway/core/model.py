@@ -243,7 +243,10 @@ class WakeUp(Record):
 
 
 class Delivery(Record):
-    """The state of a message for one recipient: stored, injected (the recipient's client took it) or acknowledged."""
+    """The state of a message for one recipient: stored, injected (the recipient's client took it) or acknowledged.
+
+    `held_back`: the reason why a stored message does not wake its recipient though its kind would (M8), else None.
+    """
 
     message_id: str
     recipient: str
@@ -251,6 +254,7 @@ class Delivery(Record):
     stored_at: datetime
     injected_at: datetime | None
     acknowledged_at: datetime | None
+    held_back: str | None
 
 
 class InboxSummary(Record):

@@ -124,6 +124,7 @@ OWN: dict[str, dict[str, str]] = {
         "stored_at": "When it was stored for the recipient",
         "injected_at": "When the recipient's client took it",
         "acknowledged_at": "When the recipient acknowledged it",
+        "held_back": "Why it does not wake the recipient, though messages of its kind do; null: it does, or has",
     },
     "InboxSummary": {
         "recipient": "The session or person whose inbox it is",

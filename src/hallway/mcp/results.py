@@ -78,7 +78,7 @@ def inbox(result: list[Message]) -> Json:
 
 def thread(result: Thread) -> Json:
     shown = _noted("messages", (_message(each) for each in result.messages))
-    deliveries = [_brief(each, "message_id", "recipient", "state") for each in result.deliveries]
+    deliveries = [_brief(each, "message_id", "recipient", "state", "held_back") for each in result.deliveries]
     return {"thread_id": result.thread_id, **shown, "deliveries": deliveries}
 
 

@@ -71,9 +71,9 @@ def stored_message(draft: dict[str, Any], seq: int, now: int) -> Message:
     return message_of((draft["message_id"], seq, *(draft[name] for name in names), now, draft["expires_at"]))
 
 
-def delivery_of(row: Row) -> Delivery:
+def delivery_of(row: Row, held_back: str | None) -> Delivery:
     """Return a delivery from the columns of `messages.deliveries`, with its state."""
-    message_id, recipient, stored_at, injected_at, acknowledged_at = row
+    message_id, recipient, stored_at, injected_at, acknowledged_at, _ = row
     state = "acknowledged" if acknowledged_at else "injected" if injected_at else "stored"
     return Delivery.of(
         (
@@ -83,5 +83,6 @@ def delivery_of(row: Row) -> Delivery:
             to_datetime(stored_at),
             to_datetime(injected_at) if injected_at else None,
             to_datetime(acknowledged_at) if acknowledged_at else None,
+            held_back,
         )
     )

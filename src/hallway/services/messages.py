@@ -498,14 +498,15 @@ class CollaborationHub(Service, noun="messages"):
         states = self._store.rows(
             "messages.deliveries_in_thread", seqs=encode([each.seq for each in messages]), limit=STATES_SHOWN
         )
-        return Thread.of((thread_id, messages, [delivery_of(each) for each in states]))
+        by_id = {each.message_id: each for each in messages}
+        return Thread.of((thread_id, messages, [self._delivery(each, by_id[each[0]]) for each in states]))
 
     @operation("GET /messages/{message_id}/deliveries", verb="deliveries")
     def deliveries(self, message_id: str, *, after_id: str | None = None, limit: int = 200) -> list[Delivery]:
         """Return a message's delivery state for each recipient: stored, injected, acknowledged (M3)."""
-        self.require(message_id)
+        message = self.require(message_id)
         rows = self._store.rows("messages.deliveries", message_id=message_id, after_id=after_id or "", limit=limit)
-        return [delivery_of(row) for row in rows]
+        return [self._delivery(row, message) for row in rows]
 
     def register_handler(self, message_type: str, handler: MessageHandler, session_id: str | None = None) -> Closable:
         """Call a function, in a thread of its own, with each message of a type (`*`: of every type).
@@ -627,6 +628,12 @@ class CollaborationHub(Service, noun="messages"):
         return low
 
     # -- storing a message --------------------------------------------------------------------------------------------
+
+    def _delivery(self, row: Row, message: Message) -> Delivery:
+        """Return a delivery; a direct message that is still new carries the reason why it wakes nobody."""
+        recipient, *reached_at = row[1], *row[3:]
+        is_new = message.to_session == recipient and not is_person(recipient) and not any(reached_at)
+        return delivery_of(row, self.bus.wakes.held_back(message, recipient) if is_new else None)
 
     def _send(self, idempotency_key: str | None, *said: Any, **options: Any) -> Receipt:
         """Send a message and return its receipt; `said` and `options` are those of `_draft`."""

@@ -186,6 +186,13 @@ def _states(screen: Terminal, states: list[Delivery]) -> Iterator[str]:
         if names:
             rest = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
             yield screen.paint(f"{seen.glyph} {state}", seen.colour) + f": {sanitize(', '.join(names[:NAMED]))}{rest}"
+    yield from _held_back(screen, states)
+
+
+def _held_back(screen: Terminal, states: list[Delivery]) -> Iterator[str]:
+    for each in states:
+        if each.held_back:
+            yield screen.paint(f"It does not wake {sanitize(each.recipient)}: {each.held_back}.", "yellow")
 
 
 def deliveries(screen: Terminal, found: list[Delivery], arguments: dict[str, Any]) -> list[str]:
@@ -200,7 +207,7 @@ def deliveries(screen: Terminal, found: list[Delivery], arguments: dict[str, Any
         )
         for each in found
     ]
-    lines = table(screen, (RECIPIENT, STATE, AGE), rows)
+    lines = [*table(screen, (RECIPIENT, STATE, AGE), rows), *_held_back(screen, found)]
     return [*lines, *next_page(found, arguments, "after-id", found[-1].recipient)]
 
 

@@ -157,13 +157,13 @@ ORDER BY seq LIMIT :limit;
 
 -- name: messages.deliveries_in_thread
 -- The deliveries of the given messages, in order.
-SELECT message_id, recipient, sent_at, injected_at, acknowledged_at
+SELECT message_id, recipient, sent_at, injected_at, acknowledged_at, handed_at
 FROM json_array_elements_text(:seqs::json) WITH ORDINALITY AS wanted (seq, place)
 JOIN messages AS m ON m.seq = wanted.seq::bigint JOIN deliveries AS d ON d.seq = m.seq
 ORDER BY place, recipient LIMIT :limit;
 
 -- name: messages.deliveries
-SELECT message_id, recipient, sent_at, injected_at, acknowledged_at
+SELECT message_id, recipient, sent_at, injected_at, acknowledged_at, handed_at
 FROM messages JOIN deliveries USING (seq)
 WHERE message_id = :message_id AND recipient > :after_id ORDER BY recipient LIMIT :limit;
 

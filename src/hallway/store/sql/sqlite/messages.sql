@@ -159,12 +159,12 @@ ORDER BY seq LIMIT :limit;
 
 -- name: messages.deliveries_in_thread
 -- The deliveries of the given messages, in order.
-SELECT message_id, recipient, sent_at, injected_at, acknowledged_at
+SELECT message_id, recipient, sent_at, injected_at, acknowledged_at, handed_at
 FROM json_each(:seqs) AS wanted CROSS JOIN messages AS m ON m.seq = wanted.value CROSS JOIN deliveries AS d USING (seq)
 ORDER BY wanted.id, recipient LIMIT :limit;
 
 -- name: messages.deliveries
-SELECT message_id, recipient, sent_at, injected_at, acknowledged_at
+SELECT message_id, recipient, sent_at, injected_at, acknowledged_at, handed_at
 FROM messages CROSS JOIN deliveries USING (seq)
 WHERE message_id = :message_id AND recipient > :after_id ORDER BY recipient LIMIT :limit;
 
