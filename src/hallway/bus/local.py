@@ -153,6 +153,16 @@ class LocalBus(Bus):
 
         return live_sessions(self.folder, CLIENTS)
 
+    def host_sleep(self) -> tuple[int, int]:
+        """Return since when this machine is awake again, at the earliest, and how long it slept; then forget it (S13).
+
+        Both are microseconds, and 0 if it has not slept since the last call of any process on this machine.
+        """
+        from hallway.core.clock import SystemClock
+        from hallway.local.host_sleep import sleep_since_last
+
+        return sleep_since_last(self.folder, self.store.now, (self.store.clock or SystemClock()).awake())
+
     def _end_session(self, session_id: str) -> None:
         from hallway.core.errors import InvalidInput, SessionNotFound
         from hallway.local.presence import GONE

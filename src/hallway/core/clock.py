@@ -28,20 +28,34 @@ class SystemClock:
         """Return microseconds since 1970, UTC."""
         return time.time_ns() // 1000
 
+    def awake(self) -> int:
+        """Return microseconds that pass only while the machine is awake, from an arbitrary beginning."""
+        return time.monotonic_ns() // 1000
+
 
 class FakeClock:
     """A clock that moves only when `advance` is called."""
 
     def __init__(self, start: int = 1_700_000_000 * SECOND) -> None:
         self.time = start
+        self.asleep = 0
 
     def now(self) -> int:
         """Return microseconds since 1970, UTC."""
         return self.time
 
+    def awake(self) -> int:
+        """Return microseconds that pass only while the machine is awake."""
+        return self.time - self.asleep
+
     def advance(self, seconds: float) -> None:
         """Move the clock forward; a negative number moves it back, which can happen to a host's clock."""
         self.time += int(seconds * SECOND)
+
+    def sleep(self, seconds: float) -> None:
+        """Move the clock forward as a sleep of the machine does; a negative number sets back the clock alone."""
+        self.asleep += int(seconds * SECOND)
+        self.advance(seconds)
 
 
 def to_datetime(us: int) -> datetime:

@@ -209,12 +209,20 @@ def _pid_namespace() -> str:
         from zlib import crc32
 
         try:
-            with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
-                told = file.read() + os.readlink("/proc/self/ns/pid")
+            space = os.readlink("/proc/self/ns/pid")
         except OSError:
-            told = os.uname().nodename if hasattr(os, "uname") else ""
-        _known_space = f"{crc32(told.encode()):08x}"
+            space = ""
+        _known_space = f"{crc32((boot_id() + space).encode()):08x}"
     return _known_space
+
+
+def boot_id() -> str:
+    """Return a text that identifies the running kernel's boot; on a system without `/proc`, the machine."""
+    try:
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+            return file.read()
+    except OSError:
+        return os.uname().nodename if hasattr(os, "uname") else ""
 
 
 def _forget_old(path: str) -> None:

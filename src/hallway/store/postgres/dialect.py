@@ -48,6 +48,7 @@ INTEGERS = {
     "until",
     "updated_at",
     "sent_at",
+    "slept",
     "version",
 }
 BOOLEANS = {"include_broadcasts", "include_done", "include_offline", "include_revoked", "new_only", "unread_only"}

@@ -33,10 +33,10 @@ WHERE session_id = :session_id;
 
 -- name: sessions.rewind
 -- The clock was set back: a last_seen in the future becomes now, so that a session that died meanwhile expires within
--- one TTL.
+-- one TTL. So does one whose expiry was postponed because the clock had been set forward.
 UPDATE sessions
-SET last_seen = :now, expires_at = :now + ttl_s * 1000000, check_at = min(check_at, :now + ttl_s * 1000000)
-WHERE ended_at IS NULL AND last_seen > :now;
+SET last_seen = min(last_seen, :now), expires_at = :now + ttl_s * 1000000, check_at = min(check_at, :now + ttl_s * 1000000)
+WHERE ended_at IS NULL AND (last_seen > :now OR expires_at > :now + ttl_s * 1000000);
 
 -- name: sessions.beside
 -- The counts in a heartbeat's result: live sessions of the project, and messages that wait for the session.
