@@ -6,6 +6,7 @@ import http.client
 import signal
 import subprocess
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -67,16 +68,16 @@ def assert_kept(home: Path, acknowledged: dict[str, int]) -> None:
 
 def test_what_a_killed_hub_had_acknowledged_is_there(tmp_path: Path) -> None:
     home, port, acknowledged = tmp_path / "hallway", 0, {}
-    for time in range(3):
+    for round_ in range(3):
         with HubProcess(home, port=port) as hub:
             port = hub.port
             with Client(port) as client:
                 assert client.get("/health").status == 200
-            load = Load(hub, f"load-{time}")
+            load = Load(hub, f"load-{round_}")
             until(lambda: sum(load.acknowledged.values()) > 300)  # noqa: B023 (it is asked at once)
             hub.kill()
             acknowledged |= load.end()
-        assert len(acknowledged) == 8 * (time + 1)
+        assert len(acknowledged) == 8 * (round_ + 1)
         assert_kept(home, acknowledged)
 
 
@@ -98,6 +99,24 @@ def test_a_hub_that_was_frozen_goes_on_and_answers_what_came_meanwhile(tmp_path:
             assert [each.result(20) for each in beats] == [200] * 8
             assert client.get("/sessions/local").status == 200
             assert bus.sessions.get_stats().live == 10
+
+
+@pytest.mark.slow
+@pytest.mark.promise("S13")
+def test_a_hub_that_was_frozen_for_longer_than_a_time_to_live_expires_nobody(tmp_path: Path) -> None:
+    ttl_s = 20
+    with HubProcess(tmp_path / "hallway") as hub, Client(hub.port) as client:
+        client.register("alice", ttl_s=ttl_s)
+        client.register("bob", ttl_s=ttl_s)
+        hub.signal(signal.SIGSTOP)
+        until(lambda: "T (stopped)" in hub.state())
+        frozen_at = time.monotonic()
+        until(lambda: time.monotonic() > frozen_at + ttl_s + 1, ttl_s + 30)
+        hub.signal(signal.SIGCONT)
+        client.post("/sessions/alice/heartbeat")  # the first to reach the hub again
+        assert client.post("/sessions/bob/heartbeat").status == 200
+        kinds = {event["kind"] for event in client.get("/events?after=0").json}
+        assert "session.expired" not in kinds
 
 
 @pytest.fixture

@@ -121,6 +121,10 @@ class Bus:
         """Return the sessions whose process is known to run; through a hub, none is."""
         return set()
 
+    def take_pauses(self) -> list[tuple[int, int]]:
+        """Return the pauses during which sessions could not be heard; a hub leaves out its own."""
+        return []
+
     def on_session_ended(self, session_id: str, project: str) -> None:
         """Let every service release what an ended or expired session held."""
         for service in self.services.values():

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from hallway.bus.sources import LocalEvents
     from hallway.core.context import Workspace
     from hallway.core.operation import Operation
+    from hallway.local.pauses import HubLooks
     from hallway.store import Subscription
     from hallway.store.postgres.store import PostgresStore
     from hallway.store.sqlite import SQLiteStore
@@ -40,6 +41,7 @@ class LocalBus(Bus):
             set()
         )  # the sessions for which the open transaction has news; their hooks are notified after the commit
         self.is_swept = True
+        self.hub_looks: HubLooks | None = None
         self._end_gone_at = 0.0
 
     def execute(self, operation: Operation, service: Service, arguments: dict[str, Any]) -> Any:
@@ -132,6 +134,8 @@ class LocalBus(Bus):
             if time.monotonic() >= self._end_gone_at:
                 self._end_gone_at = time.monotonic() + END_GONE_EVERY_S
                 self.end_gone()
+            if self.hub_looks:
+                self.hub_looks.note(self.store.now)
             if self._is_due():
                 with self.transaction():
                     pass
@@ -153,15 +157,16 @@ class LocalBus(Bus):
 
         return live_sessions(self.folder, CLIENTS)
 
-    def host_sleep(self) -> tuple[int, int]:
-        """Return since when this machine is awake again, at the earliest, and how long it slept; then forget it (S13).
-
-        Both are microseconds, and 0 if it has not slept since the last call of any process on this machine.
+    def take_pauses(self) -> list[tuple[int, int]]:
+        """Return the pauses since the last call during which sessions could not be heard: when each was over at the
+        earliest, and how long it was, in microseconds (S13).
         """
         from hallway.core.clock import SystemClock
-        from hallway.local.host_sleep import sleep_since_last
+        from hallway.local.pauses import take_host_sleep
 
-        return sleep_since_last(self.folder, self.store.now, (self.store.clock or SystemClock()).awake())
+        now = self.store.now
+        slept = take_host_sleep(self.folder, now, (self.store.clock or SystemClock()).awake())
+        return [*slept, *(self.hub_looks.take_pauses(now) if self.hub_looks else ())]
 
     def _end_session(self, session_id: str) -> None:
         from hallway.core.errors import InvalidInput, SessionNotFound

@@ -31,6 +31,7 @@ from hallway.hub.workers.notifier import Notifier
 from hallway.hub.workers.pruner import Pruner
 from hallway.hub.workers.watchdog import StallWatchdog
 from hallway.hub.workers.writer import Reader, ThreadWriter, Writer
+from hallway.local.pauses import HubLooks
 from hallway.services.sessions import SessionRegistry
 
 if TYPE_CHECKING:
@@ -74,6 +75,7 @@ class Hub:
         self._paths = PathRouter()
         self._audit = Audit()
         self._limits = limits or Limits()
+        self._looks = HubLooks()
         self.is_stopping = False  # whether the hub was asked to stop and only finishes open requests
         routes = Router(lifespan=self._lifespan, default=self._paths)
         origin = OriginCheck(hosts, is_secure=is_secure)
@@ -86,6 +88,7 @@ class Hub:
             raise UnsupportedUrl(
                 "a hub serves a bus of its own, not another hub's", hint="Unset HALLWAY_URL, or pass --store FOLDER"
             )
+        bus.hub_looks = self._looks
         return bus
 
     @asynccontextmanager

@@ -366,17 +366,17 @@ class SessionRegistry(Service, noun="sessions"):
         now = self._store.now
         if self._store.rows("sessions.rewind_clock", now=now):
             self._store.rows("sessions.rewind", now=now)
-        self._leave_out_sleep()
+        self._leave_out_pauses()
         self._store.rows("sessions.put_off", now=now, limit=SWEEP_AT_ONCE)
         self._expired(self._store.rows("sessions.expire", now=now, limit=SWEEP_AT_ONCE))
         return self._store.one("sessions.due", now=now) is None
 
-    def _leave_out_sleep(self) -> None:
-        """Have sessions expire later by the time for which this machine slept since they were seen (S13)."""
-        woke_at, slept = self.bus.host_sleep()
-        if slept:
-            self._store.rows("sessions.leave_out_sleep", before=woke_at, slept=slept)
-            self._store.rows("sessions.advance_clock", now=self._store.now)
+    def _leave_out_pauses(self) -> None:
+        """Have sessions expire later by the time for which this machine slept, or this hub was frozen (S13)."""
+        now = self._store.now
+        for before, pause in self.bus.take_pauses():
+            self._store.rows("sessions.leave_out_pause", before=before, pause=pause, now=now)
+            self._store.rows("sessions.advance_clock", now=now)
 
     def _expired(self, rows: list[Row]) -> None:
         present = self.bus.present_sessions() if rows else set()  # silent, but their processes run (S13)
@@ -513,7 +513,7 @@ class SessionRegistry(Service, noun="sessions"):
             **said,
         }
         principal = self.bus.principal.name if self.bus.principal else None
-        self._leave_out_sleep()  # also notes that the machine is awake, before anybody can expire
+        self._leave_out_pauses()  # also notes that the machine is awake, before anybody can expire
         self._store.rows("sessions.insert", **_columns(columns), principal=principal, now=self._store.now)
         told = ("agent_name", "agent_type", "status", "reason", "current_task", "human_user", "location", "branch")
         self.bus.events.append(

@@ -37,6 +37,7 @@ INTEGERS = {
     "limit",
     "most",
     "now",
+    "pause",
     "peer_user",
     "refilled_at",
     "seq",
@@ -48,7 +49,6 @@ INTEGERS = {
     "until",
     "updated_at",
     "sent_at",
-    "slept",
     "version",
 }
 BOOLEANS = {"include_broadcasts", "include_done", "include_offline", "include_revoked", "new_only", "unread_only"}

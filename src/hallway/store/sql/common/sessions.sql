@@ -44,11 +44,6 @@ UPDATE sessions SET check_at = expires_at
 WHERE id IN (SELECT id FROM sessions WHERE ended_at IS NULL AND check_at <= :now ORDER BY check_at LIMIT :limit)
   AND expires_at > :now;
 
--- name: sessions.leave_out_sleep
--- S13: what was last seen before the machine slept. A session seen later may have been seen before or after the sleep.
-UPDATE sessions SET expires_at = expires_at + :slept
-WHERE ended_at IS NULL AND last_seen < :before;
-
 -- name: sessions.advance_clock
 -- If it was no sleep, and the clock is set back, the sweep then notices that.
 UPDATE clock SET at = :now WHERE at < :now;

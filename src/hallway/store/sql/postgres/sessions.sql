@@ -44,6 +44,12 @@ UPDATE sessions
 SET last_seen = least(last_seen, :now), expires_at = :now + ttl_s * 1000000, check_at = least(check_at, :now + ttl_s * 1000000)
 WHERE ended_at IS NULL AND (last_seen > :now OR expires_at > :now + ttl_s * 1000000);
 
+-- name: sessions.leave_out_pause
+-- S13: what was last seen before a pause ended, which may be a sleep of this machine alone: another machine may have
+-- seen a session meanwhile, so none gets more than its whole time to live.
+UPDATE sessions SET expires_at = least(expires_at + :pause, :now + ttl_s * 1000000)
+WHERE ended_at IS NULL AND last_seen < :before;
+
 -- name: sessions.beside
 -- The counts in a heartbeat's result: live sessions of the project, and messages that wait for the session.
 SELECT (SELECT live FROM projects WHERE project = :project),
