@@ -12,9 +12,8 @@ from agents.model import Reply, Request
 from agents.programs import Program
 
 MAX_BYTES = 8000
-# Codex offers three tools (1,871 bytes) for resources beside any server, even one that announces no resources;
 # Gemini CLI adds a parameter of 264 bytes to each tool.
-MORE_BYTES = {"codex": 300, "gemini": 2600}
+MORE_BYTES = {"gemini": 2400}
 
 
 def definitions(request: Request) -> dict[str, int]:

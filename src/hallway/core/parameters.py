@@ -92,7 +92,7 @@ MEMORY: dict[str, FieldType] = {
     "tags": ArrayOf(Text(most=64), "Words to find it by", metavar="A,B"),
     "metadata": JsonObject("Anything else worth knowing, as a JSON object", metavar="JSON"),
     "expected_version": Integer(
-        "Write only if this is the newest version now; 0: only if there is none", flag="--if-version", metavar="N"
+        "Write only if this is the newest version; 0: only if there is none", flag="--if-version", metavar="N"
     ),
     "idempotency_key": Text("A key of the writer's choice: set twice, it is one version", metavar="KEY"),
     "before_version": Integer("Only versions before this one: the last of the page before", metavar="N"),

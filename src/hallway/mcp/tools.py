@@ -43,6 +43,7 @@ DESTROYS = {"destructiveHint": True, "openWorldHint": False}
 # Parameters with clear names: a description would cost every session tokens and add nothing.
 PLAIN = frozenset(
     {
+        "after",
         "body",
         "current_task",
         "data",
@@ -53,6 +54,7 @@ PLAIN = frozenset(
         "message_id",
         "message_ids",
         "owner",
+        "pattern",
         "priority",
         "project",
         "query",
@@ -65,6 +67,7 @@ PLAIN = frozenset(
         "to_message",
         "to_session",
         "type",
+        "wait_s",
     }
 )
 HINTS = {
@@ -279,7 +282,7 @@ DAILY = (
         ("status", "reason", "detail", "current_task"),
         results.heartbeat,
         {"session_id": "string", "status": "string", "unread": "integer"},
-        about="Tell the others what you do, or in a line (detail) why you wait; says how many messages wait",
+        about="Tell the others what you do, or why you wait (detail); returns the unread count",
         said={"limit": 1},
         tells_project=True,
     ),
@@ -305,7 +308,7 @@ DAILY = (
         ("wait_s", "limit"),
         results.inbox,
         {"messages": "array"},
-        about="Messages to you that are not acknowledged, oldest first; with wait_s it waits for one",
+        about="Your unacknowledged messages, oldest first; wait_s: seconds to wait for one",
         said={"limit": 10},
         then=((MESSAGES["mark_injected"], _new),),
     ),
@@ -315,7 +318,7 @@ DAILY = (
         ("message_ids",),
         results.count("acknowledged"),
         {"acknowledged": "integer"},
-        about="Take messages out of your inbox that need no answer",
+        about="Remove messages from your inbox that need no answer",
     ),
     Tool(
         "thread",
@@ -323,7 +326,7 @@ DAILY = (
         ("message_id", "limit"),
         results.thread,
         {"messages": "array", "deliveries": "array"},
-        about="A message and all replies in full, and how far each has come",
+        about="A message and all replies, with how far each has come",
         said={"limit": 50},
     ),
     Tool(
@@ -351,7 +354,7 @@ DAILY = (
         ("task_id",),
         results.task_in_full,
         {"task_id": "string", "body": "string"},
-        about="Take a task offered or handed to you; one session gets it, the others an error",
+        about="Take a task offered or handed to you; only one session gets it",
         then=((MESSAGES["acknowledge"], lambda _, call: {"message_ids": [call["task_id"]]}),),
     ),
     Tool(
@@ -361,7 +364,7 @@ DAILY = (
         results.task,
         {"task_id": "string"},
         needs=("task_id", "to_session", "body"),
-        about="Hand your task to another session with what it must know; yours until that one accepts",
+        about="Hand your task over, with what the other must know; yours until it accepts",
     ),
     Tool(
         "complete_task",
@@ -377,7 +380,7 @@ DAILY = (
         ("key", "value", "type", "tags", "ttl", "expected_version"),
         results.remembered,
         {"key": "string", "version": "integer"},
-        about="Keep a fact, decision or note under a key for all sessions of this project, as a new version",
+        about="Keep a fact, decision or note under a key, for the project's sessions",
     ),
     Tool(
         "recall",
@@ -394,7 +397,7 @@ DAILY = (
         ("query", "pattern", "tags", "type", "limit", "after"),
         results.findings,
         {"entries": "array"},
-        about="Find what is remembered, by words, key glob, tags or type",
+        about="Find memory by words, key (pattern: task_*), tags or type; after: the last page's cursor",
         said={"limit": 10},
         is_of_project=True,
     ),
