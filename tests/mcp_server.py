@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MODERN = {"io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {}}
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 
 
 def environment(home: Path, **more: str) -> dict[str, str]:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 STORES = ("sqlite", "postgres")
-PATIENCE_S = 20.0  # how long a slow machine may take for what is quick
+PATIENCE_S = 60.0  # how long a slow machine may take for what is quick
 
 
 class Here:
@@ -121,6 +121,6 @@ def start_together(workers: list[subprocess.Popen[str]]) -> None:
 
 def answer_of(worker: subprocess.Popen[str]) -> str:
     """What a worker printed last, once it has ended well."""
-    output, _ = worker.communicate(timeout=60)
+    output, _ = worker.communicate(timeout=300)
     assert worker.returncode == 0
     return output.strip().rpartition("\n")[2]

@@ -260,7 +260,7 @@ import hallway.mcp.stdio
 hallway.mcp.stdio.serve(url={str(bus_folder)!r})
 print(*set(sys.modules) - before, file=sys.stderr)
 """
-    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=30)
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=60)
     assert len(done.stdout.splitlines()) == 2
     loaded = {name.partition(".")[0] for name in done.stderr.split()}
     assert loaded - sys.stdlib_module_names == {"hallway", "apsw"}

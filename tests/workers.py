@@ -63,13 +63,13 @@ def make_bus(path: str) -> None:
         bus.sessions.heartbeat(str(os.getpid()))
 
 
-def beat(path: str, name: str, until: str) -> None:
-    """Register new sessions and beat one of them all the time; never see it offline. Answers with what was told."""
+def beat(path: str, name: str, stop: str) -> None:
+    """Register new sessions and beat one of them, never offline, until the file `stop` exists. Print what was told."""
     with open_bus(path) as bus:
         registered = beats = 0
         bus.sessions.register(name, name, "codex", ttl_s=10)
         ready()
-        while time.time() < float(until):
+        while not beats or not Path(stop).exists():
             beats += 1
             if beats % 5 == 0:
                 bus.sessions.register(f"{name}-{registered}", name, "codex")
@@ -80,26 +80,26 @@ def beat(path: str, name: str, until: str) -> None:
     print(json.dumps({"name": name, "registered": registered, "beats": beats}))
 
 
-def sweep(path: str, until: str) -> None:
-    """Read all the time, and with that sweep. Answers with how often."""
+def sweep(path: str, stop: str) -> None:
+    """Read, and with that sweep, until the file `stop` exists. Print how often."""
     with open_bus(path) as bus:
         ready()
         looks = 0
-        while time.time() < float(until):
+        while not looks or not Path(stop).exists():
             bus.sessions.active()
             looks += 1
     print(looks)
 
 
-def make_overdue(path: str, name: str, until: str) -> None:
-    """Set expiries into the past and let the sessions beat again. Answers with how often each was overdue."""
+def make_overdue(path: str, name: str, stop: str) -> None:
+    """Make sessions overdue and let them beat again, until the file `stop` exists. Print how often each was overdue."""
     with open_bus(path) as bus, open_bus(path) as observer:
         victims = [f"{name}-{number}" for number in range(8)]
         for victim in victims:
             bus.sessions.register(victim, victim, "codex")
         overdue = dict.fromkeys(victims, 0)
         ready()
-        while time.time() < float(until):
+        while not any(overdue.values()) or not Path(stop).exists():
             for victim in victims:
                 with bus.store.write():  # of the store: the bus's own would sweep
                     bus.store._connection.execute(

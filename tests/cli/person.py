@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FULL_PARSER = "import sys; from hallway.cli.main import run; sys.exit(run(sys.argv[1:]))"
-TIMEOUT_S = 30
+TIMEOUT_S = 120
 
 
 class Person:

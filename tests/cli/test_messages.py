@@ -171,7 +171,7 @@ def test_an_inbox_that_nobody_could_read_keeps_its_messages(team):
 def test_an_inbox_waits_for_a_message_and_for_no_longer_than_told(team):
     with team.starts("inbox", "s2", "--wait", "30", "--json") as waiting:
         sends(team, "s1", "s2", "hello")
-        assert [message["subject"] for message in json.loads(waiting.communicate(timeout=20)[0])] == ["hello"]
+        assert [message["subject"] for message in json.loads(waiting.communicate(timeout=60)[0])] == ["hello"]
     assert team.types("inbox", "s1", "--wait", "0.05").stdout == "Nothing is in the inbox of s1.\n"
 
 

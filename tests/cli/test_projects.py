@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cli.test_confirmation import answers
-
 if TYPE_CHECKING:
     from cli.person import Person
 
@@ -57,14 +55,14 @@ def test_keys_that_both_have_are_named(shop: Person) -> None:
 def test_a_move_asks_on_a_terminal_with_the_numbers(shop: Person) -> None:
     here = sessions_in(shop, SHOP)
     question = f"Move sessions {len(here)}, memory 1 from {SHOP} to {STORE}? [y/N]"
-    status, told = answers(shop, "n", "project", "move", SHOP, STORE)
+    status, told = shop.on_a_terminal("project", "move", SHOP, STORE, typed="n\n")
     assert (status, question in told, "nothing was moved" in told) == (1, True, True)
     assert sessions_in(shop, SHOP) == here
-    status, told = answers(shop, "y", "project", "move", SHOP, STORE)
+    status, told = shop.on_a_terminal("project", "move", SHOP, STORE, typed="y\n")
     assert (status, question in told) == (0, True)
-    status, told = answers(shop, "n", "project", "move", "--undo", SHOP, STORE)
+    status, told = shop.on_a_terminal("project", "move", "--undo", SHOP, STORE, typed="n\n")
     assert (status, f"from {STORE} to {SHOP}? [y/N]" in told) == (1, True)
-    status, told = answers(shop, "never read", "project", "move", "--undo", SHOP, STORE, "--yes")
+    status, told = shop.on_a_terminal("project", "move", "--undo", SHOP, STORE, "--yes", typed="never read\n")
     assert (status, "[y/N]" in told) == (0, False)
     assert sessions_in(shop, SHOP) == here
 

@@ -183,7 +183,7 @@ class McpStdio(Mcp):
     def renew(self) -> None:
         """End the process, whose sessions end with it."""
         if self._process is not None:
-            self._process.communicate(timeout=30)
+            self._process.communicate(timeout=60)
             assert self._process.returncode == 0
             self._process = None
 

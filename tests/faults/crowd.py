@@ -165,7 +165,7 @@ class Crowd:
             for name, beats in self.history.of("beat").items():
                 check_seen(beats, self.history.of("look")[name])
             last = bus.events.last_seq()
-            until(lambda: last in self.heard, within_s=30)
+            until(lambda: last in self.heard, within_s=60)
             check_heard(self.heard, last)
 
     def _beating(self, bus: object) -> list[object]:

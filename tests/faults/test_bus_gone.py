@@ -181,6 +181,17 @@ def test_an_older_copy_over_the_open_file_is_no_backup(file: Path) -> None:
         assert_whole(bus)
 
 
+@pytest.mark.parametrize("act", ["read", "write"])
+def test_a_closed_bus_is_an_error_of_ours_also_when_its_files_are_due_for_a_check(file: Path, act: str) -> None:
+    with open_store(str(file)) as other:
+        bus = open_store(str(file))
+        bus.close()
+        other.sessions.register("alice", "alice's agent", "codex")  # the file has changed since
+        bus.store._check_files_at = 0.0
+        with pytest.raises(errors.StorageError):
+            bus.sessions.active() if act == "read" else bus.sessions.register("bob", "bob's agent", "codex")
+
+
 def test_checkpoints_and_a_vacuum_by_others_are_no_loss(file: Path) -> None:
     with open_store(str(file)) as bus, open_store(str(file)) as other:
         bus.sessions.register("alice", "agent", "codex")

@@ -50,13 +50,15 @@ def assert_sound(bus: LocalBus) -> None:
 
 
 @pytest.mark.promise("S1", "S3", "S4")
-def test_thirty_two_processes_at_once_lose_and_double_nothing(path: str, start: Start) -> None:
+def test_thirty_two_processes_at_once_lose_and_double_nothing(path: str, tmp_path: Path, start: Start) -> None:
     open_store(path).close()
-    ends_at = time.time() + 7  # thirty-two interpreters start first
-    sweepers = [start("sweep", path, ends_at) for _ in range(8)]
-    trouble = [start("make_overdue", path, f"t{n}", ends_at) for n in range(2)]
-    beaters = [start("beat", path, f"b{n}", ends_at) for n in range(22)]
+    stop = tmp_path / "stop"
+    sweepers = [start("sweep", path, stop) for _ in range(8)]
+    trouble = [start("make_overdue", path, f"t{n}", stop) for n in range(2)]
+    beaters = [start("beat", path, f"b{n}", stop) for n in range(22)]
     start_together(sweepers + trouble + beaters)
+    time.sleep(5)  # for which they run into each other
+    stop.touch()
 
     beaten = [json.loads(answer_of(worker)) for worker in beaters]  # a worker that met any error has none
     overdue = Counter(json.loads(answer_of(trouble[0]))) + Counter(json.loads(answer_of(trouble[1])))

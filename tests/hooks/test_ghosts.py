@@ -139,7 +139,7 @@ def codex_server(shop: LocalBus, start_client: StartClient) -> Iterator[Client]:
         server.stdout.readline()
         yield client
         server.stdin.close()
-        server.wait(timeout=20)
+        server.wait(timeout=60)
 
 
 @pytest.mark.promise("A5")
@@ -151,7 +151,7 @@ def test_the_server_of_an_idle_window_learns_its_session_from_the_first_hook(
     until(lambda: wakes.exists() and any(name.startswith("processes-") for name in os.listdir(wakes)))
     assert shop.sessions.list_sessions() == []
     codex_server.does("prompt", prompt="mend the login")
-    until(lambda: any(name.startswith("messages-") for name in os.listdir(wakes)), within_s=15)
+    until(lambda: any(name.startswith("messages-") for name in os.listdir(wakes)), within_s=60)
     assert [each.session_id for each in shop.sessions.list_sessions(include_offline=True)] == [SESSION]
 
 

@@ -164,7 +164,7 @@ def test_a_client_that_never_ends_its_payload(start_client: StartClient, shop: L
         assert process.stdin is not None
         process.stdin.write(b'{"session_id":')
         process.stdin.flush()
-        assert process.wait(timeout=20) == 0
+        assert process.wait(timeout=60) == 0
         assert process.stdout is not None
         assert process.stdout.read() == b""
 

@@ -67,7 +67,7 @@ def server(shop: LocalBus, client: Client) -> Iterator[subprocess.Popen[str]]:
         yield server
         server.send_signal(signal.SIGCONT)
         server.stdin.close()
-        server.wait(timeout=20)
+        server.wait(timeout=60)
     assert os.listdir(Path(shop.folder) / SOCKETS) == []
 
 

@@ -290,7 +290,7 @@ def test_the_sessions_own_server_wakes_it(shop: LocalBus, idle: Client, inbox: I
         idle.does("stop")
         until(lambda: any(late in said for said in inbox.said))
         server.stdin.close()
-        server.wait(timeout=20)
+        server.wait(timeout=60)
 
 
 # -- a hook that waits ------------------------------------------------------------------------------------------------
@@ -326,7 +326,7 @@ def test_a_hook_waits_beside_an_idle_session_and_wakes_it(shop: LocalBus, idle: 
     until(lambda: waits(shop))
     ask(shop, "Lunch?", priority="low")
     message_id = ask(shop)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (2, "")
     assert err.startswith(WOKEN)
     assert message_id in err
@@ -338,11 +338,11 @@ def test_one_waits_for_a_session(shop: LocalBus, idle: Client) -> None:
     first = waiter(idle)
     until(lambda: waits(shop))
     second = waiter(idle)
-    assert second.wait(timeout=30) == 0
+    assert second.wait(timeout=60) == 0
     assert first.poll() is None
     idle.does("end")
     shop.messages.send("user:alice", SESSION, "notification", "wake up and see")
-    assert first.wait(timeout=30) == 0
+    assert first.wait(timeout=60) == 0
     for process in (first, second):
         process.communicate()
 
@@ -372,7 +372,7 @@ def test_nobody_waits_where_the_server_can_wake_it_or_nobody_sits(
     server = DatagramSubscription(os.path.join(shop.folder, "wake"), topic("messages", SESSION))
     for environ in (terminal, {"CLAUDE_CODE_ENTRYPOINT": "sdk-cli"}):
         process = waiter(idle, **environ)
-        assert process.communicate(timeout=30) == ("", "")
+        assert process.communicate(timeout=60) == ("", "")
         assert process.returncode == 0
     server.close()
 
@@ -380,7 +380,7 @@ def test_nobody_waits_where_the_server_can_wake_it_or_nobody_sits(
 def test_in_print_mode_no_interpreter_is_started(idle: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
     process = waiter(idle, CLAUDE_CODE_ENTRYPOINT="sdk-cli")
-    assert process.communicate(timeout=30) == ("", "")
+    assert process.communicate(timeout=60) == ("", "")
     assert process.returncode == 0
 
 

@@ -85,7 +85,7 @@ def test_pipelined_requests_are_answered_in_order(start_hub: Callable[..., HubPr
     hub = start_hub()
     count = 500
     body = b'{"session_id": "user:alice", "project": "p", "value": %d}'
-    with socket.create_connection(("127.0.0.1", hub.port), timeout=20) as connection:
+    with socket.create_connection(("127.0.0.1", hub.port), timeout=60) as connection:
         for number in range(count):
             text = body % number
             connection.sendall(
@@ -107,7 +107,7 @@ def test_a_large_body_behind_pipelined_requests_arrives_whole(start_hub: Callabl
     hub = start_hub()
     text = b'{"session_id": "user:alice", "project": "p", "value": "%s"}' % (b"x" * 200_000)
     put = b"PUT /memory/large HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%s" % (len(text), text)
-    with socket.create_connection(("127.0.0.1", hub.port), timeout=20) as connection:
+    with socket.create_connection(("127.0.0.1", hub.port), timeout=60) as connection:
         connection.sendall(GET * 40 + put + GET)
         answers = b""
         while answers.count(b"HTTP/1.1 200") < 42:
@@ -148,7 +148,7 @@ def test_who_leaves_a_last_answer_unread_does_not_keep_its_connection(start_hub:
 def test_a_stream_ends_with_its_connection_whatever_was_sent_behind_it(start_hub: Callable[..., HubProcess]) -> None:
     hub = start_hub()
     with Client(hub.port) as client:
-        with socket.create_connection(("127.0.0.1", hub.port), timeout=20) as connection:
+        with socket.create_connection(("127.0.0.1", hub.port), timeout=60) as connection:
             connection.sendall(b"GET /events HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n" + GET)
             assert connection.recv(100)
             until(lambda: client.get("/health").json["streams"] == 1)
@@ -221,7 +221,7 @@ def test_an_idle_connection_is_announced_to_end_before_it_does(start_hub: Callab
 
 def test_a_request_that_came_while_the_hub_stood_still_is_answered(start_hub: Callable[..., HubProcess]) -> None:
     hub = start_hub(constants={"hallway.hub.serve.IDLE_WITHIN_S": 1})
-    with socket.create_connection(("127.0.0.1", hub.port), timeout=20) as connection:
+    with socket.create_connection(("127.0.0.1", hub.port), timeout=60) as connection:
         for _ in range(5):
             connection.sendall(GET)
             assert one_answer(connection).startswith(b"HTTP/1.1 200")
@@ -236,7 +236,7 @@ def test_a_request_that_came_while_the_hub_stood_still_is_answered(start_hub: Ca
 
 def test_an_idle_connection_ends(start_hub: Callable[..., HubProcess]) -> None:
     hub = start_hub(constants={"hallway.hub.serve.IDLE_WITHIN_S": 1})
-    with socket.create_connection(("127.0.0.1", hub.port), timeout=20) as connection:
+    with socket.create_connection(("127.0.0.1", hub.port), timeout=60) as connection:
         connection.sendall(GET)
         while connection.recv(65536):
             pass

@@ -297,7 +297,7 @@ def test_follow_gives_what_is_there_and_ends_after_its_time(followed: Bus, timeo
         followed.sessions.register(f"s{number}", "alice's agent", "codex")
     began = time.monotonic()
     assert [event.seq for event in followed.events.follow(1, timeout_s=timeout_s)] == [2, 3]
-    assert timeout_s <= time.monotonic() - began < timeout_s + 2
+    assert timeout_s <= time.monotonic() - began < timeout_s + 10
 
 
 def test_follow_filters_by_project_and_kinds(followed: Bus) -> None:

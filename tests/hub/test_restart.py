@@ -40,7 +40,7 @@ def start_proxy(tmp_path: Path) -> Iterator[Callable[[str, list[int]], int]]:
 
 
 def ask(port: int, path: str) -> int:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     connection.request("GET", path)
     response = connection.getresponse()
     response.read()
@@ -75,7 +75,7 @@ def test_a_hub_without_a_proxy_stops_at_once_and_answers_a_request_that_is_under
     hub = start_hub("--stop-within", "60")
     body = b'{"project": "github.com/acme/shop"}'
     head = b"POST /sessions/late/heartbeat HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(body)
-    with socket.create_connection(("127.0.0.1", hub.port), timeout=20) as begun:
+    with socket.create_connection(("127.0.0.1", hub.port), timeout=60) as begun:
         begun.sendall(head[:20])
         until(lambda: ask(hub.port, "/health") == 200)
         hub.signal(signal.SIGTERM)
@@ -128,7 +128,7 @@ class Load:
     def _ask(self) -> None:
         """Read with a client that repeats nothing."""
         while not self._is_over.is_set():
-            connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=30)
+            connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=60)
             try:
                 connection.request("GET", "/me", headers={"Authorization": f"Bearer {self._token}"})
                 response = connection.getresponse()

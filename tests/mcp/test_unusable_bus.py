@@ -19,7 +19,7 @@ from support import live_ids, until
 pytestmark = pytest.mark.promise("A1")
 
 WAYS_TO_SUBSCRIBE = ("subscribe", "listen")
-QUICK_S = 4.0  # what a busy machine may take where nothing is waited for
+QUICK_S = 10.0  # what a busy machine may take where nothing is waited for
 
 
 @pytest.fixture
@@ -99,7 +99,7 @@ def test_a_server_outlives_a_hub_that_is_not_there_and_finds_it_when_it_comes(
     subscribe(server, way)
     assert server.call("sessions")["code"] == "hub_unreachable"
     with HubProcess(tmp_path / "hub", port=port):
-        until(lambda: "sessions" in server.call("sessions"), within_s=30)
+        until(lambda: "sessions" in server.call("sessions"), within_s=60)
 
 
 def test_a_frozen_hub_holds_up_no_call_for_long_and_no_end(tmp_path: Path, serve: Callable[..., Server]) -> None:

@@ -36,7 +36,8 @@ class Team:
         self.certificate, self.version = certificate, version
         self.ports = [free_port(), free_port()]
         self._proxy = RealProxy(proxy, folder, self.ports, (*certificate, version))
-        self.url = f"https://127.0.0.1:{self._proxy.port}"
+        self.port = self._proxy.port
+        self.url = f"https://127.0.0.1:{self.port}"
         with open_store(store) as bus:
             self.token = bus.tokens.create("wide", "agent", None).token
         self.hubs = [self._hub(0), self._hub(1)]
@@ -55,7 +56,7 @@ class Team:
         """Whether a client that has only this version of TLS gets an answer from a hub."""
         context = ssl.create_default_context(cafile=self.certificate[0])
         context.minimum_version = context.maximum_version = version
-        connection = http.client.HTTPSConnection("127.0.0.1", self._proxy.port, context=context, timeout=20)
+        connection = http.client.HTTPSConnection("127.0.0.1", self.port, context=context, timeout=60)
         try:
             connection.request("GET", "/ready")
             return connection.getresponse().status == 200
@@ -166,7 +167,7 @@ def test_the_mcp_server_of_a_session(team: Team, tmp_path: Path, open_bus: Calla
 def test_mcp_over_http(team: Team) -> None:
     context = ssl.create_default_context(cafile=team.certificate[0])
     for method in ("tools/list", "resources/templates/list"):
-        connection = http.client.HTTPSConnection("127.0.0.1", team.port, context=context, timeout=30)
+        connection = http.client.HTTPSConnection("127.0.0.1", team.port, context=context, timeout=60)
         body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": {"_meta": MODERN}})
         headers = {
             "Authorization": f"Bearer {team.token}",

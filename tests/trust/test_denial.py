@@ -193,7 +193,7 @@ def test_the_limit_of_streams_holds_when_many_open_at_once(start_hub: Callable[.
     else:
         request = b"POST /mcp HTTP/1.1\r\n" + head + b"MCP-Protocol-Version: 2026-07-28\r\nMcp-Method: "
         request += b"subscriptions/listen\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
-    connections = [socket.create_connection(("127.0.0.1", hub.port), timeout=20) for _ in range(60)]
+    connections = [socket.create_connection(("127.0.0.1", hub.port), timeout=60) for _ in range(60)]
     for connection in connections:
         connection.sendall(request)
     statuses = [connection.recv(12)[-3:] for connection in connections]

@@ -56,7 +56,7 @@ def ask_as_another_user(port: int, *requests: tuple[str, str], **headers: str) -
     def ask() -> dict[str, int]:
         answers = {}
         for method, path in requests:
-            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
             connection.request(method, path, headers=headers)
             answers[f"{method} {path}"] = connection.getresponse().status
         return answers

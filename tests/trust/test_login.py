@@ -42,7 +42,7 @@ class Browser:
         self.set_cookies: list[str] = []
 
     def ask(self, method: str, path: str, fields: dict[str, str] | None = None, **headers: str) -> Answer:
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=60)
         said = {"Cookie": "; ".join(f"{name}={value}" for name, value in self.cookies.items()), **headers}
         if fields is not None:
             said["Content-Type"] = FORM
@@ -160,7 +160,7 @@ def test_a_login_is_for_one_hub(guarded: Guarded, logged_in: Browser) -> None:
 
 @pytest.mark.promise("P5")
 def test_logins_are_listed_and_taken_back_with_their_streams(guarded: Guarded, logged_in: Browser) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", guarded.hub.port, timeout=30)
+    connection = http.client.HTTPConnection("127.0.0.1", guarded.hub.port, timeout=60)
     cookie = f"hallway_login={logged_in.cookies['hallway_login']}"
     connection.request("GET", "/events", headers={"Accept": "text/event-stream", "Cookie": cookie})
     response = connection.getresponse()
@@ -316,7 +316,7 @@ def test_no_page_shows_another_project(guarded: Guarded, browser: Browser, name:
 
 
 def test_the_stream_opens_with_the_cookie(guarded: Guarded, logged_in: Browser) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", guarded.hub.port, timeout=30)
+    connection = http.client.HTTPConnection("127.0.0.1", guarded.hub.port, timeout=60)
     cookie = f"hallway_login={logged_in.cookies['hallway_login']}"
     connection.request("GET", "/events", headers={"Accept": "text/event-stream", "Cookie": cookie})
     response = connection.getresponse()

@@ -186,5 +186,5 @@ def test_a_hub_that_is_silent_is_selected_with_a_warning_and_is_not_served(perso
         assert "serves a bus of its own" not in hub.stderr.readline()
     finally:
         hub.terminate()
-        hub.communicate(timeout=30)
+        hub.communicate(timeout=60)
     assert person.bus_file.exists()

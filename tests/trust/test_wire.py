@@ -65,7 +65,7 @@ def test_a_hub_for_other_machines_speaks_tls_and_demands_tokens(
     tokens = make_tokens(tmp_path / "hallway")
     with HubProcess(tmp_path / "hallway", *OUTSIDE, "--tls-cert", cert, "--tls-key", key) as hub:
         context = ssl.create_default_context(cafile=cert)
-        connection = http.client.HTTPSConnection("127.0.0.1", hub.port, context=context, timeout=20)
+        connection = http.client.HTTPSConnection("127.0.0.1", hub.port, context=context, timeout=60)
         connection.request("GET", "/sessions")
         response = connection.getresponse()
         assert (response.status, response.headers["strict-transport-security"]) == (401, "max-age=31536000")
@@ -164,7 +164,7 @@ def test_a_head_that_is_too_large_is_refused(guarded: Guarded) -> None:
     for head in (b"X-Big: " + b"x" * 40_000, b"\r\n".join(b"X-%d: %s" % (n, b"y" * 100) for n in range(400))):
         answer = raw_exchange(port, b"GET /health HTTP/1.1\r\nHost: localhost\r\n" + head + b"\r\n\r\n")
         assert answer.status == 431
-    with socket.create_connection(("127.0.0.1", port), timeout=20) as endless:
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as endless:
         endless.sendall(b"GET /" + b"a" * 40_000)
         assert b"414" in endless.recv(1000)
     with guarded.client("alice") as client:
@@ -183,7 +183,7 @@ def test_who_never_ends_a_request_is_cut_off(start_hub: Callable[..., HubProcess
     )
     with Client(hub.port) as client:
         for part in begun:
-            with socket.create_connection(("127.0.0.1", hub.port), timeout=20) as slow:
+            with socket.create_connection(("127.0.0.1", hub.port), timeout=60) as slow:
                 slow.sendall(part)
                 began = time.monotonic()
                 try:

@@ -38,7 +38,7 @@ def bus(hub: HubProcess) -> Iterator[LocalBus]:
 def exchange(
     hub: HubProcess, method: str, path: str, body: str | None = None, **headers: str
 ) -> tuple[int, dict[str, str], str]:
-    connection = http.client.HTTPConnection("127.0.0.1", hub.port, timeout=30)
+    connection = http.client.HTTPConnection("127.0.0.1", hub.port, timeout=60)
     try:
         connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
         answer = connection.getresponse()

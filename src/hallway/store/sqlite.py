@@ -102,7 +102,10 @@ class SQLiteStore:
         A transaction that ends stays with its own files.
         """
         assert self._files is not None  # noqa: S101 (the connection is open)
-        fault = self._files.find_fault(is_ending=is_ending)
+        try:
+            fault = self._files.find_fault(is_ending=is_ending)
+        except apsw.Error as error:  # for example of a connection that was closed
+            raise self._translated(error) from error
         if fault is None:
             if not is_ending:
                 self._check_files_at = time.monotonic() + CHECK_FILES_EVERY_S
