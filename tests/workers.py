@@ -20,7 +20,9 @@ from support import Here, store_at
 
 
 def open_bus(address: str) -> LocalBus:
-    return LocalBus(store_at(address), Here())
+    store = store_at(address)
+    store.busy_timeout_s = 60  # on a busy machine one of thirty writers may wait for long
+    return LocalBus(store, Here())
 
 
 def ready() -> None:

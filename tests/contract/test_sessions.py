@@ -413,6 +413,23 @@ def test_a_heartbeat_lists_fifty_others_unless_told_and_counts_them_all(bus: Loc
         assert "s7" not in {peer.session_id for peer in answer.others}
 
 
+@pytest.mark.promise("S7")
+def test_a_ping_revives_a_session_that_was_ended_unless_it_is_told_not_to(bus: LocalBus, clock: FakeClock) -> None:
+    register(bus, "alice", "bob", "carol")
+    for session_id, reason in (("alice", "clear"), ("bob", "client closed")):
+        bus.sessions.end(session_id, reason)
+    last_seq = bus.events.last_seq()
+    assert [bus.sessions.ping(each, unless_ended=True).is_live for each in ("alice", "bob", "carol")] == [
+        False,
+        False,
+        True,
+    ]
+    assert bus.events.last_seq() == last_seq
+    clock.advance(1000)
+    assert bus.sessions.ping("carol", unless_ended=True).is_live  # it had expired
+    assert bus.sessions.ping("alice").is_live
+
+
 @pytest.mark.promise("S5")
 def test_a_heartbeat_that_changes_nothing_writes_when_it_was_and_no_event(bus: LocalBus, clock: FakeClock) -> None:
     register(bus, "alice", "bob", current_task="read")

@@ -19,7 +19,7 @@ from support import live_ids, until
 pytestmark = pytest.mark.promise("A1")
 
 WAYS_TO_SUBSCRIBE = ("subscribe", "listen")
-QUICK_S = 10.0  # what a busy machine may take where nothing is waited for
+QUICK_S = 4.0  # what a busy machine may take where nothing is waited for
 
 
 @pytest.fixture

@@ -73,6 +73,7 @@ SESSIONS: dict[str, FieldType] = {
         flag="--ttl",
         metavar="SECONDS",
     ),
+    "unless_ended": Boolean("Leave a session that was ended as it is; one that expired lives again"),
     "include_offline": Boolean("Sessions that have ended or expired, too", flag="--all"),
     "move": Boolean("Move the session to this project, where it is live in another one"),
     "all_projects": Boolean("In every project, not only in one"),

@@ -28,7 +28,6 @@ ANNOUNCE_S = 0.3  # before the first heartbeat: the client's first requests go f
 STRANGER_S = 3.0  # how long to wait for a call that names the session, before registering a new one
 LISTEN_AGAIN_S = 1.0  # between two attempts to subscribe to a session's inbox again
 CLOSED = "client closed"
-EXPIRED = "expired"
 OWN = "own-"  # prefix of the ids of sessions that the server registered without a name from the client
 
 
@@ -169,11 +168,7 @@ class SessionBinding:
     def _say_alive(self, session_id: str) -> None:
         """Send a heartbeat for a session, registering it if unknown; a session ended on purpose stays ended."""
         try:
-            if session_id not in self._unannounced:
-                session = self.bus.sessions.get(session_id)
-                if not session.is_live and session.end_reason != EXPIRED:
-                    return
-            self.bus.sessions.ping(session_id)
+            self.bus.sessions.ping(session_id, unless_ended=session_id not in self._unannounced)
         except SessionNotFound:
             self.register(session_id)
         if session_id in self._unannounced:

@@ -135,13 +135,16 @@ class SessionRegistry(Service, noun="sessions"):
         return self._answer(session_id, row[0] if row else -1, session.project, session.status, limit)
 
     @operation("POST /sessions/{session_id}/ping", verb="ping", is_durable=False, unknown=False)
-    def ping(self, session_id: str) -> Session:
+    def ping(self, session_id: str, *, unless_ended: bool = False) -> Session:
         """Keep a session alive without changing anything else; raises SessionNotFound for an unknown id.
 
-        A registry opened without a bus, as `SessionRegistry(path)`, returns False for an unknown id.
+        One that is offline becomes live again; with `unless_ended`, only one that had expired. A registry opened
+        without a bus, as `SessionRegistry(path)`, returns False for an unknown id.
         """
-        self.require(session_id)
-        return self._upsert_alive(session_id, {})
+        self._store.exclusive()  # nobody ends it after this look
+        session = self.require(session_id)
+        is_ended = not session.is_live and session.end_reason != "expired"
+        return session if unless_ended and is_ended else self._upsert_alive(session_id, {})
 
     @operation("PATCH /sessions/{session_id}", verb="status", registers=True)
     def update_status(
