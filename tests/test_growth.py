@@ -23,7 +23,7 @@ from hallway.store import sqlite_fts, tokenize
 from hallway.store.postgres import fts
 from hallway.store.postgres.fts import TsQueryWriter
 from hallway.store.sqlite_fts import FtsQueryWriter
-from hallway.store.tokenize import Excerpts, plain, spread
+from hallway.store.tokenize import Excerpts, plain, spread, stems, words_apart
 from hallway.text.framing import frame, frame_line
 
 SIZE = 4 * 1024  # characters, and four times as many
@@ -171,6 +171,9 @@ FUNCTIONS: dict[str, Callable[[str], object]] = {
     "replace_secrets": replace_secrets,
     "redact": lambda text: redact(f"postgresql://u:{text}@h password={text}"),
     "excerpt": lambda text: Excerpts("aa a1 userId \u6f22").of(text),
+    "excerpt of near forms": lambda text: Excerpts(text[:1000] + " aa a1 userId \u6f22", is_near=True).of(text),
+    "words_apart": words_apart,
+    "stems": stems,
     "frame": lambda text: frame("bob", text),
     "frame_line": lambda text: frame_line("bob", text),
     "Text.check": lambda text: Text(most=10**9, many_lines=True).check("text", text) if text.isprintable() else None,

@@ -61,6 +61,17 @@ def test_search_shows_a_line_of_each_with_what_was_found(team: Person) -> None:
     assert team.types("memory", "search", "nowhere").stdout == "No matching entries.\n"
 
 
+def test_search_says_when_no_entry_has_all_of_the_words(team: Person) -> None:
+    team.types("memory", "set", "s1", "auth", "the session token")
+    note, heading, row, *_ = team.types("memory", "search", "token nowhere").stdout.splitlines()
+    assert note == "No entry has all of the words. These have some of them:"
+    assert heading.startswith("KEY")
+    assert row.startswith("auth")
+    assert "No entry" not in team.types("memory", "search", "tokens").stdout
+    assert [found["is_loose"] for found in team.gets("memory", "search", "token nowhere")] == [True]
+    assert [found["is_loose"] for found in team.gets("memory", "search", "tokens")] == [False]
+
+
 def test_what_was_found_is_bold_on_a_terminal(team: Person) -> None:
     team.types("memory", "set", "s1", "auth", "the session token of the shop")
     assert "the session \x1b[1mtoken\x1b[0m of the shop" in on_a_terminal(team, "memory", "search", "token")

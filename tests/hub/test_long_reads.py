@@ -52,16 +52,20 @@ def fastest_s(work: Callable[[], object], times: int = 9) -> float:
         ("blanks", " "),
     ],
 )
-def test_an_excerpt_takes_time_in_proportion_to_its_text(name: str, piece: str) -> None:
+@pytest.mark.parametrize("is_near", [False, True])
+def test_an_excerpt_takes_time_in_proportion_to_its_text(name: str, piece: str, is_near: bool) -> None:
     query = " ".join(f"word{n} camelCase{n} 日{n}" for n in range(160))
-    excerpts = Excerpts(query)
+    excerpts = Excerpts(query, is_near=is_near)
     sizes = [fastest_s(lambda text=piece * n: excerpts.of(text)) for n in (10_000, 20_000, 80_000)]
     assert sizes[2] < 24 * sizes[0] + 0.002, (name, sizes)  # 64 times, were it quadratic
 
 
-def test_the_length_of_a_query_does_not_multiply_the_work() -> None:
+@pytest.mark.parametrize("is_near", [False, True])
+@pytest.mark.parametrize("piece", ["zeta{}", "zeta{}Zetas", "zetasZetas" * 100])
+def test_the_length_of_a_query_does_not_multiply_the_work(piece: str, is_near: bool) -> None:
     text = "alpha beta gamma userName 日本語 " * 250
-    short, long = Excerpts("zeta"), Excerpts(" ".join(f"zeta{n}" for n in range(160)))
+    many = " ".join(piece.format(n) for n in range(160))
+    short, long = (Excerpts(query, is_near=is_near) for query in ("zeta", many))
     assert fastest_s(lambda: long.of(text)) < 4 * fastest_s(lambda: short.of(text)) + 0.002
 
 

@@ -5,6 +5,7 @@ import pytest
 from hallway.bus.local import LocalBus
 from hallway.core.model import FileConflict, Heartbeat
 from hallway.mcp import results
+from hallway.text.style import LOOSE
 
 
 @pytest.mark.promise("A3")
@@ -30,6 +31,14 @@ def test_every_answer_with_text_of_peers_has_the_note(bus: LocalBus) -> None:
 
     assert {name for name, answer in answers.items() if answer.get("note") != results.THEIR_WORDS} == set()
     assert "note" not in results.heartbeat(beat)
+
+
+@pytest.mark.promise("R2")
+def test_an_agent_is_told_when_no_entry_has_all_of_the_words(bus: LocalBus) -> None:
+    bus.memory.set("alice", "k", "the token")
+    assert results.findings(bus.memory.find("token nowhere"))["matches"] == LOOSE
+    assert "matches" not in results.findings(bus.memory.find("tokens"))
+    assert "matches" not in results.findings(bus.memory.find("nowhere"))
 
 
 @pytest.mark.promise("A3")

@@ -196,6 +196,18 @@ def test_every_page_has_a_twin_with_the_same_in_json(hub: HubProcess, bus: Local
     assert twins["stats"]["stats"]["sessions"]["live"] == 7
 
 
+def test_the_memory_page_says_when_no_entry_has_all_of_the_words(hub: HubProcess, bus: LocalBus) -> None:
+    bus.sessions.register("login", "login claude", "claude-code")
+    bus.memory.set("login", "db/orders", "the orders table")
+    loose, exact = (
+        exchange(hub, "GET", f"/page/memory?q={query}&project={SHOP}")[2] for query in ("orders%20nowhere", "orders")
+    )
+    assert "No entry has all of the words. These have some of them:" in loose
+    assert "db/orders" in loose
+    assert "db/orders" in exact
+    assert "No entry has" not in exact
+
+
 def test_pages_are_the_same_on_postgresql(tmp_path: Path) -> None:
     url = postgres.new_bus(postgres.server_url())
     try:

@@ -369,12 +369,14 @@ class MemoryHit(MemoryEntry):
 
     `has_value` is false if `value` was not asked for; `value` is null then.
 
-    In `line`, the words that were searched for are between `**`.
+    In `line`, the words that were searched for are between `**`. `is_loose` if no entry has all of the words, so that
+    this one has only some of them.
     """
 
     has_value: bool
     line: str
     cursor: str
+    is_loose: bool
 
 
 class MemoryStats(Record):

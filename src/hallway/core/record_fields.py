@@ -187,6 +187,7 @@ OWN: dict[str, dict[str, str]] = {
         "has_value": "Whether the value is here, because values were asked for",
         "line": "A line of the value, with what was found between **",
         "cursor": "Where the page after this entry begins",
+        "is_loose": "Whether it has only some of the words that were searched for, because no entry has all",
     },
     "MemoryStats": {"total": "How many keys are remembered"},
     "FileTouch": {

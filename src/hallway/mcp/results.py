@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from hallway.core.model import PeerSession, Record
 from hallway.text.framing import NOTE
+from hallway.text.style import LOOSE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -105,7 +106,8 @@ def entry(result: MemoryEntry) -> Json:
 
 def findings(result: list[MemoryHit]) -> Json:
     shown = _noted("entries", (_brief(each, "key", "type", "version", "session_id", "tags", "line") for each in result))
-    return {**shown, **({"after": result[-1].cursor} if result else {})}
+    about = {"matches": LOOSE} if any(each.is_loose for each in result) else {}
+    return {**about, **shown, **({"after": result[-1].cursor} if result else {})}
 
 
 def count(name: str) -> Callable[[int], Json]:

@@ -20,6 +20,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from hallway.services.search import Hit
     from hallway.store import Row, Store
 
 SWEEP_AT_ONCE = 20  # expired keys that each `set` removes
@@ -147,9 +148,10 @@ class SharedMemory(Service, noun="memory"):
     ) -> list[MemoryHit]:
         """Find entries by words, key pattern, tags, type or author; return one line of each, with the matches marked.
 
-        All filters must match. With a query, the best match is first: entries with all of its words or, if there are
-        none, with any word; of more than 500 matches only the newest 500 are ranked. With only a pattern the order is
-        by key, else newest first. Only the newest version of a key is found. For the next page pass the last `cursor`
+        All filters must match. With a query, the best match is first: entries with all of its words; if there are none,
+        with other forms of them (longer words, plurals, parts of identifiers); if there are none, with any word,
+        marked `is_loose`. Of more than 500 matches only the newest 500 are ranked. With only a pattern the order is by
+        key, else newest first. Only the newest version of a key is found. For the next page pass the last `cursor`
         of this page; an empty page is the end. With values, a page ends at 1 MiB.
         """
         project = self._seen(project)
@@ -164,12 +166,10 @@ class SharedMemory(Service, noun="memory"):
         if include_values:
             found = found[: _how_many_fit([hit.size_bytes for hit in found])]
         rows = self._entries([hit.entry for hit in found])
-        excerpts = tokenize.Excerpts(query or "")
+        excerpts = tokenize.Excerpts(query or "", is_near=any(hit.is_near for hit in found))
         # The total text searched is about the same for few and many results.
         length = max(SHOWN_LENGTH // max(len(rows) // 32, 1), LEAST_SHOWN_LENGTH)
-        return [
-            _finding(row, hit.cursor, excerpts, length, include_values) for row, hit in zip(rows, found, strict=True)
-        ]
+        return [_finding(row, hit, excerpts, length, include_values) for row, hit in zip(rows, found, strict=True)]
 
     def search(self, key_pattern: str, *, project: str | None = None) -> list[MemoryEntry]:
         """Return all entries whose keys match a glob, in order of their keys: `task_*`, `api/??/[a-z]*`."""
@@ -426,11 +426,11 @@ def _entry(row: Row) -> MemoryEntry:
     )
 
 
-def _finding(row: Row, cursor: str, excerpts: tokenize.Excerpts, length: int, has_value: bool) -> MemoryHit:
+def _finding(row: Row, hit: Hit, excerpts: tokenize.Excerpts, length: int, has_value: bool) -> MemoryHit:
     """Return the short form of an entry for a list, from the columns of `memory.get`."""
     text = row[3]
     if not has_value:
         row = (*row[:3], "null", *row[4:])
     shown = text[:length].strip('"') if text[0] == '"' else text[:length]
     line = excerpts.of(tokenize.plain(shown))
-    return MemoryHit.of((*_entry(row).to_dict().values(), has_value, line, cursor))
+    return MemoryHit.of((*_entry(row).to_dict().values(), has_value, line, hit.cursor, hit.is_loose))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 
 from hallway.core.errors import InvalidInput
-from hallway.store.tokenize import COUNT_MOST, weight
+from hallway.store.tokenize import COUNT_MOST, weight, words_apart
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 CANDIDATES = 500  # number of newest matches that are ranked
 LAST = 2**63 - 1
 BEST = 1e300
-ANY = "~"  # first character of the cursor of a search that fell back to any of the words
+NEAR_PHRASES_MOST = 32  # of near forms in one query; the rarest words have theirs first
+EXACT, NEAR, ANY = "", "^", "~"  # steps of a search: all words, their near forms, any word; each begins its cursors
 
 
 class Hit:
@@ -32,6 +33,16 @@ class Hit:
         self.entry = entry
         self.cursor = cursor
         self.size_bytes = size_bytes
+
+    @property
+    def is_near(self) -> bool:
+        """Return whether the entry was found by a fallback, so that it may have other forms of the words."""
+        return self.cursor.startswith((NEAR, ANY))
+
+    @property
+    def is_loose(self) -> bool:
+        """Return whether the entry may have only some of the words."""
+        return self.cursor.startswith(ANY)
 
 
 class Search:
@@ -49,6 +60,8 @@ class Search:
         self._project = project
         self._labels = labels
         self._is_alone = is_alone
+        self._counted = labels_of(store, project, None, None, [], False) if is_alone else ""
+        self._counts: dict[str, int] = {}
         self._narrowed: dict[str, Any] = {
             "pattern": self._fulltext.glob(pattern),
             "limit": limit,
@@ -56,20 +69,17 @@ class Search:
         }
 
     def by_relevance(self, query: str, after: str | None) -> list[Hit]:
-        """Search by relevance, best first: entries with all of the words or, if there are none, with any word."""
-        words, match = self._fulltext.words_of(query), self._fulltext.match
-        if not words:
-            return []
-        alone = labels_of(self._store, self._project, None, None, [], False) if self._is_alone else ""
-        counts = {word: self._count("memory.count_matches", match=match([word], alone)) for word in words}
-        if not (after or "").startswith(ANY):
-            found = self._best(match(words, self._labels), self._ranking(words, counts), after, "")
-            if found or after or len(words) == 1:
+        """Search by relevance, best first: entries with all of the words as typed, else near forms, else any word.
+
+        A cursor goes on with the step that found its page.
+        """
+        after = after or ""
+        page_of = after[0] if after.startswith((NEAR, ANY)) else EXACT
+        position = _position(after[len(page_of) :])
+        for step in (page_of,) if after else (EXACT, NEAR, ANY):
+            if found := self._best(self._words_of(query, step), position, step):
                 return found
-        # A word that is in most entries would fill the candidates with entries that match nothing else.
-        rare = _rarest(words, counts)
-        either = match(rare, self._labels, is_any=True)
-        return self._best(either, self._ranking(rare, counts), (after or "")[1:], ANY)
+        return []
 
     def newest_first(self, after: str | None) -> list[Hit]:
         """Return the matching entries, newest first."""
@@ -86,38 +96,82 @@ class Search:
         )
         return [Hit(entry, key, size_bytes) for entry, key, size_bytes in rows]
 
-    def _best(self, match: str, ranking: dict[str, Any], after: str | None, mark: str) -> list[Hit]:
-        after_score, after_id = _position(after)
+    def _words_of(self, query: str, step: str) -> list[Word]:
+        """Return what a step of a search looks for."""
+        if step == ANY:
+            return self._any_words(query)
+        words = self._fulltext.words_of(query)
+        return self._near(words) if step == NEAR else words
+
+    def _best(self, words: list[Word], position: tuple[float, int], step: str) -> list[Hit]:
+        """Return the best matches of one step of a search: entries with all of these words or, for ANY, any of them."""
+        is_any = step == ANY
+        if not words or not (any if is_any else all)(map(self._matches, words)):
+            return []
+        after_score, after_id = position
         rows = self._store.rows(
             "memory.by_relevance",
-            match=match,
+            match=self._fulltext.match(words, self._labels, is_any=is_any),
             candidates=CANDIDATES,
             after_score=after_score,
             after_id=after_id,
-            **ranking,
+            **self._ranking(words),
             **self._narrowed,
         )
-        return [Hit(entry, f"{mark}{score!r}:{entry}", size_bytes) for entry, score, size_bytes in rows]
+        return [Hit(entry, f"{step}{score!r}:{entry}", size_bytes) for entry, score, size_bytes in rows]
 
-    def _ranking(self, words: list[Word], counts: dict[Word, int]) -> dict[str, Any]:
+    def _near(self, words: list[Word]) -> list[Word]:
+        """Return the words with their near forms; the most common words stay as typed where that would be too many."""
+        near: dict[Word, Word] = {}
+        phrases = 0
+        for word in sorted(words, key=self._matches):
+            wider = word.near()
+            phrases += wider.phrases - word.phrases
+            if phrases <= NEAR_PHRASES_MOST:
+                near[word] = wider
+        return [near.get(word, word) for word in words]
+
+    def _any_words(self, query: str) -> list[Word]:
+        """Return the rarest word of the query, and the next ones as long as all their matches are candidates.
+
+        A word that is in most entries would fill the candidates with entries that match nothing else. A word that is
+        nowhere has its near forms. The parts of an identifier are words of the query. A query of one word has no
+        such step.
+        """
+        words = self._fulltext.words_of(words_apart(query))
+        if len(words) < 2:
+            return []
+        near = self._near([word for word in words if not self._matches_here(word)])
+        chosen: list[Word] = []
+        total = 0
+        for word in sorted([*filter(self._matches_here, words), *near], key=self._matches_here):
+            count = self._matches_here(word)
+            total += count
+            if count and (not chosen or total <= CANDIDATES):
+                chosen.append(word)
+        return chosen
+
+    def _matches(self, word: Word) -> int:
+        """Return in how many entries a word is, of the whole bus or of this project alone."""
+        return self._count_once(self._fulltext.match([word], self._counted))
+
+    def _matches_here(self, word: Word) -> int:
+        """Return in how many of the entries with the search's labels a word is."""
+        return self._count_once(self._fulltext.match([word], self._labels))
+
+    def _count_once(self, match: str) -> int:
+        if match not in self._counts:
+            self._counts[match] = self._count("memory.count_matches", match=match)
+        return self._counts[match]
+
+    def _ranking(self, words: list[Word]) -> dict[str, Any]:
         entries = self._count("memory.count_keys", project=self._project if self._is_alone else None)
-        weights = [weight(entries, counts[word]) for word in words]
+        weights = [weight(entries, self._matches(word)) for word in words]
         return self._fulltext.ranking(words, weights, is_alone=self._is_alone)
 
     def _count(self, statement: str, **parameters: str | None) -> int:
         row: Row | None = self._store.one(statement, **parameters, most=COUNT_MOST)
         return row[0] if row else 0
-
-
-def _rarest(words: list[Word], counts: dict[Word, int]) -> list[Word]:
-    """Return the rarest word that is found, and the next ones as long as all their matches are candidates."""
-    chosen: list[Word] = []
-    total = 0
-    for word in sorted(words, key=lambda each: counts[each]):
-        total += counts[word]
-        if counts[word] and (not chosen or total <= CANDIDATES):
-            chosen.append(word)
-    return [word for word in words if word in chosen] or words
 
 
 def label_words(project: str, type_: str, session_id: str, tags: list[str]) -> list[str]:

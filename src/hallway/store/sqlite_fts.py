@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hallway.store.tokenize import Grammar, spread
+from hallway.store.tokenize import Grammar, spread, words_in
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,15 +23,21 @@ def label(text: str) -> str:
     return text[0] + text[1:].encode().hex()
 
 
+def _words_of(text: str) -> str:
+    """Return what SQLite indexes of a text: if there is more in it than ASCII, the words that PostgreSQL would have."""
+    words = spread(text)
+    return words if words.isascii() else " ".join(words_in(words))
+
+
 class FtsQueryWriter(Grammar):
     """FTS5: columns for the key, the tags, the text and the labels."""
 
     def phrase(self, text: str, *, is_start: bool = False) -> str:
-        return '"' + text.replace('"', " ") + ('"*' if is_start else '"')
+        return f'"{" ".join(words_in(text))}"{"*" if is_start else ""}'
 
     def indexed(self, key: str, tags: str, text: str) -> dict[str, Any]:
         """Return an entry's words for `labelled_words`."""
-        return {"key": spread(key), "tags": spread(tags), "text": spread(text)}
+        return {"key": _words_of(key), "tags": _words_of(tags), "text": _words_of(text)}
 
     def labelled_words(self, words: dict[str, Any], labels: Sequence[str]) -> dict[str, Any]:
         """Return an entry's words and labels as the parameters of the statement `memory.index_add`."""

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 MAX_WORDS = 32
 PREFIX_LEAST = 3  # letters before a `*`; a shorter prefix would match too many words
+STEM_LEAST = 4  # letters that stay when an ending is removed
+NEAR_PARTS_MOST = 4  # a word of more parts has no near forms, which bounds the prefixes of a query
+ENDINGS = ("ion", "ing", "ed", "y", "e")
 COUNT_MOST = 2_000  # a word in more entries than this is common; the exact number does not matter
 LEAST_WEIGHT = 0.05  # of a word that is in every entry, so that a text with the word still ranks above one without it
 LINE_LENGTH = 120
@@ -26,8 +29,23 @@ LINE_LENGTH = 120
 _CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff"
 
 
+def base_letters(text: str) -> str:
+    """Return a text without the diacritics of its letters: `cafe` for `café`, however the accent is encoded."""
+    if text.isascii():
+        return text
+    from unicodedata import normalize  # which few texts need
+
+    return normalize("NFC", pattern("[\u0300-\u036f]").sub("", normalize("NFD", text)))
+
+
+def words_in(text: str) -> list[str]:
+    """Return the words of a text without diacritics, in order: runs of letters and digits, in lower case."""
+    return pattern(r"[^\W_]+").findall(text.lower())
+
+
 def spread(text: str) -> str:
-    """Return a text, followed by the parts of its compound words (`camelCase`, CJK). Takes linear time."""
+    """Return a text's base letters, followed by the parts of its compound words (`camelCase`, CJK), in linear time."""
+    text = base_letters(text)
     parts: list[str] = []
     if not text.islower():
         for word in pattern("[A-Za-z0-9]+").findall(text):
@@ -70,6 +88,36 @@ def plain(json_text: str) -> str:
     return pattern(r'\\(?:["\\/bfnrt]|u[0-9a-f]{4})').sub(" ", json_text) if "\\" in json_text else json_text
 
 
+def words_apart(query: str) -> str:
+    """Return a query with its compound words split: identifiers into their parts, runs of CJK into character pairs."""
+    found = pattern(f"([{_CJK}]+)|[^\\W_{_CJK}]+\\*?").finditer(base_letters(query))
+    return " ".join(part for word in found for part in (_pairs(word[0]) if word[1] else _camel_parts(word[0])))
+
+
+def stems(word: str) -> list[str]:
+    """Return what the forms of an English word begin with: `migration` and `migrat` of `migrations`."""
+    word = word.lower()
+    singulars = _singulars(word)
+    for ending in ENDINGS:
+        stem = singulars[-1].removesuffix(ending)
+        if stem != singulars[-1] and len(stem) >= STEM_LEAST:
+            is_doubled = stem[-1] == stem[-2] and stem[-1] not in "lsz"
+            return [*singulars, stem[:-1] if is_doubled else stem]
+    return singulars
+
+
+def _singulars(word: str) -> list[str]:
+    """Return what the word may be the plural of, or the word itself; a short word may be either, as `dns` or `ids`."""
+    if word.endswith("s") and not word.endswith(("ss", "us", "is")) and len(word) > 2:
+        if len(word) == PREFIX_LEAST:
+            return [word, word[:-1]]
+        if len(word) > STEM_LEAST and word.endswith("ies"):
+            return [word[:-1], f"{word[:-3]}y"]
+        is_longer = len(word) > STEM_LEAST and word.endswith(("ses", "xes", "zes", "ches", "shes"))
+        return [word[:-2] if is_longer else word[:-1]]
+    return [word]
+
+
 class Grammar:
     """The syntax of a store's full-text expressions; each store has its subclass."""
 
@@ -81,7 +129,8 @@ class Grammar:
 
     def words_of(self, query: str) -> list[Word]:
         """Return a query's words; a part without letters and digits is not a word."""
-        typed = dict.fromkeys(part for part in query.replace("\0", " ").split() if any(map(str.isalnum, part)))
+        parts = base_letters(query).replace("\0", " ").split()
+        typed = dict.fromkeys(part for part in parts if any(map(str.isalnum, part)))
         return [Word(part, self) for part in list(typed)[:MAX_WORDS]]
 
     def joined(self, expressions: Sequence[str], *, is_any: bool = False) -> str:
@@ -92,9 +141,10 @@ class Grammar:
 class Word:
     """A word of a query: its expression in a store's syntax, and the number of phrases in that expression."""
 
-    __slots__ = ("expression", "phrases")
+    __slots__ = ("_grammar", "_typed", "expression", "phrases")
 
     def __init__(self, typed: str, grammar: Grammar) -> None:
+        self._typed, self._grammar = typed, grammar
         core = typed.rstrip("*")
         is_start = core != typed and len(core) >= PREFIX_LEAST
         self.expression = grammar.phrase(core, is_start=is_start)
@@ -102,6 +152,26 @@ class Word:
         if not is_start and (other := _otherwise(core, grammar)):
             self.expression = grammar.joined((self.expression, other[0]), is_any=True)
             self.phrases += other[1]
+
+    def near(self) -> Word:
+        """Return this word together with its near forms: prefix, singular and stem, of each part of an identifier.
+
+        The word as typed stays in the expression, so that entries with exactly that word rank higher. A word without
+        near forms is returned itself: one with CJK or a `*`, or of many parts.
+        """
+        parts = words_apart(self._typed).split()
+        if len(parts) > NEAR_PARTS_MOST or pattern(f"[*{_CJK}]").search(self._typed):
+            return self
+        forms = [[_begun(stem, self._grammar) for stem in stems(part)] for part in parts]
+        near = self._grammar.joined([self._grammar.joined(each, is_any=True) for each in forms])
+        word = Word(self._typed, self._grammar)
+        word.expression = self._grammar.joined((word.expression, near), is_any=True)
+        word.phrases += sum(map(len, forms))
+        return word
+
+
+def _begun(stem: str, grammar: Grammar) -> str:
+    return grammar.phrase(stem, is_start=len(stem) >= PREFIX_LEAST)
 
 
 def _otherwise(word: str, grammar: Grammar) -> tuple[str, int] | None:
@@ -127,14 +197,20 @@ def weight(entries: int, found: int) -> float:
 class Excerpts:
     """A maker of excerpts: one line of a text around the words of a query. One object serves all results of a query.
 
-    Each text is read once, word by word, so the time grows with the text and not with the query.
+    Each text is read once, word by word, so the time grows with the text and not with the query. With `is_near`, other
+    forms of the query's words are found, too: words that begin with their stems, and the character pairs of CJK.
     """
 
-    def __init__(self, query: str) -> None:
-        found = pattern(rf"([{_CJK}]+)|[^\W_{_CJK}]+").finditer(query)
+    def __init__(self, query: str, *, is_near: bool = False) -> None:
+        found = pattern(rf"([{_CJK}]+)|[^\W_{_CJK}]+").finditer(base_letters(query))
         typed = list(dict.fromkeys((each[0], each[1] is not None) for each in found))[:MAX_WORDS]
         self._runs = [run for run, is_cjk in typed if is_cjk]
         parts = [part for word, is_cjk in typed if not is_cjk for part in (word, *_camel_parts(word))]
+        self._stems: tuple[str, ...] = ()
+        if is_near:
+            self._runs = list(dict.fromkeys(pair for run in self._runs for pair in _pairs(run)))[:MAX_WORDS]
+            parts += [stem for part in parts for stem in stems(part)]
+            self._stems = tuple(part.lower() for part in parts if len(part) >= PREFIX_LEAST)[:MAX_WORDS]
         self._words = frozenset(part.lower() for part in parts)
 
     def of(self, text: str) -> str:
@@ -166,14 +242,18 @@ class Excerpts:
             return
         for found in pattern(rf"[^\W_{_CJK}]+").finditer(text):
             word = found[0]
-            if word.lower() in self._words:
+            if self._has(word):
                 yield found.span()
             elif not word.islower():
                 at = found.start()
                 for part in _camel_parts(word):
-                    if part.lower() in self._words:
+                    if self._has(part):
                         yield at, at + len(part)
                     at += len(part)
+
+    def _has(self, word: str) -> bool:
+        word = base_letters(word).lower()
+        return word in self._words or word.startswith(self._stems)
 
 
 def _joined_spans(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:

@@ -68,6 +68,7 @@ TASK_LOOKS = {
 }
 
 CONFLICT = Style("≠", "red", "two sessions have written the same file within an hour")
+LOOSE = "No entry has all of the words. These have some of them:"  # above the results of a search
 
 # The verb that describes a session's part in an event; a kind that is not listed is shown as it is.
 EVENT_WORDS = {

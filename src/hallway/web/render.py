@@ -157,6 +157,7 @@ class Renderer:
             EMPTY=style.EMPTY,
             EVENT_WORDS=style.EVENT_WORDS,
             CONFLICT=style.CONFLICT,
+            LOOSE=style.LOOSE,
             PRIORITY_COLOURS=style.PRIORITY_COLOURS,
             EVERYBODY=EVERYBODY,
             PERSON=PERSON,

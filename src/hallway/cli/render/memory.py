@@ -6,7 +6,7 @@ from hallway.cli.render.parts import fact_lines, how_many, next_page, when
 from hallway.cli.terminal import Column, table
 from hallway.core.schema import encode
 from hallway.text.sanitize import sanitize
-from hallway.text.style import age, duration
+from hallway.text.style import LOOSE, age, duration
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ def findings(screen: Terminal, found: list[MemoryHit], arguments: dict[str, Any]
     ]
     lines = table(screen, (KEY, TYPE, VERSION, AUTHOR, AGE, LINE), rows)
     return [
+        *([LOOSE] if any(each.is_loose for each in found) else []),
         *lines,
         *next_page(found, arguments, "after", f"'{found[-1].cursor}'"),
         "The whole of one: hallway memory get KEY",

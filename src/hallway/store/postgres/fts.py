@@ -2,16 +2,15 @@
 
 PostgreSQL's own parser treats URLs, hyphens and stop words specially and would find other entries than SQLite does.
 So this module splits the words itself and writes the `tsvector`: each word with its positions, in weight class A for
-the key and B for the tags. The highest position is 16,383; after that in a long text, phrases match by words alone.
+the key and B for the tags. PostgreSQL has no position above 16,383 and only 255 of a word: what stands later is found
+as single words, by an identifier therefore only in the second step of a search (`services/search.py`).
 """
 
 from __future__ import annotations
 
 from hashlib import blake2b
-from unicodedata import normalize
 
-from hallway.core.pattern import pattern
-from hallway.store.tokenize import Grammar, spread
+from hallway.store.tokenize import Grammar, spread, words_in
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,14 +23,6 @@ LAST_PLACE = 16_383
 MOST_PLACES = 255  # of one word
 WORD_BYTES = 2_000  # longest word; a lexeme may have 2,046 bytes
 APART = 8  # positions left free between key, tags and text, so that no phrase matches across them
-DIACRITICS = "[\u0300-\u036f]"
-
-
-def words_in(text: str) -> list[str]:
-    """Return a text's words in order: runs of letters and digits, in lower case and without diacritics."""
-    if not text.isascii():
-        text = normalize("NFC", pattern(DIACRITICS).sub("", normalize("NFD", text)))
-    return [_cut(word) for word in pattern(r"[^\W_]+").findall(text.lower())]
 
 
 def _cut(word: str) -> str:
@@ -49,7 +40,7 @@ class TsQueryWriter(Grammar):
     AND, OR = " & ", " | "
 
     def phrase(self, text: str, *, is_start: bool = False) -> str:
-        found = [f"'{word}'" for word in words_in(text)]
+        found = [f"'{_cut(word)}'" for word in words_in(text)]
         return f"({' <-> '.join(found)}{':*' if is_start else ''})"
 
     def indexed(self, key: str, tags: str, text: str) -> dict[str, Any]:
@@ -59,7 +50,7 @@ class TsQueryWriter(Grammar):
         for part, letter in ((key, "A"), (tags, "B"), (text, "")):
             found = words_in(spread(part))
             for place, word in enumerate(found, first):
-                at = places.setdefault(word, [])
+                at = places.setdefault(_cut(word), [])
                 if len(at) < MOST_PLACES:
                     at.append(f"{min(place, LAST_PLACE)}{letter}")
             first += len(found) + APART
