@@ -13,7 +13,7 @@ import pytest
 
 from cli.test_plain_path import without_times
 from cli.test_terminal import HOSTILE, on_a_terminal
-from hallway.cli.render import _renderer
+from hallway.cli.render import renderer_of
 from hallway.cli.run import operations
 from hallway.cli.terminal import cell_width, wrap
 from support import until
@@ -30,7 +30,7 @@ def sends(person: Person, *words: str) -> str:
 
 def test_every_command_has_a_way_to_show_its_answer():
     for operation in operations().values():
-        assert callable(_renderer(operation, ""))
+        assert callable(renderer_of(operation))
 
 
 # -- sending ----------------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ import postgres
 from hallway.cli.main import run
 from hallway.core.errors import BusIsNewer, NotWritable
 from hallway.services.search import key_range
-from hallway.store import load_statements, statements_in
+from hallway.store import load_statements, read_folder
 from hallway.store.migrate import migrations
 from hallway.store.postgres.dialect import Statement, as_text
 from hallway.store.postgres.fts import TsQueryWriter
@@ -26,9 +26,8 @@ def test_each_store_has_every_statement() -> None:
 
 
 def test_no_statement_is_shared_and_written_twice() -> None:
-    shared = statements_in("common")
-    assert not shared.keys() & (statements_in("sqlite").keys() | statements_in("postgres").keys())
-    own, other = statements_in("sqlite"), statements_in("postgres")
+    shared, own, other = (read_folder(folder)[0] for folder in ("common", "sqlite", "postgres"))
+    assert not shared.keys() & (own.keys() | other.keys())
     assert [name for name in own.keys() & other.keys() if own[name] == other[name]] == []
 
 
@@ -75,6 +74,18 @@ def database() -> str:
     url = postgres.new_bus(postgres.server_url())
     yield url
     postgres.drop_bus(url)
+
+
+def test_every_statement_fits_the_tables(database: str) -> None:
+    """Those of SQLite are asked in test_completeness.py."""
+    wrong = {}
+    with open_store(database) as bus:
+        connection = bus.store._pgconn
+        for name, text in load_statements("postgres").items():
+            prepared = connection.prepare(name.encode(), Statement(text).text)
+            if prepared.status != psycopg.pq.ExecStatus.COMMAND_OK:
+                wrong[name] = prepared.error_message.decode()
+    assert wrong == {}
 
 
 def test_a_database_that_a_newer_hallway_has_written_is_refused(database: str) -> None:

@@ -11,7 +11,7 @@ import sys
 
 from hallway.bus.connect import connect
 from hallway.cli.labels import STANDARD_INPUT, flag, label, switched
-from hallway.cli.render import show, show_error
+from hallway.cli.render import renderer_of, show_error
 from hallway.cli.terminal import err, out
 from hallway.core.errors import HallwayError, IdentityMissing, InvalidInput
 from hallway.core.model import PERSON
@@ -132,6 +132,7 @@ def _perform(
     before: Callable[[Bus, dict[str, Any]], bool] | None,
 ) -> None:
     arguments = _arguments(operation, typed, files)
+    render = renderer_of(operation, is_json=is_json, variant=variant)
     with connect(url) as bus:
         if os.path.exists(os.path.join(bus.folder, SPOOL)):
             _work_off(bus)
@@ -141,7 +142,8 @@ def _perform(
             result = whole(bus, arguments)
         else:
             result = bus.execute(operation, bus.services[operation.noun], arguments)
-        show(out(), operation, result, arguments, is_json=is_json, variant=variant)
+        screen = out()
+        screen.write(*render(screen, result, arguments))
         if operation.name == "tokens.whoami" and not is_json:
             out().write(f"Bus: {sanitize(bus_in_use(url))}")
         if operation.name == "memory.find" and not result:

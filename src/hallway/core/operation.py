@@ -139,6 +139,12 @@ class Operation:
         self.parameters = {
             name: Parameter(name, type_of(noun, name), known.get(name, _MISSING)) for name in positional + keyword
         }
+        self.returns = self._read_returns()
+        for part in self.path.split("{")[1:]:
+            if (name := part.partition("}")[0]) not in self.parameters:
+                raise self._incomplete(f"has {{{name}}} in its path, but no parameter {name!r}")
+        if not self.about:
+            raise self._incomplete("has no docstring, whose first line is its help")
         if self.is_of_all:
             self.parameters["project"].kind = PROJECT_OR_ALL
         self.words = self.words or tuple(each.name for each in self.parameters.values() if each.is_required)
@@ -169,13 +175,18 @@ class Operation:
         """Return the docstring's first line: help, menu entry and tool description."""
         return (self.function.__doc__ or "").partition("\n")[0].strip()
 
-    @property
-    def returns(self) -> tuple[type, bool]:
+    def _read_returns(self) -> tuple[type, bool]:
         """Return the result: a type, and whether the operation gives a list of them."""
-        text = self.function.__annotations__["return"]
+        text = self.function.__annotations__.get("return", "")
         is_list = text.startswith("list[")
         name = text[5:-1] if is_list else text
-        return self.function.__globals__.get(name) or getattr(builtins, name), is_list
+        kind = self.function.__globals__.get(name) or getattr(builtins, name, None)
+        if kind is None:
+            raise self._incomplete(f"returns {text!r}: annotate it with a record, and import that record there")
+        return kind, is_list
+
+    def _incomplete(self, lack: str) -> LookupError:
+        return LookupError(f"src/{self.function.__module__.replace('.', '/')}.py: {self.name} {lack}")
 
     def arguments(
         self,

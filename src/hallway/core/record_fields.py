@@ -249,9 +249,14 @@ WORDS: dict[tuple[str, str], tuple[str, ...]] = {
 
 
 def describe(record: type[Record], field: str) -> str:
-    """Return what a record's field says; KeyError for one that nobody has described."""
-    own = OWN.get(record.__name__, {})
-    return own[field] if field in own else SHARED[field]
+    """Return what a record's field says; raises LookupError for one that nobody has described."""
+    about = OWN.get(record.__name__, {}).get(field) or SHARED.get(field)
+    if about is None:
+        raise LookupError(
+            f"src/hallway/core/record_fields.py does not say what {field!r} of {record.__name__} is: add it to"
+            f" OWN[{record.__name__!r}] there, or to SHARED if it means the same in every record"
+        )
+    return about
 
 
 def words_of(record: type[Record], field: str) -> tuple[str, ...]:

@@ -1,10 +1,10 @@
-"""Messages and deliveries as records, made from rows of the store."""
+"""Messages made from drafts, and deliveries from rows with a state that is derived."""
 
 from __future__ import annotations
 
 from hallway.core.clock import to_datetime
 from hallway.core.model import Delivery, Message
-from hallway.core.schema import decode
+from hallway.services.rows import record_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,62 +13,10 @@ if TYPE_CHECKING:
     from hallway.store import Row
 
 
-def message_of(row: Row) -> Message:
-    """Return a message from the columns of `messages.get`."""
-    (
-        message_id,
-        seq,
-        kind,
-        from_session,
-        to_session,
-        project,
-        subject,
-        body,
-        data,
-        priority,
-        in_reply_to,
-        thread_id,
-        task_id,
-        sent_at,
-        expires_at,
-    ) = row
-    return Message.of(
-        (
-            message_id,
-            seq,
-            kind,
-            from_session,
-            to_session,
-            project,
-            subject,
-            body,
-            {} if data == "{}" else decode(data),
-            priority,
-            in_reply_to,
-            thread_id,
-            task_id,
-            to_datetime(sent_at),
-            to_datetime(expires_at) if expires_at else None,
-        )
-    )
-
-
 def stored_message(draft: dict[str, Any], seq: int, now: int) -> Message:
     """Return the stored message of a draft."""
-    names = (
-        "type",
-        "from_session",
-        "to_session",
-        "project",
-        "subject",
-        "body",
-        "data",
-        "priority",
-        "in_reply_to",
-        "thread_id",
-        "task_id",
-    )
-    return message_of((draft["message_id"], seq, *(draft[name] for name in names), now, draft["expires_at"]))
+    values = {**draft, "seq": seq, "sent_at": now}
+    return record_of(Message, tuple(values[name] for name in Message._fields))
 
 
 def delivery_of(row: Row, held_back: str | None) -> Delivery:

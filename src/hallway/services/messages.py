@@ -42,7 +42,8 @@ from hallway.core.parameters import MESSAGE_TYPE
 from hallway.core.schema import encode
 from hallway.core.topics import topic
 from hallway.services.base import Service, require_callable, whole_number_setting
-from hallway.services.message_rows import delivery_of, message_of, stored_message
+from hallway.services.message_rows import delivery_of, stored_message
+from hallway.services.rows import record_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -353,7 +354,7 @@ class CollaborationHub(Service, noun="messages"):
         )
         if not rows:
             self._require_inbox(session_id)
-        return [message_of(row) for row in rows]
+        return [record_of(Message, row) for row in rows]
 
     @operation("GET /sessions/{session_id}/replies/{message_id}", verb="replies", waits_for="session_id")
     def replies(self, session_id: str, message_id: str, wait_s: float = 0, *, limit: int = 50) -> list[Message]:
@@ -366,7 +367,7 @@ class CollaborationHub(Service, noun="messages"):
         if not rows:
             self._require_inbox(session_id)
             self.require(message_id)
-        return [message_of(row) for row in rows]
+        return [record_of(Message, row) for row in rows]
 
     @operation("POST /sessions/{session_id}/inbox/ack", verb="ack")
     def acknowledge(self, session_id: str, message_ids: list[str]) -> int:
@@ -418,7 +419,7 @@ class CollaborationHub(Service, noun="messages"):
         )
         if not rows and not _is_no_session(session_id):
             self.bus.sessions.require(session_id)  # of a session that the caller does not see: the same error
-        return [message_of(row) for row in (reversed(rows) if after is None else rows)]
+        return [record_of(Message, row) for row in (reversed(rows) if after is None else rows)]
 
     @operation("GET /messages/sent", is_of_all=True)
     def sent(
@@ -443,7 +444,7 @@ class CollaborationHub(Service, noun="messages"):
             look_back=LOOK_BACK,
             visible=self.bus.visible,
         )
-        return [message_of(row) for row in rows]
+        return [record_of(Message, row) for row in rows]
 
     @operation("GET /inboxes", is_of_all=True)
     def inboxes(
@@ -482,7 +483,7 @@ class CollaborationHub(Service, noun="messages"):
         `deliveries` returns all of a message.
         """
         row = self._store.one("messages.get", message_id=message_id)
-        row = row if row and self._is_seen(message_of(row)) else None
+        row = row if row and self._is_seen(record_of(Message, row)) else None
         thread_id = row[11] if row else message_id  # the first message of a thread may have been pruned
         rows = self._store.rows(
             "messages.thread",
@@ -494,7 +495,7 @@ class CollaborationHub(Service, noun="messages"):
         )
         if not rows and not row:
             raise _no_message(message_id)
-        messages = [message_of(each) for each in rows]
+        messages = [record_of(Message, each) for each in rows]
         states = self._store.rows(
             "messages.deliveries_in_thread", seqs=encode([each.seq for each in messages]), limit=STATES_SHOWN
         )
@@ -547,7 +548,7 @@ class CollaborationHub(Service, noun="messages"):
     def require(self, message_id: str) -> Message:
         """Return a message that the caller may see; else raise MessageNotFound."""
         row = self._store.one("messages.get", message_id=message_id)
-        found = message_of(row) if row else None
+        found = record_of(Message, row) if row else None
         if found is None or not self._is_seen(found):
             raise _no_message(message_id)
         return found
@@ -566,7 +567,7 @@ class CollaborationHub(Service, noun="messages"):
         if from_session == to_session or not self._is_reachable(to_session):
             return
         row = self._store.one("messages.get", message_id=task.task_id)
-        parent = message_of(row) if row else None
+        parent = record_of(Message, row) if row else None
         draft = self._draft(
             from_session,
             to_session,

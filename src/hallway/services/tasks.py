@@ -7,18 +7,14 @@ so a session that has the message can act on the task.
 
 from __future__ import annotations
 
-from hallway.core.clock import to_datetime
 from hallway.core.errors import AlreadyTaken, DuplicateMessage, InvalidInput, Refused, TaskNotFound
 from hallway.core.model import Json, Message, Task, TaskStats
 from hallway.core.near_names import did_you_mean, near_matches
 from hallway.core.operation import operation
 from hallway.core.parameters import BODY_MOST
-from hallway.core.schema import decode, encode
+from hallway.core.schema import encode
 from hallway.services.base import Service
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from hallway.store import Row
+from hallway.services.rows import record_of
 
 
 class TaskBoard(Service, noun="tasks"):
@@ -176,7 +172,7 @@ class TaskBoard(Service, noun="tasks"):
         )
         if after_id is not None and not rows:
             self._require_anchor(after_id)
-        return [_task(row) for row in rows]
+        return [record_of(Task, row) for row in rows]
 
     def _require_anchor(self, after_id: str) -> None:
         """Raise TaskNotFound if the previous page's last task was removed: the next page is then unknown."""
@@ -225,7 +221,7 @@ class TaskBoard(Service, noun="tasks"):
 
     def _find(self, task_id: str) -> Task | None:
         row = self._store.one("tasks.get", task_id=task_id)
-        return _task(row) if row else None
+        return record_of(Task, row) if row else None
 
     def on_session_ended(self, session_id: str, project: str) -> None:
         """Offer the tasks of an expired or ended session again: those it had accepted or was offered (T3)."""
@@ -342,24 +338,3 @@ class TaskBoard(Service, noun="tasks"):
     def _called(self, owner: str) -> str:
         row = self._store.one("sessions.get", now=self._store.now, session_id=owner)
         return f"{owner} ({row[1]})" if row else owner
-
-
-def _task(row: Row) -> Task:
-    """Return a task from the columns of `tasks.get`."""
-    (task_id, project, subject, body, data, status, offered_by, offered_to, owner, result, created_at, updated_at) = row
-    return Task.of(
-        (
-            task_id,
-            project,
-            subject,
-            body,
-            {} if data == "{}" else decode(data),
-            status,
-            offered_by,
-            offered_to,
-            owner,
-            result,
-            to_datetime(created_at),
-            to_datetime(updated_at),
-        )
-    )

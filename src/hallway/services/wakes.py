@@ -14,7 +14,7 @@ from hallway.core.model import PERSON, Message, WakeUp
 from hallway.core.operation import operation
 from hallway.core.schema import encode
 from hallway.services.base import Service, whole_number_setting
-from hallway.services.message_rows import message_of
+from hallway.services.rows import record_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -67,7 +67,11 @@ class WakeUps(Service, noun="wakes"):
         handed_at = max((row[-1] or 0 for row in rows), default=0)
         if handed_at > now - IN_FLIGHT_S * SECOND:
             return WakeUp.of((session_id, [], (handed_at - now) / SECOND + IN_FLIGHT_S))
-        worth = [found for row in rows if row[-1] is None and self.is_worth(found := message_of(row[:-1]), session_id)]
+        worth = [
+            found
+            for row in rows
+            if row[-1] is None and self.is_worth(found := record_of(Message, row[:-1]), session_id)
+        ]
         budgets = {each.message_id: self._budget_of(each.thread_id, session_id) for each in worth}
         paying = [each for each in worth if _is_person(each) or budgets[each.message_id].used < self.budget]
         if not paying:
@@ -76,7 +80,7 @@ class WakeUps(Service, noun="wakes"):
             return WakeUp.of((session_id, [], retry_s))
         self._count(session_id, paying, budgets)
         self._store.rows("wakes.hand", now=now, session_id=session_id, seqs=encode([row[1] for row in rows]))
-        return WakeUp.of((session_id, [message_of(row[:-1]) for row in rows], None))
+        return WakeUp.of((session_id, [record_of(Message, row[:-1]) for row in rows], None))
 
     @operation("POST /sessions/{session_id}/wake/undo")
     def undo(self, session_id: str, message_ids: list[str]) -> int:

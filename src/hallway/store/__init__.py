@@ -2,7 +2,9 @@
 
 A store runs named statements in transactions and decides nothing; services choose the statements and their parameters.
 `sqlite.py` is the embedded store, `postgres/` the store for several machines. The statements are in `sql/`, each under
-a `-- name:` line: in `common/NOUN.sql` if both dialects use the same text, else in `DIALECT/NOUN.sql`.
+a `-- name:` line: in `common/NOUN.sql` if both dialects use the same text, else in `DIALECT/NOUN.sql`. What several
+statements repeat, such as the columns of a record, is a fragment: a `-- fragment: name` before the first statement of
+`common/NOUN.sql`, which any statement of any noun uses as `{name}`.
 """
 
 from __future__ import annotations
@@ -97,39 +99,92 @@ if TYPE_CHECKING:
 
 
 SQL = os.path.join(os.path.dirname(__file__), "sql")
+NAME, FRAGMENT = "-- name: ", "-- fragment: "
+
+
+class Statements(dict[str, Any] if TYPE_CHECKING else dict):  # type: ignore[misc]
+    """The statements of a dialect by name; an unknown name is an error that says which file needs it."""
+
+    def __missing__(self, name: str) -> Any:
+        raise missing_statement(name)
+
+
+def missing_statement(name: str) -> LookupError:
+    """Return the error for a name without a statement."""
+    file = f"{name.partition('.')[0]}.sql"
+    return LookupError(
+        f"src/hallway/store/sql/common/{file} has no statement {name!r}: write it there under {NAME + name!r}, or in"
+        f" the {file} of both dialects"
+    )
+
+
+def missing_parameter(statement: str, name: str) -> LookupError:
+    """Return the error for a statement that is run without one of its parameters."""
+    return LookupError(f"the statement {statement!r} in src/hallway/store/sql/ needs :{name}: pass {name}= with it")
 
 
 _files: dict[str, str] = {}
 
 
 def load_statement(dialect: str, name: str) -> str:
-    """Return one named statement of a dialect; only the files of its noun are read."""
+    """Return one named statement of a dialect; only the files of its noun are read. Raises LookupError."""
+    file = f"{name.partition('.')[0]}.sql"
     for folder in (dialect, "common"):
-        path = os.path.join(SQL, folder, f"{name.partition('.')[0]}.sql")
-        if path not in _files:
-            with open(path, encoding="utf-8") as file:
-                _files[path] = file.read()
-        _, found, rest = _files[path].partition(f"-- name: {name}\n")
+        _, found, rest = _read_once(folder, file).partition(f"{NAME}{name}\n")
         if found:
-            return rest.partition("-- name: ")[0]
-    raise KeyError(name)
+            statement = rest.partition(NAME)[0]
+            has_fragment = "{" in statement
+            return fill_in(statement, fragments_of(_read_once("common", file))) if has_fragment else statement
+    raise missing_statement(name)
 
 
-def load_statements(dialect: str) -> dict[str, str]:
-    """Return all named statements of a dialect, including the shared ones: {name: SQL}."""
-    return {**statements_in("common"), **statements_in(dialect)}
+def _read_once(folder: str, file: str) -> str:
+    path = os.path.join(SQL, folder, file)
+    if path not in _files:
+        with open(path, encoding="utf-8") as opened:
+            _files[path] = opened.read()
+    return _files[path]
 
 
-def statements_in(folder: str) -> dict[str, str]:
-    """Return the named statements of one folder."""
-    statements = {}
+def load_statements(dialect: str) -> Statements:
+    """Return all named statements of a dialect, including the shared ones, with their fragments filled in."""
+    shared, fragments = read_folder("common")
+    own, _ = read_folder(dialect)
+    return Statements((name, fill_in(text, fragments)) for name, text in {**shared, **own}.items())
+
+
+def read_folder(folder: str) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the named statements of one folder, as they are written, and its fragments."""
+    statements, fragments = {}, {}
     folder = os.path.join(SQL, folder)
     for entry in sorted(os.listdir(folder)):
         if entry.endswith(".sql"):
             with open(os.path.join(folder, entry), encoding="utf-8") as file:
-                for part in file.read().split("-- name: ")[1:]:
-                    name, _, text = part.partition("\n")
-                    statements[name.strip()] = "\n".join(
-                        line for line in text.splitlines() if not line.startswith("--")
-                    ).strip()
-    return statements
+                text = file.read()
+            fragments.update(fragments_of(text))
+            for part in text.split(NAME)[1:]:
+                name, _, lines = part.partition("\n")
+                statements[name.strip()] = _without_comments(lines)
+    return statements, fragments
+
+
+def fragments_of(text: str) -> dict[str, str]:
+    """Return the fragments of a file: they are before its first statement, each on lines that become one."""
+    fragments = {}
+    for part in text.partition(NAME)[0].split(FRAGMENT)[1:]:
+        name, _, lines = part.partition("\n")
+        fragments[name.strip()] = " ".join(_without_comments(lines).split())
+    return fragments
+
+
+def fill_in(statement: str, fragments: dict[str, str]) -> str:
+    """Replace `{name}` by the fragment of that name, and `{:name}` by its columns as parameters."""
+    if "{" in statement:
+        for name, columns in fragments.items():
+            statement = statement.replace(f"{{{name}}}", columns)
+            statement = statement.replace(f"{{:{name}}}", f":{columns}".replace(", ", ", :"))
+    return statement
+
+
+def _without_comments(lines: str) -> str:
+    return "\n".join(line for line in lines.splitlines() if not line.startswith("--")).strip()

@@ -24,7 +24,7 @@ from hallway.core import errors
 from hallway.core.clock import SystemClock
 from hallway.local.notify import DatagramSubscription, notify
 from hallway.local.paths import make_private_folder
-from hallway.store import load_statements
+from hallway.store import load_statements, missing_parameter
 from hallway.store.bus_files import BusFiles, Fault, find_remains
 from hallway.store.lock import SideLock
 from hallway.store.migrate import migrations, newest_version, read_migration
@@ -274,6 +274,8 @@ class SQLiteStore:
         self._enter()
         try:
             return self._connection.execute(self._statements[statement], parameters).fetchall()
+        except KeyError as error:
+            raise missing_parameter(statement, error.args[0]) from None
         except apsw.Error as error:
             raise self._translated(error) from error
         finally:

@@ -70,7 +70,8 @@ TASK_LOOKS = {
 CONFLICT = Style("≠", "red", "two sessions have written the same file within an hour")
 LOOSE = "No entry has all of the words. These have some of them:"  # above the results of a search
 
-# The verb that describes a session's part in an event; a kind that is not listed is shown as it is.
+# The verb that describes a session's part in an event; for an event of no session, what happened. A kind that only a
+# newer version writes is shown as it is.
 EVENT_WORDS = {
     "session.registered": "is here",
     "session.resumed": "is back",
@@ -80,6 +81,8 @@ EVENT_WORDS = {
     "session.ended": "has ended",
     "session.expired": "has gone silent",
     "session.continued": "goes on for",
+    "session.cleared": "offline sessions removed:",
+    "message.sent": "sends",
     "message.acknowledged": "dealt with",
     "message.injected": "took",
     "task.offered": "offers",
@@ -94,6 +97,14 @@ EVENT_WORDS = {
     "memory.set": "remembers",
     "memory.deleted": "forgets",
     "memory.cleared": "forgets",
+    "project.moved": "project moved",
+    "project.move_undone": "move of a project undone",
+    "retention.pruned": "old records pruned",
+    "token.created": "token created",
+    "token.imported": "token imported",
+    "token.rotated": "token rotated",
+    "token.revoked": "token revoked",
+    "login.ended": "login ended",
 }
 
 # For an empty list: a sentence, and an example command.

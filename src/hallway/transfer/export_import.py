@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from hallway.bus.local import LocalBus
 from hallway.core.clock import parse_moment, to_micros
 from hallway.core.errors import FileUnusable, HallwayError, ImportInvalid, UnsupportedUrl
-from hallway.core.model import ADMIN, MemoryEntry, Record
+from hallway.core.model import ADMIN, MemoryEntry, Message, Record, Task
 from hallway.core.parameters import type_of
 from hallway.core.schema import FieldType, Integer, Json, JsonObject, Text, decode, encode
 from hallway.core.topics import EVENTS
@@ -88,8 +88,15 @@ class RecordFormat:
     def _kind(self, name: str) -> FieldType:
         try:
             return type_of(self.noun, name)
-        except KeyError:
+        except LookupError:
             return NUMBER if name in NUMBERS else ANY_JSON if name in JSON else ANY_TEXT
+
+
+def fields_of(record: type[Record]) -> str:
+    """Return a record's fields in the words of `RecordFormat`."""
+    return " ".join(
+        f"{name}?" if annotation.endswith("| None") else name for name, annotation in record.__annotations__.items()
+    )
 
 
 class EventFormat(RecordFormat):
@@ -106,16 +113,9 @@ SHAPES = {
         "human_user? location? branch? capabilities metadata started_at last_seen ttl_s ended_at? end_reason? "
         "continued_by? principal?",
     ),
-    "message": RecordFormat(
-        "messages",
-        "message_id seq type from_session to_session project subject body data priority in_reply_to? thread_id "
-        "task_id? sent_at expires_at? idempotency_key? digest",
-    ),
+    "message": RecordFormat("messages", f"{fields_of(Message)} idempotency_key? digest"),
     "delivery": RecordFormat("deliveries", "message_id recipient expires_at? injected_at? acknowledged_at?"),
-    "task": RecordFormat(
-        "tasks",
-        "task_id project subject body data status address offered_by offered_to? owner? result? created_at updated_at",
-    ),
+    "task": RecordFormat("tasks", f"{fields_of(Task)} address"),
     "memory": RecordFormat(
         "memory",
         "entry_id key type value version tags session_id project created_at expires_at? metadata",

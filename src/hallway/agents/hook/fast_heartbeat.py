@@ -52,7 +52,7 @@ def beat(path: str, session_id: str, told: int) -> int | None:
     """
     try:
         return _beat(path, session_id, told)
-    except (apsw.Error, OSError, KeyError):
+    except (apsw.Error, OSError, LookupError):
         return None
 
 

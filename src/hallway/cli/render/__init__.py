@@ -20,21 +20,34 @@ if TYPE_CHECKING:
     from hallway.core.operation import Operation
 
 
-def show(
-    screen: Terminal, operation: Operation, result: Any, arguments: dict[str, Any], *, is_json: bool, variant: str = ""
-) -> None:
-    """Write an operation's result; a `variant` of the command (such as `--ack`) selects another renderer."""
+def renderer_of(operation: Operation, *, is_json: bool = False, variant: str = "") -> Renderer:
+    """Return how an operation's result is shown; a `variant` of the command (such as `--ack`) selects another renderer.
+
+    Raises LookupError if there is none, so ask before the operation runs.
+    """
     if is_json:
-        screen.write(clean_json(encode(result)))
-        return
-    screen.write(*_renderer(operation, variant)(screen, result, arguments))
-
-
-def _renderer(operation: Operation, variant: str) -> Renderer:
+        return _as_json
     kind, is_list = operation.returns
-    found: dict[str, Renderer] = __import__(f"{__name__}.{operation.noun}", fromlist=["RENDERERS"]).RENDERERS
     name = f"{operation.function.__name__} {variant}".rstrip()
-    return found.get(name) or found[f"list[{kind.__name__}]" if is_list else kind.__name__]
+    returned = f"list[{kind.__name__}]" if is_list else kind.__name__
+    module = f"{__name__}.{operation.noun}"
+    try:
+        known: dict[str, Renderer] = getattr(__import__(module, fromlist=["RENDERERS"]), "RENDERERS", {})
+    except ModuleNotFoundError as error:
+        if error.name != module:
+            raise
+        known = {}
+    found = known.get(name) or known.get(returned)
+    if found is None:
+        raise LookupError(
+            f"src/hallway/cli/render/{operation.noun}.py does not say how the result of {operation.name} looks: add"
+            f" {returned!r} or {name!r} to RENDERERS there"
+        )
+    return found
+
+
+def _as_json(screen: Terminal, result: Any, arguments: dict[str, Any]) -> list[str]:
+    return [clean_json(encode(result))]
 
 
 def show_error(screen: Terminal, error: HallwayError, *, is_json: bool) -> None:

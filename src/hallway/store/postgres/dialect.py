@@ -1,6 +1,7 @@
 """Translation of named statements to PostgreSQL's parameters: `:name` becomes `$1`, `$2` …, each with a type.
 
-A parameter's type follows from its name, so a statement that both stores share needs no casts. A statement that needs
+A parameter's type follows from its name, so a statement that both stores share needs no casts: times (`…_at`) and
+lengths of time (`…_s`) are whole numbers, others are in one of the lists, the rest is text. A statement that needs
 another type has a cast: `:after::text`.
 """
 
@@ -8,27 +9,23 @@ from __future__ import annotations
 
 import re
 
+from hallway.store import missing_parameter
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
 INTEGERS = {
-    "acknowledged_at",
     "after",
     "at",
     "before",
     "before_version",
     "burst",
     "candidates",
-    "check_at",
-    "created_at",
     "digest",
-    "ended_at",
     "except_id",
     "excess",
-    "expires_at",
     "id",
-    "injected_at",
     "interval",
     "key_id",
     "last",
@@ -39,16 +36,11 @@ INTEGERS = {
     "now",
     "pause",
     "peer_user",
-    "refilled_at",
     "seq",
     "since",
     "size_bytes",
-    "started_at",
     "status_since",
-    "ttl_s",
     "until",
-    "updated_at",
-    "sent_at",
     "version",
 }
 BOOLEANS = {"include_broadcasts", "include_done", "include_offline", "include_revoked", "new_only", "unread_only"}
@@ -60,17 +52,18 @@ PARAMETER = re.compile(r"'(?:[^']|'')*'|(?<!:):([a-z_]+)(::)?")
 
 def type_of(name: str) -> str:
     """Return the SQL type of a parameter."""
-    if name in INTEGERS:
+    if name.endswith(("_at", "_s")) or name in INTEGERS:
         return "bigint"
     return "boolean" if name in BOOLEANS else "double precision" if name in NUMBERS else "text"
 
 
 class Statement:
-    """A statement's text with numbered parameters, and the parameters' names in order."""
+    """A statement's text with numbered parameters, the parameters' names in order, and its own name."""
 
-    __slots__ = ("names", "text")
+    __slots__ = ("name", "names", "text")
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, name: str = "") -> None:
+        self.name = name
         names: dict[str, int] = {}
 
         def numbered(found: re.Match[str]) -> str:
@@ -84,8 +77,11 @@ class Statement:
         self.names = tuple(names)
 
     def values(self, parameters: dict[str, Any]) -> list[bytes | None]:
-        """Return the parameters in order, in PostgreSQL's text format."""
-        return [as_text(parameters[name]) for name in self.names]
+        """Return the parameters in order, in PostgreSQL's text format. Raises LookupError for a missing one."""
+        try:
+            return [as_text(parameters[name]) for name in self.names]
+        except KeyError as error:
+            raise missing_parameter(self.name, error.args[0]) from None
 
 
 def as_text(value: Any) -> bytes | None:

@@ -20,7 +20,7 @@ from psycopg import pq
 
 from hallway.core import errors
 from hallway.core.redaction import redact_url
-from hallway.store import load_statements
+from hallway.store import Statements, load_statements
 from hallway.store.migrate import migrations, newest_version, read_migration
 from hallway.store.postgres.connection import connect, cut, require_own_connection, schema_version, translated
 from hallway.store.postgres.dialect import Statement
@@ -62,7 +62,9 @@ class PostgresStore:
         self.busy_timeout_s = busy_timeout_s
         self.changed_topics: set[str] = set()  # the topics that the open transaction changes
         self.is_ending = False  # whether COMMIT was sent: after an error, nobody knows if the transaction was committed
-        self._statements = {name: Statement(text) for name, text in load_statements("postgres").items()}
+        self._statements = Statements(
+            (name, Statement(text, name)) for name, text in load_statements("postgres").items()
+        )
         self._mutex = RLock()
         self._pid = os.getpid()
         self._is_closed = False

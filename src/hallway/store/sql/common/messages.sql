@@ -1,3 +1,8 @@
+-- fragment: message_columns
+-- The fields of a Message, in order.
+m.message_id, m.seq AS seq, m.type, m.from_session, m.to_session, m.project, m.subject, m.body, m.data, m.priority,
+m.in_reply_to, m.thread_id, m.task_id, m.sent_at, m.expires_at
+
 -- name: messages.parties
 -- Which of the two ids are sessions that the caller may see, and their status. A row that is overdue but not swept yet
 -- counts as offline (S2).
@@ -23,14 +28,11 @@ SELECT message_id, seq, thread_id, task_id, to_session FROM messages
 WHERE from_session = :from_session AND idempotency_key = :idempotency_key;
 
 -- name: messages.get
-SELECT message_id, seq, type, from_session, to_session, project, subject, body, data, priority, in_reply_to,
-       thread_id, task_id, sent_at, expires_at
-FROM messages WHERE message_id = :message_id;
+SELECT {message_columns} FROM messages AS m WHERE message_id = :message_id;
 
 -- name: messages.replies
 -- What a session received in reply to a message, in whatever state; the message itself may be gone by now.
-SELECT message_id, seq, type, from_session, to_session, project, subject, body, data, priority, in_reply_to,
-       thread_id, task_id, sent_at, expires_at
+SELECT {message_columns}
 FROM messages AS m
 WHERE thread_id = coalesce((SELECT p.thread_id FROM messages AS p WHERE p.message_id = :message_id), :message_id)
   AND thread_id <> message_id AND in_reply_to = :message_id AND from_session <> :session_id
@@ -64,9 +66,8 @@ DELETE FROM pairs WHERE used_until <= :now;
 
 -- name: messages.sent
 -- Newest first. A sender's messages are searched only among the newest of all, because there is no index on the sender.
-SELECT message_id, seq, type, from_session, to_session, project, subject, body, data, priority, in_reply_to,
-       thread_id, task_id, sent_at, expires_at
-FROM messages
+SELECT {message_columns}
+FROM messages AS m
 WHERE (:before IS NULL OR seq < :before)
   AND (:from_session IS NULL
        OR (from_session = :from_session AND seq > (SELECT coalesce(max(seq), 0) FROM messages) - CAST(:look_back AS BIGINT)))

@@ -1,10 +1,14 @@
+-- fragment: task_columns
+-- The fields of a Task, in order.
+task_id, project, subject, body, data, status, offered_by, offered_to, owner, result, created_at, updated_at
+
 -- name: tasks.insert
 INSERT INTO tasks (task_id, project, subject, body, data, status, address, offered_by, offered_to, owner,
                    created_at, updated_at)
 VALUES (:task_id, :project, :subject, :body, :data, :status, :offered_to, :offered_by, :offered_to, :owner, :now, :now);
 
 -- name: tasks.get
-SELECT task_id, project, subject, body, data, status, offered_by, offered_to, owner, result, created_at, updated_at
+SELECT {task_columns}
 FROM tasks WHERE task_id = :task_id;
 
 -- name: tasks.hand_off
@@ -47,7 +51,7 @@ RETURNING task_id;
 
 -- name: tasks.find
 -- Newest first; only tasks that the caller may see.
-SELECT task_id, project, subject, body, data, status, offered_by, offered_to, owner, result, created_at, updated_at
+SELECT {task_columns}
 FROM tasks
 WHERE (:include_done OR status IN ('offered', 'accepted'))
   AND (:status IS NULL OR status = :status)

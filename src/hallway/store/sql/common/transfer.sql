@@ -24,9 +24,8 @@ WHERE id > :after AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at >
 ORDER BY id LIMIT :limit;
 
 -- name: transfer.read_message
-SELECT seq, message_id, seq, type, from_session, to_session, project, subject, body, data, priority, in_reply_to,
-       thread_id, task_id, sent_at, expires_at, idempotency_key, digest
-FROM messages WHERE seq > :after AND (:project IS NULL OR project = :project) ORDER BY seq LIMIT :limit;
+SELECT seq, {message_columns}, idempotency_key, digest
+FROM messages AS m WHERE seq > :after AND (:project IS NULL OR project = :project) ORDER BY seq LIMIT :limit;
 
 -- name: transfer.has_message
 SELECT 1 FROM messages WHERE message_id = :message_id;
@@ -41,15 +40,11 @@ SELECT seq, :recipient, :expires_at, :injected_at, :acknowledged_at FROM message
 ON CONFLICT DO NOTHING RETURNING seq;
 
 -- name: transfer.read_task
-SELECT id, task_id, project, subject, body, data, status, address, offered_by, offered_to, owner, result, created_at,
-       updated_at
+SELECT id, {task_columns}, address
 FROM tasks WHERE id > :after AND (:project IS NULL OR project = :project) ORDER BY id LIMIT :limit;
 
 -- name: transfer.add_task
-INSERT INTO tasks (task_id, project, subject, body, data, status, address, offered_by, offered_to, owner, result,
-                   created_at, updated_at)
-VALUES (:task_id, :project, :subject, :body, :data, :status, :address, :offered_by, :offered_to, :owner, :result,
-        :created_at, :updated_at)
+INSERT INTO tasks ({task_columns}, address) VALUES ({:task_columns}, :address)
 ON CONFLICT DO NOTHING RETURNING id;
 
 -- name: transfer.read_memory

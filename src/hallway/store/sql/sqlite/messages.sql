@@ -30,8 +30,7 @@ RETURNING used_until;
 -- name: messages.inbox
 -- A message is new if no client has taken it. One that a wake-up handed over is new again after a minute without a
 -- confirmation from the client.
-SELECT message_id, d.seq AS seq, type, from_session, to_session, project, subject, body, data, priority, in_reply_to,
-       thread_id, task_id, sent_at, m.expires_at
+SELECT {message_columns}
 FROM deliveries AS d INDEXED BY deliveries_inbox CROSS JOIN messages AS m USING (seq)
 WHERE d.recipient = :session_id AND d.is_read = 0 AND d.seq > :after
   AND (d.expires_at IS NULL OR d.expires_at > :now)
@@ -85,16 +84,14 @@ RETURNING (SELECT message_id FROM messages AS m WHERE m.seq = deliveries.seq),
 
 -- name: messages.received_after
 -- A session's unread messages, its read messages, and its project's broadcasts from before it registered; oldest first.
-SELECT message_id, d.seq AS seq, type, from_session, to_session, project, subject, body, data, priority, in_reply_to,
-       thread_id, task_id, sent_at, m.expires_at
+SELECT {message_columns}
 FROM deliveries AS d INDEXED BY deliveries_inbox CROSS JOIN messages AS m USING (seq)
 WHERE d.recipient = :session_id AND d.is_read = 0 AND d.seq > :after
   AND (:message_type IS NULL OR type = :message_type)
   AND (:include_broadcasts OR to_session <> '*')
   AND (:visible IS NULL OR project IN (SELECT value FROM json_each(:visible)))
 UNION ALL
-SELECT message_id, d.seq AS seq, type, from_session, to_session, project, subject, body, data, priority, in_reply_to,
-       thread_id, task_id, sent_at, m.expires_at
+SELECT {message_columns}
 FROM deliveries AS d INDEXED BY deliveries_inbox CROSS JOIN messages AS m USING (seq)
 WHERE d.recipient = :session_id AND d.is_read = 1 AND d.seq > :after
   AND (:message_type IS NULL OR type = :message_type)
@@ -102,8 +99,7 @@ WHERE d.recipient = :session_id AND d.is_read = 1 AND d.seq > :after
   AND (:visible IS NULL OR project IN (SELECT value FROM json_each(:visible)))
   AND NOT :unread_only
 UNION ALL
-SELECT message_id, m.seq, type, from_session, to_session, project, subject, body, data, priority, in_reply_to,
-       thread_id, task_id, sent_at, expires_at
+SELECT {message_columns}
 FROM messages AS m INDEXED BY messages_broadcast
 WHERE :include_broadcasts AND NOT :unread_only AND to_session = '*' AND project = :project AND m.seq > :after
   AND (:message_type IS NULL OR type = :message_type) AND from_session <> :session_id
@@ -112,16 +108,14 @@ ORDER BY seq LIMIT :limit;
 
 -- name: messages.received_last
 -- The rows of the statement above, newest first.
-SELECT message_id, d.seq AS seq, type, from_session, to_session, project, subject, body, data, priority, in_reply_to,
-       thread_id, task_id, sent_at, m.expires_at
+SELECT {message_columns}
 FROM deliveries AS d INDEXED BY deliveries_inbox CROSS JOIN messages AS m USING (seq)
 WHERE d.recipient = :session_id AND d.is_read = 0 AND (:before IS NULL OR d.seq < :before)
   AND (:message_type IS NULL OR type = :message_type)
   AND (:include_broadcasts OR to_session <> '*')
   AND (:visible IS NULL OR project IN (SELECT value FROM json_each(:visible)))
 UNION ALL
-SELECT message_id, d.seq AS seq, type, from_session, to_session, project, subject, body, data, priority, in_reply_to,
-       thread_id, task_id, sent_at, m.expires_at
+SELECT {message_columns}
 FROM deliveries AS d INDEXED BY deliveries_inbox CROSS JOIN messages AS m USING (seq)
 WHERE d.recipient = :session_id AND d.is_read = 1 AND (:before IS NULL OR d.seq < :before)
   AND (:message_type IS NULL OR type = :message_type)
@@ -129,8 +123,7 @@ WHERE d.recipient = :session_id AND d.is_read = 1 AND (:before IS NULL OR d.seq 
   AND (:visible IS NULL OR project IN (SELECT value FROM json_each(:visible)))
   AND NOT :unread_only
 UNION ALL
-SELECT message_id, m.seq, type, from_session, to_session, project, subject, body, data, priority, in_reply_to,
-       thread_id, task_id, sent_at, expires_at
+SELECT {message_columns}
 FROM messages AS m INDEXED BY messages_broadcast
 WHERE :include_broadcasts AND NOT :unread_only AND to_session = '*' AND project = :project
   AND (:before IS NULL OR m.seq < :before)
@@ -140,17 +133,15 @@ ORDER BY seq DESC LIMIT :limit;
 
 -- name: messages.thread
 -- A thread's first message, if it still exists, and the others; only messages that the caller may see.
-SELECT message_id, seq, type, from_session, to_session, project, subject, body, data, priority, in_reply_to,
-       thread_id, task_id, sent_at, expires_at
-FROM messages
+SELECT {message_columns}
+FROM messages AS m
 WHERE message_id = :thread_id AND seq > :after
   AND (:visible IS NULL OR project IN (SELECT value FROM json_each(:visible)) OR :person IN (from_session, to_session)
        OR EXISTS (SELECT 1 FROM sessions AS s WHERE s.session_id IN (from_session, to_session)
                   AND s.project IN (SELECT value FROM json_each(:visible))))
 UNION ALL
-SELECT message_id, seq, type, from_session, to_session, project, subject, body, data, priority, in_reply_to,
-       thread_id, task_id, sent_at, expires_at
-FROM messages INDEXED BY messages_thread
+SELECT {message_columns}
+FROM messages AS m INDEXED BY messages_thread
 WHERE thread_id = :thread_id AND thread_id <> message_id AND seq > :after
   AND (:visible IS NULL OR project IN (SELECT value FROM json_each(:visible)) OR :person IN (from_session, to_session)
        OR EXISTS (SELECT 1 FROM sessions AS s WHERE s.session_id IN (from_session, to_session)

@@ -1,7 +1,6 @@
 -- name: wakes.new
 -- The messages that a session's client has not received, and when each was handed over; urgent first, then oldest first.
-SELECT message_id, d.seq AS seq, type, from_session, to_session, project, subject, body, data, priority, in_reply_to,
-       thread_id, task_id, sent_at, m.expires_at, d.handed_at
+SELECT {message_columns}, d.handed_at
 FROM deliveries AS d INDEXED BY deliveries_inbox CROSS JOIN messages AS m USING (seq)
 WHERE d.recipient = :session_id AND d.is_read = 0 AND d.injected_at IS NULL
   AND (d.expires_at IS NULL OR d.expires_at > :now)
