@@ -37,12 +37,13 @@ DIALECTS = ("sqlite", "postgres")
 STATEMENTS = {dialect: load_statements(dialect) for dialect in DIALECTS}
 ADDED = re.compile(r"ALTER TABLE (\w+) ADD COLUMN (\w+)", re.IGNORECASE)
 SQL_TYPES = {"INTEGER": ("bigint", "boolean"), "REAL": ("double precision",), "TEXT": ("text",)}
+NOT_SHOWN = {"entry_id"}  # by which a person finds nothing
 KIND = re.compile(r"[a-z]+\.[a-z_]*[a-z]")  # of an event, or a statement's name
 
 
 def lacks() -> Iterator[str]:
     """Every missing place, as a sentence."""
-    for check in (renderers, field_texts, statements, fragments, tables, types, migration_pairs, event_words, clients):
+    for check in CHECKS:
         yield from check()
 
 
@@ -57,6 +58,17 @@ def renderers() -> Iterator[str]:
                 renderer_of(operation)
             except LookupError as error:
                 yield str(error)
+
+
+def shown_fields() -> Iterator[str]:
+    """Fields of a record that the command which shows one in full does not show."""
+    for operation in operations():
+        kind, is_list = operation.returns
+        if operation.verb and operation.path.endswith("}") and not operation.is_write and not is_list:
+            text = (SOURCE / "cli" / "render" / f"{operation.noun}.py").read_text(encoding="utf-8")
+            for field in getattr(kind, "_fields", ()):
+                if field not in NOT_SHOWN and not re.search(rf"\.{field}\b", text):
+                    yield f"src/hallway/cli/render/{operation.noun}.py does not show {field!r} of {kind.__name__}"
 
 
 def field_texts() -> Iterator[str]:
@@ -194,6 +206,20 @@ def clients() -> Iterator[str]:
                 load(client)
             except (ModuleNotFoundError, AttributeError) as error:
                 yield f"{folder}/{part}.py has to define {value}, for {client!r} is in the catalogue: {error}"
+
+
+CHECKS = (
+    renderers,
+    shown_fields,
+    field_texts,
+    statements,
+    fragments,
+    tables,
+    types,
+    migration_pairs,
+    event_words,
+    clients,
+)
 
 
 def main() -> int:

@@ -83,6 +83,8 @@ def test_a_statement_is_the_same_whether_it_is_loaded_alone_or_with_all(dialect:
             assert alone.strip() == text
 
 
-def test_times_and_lengths_of_time_are_whole_numbers_by_their_names() -> None:
-    statement = Statement("UPDATE tasks SET estimate_s = :estimate_s, updated_at = :updated_at, owner = :owner")
-    assert statement.text == b"UPDATE tasks SET estimate_s = $1::bigint, updated_at = $2::bigint, owner = $3::text"
+def test_a_parameter_has_the_type_of_its_word() -> None:
+    statement = Statement(
+        "UPDATE t SET ttl_s = :ttl_s, updated_at = :updated_at, owner = :owner, seq = :seq, a = :move"
+    )
+    assert b"$1::bigint, updated_at = $2::bigint, owner = $3::text, seq = $4::bigint, a = $5::boolean" in statement.text

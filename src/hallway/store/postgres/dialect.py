@@ -1,25 +1,26 @@
 """Translation of named statements to PostgreSQL's parameters: `:name` becomes `$1`, `$2` …, each with a type.
 
-A parameter's type follows from its name, so a statement that both stores share needs no casts: times (`…_at`) and
-lengths of time (`…_s`) are whole numbers, others are in one of the lists, the rest is text. A statement that needs
-another type has a cast: `:after::text`.
+A parameter's type follows from its name, so a statement that both stores share needs no casts: it is the one that the
+data dictionary (core/parameters.py) has for this name, a whole number for a time (`…_at`), and for the rest what the
+lists here say, else text. A statement that needs another type has a cast: `:after::text`.
 """
 
 from __future__ import annotations
 
 import re
 
+from hallway.core.parameters import COMMON, NOUNS
+from hallway.core.schema import Boolean, Integer, Number
 from hallway.store import missing_parameter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+# Of names that the data dictionary lacks, or has with several types.
 INTEGERS = {
     "after",
     "at",
-    "before",
-    "before_version",
     "burst",
     "candidates",
     "digest",
@@ -31,7 +32,6 @@ INTEGERS = {
     "last",
     "last_seen",
     "last_version",
-    "limit",
     "most",
     "now",
     "pause",
@@ -43,18 +43,32 @@ INTEGERS = {
     "until",
     "version",
 }
-BOOLEANS = {"include_broadcasts", "include_done", "include_offline", "include_revoked", "new_only", "unread_only"}
 NUMBERS = {"after_score"}
+KINDS = ((Boolean, "boolean"), (Integer, "bigint"), (Number, "double precision"))
 # The only table function that shared statements use: the items of a JSON list, in a column `value`.
 LIST, ITS_ITEMS = re.compile(r"json_each\(:([a-z_]+)\)"), r"json_array_elements_text(:\1::json)"
 PARAMETER = re.compile(r"'(?:[^']|'')*'|(?<!:):([a-z_]+)(::)?")
 
 
+def _types() -> dict[str, str]:
+    """Return the SQL type of each name that has the same one for all nouns in the data dictionary."""
+    types: dict[str, set[str]] = {}
+    for words in (COMMON, *NOUNS.values()):
+        for name, kind in words.items():
+            types.setdefault(name, set()).add(next((sql for each, sql in KINDS if isinstance(kind, each)), "text"))
+    return {name: found.pop() for name, found in types.items() if len(found) == 1}
+
+
+TYPES = {
+    **_types(),
+    **dict.fromkeys(INTEGERS, "bigint"),
+    **dict.fromkeys(NUMBERS, "double precision"),
+}
+
+
 def type_of(name: str) -> str:
     """Return the SQL type of a parameter."""
-    if name.endswith(("_at", "_s")) or name in INTEGERS:
-        return "bigint"
-    return "boolean" if name in BOOLEANS else "double precision" if name in NUMBERS else "text"
+    return "bigint" if name.endswith("_at") else TYPES.get(name, "text")
 
 
 class Statement:
