@@ -107,8 +107,10 @@ def _missing(known: Statements, name: str) -> str:
 
 def fragments() -> Iterator[str]:
     """Fragments of a record's columns that differ from the record's fields."""
+    records = {f"{each.__name__.lower()}_columns": each for each in model.Record.__subclasses__()}
     for name, columns in read_folder("common")[1].items():
-        record = next(each for each in model.Record.__subclasses__() if f"{each.__name__.lower()}_columns" == name)
+        if (record := records.get(name)) is None:
+            continue
         file = f"{SQL}/common/{record.__name__.lower()}s.sql"
         found = [column.partition(" AS ")[0].rpartition(".")[2] for column in columns.split(", ")]
         for field in record._fields:

@@ -3,6 +3,11 @@
 m.message_id, m.seq AS seq, m.type, m.from_session, m.to_session, m.project, m.subject, m.body, m.data, m.priority,
 m.in_reply_to, m.thread_id, m.task_id, m.sent_at, m.expires_at
 
+-- fragment: message_is_visible
+(:visible IS NULL OR project IN (SELECT value FROM json_each(:visible)) OR :person IN (from_session, to_session)
+    OR EXISTS (SELECT 1 FROM sessions AS s WHERE s.session_id IN (from_session, to_session)
+               AND s.project IN (SELECT value FROM json_each(:visible))))
+
 -- name: messages.parties
 -- Which of the two ids are sessions that the caller may see, and their status. A row that is overdue but not swept yet
 -- counts as offline (S2).

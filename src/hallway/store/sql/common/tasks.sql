@@ -2,6 +2,12 @@
 -- The fields of a Task, in order.
 task_id, project, subject, body, data, status, offered_by, offered_to, owner, result, created_at, updated_at
 
+-- fragment: task_is_visible
+(:visible IS NULL OR project IN (SELECT value FROM json_each(:visible))
+    OR :person IN (offered_by, offered_to, owner)
+    OR EXISTS (SELECT 1 FROM sessions AS s WHERE s.session_id IN (offered_by, offered_to, owner)
+               AND s.project IN (SELECT value FROM json_each(:visible))))
+
 -- name: tasks.insert
 INSERT INTO tasks (task_id, project, subject, body, data, status, address, offered_by, offered_to, owner,
                    created_at, updated_at)
@@ -57,14 +63,8 @@ WHERE (:include_done OR status IN ('offered', 'accepted'))
   AND (:status IS NULL OR status = :status)
   AND (:project IS NULL OR project = :project)
   AND (:owner IS NULL OR owner = :owner)
-  AND (:visible IS NULL OR project IN (SELECT value FROM json_each(:visible))
-       OR :person IN (offered_by, offered_to, owner)
-       OR EXISTS (SELECT 1 FROM sessions AS s WHERE s.session_id IN (offered_by, offered_to, owner)
-                  AND s.project IN (SELECT value FROM json_each(:visible))))
-  AND (:after_id IS NULL OR id < (SELECT id FROM tasks WHERE task_id = :after_id AND (:visible IS NULL OR project IN (SELECT value FROM json_each(:visible))
-       OR :person IN (offered_by, offered_to, owner)
-       OR EXISTS (SELECT 1 FROM sessions AS s WHERE s.session_id IN (offered_by, offered_to, owner)
-                  AND s.project IN (SELECT value FROM json_each(:visible))))))
+  AND {task_is_visible}
+  AND (:after_id IS NULL OR id < (SELECT id FROM tasks WHERE task_id = :after_id AND {task_is_visible}))
 ORDER BY id DESC LIMIT :limit;
 
 -- name: tasks.counts

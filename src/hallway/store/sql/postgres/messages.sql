@@ -134,16 +134,12 @@ ORDER BY seq DESC LIMIT :limit;
 SELECT {message_columns}
 FROM messages AS m
 WHERE message_id = :thread_id AND seq > :after
-  AND (:visible IS NULL OR project IN (SELECT value FROM json_each(:visible)) OR :person IN (from_session, to_session)
-       OR EXISTS (SELECT 1 FROM sessions AS s WHERE s.session_id IN (from_session, to_session)
-                  AND s.project IN (SELECT value FROM json_each(:visible))))
+  AND {message_is_visible}
 UNION ALL
 SELECT {message_columns}
 FROM messages AS m
 WHERE thread_id = :thread_id AND thread_id <> message_id AND seq > :after
-  AND (:visible IS NULL OR project IN (SELECT value FROM json_each(:visible)) OR :person IN (from_session, to_session)
-       OR EXISTS (SELECT 1 FROM sessions AS s WHERE s.session_id IN (from_session, to_session)
-                  AND s.project IN (SELECT value FROM json_each(:visible))))
+  AND {message_is_visible}
 ORDER BY seq LIMIT :limit;
 
 -- name: messages.deliveries_in_thread
