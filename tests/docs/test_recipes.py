@@ -384,7 +384,7 @@ def with_client(folder: Path, left_out: str = "") -> Path:
 
 
 def test_a_client_has_the_places_of_the_recipe() -> None:
-    assert CLIENT.keys() == places("Add a client", NAME="acme")
+    assert CLIENT.keys() == places("Add a client", CLIENT="acme")
 
 
 def test_a_client_can_be_installed_and_its_hook_registers_a_session(tmp_path: Path) -> None:
