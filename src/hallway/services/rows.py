@@ -14,29 +14,33 @@ if TYPE_CHECKING:
     from hallway.store import Row
 
     R = TypeVar("R", bound=Record)
-    Reader: TypeAlias = Callable[[Any], Any] | None
+    Reader: TypeAlias = Callable[[Any], Any]
 
-_readers: dict[type[Record], tuple[Reader, ...]] = {}
+_readers: dict[type[Record], list[tuple[int, Reader]]] = {}
 
 
 def record_of(kind: type[R], row: Row) -> R:
     """Return a row as a record: times as datetimes, JSON decoded. Raises LookupError if it has other columns."""
-    readers = _readers.get(kind)
-    if readers is None:
-        readers = _readers[kind] = tuple(map(_reader, kind.__annotations__.values()))
-    if len(row) != len(readers):
+    if len(row) != len(kind._fields):
         raise LookupError(
-            f"a row of {len(row)} columns is no {kind.__name__} of {len(readers)} fields: its columns in"
+            f"a row of {len(row)} columns is no {kind.__name__} of {len(kind._fields)} fields: its columns in"
             f" src/hallway/store/sql/ and its fields in src/hallway/core/model.py must be the same: {kind._fields}"
         )
-    return kind.of(
-        tuple(
-            [value if read is None or value is None else read(value) for read, value in zip(readers, row, strict=True)]
-        )
-    )
+    readers = _readers.get(kind)
+    if readers is None:
+        readers = _readers[kind] = [
+            (place, read)
+            for place, annotation in enumerate(kind.__annotations__.values())
+            if (read := _reader(annotation)) is not None
+        ]
+    values = list(row)
+    for place, read in readers:
+        if values[place] is not None:
+            values[place] = read(values[place])
+    return kind.of(tuple(values))
 
 
-def _reader(annotation: str) -> Reader:
+def _reader(annotation: str) -> Reader | None:
     """Return what turns a column into a field of this annotation; None if it is the same."""
     if annotation.startswith("datetime"):
         return to_datetime
