@@ -71,7 +71,7 @@ CASES = [
 
 def without_times(text: str) -> str:
     text = re.sub(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+Z)?", "TIME", text)
-    return re.sub(r"\b\d+s\b|(?<=silent_s\":)\d+", "AGE", text)
+    return re.sub(r"\b\d+s\b|(?<=(?:silent|status)_s\":)\d+", "AGE", text)
 
 
 @pytest.mark.parametrize("words", [case if isinstance(case, tuple) else (case,) for case in CASES])
