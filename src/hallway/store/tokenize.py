@@ -39,8 +39,8 @@ def base_letters(text: str) -> str:
 
 
 def words_in(text: str) -> list[str]:
-    """Return the words of a text without diacritics, in order: runs of letters and digits, in lower case."""
-    return pattern(r"[^\W_]+").findall(text.lower())
+    """Return the words of a text without diacritics, in order: runs of letters and digits, without regard to case."""
+    return pattern(r"[^\W_]+").findall(text.casefold())
 
 
 def spread(text: str) -> str:
@@ -96,7 +96,7 @@ def words_apart(query: str) -> str:
 
 def stems(word: str) -> list[str]:
     """Return what the forms of an English word begin with: `migration` and `migrat` of `migrations`."""
-    word = word.lower()
+    word = word.casefold()
     singulars = _singulars(word)
     for ending in ENDINGS:
         stem = singulars[-1].removesuffix(ending)
@@ -210,8 +210,8 @@ class Excerpts:
         if is_near:
             self._runs = list(dict.fromkeys(pair for run in self._runs for pair in _pairs(run)))[:MAX_WORDS]
             parts += [stem for part in parts for stem in stems(part)]
-            self._stems = tuple(part.lower() for part in parts if len(part) >= PREFIX_LEAST)[:MAX_WORDS]
-        self._words = frozenset(part.lower() for part in parts)
+            self._stems = tuple(part.casefold() for part in parts if len(part) >= PREFIX_LEAST)[:MAX_WORDS]
+        self._words = frozenset(part.casefold() for part in parts)
 
     def of(self, text: str) -> str:
         """Return one short line of a text around the first word of the query; the query's words are between `**`."""
@@ -252,7 +252,7 @@ class Excerpts:
                     at += len(part)
 
     def _has(self, word: str) -> bool:
-        word = base_letters(word).lower()
+        word = base_letters(word).casefold()
         return word in self._words or word.startswith(self._stems)
 
 
