@@ -172,6 +172,19 @@ def test_what_the_person_must_still_do_is_said(used: Machine) -> None:
     assert "permissions.allow" in used.installs("claude-code")
 
 
+def test_it_says_which_bus_commands_hooks_and_servers_use(machine: Machine) -> None:
+    assert machine.installs("claude-code").endswith(f"Bus: {machine.bus_file} (HALLWAY_URL is not set)\n")
+    machine.types("use", "https://hub.example.org")
+    assert machine.installs("claude-code").endswith("Bus: https://hub.example.org (selected by hallway use)\n")
+    assert "Bus: " not in machine.uninstalls()
+
+
+def test_codex_lets_its_server_have_what_leads_to_a_hub(machine: Machine) -> None:
+    machine.installs("codex")
+    server = tomllib.loads((machine.user / ".codex" / "config.toml").read_text())["mcp_servers"]["hallway"]
+    assert {"HALLWAY_HOME", "HALLWAY_URL", "HALLWAY_TOKEN", "SSL_CERT_FILE", "SSL_CERT_DIR"} <= set(server["env_vars"])
+
+
 def test_clients_that_were_moved_are_found_where_they_are(machine: Machine) -> None:
     moved = machine.user / "elsewhere"
     done = machine.types("install", "claude-code", "codex", CLAUDE_CONFIG_DIR=str(moved), CODEX_HOME=str(moved))

@@ -20,6 +20,10 @@ from hallway.services.base import Service
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+CHECKERS = {
+    "mypy": ("mypy", "--strict", "--cache-dir=.mypy", "--config-file="),
+    "pyrefly": ("pyrefly", "check", "--preset=strict", f"--python-interpreter-path={sys.executable}"),
+}
 PROGRAMS = sorted((Path(__file__).parent / "programs").glob("*.py"))
 
 
@@ -74,16 +78,24 @@ def test_pydantic_checks_calls_of_a_bus(tmp_path: Path) -> None:
             remember("s1", "k", 1, tags="x")
 
 
+@pytest.mark.parametrize("checker", CHECKERS)
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.stem)
-def test_a_strict_type_checker_takes_a_program_of_ours(program: Path, tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(tmp_path), "--config-file=", str(program)],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=600,
+def test_a_strict_type_checker_takes_a_program_of_ours(program: Path, checker: str, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", *CHECKERS[checker], str(program)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=600)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("checker", CHECKERS)
+def test_a_strict_type_checker_refuses_a_program_that_is_wrong(checker: str, tmp_path: Path) -> None:
+    wrong = tmp_path / "wrong.py"
+    wrong.write_text(
+        "import hallway\n\nwith hallway.connect() as bus:\n    bus.sessions.register('s1', 1, no_such=2)\n"
     )
-    assert done.returncode == 0, done.stdout
+    command = [sys.executable, "-m", *CHECKERS[checker], str(wrong)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=600)
+    assert done.returncode == 1
+    assert "no_such" in done.stdout
 
 
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.stem)

@@ -275,8 +275,12 @@ def _tell_outcomes(outcomes: list[Outcome], args: Namespace, *, is_undoing: bool
     from hallway.cli.render.install import installed
 
     screen = out()
-    said = clean_json(encode([outcome.to_dict() for outcome in outcomes])) if args.is_json else None
-    screen.write(*([said] if said is not None else installed(screen, outcomes, is_undoing=is_undoing)))
+    if args.is_json:
+        screen.write(clean_json(encode([outcome.to_dict() for outcome in outcomes])))
+    else:
+        screen.write(*installed(screen, outcomes, is_undoing=is_undoing))
+        if outcomes and not is_undoing:
+            screen.write(f"Bus: {sanitize(bus_in_use())}")
     return next((outcome.error.exit_status for outcome in outcomes if outcome.error), 0)
 
 
