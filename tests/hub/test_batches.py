@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import http.client
 import socket
 import sqlite3
 import time
@@ -326,6 +327,22 @@ def test_requests_in_flight_are_answered_before_a_hub_ends(start_hub: Callable[.
     assert hub.ends(within_s=9) == 0
     with hallway.connect(hub.bus_file) as bus:
         assert len(bus.sessions.list_sessions()) == 5
+
+
+def test_a_request_that_a_stopping_hub_cannot_finish_in_time_is_cut_off_and_not_answered_with_an_error(
+    start_hub: Callable[..., HubProcess],
+) -> None:
+    """Clients and proxies repeat what a broken connection lost, and never what 500 answered."""
+    hub = start_hub("--stop-within", "1")
+    late = http.client.HTTPConnection("127.0.0.1", hub.port, timeout=20)
+    with write_lock(hub), Client(hub.port) as client:
+        late.request("POST", "/sessions/late/heartbeat", "{}", {"Content-Type": "application/json"})
+        until(lambda: counted(client, QUEUED) == 1)
+        hub.signal(15)
+        with pytest.raises((http.client.RemoteDisconnected, ConnectionResetError)):
+            late.getresponse()
+    assert hub.ends() == 0
+    hub.forgiven |= {record["message"] for record in hub.log() if record["level"] == "error"}
 
 
 @pytest.mark.parametrize("number", [2, 15])

@@ -31,9 +31,11 @@ TLS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 class Team:
     """Two hubs on one database behind a proxy with TLS."""
 
-    def __init__(self, folder: Path, store: str, proxy: str, version: str, certificate: tuple[str, str]) -> None:
+    def __init__(
+        self, folder: Path, store: str, proxy: str, version: str, certificate: tuple[str, str], stop_within_s: int = 4
+    ) -> None:
         self._folder, self._store = folder, store
-        self.certificate, self.version = certificate, version
+        self.certificate, self.version, self._stop_within_s = certificate, version, stop_within_s
         self.ports = [free_port(), free_port()]
         self._proxy = RealProxy(proxy, folder, self.ports, (*certificate, version))
         self.port = self._proxy.port
@@ -44,7 +46,8 @@ class Team:
         until(lambda: self.speaks(TLS[version]))
 
     def _hub(self, number: int) -> HubProcess:
-        options = ("--store", self._store, "--behind-proxy", "--name", "127.0.0.1", "--stop-within", "4")
+        options = ("--store", self._store, "--behind-proxy", "--name", "127.0.0.1")
+        options = (*options, "--stop-within", str(self._stop_within_s))
         return HubProcess(self._folder / f"hub-{number}", *options, port=self.ports[number])
 
     def restart(self, number: int) -> None:

@@ -255,6 +255,20 @@ class Server(uvicorn.Server):
         except OSError:  # the client disconnected, or does not speak TLS
             accepted.close()
 
+    async def _wait_tasks_to_complete(self) -> None:
+        """Wait for the requests under way. When the time is up, cut off those that are left.
+
+        uvicorn would answer them with 500, which no client repeats. A connection that breaks says what is true: nobody
+        knows whether the request was carried out. A proxy makes 502 of it, and our client repeats the request.
+        """
+        try:
+            await super()._wait_tasks_to_complete()
+        except asyncio.CancelledError:
+            for connection in list(self.server_state.connections):
+                if connection.transport:
+                    connection.transport.abort()
+            raise
+
     def _cut_streams(self) -> None:
         """Cut off readers that do not read the rest of their stream; they resume it at another hub."""
         for connection in list(self.server_state.connections):
