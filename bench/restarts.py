@@ -30,8 +30,9 @@ from hallway.core.errors import HallwayError
 sys.path.insert(0, str(HERE.parent / "tests"))
 import postgres  # the tests' own way to a server
 from proxy import make_certificate
+from real_proxies import PROXIES
 from support import Here, open_store, until
-from team.test_team import PROXIES, Team
+from team.test_team import Team
 
 SESSIONS = 200
 ROUNDS = 6  # in each of them both hubs are restarted

@@ -99,9 +99,7 @@ class RealProxy:
     def __init__(self, name: str, folder: Path, ports: list[int], tls: tuple[str, str, str] | None = None) -> None:
         """Start it; `tls` is the certificate, its key and the version, such as 1.3."""
         template, options, plain, encrypted = PROXIES[name]
-        program = shutil.which(name, path="/usr/sbin:/usr/bin:/usr/local/bin")
-        if program is None:
-            pytest.skip(f"{name} is not installed here: apt-get install {name}")
+        program = program_of(name)
         self.port = free_port()
         folder = folder / name
         folder.mkdir()
@@ -124,6 +122,14 @@ class RealProxy:
     def close(self) -> None:
         self._process.terminate()
         self._process.wait()
+
+
+def program_of(proxy: str) -> str:
+    """The path of an installed proxy; skips the test where it is not installed."""
+    program = shutil.which(proxy, path="/usr/sbin:/usr/bin:/usr/local/bin")
+    if program is None:
+        pytest.skip(f"{proxy} is not installed here: apt-get install {proxy}")
+    return program
 
 
 def listens(port: int) -> bool:

@@ -17,6 +17,8 @@ import pytest
 
 from hallway.core import errors
 from mcp_server import Server
+from proxy import make_certificate
+from real_proxies import program_of
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -194,3 +196,35 @@ def test_no_paragraph_stands_in_two_places_of_a_page() -> None:
         lines = [line for line in text.splitlines() if len(line) > 60 and not line.startswith(("|", "    ", "$", " "))]
         if page.parent.name != "reference":
             assert [line for line in lines if lines.count(line) > 1] == [], page
+
+
+# -- settings of proxies ----------------------------------------------------------------------------------------------
+
+# For each proxy: the first line of its settings in the docs, what checks them, and what has to be around them.
+CHECKED = {
+    "nginx": (
+        "# nginx.conf",
+        ("-t", "-q", "-p", "{folder}", "-e", "stderr", "-c", "{path}"),
+        "pid nginx.pid; error_log stderr; events {{}} http {{ access_log off; {} }}",
+    ),
+    "caddy": ("# Caddyfile", ("validate", "--adapter", "caddyfile", "--config", "{path}"), "{}"),
+    "haproxy": ("# haproxy.cfg", ("-c", "-q", "-f", "{path}"), "{}"),
+}
+
+
+@pytest.mark.parametrize("proxy", CHECKED)
+def test_a_proxy_takes_the_settings_that_the_docs_give_for_it(proxy: str, tmp_path: Path) -> None:
+    head, options, around = CHECKED[proxy]
+    page = (ROOT / "docs" / "how-to" / "many-machines.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    (settings,) = [block for block in blocks if block.startswith(head)]
+    certificate, key = make_certificate(tmp_path)
+    (tmp_path / "both.pem").write_text(Path(certificate).read_text() + Path(key).read_text())
+    for stated, there in ((".crt", certificate), (".key", key), (".pem", str(tmp_path / "both.pem"))):
+        settings = re.sub(rf"/etc/\w+/bus\.example\.org\{stated}", there, settings)
+    path = tmp_path / "settings"
+    path.write_text(around.format("\n" + settings))
+    command = [program_of(proxy), *(each.format(folder=tmp_path, path=path) for each in options)]
+    environ = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr

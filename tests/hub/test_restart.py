@@ -180,6 +180,28 @@ def test_hubs_are_restarted_in_turn_and_nobody_behind_the_proxy_notices(
             hub.kill()
 
 
+@pytest.mark.parametrize("proxy", list(PROXIES))
+def test_a_proxy_takes_no_hub_out_while_writes_wait(
+    tmp_path: Path, start_proxy: Callable[[str, list[int]], int], proxy: str
+) -> None:
+    token, store = make_tokens(tmp_path / "hallway")["wide"], str(tmp_path / "hallway")
+    options = ("--store", store, "--behind-proxy", "--name", "127.0.0.1")
+    constants = {"hallway.hub.app.HEALTH_WITHIN_S": 0.3}
+    hubs = [HubProcess(tmp_path / f"hub-{number}", *options, constants=constants) for number in (0, 1)]
+    try:
+        port = start_proxy(proxy, [hub.port for hub in hubs])
+        until(lambda: ask(port, "/ready") == 200)
+        with open_store(f"{store}/bus.db") as bus, bus.store.write(), Client(port, token=token) as client:
+            until_s = time.monotonic() + 3  # in which a proxy probes each hub several times
+            while time.monotonic() < until_s:
+                assert client.get("/me").status == 200
+                assert client.get("/ready").status == 200
+                time.sleep(0.02)
+    finally:
+        for hub in hubs:
+            hub.kill()
+
+
 # -- our client at one address ----------------------------------------------------------------------------------------
 
 

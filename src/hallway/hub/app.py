@@ -11,7 +11,8 @@ from starlette.routing import Router
 import hallway
 from hallway.bus.connect import connect
 from hallway.bus.local import LocalBus
-from hallway.core.errors import HallwayError, Refused, Unavailable, UnsupportedUrl
+from hallway.bus.remote import FAILOVER_TIMEOUT_S
+from hallway.core.errors import BusBusy, HallwayError, Refused, Unavailable, UnsupportedUrl
 from hallway.hub.auth.audit import Audit
 from hallway.hub.auth.caller import HUB, visitor_of
 from hallway.hub.auth.limits import Limits
@@ -45,7 +46,9 @@ if TYPE_CHECKING:
 
     MountPage = Callable[[PathRouter, Reader, Writer, Callable[[], TokenCache]], None]
 
-HEALTH_WITHIN_S = 2.0
+HEALTH_WITHIN_S = 2.0  # for an answer of the bus to a probe
+READER_SILENT_S = 1.0  # less, because the wait begins when a thread comes to the probe
+WRITER_SILENT_S = FAILOVER_TIMEOUT_S  # writes wait for those of other hubs, but nobody waits longer for an answer
 READERS = 4  # threads for short reads
 LONG_READERS = 2  # threads for reads that may take long
 READ_WITHIN_S = 10.0  # time limit of a long read
@@ -167,27 +170,36 @@ class Hub:
 
     async def _ready(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer whether the hub should get requests: 503 if it cannot work or was asked to stop."""
-        if self.is_stopping:
+        failure = None if self.is_stopping else await self._bus_failure()
+        if self.is_stopping:  # perhaps since the bus was asked
             hint = "Ask another hub, or this one once it runs again"
-            await respond_error(send, Unavailable("the hub is stopping", hint=hint, is_ready=False))
-        else:
-            await self._health(scope, receive, send)
+            failure = Unavailable("the hub is stopping", hint=hint, is_ready=False)
+        await self._answer_probe(send, failure)
 
     async def _health(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer whether the hub works: both workers answer.
+        """Answer whether the hub works.
 
         An answer at all says that the hub is alive; 503, that it cannot work now and why: `cause` is the error's code.
         It heals by itself. A hub that is stopping still works, and is not ready.
         """
-        answers = (worker.run(LAST, {}, HUB) for worker in (self._reader, self._writer))
+        await self._answer_probe(send, await self._bus_failure())
+
+    async def _bus_failure(self) -> Unavailable | None:
+        """Ask the bus through both workers; return why the bus cannot be used, or None if it can."""
         try:
-            await asyncio.wait_for(asyncio.gather(*answers), HEALTH_WITHIN_S)
+            await asyncio.gather(
+                _require_bus(self._reader, READER_SILENT_S), _require_bus(self._writer, WRITER_SILENT_S)
+            )
         except (HallwayError, TimeoutError, OSError) as error:
             hint = error.hint if isinstance(error, HallwayError) else None
             why = str(error) or f"nothing came within {HEALTH_WITHIN_S:g} s"
             cause = error.code if isinstance(error, HallwayError) else Unavailable.code
-            unready = Unavailable(f"the bus does not answer: {why}", hint=hint, is_ready=False, cause=cause)
-            await respond_error(send, unready)
+            return Unavailable(f"the bus does not answer: {why}", hint=hint, is_ready=False, cause=cause)
+        return None
+
+    async def _answer_probe(self, send: Send, failure: Unavailable | None) -> None:
+        if failure is not None:
+            await respond_error(send, failure)
             return
         answer: dict[str, Any] = {
             "status": "ok",
@@ -209,6 +221,22 @@ class Hub:
 
     async def _openapi(self, scope: Scope, receive: Receive, send: Send) -> None:
         await respond(send, encode_json(document(self.operations())))
+
+
+async def _require_bus(worker: Reader | Writer, silent_s: float) -> None:
+    """Raise the error of a bus that a worker cannot use; a bus or a worker that is merely busy raises nothing.
+
+    Other hubs share the bus and are not faster, and requests taken from a slow hub would make them slower. So an answer
+    that is late, or not given because another process has the lock, is a failure only if nothing has come for
+    `silent_s`. A busy worker that has been answered since is not asked again: the question would only wait its turn.
+    """
+    if worker.bus_wait.is_normal(silent_s):
+        return
+    try:
+        await asyncio.wait_for(worker.run(LAST, {}, HUB), HEALTH_WITHIN_S)
+    except (BusBusy, TimeoutError):
+        if worker.bus_wait.seconds > silent_s:
+            raise
 
 
 def _pipelines(url: str) -> list[PostgresPipeline]:

@@ -47,6 +47,7 @@ SHORT_LIMIT = 100  # most rows of a short read
 SEARCHES = ("query", "pattern")  # parameters that make a read examine more rows than it returns
 OWNER, NO_CALLER = " owner", ""  # used instead of a token's name; no token has these names
 
+BUS_FAILED = 500  # from this status on, an error is the bus's or the hub's, not the caller's
 MOST_AT_ONCE = 128  # so that the first of a batch does not wait for thousands
 
 
@@ -150,6 +151,37 @@ class WorkerThread:
         self._thread.join()
 
 
+class BusWait:
+    """How long a worker has waited for the bus: since it asked something, without a single answer to anything.
+
+    A worker with a long queue has a short wait as long as answers come. An answer is a result, or an error that is the
+    caller's. An error of the bus is none, so a bus that refuses everything is waited for until it works again.
+    """
+
+    def __init__(self) -> None:
+        self._since: float | None = None
+        self._has_failed = False
+
+    @property
+    def seconds(self) -> float:
+        return 0.0 if self._since is None else time.monotonic() - self._since
+
+    def is_normal(self, within_s: float) -> bool:
+        """Return whether the worker waits for the bus now, not for long, and the bus did not fail before."""
+        return self._since is not None and not self._has_failed and self.seconds < within_s
+
+    def ask(self) -> None:
+        """Note that the worker asks the bus something."""
+        if self._since is None:
+            self._since = time.monotonic()
+
+    def hear(self, outcomes: list[Any]) -> None:
+        """Note what the worker got from the bus."""
+        self._has_failed = all(isinstance(each, HallwayError) and each.status >= BUS_FAILED for each in outcomes)
+        if not self._has_failed:
+            self._since = None
+
+
 class Reader:
     """Runs reads on threads, each with its own connection, so that a long list delays no write.
 
@@ -159,9 +191,10 @@ class Reader:
 
     def __init__(self, buses: list[LocalBus], long_buses: list[LocalBus], loop: asyncio.AbstractEventLoop) -> None:
         self.jobs = 0
+        self.bus_wait = BusWait()
         self._loop = loop
-        self._lanes = [_ReaderThread(bus, loop) for bus in buses]
-        self._long = _LongReads([_ReaderThread(bus, loop) for bus in long_buses])
+        self._lanes = [_ReaderThread(bus, loop, self.bus_wait) for bus in buses]
+        self._long = _LongReads([_ReaderThread(bus, loop, self.bus_wait) for bus in long_buses])
 
     @property
     def waiting(self) -> int:
@@ -237,17 +270,20 @@ class _LongReads:
 class _ReaderThread:
     """One of a reader's threads, and how many jobs it has."""
 
-    def __init__(self, bus: LocalBus, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, bus: LocalBus, loop: asyncio.AbstractEventLoop, bus_wait: BusWait) -> None:
         self.open = 0
         self._bus = bus
+        self._bus_wait = bus_wait
         self._caller = WorkerThread("hallway-reader", loop)
 
     def run(self, job: Job, then: Callable[[], None] | None = None) -> None:
         """Queue a job; `then` is called on the loop once it is answered."""
         self.open += 1
+        self._bus_wait.ask()
 
         def answer(outcome: Any) -> None:
             self.open -= 1
+            self._bus_wait.hear([outcome])
             job.answer(outcome)
             if then is not None:
                 then()
@@ -265,6 +301,7 @@ class Writer:
     def __init__(self, bus: LocalBus, loop: asyncio.AbstractEventLoop) -> None:
         self.bus = bus
         self.batches = self.jobs = 0
+        self.bus_wait = BusWait()
         self._loop = loop
         self._caller = WorkerThread("hallway-writer", loop)
         self._preparer = WorkerThread("hallway-preparer", loop)
@@ -308,6 +345,7 @@ class Writer:
             if self._idle is not None:
                 self._idle.set_result(None)
         else:
+            self.bus_wait.ask()
             self._start()
 
     def _start(self) -> None:
@@ -379,6 +417,7 @@ class Writer:
         return outcome
 
     def _answer(self, batch: list[Job], outcomes: list[Any]) -> None:
+        self.bus_wait.hear(outcomes)
         for job, outcome in zip(batch, outcomes, strict=True):
             job.answer(outcome)
         self._loop.call_soon(self._next)
