@@ -50,6 +50,7 @@ CADDY = """\
         lb_try_duration 5s
         health_uri /ready
         health_interval 200ms
+        health_timeout 10s
         flush_interval -1
     }}
 }}
@@ -58,7 +59,7 @@ HAPROXY = """\
 defaults
     mode http
     timeout connect 5s
-    timeout check 5s
+    timeout check 10s
     timeout client 90s
     timeout server 90s
     option redispatch
@@ -67,6 +68,8 @@ frontend in
     bind 127.0.0.1:{port}{tls}
     default_backend hubs
 backend hubs
+    retry-on conn-failure empty-response
+    http-request disable-l7-retry unless METH_GET
     server a 127.0.0.1:{a} check inter 200ms fall 2 rise 1
     server b 127.0.0.1:{b} check inter 200ms fall 2 rise 1
 """

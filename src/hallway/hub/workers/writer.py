@@ -171,12 +171,12 @@ class BusWait:
         return self._since is not None and not self._has_failed and self.seconds < within_s
 
     def ask(self) -> None:
-        """Note that the worker asks the bus something."""
+        """Record that the worker asks the bus something."""
         if self._since is None:
             self._since = time.monotonic()
 
     def hear(self, outcomes: list[Any]) -> None:
-        """Note what the worker got from the bus."""
+        """Record what the worker got from the bus."""
         self._has_failed = all(isinstance(each, HallwayError) and each.status >= BUS_FAILED for each in outcomes)
         if not self._has_failed:
             self._since = None
