@@ -47,8 +47,8 @@ if TYPE_CHECKING:
     MountPage = Callable[[PathRouter, Reader, Writer, Callable[[], TokenCache]], None]
 
 HEALTH_WITHIN_S = 2.0  # for an answer of the bus to a probe
-READER_SILENT_S = 1.0  # less, because the wait begins when a thread comes to the probe
-WRITER_SILENT_S = FAILOVER_TIMEOUT_S  # writes wait for those of other hubs, but nobody waits longer for an answer
+READER_SILENT_S = 1.0  # after which a bus that lets a probe wait has failed; less than the probe waits
+WRITER_SILENT_S = FAILOVER_TIMEOUT_S  # writes wait for those of other hubs; clients wait for no longer than this
 READERS = 4  # threads for short reads
 LONG_READERS = 2  # threads for reads that may take long
 READ_WITHIN_S = 10.0  # time limit of a long read
@@ -230,7 +230,7 @@ async def _require_bus(worker: Reader | Writer, silent_s: float) -> None:
     that is late, or not given because another process has the lock, is a failure only if nothing has come for
     `silent_s`. A busy worker that has been answered since is not asked again: the question would only wait its turn.
     """
-    if worker.bus_wait.is_normal(silent_s):
+    if worker.bus_wait.is_short(silent_s):
         return
     try:
         await asyncio.wait_for(worker.run(LAST, {}, HUB), HEALTH_WITHIN_S)

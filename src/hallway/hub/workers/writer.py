@@ -166,16 +166,16 @@ class BusWait:
     def seconds(self) -> float:
         return 0.0 if self._since is None else time.monotonic() - self._since
 
-    def is_normal(self, within_s: float) -> bool:
-        """Return whether the worker waits for the bus now, not for long, and the bus did not fail before."""
+    def is_short(self, within_s: float) -> bool:
+        """Return whether the worker waits for the bus now, for less than `within_s`, after no failure."""
         return self._since is not None and not self._has_failed and self.seconds < within_s
 
-    def ask(self) -> None:
+    def begin(self) -> None:
         """Record that the worker asks the bus something."""
         if self._since is None:
             self._since = time.monotonic()
 
-    def hear(self, outcomes: list[Any]) -> None:
+    def end(self, outcomes: list[Any]) -> None:
         """Record what the worker got from the bus."""
         self._has_failed = all(isinstance(each, HallwayError) and each.status >= BUS_FAILED for each in outcomes)
         if not self._has_failed:
@@ -279,11 +279,11 @@ class _ReaderThread:
     def run(self, job: Job, then: Callable[[], None] | None = None) -> None:
         """Queue a job; `then` is called on the loop once it is answered."""
         self.open += 1
-        self._bus_wait.ask()
+        self._bus_wait.begin()
 
         def answer(outcome: Any) -> None:
             self.open -= 1
-            self._bus_wait.hear([outcome])
+            self._bus_wait.end([outcome])
             job.answer(outcome)
             if then is not None:
                 then()
@@ -345,7 +345,7 @@ class Writer:
             if self._idle is not None:
                 self._idle.set_result(None)
         else:
-            self.bus_wait.ask()
+            self.bus_wait.begin()
             self._start()
 
     def _start(self) -> None:
@@ -417,7 +417,7 @@ class Writer:
         return outcome
 
     def _answer(self, batch: list[Job], outcomes: list[Any]) -> None:
-        self.bus_wait.hear(outcomes)
+        self.bus_wait.end(outcomes)
         for job, outcome in zip(batch, outcomes, strict=True):
             job.answer(outcome)
         self._loop.call_soon(self._next)
