@@ -12,10 +12,11 @@ import pytest
 from hallway.bus.local import LocalBus
 from hallway.core import errors
 from hallway.core.clock import FakeClock
+from hallway.core.export_format import SHAPES
 from hallway.core.principal import Principal
 from hallway.services.tokens import digest_of
 from hallway.store.sqlite import SQLiteStore
-from hallway.transfer.export_import import SHAPES, Imported, count_records, export_lines, import_file
+from hallway.transfer.export_import import Imported, count_records, export_lines, import_file
 from hallway.transfer.legacy import import_folder
 from postgres import forget, new_address
 from support import STORES, Here, store_at
@@ -560,3 +561,98 @@ def test_each_older_record_left_out_is_named_with_the_reason(bus: LocalBus, olde
         "memory number 1",
         "memory mem_3",
     ]
+
+
+def older_thread(folder: Path, *messages: dict[str, Any]) -> None:
+    """Three older sessions and these messages, a minute apart, each from old-1 to old-2 unless it says otherwise."""
+    sessions = [{**OLD_SESSION, "session_id": each} for each in ("old-1", "old-2", "old-3")]
+    write(folder, "active_sessions.json", sessions)
+    first = {"from_session": "old-1", "to_session": "old-2", "subject": "work", "body": "", "in_reply_to": None}
+    timed = [{**first, "timestamp": f"2023-11-14T22:{minute:02}:00", **each} for minute, each in enumerate(messages)]
+    write(folder, "messages/recent_messages.json", timed)
+
+
+OFFER = {"message_id": "t", "type": "task_offer"}
+ACCEPT = {"message_id": "a", "type": "task_accept", "from_session": "old-2", "to_session": "old-1", "in_reply_to": "t"}
+ON = {"message_id": "h", "type": "handoff", "from_session": "old-2", "to_session": "old-3", "in_reply_to": "t"}
+TAKE = {"message_id": "b", "type": "task_accept", "from_session": "old-3", "to_session": "old-2", "in_reply_to": "h"}
+OWN = {"message_id": "t", "type": "handoff"}
+ASK = {"message_id": "q", "type": "request"}
+
+HANDOFFS: dict[str, tuple[list[dict[str, Any]], str, str | None, str | None]] = {
+    "an owner hands a task on": ([OFFER, ACCEPT, ON], "accepted", "old-2", "old-3"),
+    "what is handed on is accepted": ([OFFER, ACCEPT, ON, TAKE], "accepted", "old-3", None),
+    "it is handed on in answer to the acceptance": (
+        [OFFER, ACCEPT, {**ON, "in_reply_to": "a"}, TAKE],
+        "accepted",
+        "old-3",
+        None,
+    ),
+    "it is handed to everybody": ([OFFER, ACCEPT, {**ON, "to_session": None}, TAKE], "accepted", "old-3", None),
+    "it is handed back": (
+        [
+            OFFER,
+            ACCEPT,
+            ON,
+            TAKE,
+            {**ON, "message_id": "i", "from_session": "old-3", "to_session": "old-2", "in_reply_to": "b"},
+        ],
+        "accepted",
+        "old-3",
+        "old-2",
+    ),
+    "who does not own it cannot hand it on": (
+        [OFFER, ACCEPT, {**ON, "from_session": "old-1"}],
+        "accepted",
+        "old-2",
+        None,
+    ),
+    "what nobody has accepted cannot be handed on": ([OFFER, ON], "offered", None, "old-2"),
+    "only whom it is handed to accepts it": (
+        [OFFER, ACCEPT, ON, {**TAKE, "from_session": "old-1"}],
+        "accepted",
+        "old-2",
+        "old-3",
+    ),
+    "a handoff of no task makes one, its sender's": ([OWN], "accepted", "old-1", "old-2"),
+    "which is accepted": ([OWN, ACCEPT], "accepted", "old-2", None),
+    "a handoff in answer to a message of no task makes one": (
+        [ASK, {**OWN, "in_reply_to": "q"}, ACCEPT],
+        "accepted",
+        "old-2",
+        None,
+    ),
+    "an offer in answer to a message is accepted like any": (
+        [ASK, {**OFFER, "in_reply_to": "q"}, ACCEPT],
+        "accepted",
+        "old-2",
+        None,
+    ),
+    "a handoff of a message that is gone makes one": ([{**OWN, "in_reply_to": "gone"}], "accepted", "old-1", "old-2"),
+}
+
+
+@pytest.mark.parametrize("about", HANDOFFS)
+def test_older_handoffs_are_followed(bus: LocalBus, tmp_path: Path, about: str) -> None:
+    messages, *expected = HANDOFFS[about]
+    older_thread(tmp_path, *messages)
+    outcome = import_folder(bus, str(tmp_path), SHOP)
+    assert (outcome.refused, outcome.taken["task"]) == ({}, 1)
+    task = bus.tasks.get("t")
+    assert [task.status, task.owner, task.offered_to] == expected
+    assert {bus.messages.get(each["message_id"]).task_id for each in messages} - {None} == {"t"}
+    if expected[1] is not None:
+        assert bus.tasks.complete(expected[1], "t").status == "completed"
+    assert import_folder(bus, str(tmp_path), SHOP).taken == {}
+
+
+def test_who_an_older_task_is_handed_to_accepts_it_on_the_bus(bus: LocalBus, tmp_path: Path) -> None:
+    older_thread(tmp_path, OFFER, ACCEPT, ON)
+    import_folder(bus, str(tmp_path), SHOP)
+    assert bus.tasks.accept("old-3", "t").owner == "old-3"
+
+
+def test_an_older_handoff_that_is_left_out_makes_no_task(bus: LocalBus, tmp_path: Path) -> None:
+    older_thread(tmp_path, {**OWN, "subject": "x" * 300})
+    outcome = import_folder(bus, str(tmp_path), SHOP)
+    assert (outcome.refused, "task" in outcome.taken) == ({"message": 1}, False)

@@ -82,7 +82,7 @@ def test_a_backup_writes_over_nothing_and_leaves_nothing_where_it_fails(team, pe
 
 
 @pytest.mark.parametrize(
-    ("url", "hint"), [("http://127.0.0.1:1", "Run it there"), ("postgresql://db/hallway", "pg_dump")]
+    ("url", "hint"), [("http://127.0.0.1:1", "Run one of these there"), ("postgresql://db/hallway", "pg_dump")]
 )
 def test_a_bus_that_is_no_file_says_what_backs_it_up(person, tmp_path, url, hint):
     done = person.types("backup", str(tmp_path / "copy.db"), HALLWAY_URL=url)

@@ -1453,4 +1453,61 @@ PROJECTS = [
     case("a move to itself", ALICE, call("projects.move", old_project=SHOP, new_project=SHOP), fails="invalid_input"),
 ]
 
-CASES = [*SESSIONS, *EVENTS, *MESSAGES, *TASKS, *MEMORY, *FILES, *WAKES, *TOKENS, *PROJECTS]
+COUNT = {"record": "memory_key", "project": SHOP, "key": "k", "last_version": 7}
+KEY = {"record": "token", "name": "carol", "token_sha256": "0" * 64, "role": "observer", "projects": [SHOP]}
+KEY |= {"created_at": "2026-01-01T00:00:00Z", "expires_at": None}
+LOST = {"record": "delivery", "message_id": "m", "recipient": "bob"}
+LOST |= dict.fromkeys(("expires_at", "injected_at", "acknowledged_at"))
+
+IMPORTS = [
+    case(
+        "lines of an export are added, and each that is refused is told",
+        call("imports.add_records", records=[{"record": "hallway", "format": 1, "project": None}, COUNT, LOST, KEY]),
+        gives={
+            "taken": {"memory_key": 1},
+            "there": {},
+            "refused": [
+                {"index": 2, "record": "delivery", "reason": "there is no message m"},
+                {
+                    "index": 3,
+                    "record": "token",
+                    "reason": "the token 'carol' is imported only with --with-tokens (over HTTP: with_tokens)",
+                },
+            ],
+        },
+    ),
+    case(
+        "a version number that an import reserved is not given out again",
+        ALICE,
+        call("imports.add_records", records=[COUNT]),
+        call("memory.set", session_id="alice", key="k", value=1),
+        gives={"version": 8},
+    ),
+    case(
+        "lines that are there already are left alone",
+        call("imports.add_records", records=[COUNT]),
+        call("imports.add_records", records=[COUNT, COUNT]),
+        gives={"taken": {}, "there": {"memory_key": 2}, "refused": []},
+    ),
+    case(
+        "tokens are added where that is asked for",
+        call("imports.add_records", records=[KEY], with_tokens=True),
+        call("tokens.list_tokens"),
+        gives=[{"name": "carol", "role": "observer", "projects": [SHOP]}],
+    ),
+    case("no lines", call("imports.add_records", records=[]), gives={"taken": {}, "there": {}, "refused": []}),
+    case(
+        "a malformed line, and nothing of its batch is added",
+        call("imports.add_records", records=[COUNT, {**COUNT, "last_version": -1}]),
+        fails="invalid_input",
+    ),
+    case("a line of no known kind", call("imports.add_records", records=[{"record": ["x"]}]), fails="invalid_input"),
+    case("a line that is no object", call("imports.add_records", records=[1]), fails="invalid_input"),
+    case(
+        "an export of another format",
+        call("imports.add_records", records=[{"record": "hallway", "format": 2}]),
+        fails="invalid_input",
+    ),
+]
+
+CASES = [*SESSIONS, *EVENTS, *MESSAGES, *TASKS, *MEMORY, *FILES, *WAKES, *TOKENS, *PROJECTS, *IMPORTS]

@@ -81,6 +81,7 @@ TABLE = {
     "projects.move": ADMINS,
     "projects.undo": ADMINS,
     "retention.prune": ADMINS,
+    "imports.add_records": ADMINS,
     "tokens.create": ADMINS,
     "tokens.list_tokens": ADMINS,
     "tokens.revoke": ADMINS,

@@ -83,6 +83,8 @@ class World:
 def _filled(value: Any, words: dict[str, str]) -> Any:
     if isinstance(value, list):
         return [_filled(each, words) for each in value]
+    if isinstance(value, dict):
+        return {name: _filled(each, words) for name, each in value.items()}
     return words.get(value, value) if isinstance(value, str) else value
 
 
@@ -139,6 +141,9 @@ CALLS: dict[str, dict[str, Any]] = {
     "projects.move": {"old_project": "$project", "new_project": "github.com/acme/new"},
     "projects.undo": {"old_project": "$project", "new_project": "github.com/acme/new"},
     "retention.prune": {},
+    "imports.add_records": {
+        "records": [{"record": "memory_key", "project": "$project", "key": "k", "last_version": 7}]
+    },
     "tokens.create": {"name": "dave"},
     "tokens.list_tokens": {},
     "tokens.revoke": {"name": "$owner"},

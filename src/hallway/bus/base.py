@@ -7,6 +7,7 @@ from hallway.core.model import PERSON, Pruned
 from hallway.services.base import Service
 from hallway.services.events import EventLog
 from hallway.services.files import FileLog
+from hallway.services.imports import ImportReceiver
 from hallway.services.logins import LoginRegistry
 from hallway.services.memory import SharedMemory
 from hallway.services.messages import CollaborationHub
@@ -66,6 +67,7 @@ class Bus:
         self.logins = LoginRegistry(self)
         self.projects = ProjectRegistry(self)
         self.retention = Retention(self)
+        self.imports = ImportReceiver(self)
         self.statistics = Statistics(self)
         self.services: dict[str, Service] = {
             each.noun: each for each in vars(self).values() if isinstance(each, Service)

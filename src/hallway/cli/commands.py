@@ -177,7 +177,8 @@ def export(args: Namespace) -> None:
 
     The export contains sessions, messages, tasks, memory and events, with their ids, times and versions, and for each
     session the name of the token that registered it. With --with-tokens it also contains the valid tokens, as hashes:
-    keep such a file private. Standard error shows the bus and the number of records. An empty export is an error.
+    keep such a file private. It is made from the bus's own file or database, not through a hub. Standard error shows
+    the bus and the number of records. An empty export is an error.
     """
     from hallway.cli.doctor import local_file
     from hallway.cli.render.parts import in_numbers
@@ -204,10 +205,11 @@ def export(args: Namespace) -> None:
 def import_(args: Namespace) -> int:
     """Import an export, or an older .sessions/ folder.
 
-    Records that the bus does not have are added; existing records are not changed. A second import of the same file
-    therefore adds nothing. If a line of the file is malformed, nothing is imported. If a record was left out, it is
-    named with the reason, and the exit status is 1. Tokens are imported only with --with-tokens, because they open this
-    bus to their bearers: import them only from a file that you trust.
+    It works through a hub, too, with an admin's token. Records that the bus does not have are added; existing records
+    are not changed. A second import of the same file therefore adds nothing. If a line of the file is malformed,
+    nothing is imported. If a record was left out, it is named with the reason, and the exit status is 1. Tokens are
+    imported only with --with-tokens, because they open this bus to their bearers: import them only from a file that
+    you trust.
     """
     from hallway.cli.render.transfer import imported
     from hallway.transfer.export_import import import_file

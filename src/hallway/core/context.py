@@ -59,6 +59,7 @@ class Context(Protocol):
     tokens: Any
     projects: Any
     retention: Any
+    imports: Any
     wakes: Any
     logins: Any
 

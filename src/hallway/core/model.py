@@ -314,6 +314,22 @@ class Pruned(Record):
     is_complete: bool
 
 
+class RefusedRecord(Record):
+    """A record that an import did not add: its place in the batch, its kind, and the reason."""
+
+    index: int
+    record: str
+    reason: str
+
+
+class ImportedBatch(Record):
+    """The result of a batch of an import: how many records were added and existed before, by kind; and the refused."""
+
+    taken: dict[str, int]
+    there: dict[str, int]
+    refused: list[RefusedRecord]
+
+
 class SessionStats(Record):
     """Counts of sessions; `by_…` count live and offline sessions together."""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from hallway.core.model import MEMORY_TYPES, MESSAGE_TYPES, PRIORITIES, REASONS, ROLES, STATUSES, TASK_STATUSES
 from hallway.core.schema import (
+    MAX_DEPTH,
     ArrayOf,
     Boolean,
     Choice,
@@ -36,6 +37,7 @@ DAY_S = 24 * 3600
 AGE_MOST_S = 100 * 365 * DAY_S
 VERSIONS_DEFAULT = 100
 DETAIL_MOST = 200
+RECORD_BYTES = 1_000_000  # of a line of an export, as JSON; a hub's request takes 1 MiB
 
 COMMON: dict[str, FieldType] = {
     "session_id": Identifier("The session's id, as its agent knows it", metavar="ID"),
@@ -201,6 +203,15 @@ PROJECTS: dict[str, FieldType] = {
     "dry_run": Boolean("Count what would be moved, but move nothing"),
 }
 
+IMPORTS: dict[str, FieldType] = {
+    "records": ArrayOf(
+        JsonObject("A line of an export", size_bytes=RECORD_BYTES, depth=MAX_DEPTH + 1),
+        "The records: lines of an export",
+        most=1000,
+    ),
+    "with_tokens": Boolean("The tokens, too, which open this bus to their bearers"),
+}
+
 NOUNS: dict[str, dict[str, FieldType]] = {
     "sessions": SESSIONS,
     "messages": MESSAGES,
@@ -212,6 +223,7 @@ NOUNS: dict[str, dict[str, FieldType]] = {
     "logins": {"login_id": Identifier("The login's id", metavar="LOGIN")},
     "projects": PROJECTS,
     "retention": RETENTION,
+    "imports": IMPORTS,
     "wakes": {"message_ids": ArrayOf(MESSAGE_ID, "The messages' ids", most=1000, metavar="A,B")},
 }
 

@@ -156,6 +156,16 @@ OWN: dict[str, dict[str, str]] = {
         "removed": "How many were removed, by noun",
         "is_complete": "Whether all that is old is removed; false: ask again",
     },
+    "RefusedRecord": {
+        "index": "The record's place among those of the request: 0 for the first",
+        "record": "What kind of record it is",
+        "reason": "Why it was not added",
+    },
+    "ImportedBatch": {
+        "taken": "How many records were added, by kind",
+        "there": "How many records the bus had already, by kind",
+        "refused": "The records that were not added",
+    },
     "ProjectMove": {
         "old_project": "The project that the records were in before the move",
         "new_project": "The project that they were moved to",

@@ -289,11 +289,12 @@ class ArrayOf(FieldType):
 
 
 class Json(FieldType):
-    """Any JSON value, up to a size; not deeper than 64, no NaN or infinity, no lone surrogates."""
+    """Any JSON value, up to a size and a depth; no NaN or infinity, no lone surrogates."""
 
-    def __init__(self, about: str = "", *, size_bytes: int = 16 * 1024, **rest: Any) -> None:
+    def __init__(self, about: str = "", *, size_bytes: int = 16 * 1024, depth: int = MAX_DEPTH, **rest: Any) -> None:
         super().__init__(about, **rest)
         self.size_bytes = size_bytes
+        self.depth = depth
 
     def check(self, name: str, value: Any) -> Any:
         self._check_depth(name, value, 1)
@@ -308,8 +309,8 @@ class Json(FieldType):
         return value
 
     def _check_depth(self, name: str, value: Any, depth: int) -> None:
-        if depth > MAX_DEPTH:
-            raise InvalidInput(f"{name} is nested deeper than {MAX_DEPTH} levels")
+        if depth > self.depth:
+            raise InvalidInput(f"{name} is nested deeper than {self.depth} levels")
         if isinstance(value, dict):
             for key, child in value.items():
                 if not isinstance(key, str):

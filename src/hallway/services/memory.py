@@ -238,7 +238,11 @@ class SharedMemory(Service, noun="memory"):
         )
         return MemoryStats.of((sum(by_type.values()), by_type))
 
-    def restore(self, entry: MemoryEntry, at: int, until: int | None) -> str:
+    def prepare_entry(self, entry: MemoryEntry) -> PreparedEntry:
+        """Prepare an entry of another bus for `restore`, before the transaction."""
+        return PreparedEntry(self._store, entry.key, entry.value, entry.tags)
+
+    def restore(self, entry: MemoryEntry, prepared: PreparedEntry, at: int, until: int | None) -> str:
         """Import an entry of another bus unchanged, written `at` and expiring `until`; return the outcome.
 
         `there`: this bus has it already; `expired`; `different`: another entry has its key and version, and is kept.
@@ -254,8 +258,8 @@ class SharedMemory(Service, noun="memory"):
             before = None
         if self._store.one("memory.has_version", key_id=key_id, version=entry.version):
             return "different"
-        self._insert(key_id, entry, encode(entry.value), at, until, None)
-        self._reindex(key_id, before)
+        id_ = self._insert(key_id, entry, prepared.text, at, until, None)
+        self._reindex(key_id, before, {id_: (entry, prepared)})
         return "taken"
 
     def restore_count(self, project: str, key: str, last_version: int) -> bool:
@@ -337,19 +341,24 @@ class SharedMemory(Service, noun="memory"):
         self._reindex(key_id, before)
         return 0 if is_over else sum(1 for (until,) in deleted if not self._is_over(until))
 
-    def _reindex(self, key_id: int, before: int | None) -> None:
-        """Index the newest entry of a key if it has changed."""
+    def _reindex(
+        self, key_id: int, before: int | None, ready: dict[int, tuple[MemoryEntry, PreparedEntry]] | None = None
+    ) -> None:
+        """Index the newest entry of a key if it has changed; `ready` has entries that are prepared already."""
         newest, _ = self._head_of(key_id)
         if newest == before:
             return
         if before is not None:
             self._store.rows("memory.index_drop", id=before)
+        if ready and newest in ready:
+            self._index(newest, *ready[newest])
+            return
         for row in self._entries([newest] if newest is not None else []):
             self._index_row(newest, row)
 
     def _index_row(self, id_: int, row: Row) -> None:
         entry = _entry(row)
-        self._index(id_, entry, PreparedEntry(self._store, entry.key, entry.value, entry.tags))
+        self._index(id_, entry, self.prepare_entry(entry))
 
     def _head_of(self, key_id: int) -> Row:
         return self._store.one("memory.head_of", key_id=key_id) or (None, None)

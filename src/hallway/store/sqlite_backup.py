@@ -112,7 +112,7 @@ def require_own_file(url: str | None) -> None:
     if url.startswith(HUBS):
         raise InvalidInput(
             "this bus is served by a hub, and its file is on the hub's machine",
-            hint="Run it there: hallway backup FILE. From here: hallway export > FILE",
+            hint="Run one of these there: hallway backup FILE, or hallway export > FILE",
         )
     raise InvalidInput(
         "this bus is a PostgreSQL database, which PostgreSQL's own programs back up",

@@ -19,12 +19,13 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from hallway.core.errors import FileUnusable, InvalidInput
+from hallway.core.export_format import SHAPES
 from hallway.core.model import EVERYBODY
 from hallway.core.parameters import TTL_DEFAULT_S, type_of
 from hallway.core.schema import encode, is_control
 from hallway.core.secret_scan import refuse_secret
 from hallway.local.workspace import resolve_project
-from hallway.transfer.export_import import SHAPES, Imported, import_records, malformed
+from hallway.transfer.export_import import Imported, import_records, malformed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -64,7 +65,7 @@ def import_folder(
     reader.each("message", _by_time(files[MESSAGES]), reader.message)
     reader.add_tasks()
     reader.each("memory", _by_time(files[MEMORY]), reader.memory)
-    outcome = import_records(bus, reader.lines, progress, reader.refused)
+    outcome = import_records(bus, folder, reader.lines, progress, reader.refused)
     return outcome.replace(project=project, notes=list(dict.fromkeys(reader.notes)))
 
 
@@ -106,7 +107,8 @@ class _Reader:
     def __init__(self, project: str, *, allow_secret: bool) -> None:
         self._project = project
         self._allow_secret = allow_secret
-        self._tasks: dict[str, dict[str, Any]] = {}  # by the id of the message that offered each
+        self._tasks: dict[str, dict[str, Any]] = {}  # by the id of the message that made each
+        self._task_of: dict[str | None, str] = {}  # by the id of each message about a task
         self._threads: dict[str, str] = {}
         self._versions: dict[str, int] = {}
         self.lines: list[Line] = []
@@ -123,13 +125,13 @@ class _Reader:
                     raise TypeError("the item is no JSON object")
                 if not self._allow_secret:
                     refuse_secret("the record", item)
-                made = [(kind, SHAPES[kind].read(fields)) for kind, fields in convert(item)]
+                made = [_checked(kind, fields) for kind, fields in convert(item)]
             except KeyError as error:
                 self.refused.append((record, f"{name}: the field {error.args[0]} is missing"))
             except (InvalidInput, TypeError, ValueError, OverflowError) as error:
                 self.refused.append((record, f"{name}: {error}"))
             else:
-                self.lines += [(name, kind, columns) for kind, columns in made]
+                self.lines += [(name, line) for line in made]
 
     def _id(self, old: Any) -> Any:
         """Return an id as a bus can hold it; one that is changed is noted."""
@@ -155,16 +157,18 @@ class _Reader:
     def add_tasks(self) -> None:
         """Add the tasks that the messages made."""
         for name, task in self._tasks.items():
-            self.lines.append((f"task {name}", "task", SHAPES["task"].read(task)))
+            self.lines.append((f"task {name}", _checked("task", task)))
 
     def _note_task(self, message: dict[str, Any], parent: str | None) -> str | None:
         """Keep what a message says of a task; return the task's id."""
         kind, sender, recipient = message["type"], message["from_session"], message["to_session"]
-        thread = message["thread_id"]
-        if kind == "task_offer" or (kind == "handoff" and thread not in self._tasks):
-            self._tasks[message["message_id"]] = {
+        message_id = str(message["message_id"])
+        task_id = self._task_of.get(parent)
+        if kind == "task_offer" or (kind == "handoff" and task_id is None):
+            self._task_of[message_id] = message_id
+            self._tasks[message_id] = {
                 **{name: message[name] for name in ("project", "subject", "body", "data")},
-                "task_id": message["message_id"],
+                "task_id": message_id,
                 "status": "offered" if kind == "task_offer" else "accepted",
                 "address": recipient,
                 "offered_by": sender,
@@ -174,16 +178,17 @@ class _Reader:
                 "created_at": message["sent_at"],
                 "updated_at": message["sent_at"],
             }
-            return str(message["message_id"])
-        task = self._tasks.get(thread) if parent else None
-        if task is None or kind not in ("task_accept", "handoff"):
+            return message_id
+        if task_id is None:
             return None
+        self._task_of[message_id] = task_id
+        task = self._tasks[task_id]
         is_first = kind == "task_accept" and task["status"] == "offered"
         if is_first or (kind == "task_accept" and task["offered_to"] in (sender, EVERYBODY)):
             task.update(status="accepted", owner=sender, offered_to=None, updated_at=message["sent_at"])
         elif kind == "handoff" and task["owner"] == sender:
             task.update(offered_to=recipient, updated_at=message["sent_at"])
-        return str(task["task_id"])
+        return task_id
 
     def session(self, old: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
         started_at = _moment(old["started_at"])
@@ -280,6 +285,12 @@ class _Reader:
             },
         )
         self._versions[key] = version
+
+
+def _checked(kind: str, fields: dict[str, Any]) -> dict[str, Any]:
+    """Return fields as a line of an export; raises InvalidInput or ValueError if a bus cannot hold the record."""
+    SHAPES[kind].read(fields)
+    return {"record": kind, **fields}
 
 
 def _moment(value: Any) -> str:

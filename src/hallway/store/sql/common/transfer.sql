@@ -67,8 +67,9 @@ ORDER BY k.id LIMIT :limit;
 SELECT seq, seq, at, kind, project, session_id, data FROM events
 WHERE seq > :after AND (:project IS NULL OR project = :project) ORDER BY seq LIMIT :limit;
 
--- name: transfer.event_at
-SELECT at, kind, project, session_id, data FROM events WHERE seq = :seq;
+-- name: transfer.has_event
+SELECT 1 FROM events
+WHERE at = :at AND kind = :kind AND project = :project AND session_id IS NOT DISTINCT FROM :session_id AND data = :data;
 
 -- name: transfer.count
 SELECT (SELECT count(*) FROM sessions WHERE (:project IS NULL OR project = :project))
