@@ -25,6 +25,7 @@ from hallway.store.postgres.fts import TsQueryWriter
 from hallway.store.sqlite_fts import FtsQueryWriter
 from hallway.store.tokenize import Excerpts, plain, spread, stems, words_apart
 from hallway.text.framing import frame, frame_line
+from support import Here
 
 SIZE = 4 * 1024  # characters, and four times as many
 SOON_S = 0.02  # what is done in so little time at four times the size is not looked at closer
@@ -187,6 +188,14 @@ def test_a_function_that_sees_whole_texts_takes_time_in_proportion_to_them(name:
         assert_linear(FUNCTIONS[name], bit, name)
 
 
+def entry_line(number: int, text: str) -> dict[str, Any]:
+    """The line of an export for a memory entry with this text."""
+    at = "2026-01-01T00:00:00Z"
+    line = {"record": "memory", "entry_id": f"e{number}", "key": f"k{number}", "type": "note", "value": text}
+    line |= {"version": 1, "tags": ["a"], "session_id": "alice", "project": Here.project}
+    return {**line, "created_at": at, "expires_at": None, "metadata": {}}
+
+
 def written(bus: Any) -> dict[str, Callable[[str], object]]:
     """Every way of writing a long text, as a function of the text."""
     task = iter(range(10**6))
@@ -205,6 +214,7 @@ def written(bus: Any) -> dict[str, Callable[[str], object]]:
         "tasks.offer body": lambda text: bus.tasks.offer("alice", "bob", f"y{next(task)}", text),
         "tasks.complete result": complete,
         "sessions.set_status_detail": lambda text: bus.sessions.set_status_detail("alice", {"a": text[:4_000]}),
+        "imports.add_records": lambda text: bus.imports.add_records([entry_line(next(task), text)]),
     }
 
 
@@ -250,6 +260,7 @@ def test_texts_are_looked_at_before_the_transaction_that_stores_them(bus: Any, m
     bus.tasks.handoff("bob", task.task_id, "alice", "some text")
     bus.sessions.heartbeat("alice", current_task="some text")
     bus.sessions.set_status_detail("alice", {"a": "some text"})
+    assert bus.imports.add_records([entry_line(1, "some text")]).taken == {"memory": 1}
     assert {"find_secret", "_replaced", "spread"} <= set(looked)
 
 

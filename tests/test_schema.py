@@ -266,7 +266,6 @@ OPERATIONS = {
 ANNOTATIONS: dict[type[FieldType], str] = {
     JsonObject: "dict[str, Json]",
     Json: "Json",
-    ArrayOf: "list[str]",
     Boolean: "bool",
     Integer: "int",
     Number: "float",
@@ -281,6 +280,8 @@ PARAMETERS = [
 
 
 def annotation_of(kind: FieldType) -> str:
+    if isinstance(kind, ArrayOf):
+        return f"list[{annotation_of(kind.item)}]"
     return next(annotation for of, annotation in ANNOTATIONS.items() if isinstance(kind, of))
 
 

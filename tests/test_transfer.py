@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -136,6 +137,30 @@ def test_an_export_into_a_bus_with_a_life_of_its_own_adds_to_it(
     before = everything(empty)
     assert import_file(empty, str(path)).taken == {}
     assert everything(empty) == before
+
+
+def test_an_event_is_looked_for_by_an_index(empty: LocalBus) -> None:
+    """Else an import into a bus with a life of its own would take time with the square of its events."""
+    statement = empty.store._statements["transfer.has_event"]
+    if isinstance(empty.store, SQLiteStore):
+        named = dict.fromkeys(("at", "kind", "project", "session_id", "data"), 1)
+        plan = str(empty.store._connection.execute(f"EXPLAIN QUERY PLAN {statement}", named).fetchall())
+    else:
+        text = re.sub(r"\$\d+::text", "'x'", re.sub(r"\$\d+::bigint", "1", statement.text.decode()))
+        empty.store._connection.execute("SET enable_seqscan = off")  # which a table without rows would be read by
+        plan = str(empty.store._connection.execute(f"EXPLAIN {text}").fetchall())
+    assert "events_at" in plan
+
+
+def test_of_versions_that_come_in_any_order_the_newest_is_found(empty: LocalBus) -> None:
+    line = {"record": "memory", "key": "k", "type": "note", "tags": [], "session_id": "s1", "project": SHOP}
+    line |= {"created_at": "2023-11-14T22:00:00Z", "expires_at": None, "metadata": {}}
+    words = {1: "first", 2: "second", 3: "third"}
+    for version in (2, 3, 1):
+        each = {**line, "entry_id": f"e{version}", "version": version, "value": words[version]}
+        assert empty.imports.add_records([each]).taken == {"memory": 1}
+    found = {word: len(empty.memory.find(word, project=SHOP)) for word in words.values()}
+    assert found == {"first": 0, "second": 0, "third": 1}
 
 
 def test_versions_that_were_deleted_are_not_given_out_again_after_an_import(

@@ -7,7 +7,7 @@ at the end, so that no reader misses it (E1, M4).
 from __future__ import annotations
 
 from hallway.core.errors import InvalidInput
-from hallway.core.model import ImportedBatch, MemoryEntry, RefusedRecord
+from hallway.core.model import ImportedBatch, Json, MemoryEntry, RefusedRecord
 from hallway.core.operation import KEEP, operation
 from hallway.core.schema import decode
 from hallway.core.topics import EVENTS
@@ -29,7 +29,7 @@ class ImportReceiver(Service, noun="imports"):
     """Takes over the records of another bus."""
 
     @operation("POST /import", secrets=KEEP, preparation="_read_records")
-    def add_records(self, records: list[dict[str, Any]], *, with_tokens: bool = False) -> ImportedBatch:
+    def add_records(self, records: list[dict[str, Json]], *, with_tokens: bool = False) -> ImportedBatch:
         """Add the records of an export that this bus does not have; existing records are not changed.
 
         Each record is a line of an export. A batch is one transaction, and adding it again changes nothing. If a record
