@@ -112,7 +112,7 @@ def test_importing_twice_changes_nothing(full: LocalBus, empty: LocalBus, tmp_pa
     first = import_file(empty, str(path))
     before = everything(empty)
     second = import_file(empty, str(path))
-    assert second == Imported(taken={}, there=first.taken, refused={}, reasons=[], project=None, notes=[])
+    assert second == Imported(taken={}, there=first.taken, refused={}, reasons=[], projects=[OTHER, SHOP], notes=[])
     assert everything(empty) == before
     assert import_file(full, str(path)).taken == {}
 
@@ -533,7 +533,7 @@ def test_older_ids_are_escaped_everywhere_alike_and_noted(bus: LocalBus, tmp_pat
     answer = {**OLD_MESSAGES[0], "from_session": reserved, "to_session": odd, "in_reply_to": "m 1"}
     write(tmp_path, "messages/recent_messages.json", [sent, answer])
     outcome = import_folder(bus, str(tmp_path), SHOP)
-    assert (outcome.refused, outcome.project) == ({}, SHOP)
+    assert (outcome.refused, outcome.projects) == ({}, [SHOP])
     assert {each.session_id for each in bus.sessions.list_sessions(True)} == {"my%20agent%2F1", "%61ctive"}
     thread = bus.messages.get_conversation("msg_2").messages
     assert [(each.message_id, each.from_session) for each in thread] == [

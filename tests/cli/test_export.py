@@ -54,3 +54,36 @@ def test_tokens_are_exported_and_imported_by_a_flag(team: Person, tmp_path: Path
     assert "alice" not in team.types("token", "list", HALLWAY_URL=other).stdout
     assert "token 1" in team.types("import", str(file), "--with-tokens", HALLWAY_URL=other).stdout
     assert "alice" in team.types("token", "list", HALLWAY_URL=other).stdout
+
+
+def test_an_import_says_which_projects_it_filled(team: Person, tmp_path: Path) -> None:
+    file = tmp_path / "bus.jsonl"
+    file.write_text(team.types("export").stdout)
+    other = str(tmp_path / "other")
+    assert team.types("import", str(file), HALLWAY_URL=other).stdout.startswith("project  github.com/acme/shop\n")
+    team.types("register", "s3", "carol's", "gemini", "--project", "github.com/acme/site")
+    file.write_text(team.types("export").stdout)
+    assert "projects      github.com/acme/shop, github.com/acme/site\n" in (
+        team.types("import", str(file), HALLWAY_URL=other).stdout
+    )
+
+
+def test_a_flag_of_an_import_that_would_do_nothing_is_refused(team: Person, tmp_path: Path) -> None:
+    folder, file = tmp_path / ".sessions", tmp_path / "bus.jsonl"
+    folder.mkdir()
+    (folder / "active_sessions.json").write_text("[]")
+    file.write_text(team.types("export").stdout)
+    for path, *flags in (
+        (file, "--project", "github.com/acme/site"),
+        (file, "--allow-secret"),
+        (folder, "--with-tokens"),
+    ):
+        done = team.types("import", str(path), *flags)
+        assert (done.returncode, f"{flags[0]} is for " in done.stderr) == (2, True), done.stderr
+
+
+def test_an_empty_file_is_no_export(team: Person, tmp_path: Path) -> None:
+    """A redirection leaves one where `hallway export` has failed."""
+    (tmp_path / "bus.jsonl").write_text("\n")
+    done = team.types("import", str(tmp_path / "bus.jsonl"))
+    assert (done.returncode, "bus.jsonl is empty" in done.stderr) == (7, True), done.stderr

@@ -75,12 +75,12 @@ def test_what_is_imported_through_a_hub_is_the_same_bus_and_twice_is_once(
     path = export_to(source, tmp_path / "bus.jsonl")
     first = import_file(remote, str(path))
     assert (first.refused, first.there, first.taken["session"]) == ({}, {}, 2)
-    assert first.project == SHOP
+    assert first.projects == [SHOP]
     assert lines_of(own_hub) == list(export_lines(source))
     found = {word: [each.key for each in remote.memory.find(word, project=SHOP)] for word in ("steps", "second")}
     assert found == {"steps": [], "second": ["plan/a b"]}  # of a key, its newest version
     second = import_file(remote, str(path))
-    assert second == Imported(taken={}, there=first.taken, refused={}, reasons=[], project=SHOP, notes=[])
+    assert second == Imported(taken={}, there=first.taken, refused={}, reasons=[], projects=[SHOP], notes=[])
     assert lines_of(own_hub) == list(export_lines(source))
 
 
@@ -126,7 +126,7 @@ OLD = {
 def test_an_older_folder_is_imported_through_a_hub(remote: RemoteBus, tmp_path: Path) -> None:
     folder = write_older(tmp_path / ".sessions", OLD, {"session_id": "old-2"})
     outcome = import_folder(remote, str(folder), SHOP)
-    assert (outcome.taken, outcome.refused, outcome.project) == ({"session": 1}, {"session": 1}, SHOP)
+    assert (outcome.taken, outcome.refused, outcome.projects) == ({"session": 1}, {"session": 1}, [SHOP])
     assert outcome.reasons == ["session old-2: the field started_at is missing"]
     assert remote.sessions.get("old%201").project == SHOP
     assert import_folder(remote, str(folder), SHOP).taken == {}

@@ -12,7 +12,7 @@ from hallway.cli.render.events import event_line
 from hallway.cli.run import bus_in_use
 from hallway.cli.terminal import err, out
 from hallway.cli.use import use, use_options
-from hallway.core.errors import ExportEmpty
+from hallway.core.errors import ExportEmpty, InvalidInput
 from hallway.core.schema import Choice, Integer, Number, encode
 from hallway.local.paths import HUBS, bus_address, bus_file
 from hallway.services.events import EventLog
@@ -215,8 +215,19 @@ def import_(args: Namespace) -> int:
     from hallway.transfer.export_import import import_file
     from hallway.transfer.legacy import import_folder
 
+    is_folder = os.path.isdir(args.path)
+    for flag, is_given, is_folders in (
+        ("--project", args.project, True),
+        ("--allow-secret", args.allow_secret, True),
+        ("--with-tokens", args.with_tokens, False),
+    ):
+        if is_given and is_folder != is_folders:
+            wanted = (
+                f"a .sessions/ folder, but {args.path} is none" if is_folders else f"a file, but {args.path} is none"
+            )
+            raise InvalidInput(f"{flag} is for {wanted}", hint=f"Leave out {flag}")
     with connect(args.url) as bus:
-        if os.path.isdir(args.path):
+        if is_folder:
             outcome = import_folder(bus, args.path, args.project, _progress(), allow_secret=args.allow_secret)
         else:
             outcome = import_file(bus, args.path, _progress(), with_tokens=args.with_tokens)

@@ -35,15 +35,15 @@ REASONS_MOST = 100  # reasons for refused lines of a file that are reported
 class Imported(Record):
     """The result of an import: per kind of record, how many were added, existed before, and were refused.
 
-    `reasons` holds the first hundred reasons for refusals. Of a `.sessions/` folder it holds all of them. `project` is
-    the project that was filled; null if there was more than one. `notes` say what was changed.
+    `reasons` holds the first hundred reasons for refusals. Of a `.sessions/` folder it holds all of them. `projects`
+    are those that the records belong to. `notes` say what was changed.
     """
 
     taken: dict[str, int]
     there: dict[str, int]
     refused: dict[str, int]
     reasons: list[str]
-    project: str | None
+    projects: list[str]
     notes: list[str]
 
 
@@ -120,11 +120,14 @@ def import_file(bus: Bus, path: str, progress: Progress | None = None, *, with_t
 
     Tokens open this bus to their bearers, so they are imported only with `with_tokens`.
     """
+    number = 0
     for number, line in _lines(path):
         try:
             export_format.read_line(LINE.check("the line", line))
         except (ValueError, InvalidInput) as error:
             raise malformed(path, number, str(error)) from None
+    if not number:
+        raise FileUnusable(f"{path} is empty, so it is no export", hint=f"Make it again: hallway export > {path}")
     return import_records(bus, path, _lines(path), progress, with_tokens=with_tokens)
 
 
@@ -240,5 +243,4 @@ class _Sender:
         return error
 
     def outcome(self) -> Imported:
-        project = next(iter(self._projects)) if len(self._projects) == 1 else None
-        return Imported.of((self._taken, self._there, self._refused, self._reasons, project, []))
+        return Imported.of((self._taken, self._there, self._refused, self._reasons, sorted(self._projects), []))

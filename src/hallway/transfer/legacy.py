@@ -66,7 +66,7 @@ def import_folder(
     reader.add_tasks()
     reader.each("memory", _by_time(files[MEMORY]), reader.memory)
     outcome = import_records(bus, folder, reader.lines, progress, reader.refused)
-    return outcome.replace(project=project, notes=list(dict.fromkeys(reader.notes)))
+    return outcome.replace(projects=[project], notes=list(dict.fromkeys(reader.notes)))
 
 
 def _read(path: str) -> Any:

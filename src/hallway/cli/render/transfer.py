@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def imported(screen: Terminal, outcome: Imported) -> list[str]:
     """Return how many records an import added, found already there, and refused, with the reasons and notes."""
     facts = {
-        "project": sanitize(outcome.project or ""),
+        "project" if len(outcome.projects) == 1 else "projects": sanitize(", ".join(outcome.projects)),
         "taken": in_numbers(outcome.taken.items()) or "nothing",
         "there before": in_numbers(outcome.there.items()),
         "not taken": in_numbers(outcome.refused.items()),
