@@ -20,7 +20,7 @@ from hallway.store.sqlite import SQLiteStore
 from hallway.transfer.export_import import Imported, count_records, export_lines, import_file
 from hallway.transfer.legacy import import_folder
 from postgres import forget, new_address
-from support import STORES, Here, store_at
+from support import STORES, Here, all_events, store_at
 
 SHOP = Here.project
 OTHER = "github.com/acme/other"
@@ -207,6 +207,9 @@ BAD_LINES = {
     ' "data": {}}': "no zone",
     '{"record": "event", "seq": 1, "at": "2026-01-01T00:00:00Z", "kind": "k", "project": "p", "session_id": null,'
     ' "data": NaN}': "NaN",
+    '{"record": "event", "seq": 9007199254740993, "at": "2026-01-01T00:00:00Z", "kind": "k", "project": "p",'
+    ' "session_id": null, "data": {}}': "seq is 9007199254740993",
+    '{"record": "memory_key", "project": "p", "key": "k", "last_version": 9223372036854775807}': "last_version",
 }
 
 
@@ -224,6 +227,77 @@ def test_a_malformed_line_is_reported_and_nothing_of_its_file_is_taken(
     assert caught.value.details["line"] == number
     assert BAD_LINES[bad] in caught.value.details["reason"]
     assert everything(empty) == before
+
+
+FIRST = "0001-01-01T00:00:00Z"
+LAST = "8999-12-31T23:59:59.999999Z"
+MOST = 2**53
+
+
+def edge_lines(at: str, number: int) -> list[dict[str, Any]]:
+    """A line of each kind of record with this time wherever it has one, and this number wherever one counts."""
+    made = {"session_id": "s1", "project": SHOP, "metadata": {}}
+    session = {"agent_name": "a", "agent_type": "codex", "status": "idle", "status_since": at, "status_detail": None}
+    session |= {"capabilities": [], "started_at": at, "last_seen": at, "ttl_s": 120}
+    session |= dict.fromkeys(("reason", "detail", "current_task", "human_user", "location", "branch"))
+    session |= dict.fromkeys(("ended_at", "end_reason", "continued_by", "principal"))
+    sent = {"message_id": "m", "type": "request", "from_session": "s1", "to_session": "s1", "project": SHOP}
+    sent |= {"subject": "x", "body": "", "data": {}, "priority": "normal", "in_reply_to": None, "thread_id": "m"}
+    sent |= {"task_id": None, "sent_at": at, "expires_at": at, "idempotency_key": None, "digest": 0, "seq": number}
+    delivery = {"message_id": "m", "recipient": "s1", "expires_at": at, "injected_at": at, "acknowledged_at": at}
+    task = {"task_id": "t", "project": SHOP, "subject": "x", "body": "", "data": {}, "status": "offered"}
+    task |= {"address": "*", "offered_by": "s1", "offered_to": "*", "owner": None, "result": None}
+    task |= {"created_at": at, "updated_at": at}
+    entry = {"entry_id": "e", "key": "k", "type": "note", "value": 1, "version": number, "tags": [], "created_at": at}
+    event = {"seq": number, "at": at, "kind": "k", "project": SHOP, "session_id": None, "data": {}}
+    return [
+        {"record": "session", **session, **made},
+        {"record": "message", **sent},
+        {"record": "delivery", **delivery},
+        {"record": "task", **task},
+        {"record": "memory", **entry, **made, "expires_at": None},
+        {"record": "memory_key", "project": SHOP, "key": "j", "last_version": number},
+        {"record": "event", **event},
+    ]
+
+
+@pytest.mark.parametrize("project", [None, "", 5, ["p"], {"p": 1}, SHOP])
+def test_the_projects_of_an_import_are_those_of_its_records(empty: LocalBus, tmp_path: Path, project: Any) -> None:
+    header = {"record": "hallway", "format": 1, "project": project}
+    lines = [header, *(line for line in edge_lines(LAST, 1) if line["record"] == "memory_key")]
+    (tmp_path / "x").write_text("\n".join(map(json.dumps, [*lines, {**lines[1], "project": OTHER}])))
+    assert import_file(empty, str(tmp_path / "x")).projects == [OTHER, SHOP]
+    (tmp_path / "x").write_text(json.dumps(header))
+    assert import_file(empty, str(tmp_path / "x")).projects == []
+
+
+@pytest.mark.parametrize("at", [FIRST, LAST])
+def test_records_at_the_edges_of_what_is_allowed_can_be_read_and_written_after(empty: LocalBus, at: str) -> None:
+    """An import that a bus accepts leaves it in working order, whatever times and numbers the file has."""
+    lines = edge_lines(at, MOST)
+    assert sum(empty.imports.add_records(lines).taken.values()) == len(lines)
+    assert at in "".join(export_lines(empty))
+    assert all_events(empty)[0].seq == MOST
+    assert empty.memory.get_entry("k", project=SHOP).version == MOST
+    assert len(empty.sessions.list_sessions(True)) == len(empty.tasks.list_tasks()) == 1
+    assert empty.messages.get("m").seq == MOST
+    empty.sessions.register("s2", "bob", "codex")
+    assert empty.memory.set("s2", "k", 2).version == empty.memory.set("s2", "j", 2).version == MOST + 1
+    assert empty.messages.send("s2", "s1", "request", "x").seq == MOST + 1
+    assert empty.tasks.accept("s2", "t").owner == "s2"
+    assert all_events(empty)[-1].seq > MOST
+
+
+@pytest.mark.parametrize(
+    "at",
+    ["9000-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z", "9999-12-31T23:59:59-14:00", "0001-01-01T00:00:00+14:00"],
+)
+def test_a_time_that_could_not_be_read_back_is_malformed(empty: LocalBus, at: str) -> None:
+    for line in edge_lines(at, 1):
+        if line["record"] != "memory_key":
+            with pytest.raises(errors.InvalidInput, match=r"records\[0\]: "):
+                empty.imports.add_records([line])
+    assert not any(everything(empty).values())
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe{", b"\x00", b'{"record": "session"', b"not json\n"])

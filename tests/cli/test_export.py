@@ -68,6 +68,14 @@ def test_an_import_says_which_projects_it_filled(team: Person, tmp_path: Path) -
     )
 
 
+def test_an_import_of_many_projects_names_the_first_few(team: Person, tmp_path: Path) -> None:
+    lines = [{"record": "memory_key", "project": f"p{number}", "key": "k", "last_version": 1} for number in range(9)]
+    (tmp_path / "bus.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    done = team.types("import", str(tmp_path / "bus.jsonl"))
+    assert done.stdout == "projects  p0, p1, p2, p3, p4 and 4 more\ntaken     memory key 9\n"
+    assert len(json.loads(team.types("import", str(tmp_path / "bus.jsonl"), "--json").stdout)["projects"]) == 9
+
+
 def test_a_flag_of_an_import_that_would_do_nothing_is_refused(team: Person, tmp_path: Path) -> None:
     folder, file = tmp_path / ".sessions", tmp_path / "bus.jsonl"
     folder.mkdir()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -190,6 +191,24 @@ def test_an_import_that_was_cut_off_says_how_far_it_came_and_goes_on(
     assert lines_of(own_hub) == list(export_lines(source))
 
 
+def test_two_imports_at_once_are_one(
+    source: LocalBus, own_hub: HubProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = str(export_to(source, tmp_path / "bus.jsonl"))
+    monkeypatch.setattr(export_import, "PAGE", 2)
+
+    def run(_: int) -> Imported:
+        with RemoteBus(own_hub.url, Here()) as bus:
+            return import_file(bus, path)
+
+    with ThreadPoolExecutor(3) as pool:
+        outcomes = list(pool.map(run, range(3)))
+    taken = [sum(each.taken.values()) for each in outcomes]
+    assert [sum(each.there.values()) + count for each, count in zip(outcomes, taken, strict=True)] == [sum(taken)] * 3
+    assert [each.refused for each in outcomes] == [{}] * 3
+    assert lines_of(own_hub) == list(export_lines(source))
+
+
 def test_only_an_admins_token_imports(source: LocalBus, start_hub: Callable[..., HubProcess], tmp_path: Path) -> None:
     path = str(export_to(source, tmp_path / "bus.jsonl"))
     tokens = make_tokens(tmp_path / "hallway")
@@ -198,7 +217,7 @@ def test_only_an_admins_token_imports(source: LocalBus, start_hub: Callable[...,
     for name in ("alice", "olive", "wide"):
         with (
             RemoteBus(hub.url, Here(), tokens[name]) as bus,
-            pytest.raises(errors.Refused, match=f"only an admin may imports.add_records, and the token '{name}'"),
+            pytest.raises(errors.Refused, match=f"only an admin may call imports.add_records, and the token '{name}'"),
         ):
             import_file(bus, path)
     with RemoteBus(hub.url, Here(), "hlw_none") as bus, pytest.raises(errors.Unauthorised):

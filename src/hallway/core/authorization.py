@@ -33,7 +33,7 @@ def authorise(bus: Context, principal: Principal, operation: Operation, argument
         return
     if operation.is_admins:
         raise Refused(
-            f"only an admin may {operation.name}, and the token {principal.name!r} is an {principal.role}'s",
+            f"only an admin may call {operation.name}, and the token {principal.name!r} is an {principal.role}'s",
             hint="Ask an admin of the hub. To see what your token may do: hallway whoami",
         )
     if operation.actor is None:
@@ -52,7 +52,7 @@ def authorise(bus: Context, principal: Principal, operation: Operation, argument
 def _require_own(bus: Context, principal: Principal, operation: Operation, party: str | None) -> None:
     if party is None:
         raise Refused(
-            f"only an admin may {operation.name} for everybody",
+            f"only an admin may call {operation.name} for everybody",
             hint=f"Name one of your own sessions with the parameter {operation.actor}",
         )
     if party.startswith(PERSON):

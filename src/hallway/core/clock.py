@@ -70,11 +70,14 @@ def to_micros(at: datetime) -> int:
 
 
 def parse_moment(text: str) -> datetime:
-    """Parse an RFC 3339 time; raises ValueError if it has no time zone."""
+    """Parse an RFC 3339 time; raises ValueError if it has no time zone, or is outside the years 1 to 9999 in UTC."""
     at = datetime.fromisoformat(text)
     if at.tzinfo is None:
         raise ValueError("the time has no zone")
-    return at.astimezone(UTC)
+    try:
+        return at.astimezone(UTC)
+    except OverflowError:
+        raise ValueError(f"the time {text} is not within the years 1 to 9999 in UTC") from None
 
 
 def format_moment(at: datetime) -> str:

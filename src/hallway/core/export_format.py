@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 FORMAT = 1
+HEADER = "hallway"  # the kind of the first line
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 TIMES = {
     "started_at",
@@ -32,11 +33,14 @@ TIMES = {
     "at",
 }
 JSON = {"capabilities", "metadata", "status_detail", "data", "tags", "value", "projects"}
-NUMBERS = {"seq", "ttl_s", "version", "last_version", "digest"}
+COUNTERS = {"seq", "version", "last_version"}
+NUMBERS = {"ttl_s", "digest"}
 ANY_TEXT = Text(least=0, most=100_000, many_lines=True)
 ANY_JSON = Json(size_bytes=1024 * 1024)
 ANY_OBJECT = JsonObject(size_bytes=1024 * 1024)
 NUMBER = Integer()
+COUNTER = Integer(most=2**53)  # the bus counts on from it, so that it must not be near the largest number of the store
+END_OF_TIME = datetime(9000, 1, 1, tzinfo=UTC)  # far enough from the last year to be read back, and to be added to
 
 
 class RecordFormat:
@@ -63,8 +67,8 @@ class RecordFormat:
         if value is None and name in self._optional:
             return None
         if name in TIMES:
-            return to_micros(parse_moment(ANY_TEXT.check(name, value)))
-        checked = self._kind(name).check(name, value)
+            return _read_time(name, ANY_TEXT.check(name, value))
+        checked = (COUNTER if name in COUNTERS else self._kind(name)).check(name, value)
         return encode(checked) if name in JSON else checked
 
     def _kind(self, name: str) -> FieldType:
@@ -108,6 +112,13 @@ SHAPES = {
 }
 
 
+def _read_time(name: str, text: str) -> int:
+    at = parse_moment(text)
+    if at >= END_OF_TIME:
+        raise ValueError(f"{name} is {text}, but it must be before the year {END_OF_TIME.year}")
+    return to_micros(at)
+
+
 def _shown(name: str, value: Any) -> Any:
     if name in JSON:
         return None if value is None else decode(value)
@@ -118,7 +129,7 @@ def _shown(name: str, value: Any) -> Any:
 
 def header(project: str | None) -> str:
     """Return the first line of an export."""
-    return encode({"record": "hallway", "format": FORMAT, "project": project})
+    return encode({"record": HEADER, "format": FORMAT, "project": project})
 
 
 def show_line(record: str, columns: tuple[Any, ...]) -> str:
@@ -132,7 +143,7 @@ def read_line(line: dict[str, Any]) -> tuple[str, dict[str, Any]] | None:
     Raises InvalidInput or ValueError if a bus cannot hold the record.
     """
     record = line.get("record")
-    if record == "hallway":
+    if record == HEADER:
         if line.get("format") != FORMAT:
             raise ValueError(f"the export has format {line.get('format')}, but this version reads {FORMAT}")
         return None

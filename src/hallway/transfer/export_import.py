@@ -225,7 +225,9 @@ class _Sender:
             name = batch[each.index][0]
             is_reported = isinstance(name, str) or len(self._reasons) < REASONS_MOST
             self.refuse(each.record, f"{_place(name)}: {each.reason}" if is_reported else None)
-        self._projects.update(line["project"] for _, line in batch if line.get("project"))
+        self._projects.update(
+            line["project"] for _, line in batch if line["record"] != export_format.HEADER and line.get("project")
+        )
         self.count += len(batch)
 
     def refuse(self, record: str, why: str | None) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hallway.cli.render.parts import how_many, next_page, when_short
+from hallway.cli.render.parts import first_few, how_many, next_page, when_short
 from hallway.cli.terminal import Column, table, wrap
 from hallway.core.model import CAPABILITY, EVERYBODY
 from hallway.core.schema import encode
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from hallway.core.model import Delivery, Message, Receipt, Thread
 
 DEEPEST = 8  # levels of indentation in a thread; deeper replies are not indented further
-NAMED = 5  # how many recipients a line names
 
 TYPE = Column("TYPE", colour_of=lambda cell: style_of(cell.partition(" ")[2], MESSAGE_LOOKS).colour)
 FROM = Column("FROM", least=8)
@@ -184,8 +183,7 @@ def _states(screen: Terminal, states: list[Delivery]) -> Iterator[str]:
     for state, seen in DELIVERY_LOOKS.items():
         names = [each.recipient for each in states if each.state == state]
         if names:
-            rest = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-            yield screen.paint(f"{seen.glyph} {state}", seen.colour) + f": {sanitize(', '.join(names[:NAMED]))}{rest}"
+            yield screen.paint(f"{seen.glyph} {state}", seen.colour) + f": {first_few(names)}"
     yield from _held_back(screen, states)
 
 

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     Renderer: TypeAlias = Callable[[Terminal, Any, dict[str, Any]], Iterable[str]]
 
 
+NAMED = 5  # how many of many names a line has
+
+
 def fact_lines(screen: Terminal, facts: Iterable[tuple[str, Any]], **colours: str) -> list[str]:
     """Return named facts, one per line and aligned; empty values are left out."""
     known = [(name, value) for name, value in facts if value]
@@ -28,6 +31,12 @@ def fact_lines(screen: Terminal, facts: Iterable[tuple[str, Any]], **colours: st
 
 def how_many(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def first_few(names: list[str]) -> str:
+    """Return the first names and how many more there are."""
+    rest = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return sanitize(", ".join(names[:NAMED])) + rest
 
 
 def when(screen: Terminal, at: datetime) -> str:

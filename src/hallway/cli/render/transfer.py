@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hallway.cli.render.parts import fact_lines, in_numbers
+from hallway.cli.render.parts import fact_lines, first_few, in_numbers
 from hallway.text.sanitize import sanitize
 
 TYPE_CHECKING = False
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def imported(screen: Terminal, outcome: Imported) -> list[str]:
     """Return how many records an import added, found already there, and refused, with the reasons and notes."""
     facts = {
-        "project" if len(outcome.projects) == 1 else "projects": sanitize(", ".join(outcome.projects)),
+        "project" if len(outcome.projects) == 1 else "projects": first_few(outcome.projects),
         "taken": in_numbers(outcome.taken.items()) or "nothing",
         "there before": in_numbers(outcome.there.items()),
         "not taken": in_numbers(outcome.refused.items()),
