@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
 import pytest
 
 from completeness import lacks
+from hallway import store
 from hallway.core.model import Task
 from hallway.core.operation import operation
 from hallway.core.parameters import type_of
 from hallway.services.base import Service
 from hallway.services.rows import record_of
-from hallway.store import fill_in, fragments_of, load_statement, load_statements
+from hallway.store import StatementsOnDemand, fill_in, fragments_of, load_statement, load_statements
 from hallway.store.postgres.dialect import Statement
 from support import open_store
 
@@ -56,7 +60,8 @@ def test_a_row_with_other_columns_is_no_record() -> None:
 
 @pytest.mark.parametrize("dialect", ["sqlite", "postgres"])
 def test_an_unknown_statement_is_an_error_that_names_the_file(dialect: str) -> None:
-    for find in (load_statements(dialect).__getitem__, lambda name: load_statement(dialect, name)):
+    found = (load_statements(dialect), StatementsOnDemand(dialect))
+    for find in (*(each.__getitem__ for each in found), lambda name: load_statement(dialect, name)):
         with pytest.raises(LookupError, match=r"store/sql/common/tasks\.sql has no statement 'tasks\.estimate'"):
             find("tasks.estimate")
 
@@ -76,11 +81,20 @@ def test_a_fragment_is_filled_in_as_columns_and_as_parameters() -> None:
 
 @pytest.mark.parametrize("dialect", ["sqlite", "postgres"])
 def test_a_statement_is_the_same_whether_it_is_loaded_alone_or_with_all(dialect: str) -> None:
-    """Of the nouns that a heartbeat without services uses."""
     for name, text in load_statements(dialect).items():
-        if name.partition(".")[0] in ("sessions", "events", "messages"):
-            alone = "\n".join(line for line in load_statement(dialect, name).splitlines() if line[:2] != "--")
-            assert alone.strip() == text
+        assert load_statement(dialect, name) == StatementsOnDemand(dialect)[name] == text
+
+
+def test_a_process_that_outlives_an_upgrade_keeps_its_statements(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed = tmp_path / "sql"
+    shutil.copytree(store.SQL, installed)
+    monkeypatch.setattr(store, "SQL", str(installed))
+    before = load_statements("sqlite")
+    statements = StatementsOnDemand("sqlite")
+    shutil.rmtree(installed)
+    assert {name: statements[name] for name in before} == before
 
 
 def test_a_parameter_has_the_type_of_its_word() -> None:

@@ -109,6 +109,24 @@ class Statements(dict[str, Any] if TYPE_CHECKING else dict):  # type: ignore[mis
         raise missing_statement(name)
 
 
+class StatementsOnDemand(Statements):
+    """The statements of a dialect, each prepared when it is first used: a short command uses few of them.
+
+    Their files are read at once, so a process that outlives an upgrade keeps the statements that it began with.
+    """
+
+    def __init__(self, dialect: str) -> None:
+        super().__init__()
+        self._dialect = dialect
+        for folder in (dialect, "common"):
+            for file in _files_of(folder):
+                _read_once(folder, file)
+
+    def __missing__(self, name: str) -> Any:
+        statement = self[name] = load_statement(self._dialect, name)
+        return statement
+
+
 def missing_statement(name: str) -> LookupError:
     """Return the error for a name without a statement."""
     file = f"{name.partition('.')[0]}.sql"
@@ -124,25 +142,40 @@ def missing_parameter(statement: str, name: str) -> LookupError:
 
 
 _files: dict[str, str] = {}
+_names: dict[str, list[str]] = {}
 
 
 def load_statement(dialect: str, name: str) -> str:
-    """Return one named statement of a dialect; only the files of its noun are read. Raises LookupError."""
+    """Return one named statement of a dialect; only the files that it needs are read. Raises LookupError."""
     file = f"{name.partition('.')[0]}.sql"
     for folder in (dialect, "common"):
         _, found, rest = _read_once(folder, file).partition(f"{NAME}{name}\n")
         if found:
-            statement = rest.partition(NAME)[0]
-            has_fragment = "{" in statement
-            return fill_in(statement, fragments_of(_read_once("common", file))) if has_fragment else statement
+            statement = _without_comments(rest.partition(NAME)[0])
+            if "{" in statement:
+                statement = fill_in(statement, fragments_of(_read_once("common", file)))
+            if "{" in statement:  # a fragment of another noun
+                for other in _files_of("common"):
+                    statement = fill_in(statement, fragments_of(_read_once("common", other)))
+            return statement
     raise missing_statement(name)
+
+
+def _files_of(folder: str) -> list[str]:
+    path = os.path.join(SQL, folder)
+    if path not in _names:
+        _names[path] = sorted(file for file in os.listdir(path) if file.endswith(".sql"))
+    return _names[path]
 
 
 def _read_once(folder: str, file: str) -> str:
     path = os.path.join(SQL, folder, file)
     if path not in _files:
-        with open(path, encoding="utf-8") as opened:
-            _files[path] = opened.read()
+        try:
+            with open(path, encoding="utf-8") as opened:
+                _files[path] = opened.read()
+        except FileNotFoundError:  # a noun whose statements are all in the other folder
+            _files[path] = ""
     return _files[path]
 
 
@@ -156,15 +189,12 @@ def load_statements(dialect: str) -> Statements:
 def read_folder(folder: str) -> tuple[dict[str, str], dict[str, str]]:
     """Return the named statements of one folder, as they are written, and its fragments."""
     statements, fragments = {}, {}
-    folder = os.path.join(SQL, folder)
-    for entry in sorted(os.listdir(folder)):
-        if entry.endswith(".sql"):
-            with open(os.path.join(folder, entry), encoding="utf-8") as file:
-                text = file.read()
-            fragments.update(fragments_of(text))
-            for part in text.split(NAME)[1:]:
-                name, _, lines = part.partition("\n")
-                statements[name.strip()] = _without_comments(lines)
+    for file in _files_of(folder):
+        text = _read_once(folder, file)
+        fragments.update(fragments_of(text))
+        for part in text.split(NAME)[1:]:
+            name, _, lines = part.partition("\n")
+            statements[name.strip()] = _without_comments(lines)
     return statements, fragments
 
 

@@ -24,7 +24,7 @@ from hallway.core import errors
 from hallway.core.clock import SystemClock
 from hallway.local.notify import DatagramSubscription, notify
 from hallway.local.paths import make_private_folder
-from hallway.store import load_statements, missing_parameter
+from hallway.store import StatementsOnDemand, missing_parameter
 from hallway.store.bus_files import BusFiles, Fault, find_remains
 from hallway.store.lock import SideLock
 from hallway.store.migrate import migrations, newest_version, read_migration
@@ -67,7 +67,7 @@ class SQLiteStore:
         self.folder = os.path.dirname(path)
         self.wake_folder = os.path.join(self.folder, "wake")
         self.changed_topics: set[str] = set()  # the topics that the open transaction changes
-        self._statements = load_statements("sqlite")
+        self._statements = StatementsOnDemand("sqlite")
         self._mutex = RLock()
         self._is_forked = False
         self._depth = 0
