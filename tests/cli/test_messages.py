@@ -196,10 +196,10 @@ def test_a_message_is_acknowledged_by_its_id(team):
 def test_a_message_that_wakes_nobody_says_so_wherever_its_delivery_is_shown(team):
     team.environ["HALLWAY_WAKE_BUDGET"] = "0"
     message_id = sends(team, "s1", "s2", "hello")
-    line = "It does not wake s2: wake-ups have started 0 turns in this thread, its budget"
+    line = "It does not wake s2: this thread's budget of 0 turns that wake-ups start is used up"
     assert line in team.types("deliveries", message_id).stdout
     assert line in team.types("thread", message_id).stdout
-    assert team.gets("thread", message_id)["deliveries"][0]["held_back"].startswith("wake-ups have started 0 turns")
+    assert team.gets("thread", message_id)["deliveries"][0]["held_back"].startswith("this thread's budget of 0 turns")
     team.types("ack", "s2", message_id)
     assert "does not wake" not in team.types("thread", message_id).stdout
 

@@ -115,7 +115,7 @@ def test_a_thread_between_agents_has_a_budget_that_only_a_person_fills(shop: Loc
         message_id = sent.message_id
     assert woken == BUDGET
     assert sent.held_back
-    assert "its budget" in sent.held_back
+    assert "this thread's budget" in sent.held_back
     shop.messages.reply("user:alice", message_id, "Go on", type="notification")
     assert turn(shop, "alice")
     assert turn(shop, "bob") == [message_id]  # what was held back wakes after all

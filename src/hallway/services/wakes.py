@@ -146,12 +146,12 @@ class WakeUps(Service, noun="wakes"):
         budget = self._budget_of(message.thread_id, session_id)
         if budget.used >= self.budget:
             return (
-                f"wake-ups have started {budget.used} turns in this thread, its budget: this one wakes nobody. It is"
-                " shown with the next turn; a person's message or prompt fills the budget again"
+                f"this thread's budget of {self.budget} turns that wake-ups start is used up. The message is shown with"
+                " the next turn, and a person's message or prompt fills the budget again"
             )
         if retry_s := self._retry_s(budget):
             return (
-                f"it was woken {WAKES_MOST} times in {WITHIN_S // 60} minutes: this one is shown with its next turn,"
+                f"it was woken {WAKES_MOST} times in {WITHIN_S // 60} minutes. The message is shown with its next turn,"
                 f" and wakes it in {retry_s:.0f} s at the earliest"
             )
         return None
