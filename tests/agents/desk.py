@@ -39,6 +39,7 @@ class Desk:
         (git / "config").write_text(f'[core]\n\tbare = false\n[remote "origin"]\n\turl = https://{PROJECT}.git\n')
         self.bus = hallway.connect(self.home / ".local" / "share" / "hallway", project=PROJECT)
         self.models: list[Model] = []
+        self.variables: dict[str, str] = {}  # of every program here, beside its own
         self._processes: list[subprocess.Popen[str]] = []
         self._terminals: list[Terminal] = []
         self._with_hallway: set[str] = set()
@@ -54,11 +55,14 @@ class Desk:
             self.types(program, "install", program.name)
             self._with_hallway.add(program.name)
 
+    def environ(self, program: Program, model_url: str = "") -> dict[str, str]:
+        return {**program.environ(self.home, model_url), **self.variables}
+
     def types(self, program: Program, *words: str) -> str:
         """What `hallway …` prints in this home, where the program is on the PATH."""
         done = subprocess.run(
             [sys.executable, "-m", "hallway", *words],
-            env=program.environ(self.home, ""),
+            env=self.environ(program),
             cwd=self.repository,
             capture_output=True,
             text=True,
@@ -78,7 +82,7 @@ class Desk:
         self._processes.append(
             subprocess.Popen(
                 [program.path, *program.words(prompt), *more],
-                env=program.environ(self.home, model.url),
+                env=self.environ(program, model.url),
                 cwd=self.repository,
                 text=True,
                 start_new_session=True,
@@ -104,7 +108,7 @@ class Desk:
 
     def terminal(self, program: Program, model: Model, *words: str) -> Terminal:
         """A client in its own interface, in a terminal that nobody looks at."""
-        environ = {**program.environ(self.home, model.url), "TERM": "xterm-256color"}
+        environ = {**self.environ(program, model.url), "TERM": "xterm-256color"}
         self._terminals.append(
             Terminal([program.path, *words], environ, self.repository, self.home / f"tmux{len(self._terminals)}")
         )

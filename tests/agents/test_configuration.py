@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from agents.conftest import needs
-from agents.desk import PATIENCE_S, Desk
+from agents.desk import PATIENCE_S, PROJECT, Desk
 from agents.model import Reply
+from hub.process import HubProcess
+from proxy import make_certificate
+from support import open_store
 
 if TYPE_CHECKING:
     from agents.programs import Program
@@ -77,3 +81,22 @@ def test_doctor_agrees_with_the_client_that_the_server_is_switched_off(desk: Des
     assert re.search(r"(?i)hallway.*(disabled|blocked)", listed), listed
     checks = json.loads(desk.types(program, "doctor", "--json"))["checks"]
     assert any("switches the server hallway off" in each["detail"] for each in checks if each["check"] == name)
+
+
+def test_the_server_of_a_client_reaches_a_hub_that_wants_a_token_and_whose_certificate_is_of_ones_own(
+    desk: Desk, program: Program, tmp_path: Path
+) -> None:
+    certificate, key = make_certificate(tmp_path)
+    with open_store(str(tmp_path / "hub" / "bus.db")) as bus:
+        token = bus.tokens.create("alice", role="agent").token
+    with HubProcess(tmp_path / "hub", "--require-tokens", "--tls-cert", certificate, "--tls-key", key) as hub:
+        desk.variables = {
+            "HALLWAY_URL": f"https://127.0.0.1:{hub.port}",
+            "HALLWAY_TOKEN": token,
+            "SSL_CERT_FILE": certificate,
+        }
+        model = desk.model(Reply(None, program.hallway("remember", key="reached", value="yes")), Reply("Done."))
+        desk.prepare(program, model)
+        desk.run(program, model, "remember this")
+        with open_store(str(tmp_path / "hub" / "bus.db")) as bus:
+            assert bus.memory.get("reached", project=PROJECT) == "yes"

@@ -185,6 +185,17 @@ def test_codex_lets_its_server_have_what_leads_to_a_hub(machine: Machine) -> Non
     assert {"HALLWAY_HOME", "HALLWAY_URL", "HALLWAY_TOKEN", "SSL_CERT_FILE", "SSL_CERT_DIR"} <= set(server["env_vars"])
 
 
+def test_gemini_cli_gives_its_server_what_it_keeps_back_for_its_name(machine: Machine) -> None:
+    machine.installs("gemini")
+    environment = machine.reads(".gemini/settings.json")["mcpServers"]["hallway"]["env"]
+    assert environment == {name: f"${{{name}:-}}" for name in ("HALLWAY_TOKEN", "SSL_CERT_FILE", "SSL_CERT_DIR")}
+    settings = machine.reads(".gemini/settings.json")
+    settings["mcpServers"]["hallway"]["env"] = {"A": "b"}  # the person's own
+    machine.writes(".gemini/settings.json", json.dumps(settings))
+    machine.installs("gemini")
+    assert machine.reads(".gemini/settings.json")["mcpServers"]["hallway"]["env"] == {"A": "b"}
+
+
 def test_clients_that_were_moved_are_found_where_they_are(machine: Machine) -> None:
     moved = machine.user / "elsewhere"
     done = machine.types("install", "claude-code", "codex", CLAUDE_CONFIG_DIR=str(moved), CODEX_HOME=str(moved))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import hallway
+from hallway.bus.hub_endpoint import HubEndpoint
 from hub.client import Client, Stream, raw_exchange
 from hub.process import HubProcess
 from hub.test_http import serve
@@ -82,6 +83,15 @@ def test_a_hub_for_other_machines_speaks_tls_and_demands_tokens(
         monkeypatch.setenv("SSL_CERT_FILE", cert)
         with hallway.connect(f"https://127.0.0.1:{hub.port}", project=SHOP) as bus:
             assert bus.sessions.heartbeat("over-tls").project == SHOP
+
+
+def test_an_empty_name_of_a_certificate_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As clients pass on a variable that is not set."""
+    trusted = ssl.create_default_context().cert_store_stats()
+    for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
+        monkeypatch.setenv(name, "")
+    connection = HubEndpoint("https://hub.example.org").connect(1)
+    assert connection._context.cert_store_stats() == trusted  # type: ignore[attr-defined]
 
 
 def test_over_tls_the_login_is_in_a_cookie_that_only_this_host_can_set(tmp_path: Path) -> None:

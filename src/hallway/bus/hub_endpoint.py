@@ -19,11 +19,13 @@ from hallway.local.paths import require_readable
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+    from urllib.parse import SplitResult
 
 CERTIFICATE_HINT = (
     "This machine does not trust the hub's certificate. If your own certificate authority has signed it:"
     " export SSL_CERT_FILE=/path/to/authority.pem"
 )
+CERTIFICATE_VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 MALFORMED = (ValueError, TypeError, KeyError, AttributeError)  # raised by reading an answer that is not a hub's
 
 
@@ -37,6 +39,15 @@ def shut_down(connection: socket.socket | None) -> None:
             socket.socket.shutdown(connection, socket.SHUT_RDWR)
         except OSError:
             pass  # it is closed already
+
+
+def new_connection(address: SplitResult, timeout_s: float) -> http.client.HTTPConnection:
+    """Return a connection to the hub at an address, which opens at its first request."""
+    for name in CERTIFICATE_VARIABLES:
+        if os.environ.get(name) == "":
+            del os.environ[name]  # OpenSSL takes an empty name for a file that it cannot read, and trusts nobody
+    kind = http.client.HTTPSConnection if address.scheme == "https" else http.client.HTTPConnection
+    return kind(address.hostname or "", address.port, timeout=timeout_s)
 
 
 class HubEndpoint:
@@ -102,8 +113,7 @@ class HubEndpoint:
 
     def connect(self, timeout_s: float) -> http.client.HTTPConnection:
         """Return a new connection, which opens at its first request."""
-        kind = http.client.HTTPSConnection if self._split.scheme == "https" else http.client.HTTPConnection
-        return kind(self._split.hostname or "", self._port, timeout=timeout_s)
+        return new_connection(self._split, timeout_s)
 
     def stream(self, path: str, headers: dict[str, str], silence_s: float) -> http.client.HTTPConnection:
         """Open a connection and request a stream on it."""

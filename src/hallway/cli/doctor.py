@@ -23,6 +23,7 @@ import apsw
 
 import hallway
 from hallway.agents.hook import log as hook_log
+from hallway.bus.hub_endpoint import new_connection
 from hallway.cli.mounts import UNSUITABLE, file_system_of
 from hallway.cli.terminal import Column, table
 from hallway.core.errors import HallwayError, UnsuitableDisk
@@ -224,8 +225,7 @@ def _hub(address: str) -> CheckResult:
 
 def _get(address: str, path: str) -> bytes:
     parts = urlsplit(address)
-    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    connection = kind(parts.hostname or "", parts.port, timeout=HUB_WAIT_S)
+    connection = new_connection(parts, HUB_WAIT_S)
     try:
         connection.request("GET", parts.path.rstrip("/") + path)
         response = connection.getresponse()

@@ -7,6 +7,7 @@ import os
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from hallway.bus.hub_endpoint import new_connection
 from hallway.cli.terminal import out
 from hallway.core.errors import FileUnusable, HubUnreachable, from_dict
 from hallway.core.redaction import reason, redact_url
@@ -59,10 +60,9 @@ def _path(address: str) -> str:
     """Return the path of the page: a login link if the hub requires this user's token, else the page itself."""
     require_readable(address)
     token, parts = token_for(address, data_folder), urlsplit(address)
-    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     try:
-        connection = kind(parts.hostname or "", parts.port, timeout=TIMEOUT_S)
+        connection = new_connection(parts, TIMEOUT_S)
         connection.request("POST", parts.path + LINK, headers=headers)
         response = connection.getresponse()
         body = response.read()

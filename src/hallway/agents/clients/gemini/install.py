@@ -7,10 +7,14 @@ from hallway.agents.install.configs import NAME
 from hallway.agents.install.settings_file import SettingsFileInstaller
 from hallway.agents.install.switch import NO_HOOKS, NO_SERVER, Switch, excluded_servers, is_false, lists_beginning
 
+# Gemini CLI takes away from its servers what is named as secrets are, unless their entries name it. `:-`: else empty.
+SECRETLY_NAMED = ("HALLWAY_TOKEN", "SSL_CERT_FILE", "SSL_CERT_DIR")
+
 
 class GeminiInstaller(SettingsFileInstaller):
     name, title, programs = "gemini", "Gemini CLI", ("gemini",)
     repository_folder = ".gemini"
+    server_defaults = {"env": {name: f"${{{name}:-}}" for name in SECRETLY_NAMED}}
     hooks = (
         ("SessionStart", None, ""),
         ("BeforeAgent", None, ""),
