@@ -181,6 +181,12 @@ def test_an_entry_that_is_different_here_stays_and_is_told(full: LocalBus, empty
     assert empty.sessions.get("s1").agent_name == "agent"
 
 
+def test_what_is_exported_is_counted_as_what_is_imported(full: LocalBus, empty: LocalBus, tmp_path: Path) -> None:
+    counts: dict[str, int] = {}
+    (tmp_path / "bus.jsonl").write_text("\n".join(export_lines(full, counts=counts)))
+    assert import_file(empty, str(tmp_path / "bus.jsonl")).taken == counts
+
+
 def test_one_project_alone_can_be_exported(full: LocalBus, tmp_path: Path) -> None:
     lines = [json.loads(line) for line in export_lines(full, OTHER)]
     assert {line["record"] for line in lines} == {"hallway", "session", "memory", "event"}

@@ -814,9 +814,12 @@ def test_messages_are_paged_backwards(shop: LocalBus) -> None:
 
 
 def test_the_messages_of_an_unknown_id_are_an_error_and_those_of_a_person_are_none(shop: LocalBus) -> None:
-    with pytest.raises(errors.SessionNotFound):
-        shop.messages.get_messages("ghost")
-    assert shop.messages.get_messages("user:carol") == []
+    for broadcasts in range(2):
+        for arguments in ({}, {"after": 0}, {"before": 99}, {"unread_only": True}, {"message_type": "broadcast"}):
+            with pytest.raises(errors.SessionNotFound):
+                shop.messages.get_messages("ghost", **arguments)
+        assert len(shop.messages.get_messages("user:carol")) == broadcasts  # those of the caller's project
+        shop.messages.broadcast("alice", f"hear {broadcasts}")
 
 
 def test_a_reply_acknowledges_the_message_unless_it_is_to_stay(shop: LocalBus) -> None:

@@ -873,11 +873,14 @@ class CollaborationHub(Service, noun="messages"):
         parent = self.require(draft["in_reply_to"])
         return bool(draft["to_session"] in (parent.from_session, parent.to_session))
 
-    def _project_of(self, party: str) -> str:
+    def _project_of(self, party: str) -> str | None:
+        """Return a session's project; of a person the caller's project, of a session that nobody knows None."""
         rows = self._store.rows(
             "messages.parties", now=self._store.now, from_session=party, to_session=None, visible=self.bus.visible
         )
-        return str(rows[0][1]) if rows else self.bus.here.project or ""
+        if rows:
+            return str(rows[0][1])
+        return self.bus.here.project if _is_no_session(party) else None
 
 
 def _deadline(timeout_s: float | None) -> float:

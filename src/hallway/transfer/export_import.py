@@ -69,9 +69,9 @@ def export_lines(
     counts = {} if counts is None else counts
     with local.store.read():
         for record in (*(["token"] if with_tokens else []), *EXPORTED):
-            for line in _records(local, record, project):
-                counts[record] = counts.get(record, 0) + 1
-                yield line
+            for kind, columns in _records(local, record, project):
+                counts[kind] = counts.get(kind, 0) + 1
+                yield export_format.show_line(kind, columns)
                 count += 1
                 if progress and count % PAGE == 0:
                     progress(count)
@@ -85,17 +85,18 @@ def count_records(bus: Bus, project: str | None = None) -> int:
     return int(_local(bus).store.rows("transfer.count", project=project)[0][0])
 
 
-def _records(bus: LocalBus, record: str, project: str | None) -> Iterator[str]:
+def _records(bus: LocalBus, record: str, project: str | None) -> Iterator[tuple[str, tuple[Any, ...]]]:
+    """Yield the kind and the columns of each record; a message's deliveries follow it."""
     after = 0
     now = {"now": bus.store.now} if record.startswith(("memory", "token")) else {}
     while rows := bus.store.rows(f"transfer.read_{record}", after=after, project=project, limit=PAGE, **now):
         for after, *columns in rows:
             if record == "token" and not _is_for(columns[-3], project):
                 continue
-            yield export_format.show_line(record, tuple(columns))
+            yield record, tuple(columns)
             if record == "message":
                 for row in bus.store.rows("transfer.read_deliveries", seq=after):
-                    yield export_format.show_line("delivery", row)
+                    yield "delivery", row
 
 
 def _is_for(projects: str | None, project: str | None) -> bool:
