@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote, urlencode
 
 import hallway
+from hallway.bus.http_hints import HINTS as HTTP_HINTS
 from hallway.bus.remote import HERE_HEADER, write_here
 from hallway.cli.labels import flag, label
 from hallway.cli.run import HINTS
@@ -96,8 +97,11 @@ class Http:
         headers = {HERE_HEADER: write_here(LocalWorkspace())}
         answer = self._client.call(operation.method, path, body, headers)
         if answer.status != 200:
-            assert from_dict(answer.json).status == answer.status
-            return failed(answer.error, f"See {operation.method} {operation.path} in GET /openapi.json")
+            told = from_dict(answer.json)
+            assert told.status == answer.status
+            is_own = HTTP_HINTS.get(told.code) == told.hint
+            error = {**answer.error, "hint": type(told).hint if is_own else told.hint}
+            return failed(error, f"See {operation.method} {operation.path} in GET /openapi.json")
         return Outcome(answer.json)
 
     def close(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from schemathesis import openapi
 
+from hallway.bus.http_hints import HINTS
 from hallway.services.base import Service
 from hub.client import SHOP, Answer, Client, raw_exchange
 from hub.process import HubProcess, environment
@@ -257,6 +259,35 @@ def test_nothing_that_was_refused_has_been_written(client: Client) -> None:
     for method, path, body, _, _ in WRONG.values():
         client.call(method, path, body)
     assert client.get("/sessions/x").error["code"] == "session_not_found"
+
+
+HINTED = {
+    "/sessions/nobody": "GET /sessions?include_offline=true",
+    "/messages/none": "GET /messages?session_id=ID",
+    "/tasks/none": "GET /tasks?include_done=true",
+    "/memory/none": "GET /memory?query=WORDS",
+    "/sessions?limit=x": "GET /sessions in GET /openapi.json",
+}
+
+
+@pytest.mark.parametrize("path", HINTED)
+def test_hints_over_http_name_requests(client: Client, path: str) -> None:
+    hint = client.get(path).error["hint"]
+    assert HINTED[path] in hint
+    assert "hallway " not in hint
+
+
+def test_a_write_without_a_session_is_told_the_parameter_that_names_it(client: Client) -> None:
+    error = client.call("PUT", "/memory/color", {"value": 1}).error
+    assert error["hint"] == "Name who acts, a session's id or user:NAME: the parameter session_id"
+
+
+@pytest.mark.parametrize("hint", HINTS.values())
+def test_what_a_hint_over_http_names_is_there(client: Client, hint: str) -> None:
+    paths = client.get("/openapi.json").json["paths"]
+    for method, path, query in re.findall(r"(GET|POST) (/[^ ?]*)(?:\?(\w+)=)?", hint):
+        found = paths[path][method.lower()]
+        assert not query or query in {each["name"] for each in found["parameters"]}
 
 
 def test_a_wrong_field_gets_its_near_match_and_a_wrong_id_its_neighbours(client: Client) -> None:

@@ -19,9 +19,11 @@ from hallway.bus.remote import RemoteBus
 from hallway.core import errors
 from hallway.local.workspace import LocalWorkspace
 from hub.process import HubProcess
+from support import open_store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 SHOP = "github.com/acme/shop"
 
@@ -97,6 +99,28 @@ def test_errors_come_back_as_their_classes_with_hint_and_details(remote: RemoteB
     assert "near-alice" in caught.value.hint
     assert caught.value.details["near"] == ["near-alice"]
     assert "near-alcie" in caught.value.message
+
+
+def test_the_hints_of_a_remote_bus_are_those_of_a_local_one(remote: RemoteBus, tmp_path: Path) -> None:
+    """A hub's hints for plain HTTP are none for a program or a command line."""
+    calls: list[Callable[[Bus], object]] = [
+        lambda bus: bus.sessions.get("nobody"),
+        lambda bus: bus.memory.get_entry("none"),
+        lambda bus: bus.memory.find("x", after="none"),
+        lambda bus: bus.messages.get("none"),
+        lambda bus: bus.tasks.get("none"),
+        lambda bus: bus.tokens.revoke("none"),
+        lambda bus: bus.projects.move("none", "other"),
+    ]
+    with open_store(str(tmp_path / "bus.db")) as local:
+        for call in calls:
+            hints = []
+            for bus in (local, remote):
+                with pytest.raises(errors.HallwayError) as caught:
+                    call(bus)
+                hints.append(caught.value.hint)
+            assert hints[0] == hints[1]
+            assert "GET /" not in hints[0]
 
 
 def test_what_is_wrong_is_refused_before_it_is_sent() -> None:

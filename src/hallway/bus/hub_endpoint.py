@@ -11,6 +11,7 @@ import os
 import socket
 from urllib.parse import urlencode, urlsplit
 
+from hallway.bus.http_hints import HINTS
 from hallway.core.errors import HallwayError, HubUnreachable, UnsupportedUrl, from_dict
 from hallway.core.redaction import reason, redact_url
 from hallway.core.schema import decode, encode
@@ -124,7 +125,7 @@ class HubEndpoint:
     def error(self, status: int, text: bytes) -> HallwayError:
         """Return the error that a hub sent; HubUnreachable if the answer is not a hub's."""
         try:
-            return from_dict(decode(text)) if status >= 400 else self.not_a_hub(status)
+            return from_dict(decode(text)).hint_of_class(HINTS) if status >= 400 else self.not_a_hub(status)
         except MALFORMED:
             return self.not_a_hub(status)
 

@@ -12,6 +12,7 @@ import time
 from urllib.parse import parse_qs, quote, urlencode
 
 from hallway.bus.base import Bus
+from hallway.bus.http_hints import http_hints
 from hallway.bus.hub_endpoint import MALFORMED, HubEndpoint, as_query
 from hallway.core.clock import new_id
 from hallway.core.errors import HubUnreachable, InvalidInput, Unavailable
@@ -117,7 +118,7 @@ class RemoteBus(Bus):
         pauses = () if operation.is_admins else PAUSES_S
         address, status, text = self._send(operation.method, path, body, arguments.get("wait_s") or 0, pauses)
         if status != 200:
-            raise address.error(status, text)
+            raise address.error(status, text).hint_of_class(http_hints(operation))
         try:
             return decode_result(operation, decode(text))
         except MALFORMED:

@@ -76,6 +76,12 @@ class HallwayError(Exception):
             self.hint = hints[self.code]
         return self
 
+    def hint_of_class(self, hints: dict[str, str]) -> HallwayError:
+        """Undo what `hint_for_face` did with these hints; return the error."""
+        if self.hint == hints.get(self.code):
+            self.hint = type(self).hint
+        return self
+
     def to_dict(self) -> dict[str, Any]:
         """Return the error as JSON: `{"error": {"code", "message", "hint", …details}}`."""
         return {"error": {"code": self.code, "message": self.message, "hint": self.hint, **self.details}}

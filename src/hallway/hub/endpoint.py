@@ -6,7 +6,8 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Any
 
-from hallway.core.errors import HallwayError, InvalidInput, ProjectNeeded, VersionConflict
+from hallway.bus.http_hints import http_hints
+from hallway.core.errors import HallwayError, InvalidInput, VersionConflict
 from hallway.hub.auth.caller import visitor_of
 from hallway.hub.conditions import conditions, status_of_conflict, version_tag
 from hallway.hub.http import (
@@ -32,12 +33,6 @@ if TYPE_CHECKING:
     from hallway.hub.workers.writer import Worker
 
 
-PROJECT_HINTS = (
-    "Name the session that calls, in the header Hallway-Session",
-    "Name it with the parameter project, or name the session that calls, in the header Hallway-Session",
-)
-
-
 class OperationEndpoint:
     """The endpoint of one operation: it reads the parameters, runs the operation and sends the result."""
 
@@ -50,10 +45,7 @@ class OperationEndpoint:
         pulse: StallWatchdog | None = None,
     ) -> None:
         self._operation = operation
-        self._hints = {
-            InvalidInput.code: f"See {operation.method} {operation.path} in GET /openapi.json",
-            ProjectNeeded.code: PROJECT_HINTS["project" in operation.parameters],
-        }
+        self._hints = http_hints(operation)
         self._worker = worker
         self._wakes = wakes
         self._meter = meter

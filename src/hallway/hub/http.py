@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
+from hallway.bus.http_hints import HINTS
 from hallway.core.errors import HallwayError, InvalidInput, TooLarge
 from hallway.core.model import Record
 from hallway.core.schema import ArrayOf, quote_value, to_builtins
@@ -163,4 +164,5 @@ async def respond_error(
     """Send an error: its status unless another is given, and code, message and hint as JSON."""
     if "retry_after_s" in error.details:
         headers = (*headers, (b"retry-after", b"%d" % ceil(error.details["retry_after_s"])))
-    await respond(send, encode_json(error.to_dict()), status or error.status, (JSON_TYPE, *headers))
+    body = encode_json(error.hint_for_face(HINTS).to_dict())
+    await respond(send, body, status or error.status, (JSON_TYPE, *headers))
