@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cli.person import TIMEOUT_S
-from hallway.cli.labels import file_flag
+from hallway.cli.labels import file_flag, label
 from hallway.cli.main import run
 from hallway.cli.run import operations
 
@@ -116,6 +116,17 @@ def test_a_body_or_a_value_may_come_from_a_file(team: Person, tmp_path: Path) ->
     assert team.gets("memory", "get", "k")["value"] == "piped"
 
 
+def test_a_byte_order_mark_is_no_part_of_a_text(team: Person, tmp_path: Path) -> None:
+    assert pipes(team, b'\xef\xbb\xbf{"a": 1}\n', "memory", "set", "s1", "k", "-").returncode == 0
+    assert team.gets("memory", "get", "k")["value"] == {"a": 1}
+    (tmp_path / "body").write_bytes(b"\xef\xbb\xbfhi\n")
+    assert team.types("send", "s1", "s2", "about", "--body-file", str(tmp_path / "body")).returncode == 0
+    assert team.gets("inbox", "s2")[0]["body"] == "hi"
+    (tmp_path / "body").write_bytes(b"\xef\xbb\xbf")
+    empty = team.types("send", "s1", "s2", "about", "--body-file", str(tmp_path / "body"))
+    assert (empty.returncode, f"{tmp_path}/body is empty\nhint: Name another file" in empty.stderr) == (2, True)
+
+
 def test_a_file_that_cannot_be_read_and_a_text_given_twice_are_errors(team: Person, tmp_path: Path) -> None:
     missing = team.types("memory", "set", "s1", "k", "--value-file", str(tmp_path / "missing"))
     assert (missing.returncode, missing.stdout) == (7, "")
@@ -137,6 +148,7 @@ def test_every_help_says_how_to_pipe_a_text(capsys: pytest.CaptureFixture[str]) 
         assert run([*verb.split(), "--help"]) == 0
         shown = " ".join(capsys.readouterr().out.split())
         texts = [each for each in operation.parameters.values() if each.has_text]
-        assert ("- reads one of the texts from standard input" in shown) == bool(texts), verb
+        named = ", ".join(label(operation, each.name) for each in texts)
+        assert (f"- reads one of these from standard input: {named}." in shown) == bool(texts), verb
         for option in filter(None, map(file_flag, texts)):
             assert f"{option} FILE" in shown

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import hallway
 from hallway.cli import commands
 from hallway.cli.confirmation import CONFIRMATIONS
-from hallway.cli.labels import STANDARD_INPUT, file_flag, flag, switched
+from hallway.cli.labels import STANDARD_INPUT, file_flag, flag, label, switched
 from hallway.cli.run import guarded, operations, perform
 from hallway.core.errors import InvalidInput
 from hallway.core.near_names import near_matches
@@ -206,8 +206,8 @@ def _add_parameter(parser: argparse.ArgumentParser, parameter: Parameter, is_wor
 
 def _about_texts(operation: Operation) -> str:
     """Return the help text about standard input; empty for a command that has no text parameter."""
-    has_text = any(each.has_text for each in operation.parameters.values())
-    return f"\n\n{STANDARD_INPUT} reads one of the texts from standard input." if has_text else ""
+    texts = [label(operation, name) for name, each in operation.parameters.items() if each.has_text]
+    return f"\n\n{STANDARD_INPUT} reads one of these from standard input: {', '.join(texts)}." if texts else ""
 
 
 def _perform(operation: Operation, args: argparse.Namespace, **more: Any) -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from hallway.core.operation import Operation
     from hallway.core.schema import FieldType
 
+BYTE_ORDER_MARK = "\ufeff"
 BYTES_PER_CHARACTER = 4  # of UTF-8, at the most
 LINE_END = 2  # bytes of the last line's end (CR LF at the most), which do not count as text
 
@@ -67,13 +68,14 @@ def _read_standard_input(operation: Operation, name: str) -> str:
     body = operation.parameters.get("body")
     if name == "subject" and body is not None:
         kind = body.kind
-    return _decoded(_read_bounded(sys.stdin.buffer, kind, "standard input"), "standard input")
+    content = _read_bounded(sys.stdin.buffer, kind, "standard input")
+    return _decoded(content, "standard input", "Check the output of the command before the pipe")
 
 
 def _read_file(operation: Operation, name: str, path: str) -> str:
     try:
         with open(os.path.expanduser(path), "rb") as file:
-            return _decoded(_read_bounded(file, operation.parameters[name].kind, path), path)
+            return _decoded(_read_bounded(file, operation.parameters[name].kind, path), path, "Name another file")
     except OSError as error:
         raise FileUnusable(f"{path} cannot be read: {error.strerror or error}") from None
 
@@ -93,10 +95,13 @@ def _most_bytes(kind: FieldType) -> int:
     return kind.most * BYTES_PER_CHARACTER if isinstance(kind, Text) else 0
 
 
-def _decoded(content: bytes, source: str) -> str:
-    """Return UTF-8 text without its last line end; raises InvalidInput for an empty one, which is surely a mistake."""
+def _decoded(content: bytes, source: str, if_empty: str) -> str:
+    """Return UTF-8 text without its last line end; raises InvalidInput for an empty one, which is surely a mistake.
+
+    A byte order mark, which some editors and shells put before a text, is left out.
+    """
     try:
-        text = content.decode()
+        text = content.decode().removeprefix(BYTE_ORDER_MARK)
     except UnicodeDecodeError as error:
         raise InvalidInput(
             f"{source} is not UTF-8: byte {error.start} is 0x{content[error.start]:02x}",
@@ -104,5 +109,5 @@ def _decoded(content: bytes, source: str) -> str:
         ) from None
     text = text.removesuffix("\n").removesuffix("\r")
     if not text:
-        raise InvalidInput(f"{source} is empty", hint="Check the output of the command before the pipe")
+        raise InvalidInput(f"{source} is empty", hint=if_empty)
     return text
