@@ -411,6 +411,7 @@ def test_nobody_else_may_read_a_bus_whatever_the_umask(tmp_path: Path, start: St
         "bus.db.lock": "0o600",
         "bus.db-wal": "0o600",
         "bus.db-shm": "0o600",
+        "awake": "0o600",
     }
 
 
