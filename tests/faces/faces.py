@@ -265,7 +265,7 @@ def as_text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
+TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 TOKEN = re.compile(r"hallway_[\w-]{43}")
 LASTING = frozenset({"status_s", "silent_s"})
 ANY = "some seconds"
@@ -274,11 +274,11 @@ ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}"
 
 
 class Normaliser:
-    """Makes what differs between runs alike: moments by their order, ids by their first appearance."""
+    """Makes what differs between runs alike: times by their order, ids by their first appearance."""
 
     def __init__(self) -> None:
         self._ids: dict[str, str] = {}
-        self._moments: set[str] = set()
+        self._times: set[str] = set()
 
     def see(self, value: Any) -> None:
         """Note what is in a value."""
@@ -289,8 +289,8 @@ class Normaliser:
             for child in value:
                 self.see(child)
         elif isinstance(value, str):
-            if MOMENT.fullmatch(value):
-                self._moments.add(value)
+            if TIME.fullmatch(value):
+                self._times.add(value)
             for found in ID.findall(value):
                 self._ids.setdefault(found, f"id-{len(self._ids) + 1}")
 
@@ -303,8 +303,8 @@ class Normaliser:
         if isinstance(value, list):
             return [self.normal(child) for child in value]
         if isinstance(value, str):
-            if MOMENT.fullmatch(value):
-                return f"moment {sorted(self._moments, key=datetime.fromisoformat).index(value) + 1}"
-            value = AGO.sub("moments ago", TOKEN.sub("a token", value))
+            if TIME.fullmatch(value):
+                return f"time {sorted(self._times, key=datetime.fromisoformat).index(value) + 1}"
+            value = AGO.sub("some time ago", TOKEN.sub("a token", value))
             return ID.sub(lambda match: self._ids[match[0]], value)
         return value

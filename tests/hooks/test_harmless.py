@@ -49,7 +49,7 @@ def doctor(client: Client, **environ: str) -> dict[str, dict[str, str]]:
 
 
 def assert_unfelt(client: Client, **environ: str) -> None:
-    """All of a session's moments: each exits with 0 and writes nothing."""
+    """All of a session's hook events: each exits with 0 and writes nothing."""
     for kind in KINDS:
         if client.names[kind] != "-":
             ran = client.runs(client.command(kind), json.dumps(client.payload(kind, prompt="go on")), **environ)

@@ -116,10 +116,10 @@ def test_what_is_done_twice_changes_nothing(shop: LocalBus, client: Client) -> N
 
 
 def test_old_lines_say_no_status_any_more(shop: LocalBus, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    moment = HookEvent(PROMPT, "UserPromptSubmit", SESSION)
-    moment.prompt = "long ago"
+    event = HookEvent(PROMPT, "UserPromptSubmit", SESSION)
+    event.prompt = "long ago"
     monkeypatch.setattr(time, "time", lambda: 1.0)
-    assert spool.append(shop.folder, "claude-code", moment)
+    assert spool.append(shop.folder, "claude-code", event)
     monkeypatch.undo()
     types(client, "list")
     assert shop.sessions.get(SESSION).current_task is None
@@ -127,10 +127,10 @@ def test_old_lines_say_no_status_any_more(shop: LocalBus, client: Client, monkey
 
 
 def test_the_file_is_bounded_and_this_users_alone(tmp_path: Path) -> None:
-    moment = HookEvent(TOOL, "PostToolUse", SESSION)
-    moment.prompt, moment.files = "x" * 100_000, [f"/src/{number}" for number in range(10_000)]
+    event = HookEvent(TOOL, "PostToolUse", SESSION)
+    event.prompt, event.files = "x" * 100_000, [f"/src/{number}" for number in range(10_000)]
     os.umask(0)
-    accepted = [spool.append(str(tmp_path / "bus"), "codex", moment) for _ in range(200)]
+    accepted = [spool.append(str(tmp_path / "bus"), "codex", event) for _ in range(200)]
     assert accepted[0]
     assert not accepted[-1]
     path = tmp_path / "bus" / spool.NAME
@@ -140,8 +140,8 @@ def test_the_file_is_bounded_and_this_users_alone(tmp_path: Path) -> None:
 
 
 def test_while_one_works_it_off_others_spool_behind_it(shop: LocalBus, client: Client) -> None:
-    moment = HookEvent(STOP, "Stop", SESSION)
-    assert spool.append(shop.folder, "claude-code", moment)
+    event = HookEvent(STOP, "Stop", SESSION)
+    assert spool.append(shop.folder, "claude-code", event)
     lock = spool._lock(os.path.join(shop.folder, spool.NAME + spool.LOCK))
     assert lock is not None
     client.environ["HALLWAY_HOOK_BUDGET_MS"] = "20000"

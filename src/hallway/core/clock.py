@@ -69,7 +69,7 @@ def to_micros(at: datetime) -> int:
     return (delta.days * 86_400 + delta.seconds) * SECOND + delta.microseconds
 
 
-def parse_moment(text: str) -> datetime:
+def parse_time(text: str) -> datetime:
     """Parse an RFC 3339 time; raises ValueError if it has no time zone, or is outside the years 1 to 9999 in UTC."""
     at = datetime.fromisoformat(text)
     if at.tzinfo is None:
@@ -80,7 +80,7 @@ def parse_moment(text: str) -> datetime:
         raise ValueError(f"the time {text} is not within the years 1 to 9999 in UTC") from None
 
 
-def format_moment(at: datetime) -> str:
+def format_time(at: datetime) -> str:
     """Format a time as RFC 3339 in UTC; microseconds are left out when they are 0."""
     return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from hallway.core.clock import parse_moment, to_micros
+from hallway.core.clock import parse_time, to_micros
 from hallway.core.model import ADMIN, Message, Record, Task
 from hallway.core.parameters import type_of
 from hallway.core.schema import FieldType, Integer, Json, JsonObject, Text, decode, encode
@@ -113,7 +113,7 @@ SHAPES = {
 
 
 def _read_time(name: str, text: str) -> int:
-    at = parse_moment(text)
+    at = parse_time(text)
     if at >= END_OF_TIME:
         raise ValueError(f"{name} is {text}, but it must be before the year {END_OF_TIME.year}")
     return to_micros(at)

@@ -350,11 +350,11 @@ def decode_record(kind: type, value: Any) -> Any:
 
 def _decode_field(record: type[Record], name: str, value: Any) -> Any:
     import hallway.core.model
-    from hallway.core.clock import parse_moment
+    from hallway.core.clock import parse_time
 
     annotation = record.__annotations__[name]
     if annotation.startswith("datetime"):
-        return None if value is None else parse_moment(value)
+        return None if value is None else parse_time(value)
     item = annotation.removeprefix("list[").removesuffix("]")
     nested = vars(hallway.core.model).get(item)
     if not (isinstance(nested, type) and issubclass(nested, Record)):

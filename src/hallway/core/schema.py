@@ -387,9 +387,9 @@ def to_builtins(value: Any) -> Any:
     if isinstance(value, Record):
         return value.to_dict()
     if hasattr(value, "isoformat"):
-        from hallway.core.clock import format_moment
+        from hallway.core.clock import format_time
 
-        return format_moment(value)
+        return format_time(value)
     raise TypeError(f"{type(value).__name__} is no JSON type")
 
 

@@ -1,4 +1,4 @@
-"""One thing that happened in a client, in hallway's words, whatever the client calls it."""
+"""Hook events in hallway's terms, and the adapters that translate a client's payload into one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ if TYPE_CHECKING:
 
     Payload: TypeAlias = dict[str, Any]
 
-# A session begins or goes on; a turn begins; a tool has run; a person is asked; the turn is over; the session is.
+# A session starts or resumes; a turn starts; a tool has run; the person is asked; the turn ends; the session ends.
 START, PROMPT, TOOL, ASKED, STOP, END = "start", "prompt", "tool", "asked", "stop", "end"
 ANSWERED = "answered"  # the person has answered a dialog, and the turn goes on
 WOKEN = "Not from your user: hallway has woken you, because another session wrote to you while you were idle."
@@ -21,7 +21,7 @@ NEWS = "news"  # something came for a session that idles; only a client that can
 
 
 class HookEvent:
-    """What happened: `kind`, in which session and folder, and what the kind brings with it.
+    """An event of one session: its `kind`, and what events of that kind carry. `event_name` is the client's name for it.
 
     `prompt` is what the user said, `is_typed` whether a person did and no program; `files` what a tool has written;
     `is_new` whether a start found no turn at work; `is_inner` whether a subagent did it; `is_repeat` whether a stop
@@ -34,7 +34,7 @@ class HookEvent:
         "continues",
         "detail",
         "directory",
-        "event",
+        "event_name",
         "files",
         "is_inner",
         "is_new",
@@ -47,9 +47,9 @@ class HookEvent:
         "session_id",
     )
 
-    def __init__(self, kind: str, event: str, session_id: str, directory: str = "") -> None:
+    def __init__(self, kind: str, event_name: str, session_id: str, directory: str = "") -> None:
         self.kind = kind
-        self.event = event
+        self.event_name = event_name
         self.session_id = session_id
         self.directory = directory
         self.files: list[str] = []
@@ -74,28 +74,28 @@ class ClientAdapter:
     asks_when_idle = False  # whether the client's plugin asks for news while the session is idle
     shows: tuple[str, ...] = (START, PROMPT, TOOL)  # when the client takes words for its agent
 
-    def read(self, payload: Payload, event: str, environ: Any) -> HookEvent | None:
+    def read(self, payload: Payload, event_name: str, environ: Any) -> HookEvent | None:
         """Translate a client's payload into a hook event; None for what hallway does not handle."""
-        event = event or text(payload, "hook_event_name")
+        event_name = event_name or text(payload, "hook_event_name")
         session_id = text(payload, "session_id", "sessionId")
-        kind = self.kind_of(event, payload)
+        kind = self.kind_of(event_name, payload)
         if not kind or not session_id or self.is_foreign(payload, session_id, environ):
             return None
-        moment = HookEvent(kind, event, session_id, text(payload, "cwd"))
-        moment.prompt = text(payload, "prompt")
-        moment.is_typed = kind == PROMPT and is_typed(moment.prompt)
-        moment.reason, moment.detail = self.reason_of(kind, event, payload)
-        moment.is_inner = bool(text(payload, "agent_id")) or event == "SubagentStop"
-        moment.is_repeat = payload.get("stop_hook_active") is True or event in ENDED_BY_FORCE
-        moment.is_new = text(payload, "source") != "compact"
-        moment.is_successor = kind == START and text(payload, "source") in self.successions
-        moment.files = self.files(payload) if kind == TOOL else []
-        return moment
+        event = HookEvent(kind, event_name, session_id, text(payload, "cwd"))
+        event.prompt = text(payload, "prompt")
+        event.is_typed = kind == PROMPT and is_typed(event.prompt)
+        event.reason, event.detail = self.reason_of(kind, event_name, payload)
+        event.is_inner = bool(text(payload, "agent_id")) or event_name == "SubagentStop"
+        event.is_repeat = payload.get("stop_hook_active") is True or event_name in ENDED_BY_FORCE
+        event.is_new = text(payload, "source") != "compact"
+        event.is_successor = kind == START and text(payload, "source") in self.successions
+        event.files = self.files(payload) if kind == TOOL else []
+        return event
 
-    def kind_of(self, event: str, payload: Payload) -> str:
-        return self.kinds.get(event, "")
+    def kind_of(self, event_name: str, payload: Payload) -> str:
+        return self.kinds.get(event_name, "")
 
-    def reason_of(self, kind: str, event: str, payload: Payload) -> tuple[str, str]:
+    def reason_of(self, kind: str, event_name: str, payload: Payload) -> tuple[str, str]:
         """Return why a session waits, idles or has ended, and a text about it (S11); empty for another event."""
         if kind == END:
             return text(payload, "reason"), ""
@@ -103,9 +103,9 @@ class ClientAdapter:
             return self.asked_for(payload)
         if kind != STOP:
             return "", ""
-        if event == "Interrupt":
+        if event_name == "Interrupt":
             return "interrupted", ""
-        if event == "StopFailure":
+        if event_name == "StopFailure":
             error = text(payload, "error")
             is_limit = any(limit in error for limit in LIMITS)
             return "limited" if is_limit else "error", text(payload, "error_details", "last_assistant_message") or error
@@ -142,11 +142,11 @@ class ClientAdapter:
         path = text(told, "file_path", "notebook_path", "path")
         return [path] if path else []
 
-    def show(self, moment: HookEvent, words: str) -> Payload:
+    def show(self, event: HookEvent, words: str) -> Payload:
         """Return the answer that adds context for the agent."""
-        return {"hookSpecificOutput": {"hookEventName": moment.event, "additionalContext": words}}
+        return {"hookSpecificOutput": {"hookEventName": event.event_name, "additionalContext": words}}
 
-    def hold(self, moment: HookEvent, words: str) -> Payload:
+    def hold(self, event: HookEvent, words: str) -> Payload:
         """Return the answer to a stop that makes the agent go on."""
         return {"decision": "block", "reason": words}
 
@@ -157,14 +157,14 @@ class PluginAdapter(ClientAdapter):
     kinds = {kind: kind for kind in (START, PROMPT, TOOL, ASKED, ANSWERED, STOP, END, NEWS)}
     asks_when_idle = True
 
-    def reason_of(self, kind: str, event: str, payload: Payload) -> tuple[str, str]:
+    def reason_of(self, kind: str, event_name: str, payload: Payload) -> tuple[str, str]:
         usual = {ASKED: "permission", STOP: "done"}.get(kind, "")
         return text(payload, "reason") or usual, text(payload, "detail")
 
-    def show(self, moment: HookEvent, words: str) -> Payload:
+    def show(self, event: HookEvent, words: str) -> Payload:
         return {"text": words}
 
-    def hold(self, moment: HookEvent, words: str) -> Payload:
+    def hold(self, event: HookEvent, words: str) -> Payload:
         return {"prompt": words}
 
 

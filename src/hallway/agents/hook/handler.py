@@ -1,7 +1,7 @@
-"""What a moment in a client means for its session, and what the bus has to say to it.
+"""Handles hook events: runs the operations that an event needs, and composes the answer that the agent is shown.
 
-It decides nothing about the bus: it calls the operations that anybody may call. What it answers is shown to an agent,
-so it says nothing when there is nothing new (A2), and calls nothing injected before the client has it (M3).
+It decides nothing about the bus: it runs operations that any caller may run. The answer is shown to an agent, so there
+is none when nothing is new (A2), and a message is marked as injected only once the client has received it (M3).
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ HELD = (
 
 
 class HookHandler:
-    """One moment of one session: `answer` it, then, once the client has taken that, say so with `taken`."""
+    """A handler for one hook event of one session: call `answer`, then `taken` once the client has received the answer."""
 
     def __init__(self, bus: Bus, dialect: ClientAdapter, notes: HookState | RelayedState | Unheard) -> None:
         self._bus = bus
@@ -56,88 +56,88 @@ class HookHandler:
         self._shown: list[str] = []
         self._session_id = self._project = ""
 
-    def answer(self, moment: HookEvent) -> Payload | None:
+    def answer(self, event: HookEvent) -> Payload | None:
         """Tell the bus what happened; what the client should be answered, None for nothing."""
-        self._session_id = moment.session_id
-        if moment.kind == END:
-            self._end(moment)
+        self._session_id = event.session_id
+        if event.kind == END:
+            self._end(event)
             return None
-        if moment.kind == START or not self._notes.known:
-            self._ensure_registered(moment)
-        if moment.continues:
-            self._succeed(moment)
-        if moment.is_inner and moment.kind != ASKED:
-            return self._inner(moment)
-        if moment.kind in (TOOL, STOP) and not self._dialect.reports_wake_ups:
+        if event.kind == START or not self._notes.known:
+            self._ensure_registered(event)
+        if event.continues:
+            self._succeed(event)
+        if event.is_inner and event.kind != ASKED:
+            return self._inner(event)
+        if event.kind in (TOOL, STOP) and not self._dialect.reports_wake_ups:
             self._bus.wakes.taken(self._session_id)
-        if moment.kind == STOP:
-            return self._stop(moment)
-        if moment.kind == NEWS:
-            return self._wake(moment)
-        if moment.kind == ASKED:
-            self._asked(moment)
+        if event.kind == STOP:
+            return self._stop(event)
+        if event.kind == NEWS:
+            return self._wake(event)
+        if event.kind == ASKED:
+            self._asked(event)
             return None
-        if moment.kind == ANSWERED:
+        if event.kind == ANSWERED:
             self._beat("working" if self._is_waiting() else None)
             return None
-        if moment.kind != START:
-            self._beat("working", _task(moment.prompt) if moment.kind == PROMPT else None)
-        if moment.kind == PROMPT:
-            self._prompted(moment)
-        if paths := _paths(moment):
-            self._bus.files.touch(moment.session_id, paths)
-        return self._digest(moment)
+        if event.kind != START:
+            self._beat("working", _task(event.prompt) if event.kind == PROMPT else None)
+        if event.kind == PROMPT:
+            self._prompted(event)
+        if paths := _paths(event):
+            self._bus.files.touch(event.session_id, paths)
+        return self._digest(event)
 
-    def _asked(self, moment: HookEvent) -> None:
+    def _asked(self, event: HookEvent) -> None:
         """Say what the session waits for; a reminder of a dialog that is told of changes nothing."""
-        if moment.is_repeat and self._is_waiting():
+        if event.is_repeat and self._is_waiting():
             self._beat(None)
         else:
-            self._beat("waiting", reason=moment.reason or None, detail=one_line(moment.detail))
+            self._beat("waiting", reason=event.reason or None, detail=one_line(event.detail))
 
     def _is_waiting(self) -> bool:
         return self._bus.sessions.get(self._session_id).status == "waiting"
 
-    def _inner(self, moment: HookEvent) -> Payload | None:
+    def _inner(self, event: HookEvent) -> Payload | None:
         """Record what a subagent did: it is a sign of life and may write files, but its task is not the session's."""
         self._beat(None)
-        if paths := _paths(moment):
-            self._bus.files.touch(moment.session_id, paths)
-        return self._digest(moment)
+        if paths := _paths(event):
+            self._bus.files.touch(event.session_id, paths)
+        return self._digest(event)
 
     def taken(self) -> None:
         """Mark the answer's messages as injected: the client has received the answer."""
         if self._shown:
             self._bus.messages.mark_injected(self._session_id, self._shown)
 
-    def _ensure_registered(self, moment: HookEvent) -> None:
+    def _ensure_registered(self, event: HookEvent) -> None:
         """Register the session if needed, under the name it already has."""
         bus, client = self._bus, self._dialect
-        status = "active" if moment.kind == START and moment.is_new else None
+        status = "active" if event.kind == START and event.is_new else None
         self._project = bus.here.project or ""
-        self._notes.fresh = moment.is_new
+        self._notes.fresh = event.is_new
         try:
-            known = bus.sessions.get(moment.session_id)
+            known = bus.sessions.get(event.session_id)
         except SessionNotFound:
-            name = f"{client.title} in {os.path.basename(moment.directory) or '/'}"
-            bus.sessions.register(moment.session_id, name, client.client, status=status)
+            name = f"{client.title} in {os.path.basename(event.directory) or '/'}"
+            bus.sessions.register(event.session_id, name, client.client, status=status)
         else:
             if known.is_live and known.status == "working":
                 status = None  # the prompt's hook, which some clients start beside this one, was quicker
-                self._notes.fresh = moment.kind != START
-            is_start = moment.kind == START  # in another folder it is a resume there; later the agent only looks around
+                self._notes.fresh = event.kind != START
+            is_start = event.kind == START  # in another folder it is a resume there; later the agent only looks around
             is_here = is_start or not known.is_live or known.project == bus.here.project
             project, branch = (bus.here.project, bus.here.branch) if is_here else (None, None)
             beat = bus.sessions.heartbeat(
-                moment.session_id, project=project, branch=branch, status=status, move=is_start, limit=1
+                event.session_id, project=project, branch=branch, status=status, move=is_start, limit=1
             )
             self._project = beat.project
         self._notes.known = True
 
-    def _succeed(self, moment: HookEvent) -> None:
+    def _succeed(self, event: HookEvent) -> None:
         """Record that the session goes on where the process's conversation before left off (S14)."""
         try:
-            self._bus.sessions.succeed(moment.session_id, moment.continues)
+            self._bus.sessions.succeed(event.session_id, event.continues)
         except SessionNotFound:
             pass  # it ended before it began anything
 
@@ -154,21 +154,21 @@ class HookHandler:
         )
         self._project = beat.project
 
-    def _digest(self, moment: HookEvent) -> Payload | None:
-        if moment.is_inner or moment.kind not in self._dialect.shows:
+    def _digest(self, event: HookEvent) -> Payload | None:
+        if event.is_inner or event.kind not in self._dialect.shows:
             # What is new is for the agent, not for one it has sent out, and waits until the client takes words for it.
-            mark_due(self._bus.folder, [moment.session_id])
+            mark_due(self._bus.folder, [event.session_id])
             return None
-        is_early = moment.kind == START  # no request to the model follows, until somebody says something
-        if is_early and moment.is_new and PROMPT in self._dialect.shows:
+        is_early = event.kind == START  # no request to the model follows, until somebody says something
+        if is_early and event.is_new and PROMPT in self._dialect.shows:
             return None
         found = Digest(
             self._bus,
-            moment.session_id,
+            event.session_id,
             self._notes.told,
             project=self._project,
             is_start=is_early or self._notes.fresh,
-            has_messages=not is_early or moment.is_new,
+            has_messages=not is_early or event.is_new,
             but=self._notes.pending,
         )
         self._notes.told = found.told
@@ -178,37 +178,37 @@ class HookHandler:
         else:
             self._shown += found.shown
         if found.has_more:
-            mark_due(self._bus.folder, [moment.session_id])
-        return self._dialect.show(moment, found.words) if found.words else None
+            mark_due(self._bus.folder, [event.session_id])
+        return self._dialect.show(event, found.words) if found.words else None
 
-    def _stop(self, moment: HookEvent) -> Payload | None:
+    def _stop(self, event: HookEvent) -> Payload | None:
         """Record the end of a turn; make the agent go on once if an urgent request is unanswered, never twice in a
         row.
         """
-        asked = [] if moment.is_repeat or moment.is_inner else self._unanswered()
+        asked = [] if event.is_repeat or event.is_inner else self._unanswered()
         if not asked or not self._bus.wakes.hold(self._session_id, [each.message_id for each in asked]):
-            self._beat("idle", reason=moment.reason or "done", detail=one_line(moment.detail))
+            self._beat("idle", reason=event.reason or "done", detail=one_line(event.detail))
             self._have_woken()
             return None
         self._notes.held += [each.message_id for each in asked]
         self._shown = [each.message_id for each in asked]
         self._beat("working")
-        return self._dialect.hold(moment, "\n".join((HELD, DIGEST_NOTE, *map(message_line, asked))))
+        return self._dialect.hold(event, "\n".join((HELD, DIGEST_NOTE, *map(message_line, asked))))
 
-    def _wake(self, moment: HookEvent) -> Payload | None:
+    def _wake(self, event: HookEvent) -> Payload | None:
         """Return the text that starts a turn in an idle session, if a message deserves one."""
-        words, _, retry_after_s = wake_up(self._bus, moment.session_id)
+        words, _, retry_after_s = wake_up(self._bus, event.session_id)
         if words:
-            return self._dialect.hold(moment, words)
+            return self._dialect.hold(event, words)
         return {"retry_after_s": int(retry_after_s) + 1} if retry_after_s else None
 
-    def _prompted(self, moment: HookEvent) -> None:
+    def _prompted(self, event: HookEvent) -> None:
         """Mark as injected what this prompt's request carries to the model: a wake-up's messages and what a start has
         shown.
         """
-        if moment.is_typed:
+        if event.is_typed:
             self._bus.wakes.refill(self._session_id)
-        if taken := [*ids_in(moment.prompt), *self._notes.pending]:
+        if taken := [*ids_in(event.prompt), *self._notes.pending]:
             self._bus.messages.mark_injected(self._session_id, taken)
             self._notes.pending = []
 
@@ -230,18 +230,18 @@ class HookHandler:
             each.in_reply_to == message.message_id and each.from_session == self._session_id for each in thread.messages
         )
 
-    def _end(self, moment: HookEvent) -> None:
-        if moment.reason in SUCCESSIONS:
+    def _end(self, event: HookEvent) -> None:
+        if event.reason in SUCCESSIONS:
             return  # the start that follows says which session goes on; else the end of the process ends it
         try:
-            self._bus.sessions.end(moment.session_id, moment.reason or "ended")
+            self._bus.sessions.end(event.session_id, event.reason or "ended")
         except SessionNotFound:
             pass  # it ended before it began anything
 
 
-def _paths(moment: HookEvent) -> list[str]:
+def _paths(event: HookEvent) -> list[str]:
     """Return the real paths of written files, without those that the bus could not store."""
-    real = [os.path.realpath(os.path.join(moment.directory, path)) for path in moment.files[:FILES_MOST]]
+    real = [os.path.realpath(os.path.join(event.directory, path)) for path in event.files[:FILES_MOST]]
     return [path for path in real if path.isprintable() and len(path) <= PATH_MOST]
 
 

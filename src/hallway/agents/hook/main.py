@@ -80,7 +80,7 @@ class HookRun:
         self.url = bus_address()
         self.folder = bus_folder(self.url)
         self._is_answered = False
-        self._moment: HookEvent | None = None  # what is to be done, once it is known
+        self._event: HookEvent | None = None  # what is to be done, once it is known
         self._parent = os.getppid()
         self._process = 0  # the client's, once it is noted
 
@@ -110,13 +110,13 @@ class HookRun:
         """Leave what was to be done for whoever comes next."""
         from hallway.agents.hook.spool import append
 
-        moment, self._moment = self._moment, None
+        event, self._event = self._event, None
         try:
-            if moment is None or moment.kind == NEWS:
+            if event is None or event.kind == NEWS:
                 return
-            if not append(self.folder, self.client, moment):
+            if not append(self.folder, self.client, event):
                 self.trouble("the spool is full: what happened is lost")
-            mark_due(self.folder, [moment.session_id])  # so that the session's next hook runs
+            mark_due(self.folder, [event.session_id])  # so that the session's next hook runs
         except OSError as error:
             self.trouble(f"the spool cannot be written: {error}")
 
@@ -130,38 +130,38 @@ class HookRun:
 
         return wait_idle(self.folder, self.url, payload, os.environ)
 
-    def handle(self, told: bytes, payload: Payload, event: str) -> None:
+    def handle(self, told: bytes, payload: Payload, event_name: str) -> None:
         dialect = adapter_of(self.client)
-        moment = dialect.read(payload, event, os.environ)
-        if moment is None:
+        event = dialect.read(payload, event_name, os.environ)
+        if event is None:
             return
-        if os.environ.get("HALLWAY_TASK_FROM_PROMPT", "").lower() in OFF and WOKEN not in moment.prompt:
-            moment.prompt = ""  # what the user says stays in the session
+        if os.environ.get("HALLWAY_TASK_FROM_PROMPT", "").lower() in OFF and WOKEN not in event.prompt:
+            event.prompt = ""  # what the user says stays in the session
         if os.environ.get("HALLWAY_DETAIL", "").lower() in OFF:
-            moment.detail = ""  # neither does what it answers or asks leave the session
-        quiet_file = _quiet_file(self.folder, moment.session_id)
-        is_small = moment.kind == TOOL and not moment.files
+            event.detail = ""  # neither does what it answers or asks leave the session
+        quiet_file = _quiet_file(self.folder, event.session_id)
+        is_small = event.kind == TOOL and not event.files
         if is_small and is_snoozed(quiet_file):
             return
         notes = HookState(quiet_file)
-        if notes.is_first(told) or moment.kind == END:  # which two terminals may tell in the same words
-            self._moment = moment
-            _set_quiet(quiet_file, moment.kind, looks_idle=dialect.asks_when_idle)
-            self._note_link(moment)
-            if not (self._ask(moment, notes) or (is_small and notes.known and self._beat(moment, notes))):
-                self._answer(dialect, moment, notes, quiet_file)
-            self._moment = None
+        if notes.is_first(told) or event.kind == END:  # which two terminals may tell in the same words
+            self._event = event
+            _set_quiet(quiet_file, event.kind, looks_idle=dialect.asks_when_idle)
+            self._note_link(event)
+            if not (self._ask(event, notes) or (is_small and notes.known and self._beat(event, notes))):
+                self._answer(dialect, event, notes, quiet_file)
+            self._event = None
         notes.save()
 
-    def _ask(self, moment: HookEvent, notes: HookState) -> bool:
+    def _ask(self, event: HookEvent, notes: HookState) -> bool:
         """Return whether the session's own server handled the event; starts and ends of sessions are never its to
         handle.
         """
-        if moment.kind in (START, END) or not os.path.exists(socket_of(self.folder, moment.session_id)):
+        if event.kind in (START, END) or not os.path.exists(socket_of(self.folder, event.session_id)):
             return False
         from hallway.agents.hook.server_client import ask
 
-        asked = ask(self.folder, self.client, moment, notes)
+        asked = ask(self.folder, self.client, event, notes)
         if asked is None:
             return False
         self._is_answered = True
@@ -170,7 +170,7 @@ class HookRun:
             asked.taken()
         return True
 
-    def _beat(self, moment: HookEvent, notes: HookState) -> bool:
+    def _beat(self, event: HookEvent, notes: HookState) -> bool:
         """Return whether a plain heartbeat was all there was to do, and is done."""
         if os.path.exists(os.path.join(self.folder, SPOOL)):
             return False
@@ -178,52 +178,52 @@ class HookRun:
             return False
         from hallway.agents.hook.fast_heartbeat import beat
 
-        last = beat(bus_file(self.url), moment.session_id, notes.told)
+        last = beat(bus_file(self.url), event.session_id, notes.told)
         notes.told = notes.told if last is None else last
         return last is not None
 
-    def _answer(self, dialect: ClientAdapter, moment: HookEvent, notes: HookState, quiet_file: str) -> None:
+    def _answer(self, dialect: ClientAdapter, event: HookEvent, notes: HookState, quiet_file: str) -> None:
         import hallway.agents.hook.fast_heartbeat  # noqa: F401 (imports apsw the short way)
         from hallway.agents.hook.handler import HookHandler
         from hallway.agents.hook.spool import work_off
         from hallway.bus.connect import connect
 
-        if moment.directory:
-            _enter(moment.directory)
-        if moment.kind in (START, PROMPT, END):
-            self._note_process(moment, dialect)
+        if event.directory:
+            _enter(event.directory)
+        if event.kind in (START, PROMPT, END):
+            self._note_process(event, dialect)
         if self._is_hub_silent():
             raise _Later
-        if moment.kind == END and self._is_open_elsewhere(moment):
+        if event.kind == END and self._is_open_elsewhere(event):
             return
         with connect(self.url) as bus:
             if not work_off(bus):
                 raise _Later
             answerer = HookHandler(bus, dialect, notes)
-            answer = answerer.answer(moment)
+            answer = answerer.answer(event)
             self._is_answered = True
             if answer and self._is_heard:
                 _write(dumps(answer))
                 answerer.taken()
-            if moment.kind == START and self._is_client_gone():
+            if event.kind == START and self._is_client_gone():
                 from hallway.local.presence import GONE
 
-                bus.sessions.end(moment.session_id, GONE)
-        if moment.kind == END:
+                bus.sessions.end(event.session_id, GONE)
+        if event.kind == END:
             notes.remove()
             for path in (quiet_file, f"{quiet_file}{WAITER}"):
                 _unlink(path)
 
-    def _note_link(self, moment: HookEvent) -> None:
+    def _note_link(self, event: HookEvent) -> None:
         """Let the shell find a session's file by its process, where the client does not name it."""
-        if not CATALOG[self.client].links_process or moment.kind not in (START, PROMPT, END):
+        if not CATALOG[self.client].links_process or event.kind not in (START, PROMPT, END):
             return
-        if moment.kind != PROMPT:
+        if event.kind != PROMPT:
             unlink(self.folder, parent_process())
-        if moment.kind != END:
-            link(self.folder, parent_process(), moment.session_id)
+        if event.kind != END:
+            link(self.folder, parent_process(), event.session_id)
 
-    def _note_process(self, moment: HookEvent, adapter: ClientAdapter) -> None:
+    def _note_process(self, event: HookEvent, adapter: ClientAdapter) -> None:
         """Remember in which process the session lives, whose end is its end, and by which its hooks find it."""
         from hallway.core.topics import topic
         from hallway.local.notify import notify
@@ -233,20 +233,20 @@ class HookRun:
         pid = int(told) if told.isdecimal() else client_process()
         self._process = pid
         before = bound(self.folder, pid)
-        if moment.is_successor and before not in (None, moment.session_id):
-            moment.continues = "" if is_elsewhere(self.folder, str(before), pid) else str(before)
-        bind(self.folder, moment.session_id, pid, client=self.client)
-        if before != moment.session_id:  # the process's server goes on as this session's
+        if event.is_successor and before not in (None, event.session_id):
+            event.continues = "" if is_elsewhere(self.folder, str(before), pid) else str(before)
+        bind(self.folder, event.session_id, pid, client=self.client)
+        if before != event.session_id:  # the process's server goes on as this session's
             topics = {topic("processes", str(pid)), *([topic("messages", before)] if before else [])}
             notify(os.path.join(self.folder, "wake"), topics)
-        if moment.kind == START:
+        if event.kind == START:
             forget_old(self.folder)
 
-    def _is_open_elsewhere(self, moment: HookEvent) -> bool:
+    def _is_open_elsewhere(self, event: HookEvent) -> bool:
         """Return whether another terminal has the session open, which goes on when this one closes."""
         from hallway.local.presence import is_elsewhere
 
-        return is_elsewhere(self.folder, moment.session_id, self._process)
+        return is_elsewhere(self.folder, event.session_id, self._process)
 
     def _is_client_gone(self) -> bool:
         """Return whether the client ended while its hook ran: then nothing else will say that the session has."""

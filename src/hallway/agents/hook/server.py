@@ -87,7 +87,7 @@ class HookServer:
         answerer = HookHandler(self._bus, adapter_of(question["client"]), remembered)
         try:
             work_off(self._bus)
-            answer = answerer.answer(_moment(question)) or {}
+            answer = answerer.answer(_event(question)) or {}
             said: dict[str, Any] = {
                 "answer": answer,
                 "told": remembered.told,
@@ -109,11 +109,11 @@ class HookServer:
         self.listen([])
 
 
-def _moment(question: Payload) -> HookEvent:
-    moment = HookEvent(question["kind"], question["event"], question["session_id"], question["directory"])
+def _event(question: Payload) -> HookEvent:
+    event = HookEvent(question["kind"], question["event_name"], question["session_id"], question["directory"])
     for name in HookEvent.__slots__:
-        setattr(moment, name, question[name])
-    return moment
+        setattr(event, name, question[name])
+    return event
 
 
 def _read_line(connection: socket.socket) -> bytes:

@@ -33,18 +33,18 @@ class ServerReply:
         self._connection.send(b"\n")
 
 
-def ask(folder: str, client: str, moment: HookEvent, notes: HookState) -> ServerReply | None:
+def ask(folder: str, client: str, event: HookEvent, notes: HookState) -> ServerReply | None:
     """Ask the session's server to handle a hook event and return its reply; None if no server answers.
 
     Raises RuntimeError with what went wrong in the server.
     """
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     connection.settimeout(PATIENCE_S)
-    question = {name: getattr(moment, name) for name in HookEvent.__slots__}
+    question = {name: getattr(event, name) for name in HookEvent.__slots__}
     question |= {
         "client": client,
-        "prompt": moment.prompt[:PROMPT_MOST],
-        "detail": moment.detail[:PROMPT_MOST],
+        "prompt": event.prompt[:PROMPT_MOST],
+        "detail": event.detail[:PROMPT_MOST],
         "told": notes.told,
         "held": notes.held,
         "known": notes.known,
@@ -52,7 +52,7 @@ def ask(folder: str, client: str, moment: HookEvent, notes: HookState) -> Server
         "pending": notes.pending,
     }
     try:
-        connection.connect(socket_of(folder, moment.session_id))
+        connection.connect(socket_of(folder, event.session_id))
         connection.sendall((dumps(question) + "\n").encode("ascii"))
         said = loads(_line(connection).decode("utf-8"))
     except (OSError, ValueError):

@@ -33,7 +33,7 @@ MAX_FILES = 100
 MAX_AGE_S = 600  # of a status; an end and written files are true for longer
 FIELDS = (
     "kind",
-    "event",
+    "event_name",
     "session_id",
     "directory",
     "files",
@@ -47,13 +47,13 @@ FIELDS = (
 )
 
 
-def append(folder: str, client: str, moment: HookEvent) -> bool:
+def append(folder: str, client: str, event: HookEvent) -> bool:
     """Spool a hook event; return False if the spool is full. Raises OSError if the file cannot be written."""
-    fields = {name: getattr(moment, name) for name in FIELDS}
+    fields = {name: getattr(event, name) for name in FIELDS}
     fields |= {
-        "prompt": moment.prompt[:MAX_PROMPT],
-        "detail": moment.detail[:MAX_PROMPT],
-        "files": moment.files[:MAX_FILES],
+        "prompt": event.prompt[:MAX_PROMPT],
+        "detail": event.detail[:MAX_PROMPT],
+        "files": event.files[:MAX_FILES],
     }
     line = dumps({**fields, "client": client, "at": int(time.time())}) + "\n"
     make_private_folder(folder)
@@ -135,19 +135,19 @@ def _do(bus: Bus, entry: Payload) -> None:
     from hallway.local.client_catalog import CATALOG
     from hallway.local.workspace import LocalWorkspace
 
-    moment = HookEvent(entry["kind"], entry["event"], entry["session_id"], entry["directory"])
+    event = HookEvent(entry["kind"], entry["event_name"], entry["session_id"], entry["directory"])
     for name in FIELDS:
-        setattr(moment, name, entry[name])
+        setattr(event, name, entry[name])
     if entry["client"] not in CATALOG:
         return
-    moment.is_repeat = True  # the client no longer waits for an answer
-    here, bus.here = bus.here, LocalWorkspace(directory=moment.directory or None)
+    event.is_repeat = True  # the client no longer waits for an answer
+    here, bus.here = bus.here, LocalWorkspace(directory=event.directory or None)
     try:
-        if time.time() - entry["at"] <= MAX_AGE_S or moment.kind == END:
-            state = Unheard(is_known=_is_known(bus, moment.session_id))
-            HookHandler(bus, adapter_of(entry["client"]), state).answer(moment)
-        elif moment.kind == TOOL and moment.files and _is_known(bus, moment.session_id):
-            bus.files.touch(moment.session_id, moment.files)
+        if time.time() - entry["at"] <= MAX_AGE_S or event.kind == END:
+            state = Unheard(is_known=_is_known(bus, event.session_id))
+            HookHandler(bus, adapter_of(entry["client"]), state).answer(event)
+        elif event.kind == TOOL and event.files and _is_known(bus, event.session_id):
+            bus.files.touch(event.session_id, event.files)
     except (SessionNotFound, InvalidInput):
         pass  # pruned since, or nothing that a bus could keep: it would fail for ever
     finally:

@@ -2,7 +2,7 @@
 
 `told`: the last event whose news the agent has had. `known`: that the session was registered. `fresh`: that it has
 begun and its agent has not been told who else is here. `held`: the messages for which a stop was held up. `pending`:
-those that a start has shown and no request to the model has carried yet. `seen`: the payloads of the last moments, so
+those that a start has shown and no request to the model has carried yet. `seen`: the payloads of the last seconds, so
 that a hook configured twice runs once.
 """
 

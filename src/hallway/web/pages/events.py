@@ -97,9 +97,9 @@ def _slot(at_s: float, instants: list[float], step_s: float) -> int:
     return min(int((at_s - instants[0] + step_s) // step_s), len(instants) - 1)
 
 
-def _per_minute(moments: list[float], instants: list[float], step_s: float) -> list[float]:
+def _per_minute(times: list[float], instants: list[float], step_s: float) -> list[float]:
     counts = [0] * len(instants)
-    for at_s in moments:
+    for at_s in times:
         slot = _slot(at_s, instants, step_s)
         if slot >= 0:
             counts[slot] += 1

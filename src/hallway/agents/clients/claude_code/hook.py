@@ -58,9 +58,9 @@ class ClaudeCodeAdapter(ClientAdapter):
     process_variable = "CLAUDE_PID"
     edits = frozenset(("Edit", "Write", "MultiEdit", "NotebookEdit"))
 
-    def kind_of(self, event: str, payload: Payload) -> str:
-        if event != "Notification":
-            return super().kind_of(event, payload)
+    def kind_of(self, event_name: str, payload: Payload) -> str:
+        if event_name != "Notification":
+            return super().kind_of(event_name, payload)
         told = text(payload, "notification_type")
         if told in OVER:
             return ANSWERED
@@ -68,11 +68,11 @@ class ClaudeCodeAdapter(ClientAdapter):
             raise ValueError(f"Claude Code has a notification that hallway does not know: {told[:60]!r}")
         return "" if told in HARMLESS else ASKED
 
-    def read(self, payload: Payload, event: str, environ: Any) -> HookEvent | None:
-        moment = super().read(payload, event, environ)
-        if moment and text(payload, "notification_type") == "permission_prompt":
-            moment.is_repeat = True  # `PermissionRequest` came before it, and knows more
-        return moment
+    def read(self, payload: Payload, event_name: str, environ: Any) -> HookEvent | None:
+        event = super().read(payload, event_name, environ)
+        if event and text(payload, "notification_type") == "permission_prompt":
+            event.is_repeat = True  # `PermissionRequest` came before it, and knows more
+        return event
 
     def is_foreign(self, payload: Payload, session_id: str, environ: Any) -> bool:
         """Return whether Copilot or Cursor runs this hook: they read Claude Code's settings, but only Claude Code sets

@@ -22,16 +22,16 @@ class CopilotAdapter(ClientAdapter):
     }
     edits = frozenset(("create", "edit", "str_replace_editor", "write"))
 
-    def kind_of(self, event: str, payload: Payload) -> str:
+    def kind_of(self, event_name: str, payload: Payload) -> str:
         asked = text(payload, "notification_type", "notificationType")
-        if event == "notification" and "permission" not in asked and "elicitation" not in asked:
+        if event_name == "notification" and "permission" not in asked and "elicitation" not in asked:
             return ""
-        return super().kind_of(event, payload)
+        return super().kind_of(event_name, payload)
 
     def files(self, payload: Payload) -> list[str]:
         return super().files({"tool_name": payload.get("toolName"), "tool_input": payload.get("toolArgs")})
 
-    def show(self, moment: HookEvent, words: str) -> Payload:
+    def show(self, event: HookEvent, words: str) -> Payload:
         return {"additionalContext": words}
 
 

@@ -24,27 +24,27 @@ class CursorAdapter(ClientAdapter):
     }
     shows = (START, TOOL)
 
-    def read(self, payload: Payload, event: str, environ: Any) -> HookEvent | None:
+    def read(self, payload: Payload, event_name: str, environ: Any) -> HookEvent | None:
         roots = payload.get("workspace_roots")
         folder = roots[0] if isinstance(roots, list) and roots and isinstance(roots[0], str) else ""
         session_id = text(payload, "conversation_id", "session_id")
-        moment = super().read({"cwd": folder, **payload, "session_id": session_id}, event, environ)
-        if moment and moment.kind == STOP:
-            moment.is_repeat = payload.get("loop_count") not in (None, 0)
-        return moment
+        event = super().read({"cwd": folder, **payload, "session_id": session_id}, event_name, environ)
+        if event and event.kind == STOP:
+            event.is_repeat = payload.get("loop_count") not in (None, 0)
+        return event
 
-    def reason_of(self, kind: str, event: str, payload: Payload) -> tuple[str, str]:
+    def reason_of(self, kind: str, event_name: str, payload: Payload) -> tuple[str, str]:
         ended = {"aborted": "interrupted", "error": "error"}.get(text(payload, "status"))
-        return (ended, "") if kind == STOP and ended else super().reason_of(kind, event, payload)
+        return (ended, "") if kind == STOP and ended else super().reason_of(kind, event_name, payload)
 
     def files(self, payload: Payload) -> list[str]:
         path = text(payload, "file_path")
         return [path] if path else []
 
-    def show(self, moment: HookEvent, words: str) -> Payload:
+    def show(self, event: HookEvent, words: str) -> Payload:
         return {"additional_context": words}
 
-    def hold(self, moment: HookEvent, words: str) -> Payload:
+    def hold(self, event: HookEvent, words: str) -> Payload:
         return {"followup_message": words}
 
 

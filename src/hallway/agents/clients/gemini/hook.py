@@ -26,15 +26,15 @@ class GeminiAdapter(ClientAdapter):
     }
     edits = frozenset(("write_file", "replace", "edit"))
 
-    def read(self, payload: Payload, event: str, environ: Any) -> HookEvent | None:
-        moment = super().read(payload, event, environ)
-        if moment and moment.prompt.startswith("<hook_context>"):  # what a hook said at the start stands before it
-            moment.prompt = moment.prompt.rpartition(CONTEXT)[2].lstrip()
-            moment.is_typed = moment.kind == PROMPT and is_typed(moment.prompt)
-        return moment
+    def read(self, payload: Payload, event_name: str, environ: Any) -> HookEvent | None:
+        event = super().read(payload, event_name, environ)
+        if event and event.prompt.startswith("<hook_context>"):  # what a hook said at the start stands before it
+            event.prompt = event.prompt.rpartition(CONTEXT)[2].lstrip()
+            event.is_typed = event.kind == PROMPT and is_typed(event.prompt)
+        return event
 
-    def reason_of(self, kind: str, event: str, payload: Payload) -> tuple[str, str]:
-        reason, detail = super().reason_of(kind, event, payload)
+    def reason_of(self, kind: str, event_name: str, payload: Payload) -> tuple[str, str]:
+        reason, detail = super().reason_of(kind, event_name, payload)
         return reason, text(payload, "prompt_response") if kind == STOP else detail
 
     def asked_for(self, payload: Payload) -> tuple[str, str]:
@@ -44,7 +44,7 @@ class GeminiAdapter(ClientAdapter):
         what = text(details, "command", "filePath", "toolName", "title")
         return asks, what or text(payload, "message")
 
-    def hold(self, moment: HookEvent, words: str) -> Payload:
+    def hold(self, event: HookEvent, words: str) -> Payload:
         return {"decision": "deny", "reason": words}
 
 

@@ -31,23 +31,23 @@ class QwenAdapter(ClientAdapter):
     edits = frozenset(("write_file", "edit", "replace"))
     reports_wake_ups = False  # no hook is run for what peers say through its socket
 
-    def read(self, payload: Payload, event: str, environ: Any) -> HookEvent | None:
-        moment = super().read(payload, event, environ)
-        if moment and environ.get("QWEN_CODE_AGENT_ID"):
-            moment.is_inner = True
-        if moment and moment.event == "Notification":
-            moment.is_repeat = True  # `PermissionRequest` came before it, and knows more
-        return moment
+    def read(self, payload: Payload, event_name: str, environ: Any) -> HookEvent | None:
+        event = super().read(payload, event_name, environ)
+        if event and environ.get("QWEN_CODE_AGENT_ID"):
+            event.is_inner = True
+        if event and event.event_name == "Notification":
+            event.is_repeat = True  # `PermissionRequest` came before it, and knows more
+        return event
 
-    def kind_of(self, event: str, payload: Payload) -> str:
-        if event == "UserPromptSubmit" and not text(payload, "prompt"):
+    def kind_of(self, event_name: str, payload: Payload) -> str:
+        if event_name == "UserPromptSubmit" and not text(payload, "prompt"):
             return TOOL
-        if event == "Notification":
+        if event_name == "Notification":
             told = text(payload, "notification_type")
             if told and told not in NOTIFICATIONS:
                 raise ValueError(f"Qwen Code has a notification that hallway does not know: {told[:60]!r}")
             return NOTIFICATIONS.get(told, ASKED)
-        return super().kind_of(event, payload)
+        return super().kind_of(event_name, payload)
 
 
 ADAPTER = QwenAdapter()

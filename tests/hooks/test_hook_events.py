@@ -138,16 +138,16 @@ def test_news_is_shown_once_with_the_id_to_fetch_it_by(shop: LocalBus, client: C
 
 
 @pytest.mark.promise("A2")
-@pytest.mark.parametrize("moment", ["prompt", "tool"])
-def test_news_that_waits_is_shown_at_the_next_moment(shop: LocalBus, client: Client, moment: str) -> None:
+@pytest.mark.parametrize("kind", ["prompt", "tool"])
+def test_news_that_waits_is_shown_at_the_next_event(shop: LocalBus, client: Client, kind: str) -> None:
     client.does("start")
     client.does("stop")
     message_id = say(shop, "The cart", "is broken")
-    if (client.kind, moment) == ("cursor", "prompt"):  # which takes no words there
-        assert client.does(moment, prompt="go on").out == ""
+    if (client.kind, kind) == ("cursor", "prompt"):  # which takes no words there
+        assert client.does(kind, prompt="go on").out == ""
         assert shop.messages.deliveries(message_id)[0].state == "stored"
-        moment = "tool"
-    assert message_id in client.does(moment, prompt="go on").shown
+        kind = "tool"
+    assert message_id in client.does(kind, prompt="go on").shown
 
 
 def test_a_message_is_injected_once_the_client_has_it(shop: LocalBus, start_client: StartClient) -> None:
