@@ -51,7 +51,7 @@ def told(bus: Any) -> int:
 def test_a_digest_keeps_each_text_in_its_line(bus: Any) -> None:
     assert told(bus) > 100
     looks = 0
-    while (digest := Digest(bus, "alice", 0, project=SHOP, is_start=True, but=[])).shown:
+    while (digest := Digest(bus, "alice", 0, project=SHOP, is_start=True, except_ids=[])).shown:
         head, *lines = digest.words.split("\n")
         assert head.endswith(DIGEST_NOTE)
         for line in lines:

@@ -1,1 +1,1 @@
-"""What happens in a client, told to the bus, and what is new on the bus, told to the client's agent."""
+"""Hooks: they record on the bus what happens in a client, and show its agent what is new on the bus."""

@@ -1,7 +1,7 @@
 """What is new on the bus for a session, in at most a kilobyte, with the ids by which its agent fetches the rest (A2).
 
-It shows what others wrote as theirs (A3): in quotation marks, under a line that says whose words stand in them. It
-asks nothing of the bus twice: what it has shown is marked when the client has taken it (`shown`, `told`).
+It quotes what other sessions wrote (A3), under a line that says who wrote it. It only reads the bus: once the client
+has the digest, the caller marks its messages (`shown`) and remembers the last event that it covers (`last_seq`).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ PEERS_SHOWN = 5
 EVENTS_LOOKED_AT = 100
 TASK_MOST = 60
 TEXT_MOST = 120
-COMINGS = {
+PRESENCE_EVENTS = {
     "session.registered": "came",
     "session.resumed": "came",
     "session.moved": "came",
@@ -34,24 +34,28 @@ MORE = "Read with hallway's inbox tool, answer with its reply tool and the id."
 class Digest:
     """One look at what is new; `words` is empty when nothing is."""
 
-    __slots__ = ("has_more", "shown", "told", "words")
+    __slots__ = ("has_more", "last_seq", "shown", "words")
 
     def __init__(
         self,
         bus: Bus,
         session_id: str,
-        told: int,
+        last_seq: int,
         *,
         project: str,
         is_start: bool,
         has_messages: bool = True,
-        but: list[str],
+        except_ids: list[str],
     ) -> None:
-        self.told = bus.events.last_seq()
+        self.last_seq = bus.events.last_seq()
         new = bus.messages.inbox(session_id, limit=MESSAGES_LOOKED_AT, new_only=True) if has_messages else []
-        messages = _urgent_first([each for each in new if each.message_id not in but])
+        messages = _urgent_first([each for each in new if each.message_id not in except_ids])
         peers = _others(bus, session_id, project) if is_start else []
-        news = _comings(bus, session_id, project, told) if not is_start and -1 < told < self.told else []
+        news = (
+            _presence_changes(bus, session_id, project, last_seq)
+            if not is_start and -1 < last_seq < self.last_seq
+            else []
+        )
         lines = [(message_line(each), each.message_id) for each in messages]
         lines += [(line, "") for line in (*peers, *news)]
         self.words, self.shown = compose(lines, has_messages=bool(messages)) if lines else ("", [])
@@ -105,10 +109,12 @@ def _peer_line(peer: ActiveSession) -> str:
     return f"- here, {peer.status}{reason}: {in_quotes(peer.session_id, 80)} ({in_quotes(peer.agent_name, 40)}){task}"
 
 
-def _comings(bus: Bus, session_id: str, project: str, told: int) -> list[str]:
+def _presence_changes(bus: Bus, session_id: str, project: str, last_seq: int) -> list[str]:
     """Return lines about the sessions that came or left since the last digest; of each session its last change."""
-    events = bus.events.read(told, project=project, kinds=list(COMINGS), limit=EVENTS_LOOKED_AT)
-    last = {event.session_id: COMINGS[event.kind] for event in events if event.session_id not in (None, session_id)}
+    events = bus.events.read(last_seq, project=project, kinds=list(PRESENCE_EVENTS), limit=EVENTS_LOOKED_AT)
+    last = {
+        event.session_id: PRESENCE_EVENTS[event.kind] for event in events if event.session_id not in (None, session_id)
+    }
     return [f"- {did}: {in_quotes(str(who), 80)}" for who, did in last.items()]
 
 

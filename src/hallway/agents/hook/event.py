@@ -21,11 +21,11 @@ NEWS = "news"  # something came for a session that idles; only a client that can
 
 
 class HookEvent:
-    """An event of one session: its `kind`, and what events of that kind carry. `event_name` is the client's name for it.
+    """An event of one session: its `kind` and what events of that kind carry; `event_name` is the client's word for it.
 
     `prompt` is what the user said, `is_typed` whether a person did and no program; `files` what a tool has written;
     `is_new` whether a start found no turn at work; `is_inner` whether a subagent did it; `is_repeat` whether a stop
-    follows one that was already held up, or a dialog was already told of. `reason` is why the session waits, idles or
+    follows one that was already blocked, or a dialog is on the bus already. `reason` is why the session waits, idles or
     ended, and `detail` a text about it: the question, what wants permission, the last answer, the error.
     `is_successor`: a start leaves the conversation before, which is `continues` once that is known.
     """
@@ -113,14 +113,14 @@ class ClientAdapter:
 
     def asked_for(self, payload: Payload) -> tuple[str, str]:
         """Return whether a permission or an answer is asked for, and which."""
-        tool, told = text(payload, "tool_name"), payload.get("tool_input")
+        tool, tool_input = text(payload, "tool_name"), payload.get("tool_input")
         if not tool:
             asks = text(payload, "notification_type", "notificationType")
             return "permission" if "permission" in asks or not asks else "question", text(payload, "message")
-        told = told if isinstance(told, dict) else {}
+        tool_input = tool_input if isinstance(tool_input, dict) else {}
         if tool in QUESTION_TOOLS:
-            return "question", _question(told)
-        what = text(told, "command", "file_path", "path", "url", "query", "pattern")
+            return "question", _question(tool_input)
+        what = text(tool_input, "command", "file_path", "path", "url", "query", "pattern")
         return "permission", f"{tool}: {what}" if what else tool
 
     def is_foreign(self, payload: Payload, session_id: str, environ: Any) -> bool:
@@ -136,10 +136,10 @@ class ClientAdapter:
 
     def files(self, payload: Payload) -> list[str]:
         """Return the files that a tool has written."""
-        told = payload.get("tool_input")
-        if text(payload, "tool_name") not in self.edits or not isinstance(told, dict):
+        tool_input = payload.get("tool_input")
+        if text(payload, "tool_name") not in self.edits or not isinstance(tool_input, dict):
             return []
-        path = text(told, "file_path", "notebook_path", "path")
+        path = text(tool_input, "file_path", "notebook_path", "path")
         return [path] if path else []
 
     def show(self, event: HookEvent, words: str) -> Payload:
@@ -168,10 +168,10 @@ class PluginAdapter(ClientAdapter):
         return {"prompt": words}
 
 
-def _question(told: Payload) -> str:
+def _question(tool_input: Payload) -> str:
     """Return the first question of a tool that asks the person."""
-    asked = told.get("questions")
-    first = asked[0] if isinstance(asked, list) and asked and isinstance(asked[0], dict) else told
+    asked = tool_input.get("questions")
+    first = asked[0] if isinstance(asked, list) and asked and isinstance(asked[0], dict) else tool_input
     return text(first, "question", "header", "prompt", "message")
 
 

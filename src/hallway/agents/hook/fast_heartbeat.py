@@ -41,22 +41,25 @@ if not TYPE_CHECKING:
 from hallway.store import load_statement  # noqa: E402
 from hallway.store.lock import SideLock  # noqa: E402
 
-COMINGS = '["session.registered","session.resumed","session.moved","session.ended","session.expired","session.left"]'
+PRESENCE_EVENTS = (
+    '["session.registered","session.resumed","session.moved","session.ended","session.expired","session.left"]'
+)
 LOCK_WAIT_S = 0.1
 
 
-def beat(path: str, session_id: str, told: int) -> int | None:
-    """Beat as a session at work; the last event's seq when nothing is new since `told`, None when there is more to do.
+def beat(path: str, session_id: str, last_seq: int) -> int | None:
+    """Send the heartbeat of a session at work; return the last event's seq, None if there is more to do.
 
-    What goes wrong here is more to do, too: the services meet it again, and say what it is.
+    There is more to do if the session has news since `last_seq`, and after an error, which the services meet again and
+    report.
     """
     try:
-        return _beat(path, session_id, told)
+        return _beat(path, session_id, last_seq)
     except (apsw.Error, OSError, LookupError):
         return None
 
 
-def _beat(path: str, session_id: str, told: int) -> int | None:
+def _beat(path: str, session_id: str, last_seq: int) -> int | None:
     connection = apsw.Connection(path, flags=apsw.SQLITE_OPEN_READWRITE)
     connection.set_busy_timeout(int(LOCK_WAIT_S * 1000))
     now = time.time_ns() // 1000
@@ -78,14 +81,14 @@ def _beat(path: str, session_id: str, told: int) -> int | None:
         ttl_s=None,
     )
     lock.close()
-    return _last_seq(connection, session_id, row[0][1], told, now) if row else None
+    return _last_seq(connection, session_id, row[0][1], last_seq, now) if row else None
 
 
-def _last_seq(connection: apsw.Connection, session_id: str, project: str, told: int, now: int) -> int | None:
+def _last_seq(connection: apsw.Connection, session_id: str, project: str, last_seq: int, now: int) -> int | None:
     """Return the last event's seq, or None if there is news that only the services can show."""
     last = int(_run(connection, "events.last_seq")[0][0])
-    news = {"after": told, "project": project, "kinds": COMINGS, "visible": None, "limit": 1}
-    if last > told and _run(connection, "events.read", **news):
+    news = {"after": last_seq, "project": project, "kinds": PRESENCE_EVENTS, "visible": None, "limit": 1}
+    if last > last_seq and _run(connection, "events.read", **news):
         return None
     waiting = _run(
         connection, "messages.inbox", now=now, session_id=session_id, after=0, limit=1, new_only=True, types=None

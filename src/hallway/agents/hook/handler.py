@@ -32,7 +32,7 @@ from hallway.text.framing import DIGEST_NOTE
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from hallway.agents.hook.event import ClientAdapter, HookEvent, Payload
-    from hallway.agents.hook.state import HookState, RelayedState, Unheard
+    from hallway.agents.hook.state import HookState, RelayedState, SpooledState
     from hallway.bus.base import Bus
     from hallway.core.model import Message
 
@@ -47,12 +47,12 @@ HELD = (
 
 
 class HookHandler:
-    """A handler for one hook event of one session: call `answer`, then `taken` once the client has received the answer."""
+    """A handler for one hook event: call `answer`, then `mark_delivered` once the client has received the answer."""
 
-    def __init__(self, bus: Bus, dialect: ClientAdapter, notes: HookState | RelayedState | Unheard) -> None:
+    def __init__(self, bus: Bus, adapter: ClientAdapter, state: HookState | RelayedState | SpooledState) -> None:
         self._bus = bus
-        self._dialect = dialect
-        self._notes = notes
+        self._adapter = adapter
+        self._state = state
         self._shown: list[str] = []
         self._session_id = self._project = ""
 
@@ -62,13 +62,13 @@ class HookHandler:
         if event.kind == END:
             self._end(event)
             return None
-        if event.kind == START or not self._notes.known:
+        if event.kind == START or not self._state.is_registered:
             self._ensure_registered(event)
         if event.continues:
             self._succeed(event)
         if event.is_inner and event.kind != ASKED:
             return self._inner(event)
-        if event.kind in (TOOL, STOP) and not self._dialect.reports_wake_ups:
+        if event.kind in (TOOL, STOP) and not self._adapter.reports_wake_ups:
             self._bus.wakes.taken(self._session_id)
         if event.kind == STOP:
             return self._stop(event)
@@ -89,7 +89,7 @@ class HookHandler:
         return self._digest(event)
 
     def _asked(self, event: HookEvent) -> None:
-        """Say what the session waits for; a reminder of a dialog that is told of changes nothing."""
+        """Record what the session waits for; a reminder of a dialog that is on the bus already changes nothing."""
         if event.is_repeat and self._is_waiting():
             self._beat(None)
         else:
@@ -105,17 +105,17 @@ class HookHandler:
             self._bus.files.touch(event.session_id, paths)
         return self._digest(event)
 
-    def taken(self) -> None:
+    def mark_delivered(self) -> None:
         """Mark the answer's messages as injected: the client has received the answer."""
         if self._shown:
             self._bus.messages.mark_injected(self._session_id, self._shown)
 
     def _ensure_registered(self, event: HookEvent) -> None:
         """Register the session if needed, under the name it already has."""
-        bus, client = self._bus, self._dialect
+        bus, client = self._bus, self._adapter
         status = "active" if event.kind == START and event.is_new else None
         self._project = bus.here.project or ""
-        self._notes.fresh = event.is_new
+        self._state.is_fresh = event.is_new
         try:
             known = bus.sessions.get(event.session_id)
         except SessionNotFound:
@@ -124,7 +124,7 @@ class HookHandler:
         else:
             if known.is_live and known.status == "working":
                 status = None  # the prompt's hook, which some clients start beside this one, was quicker
-                self._notes.fresh = event.kind != START
+                self._state.is_fresh = event.kind != START
             is_start = event.kind == START  # in another folder it is a resume there; later the agent only looks around
             is_here = is_start or not known.is_live or known.project == bus.here.project
             project, branch = (bus.here.project, bus.here.branch) if is_here else (None, None)
@@ -132,7 +132,7 @@ class HookHandler:
                 event.session_id, project=project, branch=branch, status=status, move=is_start, limit=1
             )
             self._project = beat.project
-        self._notes.known = True
+        self._state.is_registered = True
 
     def _succeed(self, event: HookEvent) -> None:
         """Record that the session goes on where the process's conversation before left off (S14)."""
@@ -155,31 +155,31 @@ class HookHandler:
         self._project = beat.project
 
     def _digest(self, event: HookEvent) -> Payload | None:
-        if event.is_inner or event.kind not in self._dialect.shows:
+        if event.is_inner or event.kind not in self._adapter.shows:
             # What is new is for the agent, not for one it has sent out, and waits until the client takes words for it.
             mark_due(self._bus.folder, [event.session_id])
             return None
         is_early = event.kind == START  # no request to the model follows, until somebody says something
-        if is_early and event.is_new and PROMPT in self._dialect.shows:
+        if is_early and event.is_new and PROMPT in self._adapter.shows:
             return None
         found = Digest(
             self._bus,
             event.session_id,
-            self._notes.told,
+            self._state.last_seq,
             project=self._project,
-            is_start=is_early or self._notes.fresh,
+            is_start=is_early or self._state.is_fresh,
             has_messages=not is_early or event.is_new,
-            but=self._notes.pending,
+            except_ids=self._state.pending,
         )
-        self._notes.told = found.told
-        self._notes.fresh = False
+        self._state.last_seq = found.last_seq
+        self._state.is_fresh = False
         if is_early:
-            self._notes.pending += found.shown
+            self._state.pending += found.shown
         else:
             self._shown += found.shown
         if found.has_more:
             mark_due(self._bus.folder, [event.session_id])
-        return self._dialect.show(event, found.words) if found.words else None
+        return self._adapter.show(event, found.words) if found.words else None
 
     def _stop(self, event: HookEvent) -> Payload | None:
         """Record the end of a turn; make the agent go on once if an urgent request is unanswered, never twice in a
@@ -190,16 +190,16 @@ class HookHandler:
             self._beat("idle", reason=event.reason or "done", detail=one_line(event.detail))
             self._have_woken()
             return None
-        self._notes.held += [each.message_id for each in asked]
+        self._state.held += [each.message_id for each in asked]
         self._shown = [each.message_id for each in asked]
         self._beat("working")
-        return self._dialect.hold(event, "\n".join((HELD, DIGEST_NOTE, *map(message_line, asked))))
+        return self._adapter.hold(event, "\n".join((HELD, DIGEST_NOTE, *map(message_line, asked))))
 
     def _wake(self, event: HookEvent) -> Payload | None:
         """Return the text that starts a turn in an idle session, if a message deserves one."""
         words, _, retry_after_s = wake_up(self._bus, event.session_id)
         if words:
-            return self._dialect.hold(event, words)
+            return self._adapter.hold(event, words)
         return {"retry_after_s": int(retry_after_s) + 1} if retry_after_s else None
 
     def _prompted(self, event: HookEvent) -> None:
@@ -208,9 +208,9 @@ class HookHandler:
         """
         if event.is_typed:
             self._bus.wakes.refill(self._session_id)
-        if taken := [*ids_in(event.prompt), *self._notes.pending]:
-            self._bus.messages.mark_injected(self._session_id, taken)
-            self._notes.pending = []
+        if delivered := [*ids_in(event.prompt), *self._state.pending]:
+            self._bus.messages.mark_injected(self._session_id, delivered)
+            self._state.pending = []
 
     def _have_woken(self) -> None:
         """Notify the session's server again about messages that arrived after the turn's last tool call."""
@@ -221,7 +221,7 @@ class HookHandler:
     def _unanswered(self) -> list[Message]:
         """Return the urgent requests that have neither been answered nor already held up a stop."""
         waiting = self._bus.messages.inbox(self._session_id, types=["request"])
-        urgent = [each for each in waiting if each.priority == "urgent" and each.message_id not in self._notes.held]
+        urgent = [each for each in waiting if each.priority == "urgent" and each.message_id not in self._state.held]
         return [each for each in urgent[:3] if not self._has_answered(each)]
 
     def _has_answered(self, message: Message) -> bool:

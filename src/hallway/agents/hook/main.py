@@ -130,9 +130,9 @@ class HookRun:
 
         return wait_idle(self.folder, self.url, payload, os.environ)
 
-    def handle(self, told: bytes, payload: Payload, event_name: str) -> None:
-        dialect = adapter_of(self.client)
-        event = dialect.read(payload, event_name, os.environ)
+    def handle(self, raw: bytes, payload: Payload, event_name: str) -> None:
+        adapter = adapter_of(self.client)
+        event = adapter.read(payload, event_name, os.environ)
         if event is None:
             return
         if os.environ.get("HALLWAY_TASK_FROM_PROMPT", "").lower() in OFF and WOKEN not in event.prompt:
@@ -143,17 +143,17 @@ class HookRun:
         is_small = event.kind == TOOL and not event.files
         if is_small and is_snoozed(quiet_file):
             return
-        notes = HookState(quiet_file)
-        if notes.is_first(told) or event.kind == END:  # which two terminals may tell in the same words
+        state = HookState(quiet_file)
+        if state.is_first(raw) or event.kind == END:  # two terminals may send the same bytes for it
             self._event = event
-            _set_quiet(quiet_file, event.kind, looks_idle=dialect.asks_when_idle)
+            _set_quiet(quiet_file, event.kind, looks_idle=adapter.asks_when_idle)
             self._note_link(event)
-            if not (self._ask(event, notes) or (is_small and notes.known and self._beat(event, notes))):
-                self._answer(dialect, event, notes, quiet_file)
+            if not (self._ask(event, state) or (is_small and state.is_registered and self._beat(event, state))):
+                self._answer(adapter, event, state, quiet_file)
             self._event = None
-        notes.save()
+        state.save()
 
-    def _ask(self, event: HookEvent, notes: HookState) -> bool:
+    def _ask(self, event: HookEvent, state: HookState) -> bool:
         """Return whether the session's own server handled the event; starts and ends of sessions are never its to
         handle.
         """
@@ -161,16 +161,16 @@ class HookRun:
             return False
         from hallway.agents.hook.server_client import ask
 
-        asked = ask(self.folder, self.client, event, notes)
+        asked = ask(self.folder, self.client, event, state)
         if asked is None:
             return False
         self._is_answered = True
         if asked.answer and self._is_heard:
             _write(dumps(asked.answer))
-            asked.taken()
+            asked.mark_delivered()
         return True
 
-    def _beat(self, event: HookEvent, notes: HookState) -> bool:
+    def _beat(self, event: HookEvent, state: HookState) -> bool:
         """Return whether a plain heartbeat was all there was to do, and is done."""
         if os.path.exists(os.path.join(self.folder, SPOOL)):
             return False
@@ -178,11 +178,11 @@ class HookRun:
             return False
         from hallway.agents.hook.fast_heartbeat import beat
 
-        last = beat(bus_file(self.url), event.session_id, notes.told)
-        notes.told = notes.told if last is None else last
+        last = beat(bus_file(self.url), event.session_id, state.last_seq)
+        state.last_seq = state.last_seq if last is None else last
         return last is not None
 
-    def _answer(self, dialect: ClientAdapter, event: HookEvent, notes: HookState, quiet_file: str) -> None:
+    def _answer(self, adapter: ClientAdapter, event: HookEvent, state: HookState, quiet_file: str) -> None:
         import hallway.agents.hook.fast_heartbeat  # noqa: F401 (imports apsw the short way)
         from hallway.agents.hook.handler import HookHandler
         from hallway.agents.hook.spool import work_off
@@ -191,7 +191,7 @@ class HookRun:
         if event.directory:
             _enter(event.directory)
         if event.kind in (START, PROMPT, END):
-            self._note_process(event, dialect)
+            self._note_process(event, adapter)
         if self._is_hub_silent():
             raise _Later
         if event.kind == END and self._is_open_elsewhere(event):
@@ -199,18 +199,18 @@ class HookRun:
         with connect(self.url) as bus:
             if not work_off(bus):
                 raise _Later
-            answerer = HookHandler(bus, dialect, notes)
+            answerer = HookHandler(bus, adapter, state)
             answer = answerer.answer(event)
             self._is_answered = True
             if answer and self._is_heard:
                 _write(dumps(answer))
-                answerer.taken()
+                answerer.mark_delivered()
             if event.kind == START and self._is_client_gone():
                 from hallway.local.presence import GONE
 
                 bus.sessions.end(event.session_id, GONE)
         if event.kind == END:
-            notes.remove()
+            state.remove()
             for path in (quiet_file, f"{quiet_file}{WAITER}"):
                 _unlink(path)
 
@@ -229,8 +229,8 @@ class HookRun:
         from hallway.local.notify import notify
         from hallway.local.presence import bind, bound, client_process, is_elsewhere
 
-        told = os.environ.get(adapter.process_variable, "")
-        pid = int(told) if told.isdecimal() else client_process()
+        value = os.environ.get(adapter.process_variable, "")
+        pid = int(value) if value.isdecimal() else client_process()
         self._process = pid
         before = bound(self.folder, pid)
         if event.is_successor and before not in (None, event.session_id):

@@ -10,5 +10,5 @@ PARENT = "HALLWAY_CLIENT_PID"  # the process that started the shell around a hoo
 
 def parent_process() -> int:
     """Return the id of the process that started this hook: the shell around it says which started the shell."""
-    told = os.environ.get(PARENT, "")
-    return int(told) if told.isdecimal() else os.getppid()
+    value = os.environ.get(PARENT, "")
+    return int(value) if value.isdecimal() else os.getppid()

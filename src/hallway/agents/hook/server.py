@@ -90,16 +90,16 @@ class HookServer:
             answer = answerer.answer(_event(question)) or {}
             said: dict[str, Any] = {
                 "answer": answer,
-                "told": remembered.told,
+                "last_seq": remembered.last_seq,
                 "held": remembered.held,
-                "fresh": remembered.fresh,
+                "is_fresh": remembered.is_fresh,
                 "pending": remembered.pending,
             }
         except Exception as error:  # the hook logs it
             said = {"trouble": f"{type(error).__name__}: {error}"}
         connection.sendall(f"{encode(said)}\n".encode("utf-8", "replace"))
         if connection.recv(1):
-            answerer.taken()
+            answerer.mark_delivered()
 
     def _close(self, session_id: str) -> None:
         self._listening.pop(session_id).close()

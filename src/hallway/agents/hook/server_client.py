@@ -28,12 +28,12 @@ class ServerReply:
         self._connection = connection
         self.answer = answer
 
-    def taken(self) -> None:
+    def mark_delivered(self) -> None:
         """Tell the server that the client has received the answer."""
         self._connection.send(b"\n")
 
 
-def ask(folder: str, client: str, event: HookEvent, notes: HookState) -> ServerReply | None:
+def ask(folder: str, client: str, event: HookEvent, state: HookState) -> ServerReply | None:
     """Ask the session's server to handle a hook event and return its reply; None if no server answers.
 
     Raises RuntimeError with what went wrong in the server.
@@ -45,11 +45,11 @@ def ask(folder: str, client: str, event: HookEvent, notes: HookState) -> ServerR
         "client": client,
         "prompt": event.prompt[:PROMPT_MOST],
         "detail": event.detail[:PROMPT_MOST],
-        "told": notes.told,
-        "held": notes.held,
-        "known": notes.known,
-        "fresh": notes.fresh,
-        "pending": notes.pending,
+        "last_seq": state.last_seq,
+        "held": state.held,
+        "is_registered": state.is_registered,
+        "is_fresh": state.is_fresh,
+        "pending": state.pending,
     }
     try:
         connection.connect(socket_of(folder, event.session_id))
@@ -60,8 +60,8 @@ def ask(folder: str, client: str, event: HookEvent, notes: HookState) -> ServerR
         return None
     if "trouble" in said:
         raise RuntimeError(said["trouble"])
-    notes.told, notes.held, notes.known = said["told"], said["held"], True
-    notes.fresh, notes.pending = said["fresh"], said["pending"]
+    state.last_seq, state.held, state.is_registered = said["last_seq"], said["held"], True
+    state.is_fresh, state.pending = said["is_fresh"], said["pending"]
     return ServerReply(connection, said["answer"])
 
 

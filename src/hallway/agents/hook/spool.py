@@ -130,7 +130,7 @@ def _do(bus: Bus, entry: Payload) -> None:
     """Run the operations of a spooled event, as its hook would have done."""
     from hallway.agents.client_parts import adapter_of
     from hallway.agents.hook.handler import HookHandler
-    from hallway.agents.hook.state import Unheard
+    from hallway.agents.hook.state import SpooledState
     from hallway.core.errors import InvalidInput, SessionNotFound
     from hallway.local.client_catalog import CATALOG
     from hallway.local.workspace import LocalWorkspace
@@ -144,7 +144,7 @@ def _do(bus: Bus, entry: Payload) -> None:
     here, bus.here = bus.here, LocalWorkspace(directory=event.directory or None)
     try:
         if time.time() - entry["at"] <= MAX_AGE_S or event.kind == END:
-            state = Unheard(is_known=_is_known(bus, event.session_id))
+            state = SpooledState(is_registered=_is_known(bus, event.session_id))
             HookHandler(bus, adapter_of(entry["client"]), state).answer(event)
         elif event.kind == TOOL and event.files and _is_known(bus, event.session_id):
             bus.files.touch(event.session_id, event.files)

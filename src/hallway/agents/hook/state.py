@@ -1,9 +1,9 @@
-"""What hooks remember of a session from one run to the next, in a small file of its own; its lock lets one run at once.
+"""The state of a session's hooks between two runs, in a small file; a lock on the file lets one hook run at once.
 
-`told`: the last event whose news the agent has had. `known`: that the session was registered. `fresh`: that it has
-begun and its agent has not been told who else is here. `held`: the messages for which a stop was held up. `pending`:
-those that a start has shown and no request to the model has carried yet. `seen`: the payloads of the last seconds, so
-that a hook configured twice runs once.
+`last_seq`: the last event that the agent's digests cover. `is_registered`: whether the session is on the bus.
+`is_fresh`: whether it has started and its agent has not been shown the other sessions. `held`: the messages for which a
+stop was blocked. `pending`: the messages that a start has shown and no request to the model has carried yet. `seen`:
+the payloads of the last seconds, so that a hook that is configured twice runs once.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from hallway.agents.hook.event import Payload
 
-SUFFIX = ".notes"
+SUFFIX = ".state"
 SAME_WITHIN_MS = 5000
 SEEN_MOST = 8
 HELD_MOST = 20
@@ -26,18 +26,18 @@ DIGESTS = 2**32 - 5  # a prime: all of a payload counts, and there is no module 
 
 
 class HookState:
-    """The notes of one session, locked from their making until they are closed."""
+    """The hook state of one session, locked until it is closed."""
 
-    __slots__ = ("_file", "_read", "fresh", "held", "known", "path", "pending", "seen", "told")
+    __slots__ = ("_file", "_read", "held", "is_fresh", "is_registered", "last_seq", "path", "pending", "seen")
 
     def __init__(self, quiet_file: str) -> None:
         self.path = quiet_file + SUFFIX
         self._file = self._opened()
         self._read = os.pread(self._file, SIZE_MOST, 0).decode("ascii", "replace")
         words = dict(word.split("=", 1) for word in self._read.split() if "=" in word)
-        self.told = int(words.get("told") or -1)
-        self.known = words.get("known") == "1"
-        self.fresh = words.get("fresh") == "1"
+        self.last_seq = int(words.get("last_seq") or -1)
+        self.is_registered = words.get("is_registered") == "1"
+        self.is_fresh = words.get("is_fresh") == "1"
         self.held = [each for each in words.get("held", "").split(",") if each]
         self.pending = [each for each in words.get("pending", "").split(",") if each]
         self.seen = [each for each in words.get("seen", "").split(",") if each]
@@ -67,10 +67,11 @@ class HookState:
         return not any(each.startswith(digest) for each in recent)
 
     def save(self) -> None:
-        """Write the notes if they have changed."""
+        """Write the state if it has changed."""
         text = (
-            f"told={self.told} known={int(self.known)} fresh={int(self.fresh)} held={','.join(self.held[-HELD_MOST:])}"
-            f" pending={','.join(self.pending[-HELD_MOST:])} seen={','.join(self.seen)}\n"
+            f"last_seq={self.last_seq} is_registered={int(self.is_registered)} is_fresh={int(self.is_fresh)}"
+            f" held={','.join(self.held[-HELD_MOST:])} pending={','.join(self.pending[-HELD_MOST:])}"
+            f" seen={','.join(self.seen)}\n"
         )
         if text != self._read:
             os.pwrite(self._file, text.encode("ascii"), 0)
@@ -85,22 +86,22 @@ class HookState:
 
 
 class RelayedState:
-    """What the hook remembers, as it came with the question: see `notes.Notes`."""
+    """The hook state that came with a hook's request to the session's server: see `HookState`."""
 
     def __init__(self, question: Payload) -> None:
-        self.told = int(question["told"])
+        self.last_seq = int(question["last_seq"])
         self.held = [str(each) for each in question["held"]]
-        self.known = bool(question["known"])
-        self.fresh = bool(question["fresh"])
+        self.is_registered = bool(question["is_registered"])
+        self.is_fresh = bool(question["is_fresh"])
         self.pending = [str(each) for each in question["pending"]]
 
 
-class Unheard:
-    """The notes of a hook whose answer reaches no agent: all news is still to be shown."""
+class SpooledState:
+    """The state for a spooled event, whose answer reaches no agent: all news is still to be shown."""
 
-    def __init__(self, *, is_known: bool) -> None:
-        self.told = -1
+    def __init__(self, *, is_registered: bool) -> None:
+        self.last_seq = -1
         self.held: list[str] = []
         self.pending: list[str] = []
-        self.known = is_known
-        self.fresh = False
+        self.is_registered = is_registered
+        self.is_fresh = False

@@ -29,7 +29,7 @@ ID_DASHES = (8, 13, 18, 23)
 class Waker:
     """Wakes the sessions of one client's process.
 
-    `retry_after_s`: when to try again although nothing new arrives, as the last attempt was told.
+    `retry_after_s`: when to try again although nothing new arrives, as the last attempt found.
     """
 
     def __init__(self, bus: Bus, client: int, environ: Mapping[str, str] | None = None) -> None:

@@ -61,12 +61,12 @@ class ClaudeCodeAdapter(ClientAdapter):
     def kind_of(self, event_name: str, payload: Payload) -> str:
         if event_name != "Notification":
             return super().kind_of(event_name, payload)
-        told = text(payload, "notification_type")
-        if told in OVER:
+        notification = text(payload, "notification_type")
+        if notification in OVER:
             return ANSWERED
-        if told and told not in BLOCKING and told not in HARMLESS:
-            raise ValueError(f"Claude Code has a notification that hallway does not know: {told[:60]!r}")
-        return "" if told in HARMLESS else ASKED
+        if notification and notification not in BLOCKING and notification not in HARMLESS:
+            raise ValueError(f"Claude Code has a notification that hallway does not know: {notification[:60]!r}")
+        return "" if notification in HARMLESS else ASKED
 
     def read(self, payload: Payload, event_name: str, environ: Any) -> HookEvent | None:
         event = super().read(payload, event_name, environ)
@@ -78,8 +78,8 @@ class ClaudeCodeAdapter(ClientAdapter):
         """Return whether Copilot or Cursor runs this hook: they read Claude Code's settings, but only Claude Code sets
         its own variables.
         """
-        if told := environ.get(SESSION):
-            return bool(told != session_id)
+        if session := environ.get(SESSION):
+            return bool(session != session_id)
         is_others = environ.get("COPILOT_CLI") or "cursor_version" in payload or "conversation_id" in payload
         return bool(is_others) or super().is_foreign(payload, session_id, environ)
 

@@ -27,10 +27,10 @@ class CodexAdapter(ClientAdapter):
     edits = frozenset(("Edit", "Write"))
 
     def files(self, payload: Payload) -> list[str]:
-        told = payload.get("tool_input")
-        if text(payload, "tool_name") != "apply_patch" or not isinstance(told, dict):
+        tool_input = payload.get("tool_input")
+        if text(payload, "tool_name") != "apply_patch" or not isinstance(tool_input, dict):
             return super().files(payload)
-        lines = [line.strip() for line in text(told, "command", "input", "patch").splitlines()]
+        lines = [line.strip() for line in text(tool_input, "command", "input", "patch").splitlines()]
         return [line[len(mark) :].strip() for line in lines for mark in PATCHED if line.startswith(mark)]
 
 

@@ -38,8 +38,8 @@ class GeminiAdapter(ClientAdapter):
         return reason, text(payload, "prompt_response") if kind == STOP else detail
 
     def asked_for(self, payload: Payload) -> tuple[str, str]:
-        told = payload.get("details")
-        details = told if isinstance(told, dict) else {}
+        details = payload.get("details")
+        details = details if isinstance(details, dict) else {}
         asks = "question" if text(details, "type") == "ask_user" else "permission"
         what = text(details, "command", "filePath", "toolName", "title")
         return asks, what or text(payload, "message")

@@ -15,10 +15,10 @@ class OpenCodeAdapter(PluginAdapter):
     edits = frozenset(("edit", "write", "patch", "multiedit"))
 
     def files(self, payload: Payload) -> list[str]:
-        told = payload.get("tool_input")
-        if isinstance(told, dict) and isinstance(path := told.get("filePath"), str):
-            told = {"file_path": path}
-        return super().files({**payload, "tool_input": told})
+        tool_input = payload.get("tool_input")
+        if isinstance(tool_input, dict) and isinstance(path := tool_input.get("filePath"), str):
+            tool_input = {"file_path": path}
+        return super().files({**payload, "tool_input": tool_input})
 
 
 ADAPTER = OpenCodeAdapter()

@@ -3,7 +3,7 @@ const EDITS = new Set(["edit", "write", "patch", "multiedit"])
 
 export const Hallway = async ({ client, directory }) => {
   const parents = new Map() // a subagent's session, and the one that it works for
-  const told = new Set() // the sessions that have begun
+  const begun = new Set() // the ids of sessions
   const waiting = new Map() // words for a session that no call has taken yet
 
   const idle = new Set() // the sessions whose turn is over
@@ -22,15 +22,15 @@ export const Hallway = async ({ client, directory }) => {
     return at
   }
 
-  const tell = async (kind, id, more = {}) => {
+  const report = async (kind, id, more = {}) => {
     const session = owner(id)
     const inner = session === id ? {} : { agent_id: id }
-    if (kind !== "start" && kind !== "end" && !told.has(session)) await begin(session)
+    if (kind !== "start" && kind !== "end" && !begun.has(session)) await begin(session)
     return runHook({ cwd: directory, hook_event_name: kind, session_id: session, ...inner, ...more })
   }
 
   const begin = async (id) => {
-    told.add(id)
+    begun.add(id)
     const { text } = await runHook({ cwd: directory, hook_event_name: "start", session_id: id })
     if (text) waiting.set(id, text)
   }
@@ -40,7 +40,7 @@ export const Hallway = async ({ client, directory }) => {
     await client.session.promptAsync({ path: { id }, body: { parts: [{ type: "text", text }] } }).catch(() => {})
   }
 
-  const looking = watchIdle(idle, (id) => tell("news", id), wake)
+  const timer = watchIdle(idle, (id) => report("news", id), wake)
 
   const part = (message, sessionID, text) => ({
     id: `prt_${Date.now().toString(16)}${Math.random().toString(16).slice(2, 12)}`,
@@ -55,17 +55,17 @@ export const Hallway = async ({ client, directory }) => {
     event: async ({ event }) => {
       const { type, properties } = event
       if (type === "session.created" && properties.info?.parentID) parents.set(properties.info.id, properties.info.parentID)
-      else if (type === "session.deleted" && !parents.has(properties.info?.id)) await tell("end", properties.info.id)
+      else if (type === "session.deleted" && !parents.has(properties.info?.id)) await report("end", properties.info.id)
       else if (type === "permission.asked" || type === "permission.updated") {
         const what = [properties.permission ?? properties.type, ...(properties.patterns ?? [])].filter(Boolean).join(" ")
-        await tell("asked", properties.sessionID, { reason: "permission", detail: what })
+        await report("asked", properties.sessionID, { reason: "permission", detail: what })
       } else if (type === "question.asked") {
         const detail = properties.questions?.[0]?.question ?? ""
-        await tell("asked", properties.sessionID, { reason: "question", detail })
-      } else if (/^(permission|question)\.(replied|rejected)$/.test(type)) await tell("answered", properties.sessionID)
+        await report("asked", properties.sessionID, { reason: "question", detail })
+      } else if (/^(permission|question)\.(replied|rejected)$/.test(type)) await report("answered", properties.sessionID)
       else if (type === "session.error" && properties.sessionID) failed.set(properties.sessionID, failure(properties.error))
       else if (type === "session.idle" && !parents.has(properties.sessionID)) {
-        const { prompt } = await tell("stop", properties.sessionID, failed.get(properties.sessionID))
+        const { prompt } = await report("stop", properties.sessionID, failed.get(properties.sessionID))
         failed.delete(properties.sessionID)
         if (prompt) await wake(properties.sessionID, prompt)
         else idle.add(properties.sessionID)
@@ -76,7 +76,7 @@ export const Hallway = async ({ client, directory }) => {
       idle.delete(input.sessionID)
       failed.delete(input.sessionID)
       const prompt = output.parts.find((each) => each.type === "text" && !each.synthetic)?.text ?? ""
-      const { text } = await tell("prompt", input.sessionID, { prompt: prompt.replace(/^"([\s\S]*)"$/, "$1") })
+      const { text } = await report("prompt", input.sessionID, { prompt: prompt.replace(/^"([\s\S]*)"$/, "$1") })
       const words = [waiting.get(input.sessionID), text].filter(Boolean)
       waiting.delete(input.sessionID)
       for (const each of words) output.parts.push(part(output.message, input.sessionID, each))
@@ -85,14 +85,14 @@ export const Hallway = async ({ client, directory }) => {
       const session = owner(input.sessionID)
       if (!EDITS.has(input.tool) && !idle.has(session) && isQuiet(session)) return
       idle.delete(session)
-      const { text } = await tell("tool", input.sessionID, { tool_name: input.tool, tool_input: input.args })
+      const { text } = await report("tool", input.sessionID, { tool_name: input.tool, tool_input: input.args })
       if (!text) return
       if (typeof output.output === "string") output.output += `\n\n${text}`
       else if (Array.isArray(output.content)) output.content.push({ type: "text", text })
     },
     dispose: async () => {
-      clearInterval(looking)
-      await Promise.all([...told].map((id) => tell("end", id, { reason: "exit" })))
+      clearInterval(timer)
+      await Promise.all([...begun].map((id) => report("end", id, { reason: "exit" })))
     },
   }
 }

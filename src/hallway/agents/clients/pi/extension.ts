@@ -89,10 +89,10 @@ const offerTools = async (pi) => {
 // Why a turn is over, and the text about it: the last answer, or the error.
 const ending = (messages: any[]) => {
   const last = [...(messages ?? [])].reverse().find((each) => each.role === "assistant")
-  const said = last?.content?.find?.((each: any) => each.type === "text")?.text ?? ""
+  const answer = last?.content?.find?.((each: any) => each.type === "text")?.text ?? ""
   if (last?.stopReason === "aborted") return { reason: "interrupted" }
-  if (last?.stopReason !== "error") return { reason: "done", detail: said }
-  const detail = last.errorMessage ?? said
+  if (last?.stopReason !== "error") return { reason: "done", detail: answer }
+  const detail = last.errorMessage ?? answer
   return { reason: /429|rate.?limit|quota/i.test(detail) ? "limited" : "error", detail }
 }
 
@@ -102,22 +102,22 @@ export default async function (pi) {
   let atStart = "" // what the start had to show, until the first prompt
   const { server, instructions } = await offerTools(pi)
 
-  const tell = (context, kind, more = {}) =>
+  const report = (context, kind, more = {}) =>
     runHook({ cwd: context.cwd, hook_event_name: kind, session_id: context.sessionManager.getSessionId(), ...more })
 
   pi.on("session_start", async (event, context) => {
-    const { text } = await tell(context, "start", { source: event.reason })
+    const { text } = await report(context, "start", { source: event.reason })
     atStart = text ?? ""
     const wake = async (id, prompt) => {
       idle.delete(id)
       pi.sendUserMessage(prompt)
     }
-    if (context.hasUI) timer = watchIdle(idle, () => tell(context, "news"), wake)
+    if (context.hasUI) timer = watchIdle(idle, () => report(context, "news"), wake)
   })
 
   pi.on("before_agent_start", async (event, context) => {
     idle.clear()
-    const { text } = await tell(context, "prompt", { prompt: event.prompt })
+    const { text } = await report(context, "prompt", { prompt: event.prompt })
     const content = [atStart, text].filter(Boolean).join("\n\n")
     atStart = ""
     return {
@@ -128,19 +128,19 @@ export default async function (pi) {
 
   pi.on("tool_result", async (event, context) => {
     if (!EDITS.has(event.toolName) && isQuiet(context.sessionManager.getSessionId())) return
-    const { text } = await tell(context, "tool", { tool_name: event.toolName, tool_input: event.input })
+    const { text } = await report(context, "tool", { tool_name: event.toolName, tool_input: event.input })
     if (text) return { content: [...event.content, { type: "text", text }] }
   })
 
   pi.on("agent_end", async (event, context) => {
-    const { prompt } = await tell(context, "stop", ending(event.messages))
+    const { prompt } = await report(context, "stop", ending(event.messages))
     if (prompt) pi.sendUserMessage(prompt, { deliverAs: "followUp" })
     else idle.add(context.sessionManager.getSessionId())
   })
 
   pi.on("session_shutdown", async (event, context) => {
     clearInterval(timer)
-    await tell(context, "end", { reason: event.reason })
+    await report(context, "end", { reason: event.reason })
     server?.close()
   })
 }

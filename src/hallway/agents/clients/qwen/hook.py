@@ -43,10 +43,10 @@ class QwenAdapter(ClientAdapter):
         if event_name == "UserPromptSubmit" and not text(payload, "prompt"):
             return TOOL
         if event_name == "Notification":
-            told = text(payload, "notification_type")
-            if told and told not in NOTIFICATIONS:
-                raise ValueError(f"Qwen Code has a notification that hallway does not know: {told[:60]!r}")
-            return NOTIFICATIONS.get(told, ASKED)
+            notification = text(payload, "notification_type")
+            if notification and notification not in NOTIFICATIONS:
+                raise ValueError(f"Qwen Code has a notification that hallway does not know: {notification[:60]!r}")
+            return NOTIFICATIONS.get(notification, ASKED)
         return super().kind_of(event_name, payload)
 
 
