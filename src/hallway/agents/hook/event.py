@@ -12,22 +12,22 @@ if TYPE_CHECKING:
 START, PROMPT, TOOL, ASKED, STOP, END = "start", "prompt", "tool", "asked", "stop", "end"
 ANSWERED = "answered"  # the person has answered a dialog, and the turn goes on
 WOKEN = "Not from your user: hallway has woken you, because another session wrote to you while you were idle."
-SUCCESSIONS = ("clear", "resume", "fork")  # starts that leave the process's conversation for another
-NOT_TYPED = ("<", "Another Claude session", WOKEN, "[SYSTEM NOTIFICATION")  # how what no person typed begins
+SUCCESSIONS = ("clear", "resume", "fork")  # starts that replace the session that the process was in
+NOT_TYPED = ("<", "Another Claude session", WOKEN, "[SYSTEM NOTIFICATION")  # how a prompt begins that no person typed
 QUESTION_TOOLS = ("AskUserQuestion", "ask_user", "ask_user_question", "request_user_input")
 LIMITS = ("rate_limit", "quota", "usage_limit")  # how clients say in an error that a limit is reached
-ENDED_BY_FORCE = ("StopFailure", "Interrupt")  # stops that no answer can hold up
-NEWS = "news"  # something came for a session that idles; only a client that can start a turn for it asks
+ENDED_BY_FORCE = ("StopFailure", "Interrupt")  # stops that no answer can block
+NEWS = "news"  # an idle session has news; only clients whose plugin can start a turn report it
 
 
 class HookEvent:
     """An event of one session: its `kind` and what events of that kind carry; `event_name` is the client's word for it.
 
-    `prompt` is what the user said, `is_typed` whether a person did and no program; `files` what a tool has written;
-    `is_new` whether a start found no turn at work; `is_inner` whether a subagent did it; `is_repeat` whether a stop
-    follows one that was already blocked, or a dialog is on the bus already. `reason` is why the session waits, idles or
+    `prompt` is the user's prompt, `is_typed` whether a person typed it; `files` what a tool has written;
+    `is_new` whether a start is outside of a turn; `is_subagent` whether a subagent did it; `is_repeat` whether a stop
+    follows one that was blocked, or a dialog is on the bus already. `reason` is why the session waits, idles or
     ended, and `detail` a text about it: the question, what wants permission, the last answer, the error.
-    `is_successor`: a start leaves the conversation before, which is `continues` once that is known.
+    `is_successor`: whether a start replaces the process's session before, which is `continues` once it is found.
     """
 
     __slots__ = (
@@ -36,9 +36,9 @@ class HookEvent:
         "directory",
         "event_name",
         "files",
-        "is_inner",
         "is_new",
         "is_repeat",
+        "is_subagent",
         "is_successor",
         "is_typed",
         "kind",
@@ -55,13 +55,13 @@ class HookEvent:
         self.files: list[str] = []
         self.prompt = self.reason = self.detail = self.continues = ""
         self.is_new = True
-        self.is_inner = self.is_repeat = self.is_successor = self.is_typed = False
+        self.is_subagent = self.is_repeat = self.is_successor = self.is_typed = False
 
 
 class ClientAdapter:
-    """How one client tells its hooks what happened, and takes what they answer: Claude Code's way, which most follow.
+    """An adapter for one client's hooks. This one is for Claude Code's format, which most clients follow.
 
-    A client's module says where it differs.
+    A client's own adapter overrides what differs.
     """
 
     client = ""
@@ -72,7 +72,7 @@ class ClientAdapter:
     process_variable = ""  # the environment variable with the process id of the client, if there is one
     reports_wake_ups = True  # whether a turn that a wake-up starts begins with a prompt's hook
     asks_when_idle = False  # whether the client's plugin asks for news while the session is idle
-    shows: tuple[str, ...] = (START, PROMPT, TOOL)  # when the client takes words for its agent
+    shows: tuple[str, ...] = (START, PROMPT, TOOL)  # the events at which the client accepts context for its agent
 
     def read(self, payload: Payload, event_name: str, environ: Any) -> HookEvent | None:
         """Translate a client's payload into a hook event; None for what hallway does not handle."""
@@ -85,7 +85,7 @@ class ClientAdapter:
         event.prompt = text(payload, "prompt")
         event.is_typed = kind == PROMPT and is_typed(event.prompt)
         event.reason, event.detail = self.reason_of(kind, event_name, payload)
-        event.is_inner = bool(text(payload, "agent_id")) or event_name == "SubagentStop"
+        event.is_subagent = bool(text(payload, "agent_id")) or event_name == "SubagentStop"
         event.is_repeat = payload.get("stop_hook_active") is True or event_name in ENDED_BY_FORCE
         event.is_new = text(payload, "source") != "compact"
         event.is_successor = kind == START and text(payload, "source") in self.successions
@@ -127,7 +127,7 @@ class ClientAdapter:
         """Return whether another client runs this hook because it read this client's configuration; that client has
         hooks of its own.
 
-        Who names the session in the environment is the client; `CLAUDE_PROJECT_DIR` is set by nearly all of them.
+        The running client names the session in its own environment variable; nearly all set `CLAUDE_PROJECT_DIR`.
         """
         from hallway.local.client_catalog import CATALOG
 
@@ -142,17 +142,17 @@ class ClientAdapter:
         path = text(tool_input, "file_path", "notebook_path", "path")
         return [path] if path else []
 
-    def show(self, event: HookEvent, words: str) -> Payload:
+    def inject_context(self, event: HookEvent, words: str) -> Payload:
         """Return the answer that adds context for the agent."""
         return {"hookSpecificOutput": {"hookEventName": event.event_name, "additionalContext": words}}
 
-    def hold(self, event: HookEvent, words: str) -> Payload:
+    def block_stop(self, event: HookEvent, words: str) -> Payload:
         """Return the answer to a stop that makes the agent go on."""
         return {"decision": "block", "reason": words}
 
 
 class PluginAdapter(ClientAdapter):
-    """An adapter for a plugin of hallway's own, which uses hallway's words and places the answer itself."""
+    """An adapter for a plugin of hallway's own, which reports hallway's kinds and places the answer itself."""
 
     kinds = {kind: kind for kind in (START, PROMPT, TOOL, ASKED, ANSWERED, STOP, END, NEWS)}
     asks_when_idle = True
@@ -161,10 +161,10 @@ class PluginAdapter(ClientAdapter):
         usual = {ASKED: "permission", STOP: "done"}.get(kind, "")
         return text(payload, "reason") or usual, text(payload, "detail")
 
-    def show(self, event: HookEvent, words: str) -> Payload:
+    def inject_context(self, event: HookEvent, words: str) -> Payload:
         return {"text": words}
 
-    def hold(self, event: HookEvent, words: str) -> Payload:
+    def block_stop(self, event: HookEvent, words: str) -> Payload:
         return {"prompt": words}
 
 
@@ -176,7 +176,7 @@ def _question(tool_input: Payload) -> str:
 
 
 def is_typed(prompt: str) -> bool:
-    """Return whether a person typed a prompt; a client hands over what programs say as prompts, too."""
+    """Return whether a person typed a prompt; clients also submit programs' texts as prompts."""
     return bool(prompt.strip()) and not prompt.lstrip().startswith(NOT_TYPED)
 
 

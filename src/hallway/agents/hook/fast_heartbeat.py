@@ -47,19 +47,19 @@ PRESENCE_EVENTS = (
 LOCK_WAIT_S = 0.1
 
 
-def beat(path: str, session_id: str, last_seq: int) -> int | None:
+def send_heartbeat(path: str, session_id: str, last_seq: int) -> int | None:
     """Send the heartbeat of a session at work; return the last event's seq, None if there is more to do.
 
     There is more to do if the session has news since `last_seq`, and after an error, which the services meet again and
     report.
     """
     try:
-        return _beat(path, session_id, last_seq)
+        return _send_heartbeat(path, session_id, last_seq)
     except (apsw.Error, OSError, LookupError):
         return None
 
 
-def _beat(path: str, session_id: str, last_seq: int) -> int | None:
+def _send_heartbeat(path: str, session_id: str, last_seq: int) -> int | None:
     connection = apsw.Connection(path, flags=apsw.SQLITE_OPEN_READWRITE)
     connection.set_busy_timeout(int(LOCK_WAIT_S * 1000))
     now = time.time_ns() // 1000

@@ -47,68 +47,68 @@ HELD = (
 
 
 class HookHandler:
-    """A handler for one hook event: call `answer`, then `mark_delivered` once the client has received the answer."""
+    """A handler for one hook event: call `handle`, then `mark_delivered` once the client has received the answer."""
 
     def __init__(self, bus: Bus, adapter: ClientAdapter, state: HookState | RelayedState | SpooledState) -> None:
         self._bus = bus
         self._adapter = adapter
         self._state = state
-        self._shown: list[str] = []
+        self._delivered_ids: list[str] = []
         self._session_id = self._project = ""
 
-    def answer(self, event: HookEvent) -> Payload | None:
-        """Tell the bus what happened; what the client should be answered, None for nothing."""
+    def handle(self, event: HookEvent) -> Payload | None:
+        """Record on the bus what happened; return the answer for the client, None for none."""
         self._session_id = event.session_id
         if event.kind == END:
-            self._end(event)
+            self._end_session(event)
             return None
         if event.kind == START or not self._state.is_registered:
             self._ensure_registered(event)
         if event.continues:
-            self._succeed(event)
-        if event.is_inner and event.kind != ASKED:
-            return self._inner(event)
+            self._continue_session(event)
+        if event.is_subagent and event.kind != ASKED:
+            return self._handle_subagent(event)
         if event.kind in (TOOL, STOP) and not self._adapter.reports_wake_ups:
             self._bus.wakes.taken(self._session_id)
         if event.kind == STOP:
-            return self._stop(event)
+            return self._end_turn(event)
         if event.kind == NEWS:
-            return self._wake(event)
+            return self._start_turn(event)
         if event.kind == ASKED:
-            self._asked(event)
+            self._record_waiting(event)
             return None
         if event.kind == ANSWERED:
-            self._beat("working" if self._is_waiting() else None)
+            self._send_heartbeat("working" if self._is_waiting() else None)
             return None
         if event.kind != START:
-            self._beat("working", _task(event.prompt) if event.kind == PROMPT else None)
+            self._send_heartbeat("working", _task(event.prompt) if event.kind == PROMPT else None)
         if event.kind == PROMPT:
-            self._prompted(event)
+            self._confirm_delivery(event)
         if paths := _paths(event):
             self._bus.files.touch(event.session_id, paths)
         return self._digest(event)
 
-    def _asked(self, event: HookEvent) -> None:
+    def _record_waiting(self, event: HookEvent) -> None:
         """Record what the session waits for; a reminder of a dialog that is on the bus already changes nothing."""
         if event.is_repeat and self._is_waiting():
-            self._beat(None)
+            self._send_heartbeat(None)
         else:
-            self._beat("waiting", reason=event.reason or None, detail=one_line(event.detail))
+            self._send_heartbeat("waiting", reason=event.reason or None, detail=one_line(event.detail))
 
     def _is_waiting(self) -> bool:
         return self._bus.sessions.get(self._session_id).status == "waiting"
 
-    def _inner(self, event: HookEvent) -> Payload | None:
+    def _handle_subagent(self, event: HookEvent) -> Payload | None:
         """Record what a subagent did: it is a sign of life and may write files, but its task is not the session's."""
-        self._beat(None)
+        self._send_heartbeat(None)
         if paths := _paths(event):
             self._bus.files.touch(event.session_id, paths)
         return self._digest(event)
 
     def mark_delivered(self) -> None:
         """Mark the answer's messages as injected: the client has received the answer."""
-        if self._shown:
-            self._bus.messages.mark_injected(self._session_id, self._shown)
+        if self._delivered_ids:
+            self._bus.messages.mark_injected(self._session_id, self._delivered_ids)
 
     def _ensure_registered(self, event: HookEvent) -> None:
         """Register the session if needed, under the name it already has."""
@@ -125,23 +125,23 @@ class HookHandler:
             if known.is_live and known.status == "working":
                 status = None  # the prompt's hook, which some clients start beside this one, was quicker
                 self._state.is_fresh = event.kind != START
-            is_start = event.kind == START  # in another folder it is a resume there; later the agent only looks around
+            is_start = event.kind == START  # a start in another folder moves the session; a later event does not
             is_here = is_start or not known.is_live or known.project == bus.here.project
             project, branch = (bus.here.project, bus.here.branch) if is_here else (None, None)
-            beat = bus.sessions.heartbeat(
+            heartbeat = bus.sessions.heartbeat(
                 event.session_id, project=project, branch=branch, status=status, move=is_start, limit=1
             )
-            self._project = beat.project
+            self._project = heartbeat.project
         self._state.is_registered = True
 
-    def _succeed(self, event: HookEvent) -> None:
-        """Record that the session goes on where the process's conversation before left off (S14)."""
+    def _continue_session(self, event: HookEvent) -> None:
+        """Record that the session continues the one that its process was in before (S14)."""
         try:
             self._bus.sessions.succeed(event.session_id, event.continues)
         except SessionNotFound:
             pass  # it ended before it began anything
 
-    def _beat(
+    def _send_heartbeat(
         self,
         status: str | None,
         current_task: str | None = None,
@@ -149,17 +149,17 @@ class HookHandler:
         reason: str | None = None,
         detail: str | None = None,
     ) -> None:
-        beat = self._bus.sessions.heartbeat(
+        heartbeat = self._bus.sessions.heartbeat(
             self._session_id, status=status, reason=reason, detail=detail, current_task=current_task, limit=1
         )
-        self._project = beat.project
+        self._project = heartbeat.project
 
     def _digest(self, event: HookEvent) -> Payload | None:
-        if event.is_inner or event.kind not in self._adapter.shows:
-            # What is new is for the agent, not for one it has sent out, and waits until the client takes words for it.
+        if event.is_subagent or event.kind not in self._adapter.shows:
+            # The digest is for the session's agent, not for a subagent, and waits until the client accepts context.
             mark_due(self._bus.folder, [event.session_id])
             return None
-        is_early = event.kind == START  # no request to the model follows, until somebody says something
+        is_early = event.kind == START  # no request to the model follows until the first prompt
         if is_early and event.is_new and PROMPT in self._adapter.shows:
             return None
         found = Digest(
@@ -176,50 +176,46 @@ class HookHandler:
         if is_early:
             self._state.pending += found.shown
         else:
-            self._shown += found.shown
+            self._delivered_ids += found.shown
         if found.has_more:
             mark_due(self._bus.folder, [event.session_id])
-        return self._adapter.show(event, found.words) if found.words else None
+        return self._adapter.inject_context(event, found.words) if found.words else None
 
-    def _stop(self, event: HookEvent) -> Payload | None:
-        """Record the end of a turn; make the agent go on once if an urgent request is unanswered, never twice in a
-        row.
-        """
-        asked = [] if event.is_repeat or event.is_inner else self._unanswered()
+    def _end_turn(self, event: HookEvent) -> Payload | None:
+        """Record the end of a turn; block it once, never twice in a row, if an urgent request is unanswered."""
+        asked = [] if event.is_repeat or event.is_subagent else self._unanswered()
         if not asked or not self._bus.wakes.hold(self._session_id, [each.message_id for each in asked]):
-            self._beat("idle", reason=event.reason or "done", detail=one_line(event.detail))
-            self._have_woken()
+            self._send_heartbeat("idle", reason=event.reason or "done", detail=one_line(event.detail))
+            self._rearm_wake_up()
             return None
         self._state.held += [each.message_id for each in asked]
-        self._shown = [each.message_id for each in asked]
-        self._beat("working")
-        return self._adapter.hold(event, "\n".join((HELD, DIGEST_NOTE, *map(message_line, asked))))
+        self._delivered_ids = [each.message_id for each in asked]
+        self._send_heartbeat("working")
+        return self._adapter.block_stop(event, "\n".join((HELD, DIGEST_NOTE, *map(message_line, asked))))
 
-    def _wake(self, event: HookEvent) -> Payload | None:
-        """Return the text that starts a turn in an idle session, if a message deserves one."""
+    def _start_turn(self, event: HookEvent) -> Payload | None:
+        """Return the text that starts a turn in an idle session, if a message is worth a turn."""
         words, _, retry_after_s = wake_up(self._bus, event.session_id)
         if words:
-            return self._adapter.hold(event, words)
+            return self._adapter.block_stop(event, words)
         return {"retry_after_s": int(retry_after_s) + 1} if retry_after_s else None
 
-    def _prompted(self, event: HookEvent) -> None:
-        """Mark as injected what this prompt's request carries to the model: a wake-up's messages and what a start has
-        shown.
-        """
+    def _confirm_delivery(self, event: HookEvent) -> None:
+        """Mark as injected what this prompt brings to the model: a wake-up's messages, and those shown at the start."""
         if event.is_typed:
             self._bus.wakes.refill(self._session_id)
         if delivered := [*ids_in(event.prompt), *self._state.pending]:
             self._bus.messages.mark_injected(self._session_id, delivered)
             self._state.pending = []
 
-    def _have_woken(self) -> None:
+    def _rearm_wake_up(self) -> None:
         """Notify the session's server again about messages that arrived after the turn's last tool call."""
         if self._bus.messages.inbox(self._session_id, limit=1, new_only=True):
             notify(os.path.join(self._bus.folder, "wake"), {topic("messages", self._session_id)})
             mark_due(self._bus.folder, [self._session_id])
 
     def _unanswered(self) -> list[Message]:
-        """Return the urgent requests that have neither been answered nor already held up a stop."""
+        """Return the urgent requests that have neither been answered nor blocked a stop before."""
         waiting = self._bus.messages.inbox(self._session_id, types=["request"])
         urgent = [each for each in waiting if each.priority == "urgent" and each.message_id not in self._state.held]
         return [each for each in urgent[:3] if not self._has_answered(each)]
@@ -230,7 +226,7 @@ class HookHandler:
             each.in_reply_to == message.message_id and each.from_session == self._session_id for each in thread.messages
         )
 
-    def _end(self, event: HookEvent) -> None:
+    def _end_session(self, event: HookEvent) -> None:
         if event.reason in SUCCESSIONS:
             return  # the start that follows says which session goes on; else the end of the process ends it
         try:

@@ -1,8 +1,8 @@
-"""`hallway hook CLIENT`: reads what the client tells, has it done, writes what the agent should see, and is gone.
+"""`hallway hook CLIENT`: reads a hook's payload, has the event handled, writes what the agent should see, and exits.
 
-This is where hallway meets somebody else's work, so nothing here may be felt (A1): it exits with 0 whatever happens,
-writes one JSON object or nothing, and after `BUDGET_MS` it gives up. What went wrong is in a log that `hallway doctor`
-reads. The order of its steps is that of their cost: most runs end before anything but `os` is imported.
+A hook runs inside somebody else's work and must not disturb it (A1): it exits with 0 whatever happens, writes one JSON
+object or nothing, and gives up after `BUDGET_MS`. Errors go to a log that `hallway doctor` reads. Cheap steps come
+first: most runs end before anything but `os` is imported.
 """
 
 from __future__ import annotations
@@ -48,25 +48,25 @@ SPOOL = "spool"  # see spool.py
 def main(words: list[str]) -> NoReturn:
     """Run the hook of a client, and leave without tidying up."""
     client = words[0] if words else ""
-    is_heard = _fill_standard_files()
-    run = HookRun(client, is_heard=is_heard)
+    has_output = _fill_standard_files()
+    run = HookRun(client, has_output=has_output)
     try:
         if client not in CATALOG:
             raise ValueError(f"there is no client {client!r}; there are {', '.join(CATALOG)}")
         if IDLE in words[1:]:
             os._exit(run.wait_idle(_read_payload()[1]))
-        _thread.start_new_thread(run.give_up_late, ())
+        _thread.start_new_thread(run.exit_at_deadline, ())
         run.handle(*_read_payload(), "".join(words[1:2]))
     except Exception as error:  # the edge between the client and hallway
-        if not isinstance(error, _Later):
-            run.trouble(f"{type(error).__name__}: {error}")
+        if not isinstance(error, _Deferred):
+            run.log_error(f"{type(error).__name__}: {error}")
         if getattr(error, "is_passing", False):
             run.spool()
     os._exit(0)
 
 
-class _Later(Exception):
-    """This is spooled without a try: another process works off what came before, or the hub did not answer lately."""
+class _Deferred(Exception):
+    """The event is spooled without a try: another process is running the spool, or the hub did not answer lately."""
 
     is_passing = True
 
@@ -74,9 +74,9 @@ class _Later(Exception):
 class HookRun:
     """One run of a hook."""
 
-    def __init__(self, client: str, *, is_heard: bool = True) -> None:
+    def __init__(self, client: str, *, has_output: bool = True) -> None:
         self.client = client
-        self._is_heard = is_heard
+        self._has_output = has_output
         self.url = bus_address()
         self.folder = bus_folder(self.url)
         self._is_answered = False
@@ -84,15 +84,15 @@ class HookRun:
         self._parent = os.getppid()
         self._process = 0  # the client's, once it is noted
 
-    def give_up_late(self) -> None:
+    def exit_at_deadline(self) -> None:
         """End the process when its time is up, whatever it hangs in."""
         budget_ms = _budget_ms()
         time.sleep(budget_ms / 1000)
         if not self._is_answered:
-            self.trouble(f"gave up after {budget_ms} ms")
+            self.log_error(f"gave up after {budget_ms} ms")
             self.spool()
             if self._is_remote:
-                _touch(os.path.join(self.folder, SILENT))
+                _update_time(os.path.join(self.folder, SILENT))
         os._exit(0)
 
     @property
@@ -100,14 +100,14 @@ class HookRun:
         return bool(self.url and self.url.startswith(HUBS))
 
     def _is_hub_silent(self) -> bool:
-        """Return whether a hook waited for the hub in vain a moment ago: the next ones do not wait again."""
+        """Return whether the hub did not answer a hook in the last seconds; the next hooks do not wait for it again."""
         try:
             return self._is_remote and time.time() - os.stat(os.path.join(self.folder, SILENT)).st_mtime < REST_S
         except OSError:
             return False
 
     def spool(self) -> None:
-        """Leave what was to be done for whoever comes next."""
+        """Spool the event for the next hook, the session's server or the next command."""
         from hallway.agents.hook.spool import append
 
         event, self._event = self._event, None
@@ -115,12 +115,12 @@ class HookRun:
             if event is None or event.kind == NEWS:
                 return
             if not append(self.folder, self.client, event):
-                self.trouble("the spool is full: what happened is lost")
+                self.log_error("the spool is full: what happened is lost")
             mark_due(self.folder, [event.session_id])  # so that the session's next hook runs
         except OSError as error:
-            self.trouble(f"the spool cannot be written: {error}")
+            self.log_error(f"the spool cannot be written: {error}")
 
-    def trouble(self, what: str) -> None:
+    def log_error(self, what: str) -> None:
         from hallway.agents.hook import log
 
         log.note(self.folder, self.client or "hook", what)
@@ -139,50 +139,51 @@ class HookRun:
             event.prompt = ""  # what the user says stays in the session
         if os.environ.get("HALLWAY_DETAIL", "").lower() in OFF:
             event.detail = ""  # neither does what it answers or asks leave the session
-        quiet_file = _quiet_file(self.folder, event.session_id)
+        gate_file = _gate_file(self.folder, event.session_id)
         is_small = event.kind == TOOL and not event.files
-        if is_small and is_snoozed(quiet_file):
+        if is_small and is_snoozed(gate_file):
             return
-        state = HookState(quiet_file)
+        state = HookState(gate_file)
         if state.is_first(raw) or event.kind == END:  # two terminals may send the same bytes for it
             self._event = event
-            _set_quiet(quiet_file, event.kind, looks_idle=adapter.asks_when_idle)
-            self._note_link(event)
-            if not (self._ask(event, state) or (is_small and state.is_registered and self._beat(event, state))):
-                self._answer(adapter, event, state, quiet_file)
+            _update_gate(gate_file, event.kind, looks_idle=adapter.asks_when_idle)
+            self._link_process(event)
+            if not (
+                self._ask_server(event, state)
+                or (is_small and state.is_registered and self._send_fast_heartbeat(event, state))
+            ):
+                self._handle_here(adapter, event, state, gate_file)
             self._event = None
         state.save()
 
-    def _ask(self, event: HookEvent, state: HookState) -> bool:
-        """Return whether the session's own server handled the event; starts and ends of sessions are never its to
-        handle.
-        """
+    def _ask_server(self, event: HookEvent, state: HookState) -> bool:
+        """Return whether the session's own server handled the event; it is not asked about a start or an end."""
         if event.kind in (START, END) or not os.path.exists(socket_of(self.folder, event.session_id)):
             return False
         from hallway.agents.hook.server_client import ask
 
-        asked = ask(self.folder, self.client, event, state)
-        if asked is None:
+        reply = ask(self.folder, self.client, event, state)
+        if reply is None:
             return False
         self._is_answered = True
-        if asked.answer and self._is_heard:
-            _write(dumps(asked.answer))
-            asked.mark_delivered()
+        if reply.answer and self._has_output:
+            _write(dumps(reply.answer))
+            reply.mark_delivered()
         return True
 
-    def _beat(self, event: HookEvent, state: HookState) -> bool:
-        """Return whether a plain heartbeat was all there was to do, and is done."""
+    def _send_fast_heartbeat(self, event: HookEvent, state: HookState) -> bool:
+        """Return whether a heartbeat was all there was to do, and was sent."""
         if os.path.exists(os.path.join(self.folder, SPOOL)):
             return False
         if self.url and (self.url.startswith(HUBS) or (not self.url.startswith("sqlite:") and "://" in self.url)):
             return False
-        from hallway.agents.hook.fast_heartbeat import beat
+        from hallway.agents.hook.fast_heartbeat import send_heartbeat
 
-        last = beat(bus_file(self.url), event.session_id, state.last_seq)
+        last = send_heartbeat(bus_file(self.url), event.session_id, state.last_seq)
         state.last_seq = state.last_seq if last is None else last
         return last is not None
 
-    def _answer(self, adapter: ClientAdapter, event: HookEvent, state: HookState, quiet_file: str) -> None:
+    def _handle_here(self, adapter: ClientAdapter, event: HookEvent, state: HookState, gate_file: str) -> None:
         import hallway.agents.hook.fast_heartbeat  # noqa: F401 (imports apsw the short way)
         from hallway.agents.hook.handler import HookHandler
         from hallway.agents.hook.spool import work_off
@@ -191,31 +192,31 @@ class HookRun:
         if event.directory:
             _enter(event.directory)
         if event.kind in (START, PROMPT, END):
-            self._note_process(event, adapter)
+            self._bind_process(event, adapter)
         if self._is_hub_silent():
-            raise _Later
+            raise _Deferred
         if event.kind == END and self._is_open_elsewhere(event):
             return
         with connect(self.url) as bus:
             if not work_off(bus):
-                raise _Later
-            answerer = HookHandler(bus, adapter, state)
-            answer = answerer.answer(event)
+                raise _Deferred
+            handler = HookHandler(bus, adapter, state)
+            answer = handler.handle(event)
             self._is_answered = True
-            if answer and self._is_heard:
+            if answer and self._has_output:
                 _write(dumps(answer))
-                answerer.mark_delivered()
+                handler.mark_delivered()
             if event.kind == START and self._is_client_gone():
                 from hallway.local.presence import GONE
 
                 bus.sessions.end(event.session_id, GONE)
         if event.kind == END:
             state.remove()
-            for path in (quiet_file, f"{quiet_file}{WAITER}"):
+            for path in (gate_file, f"{gate_file}{WAITER}"):
                 _unlink(path)
 
-    def _note_link(self, event: HookEvent) -> None:
-        """Let the shell find a session's file by its process, where the client does not name it."""
+    def _link_process(self, event: HookEvent) -> None:
+        """Link the process to the session's gate file, for a client that does not name the session to the shell."""
         if not CATALOG[self.client].links_process or event.kind not in (START, PROMPT, END):
             return
         if event.kind != PROMPT:
@@ -223,8 +224,8 @@ class HookRun:
         if event.kind != END:
             link(self.folder, parent_process(), event.session_id)
 
-    def _note_process(self, event: HookEvent, adapter: ClientAdapter) -> None:
-        """Remember in which process the session lives, whose end is its end, and by which its hooks find it."""
+    def _bind_process(self, event: HookEvent, adapter: ClientAdapter) -> None:
+        """Bind the session to its client's process, whose end ends it, and by which its server finds it."""
         from hallway.core.topics import topic
         from hallway.local.notify import notify
         from hallway.local.presence import bind, bound, client_process, is_elsewhere
@@ -243,21 +244,21 @@ class HookRun:
             forget_old(self.folder)
 
     def _is_open_elsewhere(self, event: HookEvent) -> bool:
-        """Return whether another terminal has the session open, which goes on when this one closes."""
+        """Return whether another terminal has the session open, too; then the session goes on when this one closes."""
         from hallway.local.presence import is_elsewhere
 
         return is_elsewhere(self.folder, event.session_id, self._process)
 
     def _is_client_gone(self) -> bool:
-        """Return whether the client ended while its hook ran: then nothing else will say that the session has."""
+        """Return whether the client ended while its hook ran; then no later event will end the session."""
         from hallway.local.presence import start_time
 
         is_shell_gone = os.getppid() != self._parent
         is_there = start_time(self._process) and start_time(parent_process())
-        return is_shell_gone or not is_there or (self._is_heard and _is_closed(1))
+        return is_shell_gone or not is_there or (self._has_output and _is_closed(1))
 
 
-def _quiet_file(folder: str, session_id: str) -> str:
+def _gate_file(folder: str, session_id: str) -> str:
     """Return the session's gate file; for an id that no shell can write safely, a file that no shell reads."""
     if path := file_of(folder, session_id):
         return path
@@ -266,11 +267,11 @@ def _quiet_file(folder: str, session_id: str) -> str:
     return file_of(folder, f"_{crc32(session_id.encode('utf-8', 'replace')):08x}")
 
 
-def _set_quiet(path: str, kind: str, *, looks_idle: bool) -> None:
-    """Say that nothing is due before looking what is: news that comes after the look says otherwise.
+def _update_gate(path: str, kind: str, *, looks_idle: bool) -> None:
+    """Mark the session as not due before reading its news, so that later news marks it as due again.
 
-    What a session at work does not do (ask, stop) is undone by the next tool that runs, so that one is due; but a
-    client that looks at the file while it idles needs it there.
+    After a question or a stop the hook of the next tool must run, to set the status back: the file is removed. A client
+    that reads the file while it idles needs it after a stop.
     """
     if kind in (TOOL, PROMPT, NEWS) or (kind == STOP and looks_idle):
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
@@ -279,7 +280,7 @@ def _set_quiet(path: str, kind: str, *, looks_idle: bool) -> None:
         _unlink(path)
 
 
-def _touch(path: str) -> None:
+def _update_time(path: str) -> None:
     try:
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
         os.utime(path)
@@ -295,15 +296,17 @@ def _unlink(path: str) -> None:
 
 
 def _fill_standard_files() -> bool:
-    """Keep files that are opened here from becoming the standard output of a client that closed it; is it there?"""
-    is_heard = True
+    """Open the standard files that the client closed, so that no other file gets their numbers; return whether there is
+    a standard output.
+    """
+    has_output = True
     for file in (0, 1, 2):
         try:
             os.fstat(file)
         except OSError:
             os.open(os.devnull, os.O_RDWR)  # becomes `file`, the lowest that is free
-            is_heard = is_heard and file != 1
-    return is_heard
+            has_output = has_output and file != 1
+    return has_output
 
 
 def _is_closed(file: int) -> bool:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from hallway.bus.base import Bus
 
 PATIENCE_S = 0.2  # a hook writes at once; another program that connects is cut off after this time
-QUESTION_MOST = 4 * 1024 * 1024
+REQUEST_MOST = 4 * 1024 * 1024
 
 
 class HookServer:
@@ -73,33 +73,33 @@ class HookServer:
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, file)
         try:
             connection.settimeout(PATIENCE_S)
-            self._converse(connection)
+            self._answer_request(connection)
         except (OSError, ValueError, KeyError):
             pass  # it went away, or was no hook
         finally:
             connection.close()
 
-    def _converse(self, connection: socket.socket) -> None:
-        question = decode(_read_line(connection))
-        remembered = RelayedState(question)
-        if question["client"] not in CATALOG:
+    def _answer_request(self, connection: socket.socket) -> None:
+        request = decode(_read_line(connection))
+        state = RelayedState(request)
+        if request["client"] not in CATALOG:
             return
-        answerer = HookHandler(self._bus, adapter_of(question["client"]), remembered)
+        handler = HookHandler(self._bus, adapter_of(request["client"]), state)
         try:
             work_off(self._bus)
-            answer = answerer.answer(_event(question)) or {}
-            said: dict[str, Any] = {
+            answer = handler.handle(_event(request)) or {}
+            reply: dict[str, Any] = {
                 "answer": answer,
-                "last_seq": remembered.last_seq,
-                "held": remembered.held,
-                "is_fresh": remembered.is_fresh,
-                "pending": remembered.pending,
+                "last_seq": state.last_seq,
+                "held": state.held,
+                "is_fresh": state.is_fresh,
+                "pending": state.pending,
             }
         except Exception as error:  # the hook logs it
-            said = {"trouble": f"{type(error).__name__}: {error}"}
-        connection.sendall(f"{encode(said)}\n".encode("utf-8", "replace"))
+            reply = {"error": f"{type(error).__name__}: {error}"}
+        connection.sendall(f"{encode(reply)}\n".encode("utf-8", "replace"))
         if connection.recv(1):
-            answerer.mark_delivered()
+            handler.mark_delivered()
 
     def _close(self, session_id: str) -> None:
         self._listening.pop(session_id).close()
@@ -109,10 +109,10 @@ class HookServer:
         self.listen([])
 
 
-def _event(question: Payload) -> HookEvent:
-    event = HookEvent(question["kind"], question["event_name"], question["session_id"], question["directory"])
+def _event(request: Payload) -> HookEvent:
+    event = HookEvent(request["kind"], request["event_name"], request["session_id"], request["directory"])
     for name in HookEvent.__slots__:
-        setattr(event, name, question[name])
+        setattr(event, name, request[name])
     return event
 
 
@@ -120,8 +120,8 @@ def _read_line(connection: socket.socket) -> bytes:
     data = b""
     while not data.endswith(b"\n"):
         part = connection.recv(65536)
-        if not part or len(data) > QUESTION_MOST:
-            raise ValueError("it is no question")
+        if not part or len(data) > REQUEST_MOST:
+            raise ValueError("it is no request")
         data += part
     return data
 

@@ -40,8 +40,8 @@ def ask(folder: str, client: str, event: HookEvent, state: HookState) -> ServerR
     """
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     connection.settimeout(PATIENCE_S)
-    question = {name: getattr(event, name) for name in HookEvent.__slots__}
-    question |= {
+    request = {name: getattr(event, name) for name in HookEvent.__slots__}
+    request |= {
         "client": client,
         "prompt": event.prompt[:PROMPT_MOST],
         "detail": event.detail[:PROMPT_MOST],
@@ -53,16 +53,16 @@ def ask(folder: str, client: str, event: HookEvent, state: HookState) -> ServerR
     }
     try:
         connection.connect(socket_of(folder, event.session_id))
-        connection.sendall((dumps(question) + "\n").encode("ascii"))
-        said = loads(_line(connection).decode("utf-8"))
+        connection.sendall((dumps(request) + "\n").encode("ascii"))
+        reply = loads(_line(connection).decode("utf-8"))
     except (OSError, ValueError):
         connection.close()
         return None
-    if "trouble" in said:
-        raise RuntimeError(said["trouble"])
-    state.last_seq, state.held, state.is_registered = said["last_seq"], said["held"], True
-    state.is_fresh, state.pending = said["is_fresh"], said["pending"]
-    return ServerReply(connection, said["answer"])
+    if "error" in reply:
+        raise RuntimeError(reply["error"])
+    state.last_seq, state.held, state.is_registered = reply["last_seq"], reply["held"], True
+    state.is_fresh, state.pending = reply["is_fresh"], reply["pending"]
+    return ServerReply(connection, reply["answer"])
 
 
 def _line(connection: socket.socket) -> bytes:

@@ -42,7 +42,7 @@ FIELDS = (
     "detail",
     "continues",
     "is_new",
-    "is_inner",
+    "is_subagent",
     "is_typed",
 )
 
@@ -145,7 +145,7 @@ def _do(bus: Bus, entry: Payload) -> None:
     try:
         if time.time() - entry["at"] <= MAX_AGE_S or event.kind == END:
             state = SpooledState(is_registered=_is_known(bus, event.session_id))
-            HookHandler(bus, adapter_of(entry["client"]), state).answer(event)
+            HookHandler(bus, adapter_of(entry["client"]), state).handle(event)
         elif event.kind == TOOL and event.files and _is_known(bus, event.session_id):
             bus.files.touch(event.session_id, event.files)
     except (SessionNotFound, InvalidInput):

@@ -30,8 +30,8 @@ class HookState:
 
     __slots__ = ("_file", "_read", "held", "is_fresh", "is_registered", "last_seq", "path", "pending", "seen")
 
-    def __init__(self, quiet_file: str) -> None:
-        self.path = quiet_file + SUFFIX
+    def __init__(self, gate_file: str) -> None:
+        self.path = gate_file + SUFFIX
         self._file = self._opened()
         self._read = os.pread(self._file, SIZE_MOST, 0).decode("ascii", "replace")
         words = dict(word.split("=", 1) for word in self._read.split() if "=" in word)
@@ -88,12 +88,12 @@ class HookState:
 class RelayedState:
     """The hook state that came with a hook's request to the session's server: see `HookState`."""
 
-    def __init__(self, question: Payload) -> None:
-        self.last_seq = int(question["last_seq"])
-        self.held = [str(each) for each in question["held"]]
-        self.is_registered = bool(question["is_registered"])
-        self.is_fresh = bool(question["is_fresh"])
-        self.pending = [str(each) for each in question["pending"]]
+    def __init__(self, request: Payload) -> None:
+        self.last_seq = int(request["last_seq"])
+        self.held = [str(each) for each in request["held"]]
+        self.is_registered = bool(request["is_registered"])
+        self.is_fresh = bool(request["is_fresh"])
+        self.pending = [str(each) for each in request["pending"]]
 
 
 class SpooledState:

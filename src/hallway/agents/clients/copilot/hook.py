@@ -31,7 +31,7 @@ class CopilotAdapter(ClientAdapter):
     def files(self, payload: Payload) -> list[str]:
         return super().files({"tool_name": payload.get("toolName"), "tool_input": payload.get("toolArgs")})
 
-    def show(self, event: HookEvent, words: str) -> Payload:
+    def inject_context(self, event: HookEvent, words: str) -> Payload:
         return {"additionalContext": words}
 
 

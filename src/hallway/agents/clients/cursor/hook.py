@@ -41,10 +41,10 @@ class CursorAdapter(ClientAdapter):
         path = text(payload, "file_path")
         return [path] if path else []
 
-    def show(self, event: HookEvent, words: str) -> Payload:
+    def inject_context(self, event: HookEvent, words: str) -> Payload:
         return {"additional_context": words}
 
-    def hold(self, event: HookEvent, words: str) -> Payload:
+    def block_stop(self, event: HookEvent, words: str) -> Payload:
         return {"followup_message": words}
 
 

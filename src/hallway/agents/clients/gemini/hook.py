@@ -44,7 +44,7 @@ class GeminiAdapter(ClientAdapter):
         what = text(details, "command", "filePath", "toolName", "title")
         return asks, what or text(payload, "message")
 
-    def hold(self, event: HookEvent, words: str) -> Payload:
+    def block_stop(self, event: HookEvent, words: str) -> Payload:
         return {"decision": "deny", "reason": words}
 
 

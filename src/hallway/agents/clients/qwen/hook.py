@@ -34,7 +34,7 @@ class QwenAdapter(ClientAdapter):
     def read(self, payload: Payload, event_name: str, environ: Any) -> HookEvent | None:
         event = super().read(payload, event_name, environ)
         if event and environ.get("QWEN_CODE_AGENT_ID"):
-            event.is_inner = True
+            event.is_subagent = True
         if event and event.event_name == "Notification":
             event.is_repeat = True  # `PermissionRequest` came before it, and knows more
         return event
