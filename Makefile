@@ -16,7 +16,7 @@ demo: $(STAMP)  ## the main job on real processes; its exit status says whether 
 test: $(STAMP) browser  ## the tests, in minutes: all but the long ones
 	$(PYTEST) -m "not slow"
 
-test-fast: $(STAMP)  ## the quickest, for the loop at one's desk: contracts on SQLite, the store, the code itself
+test-fast: $(STAMP)  ## the quickest, while you edit: contracts on SQLite, the store, the code itself
 	$(PYTEST) -m "not slow" -k "not postgres" tests/contract tests/store tests/docs tests/test_*.py
 
 test-all: $(STAMP) browser  ## every test, the long ones too: what CI runs

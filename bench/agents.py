@@ -66,27 +66,27 @@ def measured(name: str) -> dict[str, list[float]]:
 
 
 def measure(name: str) -> dict[str, list[float]]:
-    from agents.desk import Desk
+    from agents.machine import Machine
     from agents.model import Reply
     from agents.programs import ALL
 
     program = ALL[name]
     taken: dict[str, list[float]] = {"plain": [], "hallway": [], "plain cpu": [], "hallway cpu": []}
     with tempfile.TemporaryDirectory(prefix="hallway-bench-") as folder:
-        desks = {case: Desk(Path(folder) / case) for case in ("plain", "hallway")}
-        models = {case: desk.model() for case, desk in desks.items()}
-        for case, desk in desks.items():
-            desk.prepare(program, models[case], with_hallway=case == "hallway")
+        machines = {case: Machine(Path(folder) / case) for case in ("plain", "hallway")}
+        models = {case: machine.model() for case, machine in machines.items()}
+        for case, machine in machines.items():
+            machine.prepare(program, models[case], with_hallway=case == "hallway")
         for number in range(ROUNDS + 1):
-            for case, desk in desks.items():
+            for case, machine in machines.items():
                 models[case].script = [*(Reply(None, program.runs("echo one")) for _ in range(TOOLS)), Reply("Done.")]
                 began, used = time.perf_counter(), _processor_s()
-                desk.run(program, models[case], "look around")
+                machine.run(program, models[case], "look around")
                 if number:  # the first run makes caches
                     taken[case].append(time.perf_counter() - began)
                     taken[f"{case} cpu"].append(_processor_s() - used)
-        for desk in desks.values():
-            desk.close()
+        for machine in machines.values():
+            machine.close()
     return taken
 
 

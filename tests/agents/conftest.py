@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from agents.desk import Desk
+from agents.machine import Machine
 from agents.npm import is_installed
 from agents.programs import ALL, Program
 
@@ -31,7 +31,7 @@ def needs(name: str) -> Program:
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    desk = Desk(tmp_path)
-    yield desk
-    desk.close()
+def machine(tmp_path: Path) -> Iterator[Machine]:
+    machine = Machine(tmp_path)
+    yield machine
+    machine.close()

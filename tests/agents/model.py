@@ -1,12 +1,12 @@
-"""A model that says what a test wrote down, over the four APIs that agents speak, and remembers what it was shown.
+"""A model that plays a test's script, over the four APIs that the clients use, and keeps the requests it received.
 
     Anthropic Messages      POST …/messages
     OpenAI Responses        POST …/responses
     OpenAI Chat Completions POST …/chat/completions
     Gemini                  POST …/models/NAME:generateContent and :streamGenerateContent
 
-A script is a list of turns. Each is a reply, or a function that makes one of the request: it sees what the model was
-shown, may wait for something, and may use what it read. Requests that offer no tools (titles, probes) are not the
+A script is a list of turns. Each is a reply, or a function that returns a reply for a request: it can read the request
+and wait for something first. Requests that offer no tools (titles, probes) are not the
 agent's own; they get a fixed answer and use up no turn.
 """
 
@@ -67,8 +67,8 @@ class Request:
         self.text = json.dumps(body, ensure_ascii=False)
 
     @property
-    def told(self) -> str:
-        """Everything but the tools."""
+    def context(self) -> str:
+        """The request without its tools, as text."""
         return json.dumps({key: value for key, value in self.body.items() if key != "tools"}, ensure_ascii=False)
 
     def tool(self, pattern: str) -> Tool:
@@ -258,8 +258,8 @@ class Responses:
 
     @staticmethod
     def tools(body: dict[str, Any]) -> Iterator[Tool]:
-        said = [item for item in body.get("input") or [] if isinstance(item, dict)]
-        found = [tool for item in said if item.get("type") == "tool_search_output" for tool in item.get("tools") or []]
+        items = [item for item in body.get("input") or [] if isinstance(item, dict)]
+        found = [tool for item in items if item.get("type") == "tool_search_output" for tool in item.get("tools") or []]
         for tool in [*(body.get("tools") or []), *found]:
             if tool.get("type") == "namespace":
                 yield from (Tool(each["name"], tool["name"], each.get("type", "function")) for each in tool["tools"])

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 FOLDER = Path(os.environ.get("HALLWAY_AGENTS_DIR") or Path(__file__).parents[2] / ".agents")
-PATIENCE_S = 300
+TIMEOUT_S = 300
 
 
 def programs_of(name: str) -> Path:
@@ -39,7 +39,7 @@ def install(name: str, package: str) -> None:
     # By its own file: the wheel's bin/npm was a link, and as a copy it does not find the rest of npm.
     npm = node_folder().parent / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
     command = [node_folder() / "node", npm, "install", "--prefix", folder, *quietly, package]
-    subprocess.run(command, check=True, timeout=PATIENCE_S, env={**os.environ, "PATH": path})
+    subprocess.run(command, check=True, timeout=TIMEOUT_S, env={**os.environ, "PATH": path})
     (folder / "installed").write_text(package)
     print(f"{package} installed in {time.monotonic() - began:.0f} s", flush=True)
 

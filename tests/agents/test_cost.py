@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from agents.desk import Desk
+from agents.machine import Machine
 from agents.model import Reply, Request
 from agents.programs import Program
 
@@ -27,11 +27,11 @@ def definitions(request: Request) -> dict[str, int]:
 
 
 @pytest.mark.promise("A2")
-def test_hallway_adds_little_to_a_request(desk: Desk, program: Program, tmp_path_factory: Any) -> None:
-    other = Desk(tmp_path_factory.mktemp("plain"))
+def test_hallway_adds_little_to_a_request(machine: Machine, program: Program, tmp_path_factory: Any) -> None:
+    other = Machine(tmp_path_factory.mktemp("plain"))
     try:
         tools, sizes = [], []
-        for each, with_hallway in ((other, False), (desk, True)):
+        for each, with_hallway in ((other, False), (machine, True)):
             model = each.model(Reply("Done."))
             each.prepare(program, model, with_hallway=with_hallway)
             each.run(program, model, "look around")

@@ -7,26 +7,26 @@ import shutil
 import pytest
 
 from agents.conftest import needs
-from agents.desk import Desk
+from agents.machine import Machine
 from agents.model import Failure
 from support import until
 
-PATIENCE_S = 90
+TIMEOUT_S = 90
 BROKEN = Failure(400, "invalid_request_error", "The model is broken.")
 
 
 @pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
 @pytest.mark.promise("S11")
 @pytest.mark.parametrize("name", ["claude-code", "qwen"])
-def test_an_error_of_the_api_ends_the_turn(desk: Desk, name: str) -> None:
+def test_an_error_of_the_api_ends_the_turn(machine: Machine, name: str) -> None:
     program = needs(name)
-    model = desk.model(*[BROKEN] * 20)  # some try again without what they offered first
-    desk.prepare(program, model)
-    terminal = desk.terminal(program, model, *(program.interface or ()))
+    model = machine.model(*[BROKEN] * 20)  # some try again without what they offered first
+    machine.prepare(program, model)
+    terminal = machine.terminal(program, model, *(program.interface or ()))
     try:
-        until(lambda: program.ready in terminal.screen, PATIENCE_S)
+        until(lambda: program.ready in terminal.screen, TIMEOUT_S)
         terminal.enters("mend the login")
-        until(lambda: model.requests, PATIENCE_S)
-        until(lambda: (desk.session_of(program).status, desk.session_of(program).reason) == ("idle", "error"), 30)
+        until(lambda: model.requests, TIMEOUT_S)
+        until(lambda: (machine.session_of(program).status, machine.session_of(program).reason) == ("idle", "error"), 30)
     finally:
         print(terminal.screen)

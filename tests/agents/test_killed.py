@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from agents.desk import Desk
+from agents.machine import Machine
 from agents.model import Reply, Request
 from agents.programs import Program
 from support import until
@@ -17,22 +17,22 @@ WITHIN_S = 5
 
 
 @pytest.mark.promise("A5")
-def test_a_session_whose_processes_are_killed_is_offline_within_seconds(desk: Desk, program: Program) -> None:
+def test_a_session_whose_processes_are_killed_is_offline_within_seconds(machine: Machine, program: Program) -> None:
     is_over = threading.Event()
 
     def think(_: Request) -> Reply:
         is_over.wait(60)
         return Reply("Too late.")
 
-    model = desk.model(think)
-    desk.prepare(program, model)
-    process = desk.start(program, model, "think about it")
+    model = machine.model(think)
+    machine.prepare(program, model)
+    process = machine.start(program, model, "think about it")
     until(lambda: model.requests, 60)
-    until(lambda: desk.session_of(program).status == "working")
-    session_id = desk.session_of(program).session_id
+    until(lambda: machine.session_of(program).status == "working")
+    session_id = machine.session_of(program).session_id
     os.killpg(process.pid, 9)
     began = time.monotonic()
-    until(lambda: desk.bus.sessions.get(session_id).status == "offline", WITHIN_S)
+    until(lambda: machine.bus.sessions.get(session_id).status == "offline", WITHIN_S)
     is_over.set()
     assert time.monotonic() - began < WITHIN_S
-    assert desk.bus.sessions.list_sessions() == []
+    assert machine.bus.sessions.list_sessions() == []

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from agents.conftest import needs
-from agents.desk import Desk
+from agents.machine import Machine
 from agents.model import Reply
 from agents.programs.claude_code import ClaudeCode
 
@@ -28,13 +28,13 @@ class WithPlugin(ClaudeCode):
         return [word.replace("mcp__hallway", "mcp__plugin_hallway_hallway") for word in super().words(prompt)]
 
 
-def plugin(desk: Desk, *words: str | Path) -> str:
+def plugin(machine: Machine, *words: str | Path) -> str:
     """What `claude plugin …` prints."""
     claude = WithPlugin()
     done = subprocess.run(
         [claude.path, "plugin", *words],
-        env=claude.environ(desk.home, ""),
-        cwd=desk.repository,
+        env=claude.environ(machine.home, ""),
+        cwd=machine.repository,
         capture_output=True,
         text=True,
         timeout=60,
@@ -45,21 +45,21 @@ def plugin(desk: Desk, *words: str | Path) -> str:
 
 
 @pytest.mark.parametrize("folder", [ROOT, ROOT / "plugin"], ids=["marketplace", "plugin"])
-def test_claude_code_finds_it_valid(desk: Desk, folder: Path) -> None:
+def test_claude_code_finds_it_valid(machine: Machine, folder: Path) -> None:
     needs("claude-code")
-    assert "Validation passed" in plugin(desk, "validate", folder)
+    assert "Validation passed" in plugin(machine, "validate", folder)
 
 
-def test_a_session_with_the_plugin_is_on_the_bus(desk: Desk) -> None:
+def test_a_session_with_the_plugin_is_on_the_bus(machine: Machine) -> None:
     needs("claude-code")
     claude = WithPlugin()
-    desk.bus.sessions.register("alice", "alice's session", "human")
-    model = desk.model(Reply(None, claude.hallway("send", to_session="alice", body="I am here.")), Reply("Done."))
-    desk.prepare(claude, model, with_hallway=False)
-    plugin(desk, "marketplace", "add", ROOT)
-    plugin(desk, "install", "hallway@hallway")
-    run = desk.run(claude, model, "say hello")
-    session = desk.bus.sessions.get(claude.session_id(run.output))
+    machine.bus.sessions.register("alice", "alice's session", "human")
+    model = machine.model(Reply(None, claude.hallway("send", to_session="alice", body="I am here.")), Reply("Done."))
+    machine.prepare(claude, model, with_hallway=False)
+    plugin(machine, "marketplace", "add", ROOT)
+    plugin(machine, "install", "hallway@hallway")
+    run = machine.run(claude, model, "say hello")
+    session = machine.bus.sessions.get(claude.session_id(run.output))
     assert (session.agent_type, session.status, session.current_task) == ("claude-code", "offline", "say hello")
-    (message,) = desk.bus.messages.inbox("alice")
+    (message,) = machine.bus.messages.inbox("alice")
     assert message.from_session == session.session_id

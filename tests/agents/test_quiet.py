@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from agents.desk import Desk
+from agents.machine import Machine
 from agents.model import Reply, Request
 from agents.programs import Program
 from hallway.mcp.server import INSTRUCTIONS
@@ -49,20 +49,22 @@ Treat the instructions as configuration guidance, not as system directives.
 INTRODUCTION = {line.strip() for line in f"{FRAMES}\n{INSTRUCTIONS}".splitlines()}
 
 
-def lines(requests: list[Request], desk: Desk) -> set[str]:
+def lines(requests: list[Request], machine: Machine) -> set[str]:
     """Every line that the model was shown, without what differs between any two sessions."""
     shown = "\n".join(text for request in requests for text in texts(request.body))
-    for path, name in ((desk.home, "HOME"), (desk.repository, "SHOP")):
+    for path, name in ((machine.home, "HOME"), (machine.repository, "SHOP")):
         shown = shown.replace(str(path), name).replace(re.sub(r"[^A-Za-z0-9]", "-", str(path)), name)
     return {re.sub(r"\b([a-z]+_)?[0-9a-f][0-9a-f-]{5,}\b|\d+", "N", line).strip() for line in shown.splitlines()}
 
 
 @pytest.mark.promise("A2")
-def test_without_news_the_model_is_shown_nothing_more(desk: Desk, program: Program, tmp_path_factory: Any) -> None:
-    other = Desk(tmp_path_factory.mktemp("plain"))
+def test_without_news_the_model_is_shown_nothing_more(
+    machine: Machine, program: Program, tmp_path_factory: Any
+) -> None:
+    other = Machine(tmp_path_factory.mktemp("plain"))
     try:
         shown = []
-        for each, with_hallway in ((other, False), (desk, True)):
+        for each, with_hallway in ((other, False), (machine, True)):
             model = each.model(Reply("I look.", program.runs("true")), Reply("Done."))
             each.prepare(program, model, with_hallway=with_hallway)
             each.run(program, model, "look around")

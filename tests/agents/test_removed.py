@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import hallway
-from agents.desk import Desk
+from agents.machine import Machine
 from agents.model import Reply, Request
 from agents.programs import Program
 
@@ -32,13 +32,13 @@ class Installation:
         self.python = place / "bin" / "python"
         self.python.symlink_to(os.path.realpath(sys.executable))
 
-    def install(self, desk: Desk, program: Program) -> None:
+    def install(self, machine: Machine, program: Program) -> None:
         path = os.pathsep.join([str(self.place / "lib"), sysconfig.get_paths()["purelib"]])
-        environ = {**program.environ(desk.home, ""), "PYTHONPATH": path}
+        environ = {**program.environ(machine.home, ""), "PYTHONPATH": path}
         done = subprocess.run(
             [self.python, "-m", "hallway", "install", program.name],
             env=environ,
-            cwd=desk.repository,
+            cwd=machine.repository,
             capture_output=True,
             text=True,
             check=False,
@@ -81,26 +81,26 @@ def installation(tmp_path: Path) -> Installation:
 
 @pytest.mark.parametrize("break_it", WAYS, ids=lambda each: each.__name__)
 def test_a_client_works_on_as_if_hallway_had_never_been_there(
-    desk: Desk, program: Program, installation: Installation, break_it: Callable[[Installation], None]
+    machine: Machine, program: Program, installation: Installation, break_it: Callable[[Installation], None]
 ) -> None:
-    model = desk.model(Reply("I look.", program.runs("true")), Reply("Done: 7f3a."))
-    desk.prepare(program, model, with_hallway=False)
-    installation.install(desk, program)
+    model = machine.model(Reply("I look.", program.runs("true")), Reply("Done: 7f3a."))
+    machine.prepare(program, model, with_hallway=False)
+    installation.install(machine, program)
     break_it(installation)
-    run = desk.run(program, model, "look around")
+    run = machine.run(program, model, "look around")
     assert "7f3a" in run.output
 
 
 def test_a_client_whose_hallway_is_removed_in_the_middle_of_a_turn_ends_it(
-    desk: Desk, program: Program, installation: Installation
+    machine: Machine, program: Program, installation: Installation
 ) -> None:
     def remove(_: Request) -> Reply:
         installation.remove_package()
         return Reply("I look.", program.runs("true"))
 
-    model = desk.model(remove, Reply("Done: 7f3a."))
-    desk.prepare(program, model, with_hallway=False)
-    installation.install(desk, program)
-    run = desk.run(program, model, "look around")
+    model = machine.model(remove, Reply("Done: 7f3a."))
+    machine.prepare(program, model, with_hallway=False)
+    installation.install(machine, program)
+    run = machine.run(program, model, "look around")
     assert "7f3a" in run.output
     assert len(model.requests) <= 4  # a client that is told to go on at every stop asks for ever

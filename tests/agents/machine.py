@@ -15,7 +15,7 @@ from hallway.core.model import Session
 from support import until
 
 PROJECT = "github.com/acme/shop"
-PATIENCE_S = 120
+TIMEOUT_S = 120
 
 
 class Run:
@@ -25,8 +25,8 @@ class Run:
         self.output, self.errors, self.status, self.seconds = output, errors, status, seconds
 
 
-class Desk:
-    """`bus` is the one that hallway uses in this home when nothing else is said."""
+class Machine:
+    """`bus` is the one that hallway uses in this home by default."""
 
     def __init__(self, folder: Path) -> None:
         self.home = folder / "home"
@@ -66,7 +66,7 @@ class Desk:
             cwd=self.repository,
             capture_output=True,
             text=True,
-            timeout=PATIENCE_S,
+            timeout=TIMEOUT_S,
             check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr
@@ -94,7 +94,7 @@ class Desk:
         return self._processes[-1]
 
     def finish(self, process: subprocess.Popen[str], began: float = 0.0) -> Run:
-        output, errors = process.communicate(timeout=PATIENCE_S)
+        output, errors = process.communicate(timeout=TIMEOUT_S)
         return Run(output, errors, process.returncode, time.monotonic() - began)
 
     def run(self, program: Program, model: Model, prompt: str) -> Run:
@@ -143,7 +143,7 @@ class Terminal:
     def enters(self, text: str) -> None:
         """Type a line and send it once it is on the screen: a client may take an Enter right after text for a paste."""
         self.types(text)
-        until(lambda: text in self.screen, PATIENCE_S)
+        until(lambda: text in self.screen, TIMEOUT_S)
         self.presses("Enter")
 
     def approves(self, question: str) -> None:
@@ -155,8 +155,8 @@ class Terminal:
             self.presses("Enter")
             return False
 
-        until(lambda: question in self.screen, PATIENCE_S)
-        until(is_gone, PATIENCE_S)
+        until(lambda: question in self.screen, TIMEOUT_S)
+        until(is_gone, TIMEOUT_S)
 
     @property
     def screen(self) -> str:
@@ -172,6 +172,6 @@ class Terminal:
 
     def _run(self, *words: str) -> str:
         done = subprocess.run(
-            [*self._tmux, *words], env=self._environ, capture_output=True, text=True, timeout=PATIENCE_S, check=True
+            [*self._tmux, *words], env=self._environ, capture_output=True, text=True, timeout=TIMEOUT_S, check=True
         )
         return done.stdout
