@@ -320,7 +320,7 @@ def test_a_writer_tells_of_its_news_though_other_threads_write_too(bus: LocalBus
     may_end.set()
     holder.join()
     writer.join()
-    until(lambda: EVENTS in waiter.hear(), within_s=NEVER_S / 3)
+    until(lambda: EVENTS in waiter.receive(), within_s=NEVER_S / 3)
     waiter.close()
 
 

@@ -395,7 +395,7 @@ def test_a_client_that_closes_both_ends_at_once_is_nobodys_trouble(start: Callab
 
 CHANGED = """\
 import hallway.mcp.session_binding, hallway.mcp.stdio
-hallway.mcp.session_binding.BEAT_S = 0.2
+hallway.mcp.session_binding.HEARTBEAT_S = 0.2
 hallway.mcp.stdio.STUCK_S = 0.5
 hallway.mcp.stdio.serve()
 """

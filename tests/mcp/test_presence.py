@@ -22,7 +22,7 @@ from hallway.core.topics import topic
 from hallway.local import presence
 from hallway.local.notify import notify
 from hallway.mcp.protocol import Peer
-from hallway.mcp.session_binding import BEAT_S, CLOSED, STRANGER_S, SessionBinding
+from hallway.mcp.session_binding import CLOSED, HEARTBEAT_S, UNNAMED_S, SessionBinding
 from hub.process import HubProcess
 from mcp_server import Server, environment
 from support import kinds, until
@@ -245,7 +245,7 @@ def test_a_client_with_hooks_is_given_time_to_name_its_session(serve: Callable[.
     server = serve()
     server.initialize("gemini-cli-mcp-client")
     server.ask("resources/list")
-    time.sleep(STRANGER_S + 1)
+    time.sleep(UNNAMED_S + 1)
     assert shop.sessions.list_sessions() == []
     presence.bind(shop.folder, "real", os.getpid())
     assert server.call("status")["session_id"] == "real"
@@ -282,8 +282,8 @@ def test_the_older_contract_takes_a_sessions_id_that_is_its_own(serve: Callable[
     shop.sessions.register("bob", "bob", "codex", current_task="read")
     server = serve("--profile", "engram", **CLAUDE)
     server.initialize()
-    beat = server.call("mem_session_heartbeat", session_id="c1", current_task="mend", status="working")
-    assert [each["session_id"] for each in beat["active_sessions"]] == ["bob"]
+    send_heartbeats = server.call("mem_session_heartbeat", session_id="c1", current_task="mend", status="working")
+    assert [each["session_id"] for each in send_heartbeats["active_sessions"]] == ["bob"]
     assert server.call("mem_session_status", blob={"step": 1})["status_detail"] == {"step": 1}
     listed = server.call("mem_active_sessions", project="github.com/acme/shop")
     assert {each["session_id"] for each in listed["sessions"]} == {"bob", "c1"}
@@ -428,40 +428,40 @@ def test_a_server_started_again_resumes_its_session(serve: Callable[..., Server]
 
 
 @pytest.fixture
-def resident(shop: Bus, monkeypatch: pytest.MonkeyPatch) -> Iterator[SessionBinding]:
+def binding(shop: Bus, monkeypatch: pytest.MonkeyPatch) -> Iterator[SessionBinding]:
     monkeypatch.setenv("HALLWAY_SESSION", "r1")
-    resident = SessionBinding(shop, Peer())
-    yield resident
-    resident.leave()
+    binding = SessionBinding(shop, Peer())
+    yield binding
+    binding.end_all()
 
 
-def test_a_beat_keeps_the_session_alive_and_is_no_event(shop: Bus, resident: SessionBinding) -> None:
-    resident.beat()
+def test_a_servers_heartbeat_keeps_the_session_alive_and_is_no_event(shop: Bus, binding: SessionBinding) -> None:
+    binding.send_heartbeats()
     seen, told = shop.sessions.get("r1").last_seen, kinds(shop)
-    assert resident.beat() > time.monotonic() + BEAT_S - 5
+    assert binding.send_heartbeats() > time.monotonic() + HEARTBEAT_S - 5
     assert shop.sessions.get("r1").last_seen > seen
     assert kinds(shop) == told
 
 
-def test_a_beat_leaves_a_session_that_was_ended_on_purpose(shop: Bus, resident: SessionBinding) -> None:
-    resident.beat()
+def test_a_server_leaves_a_session_that_was_ended_on_purpose(shop: Bus, binding: SessionBinding) -> None:
+    binding.send_heartbeats()
     shop.sessions.end("r1", "the user said good-bye")
-    resident.beat()
+    binding.send_heartbeats()
     assert shop.sessions.get("r1").end_reason == "the user said good-bye"
 
 
-def test_a_beat_after_a_long_sleep_revives_the_session(shop: Bus, resident: SessionBinding) -> None:
-    resident.beat()
+def test_a_servers_heartbeat_after_a_long_sleep_revives_the_session(shop: Bus, binding: SessionBinding) -> None:
+    binding.send_heartbeats()
     shop.sessions.end("r1", "expired")
-    resident.beat()
+    binding.send_heartbeats()
     assert status(shop, "r1") == "active"
 
 
-def test_a_beat_follows_the_client_to_its_next_session(shop: Bus, resident: SessionBinding) -> None:
-    resident.beat()
+def test_a_servers_heartbeat_follows_the_client_to_its_next_session(shop: Bus, binding: SessionBinding) -> None:
+    binding.send_heartbeats()
     shop.sessions.end("r1", "cleared")
     presence.bind(shop.folder, "r2", presence.client_process())
-    resident.beat()
+    binding.send_heartbeats()
     assert (status(shop, "r1"), status(shop, "r2")) == ("offline", "active")
 
 

@@ -43,17 +43,17 @@ def end_listeners(bus: LocalBus) -> None:
 
 @pytest.mark.promise("E3")
 def test_a_notice_names_the_topics_of_its_commit(bus: LocalBus) -> None:
-    ear = bus.store.subscribe(ANYTHING)
+    subscription = bus.store.subscribe(ANYTHING)
     bus.sessions.register("alice", "agent", "codex")
     heard: set[str] = set()
-    until(lambda: heard.update(ear.hear()) or EVENTS in heard)
+    until(lambda: heard.update(subscription.receive()) or EVENTS in heard)
     bus.sessions.heartbeat("alice")  # no news: nothing is told
     bus.sessions.register("bob", "agent", "codex")
     bus.messages.send("alice", "bob", subject="hello")
     heard.clear()
-    until(lambda: heard.update(ear.hear()) or any(topic.startswith("messages-") for topic in heard))
-    ear.close()
-    assert ear.fileno() == -1
+    until(lambda: heard.update(subscription.receive()) or any(topic.startswith("messages-") for topic in heard))
+    subscription.close()
+    assert subscription.fileno() == -1
 
 
 def test_too_many_topics_are_one_sign() -> None:

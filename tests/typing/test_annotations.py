@@ -28,7 +28,7 @@ PROGRAMS = sorted((Path(__file__).parent / "programs").glob("*.py"))
 
 
 def public_methods() -> list[tuple[str, Callable[..., Any]]]:
-    internal = ("append", "sent", "hear", "notify_task_change", "held_back", "stats", "prune_old", "restore")
+    internal = ("append", "sent", "apply_message", "notify_task_change", "held_back", "stats", "prune_old", "restore")
     return [
         (f"{service.__name__}.{name}", method)
         for service in Service.__subclasses__()

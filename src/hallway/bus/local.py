@@ -110,12 +110,12 @@ class LocalBus(Bus):
             pass  # a full disk or a stuck writer must not stop a reader
 
     def subscribe_inbox(self, session_id: str) -> Subscription:
-        ear: Subscription = self.store.subscribe(topic(self.messages.noun, session_id))
-        return ear
+        subscription: Subscription = self.store.subscribe(topic(self.messages.noun, session_id))
+        return subscription
 
     def subscribe_events(self) -> Subscription:
-        ear: Subscription = self.store.subscribe(EVENTS)
-        return ear
+        subscription: Subscription = self.store.subscribe(EVENTS)
+        return subscription
 
     def transaction(self, *, is_durable: bool = True) -> WriteTransaction:
         """Begin a write transaction, with a sweep at its start and wake-ups after its end.
@@ -218,10 +218,10 @@ class WriteTransaction:
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
         bus = self._bus
-        roused = bus.due_sessions  # read before the commit, after which another thread may replace it
+        due = bus.due_sessions  # read before the commit, after which another thread may replace it
         self._write.__exit__(kind, error, trace)
-        if self._is_outermost and roused and kind is None:
-            mark_due(bus.folder, roused)
+        if self._is_outermost and due and kind is None:
+            mark_due(bus.folder, due)
 
 
 def _acting_session(operation: Operation, arguments: dict[str, Any]) -> str | None:

@@ -64,7 +64,7 @@ class RemoteSubscription:
     def fileno(self) -> int:
         return self._news.fileno()
 
-    def hear(self) -> set[str]:
+    def receive(self) -> set[str]:
         """Return `!` (some unnamed topics) if there is news since the last call."""
         return {TOO_MANY} if self._news.drain() else set()
 

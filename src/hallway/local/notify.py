@@ -84,7 +84,7 @@ class DatagramSubscription:
         """Return the file descriptor for an event loop; -1 if there is no socket."""
         return -1 if self.socket is None else self.socket.fileno()
 
-    def hear(self) -> set[str]:
+    def receive(self) -> set[str]:
         """Return the topics received since the last call, without waiting; `!` if there were too many to name."""
         topics: set[str] = set()
         if self.socket is not None:

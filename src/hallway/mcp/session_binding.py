@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from hallway.mcp.protocol import Json, Peer
     from hallway.store import Subscription
 
-BEAT_S = 40.0  # a third of the default time to live of a session
+HEARTBEAT_S = 40.0  # a third of the default time to live of a session
 ANNOUNCE_S = 0.3  # before the first heartbeat: the client's first requests go first, and a health check ends earlier
-STRANGER_S = 3.0  # how long to wait for a call that names the session, before registering a new one
-LISTEN_AGAIN_S = 1.0  # between two attempts to subscribe to a session's inbox again
+UNNAMED_S = 3.0  # how long to wait for a call that names the session, before registering a new one
+RESUBSCRIBE_S = 1.0  # between two attempts to subscribe to a session's inbox again
 CLOSED = "client closed"
 OWN = "own-"  # prefix of the ids of sessions that the server registered without a name from the client
 
@@ -39,11 +39,11 @@ class SessionBinding:
         self._peer = peer
         self._ancestors = [presence.Binding(bus.folder, pid) for pid in presence.ancestors()]
         self._last = presence.Binding(bus.folder, self._ancestors[0].pid, presence.HOSTS)
-        self._ears: dict[str, Subscription] = {}
+        self._subscriptions: dict[str, Subscription] = {}
         self._unannounced: set[str] = set()  # bound to this server, without a heartbeat yet
-        self._told: str | None = None  # by the last call's metadata
+        self._call_session: str | None = None  # by the last call's metadata
         self._began = time.monotonic()
-        self._listen_at = 0.0
+        self._resubscribe_at = 0.0
         self._bindings = [
             DatagramSubscription(os.path.join(bus.folder, "wake"), topic("processes", str(each.pid)))
             for each in self._ancestors
@@ -53,23 +53,23 @@ class SessionBinding:
 
     def session_of(self, meta: Json, *, is_needed: bool = True) -> str | None:
         """Return the session of a call and remember it; None if nothing names it yet and the call needs none."""
-        self._told = identity.from_metadata(meta) or self._told
-        is_early = self._is_hooked or (time.monotonic() < self._began + STRANGER_S and not self._ears)
-        session_id = self.named() or (self._own() if is_needed or not is_early else None)
-        if session_id is not None and session_id not in self._ears:
-            self._take_in(session_id)
+        self._call_session = identity.from_metadata(meta) or self._call_session
+        is_early = self._is_hooked or (time.monotonic() < self._began + UNNAMED_S and not self._subscriptions)
+        session_id = self.current_session() or (self._own() if is_needed or not is_early else None)
+        if session_id is not None and session_id not in self._subscriptions:
+            self._add_session(session_id)
         return session_id
 
-    def named(self) -> str | None:
+    def current_session(self) -> str | None:
         """Return the session's id, or None if nothing names it. The newest source counts: a client may change its id.
 
         In order: the metadata of the last call, the session that a hook bound to the client's process, the environment
         from the start of this server, and the session of an earlier server of the same client process.
         """
         bound = self._bound()
-        named = self._told or (bound.session_id if bound else self._environment)
+        current_session = self._call_session or (bound.session_id if bound else self._environment)
         last = self._last.session_id
-        return named or (last if last and not last.startswith(OWN) else None)
+        return current_session or (last if last and not last.startswith(OWN) else None)
 
     @property
     def _environment(self) -> str | None:
@@ -108,11 +108,11 @@ class SessionBinding:
         """Return whether the client reports its sessions through hooks; such a client may be idle before it has one."""
         return identity.agent_type_of(self._peer.client) is not None
 
-    def _take_in(self, session_id: str) -> None:
+    def _add_session(self, session_id: str) -> None:
         """Subscribe to the session's inbox and bind it to this process; a session with a generated id ends."""
-        for own in [each for each in self._ears if each.startswith(OWN)]:
+        for own in [each for each in self._subscriptions if each.startswith(OWN)]:
             self._rename(own, session_id)
-        self._ears[session_id] = self.bus.subscribe_inbox(session_id)
+        self._subscriptions[session_id] = self.bus.subscribe_inbox(session_id)
         self._unannounced.add(session_id)
         try:
             presence.bind(self.bus.folder, session_id, os.getpid(), presence.SERVERS)
@@ -123,7 +123,7 @@ class SessionBinding:
 
     def _rename(self, own: str, session_id: str) -> None:
         """Give what a session of its own has to the one that it turns out to be (S14)."""
-        self._ears.pop(own).close()
+        self._subscriptions.pop(own).close()
         self._unannounced.discard(own)
         try:
             self.bus.sessions.get(own)
@@ -137,35 +137,35 @@ class SessionBinding:
 
     # -- that it lives ------------------------------------------------------------------------------------------------
 
-    def beat(self) -> float:
+    def send_heartbeats(self) -> float:
         """Send a heartbeat for each of the client's sessions, once any is known; return the time of the next call."""
-        session_id = self.named()
-        if session_id is None and not self._ears:
+        session_id = self.current_session()
+        if session_id is None and not self._subscriptions:
             if self._is_hooked:
-                return time.monotonic() + BEAT_S  # a hook, or a call that needs a session, will name it
-            if time.monotonic() < self._began + STRANGER_S:
-                return self._began + STRANGER_S
+                return time.monotonic() + HEARTBEAT_S  # a hook, or a call that needs a session, will name it
+            if time.monotonic() < self._began + UNNAMED_S:
+                return self._began + UNNAMED_S
             session_id = self._own()
-        if session_id is not None and session_id not in self._ears:
-            self._take_in(session_id)
+        if session_id is not None and session_id not in self._subscriptions:
+            self._add_session(session_id)
         for each in self.sessions:
             try:
-                self._say_alive(each)
+                self._send_heartbeat(each)
             except HallwayError:
                 pass  # the next heartbeat may reach the bus; the agent's next call returns the error
-        self.listen_anew()
-        return time.monotonic() + BEAT_S
+        self.resubscribe()
+        return time.monotonic() + HEARTBEAT_S
 
     def introduce(self, session_id: str) -> None:
         """Send the first heartbeat of a session before its first operation; raises the bus's errors."""
         if session_id in self._unannounced:
-            self._say_alive(session_id)
+            self._send_heartbeat(session_id)
 
     def leave_registration(self, session_id: str) -> None:
         """Send no first heartbeat for a session: by then its caller may have ended it, and it would live again."""
         self._unannounced.discard(session_id)
 
-    def _say_alive(self, session_id: str) -> None:
+    def _send_heartbeat(self, session_id: str) -> None:
         """Send a heartbeat for a session, registering it if unknown; a session ended on purpose stays ended."""
         try:
             self.bus.sessions.ping(session_id, unless_ended=session_id not in self._unannounced)
@@ -173,8 +173,8 @@ class SessionBinding:
             self.register(session_id)
         if session_id in self._unannounced:
             self._unannounced.discard(session_id)
-            self._ears.pop(session_id).close()  # a hub had refused the subscription of an unknown session
-            self._ears[session_id] = self.bus.subscribe_inbox(session_id)
+            self._subscriptions.pop(session_id).close()  # a hub had refused the subscription of an unknown session
+            self._subscriptions[session_id] = self.bus.subscribe_inbox(session_id)
 
     def register(self, session_id: str) -> None:
         """Register the session, named after its client and directory; raises the bus's errors."""
@@ -183,7 +183,7 @@ class SessionBinding:
 
     # -- the end ------------------------------------------------------------------------------------------------------
 
-    def leave(self) -> None:
+    def end_all(self) -> None:
         """End the client's sessions, except those that another server still serves."""
         for each in self._bindings:
             each.close()
@@ -193,7 +193,7 @@ class SessionBinding:
             self._end(session_id, CLOSED)
 
     def _end(self, session_id: str, reason: str) -> None:
-        self._ears.pop(session_id).close()
+        self._subscriptions.pop(session_id).close()
         try:
             if not self._is_elsewhere(session_id):
                 self.bus.sessions.end(session_id, reason)
@@ -211,7 +211,7 @@ class SessionBinding:
     @property
     def sessions(self) -> list[str]:
         """Return the ids of the sessions that this server belongs to."""
-        return list(self._ears)
+        return list(self._subscriptions)
 
     @property
     def has_unannounced(self) -> bool:
@@ -223,29 +223,33 @@ class SessionBinding:
     @property
     def sockets(self) -> dict[int, str]:
         """Return the descriptors at which wake-ups for the sessions arrive: {descriptor: session id}."""
-        return {ear.fileno(): each for each, ear in self._ears.items() if ear.fileno() >= 0}
+        return {
+            subscription.fileno(): each
+            for each, subscription in self._subscriptions.items()
+            if subscription.fileno() >= 0
+        }
 
     @property
     def bindings(self) -> set[int]:
         """Return the descriptors that become readable when a hook binds a session to an ancestor of this process."""
         return {each.fileno() for each in self._bindings} - {-1}
 
-    def hear_bindings(self) -> None:
+    def drain_bindings(self) -> None:
         """Discard the hooks' wake-ups; the next heartbeat reads which session they have bound."""
         for each in self._bindings:
             each.drain()
 
-    def listen_anew(self) -> None:
-        """Open lost subscriptions again, at most once per `LISTEN_AGAIN_S`: a hub or database may have been away."""
-        lost = [ear for ear in self._ears.values() if ear.fileno() < 0]
-        if lost and time.monotonic() >= self._listen_at:
-            self._listen_at = time.monotonic() + LISTEN_AGAIN_S
-            for ear in lost:
-                ear.has_overflowed()  # a database's subscription then connects again
+    def resubscribe(self) -> None:
+        """Open lost subscriptions again, at most once per `RESUBSCRIBE_S`: a hub or database may have been away."""
+        lost = [subscription for subscription in self._subscriptions.values() if subscription.fileno() < 0]
+        if lost and time.monotonic() >= self._resubscribe_at:
+            self._resubscribe_at = time.monotonic() + RESUBSCRIBE_S
+            for subscription in lost:
+                subscription.has_overflowed()  # a database's subscription then connects again
 
-    def hear(self, session_id: str) -> None:
+    def drain(self, session_id: str) -> None:
         """Discard a session's waiting wake-ups: reading its inbox once covers them all."""
-        self._ears[session_id].hear()
+        self._subscriptions[session_id].receive()
 
 
 def _word(text: str) -> str:

@@ -29,7 +29,7 @@ from hallway.mcp.protocol import (
     failed,
 )
 from hallway.mcp.server import BusServer, changed
-from hallway.mcp.session_binding import ANNOUNCE_S, STRANGER_S, SessionBinding
+from hallway.mcp.session_binding import ANNOUNCE_S, UNNAMED_S, SessionBinding
 from hallway.services.wakes import GATHER_S
 
 TYPE_CHECKING = False
@@ -75,10 +75,10 @@ class StdioPeer(Peer):
         return self._server.session_of(meta, is_needed=is_needed)
 
     def introduce(self, session_id: str) -> None:
-        self._server.resident.introduce(session_id)
+        self._server.binding.introduce(session_id)
 
     def leave_registration(self, session_id: str) -> None:
-        self._server.resident.leave_registration(session_id)
+        self._server.binding.leave_registration(session_id)
 
     def offer_former_memory(self, project: str | None) -> str | None:
         """Return a hint if the memory of this repository is stored under a former project."""
@@ -105,7 +105,7 @@ class StdioServer:
         self._url = url
         self._protocol = Protocol(BusServer(profile))
         self._client = StdioPeer(self)
-        self._resident: SessionBinding | None = None
+        self._binding: SessionBinding | None = None
         self._hooks: HookServer | None = None
         self._in = Lines()
         self._lines: list[bytes | None] = []  # lines that are read and not answered yet; the next line is last
@@ -121,24 +121,24 @@ class StdioServer:
         self._is_open = True
 
     @property
-    def resident(self) -> SessionBinding:
+    def binding(self) -> SessionBinding:
         """Return the binding to the session, opening the bus if necessary; raises the bus's errors."""
-        if self._resident is None:
+        if self._binding is None:
             bus = connect(self._url)
             bus.timeout_s, bus.rest_s = CALL_S, REST_S
-            self._resident = SessionBinding(bus, self._client)
-        return self._resident
+            self._binding = SessionBinding(bus, self._client)
+        return self._binding
 
     def session_of(self, meta: Json, *, is_needed: bool) -> str | None:
         """Return the session that makes a call, if any; a new session gets its first heartbeat soon."""
-        session_id = self.resident.session_of(meta, is_needed=is_needed)
-        if self.resident.has_unannounced:
-            self._due_at = min(self._due_at, time.monotonic() + STRANGER_S)
+        session_id = self.binding.session_of(meta, is_needed=is_needed)
+        if self.binding.has_unannounced:
+            self._due_at = min(self._due_at, time.monotonic() + UNNAMED_S)
         return session_id
 
     @property
     def _bus(self) -> Bus:
-        return self.resident.bus
+        return self.binding.bus
 
     def run(self) -> None:
         """Serve until the input closes, the client's process ends, or a signal asks this process to end."""
@@ -163,10 +163,10 @@ class StdioServer:
             self._events.close()
         if self._hooks:
             self._hooks.close()
-        if self._resident:
-            self._resident.bus.timeout_s = ASIDE_S
-            self._resident.leave()
-            self._resident.bus.close()
+        if self._binding:
+            self._binding.bus.timeout_s = ASIDE_S
+            self._binding.end_all()
+            self._binding.bus.close()
 
     def _turn(self, ends: set[int]) -> None:
         """Wait for input, wake-ups or a deadline and handle them; a readable descriptor in `ends` ends the loop."""
@@ -175,9 +175,9 @@ class StdioServer:
             poll.register(0, select.POLLIN)
         if self._out:
             poll.register(1, select.POLLOUT)
-        news = self._resident.sockets if self._resident else {}
+        news = self._binding.sockets if self._binding else {}
         hooks = self._listen_for_hooks()
-        bindings = self._resident.bindings if self._resident else set()
+        bindings = self._binding.bindings if self._binding else set()
         for descriptor in {*ends, *news, *hooks, *bindings} - {-1}:
             poll.register(descriptor, select.POLLIN)
         if self._events and self._events.fileno() >= 0:
@@ -192,8 +192,8 @@ class StdioServer:
                 self._is_open = False
             elif descriptor in news:
                 self._woken(news[descriptor])
-            elif descriptor in bindings and self._resident:
-                self._resident.hear_bindings()
+            elif descriptor in bindings and self._binding:
+                self._binding.drain_bindings()
                 self._due_at = time.monotonic()  # a hook has bound a session to this process
             elif self._hooks and descriptor in hooks:
                 self._hooks.answer(descriptor)
@@ -209,13 +209,13 @@ class StdioServer:
 
     def _listen_for_hooks(self) -> list[int]:
         """Return the descriptors at which the session's hooks connect; they then need not open the bus themselves."""
-        if self._hooks is None and self._resident and self._resident.sessions:
+        if self._hooks is None and self._binding and self._binding.sessions:
             from hallway.agents.hook.server import HookServer
 
-            self._hooks = HookServer(self._resident.bus)
-        if self._hooks is None or self._resident is None:
+            self._hooks = HookServer(self._binding.bus)
+        if self._hooks is None or self._binding is None:
             return []
-        self._hooks.listen(self._resident.sessions)
+        self._hooks.listen(self._binding.sessions)
         return self._hooks.descriptors
 
     def _patience_ms(self) -> float | None:
@@ -241,17 +241,17 @@ class StdioServer:
 
     def _beat(self) -> None:
         try:
-            self.resident.bus.timeout_s = ASIDE_S
+            self.binding.bus.timeout_s = ASIDE_S
             self._work_off_spool()
-            self._due_at = self.resident.beat()
-            for session_id in self.resident.sessions:
+            self._due_at = self.binding.send_heartbeats()
+            for session_id in self.binding.sessions:
                 self._wake(session_id)  # a message may have come without a wake-up
         except HallwayError as error:  # the agent's next call returns the error; this line is for the log
             self._due_at = time.monotonic() + REST_S
             sys.stderr.write(f"hallway mcp: {error}\n")
         finally:
-            if self._resident:
-                self._resident.bus.timeout_s = CALL_S
+            if self._binding:
+                self._binding.bus.timeout_s = CALL_S
 
     def _work_off_spool(self) -> None:
         """Run the spooled operations: those that a hook could not finish in time."""
@@ -356,10 +356,10 @@ class StdioServer:
 
     def _woken(self, session_id: str) -> None:
         """Handle a wake-up for a session."""
-        self.resident.hear(session_id)
+        self.binding.drain(session_id)
         self._go_on_pending()
         self._wake_at.setdefault(session_id, time.monotonic() + GATHER_S)
-        if (named := self.resident.named()) and named not in self.resident.sessions:
+        if (named := self.binding.current_session()) and named not in self.binding.sessions:
             self._due_at = time.monotonic()  # a hook has bound a session to this process
 
     def _wake(self, session_id: str) -> None:
@@ -367,14 +367,14 @@ class StdioServer:
         from hallway.agents.wake.waker import Waker
 
         self._wake_at.pop(session_id, None)
-        waker = Waker(self._bus, self.resident.client)
+        waker = Waker(self._bus, self.binding.client)
         waker.deliver(session_id)
         if waker.retry_after_s is not None:
             self._wake_at[session_id] = time.monotonic() + waker.retry_after_s
 
     def _go_on_pending(self) -> None:
-        if self._resident:
-            self._resident.listen_anew()  # before reading the bus, so that no message falls between
+        if self._binding:
+            self._binding.resubscribe()  # before reading the bus, so that no message falls between
         waiting, self._pending = self._pending, []
         for each in waiting:
             value, error = self._perform(each.operation, each.arguments)
@@ -400,8 +400,8 @@ class StdioServer:
         """Send the requested notifications about changes; they wait while the client does not read its output."""
         if self._events is None:
             return
-        self._events.hear()
-        session_id = self.resident.named()
+        self._events.receive()
+        session_id = self.binding.current_session()
         while len(self._out) < UNREAD_MOST and (events := self._new_events()):
             project = self._bus.sessions.current_project(session_id)
             for uri in dict.fromkeys(uri for event in events for uri in changed(event, session_id or "", project)):

@@ -651,7 +651,7 @@ class CollaborationHub(Service, noun="messages"):
         if not receipt.recipients and draft["to_session"] != EVERYBODY:
             raise self._nobody_can(draft)
         if draft["type"] in TASK_TYPES:
-            self.bus.tasks.hear(self.require(receipt.message_id))
+            self.bus.tasks.apply_message(self.require(receipt.message_id))
         if recipient_status in (None, "offline"):
             return receipt
         held_back = self.bus.wakes.held_back(stored_message(draft, receipt.seq, self._store.now), draft["to_session"])

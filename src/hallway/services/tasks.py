@@ -196,7 +196,7 @@ class TaskBoard(Service, noun="tasks"):
         }
         return TaskStats.of((sum(by_status.values()), by_status))
 
-    def hear(self, message: Message) -> None:
+    def apply_message(self, message: Message) -> None:
         """Apply a message about a task to the task; an error also rolls back the message."""
         if message.type == "task_accept":
             if message.task_id is None:

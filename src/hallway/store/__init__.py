@@ -38,7 +38,7 @@ if TYPE_CHECKING:
         def fileno(self) -> int:
             """Return the file descriptor for an event loop to watch, or -1 if there is none."""
 
-        def hear(self) -> set[str]:
+        def receive(self) -> set[str]:
             """Return the topics received since the last call, without waiting."""
 
         def has_overflowed(self) -> bool:

@@ -127,7 +127,7 @@ class _Connection:
 
     def _watch(self) -> None:
         self._watched = self._flight.fileno()
-        self._loop.add_reader(self._watched, self._hear)
+        self._loop.add_reader(self._watched, self._on_wake_up)
 
     def _unwatch(self) -> None:
         """Stop watching a descriptor before it is closed and its number reused."""
@@ -153,7 +153,7 @@ class _Connection:
         if self._flight.flush():
             self._loop.remove_writer(self._watched)
 
-    def _hear(self) -> None:
+    def _on_wake_up(self) -> None:
         try:
             rows = self._flight.poll()
         except HallwayError as error:

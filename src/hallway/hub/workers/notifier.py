@@ -32,7 +32,7 @@ class Notifier:
         self._waiting: dict[str, set[asyncio.Future[None]]] = {}
         self._listeners: dict[str, Callable[[], None]] = {}
         self._has_heard = False  # since the last look
-        self._ear = bus.store.subscribe(ANYTHING)
+        self._subscription = bus.store.subscribe(ANYTHING)
         self._watched = -1
         self._watch()
         self._looking = self._loop.create_task(self._look())
@@ -67,17 +67,17 @@ class Notifier:
 
     def _watch(self) -> None:
         """Listen with the loop to the ear, which may have another connection than before."""
-        heard = self._ear.fileno()
-        if heard != self._watched:
+        watched = self._subscription.fileno()
+        if watched != self._watched:
             if self._watched >= 0:
                 self._loop.remove_reader(self._watched)
-            if heard >= 0:
-                self._loop.add_reader(heard, self._hear)
-            self._watched = heard
+            if watched >= 0:
+                self._loop.add_reader(watched, self._on_wake_up)
+            self._watched = watched
 
-    def _hear(self) -> None:
+    def _on_wake_up(self) -> None:
         self._has_heard = True
-        topics = self._ear.hear()
+        topics = self._subscription.receive()
         self._watch()
         self._wake(self._topics() if TOO_MANY in topics else topics)
 
@@ -96,7 +96,7 @@ class Notifier:
             await asyncio.sleep(LOOK_EVERY_S)
             try:
                 newest = await asyncio.to_thread(self._sweep_and_look)
-                has_lost = await asyncio.to_thread(self._ear.has_overflowed)
+                has_overflowed = await asyncio.to_thread(self._subscription.has_overflowed)
             except HallwayError as error:
                 log.warning("cannot look at the bus: %s", error)
                 continue
@@ -104,7 +104,7 @@ class Notifier:
             # Every change is an event. If the second check finds an event without a wake-up, its writer has died.
             # Waking all for every commit, heartbeats included, would wake every open poll four times a second.
             is_untold = newest != seen and not self._has_heard
-            if (is_untold and is_suspect) or has_lost or self._watched < 0:
+            if (is_untold and is_suspect) or has_overflowed or self._watched < 0:
                 self._wake(self._topics())
                 is_untold = False
             is_suspect = is_untold
@@ -125,5 +125,5 @@ class Notifier:
         self._looking.cancel()
         if self._watched >= 0:
             self._loop.remove_reader(self._watched)
-        self._ear.close()
+        self._subscription.close()
         self._bus.close()

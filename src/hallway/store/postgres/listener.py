@@ -67,7 +67,7 @@ class PostgresSubscription:
         """Return the file descriptor for an event loop to watch, or -1 while there is no connection."""
         return -1 if self._connection is None else self._connection.fileno()
 
-    def hear(self) -> set[str]:
+    def receive(self) -> set[str]:
         """Return the topics received since the last call, without waiting; `!`: any topic may have changed."""
         topics: set[str] = set()
         if self._connection is None:
@@ -97,7 +97,7 @@ class PostgresSubscription:
             if self._interrupts.fileno() in readable:
                 self._interrupts.drain()
                 return
-            if readable and self.hear() & {self._topic, TOO_MANY}:
+            if readable and self.receive() & {self._topic, TOO_MANY}:
                 return
 
     def interrupt(self) -> None:
@@ -106,7 +106,7 @@ class PostgresSubscription:
 
     def drain(self) -> None:
         """Discard all waiting wake-ups: reading the bus once covers them all."""
-        self.hear()
+        self.receive()
 
     def again(self) -> bool:
         """Reconnect and listen again, at most once per `AGAIN_AFTER_S`; return True on success."""
