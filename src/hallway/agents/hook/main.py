@@ -216,7 +216,7 @@ class HookRun:
                 _unlink(path)
 
     def _link_process(self, event: HookEvent) -> None:
-        """Link the process to the session's gate file, for a client that does not name the session to the shell."""
+        """Set a link from the process to the session's gate file, for a client that names no session to the shell."""
         if not CATALOG[self.client].links_process or event.kind not in (START, PROMPT, END):
             return
         if event.kind != PROMPT:
