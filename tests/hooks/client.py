@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
+from subprocess import PIPE, Popen
 from typing import Any, NamedTuple
 
 from hallway.agents.install.all_clients import CLIENTS
@@ -28,6 +32,18 @@ NAMES = {
     "opencode": ("", "start prompt tool asked stop end"),
 }
 KINDS = ("start", "prompt", "tool", "asked", "stop", "end")
+
+# A client's process: it runs the commands that it is told, in the terminal whose descriptor it is given, if any.
+RUNNER = """
+import fcntl, json, subprocess, sys, termios
+for terminal in sys.argv[1:]:
+    fcntl.ioctl(int(terminal), termios.TIOCSCTTY, 0)
+for line in sys.stdin:
+    said = json.loads(line)
+    shell, told = ["/bin/sh", "-c", said["command"]], said["told"].encode()
+    done = subprocess.run(shell, input=told, capture_output=True, env=said["environ"], cwd=said["folder"])
+    print(json.dumps([done.stdout.decode(), done.stderr.decode(), done.returncode]), flush=True)
+"""
 
 
 class Ran(NamedTuple):
@@ -58,6 +74,7 @@ class Client:
         variable, names = NAMES[kind]
         self.names = dict(zip(KINDS, names.split(), strict=True))
         self.count = 0
+        self.process: Popen[str] | None = None  # what runs the hooks instead of the tests themselves
         self.environ = {**os.environ, "HALLWAY_HOOK_BUDGET_MS": PATIENT_MS}
         if variable:
             self.environ[variable] = session_id
@@ -94,7 +111,26 @@ class Client:
         """Have something happen."""
         return self.runs(self.command(kind, matcher), json.dumps(self.payload(kind, **more)))
 
+    @contextlib.contextmanager
+    def in_process(self, *, with_terminal: bool) -> Iterator[None]:
+        """Run the hooks from a process of its own, with a terminal or without one."""
+        ours, its = os.openpty()
+        runner = [sys.executable, "-c", RUNNER, *([str(its)] if with_terminal else [])]
+        with Popen(runner, stdin=PIPE, stdout=PIPE, text=True, start_new_session=True, pass_fds=[its]) as self.process:
+            os.close(its)
+            yield
+            self.process.communicate()
+        self.process = None
+        os.close(ours)
+
     def runs(self, command: str, told: str | bytes, **environ: str) -> Ran:
+        if self.process:
+            assert self.process.stdin
+            assert self.process.stdout
+            run = {"command": command, "told": str(told), "environ": {**self.environ, **environ}}
+            self.process.stdin.write(json.dumps({**run, "folder": str(self.directory)}) + "\n")
+            self.process.stdin.flush()
+            return Ran(*json.loads(self.process.stdout.readline()))
         done = subprocess.run(
             ["/bin/sh", "-c", command],
             input=told if isinstance(told, bytes) else told.encode(),

@@ -2,30 +2,45 @@
 
 from __future__ import annotations
 
+import json
+import os
+import select
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
 from hallway.agents.clients.claude_code.hook import BLOCKING, HARMLESS
 from hallway.agents.hook import log
 from hallway.bus.local import LocalBus
+from hallway.core.topics import topic
+from hallway.local.notify import DatagramSubscription
 from hooks.client import SESSION, Client
 
 pytestmark = pytest.mark.promise("A5")
 StartClient = Callable[..., Client]
 
 
+@pytest.fixture(params=["claude-code", "qwen"])
+def idler(request: pytest.FixtureRequest) -> str:
+    """The clients that tell that they idle, whatever ended the turn."""
+    return str(request.param)
+
+
 def at_work(start_client: StartClient, kind: str) -> Client:
     client = start_client(kind)
+    begin_work(client)
+    return client
+
+
+def begin_work(client: Client) -> None:
     client.does("start")
     client.does("prompt", prompt="mend the login")
-    return client
 
 
 def tells(client: Client, event: str, **more: object) -> None:
     """Have a client tell of an event by its own name."""
-    import json
-
     payload = {**client.payload("stop"), "hook_event_name": event, **more}
     assert client.runs(client.command("stop"), json.dumps(payload)) == ("", "", 0)
 
@@ -48,6 +63,58 @@ def test_no_urgent_request_holds_up_a_turn_that_failed(shop: LocalBus, start_cli
     shop.messages.send("user:alice", SESSION, "request", "Now?", priority="urgent")
     tells(client, "StopFailure")
     assert shop.sessions.get(SESSION).status == "idle"
+
+
+def test_a_client_that_idles_has_ended_its_turn(shop: LocalBus, start_client: StartClient, idler: str) -> None:
+    client = at_work(start_client, idler)
+    tells(client, "Notification", notification_type="idle_prompt")
+    assert why(shop) == ("idle", "interrupted", None)
+    client.does("prompt", prompt="and the logout")
+    assert shop.sessions.get(SESSION).status == "working"
+
+
+def test_a_client_that_idled_before_it_was_woken_is_at_work(shop: LocalBus, start_client: StartClient) -> None:
+    client = at_work(start_client, "qwen")
+    began = shop.sessions.get(SESSION).status_since
+    moments = [(began + timedelta(seconds=seconds)).isoformat() for seconds in (-1, 1)]
+    tells(client, "Notification", notification_type="idle_prompt", timestamp=moments[0])
+    assert shop.sessions.get(SESSION).status == "working"
+    tells(client, "Notification", notification_type="idle_prompt", timestamp=moments[1])
+    assert why(shop) == ("idle", "interrupted", None)
+
+
+def test_a_dialog_that_the_person_left_is_over(shop: LocalBus, start_client: StartClient, idler: str) -> None:
+    client = at_work(start_client, idler)
+    client.does("asked", tool_name="Bash", tool_input={"command": "make"})
+    tells(client, "Notification", notification_type="idle_prompt")
+    assert why(shop) == ("idle", "interrupted", None)
+
+
+def test_a_turn_that_is_told_to_be_over_keeps_its_reason(shop: LocalBus, start_client: StartClient, idler: str) -> None:
+    client = at_work(start_client, idler)
+    client.does("stop", last_assistant_message="Mended.")
+    tells(client, "Notification", notification_type="idle_prompt")
+    assert why(shop) == ("idle", "done", "Mended.")
+
+
+def test_a_client_that_idles_from_the_start_was_not_interrupted(
+    shop: LocalBus, start_client: StartClient, idler: str
+) -> None:
+    client = start_client(idler)
+    client.does("start")
+    tells(client, "Notification", notification_type="idle_prompt")
+    assert shop.sessions.get(SESSION).status == "active"
+
+
+def test_what_came_during_a_turn_that_the_person_stopped_wakes_its_server(
+    shop: LocalBus, start_client: StartClient, idler: str
+) -> None:
+    client = at_work(start_client, idler)
+    shop.messages.send("user:alice", SESSION, "request", "Which port?")
+    subscription = DatagramSubscription(os.path.join(shop.folder, "wake"), topic("messages", SESSION))
+    tells(client, "Notification", notification_type="idle_prompt")
+    assert select.select([subscription.fileno()], [], [], 10)[0]
+    subscription.close()
 
 
 @pytest.mark.parametrize(
@@ -74,6 +141,27 @@ def test_an_unknown_notification_is_logged(shop: LocalBus, start_client: StartCl
     tells(client, "Notification", notification_type="moon_phase")
     assert shop.sessions.get(SESSION).status == "working"
     assert "moon_phase" in log.last(shop.folder)[-1]
+
+
+@pytest.mark.promise("S11")
+@pytest.mark.parametrize(
+    ("said", "age_s", "expected"),
+    [
+        ("[no response text]", 0, ("idle", "interrupted", None)),
+        ("[no response text]", 60, ("idle", "done", "[no response text]")),  # an earlier turn was cancelled
+        ("Mended.", 0, ("idle", "done", "Mended.")),
+    ],
+)
+def test_a_gemini_turn_without_an_answer_was_cancelled_if_its_conversation_says_so(
+    shop: LocalBus, start_client: StartClient, tmp_path: Path, said: str, age_s: int, expected: tuple[str, str, str]
+) -> None:
+    client = at_work(start_client, "gemini")
+    now = datetime.now(UTC)
+    info = {"timestamp": (now - timedelta(seconds=age_s)).isoformat(), "type": "info", "content": "Request cancelled."}
+    conversation = tmp_path / "session.jsonl"
+    conversation.write_text("\n".join(json.dumps(line, separators=(",", ":")) for line in ({"type": "user"}, info, {})))
+    client.does("stop", prompt_response=said, transcript_path=str(conversation), timestamp=now.isoformat())
+    assert why(shop) == expected
 
 
 @pytest.mark.parametrize("kind", ["claude-code", "codex", "qwen"])
@@ -237,20 +325,25 @@ def start_as(client: Client, session_id: str, source: str) -> None:
 
 
 @pytest.mark.promise("S14")
-@pytest.mark.parametrize("kind", ["claude-code", "codex"])
-@pytest.mark.parametrize("source", ["clear", "resume", "fork"])
+@pytest.mark.parametrize(
+    ("kind", "source"),
+    [(kind, source) for kind in ("claude-code", "codex") for source in ("clear", "resume", "fork")]
+    + [("codex", "startup")],
+)
 def test_a_conversation_that_a_client_leaves_for_another_is_continued(
     shop: LocalBus, start_client: StartClient, kind: str, source: str
 ) -> None:
-    client = at_work(start_client, kind)
-    shop.messages.send("user:alice", SESSION, "request", "Which port?")
-    shop.tasks.accept(SESSION, shop.tasks.offer("user:alice", SESSION, "mend the login").task_id)
-    if kind == "claude-code":
-        client.does("end", reason="clear")
-    start_as(client, "next", source)
-    assert shop.sessions.get(SESSION).end_reason == "continued as next"
-    assert "Which port?" in [each.subject for each in shop.messages.inbox("next")]
-    assert [task.owner for task in shop.tasks.list_tasks()] == ["next"]
+    client = start_client(kind)
+    with client.in_process(with_terminal=True):
+        begin_work(client)
+        shop.messages.send("user:alice", SESSION, "request", "Which port?")
+        shop.tasks.accept(SESSION, shop.tasks.offer("user:alice", SESSION, "mend the login").task_id)
+        if kind == "claude-code":
+            client.does("end", reason="clear")
+        start_as(client, "next", source)
+        assert shop.sessions.get(SESSION).end_reason == "continued as next"
+        assert "Which port?" in [each.subject for each in shop.messages.inbox("next")]
+        assert [task.owner for task in shop.tasks.list_tasks()] == ["next"]
 
 
 @pytest.mark.promise("S14")
@@ -258,3 +351,15 @@ def test_a_conversation_that_begins_beside_another_continues_nothing(shop: Local
     client = at_work(start_client, "claude-code")
     start_as(client, "next", "startup")
     assert shop.sessions.get(SESSION).is_live
+
+
+@pytest.mark.promise("S14")
+@pytest.mark.parametrize("source", ["clear", "resume", "fork", "startup"])
+def test_a_conversation_of_an_editors_codex_ends_no_other(
+    shop: LocalBus, start_client: StartClient, source: str
+) -> None:
+    client = start_client("codex")
+    with client.in_process(with_terminal=False):
+        begin_work(client)
+        start_as(client, "next", source)
+        assert shop.sessions.get(SESSION).end_reason is None

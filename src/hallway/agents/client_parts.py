@@ -11,8 +11,10 @@ if TYPE_CHECKING:
 
     from hallway.agents.hook.event import ClientAdapter
     from hallway.agents.install.client import ClientInstaller
+    from hallway.agents.turn_note import TurnNote
 
     Deliver: TypeAlias = Callable[[str, str, int, Mapping[str, str]], bool]
+    ReadTurn: TypeAlias = Callable[[str, int, Mapping[str, str]], TurnNote | None]
 
 
 def adapter_of(client: str) -> ClientAdapter:
@@ -29,13 +31,25 @@ def installer_of(client: str) -> ClientInstaller:
 
 def waker_of(client: str) -> Deliver | None:
     """Return the function that starts a turn in an idle session of a client; None if the client has no way to do it."""
+    deliver: Deliver | None = getattr(_optional_part(client, "wake"), "deliver", None)
+    return deliver
+
+
+def turn_reader_of(client: str) -> ReadTurn | None:
+    """Return the function that reads what a client notes about its turn; None if the client notes nothing that hooks
+    do not tell.
+    """
+    read: ReadTurn | None = getattr(_optional_part(client, "turn"), "read_turn", None)
+    return read
+
+
+def _optional_part(client: str, part: str):  # type: ignore[no-untyped-def]
     try:
-        deliver: Deliver = _part(client, "wake").deliver
+        return _part(client, part)
     except ModuleNotFoundError as error:
-        if error.name != _name(client, "wake"):
+        if error.name != _name(client, part):
             raise
         return None
-    return deliver
 
 
 def _part(client: str, part: str):  # type: ignore[no-untyped-def]

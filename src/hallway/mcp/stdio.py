@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from hallway.agents.hook.server import HookServer
+    from hallway.agents.turn_watch import TurnWatch
     from hallway.bus.base import Bus
     from hallway.core.model import Event
     from hallway.core.operation import Operation
@@ -107,6 +108,7 @@ class StdioServer:
         self._client = StdioPeer(self)
         self._binding: SessionBinding | None = None
         self._hooks: HookServer | None = None
+        self._turns: TurnWatch | None = None
         self._in = Lines()
         self._lines: list[bytes | None] = []  # lines that are read and not answered yet; the next line is last
         self._out = bytearray()
@@ -211,8 +213,11 @@ class StdioServer:
         """Return the descriptors at which the session's hooks connect; they then need not open the bus themselves."""
         if self._hooks is None and self._binding and self._binding.sessions:
             from hallway.agents.hook.server import HookServer
+            from hallway.agents.turn_watch import TurnWatch
 
-            self._hooks = HookServer(self._binding.bus)
+            binding = self._binding
+            self._turns = TurnWatch(binding.bus, lambda: binding.client)
+            self._hooks = HookServer(binding.bus, self._turns)
         if self._hooks is None or self._binding is None:
             return []
         self._hooks.listen(self._binding.sessions)
@@ -223,7 +228,8 @@ class StdioServer:
         now = time.monotonic()
         stuck_at = self._taken_at + STUCK_S if self._is_full else math.inf
         looks = (min(now + LOOK_AGAIN_S, each.deadline) for each in self._pending)
-        at = min([self._due_at, self._listen_at, stuck_at, *self._wake_at.values(), *looks])
+        turns_at = self._turns.look_at if self._turns else None
+        at = min([self._due_at, self._listen_at, stuck_at, turns_at or math.inf, *self._wake_at.values(), *looks])
         return None if at == math.inf else max(0, (at - now) * 1000)
 
     def _look_at_clock(self) -> None:
@@ -233,11 +239,24 @@ class StdioServer:
             self._listen_when_possible()
         for session_id in [each for each, at in self._wake_at.items() if time.monotonic() >= at]:
             self._wake(session_id)
+        if self._turns and (look_at := self._turns.look_at) and time.monotonic() >= look_at:
+            self._look_at_turns(self._turns)
         if self._pending:
             self._go_on_pending()
         if self._is_full and time.monotonic() >= self._taken_at + STUCK_S:
             self._taken_at = time.monotonic()
             self._is_open = not _is_closed(0)  # its input is not read meanwhile, so end of file is not seen
+
+    def _look_at_turns(self, turns: TurnWatch) -> None:
+        """End the turns whose end no hook reported, and wake their sessions for what came meanwhile."""
+        try:
+            self._bus.timeout_s = ASIDE_S
+            for session_id in turns.look():
+                self._wake(session_id)
+        except HallwayError as error:  # the next look tries again
+            sys.stderr.write(f"hallway mcp: {error}\n")
+        finally:
+            self._bus.timeout_s = CALL_S
 
     def _beat(self) -> None:
         try:
@@ -246,6 +265,8 @@ class StdioServer:
             self._due_at = self.binding.send_heartbeats()
             for session_id in self.binding.sessions:
                 self._wake(session_id)  # a message may have come without a wake-up
+                if self._turns:
+                    self._turns.resume(session_id)
         except HallwayError as error:  # the agent's next call returns the error; this line is for the log
             self._due_at = time.monotonic() + REST_S
             sys.stderr.write(f"hallway mcp: {error}\n")

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 # A session starts or resumes; a turn starts; a tool has run; the person is asked; the turn ends; the session ends.
 START, PROMPT, TOOL, ASKED, STOP, END = "start", "prompt", "tool", "asked", "stop", "end"
 ANSWERED = "answered"  # the person has answered a dialog, and the turn goes on
+IDLE = "idle"  # the client idles: a turn that was not told to be over is over
 WOKEN = "Not from your user: hallway has woken you, because another session wrote to you while you were idle."
 SUCCESSIONS = ("clear", "resume", "fork")  # starts that replace the session that the process was in
 NOT_TYPED = ("<", "Another Claude session", WOKEN, "[SYSTEM NOTIFICATION")  # how a prompt begins that no person typed
@@ -28,6 +29,7 @@ class HookEvent:
     follows one that was blocked, or a dialog is on the bus already. `reason` is why the session waits, idles or
     ended, and `detail` a text about it: the question, what wants permission, the last answer, the error.
     `is_successor`: whether a start replaces the process's session before, which is `continues` once it is found.
+    `timestamp` is the client's, empty if it gives none.
     """
 
     __slots__ = (
@@ -45,6 +47,7 @@ class HookEvent:
         "prompt",
         "reason",
         "session_id",
+        "timestamp",
     )
 
     def __init__(self, kind: str, event_name: str, session_id: str, directory: str = "") -> None:
@@ -53,7 +56,7 @@ class HookEvent:
         self.session_id = session_id
         self.directory = directory
         self.files: list[str] = []
-        self.prompt = self.reason = self.detail = self.continues = ""
+        self.prompt = self.reason = self.detail = self.continues = self.timestamp = ""
         self.is_new = True
         self.is_subagent = self.is_repeat = self.is_successor = self.is_typed = False
 
@@ -83,6 +86,7 @@ class ClientAdapter:
             return None
         event = HookEvent(kind, event_name, session_id, text(payload, "cwd"))
         event.prompt = text(payload, "prompt")
+        event.timestamp = text(payload, "timestamp")
         event.is_typed = kind == PROMPT and is_typed(event.prompt)
         event.reason, event.detail = self.reason_of(kind, event_name, payload)
         event.is_subagent = bool(text(payload, "agent_id")) or event_name == "SubagentStop"
@@ -107,8 +111,8 @@ class ClientAdapter:
             return "interrupted", ""
         if event_name == "StopFailure":
             error = text(payload, "error")
-            is_limit = any(limit in error for limit in LIMITS)
-            return "limited" if is_limit else "error", text(payload, "error_details", "last_assistant_message") or error
+            detail = text(payload, "error_details", "last_assistant_message") or error
+            return "limited" if is_limit(error) else "error", detail
         return "done", text(payload, "last_assistant_message")
 
     def asked_for(self, payload: Payload) -> tuple[str, str]:
@@ -122,6 +126,10 @@ class ClientAdapter:
             return "question", _question(tool_input)
         what = text(tool_input, "command", "file_path", "path", "url", "query", "pattern")
         return "permission", f"{tool}: {what}" if what else tool
+
+    def has_one_conversation(self, process: int) -> bool:
+        """Return whether a process of the client has one conversation at a time, which another one replaces."""
+        return True
 
     def is_foreign(self, payload: Payload, session_id: str, environ: Any) -> bool:
         """Return whether another client runs this hook because it read this client's configuration; that client has
@@ -178,6 +186,11 @@ def _question(tool_input: Payload) -> str:
 def is_typed(prompt: str) -> bool:
     """Return whether a person typed a prompt; clients also submit programs' texts as prompts."""
     return bool(prompt.strip()) and not prompt.lstrip().startswith(NOT_TYPED)
+
+
+def is_limit(error: str) -> bool:
+    """Return whether a client's name of an error says that a limit is reached."""
+    return any(limit in error for limit in LIMITS)
 
 
 def text(payload: Payload, *names: str) -> str:

@@ -13,6 +13,7 @@ from hallway.agents.hook.event import (
     ANSWERED,
     ASKED,
     END,
+    IDLE,
     NEWS,
     NOT_TYPED,
     PROMPT,
@@ -22,6 +23,7 @@ from hallway.agents.hook.event import (
     TOOL,
 )
 from hallway.agents.wake.waker import ids_in, wake_up
+from hallway.core.clock import parse_time
 from hallway.core.errors import SessionNotFound
 from hallway.core.secret_scan import replace_secrets
 from hallway.core.topics import topic
@@ -80,6 +82,9 @@ class HookHandler:
         if event.kind == ANSWERED:
             self._send_heartbeat("working" if self._is_waiting() else None)
             return None
+        if event.kind == IDLE:
+            self._record_unreported_end(event)
+            return None
         if event.kind != START:
             self._send_heartbeat("working", _task(event.prompt) if event.kind == PROMPT else None)
         if event.kind == PROMPT:
@@ -94,6 +99,17 @@ class HookHandler:
             self._send_heartbeat(None)
         else:
             self._send_heartbeat("waiting", reason=event.reason or None, detail=one_line(event.detail))
+
+    def _record_unreported_end(self, event: HookEvent) -> None:
+        """Record that a turn is over whose end no hook reported: the person has stopped it.
+
+        A turn that a wake-up began after the client said that it idles is not over.
+        """
+        session = self._bus.sessions.get(self._session_id)
+        is_older = bool(event.timestamp) and session.status_since > parse_time(event.timestamp)
+        if session.status in ("working", "waiting") and not is_older:
+            self._send_heartbeat("idle", reason="interrupted")
+            self._rearm_wake_up()
 
     def _is_waiting(self) -> bool:
         return self._bus.sessions.get(self._session_id).status == "waiting"

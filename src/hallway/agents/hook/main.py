@@ -234,7 +234,8 @@ class HookRun:
         pid = int(value) if value.isdecimal() else client_process()
         self._process = pid
         before = bound(self.folder, pid)
-        if event.is_successor and before not in (None, event.session_id):
+        is_replaced = event.is_successor and before not in (None, event.session_id)
+        if is_replaced and adapter.has_one_conversation(pid):
             event.continues = "" if is_elsewhere(self.folder, str(before), pid) else str(before)
         bind(self.folder, event.session_id, pid, client=self.client)
         if before != event.session_id:  # the process's server goes on as this session's

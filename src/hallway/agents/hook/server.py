@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from hallway.agents.hook.event import Payload
+    from hallway.agents.turn_watch import TurnWatch
     from hallway.bus.base import Bus
 
 PATIENCE_S = 0.2  # a hook writes at once; another program that connects is cut off after this time
@@ -29,8 +30,9 @@ REQUEST_MOST = 4 * 1024 * 1024
 class HookServer:
     """Listens for the hooks of sessions on one bus."""
 
-    def __init__(self, bus: Bus) -> None:
+    def __init__(self, bus: Bus, turns: TurnWatch) -> None:
         self._bus = bus
+        self._turns = turns
         self._listening: dict[str, socket.socket] = {}
 
     def listen(self, session_ids: list[str]) -> None:
@@ -60,7 +62,7 @@ class HookServer:
         return [each.fileno() for each in self._listening.values()]
 
     def answer(self, descriptor: int) -> None:
-        """Answer a hook that has connected, waiting for it only briefly. Never raises."""
+        """Answer a hook that has connected, waiting for it only briefly, and watch the turn. Never raises."""
         for listening in self._listening.values():
             if listening.fileno() == descriptor:
                 self._accept(listening)
@@ -85,9 +87,11 @@ class HookServer:
         if request["client"] not in CATALOG:
             return
         handler = HookHandler(self._bus, adapter_of(request["client"]), state)
+        event = _event(request)
+        self._turns.handle_event(request["client"], event)
         try:
             work_off(self._bus)
-            answer = handler.handle(_event(request)) or {}
+            answer = handler.handle(event) or {}
             reply: dict[str, Any] = {
                 "answer": answer,
                 "last_seq": state.last_seq,

@@ -41,6 +41,7 @@ FIELDS = (
     "reason",
     "detail",
     "continues",
+    "timestamp",
     "is_new",
     "is_subagent",
     "is_typed",

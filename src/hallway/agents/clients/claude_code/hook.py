@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hallway.agents.hook.event import ANSWERED, ASKED, END, PROMPT, START, STOP, TOOL, ClientAdapter, text
+from hallway.agents.hook.event import ANSWERED, ASKED, END, IDLE, PROMPT, START, STOP, TOOL, ClientAdapter, text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,9 +22,9 @@ BLOCKING = frozenset(
     )
 )
 OVER = frozenset(("elicitation_complete", "elicitation_response"))
+IDLES = "idle_prompt"  # about a minute after the end of a turn, however it ended
 HARMLESS = frozenset(
     (
-        "idle_prompt",
         "auth_success",
         "auth_storage_failure",
         "agent_completed",
@@ -64,6 +64,8 @@ class ClaudeCodeAdapter(ClientAdapter):
         notification = text(payload, "notification_type")
         if notification in OVER:
             return ANSWERED
+        if notification == IDLES:
+            return IDLE
         if notification and notification not in BLOCKING and notification not in HARMLESS:
             raise ValueError(f"Claude Code has a notification that hallway does not know: {notification[:60]!r}")
         return "" if notification in HARMLESS else ASKED

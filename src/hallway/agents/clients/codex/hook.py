@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hallway.agents.hook.event import ASKED, END, PROMPT, START, STOP, TOOL, ClientAdapter, text
+from hallway.agents.hook.event import ASKED, END, PROMPT, START, STOP, SUCCESSIONS, TOOL, ClientAdapter, text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,6 +25,13 @@ class CodexAdapter(ClientAdapter):
         "SessionEnd": END,
     }
     edits = frozenset(("Edit", "Write"))
+    successions = (*SUCCESSIONS, "startup")  # `/new` begins a conversation as the start of the program does
+
+    def has_one_conversation(self, process: int) -> bool:
+        """Return whether a person has the conversation open in a terminal; an editor's server has several."""
+        from hallway.agents.clients.codex.wake import is_in_terminal
+
+        return is_in_terminal(process)
 
     def files(self, payload: Payload) -> list[str]:
         tool_input = payload.get("tool_input")

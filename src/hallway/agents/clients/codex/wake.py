@@ -20,11 +20,16 @@ PATIENCE_S = 3.0
 
 def deliver(session_id: str, words: str, client: int, environ: Mapping[str, str]) -> bool:
     """Queue the words for the session; whether Codex took them."""
-    if not has_terminal(client) or UNATTENDED.intersection(_read(client, "cmdline")[1:]):
+    if not is_in_terminal(client):
         return False
     said = dict(each.partition("=")[::2] for each in _read(client, "environ"))
     known: dict[str, str] = {name: said[name] for name in ("CODEX_HOME", "HOME", "PATH") if name in said}
     return run([f"/proc/{client}/exe", "queue", "--thread", session_id, "--message", words], {**environ, **known})
+
+
+def is_in_terminal(client: int) -> bool:
+    """Return whether a person has a conversation of the process open in a terminal."""
+    return has_terminal(client) and not UNATTENDED.intersection(_read(client, "cmdline")[1:])
 
 
 def has_terminal(pid: int) -> bool:

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from hallway.agents.hook.event import HookEvent, Payload
 
 CONTEXT = "</hook_context>"
+NO_ANSWER = "[no response text]"
+JUST_NOW_S = 10.0
 
 
 class GeminiAdapter(ClientAdapter):
@@ -35,7 +37,10 @@ class GeminiAdapter(ClientAdapter):
 
     def reason_of(self, kind: str, event_name: str, payload: Payload) -> tuple[str, str]:
         reason, detail = super().reason_of(kind, event_name, payload)
-        return reason, text(payload, "prompt_response") if kind == STOP else detail
+        if kind != STOP:
+            return reason, detail
+        answer = text(payload, "prompt_response")
+        return ("interrupted", "") if answer == NO_ANSWER and _is_cancelled(payload) else (reason, answer)
 
     def asked_for(self, payload: Payload) -> tuple[str, str]:
         details = payload.get("details")
@@ -46,6 +51,19 @@ class GeminiAdapter(ClientAdapter):
 
     def block_stop(self, event: HookEvent, words: str) -> Payload:
         return {"decision": "deny", "reason": words}
+
+
+def _is_cancelled(payload: Payload) -> bool:
+    """Return whether the person has cancelled the turn that just ended, by the conversation's file."""
+    from hallway.agents.clients.gemini.turn import cancelled
+    from hallway.core.clock import SECOND, parse_time, to_micros
+
+    try:
+        note = cancelled(text(payload, "transcript_path"))
+        ended_at = to_micros(parse_time(text(payload, "timestamp"))) / SECOND
+    except ValueError:
+        return False
+    return note is not None and note.at > ended_at - JUST_NOW_S
 
 
 ADAPTER = GeminiAdapter()

@@ -7,6 +7,7 @@ export const Hallway = async ({ client, directory }) => {
   const waiting = new Map() // words for a session that no call has taken yet
 
   const idle = new Set() // the sessions whose turn is over
+  const running = new Set() // those whose turn is not: OpenCode tells twice that an aborted turn is over
   const failed = new Map() // why a turn that is not over yet will end
 
   const failure = (error) => {
@@ -64,7 +65,7 @@ export const Hallway = async ({ client, directory }) => {
         await report("asked", properties.sessionID, { reason: "question", detail })
       } else if (/^(permission|question)\.(replied|rejected)$/.test(type)) await report("answered", properties.sessionID)
       else if (type === "session.error" && properties.sessionID) failed.set(properties.sessionID, failure(properties.error))
-      else if (type === "session.idle" && !parents.has(properties.sessionID)) {
+      else if (type === "session.idle" && running.delete(properties.sessionID)) {
         const { prompt } = await report("stop", properties.sessionID, failed.get(properties.sessionID))
         failed.delete(properties.sessionID)
         if (prompt) await wake(properties.sessionID, prompt)
@@ -74,6 +75,7 @@ export const Hallway = async ({ client, directory }) => {
     "chat.message": async (input, output) => {
       if (parents.has(input.sessionID)) return
       idle.delete(input.sessionID)
+      running.add(input.sessionID)
       failed.delete(input.sessionID)
       const prompt = output.parts.find((each) => each.type === "text" && !each.synthetic)?.text ?? ""
       const { text } = await report("prompt", input.sessionID, { prompt: prompt.replace(/^"([\s\S]*)"$/, "$1") })
@@ -85,6 +87,7 @@ export const Hallway = async ({ client, directory }) => {
       const session = owner(input.sessionID)
       if (!EDITS.has(input.tool) && !idle.has(session) && isQuiet(session)) return
       idle.delete(session)
+      running.add(session)
       const { text } = await report("tool", input.sessionID, { tool_name: input.tool, tool_input: input.args })
       if (!text) return
       if (typeof output.output === "string") output.output += `\n\n${text}`

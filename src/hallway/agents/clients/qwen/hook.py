@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hallway.agents.hook.event import ASKED, END, PROMPT, START, STOP, TOOL, ClientAdapter, text
+from hallway.agents.hook.event import ASKED, END, IDLE, PROMPT, START, STOP, TOOL, ClientAdapter, text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from hallway.agents.hook.event import HookEvent, Payload
 
 # What each type of notification that the program lists means; nothing: it blocks nothing.
-NOTIFICATIONS = {"permission_prompt": ASKED, "idle_prompt": "", "auth_success": "", "elicitation_dialog": ASKED}
+# It tells that it idles at the end of each turn, also after Esc, for which it runs no other hook.
+NOTIFICATIONS = {"permission_prompt": ASKED, "idle_prompt": IDLE, "auth_success": "", "elicitation_dialog": ASKED}
 
 
 class QwenAdapter(ClientAdapter):

@@ -1,0 +1,79 @@
+"""Codex notes the beginning and the end of each turn in the conversation's file, with the error that ended it.
+
+No hook runs after an error of the model's API (seen in 0.169.0). The file is in a folder for the day on which the
+conversation began, and the conversation's id begins with that time (UUIDv7).
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+from hallway.agents.hook.event import is_limit
+from hallway.agents.turn_note import TurnNote
+from hallway.core.clock import SECOND, parse_time, to_micros
+from hallway.core.schema import decode
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+TAIL_MOST = 256 * 1024  # of the file: what the end of a turn is followed by is short
+MARK = b'"type":"event_msg"'
+
+
+def read_turn(session_id: str, client: int, environ: Mapping[str, str]) -> TurnNote | None:
+    """Return what the conversation's file says last about a turn; None if it is not found, or says nothing."""
+    path = _path(session_id, environ)
+    for line in reversed(_tail(path) if path else []):
+        if MARK in line and (note := _note(line)):
+            return note
+    return None
+
+
+def _path(session_id: str, environ: Mapping[str, str]) -> str | None:
+    try:
+        began = time.localtime(int(session_id.replace("-", "")[:12], 16) / 1000)
+        home = environ.get("CODEX_HOME") or os.path.join(os.path.expanduser("~"), ".codex")
+        folder = os.path.join(home, "sessions", time.strftime("%Y/%m/%d", began))
+        names = [name for name in os.listdir(folder) if name.endswith(f"-{session_id}.jsonl")]
+    except (OSError, ValueError, OverflowError):
+        return None
+    return os.path.join(folder, names[0]) if names else None
+
+
+def _tail(path: str) -> list[bytes]:
+    try:
+        with open(path, "rb") as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - TAIL_MOST))
+            return file.read(TAIL_MOST).splitlines()
+    except OSError:
+        return []
+
+
+def _note(line: bytes) -> TurnNote | None:
+    """Return what a line says about a turn; None if it is about something else, or is not whole."""
+    try:
+        record = decode(line)
+        payload, at = record["payload"], to_micros(parse_time(record["timestamp"])) / SECOND
+    except (ValueError, TypeError, KeyError):
+        return None
+    kind = payload.get("type")
+    if kind == "task_started":
+        return TurnNote("working")
+    if kind == "turn_aborted":
+        return TurnNote("idle", "interrupted", at=at)
+    return _ended(payload, at) if kind == "task_complete" else None
+
+
+def _ended(payload: dict[str, Any], at: float) -> TurnNote:
+    error = payload.get("error")
+    if not isinstance(error, dict):
+        return TurnNote("idle", "done", str(payload.get("last_agent_message") or ""), at)
+    return TurnNote(
+        "idle",
+        "limited" if is_limit(str(error.get("codex_error_info"))) else "error",
+        str(error.get("message") or ""),
+        at,
+    )
