@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import hallway
@@ -16,6 +17,7 @@ from support import until
 
 PROJECT = "github.com/acme/shop"
 TIMEOUT_S = 120
+PRESS_AGAIN_S = 2.0
 
 
 class Run:
@@ -157,6 +159,26 @@ class Terminal:
 
         until(lambda: question in self.screen, TIMEOUT_S)
         until(is_gone, TIMEOUT_S)
+
+    def presses_until(self, key: str, is_taken: Callable[[], object]) -> None:
+        """Press a key, and again while the client has not taken it: a client drops keys that come early."""
+        pressed_at = 0.0
+
+        def is_done() -> bool:
+            nonlocal pressed_at
+            if is_taken():
+                return True
+            if time.monotonic() > pressed_at + PRESS_AGAIN_S:
+                pressed_at = time.monotonic()
+                self.presses(key)
+            return False
+
+        until(is_done, TIMEOUT_S)
+
+    def interrupts(self, hint: str) -> None:
+        """Press Escape once the client shows how to stop its turn, until it no longer shows that."""
+        until(lambda: hint in self.screen, TIMEOUT_S)
+        self.presses_until("Escape", lambda: hint not in self.screen)
 
     @property
     def screen(self) -> str:

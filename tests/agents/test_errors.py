@@ -17,7 +17,7 @@ BROKEN = Failure(400, "invalid_request_error", "The model is broken.")
 
 @pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
 @pytest.mark.promise("S11")
-@pytest.mark.parametrize("name", ["claude-code", "qwen"])
+@pytest.mark.parametrize("name", ["claude-code", "codex", "qwen"])
 def test_an_error_of_the_api_ends_the_turn(machine: Machine, name: str) -> None:
     program = needs(name)
     model = machine.model(*[BROKEN] * 20)  # some try again without what they offered first

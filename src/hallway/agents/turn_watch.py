@@ -70,7 +70,7 @@ class TurnWatch:
             self._begin(event.session_id, client, time.time(), is_asked=event.kind == ASKED)
 
     def resume(self, session_id: str) -> None:
-        """Watch a session if it is at work, although no hook has reported that to this process. Raises the bus's errors."""
+        """Watch a session if it is at work, also if no hook has reported that here; raises the bus's errors."""
         session = self._bus.sessions.get(session_id)
         if session.status not in AT_WORK:
             self._turns.pop(session_id, None)

@@ -26,6 +26,7 @@ class Program:
     shell_arguments: dict[str, Any] = {"description": "x"}
     session_key = "session_id"
     interface: tuple[str, ...] | None = None  # the arguments of a run in its own interface, where a test uses it
+    stop_hint = "esc to interrupt"  # what its interface shows while a turn runs
     ready = ">"  # what its interface shows once it takes a prompt
 
     @property

@@ -10,6 +10,8 @@ from agents.programs.base import Program
 class Gemini(Program):
     name, package = "gemini", "@google/gemini-cli@0.61.0"
     shell = "^run_shell_command$"
+    ready = "Type your message"
+    stop_hint = "esc to cancel"
 
     def settings(self, model_url: str) -> dict[str, str]:
         return {

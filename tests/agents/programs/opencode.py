@@ -14,6 +14,7 @@ class OpenCode(Program):
     session_key = "sessionID"
     interface = ()
     ready = "Ask anything"
+    stop_hint = "interrupt "  # two keys stop it: after the first, the hint says "again"
 
     def settings(self, model_url: str) -> dict[str, str]:
         names = ("MODELS_FETCH", "AUTOUPDATE", "LSP_DOWNLOAD", "DEFAULT_PLUGINS", "SHARE")

@@ -14,6 +14,7 @@ class Pi(Program):
     shell_arguments = {}
     session_key = "id"
     interface = ("--model", "mock/m")
+    stop_hint = "Working..."
     ready = "Warning: tmux"  # the last line of its start: what is typed before is lost
 
     def settings(self, model_url: str) -> dict[str, str]:
