@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -12,7 +13,7 @@ import postgres
 from hallway.cli.main import run
 from hallway.core.errors import BusIsNewer, NotWritable
 from hallway.services.search import key_range
-from hallway.store import load_statements, read_folder
+from hallway.store import FRAGMENTS, SQL, load_statements, read_folder
 from hallway.store.migrate import migrations
 from hallway.store.postgres.dialect import Statement, as_text
 from hallway.store.postgres.fts import TsQueryWriter
@@ -67,6 +68,13 @@ def test_parameters_are_numbered_and_typed_by_their_names() -> None:
 def test_a_glob_becomes_a_regular_expression(glob: str, expression: str) -> None:
     assert TsQueryWriter().glob(glob) == expression
     assert key_range(glob)[0] == glob.partition("*")[0].partition("?")[0].partition("[")[0]
+
+
+def test_the_test_of_visibility_is_written_once() -> None:
+    """As a fragment; besides, only in the two fragments that extend it by the parties of a message and of a task."""
+    text = ":visible IS NULL OR project IN (SELECT value FROM json_each(:visible))"
+    written = [path.name for path in Path(SQL).rglob("*.sql") if text in path.read_text(encoding="utf-8")]
+    assert sorted(written) == [FRAGMENTS, "messages.sql", "tasks.sql"]
 
 
 @pytest.fixture

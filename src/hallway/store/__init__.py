@@ -3,8 +3,8 @@
 A store runs named statements in transactions and decides nothing; services choose the statements and their parameters.
 `sqlite.py` is the embedded store, `postgres/` the store for several machines. The statements are in `sql/`, each under
 a `-- name:` line: in `common/NOUN.sql` if both dialects use the same text, else in `DIALECT/NOUN.sql`. What several
-statements repeat, such as the columns of a record, is a fragment: a `-- fragment: name` before the first statement of
-`common/NOUN.sql`, which any statement of any noun uses as `{name}`.
+statements repeat, such as the columns of a record, is a fragment: `-- fragment: name` before the first statement of
+`common/NOUN.sql`, or in `common/fragments.sql` if several nouns use it; a statement uses it as `{name}`.
 """
 
 from __future__ import annotations
@@ -100,6 +100,7 @@ if TYPE_CHECKING:
 
 SQL = os.path.join(os.path.dirname(__file__), "sql")
 NAME, FRAGMENT = "-- name: ", "-- fragment: "
+FRAGMENTS = "fragments.sql"
 
 
 class Statements(dict[str, Any] if TYPE_CHECKING else dict):  # type: ignore[misc]
@@ -153,7 +154,8 @@ def load_statement(dialect: str, name: str) -> str:
         if found:
             statement = _without_comments(rest.partition(NAME)[0])
             if "{" in statement:
-                statement = fill_in(statement, fragments_of(_read_once("common", file)))
+                for other in (file, FRAGMENTS):
+                    statement = fill_in(statement, fragments_of(_read_once("common", other)))
             if "{" in statement:  # a fragment of another noun
                 for other in _files_of("common"):
                     statement = fill_in(statement, fragments_of(_read_once("common", other)))

@@ -9,7 +9,7 @@ FROM json_each(:visible) AS wanted;
 -- name: events.count
 SELECT count(*), coalesce(max(seq), 0) FROM events
 WHERE (:project IS NULL OR project = :project)
-  AND (:visible IS NULL OR project IN (SELECT value FROM json_each(:visible)));
+  AND {is_visible};
 
 -- name: events.prune
 -- Deletes the oldest events in order of seq, so that a reader that resumes after the deleted ones misses nothing.

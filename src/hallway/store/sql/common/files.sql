@@ -11,7 +11,7 @@ DELETE FROM files WHERE session_id = :session_id AND at < (
 SELECT project, path, session_id, at FROM files
 WHERE (:project IS NULL OR project = :project) AND (:path IS NULL OR path = :path)
   AND (:session_id IS NULL OR session_id = :session_id) AND at >= :since
-  AND (:visible IS NULL OR project IN (SELECT value FROM json_each(:visible)))
+  AND {is_visible}
 ORDER BY at DESC, path, session_id LIMIT :limit;
 
 -- name: files.prune

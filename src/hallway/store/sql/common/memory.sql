@@ -74,5 +74,5 @@ SELECT count(*) FROM (
 -- The number of live entries of each type.
 SELECT type, count(*) FROM memory_keys
 WHERE entry IS NOT NULL AND (expires_at IS NULL OR expires_at > :now) AND (:project IS NULL OR project = :project)
-  AND (:visible IS NULL OR project IN (SELECT value FROM json_each(:visible)))
+  AND {is_visible}
 GROUP BY type;

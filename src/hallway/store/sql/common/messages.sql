@@ -14,7 +14,7 @@ m.in_reply_to, m.thread_id, m.task_id, m.sent_at, m.expires_at
 SELECT session_id, project, CASE WHEN ended_at IS NULL AND expires_at <= :now THEN 'offline' ELSE status END
 FROM sessions
 WHERE session_id IN (:from_session, :to_session)
-  AND (:visible IS NULL OR project IN (SELECT value FROM json_each(:visible)));
+  AND {is_visible};
 
 -- name: messages.deliver
 INSERT INTO deliveries (recipient, seq, expires_at) VALUES (:recipient, :seq, :expires_at);
@@ -56,7 +56,7 @@ SELECT count(*) FROM deliveries WHERE seq = :seq;
 -- name: messages.totals
 SELECT type, sum(total), sum(size_bytes) FROM message_totals
 WHERE (:project IS NULL OR project = :project)
-  AND (:visible IS NULL OR project IN (SELECT value FROM json_each(:visible)))
+  AND {is_visible}
 GROUP BY type HAVING sum(total) > 0;
 
 -- name: messages.from
@@ -77,7 +77,7 @@ WHERE (:before IS NULL OR seq < :before)
   AND (:from_session IS NULL
        OR (from_session = :from_session AND seq > (SELECT coalesce(max(seq), 0) FROM messages) - CAST(:look_back AS BIGINT)))
   AND (:project IS NULL OR project = :project)
-  AND (:visible IS NULL OR project IN (SELECT value FROM json_each(:visible)))
+  AND {is_visible}
 ORDER BY seq DESC LIMIT :limit;
 
 -- name: messages.move

@@ -16,7 +16,7 @@ SELECT principal, project FROM sessions WHERE session_id = :session_id;
 -- name: sessions.projects
 -- A few of the projects that the caller may see, to suggest in an error about a missing project.
 SELECT project FROM projects
-WHERE live > 0 AND (:visible IS NULL OR project IN (SELECT value FROM json_each(:visible)))
+WHERE live > 0 AND {is_visible}
 ORDER BY project LIMIT 5;
 
 -- name: sessions.end
@@ -84,7 +84,7 @@ SELECT count(*) FROM sessions WHERE project = :project AND ended_at IS NULL AND 
 SELECT CASE WHEN ended_at IS NULL AND expires_at <= :now THEN 'offline' ELSE status END, agent_type, human_user, count(*)
 FROM sessions
 WHERE (:project IS NULL OR project = :project)
-  AND (:visible IS NULL OR project IN (SELECT value FROM json_each(:visible)))
+  AND {is_visible}
 GROUP BY 1, 2, 3;
 
 -- name: sessions.ids
@@ -92,14 +92,14 @@ GROUP BY 1, 2, 3;
 -- the newest sessions, and live ones of the caller's projects. Reads about a hundred rows on a bus of any size.
 SELECT session_id FROM (
     SELECT session_id, project FROM sessions WHERE session_id >= :wanted ORDER BY session_id LIMIT 15) AS after_it
-WHERE :visible IS NULL OR project IN (SELECT value FROM json_each(:visible))
+WHERE {is_visible}
 UNION
 SELECT session_id FROM (
     SELECT session_id, project FROM sessions WHERE session_id < :wanted ORDER BY session_id DESC LIMIT 15) AS before_it
-WHERE :visible IS NULL OR project IN (SELECT value FROM json_each(:visible))
+WHERE {is_visible}
 UNION
 SELECT session_id FROM (SELECT session_id, project FROM sessions ORDER BY id DESC LIMIT 40) AS newest
-WHERE :visible IS NULL OR project IN (SELECT value FROM json_each(:visible))
+WHERE {is_visible}
 UNION
 SELECT session_id FROM (
     SELECT session_id FROM sessions

@@ -70,13 +70,13 @@ ORDER BY id DESC LIMIT :limit;
 -- name: tasks.counts
 SELECT status, count(*) FROM tasks
 WHERE (:project IS NULL OR project = :project)
-  AND (:visible IS NULL OR project IN (SELECT value FROM json_each(:visible)))
+  AND {is_visible}
 GROUP BY status;
 
 -- name: tasks.ids
 -- Task ids to suggest for a misspelt one: the newest that the caller may see. Reads at most a hundred rows.
 SELECT task_id FROM (SELECT task_id, project FROM tasks ORDER BY id DESC LIMIT 50) AS newest
-WHERE :visible IS NULL OR project IN (SELECT value FROM json_each(:visible))
+WHERE {is_visible}
 UNION
 SELECT task_id FROM (
     SELECT task_id FROM tasks

@@ -9,7 +9,7 @@ SELECT last, :now, :kind, :project, :session_id, :data FROM next;
 SELECT seq, at, kind, project, session_id, data FROM events
 WHERE seq > :after
   AND (:project IS NULL OR project = :project)
-  AND (:visible IS NULL OR project IN (SELECT value FROM json_each(:visible)))
+  AND {is_visible}
   AND (:kinds IS NULL OR EXISTS (
         SELECT 1 FROM json_array_elements_text(:kinds::json) AS wanted
         WHERE kind = wanted OR starts_with(kind, wanted || '.')))

@@ -54,7 +54,7 @@ SELECT recipient, count(*), sum(CASE WHEN m.priority = 'urgent' THEN 1 ELSE 0 EN
 FROM deliveries AS d JOIN messages AS m USING (seq)
 WHERE d.acknowledged_at IS NULL AND (d.expires_at IS NULL OR d.expires_at > :now)
   AND (:project IS NULL OR m.project = :project) AND (:session_id IS NULL OR recipient = :session_id)
-  AND (:visible IS NULL OR m.project IN (SELECT value FROM json_each(:visible)))
+  AND {is_visible}
 GROUP BY recipient
 ORDER BY sum(CASE WHEN m.priority = 'urgent' THEN 1 ELSE 0 END) > 0 DESC, count(*) DESC, recipient LIMIT :limit;
 
@@ -80,7 +80,7 @@ SELECT * FROM (
      WHERE d.recipient = :session_id AND d.acknowledged_at IS NULL AND d.seq > :after
        AND (:message_type IS NULL OR type = :message_type)
        AND (:include_broadcasts OR to_session <> '*')
-       AND (:visible IS NULL OR project IN (SELECT value FROM json_each(:visible)))
+       AND {is_visible}
      ORDER BY d.seq LIMIT :limit)
     UNION ALL
     (SELECT {message_columns}
@@ -88,7 +88,7 @@ SELECT * FROM (
      WHERE d.recipient = :session_id AND d.acknowledged_at IS NOT NULL AND d.seq > :after
        AND (:message_type IS NULL OR type = :message_type)
        AND (:include_broadcasts OR to_session <> '*')
-       AND (:visible IS NULL OR project IN (SELECT value FROM json_each(:visible)))
+       AND {is_visible}
        AND NOT :unread_only
      ORDER BY d.seq LIMIT :limit)
     UNION ALL
@@ -108,7 +108,7 @@ SELECT * FROM (
      WHERE d.recipient = :session_id AND d.acknowledged_at IS NULL AND (:before IS NULL OR d.seq < :before)
        AND (:message_type IS NULL OR type = :message_type)
        AND (:include_broadcasts OR to_session <> '*')
-       AND (:visible IS NULL OR project IN (SELECT value FROM json_each(:visible)))
+       AND {is_visible}
      ORDER BY d.seq DESC LIMIT :limit)
     UNION ALL
     (SELECT {message_columns}
@@ -116,7 +116,7 @@ SELECT * FROM (
      WHERE d.recipient = :session_id AND d.acknowledged_at IS NOT NULL AND (:before IS NULL OR d.seq < :before)
        AND (:message_type IS NULL OR type = :message_type)
        AND (:include_broadcasts OR to_session <> '*')
-       AND (:visible IS NULL OR project IN (SELECT value FROM json_each(:visible)))
+       AND {is_visible}
        AND NOT :unread_only
      ORDER BY d.seq DESC LIMIT :limit)
     UNION ALL

@@ -71,10 +71,10 @@ WHERE (:include_offline OR (ended_at IS NULL AND expires_at > :now))
   AND (:project IS NULL OR project = :project)
   AND (:capability IS NULL OR EXISTS (
         SELECT 1 FROM json_array_elements_text(capabilities::json) AS each WHERE each = :capability))
-  AND (:visible IS NULL OR project IN (SELECT value FROM json_each(:visible)))
+  AND {is_visible}
   AND (:after_id IS NULL OR id < (
         SELECT id FROM sessions
-        WHERE session_id = :after_id AND (:visible IS NULL OR project IN (SELECT value FROM json_each(:visible)))))
+        WHERE session_id = :after_id AND {is_visible}))
 ORDER BY id DESC LIMIT :limit;
 
 -- name: sessions.clear

@@ -6,7 +6,7 @@ INSERT INTO events (at, kind, project, session_id, data) VALUES (:now, :kind, :p
 SELECT seq, at, kind, project, session_id, data FROM events
 WHERE seq > :after
   AND (:project IS NULL OR project = :project)
-  AND (:visible IS NULL OR project IN (SELECT value FROM json_each(:visible)))
+  AND {is_visible}
   AND (:kinds IS NULL OR EXISTS (
         SELECT 1 FROM json_each(:kinds) AS wanted
         WHERE kind = wanted.value OR substr(kind, 1, length(wanted.value) + 1) = wanted.value || '.'))

@@ -64,7 +64,7 @@ SELECT recipients.recipient, count(*), sum(m.priority = 'urgent'), min(m.sent_at
 FROM recipients CROSS JOIN deliveries AS d INDEXED BY deliveries_inbox ON d.recipient = recipients.recipient
      CROSS JOIN messages AS m USING (seq)
 WHERE d.is_read = 0 AND (d.expires_at IS NULL OR d.expires_at > :now) AND (:project IS NULL OR m.project = :project)
-  AND (:visible IS NULL OR m.project IN (SELECT value FROM json_each(:visible)))
+  AND {is_visible}
 GROUP BY recipients.recipient
 ORDER BY sum(m.priority = 'urgent') > 0 DESC, count(*) DESC, recipients.recipient LIMIT :limit;
 
@@ -89,14 +89,14 @@ FROM deliveries AS d INDEXED BY deliveries_inbox CROSS JOIN messages AS m USING 
 WHERE d.recipient = :session_id AND d.is_read = 0 AND d.seq > :after
   AND (:message_type IS NULL OR type = :message_type)
   AND (:include_broadcasts OR to_session <> '*')
-  AND (:visible IS NULL OR project IN (SELECT value FROM json_each(:visible)))
+  AND {is_visible}
 UNION ALL
 SELECT {message_columns}
 FROM deliveries AS d INDEXED BY deliveries_inbox CROSS JOIN messages AS m USING (seq)
 WHERE d.recipient = :session_id AND d.is_read = 1 AND d.seq > :after
   AND (:message_type IS NULL OR type = :message_type)
   AND (:include_broadcasts OR to_session <> '*')
-  AND (:visible IS NULL OR project IN (SELECT value FROM json_each(:visible)))
+  AND {is_visible}
   AND NOT :unread_only
 UNION ALL
 SELECT {message_columns}
@@ -113,14 +113,14 @@ FROM deliveries AS d INDEXED BY deliveries_inbox CROSS JOIN messages AS m USING 
 WHERE d.recipient = :session_id AND d.is_read = 0 AND (:before IS NULL OR d.seq < :before)
   AND (:message_type IS NULL OR type = :message_type)
   AND (:include_broadcasts OR to_session <> '*')
-  AND (:visible IS NULL OR project IN (SELECT value FROM json_each(:visible)))
+  AND {is_visible}
 UNION ALL
 SELECT {message_columns}
 FROM deliveries AS d INDEXED BY deliveries_inbox CROSS JOIN messages AS m USING (seq)
 WHERE d.recipient = :session_id AND d.is_read = 1 AND (:before IS NULL OR d.seq < :before)
   AND (:message_type IS NULL OR type = :message_type)
   AND (:include_broadcasts OR to_session <> '*')
-  AND (:visible IS NULL OR project IN (SELECT value FROM json_each(:visible)))
+  AND {is_visible}
   AND NOT :unread_only
 UNION ALL
 SELECT {message_columns}
