@@ -41,10 +41,10 @@ class PoolWorker:
         self._pool.wait()
         self._threads = ThreadPoolExecutor(CONNECTIONS)
         known, plain = load_statements("postgres"), load_statements("sqlite")
-        self._beat = for_psycopg(plain["sessions.beat"])  # one plain UPDATE, which waits for others
+        self._beat = for_psycopg(plain["sessions.heartbeat"])  # one plain UPDATE, which waits for others
         self._peers, self._heartbeat_counts = (
             for_psycopg(known["sessions.peers"]),
-            for_psycopg(known["sessions.beside"]),
+            for_psycopg(known["sessions.heartbeat_counts"]),
         )
 
     def run(self, operation: Operation, arguments: dict[str, Any], visitor: Caller) -> asyncio.Future[Any]:

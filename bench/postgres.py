@@ -157,7 +157,7 @@ def beat_a_million(store: PostgresStore) -> Result:
         asked = dict.fromkeys(("statuses", "current_tasks", "branches", "projects", "ttls", "principals"), nothing)
         version = newest_version("postgres")
         store.rows(
-            "beats.many",
+            "heartbeats.many",
             now=None,
             version=version,
             limit=1,

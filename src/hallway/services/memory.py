@@ -191,7 +191,7 @@ class SharedMemory(Service, noun="memory"):
         version numbers continue.
         """
         project = self._seen(project, session_id)
-        head = self._store.one("memory.head", project=project, key=key)
+        head = self._store.one("memory.key_row", project=project, key=key)
         count = self._forget(head[0], session_id) if head else 0
         if count:
             self.bus.events.append("memory.deleted", project, session_id, key=key, count=count)
@@ -286,7 +286,7 @@ class SharedMemory(Service, noun="memory"):
     def _make_room(self, project: str, key: str) -> tuple[int, int]:
         """Return the key's id and next version, after removing expired versions and the oldest one beyond the limit."""
         kept = versions_kept()
-        head = self._store.one("memory.head", project=project, key=key)
+        head = self._store.one("memory.key_row", project=project, key=key)
         if head is None:
             return self._key_id(project, key), 1
         key_id, last_version, entry, expires_at = head
@@ -300,7 +300,7 @@ class SharedMemory(Service, noun="memory"):
 
     def _key_id(self, project: str, key: str) -> int:
         """Return the row of a key, inserting it if necessary."""
-        row = self._store.one("memory.head", project=project, key=key) or self._store.one(
+        row = self._store.one("memory.key_row", project=project, key=key) or self._store.one(
             "memory.add_key", project=project, key=key
         )
         return row[0] if row else -1
@@ -361,7 +361,7 @@ class SharedMemory(Service, noun="memory"):
         self._index(id_, entry, self.prepare_entry(entry))
 
     def _head_of(self, key_id: int) -> Row:
-        return self._store.one("memory.head_of", key_id=key_id) or (None, None)
+        return self._store.one("memory.key_row_of", key_id=key_id) or (None, None)
 
     def _is_over(self, expires_at: int | None) -> bool:
         return expires_at is not None and expires_at <= self._store.now

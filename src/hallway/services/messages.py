@@ -808,9 +808,11 @@ class CollaborationHub(Service, noun="messages"):
         burst = self.burst
         pair = {"from_session": draft["from_session"], "to_session": draft["to_session"]}
         now = self._store.now
-        if not burst or self._store.rows("messages.use", now=now, burst=burst, interval=REFILL_S * SECOND, **pair):
+        if not burst or self._store.rows(
+            "messages.take_quota", now=now, burst=burst, interval=REFILL_S * SECOND, **pair
+        ):
             return
-        used = self._store.one("messages.used_until", **pair)
+        used = self._store.one("messages.quota_until", **pair)
         wait_s = ((used[0] if used else now) - now) / SECOND + REFILL_S - burst * REFILL_S
         raise RateLimited(
             f"{draft['from_session']} has sent {draft['to_session']} {burst} messages at once, which is the most;"

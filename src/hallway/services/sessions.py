@@ -107,7 +107,7 @@ class SessionRegistry(Service, noun="sessions"):
             )
         if agent_name is None and agent_type is None and reason is None and detail is None:
             row = self._store.one(
-                "sessions.beat",
+                "sessions.heartbeat",
                 now=self._store.now,
                 session_id=session_id,
                 status=status,
@@ -370,7 +370,7 @@ class SessionRegistry(Service, noun="sessions"):
         if self._store.rows("sessions.rewind_clock", now=now):
             self._store.rows("sessions.rewind", now=now)
         self._leave_out_pauses()
-        self._store.rows("sessions.put_off", now=now, limit=SWEEP_AT_ONCE)
+        self._store.rows("sessions.postpone_check", now=now, limit=SWEEP_AT_ONCE)
         self._expired(self._store.rows("sessions.expire", now=now, limit=SWEEP_AT_ONCE))
         return self._store.one("sessions.due", now=now) is None
 
@@ -420,7 +420,7 @@ class SessionRegistry(Service, noun="sessions"):
 
     def _heartbeat_counts(self, session_id: str, project: str) -> tuple[int, int]:
         """Return the numbers of a project's live sessions and of a session's waiting messages (at most 1000)."""
-        row = self._store.one("sessions.beside", session_id=session_id, project=project, now=self._store.now)
+        row = self._store.one("sessions.heartbeat_counts", session_id=session_id, project=project, now=self._store.now)
         live, unread = row or (0, 0)
         return (live or 0) if self.bus.is_swept else self._count_live(project), unread
 

@@ -71,7 +71,7 @@ def _send_heartbeat(path: str, session_id: str, last_seq: int) -> int | None:
     connection.execute("PRAGMA synchronous = NORMAL")
     row = _run(
         connection,
-        "sessions.beat",
+        "sessions.heartbeat",
         now=now,
         session_id=session_id,
         status="working",

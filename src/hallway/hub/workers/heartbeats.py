@@ -144,7 +144,7 @@ class _Connection:
         principals = [job.visitor.name for job in batch]
         limit = max(each["limit"] for each in said)
         try:
-            if not self._flight.send("beats.many", limit=limit, principals=principals, **asked):
+            if not self._flight.send("heartbeats.many", limit=limit, principals=principals, **asked):
                 self._loop.add_writer(self._watched, self._go_on)
         except HallwayError as error:
             self._lost(error)

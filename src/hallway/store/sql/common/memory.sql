@@ -1,8 +1,8 @@
--- name: memory.head
+-- name: memory.key_row
 -- A key's row, even if the key has no entry now.
 SELECT id, last_version, entry, expires_at FROM memory_keys WHERE project = :project AND key = :key;
 
--- name: memory.head_of
+-- name: memory.key_row_of
 SELECT entry, expires_at FROM memory_keys WHERE id = :key_id;
 
 -- name: memory.add_key

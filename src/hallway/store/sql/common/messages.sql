@@ -19,7 +19,7 @@ WHERE session_id IN (:from_session, :to_session)
 -- name: messages.deliver
 INSERT INTO deliveries (recipient, seq, expires_at) VALUES (:recipient, :seq, :expires_at);
 
--- name: messages.used_until
+-- name: messages.quota_until
 SELECT used_until FROM pairs WHERE from_session = :from_session AND to_session = :to_session;
 
 -- name: messages.like

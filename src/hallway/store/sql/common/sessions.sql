@@ -38,7 +38,7 @@ WHERE id IN (SELECT id FROM sessions WHERE ended_at IS NULL AND check_at <= :now
   AND expires_at <= :now
 RETURNING session_id, project, last_seen;
 
--- name: sessions.put_off
+-- name: sessions.postpone_check
 -- Sessions that have sent a heartbeat since: the next check is at their expiry. Runs once per TTL, not per heartbeat.
 UPDATE sessions SET check_at = expires_at
 WHERE id IN (SELECT id FROM sessions WHERE ended_at IS NULL AND check_at <= :now ORDER BY check_at LIMIT :limit)

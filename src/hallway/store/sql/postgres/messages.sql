@@ -21,7 +21,7 @@ RETURNING recipient;
 SELECT DISTINCT each FROM sessions, json_array_elements_text(capabilities::json) AS each
 WHERE project = :project AND ended_at IS NULL AND expires_at > :now LIMIT 100;
 
--- name: messages.use
+-- name: messages.take_quota
 -- M8: takes one message from a pair's rate limit, which refills by one every `interval` up to `burst`. No row: the
 -- limit is used up. A debt beyond the burst means that the clock was set back; it then counts as just used up.
 INSERT INTO pairs VALUES (:from_session, :to_session, :now + :interval)

@@ -1,4 +1,4 @@
--- name: sessions.beat
+-- name: sessions.heartbeat
 -- A heartbeat that changes nothing but the time. No row: the session is unknown, is not live, or something changed; or
 -- somebody else is writing it, for whom nothing waits here, so that heartbeats are never part of a deadlock. What
 -- commits late must not undo what was seen since, so moments only rise.
@@ -50,7 +50,7 @@ WHERE ended_at IS NULL AND (last_seen > :now OR expires_at > :now + ttl_s * 1000
 UPDATE sessions SET expires_at = least(expires_at + :pause, :now + ttl_s * 1000000)
 WHERE ended_at IS NULL AND last_seen < :before;
 
--- name: sessions.beside
+-- name: sessions.heartbeat_counts
 -- The counts in a heartbeat's result: live sessions of the project, and messages that wait for the session.
 SELECT (SELECT live FROM projects WHERE project = :project),
        (SELECT count(*) FROM (SELECT 1 FROM deliveries

@@ -1,4 +1,4 @@
--- name: sessions.beat
+-- name: sessions.heartbeat
 -- A heartbeat that changes nothing but the time. No row: the session is unknown, is not live, or something changed.
 -- Moments only rise, also when the clock trembles.
 UPDATE sessions SET last_seen = max(last_seen, :now), expires_at = max(last_seen, :now) + ttl_s * 1000000
@@ -44,7 +44,7 @@ WHERE ended_at IS NULL AND (last_seen > :now OR expires_at > :now + ttl_s * 1000
 UPDATE sessions SET expires_at = min(expires_at + :pause, :now + ttl_s * 1000000)
 WHERE ended_at IS NULL AND last_seen < :before;
 
--- name: sessions.beside
+-- name: sessions.heartbeat_counts
 -- The counts in a heartbeat's result: live sessions of the project, and messages that wait for the session.
 SELECT (SELECT live FROM projects WHERE project = :project),
        (SELECT count(*) FROM (SELECT 1 FROM deliveries INDEXED BY deliveries_inbox

@@ -1,4 +1,4 @@
--- name: beats.many
+-- name: heartbeats.many
 -- Many heartbeats at once, of sessions that are live and say nothing new; the others are not among the rows. First a
 -- row for each, with its place in the question: its id, project and status, how many are live in the project (without
 -- those that are overdue and not swept yet) and how many messages wait. Then, without a place, the newest of each of

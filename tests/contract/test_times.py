@@ -26,7 +26,7 @@ def beat_in_a_lane(bus: LocalBus, began_at: int) -> object:
     nothing: list[Any] = [None]
     asked = dict.fromkeys(("statuses", "current_tasks", "branches", "projects", "ttls", "principals"), nothing)
     version = newest_version("postgres")
-    return bus.store.rows("beats.many", now=began_at, version=version, limit=1, session_ids=["alice"], **asked)
+    return bus.store.rows("heartbeats.many", now=began_at, version=version, limit=1, session_ids=["alice"], **asked)
 
 
 @pytest.fixture
