@@ -22,6 +22,7 @@ from postgres import free_port
 from proxy import make_certificate
 from real_proxies import PROXIES, RealProxy
 from support import Here, open_store, until
+from trust.test_login import Browser
 
 pytestmark = pytest.mark.slow
 
@@ -184,6 +185,26 @@ def test_mcp_over_http(team: Team) -> None:
         answer: dict[str, Any] = json.loads(response.read())
         assert (response.status, "result" in answer) == (200, True), answer
         connection.close()
+
+
+def test_the_page(team: Team, open_bus: Callable[[], RemoteBus]) -> None:
+    bus = open_bus()
+    register(bus, "page-a", "page-b")
+    browser = Browser(team.port, ssl.create_default_context(cafile=team.certificate[0]))
+    own = {"Origin": team.url, "Sec-Fetch-Site": "same-origin"}
+    assert browser.log_in(team.token, **own).status == 303
+    assert b"page-a" in browser.ask("GET", "/").body
+    stream = browser.connect()
+    stream.request("GET", "/events", headers={"Accept": "text/event-stream", "Cookie": browser.cookie})
+    events = stream.getresponse()
+    assert events.readline() == b": hallway\n"
+    said = {"to_session": "page-a", "body": "from the page", "token": browser.form_token}
+    assert browser.ask("POST", "/page/say", said, **own).status == 303
+    while b"message.sent" not in events.readline():
+        pass
+    stream.close()
+    assert [each.body for each in bus.messages.inbox("page-a")] == ["from the page"]
+    assert browser.ask("POST", "/page/say", said, Origin="https://evil.example").status == 403
 
 
 def test_what_waits_goes_on_while_both_hubs_are_restarted_in_turn(

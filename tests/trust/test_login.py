@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import re
+import ssl
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -36,14 +37,19 @@ WRONG = "hallway_" + "B" * 43
 class Browser:
     """As much of a browser as logging in takes: cookies, forms, and where it was sent."""
 
-    def __init__(self, port: int) -> None:
-        self._port = port
+    def __init__(self, port: int, context: ssl.SSLContext | None = None) -> None:
+        self._port, self._context = port, context
         self.cookies: dict[str, str] = {}
         self.set_cookies: list[str] = []
 
+    def connect(self) -> http.client.HTTPConnection:
+        if self._context is None:
+            return http.client.HTTPConnection("127.0.0.1", self._port, timeout=60)
+        return http.client.HTTPSConnection("127.0.0.1", self._port, timeout=60, context=self._context)
+
     def ask(self, method: str, path: str, fields: dict[str, str] | None = None, **headers: str) -> Answer:
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=60)
-        said = {"Cookie": "; ".join(f"{name}={value}" for name, value in self.cookies.items()), **headers}
+        connection = self.connect()
+        said = {"Cookie": self.cookie, **headers}
         if fields is not None:
             said["Content-Type"] = FORM
         connection.request(method, path, urlencode(fields) if fields is not None else None, said)
@@ -56,10 +62,14 @@ class Browser:
             self.cookies[name] = value
         return answer
 
-    def log_in(self, token: str, to: str = "/") -> Answer:
+    def log_in(self, token: str, to: str = "/", **headers: str) -> Answer:
         form = self.ask("GET", f"/page/login?to={to}").body.decode()
         hidden = re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', form)
-        return self.ask("POST", "/page/login", {**dict(hidden), "secret": token})
+        return self.ask("POST", "/page/login", {**dict(hidden), "secret": token}, **headers)
+
+    @property
+    def cookie(self) -> str:
+        return "; ".join(f"{name}={value}" for name, value in self.cookies.items())
 
     @property
     def form_token(self) -> str:
