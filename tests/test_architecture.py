@@ -131,6 +131,16 @@ def test_one_name_is_one_thing() -> None:
     assert set(files) <= NOUNS | BY_LAYER | {"turn", "wake", "store"}
 
 
+def test_bounds_begin_with_max_or_min() -> None:
+    wrong = {
+        f"{name}: {node.id}"
+        for name, tree in MODULES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Name) and node.id.isupper() and {"MOST", "LEAST"} & set(node.id.split("_"))
+    }
+    assert wrong == set()
+
+
 def test_docstrings_begin_with_a_verb() -> None:
     wrong = {
         f"{name}: {function.name}: {first_word(function)}"

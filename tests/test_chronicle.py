@@ -159,8 +159,8 @@ def test_messages_are_marks_and_their_acknowledgements_waits(
 
 
 def test_what_it_keeps_is_bounded(chronicle: ActivityLog, bus: LocalBus, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MOST_LIVES", 3)
-    monkeypatch.setattr(module, "MOST_CHANGES", 4)
+    monkeypatch.setattr(module, "MAX_LIVES", 3)
+    monkeypatch.setattr(module, "MAX_CHANGES", 4)
     for number in range(6):
         bus.sessions.register(f"s{number}", "x", "codex")
     for number in range(20):

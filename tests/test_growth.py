@@ -15,7 +15,7 @@ import pytest
 import hallway
 from hallway.agents.install.jsonc import Document, NotJson
 from hallway.core import secret_scan
-from hallway.core.parameters import BODY_MOST, NOUNS
+from hallway.core.parameters import MAX_BODY, NOUNS
 from hallway.core.redaction import redact
 from hallway.core.schema import Json, Text
 from hallway.core.secret_scan import find_secret, replace_secrets, rules
@@ -29,7 +29,7 @@ from support import Here
 
 SIZE = 4 * 1024  # characters, and four times as many
 SOON_S = 0.02  # what is done in so little time at four times the size is not looked at closer
-MOST = 9  # times as long for four times the text: linear is 4, quadratic 16
+MAX_RATIO = 9  # times as long for four times the text: linear is 4, quadratic 16
 BITS = (
     "a",
     "A",
@@ -94,7 +94,7 @@ def assert_linear(function: Callable[[str], object], bit: str, what: str) -> Non
     if cpu_s(lambda: function(longer)) < SOON_S:
         return
     once, four_times = (min(cpu_s(lambda: function(each)) for _ in range(3)) for each in (text, longer))  # noqa: B023
-    assert four_times < MOST * max(once, 0.001), f"{what}, {bit!r} repeated: {once:.3f} s, then {four_times:.3f} s"
+    assert four_times < MAX_RATIO * max(once, 0.001), f"{what}, {bit!r} repeated: {once:.3f} s, then {four_times:.3f} s"
 
 
 def expressions() -> Iterator[tuple[str, str]]:
@@ -224,14 +224,14 @@ def test_a_write_takes_time_in_proportion_to_its_text(bus: Any, bit: str) -> Non
     bus.messages.burst = 0
     for session_id in ("alice", "bob"):
         bus.sessions.register(session_id, "a", "b")
-    size = BODY_MOST // 4 // len(bit.encode()) - 8
+    size = MAX_BODY // 4 // len(bit.encode()) - 8
     for name, write in written(bus).items():
         took = []
         for count in (1, 2, 4):
             begin = time.process_time()
             write(bit * size * count)
             took.append(time.process_time() - begin)
-        assert took[2] < max(MOST * took[0], 1.0), f"{name} of {bit!r}: {took}"
+        assert took[2] < max(MAX_RATIO * took[0], 1.0), f"{name} of {bit!r}: {took}"
 
 
 def test_texts_are_looked_at_before_the_transaction_that_stores_them(bus: Any, monkeypatch: Any) -> None:
@@ -268,4 +268,4 @@ def test_every_text_field_has_a_limit() -> None:
     for noun, kinds in NOUNS.items():
         for name, kind in kinds.items():
             if isinstance(kind, Text):
-                assert kind.most <= BODY_MOST, f"{noun}.{name}"
+                assert kind.most <= MAX_BODY, f"{noun}.{name}"

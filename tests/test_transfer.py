@@ -237,7 +237,7 @@ def test_a_malformed_line_is_reported_and_nothing_of_its_file_is_taken(
 
 FIRST = "0001-01-01T00:00:00Z"
 LAST = "8999-12-31T23:59:59.999999Z"
-MOST = 2**53
+MAX_NUMBER = 2**53
 
 
 def edge_lines(at: str, number: int) -> list[dict[str, Any]]:
@@ -280,18 +280,18 @@ def test_the_projects_of_an_import_are_those_of_its_records(empty: LocalBus, tmp
 @pytest.mark.parametrize("at", [FIRST, LAST])
 def test_records_at_the_edges_of_what_is_allowed_can_be_read_and_written_after(empty: LocalBus, at: str) -> None:
     """An import that a bus accepts leaves it in working order, whatever times and numbers the file has."""
-    lines = edge_lines(at, MOST)
+    lines = edge_lines(at, MAX_NUMBER)
     assert sum(empty.imports.add_records(lines).taken.values()) == len(lines)
     assert at in "".join(export_lines(empty))
-    assert all_events(empty)[0].seq == MOST
-    assert empty.memory.get_entry("k", project=SHOP).version == MOST
+    assert all_events(empty)[0].seq == MAX_NUMBER
+    assert empty.memory.get_entry("k", project=SHOP).version == MAX_NUMBER
     assert len(empty.sessions.list_sessions(True)) == len(empty.tasks.list_tasks()) == 1
-    assert empty.messages.get("m").seq == MOST
+    assert empty.messages.get("m").seq == MAX_NUMBER
     empty.sessions.register("s2", "bob", "codex")
-    assert empty.memory.set("s2", "k", 2).version == empty.memory.set("s2", "j", 2).version == MOST + 1
-    assert empty.messages.send("s2", "s1", "request", "x").seq == MOST + 1
+    assert empty.memory.set("s2", "k", 2).version == empty.memory.set("s2", "j", 2).version == MAX_NUMBER + 1
+    assert empty.messages.send("s2", "s1", "request", "x").seq == MAX_NUMBER + 1
     assert empty.tasks.accept("s2", "t").owner == "s2"
-    assert all_events(empty)[-1].seq > MOST
+    assert all_events(empty)[-1].seq > MAX_NUMBER
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ import hallway
 ROOT = Path(__file__).parents[1]
 SOURCE = Path(hallway.__file__).parent
 Chains = dict[str, list[list[str]]]
-MOST = 6
+MAX_FILES = 6
 PATIENCE_S = 120
 
 # Notes the stack, as files of the package, whenever a function of one of the WANTED files is called.
@@ -117,7 +117,7 @@ def only(chains: list[list[str]], entry: str) -> list[str]:
 
 def hold(walk: list[str], title: str) -> None:
     assert walk == documented(title)
-    assert len(walk) <= MOST
+    assert len(walk) <= MAX_FILES
     assert len(set(walk)) == len(walk), "the walk comes back to a file"
 
 

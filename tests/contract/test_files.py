@@ -6,7 +6,7 @@ import pytest
 
 from hallway.bus.local import LocalBus
 from hallway.core.clock import FakeClock
-from hallway.services.files import FILES_MOST
+from hallway.services.files import MAX_FILES
 from support import kinds
 
 
@@ -45,7 +45,7 @@ def test_a_session_that_rewrites_a_tree_keeps_the_newest(team: LocalBus, clock: 
         clock.advance(1)
         team.files.touch("alice", [f"/shop/{part}/{number}.py" for number in range(100)])
     found = team.files.touched(session_id="alice", limit=1000)
-    assert FILES_MOST <= len(found) < FILES_MOST + 100
+    assert MAX_FILES <= len(found) < MAX_FILES + 100
     assert {each.path.split("/")[2] for each in found} == {"2", "3", "4", "5", "6"}
     assert len(team.files.touched(session_id="bob")) == 1
 

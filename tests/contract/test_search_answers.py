@@ -17,7 +17,7 @@ from hallway.bus.local import LocalBus
 from hallway.core import errors
 from hallway.core.principal import Principal
 from hallway.services import search
-from hallway.store.tokenize import COUNT_MOST, MAX_WORDS, Excerpts
+from hallway.store.tokenize import MAX_COUNT, MAX_WORDS, Excerpts
 from postgres import forget, new_address
 from support import STORES, Here, open_store
 
@@ -371,9 +371,9 @@ def test_the_statements_of_a_search_have_a_bound_in_number_and_in_rows(
     assert len(searches) <= 3
     assert len(counts) <= 6 * MAX_WORDS
     assert all(each["candidates"] == search.CANDIDATES for each in searches)
-    assert all(each["most"] == COUNT_MOST for each in counts)
+    assert all(each["most"] == MAX_COUNT for each in counts)
     prefixes = [len(re.findall(r"[\w\"']:?\*", each["match"])) for each in searches + counts if "match" in each]
-    assert max(prefixes) <= search.NEAR_PHRASES_MOST
+    assert max(prefixes) <= search.MAX_NEAR_PHRASES
 
 
 @pytest.mark.promise("R2")
@@ -384,6 +384,6 @@ def test_the_rarest_words_have_near_forms_where_those_of_all_words_would_be_too_
         bus.memory.set("alice", f"k{number}", "the batch")
     bus.memory.set("alice", "k", "some batches of zebras")
     assert [(each.key, each.is_loose) for each in bus.memory.find("batch zebra")] == [("k", False)]
-    monkeypatch.setattr(search, "NEAR_PHRASES_MOST", 1)
+    monkeypatch.setattr(search, "MAX_NEAR_PHRASES", 1)
     assert {each.is_loose for each in bus.memory.find("batch zebra")} == {True}
     assert [each.key for each in bus.memory.find("some zebra")] == ["k"]

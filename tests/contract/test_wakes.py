@@ -12,7 +12,7 @@ from hallway.bus.local import LocalBus
 from hallway.core import errors
 from hallway.core.clock import FakeClock
 from hallway.services import wakes
-from hallway.services.wakes import BUDGET, IN_FLIGHT_S, WAKES_MOST, WITHIN_S
+from hallway.services.wakes import BUDGET, IN_FLIGHT_S, MAX_WAKES, WITHIN_S
 
 NAMES = ("alice", "bob", "carol")
 
@@ -207,7 +207,7 @@ def test_a_response_wakes_who_asked_and_nobody_else(shop: LocalBus) -> None:
 
 @pytest.mark.promise("M8")
 def test_a_session_that_was_woken_often_is_not_deaf(shop: LocalBus, clock: FakeClock) -> None:
-    for number in range(WAKES_MOST):
+    for number in range(MAX_WAKES):
         shop.wakes.refill("bob")
         write(shop, subject=f"number {number}")
         assert turn(shop, "bob")
@@ -217,15 +217,15 @@ def test_a_session_that_was_woken_often_is_not_deaf(shop: LocalBus, clock: FakeC
     assert said.held_back
     assert "woken 10 times in 10 minutes" in said.held_back
     later = shop.wakes.start("bob")
-    assert (later.messages, later.retry_after_s) == ([], WITHIN_S - WAKES_MOST)
+    assert (later.messages, later.retry_after_s) == ([], WITHIN_S - MAX_WAKES)
     write(shop, subject="the twelfth")
-    clock.advance(WITHIN_S - WAKES_MOST)
+    clock.advance(WITHIN_S - MAX_WAKES)
     assert [each.subject for each in shop.wakes.start("bob").messages] == ["the eleventh", "the twelfth"]
 
 
 @pytest.mark.promise("M8")
 def test_a_person_wakes_whenever_they_like(shop: LocalBus) -> None:
-    for number in range(3 * WAKES_MOST):
+    for number in range(3 * MAX_WAKES):
         sent = shop.messages.send("user:alice", "bob", "notification", f"number {number}")
         assert sent.held_back is None
         assert turn(shop, "bob") == [sent.message_id]

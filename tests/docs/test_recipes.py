@@ -25,7 +25,7 @@ from support import open_store
 ROOT = Path(__file__).parents[2]
 SOURCE = Path(hallway.__file__).parent
 GUIDE = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-MOST_PLACES = 9
+MAX_PLACES = 9
 MIGRATION = f"{newest_version('sqlite') + 1:04}_estimates.sql"
 FRAGMENT, STATEMENT = "the column in the fragment", "the statement"
 
@@ -53,7 +53,7 @@ EDITS: dict[str, tuple[str, str, str]] = {
     "core/parameters.py": (
         "core/parameters.py",
         '    "task_id": Identifier(',
-        '    "estimate_s": Duration("How many seconds it will take", least=1, most=AGE_MOST_S, metavar="SECONDS"),\n',
+        '    "estimate_s": Duration("How many seconds it will take", least=1, most=MAX_AGE_S, metavar="SECONDS"),\n',
     ),
     "core/model.py": (
         "core/model.py",
@@ -181,7 +181,7 @@ def followed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_places_are_those_of_the_recipe_and_few() -> None:
     touched = {name if name.endswith("/") else file for name, (file, _, _) in EDITS.items()}
     assert touched == places("Add an operation", NOUN="tasks")
-    assert len(touched) <= MOST_PLACES
+    assert len(touched) <= MAX_PLACES
     assert SENTENCES.keys() == EDITS.keys() - {"services/tasks.py"}
 
 

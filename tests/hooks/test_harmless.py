@@ -262,7 +262,7 @@ def test_the_hooks_log_is_bounded(tmp_path: Path) -> None:
     folder = str(tmp_path)
     for number in range(2000):
         log.note(folder, "codex", f"trouble {number} {'x' * 1000}\nand\x1b more")
-    assert os.path.getsize(tmp_path / log.NAME) <= log.SIZE_MOST + 1024
+    assert os.path.getsize(tmp_path / log.NAME) <= log.MAX_SIZE + 1024
     assert "trouble 1999" in log.last(folder)[-1]
     assert len(log.last(folder)[-1]) < 600
 

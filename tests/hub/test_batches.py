@@ -18,7 +18,7 @@ from hallway.bus.local import LocalBus
 from hallway.core import errors
 from hallway.core.operation import Operation
 from hallway.hub.auth.caller import Caller
-from hallway.hub.workers.writer import MOST_AT_ONCE, InternalError, Writer
+from hallway.hub.workers.writer import MAX_AT_ONCE, InternalError, Writer
 from hallway.store.sqlite import SQLiteStore
 from hub.client import Answer, Client, Stream
 from support import Here, run_apart, until
@@ -113,8 +113,8 @@ def test_what_waits_together_commits_together(tmp_path: Path, bus: LocalBus) -> 
 
 
 def test_a_batch_is_bounded(tmp_path: Path, bus: LocalBus) -> None:
-    assert Batches(tmp_path, [registers(f"s{n}") for n in range(2 * MOST_AT_ONCE + 1)]).commits == 3
-    assert len(written(bus)) == 2 * MOST_AT_ONCE + 1
+    assert Batches(tmp_path, [registers(f"s{n}") for n in range(2 * MAX_AT_ONCE + 1)]).commits == 3
+    assert len(written(bus)) == 2 * MAX_AT_ONCE + 1
 
 
 @pytest.mark.parametrize(

@@ -226,7 +226,7 @@ def test_many_streams_hear_all_of_it(own_hub: HubProcess, bus: LocalBus) -> None
 
 
 def test_a_stream_too_many_is_refused(start_hub: Callable[..., HubProcess]) -> None:
-    hub = start_hub(constants={"hallway.hub.stream.MOST_STREAMS": 2})
+    hub = start_hub(constants={"hallway.hub.stream.MAX_STREAMS": 2})
     with Client(hub.port) as client, Stream(hub.port):
         with Stream(hub.port):
             status, error = refusal(hub.port)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import hallway
-from hallway.mcp.stdio import MOST_BYTES, MOST_WAITS
+from hallway.mcp.stdio import MAX_BYTES, MAX_WAITS
 from hub.process import HubProcess
 from mcp_server import MODERN, Server, environment
 from support import PATIENCE_S, until
@@ -271,16 +271,16 @@ def test_a_line_of_two_mebibytes_is_refused_and_not_kept(server: Raw) -> None:
         server.raw(b'{"jsonrpc":"2.0","id":1,"method":"' + b"x" * (2 << 20) + b'"}\n')
         answer = server.error()
         assert (answer["id"], answer["error"]["code"]) == (None, INVALID_REQUEST)
-        assert str(MOST_BYTES) in answer["error"]["message"]
+        assert str(MAX_BYTES) in answer["error"]["message"]
     server.still_serves()
     assert memory_kib(server) - before < 4096
 
 
 def test_a_line_just_short_of_the_most_is_read(server: Raw) -> None:
     rest = json.dumps(modern("server/discover")).encode()
-    server.raw(rest + b" " * (MOST_BYTES - len(rest)) + b"\n")
+    server.raw(rest + b" " * (MAX_BYTES - len(rest)) + b"\n")
     assert server.receive()["result"]
-    server.raw(rest + b" " * (MOST_BYTES - len(rest) + 1) + b"\n")
+    server.raw(rest + b" " * (MAX_BYTES - len(rest) + 1) + b"\n")
     assert server.error()["error"]["code"] == INVALID_REQUEST
 
 
@@ -467,13 +467,13 @@ def test_a_client_that_never_reads_and_goes_leaves_no_server(hasty: Hasty, bus: 
 
 def test_only_so_many_wait_at_once_and_the_others_are_answered(server: Raw) -> None:
     waits = [
-        {**modern("tools/call", name="inbox", arguments={"wait_s": 30}), "id": each} for each in range(MOST_WAITS + 5)
+        {**modern("tools/call", name="inbox", arguments={"wait_s": 30}), "id": each} for each in range(MAX_WAITS + 5)
     ]
     for message in waits:
         server.write(message)
     assert [server.receive()["id"] for _ in range(5)] == [each["id"] for each in waits[-5:]]
     server.write(modern("subscriptions/listen", notifications={"resourcesListChanged": True}))
-    assert str(MOST_WAITS) in server.error()["error"]["message"]
+    assert str(MAX_WAITS) in server.error()["error"]["message"]
     for message in waits:
         server.write({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": message["id"]}})
     server.write(modern("subscriptions/listen", notifications={"resourcesListChanged": True}))

@@ -193,7 +193,7 @@ def test_bytes_are_json_or_an_error(data: bytes) -> None:
 @settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(st.text("ab\n", max_size=12).map(str.encode), max_size=12))
 def test_lines_are_the_same_however_they_come_in_pieces(monkeypatch: pytest.MonkeyPatch, chunks: list[bytes]) -> None:
-    monkeypatch.setattr(stdio, "MOST_BYTES", 8)
+    monkeypatch.setattr(stdio, "MAX_BYTES", 8)
     lines, given_so_far = Lines(), []
     for chunk in chunks:
         given_so_far += lines.feed(chunk)

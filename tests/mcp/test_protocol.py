@@ -218,7 +218,7 @@ def test_an_older_subscription_lasts_until_it_is_taken_back(ask: Callable[..., A
 
 
 def test_subscriptions_are_bounded(ask: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(protocol, "MOST_WATCHED", 2)
+    monkeypatch.setattr(protocol, "MAX_WATCHED", 2)
     peer = Known("2025-06-18", can_push=True)
     answers = [ask(request("resources/subscribe", uri=f"hallway://memory/{each}"), peer) for each in range(3)]
     assert ["error" in each for each in answers] == [False, False, True]

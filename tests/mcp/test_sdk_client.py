@@ -30,7 +30,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.filterwarnings("ignore::mcp.shared.
 PROJECT = "github.com/acme/shop"
 VERSIONS = {"legacy": "2025-11-25", "modern": "2026-07-28"}
 MODES = {"legacy": "legacy", "modern": "auto"}
-MOST_LIST_BYTES = 8000
+MAX_LIST_BYTES = 8000
 
 
 @pytest.fixture
@@ -172,7 +172,7 @@ async def test_the_tools_are_cheap_in_words(way: Way, profile: str, hub: HubProc
             answer = (await http.post(f"{hub.url}/mcp?profile={profile}", json=asked, headers=headers)).content
     told = json.loads(answer)
     assert len(told.get("result", told)["tools"]) == {"daily": 15, "engram": 18}[profile]
-    assert len(answer) <= MOST_LIST_BYTES + (1600 if profile == "engram" else 0)  # three more, for who asks for them
+    assert len(answer) <= MAX_LIST_BYTES + (1600 if profile == "engram" else 0)  # three more, for who asks for them
 
 
 @pytest.mark.parametrize("profile", ["daily", "engram"])

@@ -16,7 +16,7 @@ from hallway.cli.main import run
 from hallway.core.model import Event
 from hallway.core.topics import EVENTS
 from hallway.local.notify import ANYTHING, TOO_MANY
-from hallway.store.postgres.listener import MOST_BYTES, PostgresSubscription
+from hallway.store.postgres.listener import MAX_BYTES, PostgresSubscription
 from support import all_events, open_store, until, waits
 
 NEVER_S = 30.0  # a slow look that comes too late for any test
@@ -57,7 +57,7 @@ def test_a_notice_names_the_topics_of_its_commit(bus: LocalBus) -> None:
 
 
 def test_too_many_topics_are_one_sign() -> None:
-    topics = {f"messages-{number:08x}" for number in range(MOST_BYTES // 10)}
+    topics = {f"messages-{number:08x}" for number in range(MAX_BYTES // 10)}
     assert PostgresSubscription.payload(topics) == TOO_MANY
     assert PostgresSubscription.payload({"b", "a"}) == "a b"
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 GUESSES = 10_000
-SLOWER_MOST = 1.5
+MAX_SLOWER = 1.5
 GUESSER = f"""
 import asyncio, sys
 port, each = int(sys.argv[1]), {GUESSES} // 200
@@ -86,7 +86,7 @@ def test_ten_thousand_wrong_tokens_do_not_slow_a_valid_one(guarded: Guarded) -> 
         ratios = []
         for _ in range(3):  # another program may take the machine; that is not the guesser's doing
             ratios.append(slowed(client, guarded.hub.port))
-            if ratios[-1] <= SLOWER_MOST:
+            if ratios[-1] <= MAX_SLOWER:
                 return
         raise AssertionError(ratios)
 

@@ -179,7 +179,7 @@ def test_a_token_expires_though_the_bus_cannot_be_read(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("path", ["/events", "/mcp"])
 def test_the_limit_of_streams_holds_when_many_open_at_once(start_hub: Callable[..., HubProcess], path: str) -> None:
-    hub = start_hub(constants={"hallway.hub.stream.MOST_STREAMS": 10})
+    hub = start_hub(constants={"hallway.hub.stream.MAX_STREAMS": 10})
     meta = {
         "io.modelcontextprotocol/protocolVersion": "2026-07-28",
         "io.modelcontextprotocol/clientCapabilities": {},

@@ -45,8 +45,8 @@ OK, WARN, FAIL = "ok", "warn", "fail"
 GLYPHS = {OK: "✓", WARN: "!", FAIL: "✗"}
 COLOURS = {"✓": "green", "!": "yellow", "✗": "red"}
 
-POSTGRES_LEAST = 140_000  # PostgreSQL 14, as a `server_version_num`
-SQLITE_LEAST = (3, 51, 3)  # older versions can lose commits that several processes make at the same time
+MIN_POSTGRES = 140_000  # PostgreSQL 14, as a `server_version_num`
+MIN_SQLITE = (3, 51, 3)  # older versions can lose commits that several processes make at the same time
 WAL_LARGE_BYTES = 256 * 1024 * 1024
 DISK_LOW_BYTES = 200 * 1024 * 1024
 DISK_FULL_BYTES = 10 * 1024 * 1024
@@ -144,8 +144,8 @@ def show_findings(screen: Terminal, findings: Iterator[CheckResult], *, is_json:
 
 def _sqlite() -> CheckResult:
     version = apsw.sqlite_lib_version()
-    if tuple(int(part) for part in version.split(".")[:3]) < SQLITE_LEAST:
-        wanted = ".".join(map(str, SQLITE_LEAST))
+    if tuple(int(part) for part in version.split(".")[:3]) < MIN_SQLITE:
+        wanted = ".".join(map(str, MIN_SQLITE))
         return CheckResult(FAIL, "sqlite", f"{version}, but {wanted} is needed", "pip install --upgrade apsw")
     return CheckResult(OK, "sqlite", version)
 
@@ -185,10 +185,8 @@ def _database(url: str) -> Iterator[CheckResult]:
             return
         server = connection.info.server_version
         said = f"{redact_url(url)}, PostgreSQL {server // 10_000}.{server % 10_000}"
-        if server < POSTGRES_LEAST:
-            yield CheckResult(
-                FAIL, "database", f"{said}, but {POSTGRES_LEAST // 10_000} is needed", "upgrade the server"
-            )
+        if server < MIN_POSTGRES:
+            yield CheckResult(FAIL, "database", f"{said}, but {MIN_POSTGRES // 10_000} is needed", "upgrade the server")
         else:
             yield CheckResult(OK, "database", said)
         yield _database_schema(schema_version(connection))

@@ -20,7 +20,7 @@ from hallway.text.sanitize import clean_json, sanitize
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
-TOKEN_MOST = 500
+MAX_TOKEN = 500
 
 
 def login(args: Namespace) -> None:
@@ -81,7 +81,7 @@ def _asked_for() -> str:
         from getpass import getpass
 
         return getpass("Token: ").strip()
-    return sys.stdin.readline(TOKEN_MOST).strip()
+    return sys.stdin.readline(MAX_TOKEN).strip()
 
 
 def _is_loopback(address: str) -> bool:

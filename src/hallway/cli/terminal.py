@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 CODES = {"yellow": "33", "green": "32", "cyan": "36", "blue": "34", "red": "31", "grey": "90", "bold": "1"}
 GAP = "  "
 ELLIPSIS = "…"
-LEAST_WRAP = 20  # the smallest width in cells to which a text is wrapped
+MIN_WRAP = 20  # the smallest width in cells to which a text is wrapped
 
 
 class Terminal:
@@ -173,7 +173,7 @@ def cut(text: str, width: int, *, is_cut_left: bool = False) -> str:
 def wrap(text: str, width: int | None) -> list[str]:
     """Return the sanitized lines of a text. A line wider than `width` is broken at a space and keeps its indent."""
     lines = [sanitize(line.expandtabs(4)) for line in text.replace("\r\n", "\n").rstrip().split("\n")]
-    return lines if width is None else [part for line in lines for part in _parts(line, max(width, LEAST_WRAP))]
+    return lines if width is None else [part for line in lines for part in _parts(line, max(width, MIN_WRAP))]
 
 
 def _parts(line: str, width: int) -> Iterator[str]:

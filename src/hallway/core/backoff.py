@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 FIRST_S = 0.1
-MOST_S = 15.0
+MAX_PAUSE_S = 15.0
 DOUBLINGS = 20  # more would only make a number that no pause has
 
 
 class Backoff:
     """Pauses that double up to a limit; each is by chance up to half shorter, so that many do not come back at once."""
 
-    def __init__(self, first_s: float = FIRST_S, most_s: float = MOST_S) -> None:
+    def __init__(self, first_s: float = FIRST_S, most_s: float = MAX_PAUSE_S) -> None:
         self._first_s = first_s
         self._most_s = most_s
         self._failures = 0

@@ -28,15 +28,15 @@ from hallway.core.schema import (
 )
 
 TTL_DEFAULT_S = 120
-TTL_LEAST_S = 10
-TTL_MOST_S = 24 * 3600
+MIN_TTL_S = 10
+MAX_TTL_S = 24 * 3600
 OTHERS_DEFAULT = 50
-WAIT_MOST_S = 60
-BODY_MOST = 64 * 1024
+MAX_WAIT_S = 60
+MAX_BODY = 64 * 1024
 DAY_S = 24 * 3600
-AGE_MOST_S = 100 * 365 * DAY_S
+MAX_AGE_S = 100 * 365 * DAY_S
 VERSIONS_DEFAULT = 100
-DETAIL_MOST = 200
+MAX_DETAIL = 200
 RECORD_BYTES = 1_000_000  # of a line of an export, as JSON; a hub's request takes 1 MiB
 
 COMMON: dict[str, FieldType] = {
@@ -58,7 +58,7 @@ COMMON: dict[str, FieldType] = {
 SESSIONS: dict[str, FieldType] = {
     "status": Choice(*STATUSES, about="What the session does; waiting: it needs a person or an answer"),
     "reason": Choice(*REASONS, about="Why the session is waiting or idle", metavar="REASON"),
-    "detail": Text("The question, or what wants permission, in a line", least=0, most=DETAIL_MOST, metavar="TEXT"),
+    "detail": Text("The question, or what wants permission, in a line", least=0, most=MAX_DETAIL, metavar="TEXT"),
     "current_task": Text("What the session works on, in a line", least=0, most=1000, flag="--task", metavar="TEXT"),
     "status_detail": Json("Any JSON the session wants others to see beside its status"),
     "blob": JsonObject("A JSON object, kept as the session's status_detail"),
@@ -70,8 +70,8 @@ SESSIONS: dict[str, FieldType] = {
     "metadata": JsonObject("Anything else worth knowing, as a JSON object", metavar="JSON"),
     "ttl_s": Duration(
         "Seconds without a heartbeat after which the session counts as offline",
-        least=TTL_LEAST_S,
-        most=TTL_MOST_S,
+        least=MIN_TTL_S,
+        most=MAX_TTL_S,
         flag="--ttl",
         metavar="SECONDS",
     ),
@@ -81,7 +81,7 @@ SESSIONS: dict[str, FieldType] = {
     "all_projects": Boolean("In every project, not only in one"),
     "end_reason": Text("Why it ended", flag="--reason", metavar="TEXT"),
     "older_than_s": Duration(
-        "Only what ended at least this many seconds ago", most=AGE_MOST_S, flag="--older-than", metavar="SECONDS"
+        "Only what ended at least this many seconds ago", most=MAX_AGE_S, flag="--older-than", metavar="SECONDS"
     ),
     "after_id": Identifier("Only sessions registered before this one: the last of the page before", metavar="ID"),
 }
@@ -91,7 +91,7 @@ MEMORY: dict[str, FieldType] = {
     "key": Text("What it is remembered under; slashes and spaces are fine", most=512, metavar="KEY"),
     "value": JsonOrText("Any JSON; as text, what is not JSON is a string", size_bytes=256 * 1024, metavar="VALUE"),
     "type": Choice(*MEMORY_TYPES, about="What kind of thing it is", metavar="TYPE"),
-    "ttl": Duration("Seconds until it is forgotten", least=1, most=AGE_MOST_S, metavar="SECONDS"),
+    "ttl": Duration("Seconds until it is forgotten", least=1, most=MAX_AGE_S, metavar="SECONDS"),
     "tags": ArrayOf(Text(most=64), "Words to find it by", metavar="A,B"),
     "metadata": JsonObject("Anything else worth knowing, as a JSON object", metavar="JSON"),
     "expected_version": Integer(
@@ -115,8 +115,8 @@ EVENTS: dict[str, FieldType] = {
 MESSAGE_ID = Identifier("The message's id", metavar="MESSAGE")
 MESSAGE_TYPE = Choice(*MESSAGE_TYPES, about="What kind of message it is", flag="--type", metavar="TYPE")
 SUBJECT = Text("What it is about, in a line; unset, the body's first line", least=0, metavar="SUBJECT")
-BODY = Text("The text, of any number of lines", least=0, most=BODY_MOST, many_lines=True, metavar="BODY")
-DATA = JsonObject("What a program should read of it, as a JSON object", size_bytes=BODY_MOST, metavar="JSON")
+BODY = Text("The text, of any number of lines", least=0, most=MAX_BODY, many_lines=True, metavar="BODY")
+DATA = JsonObject("What a program should read of it, as a JSON object", size_bytes=MAX_BODY, metavar="JSON")
 FROM_SESSION = PartyId("Who says it: a session's id, or user:NAME", metavar="FROM")
 TO_SESSION = Recipient("Whom it is for: a session's id, user:NAME, capability:NAME, or * for the project", metavar="TO")
 IDEMPOTENCY_KEY = Text("A key of the sender's choice: sent twice, it is one message", flag="--key", metavar="KEY")
@@ -149,7 +149,7 @@ MESSAGES: dict[str, FieldType] = {
     "unread_only": Boolean("Only what is not acknowledged yet", flag="--unread"),
     "keep": Boolean("Leave the answered message in the inbox"),
     "new_only": Boolean("Only what no client has taken yet", flag="--new"),
-    "wait_s": Number("How long to wait for something", least=0, most=WAIT_MOST_S, flag="--wait", metavar="SECONDS"),
+    "wait_s": Number("How long to wait for something", least=0, most=MAX_WAIT_S, flag="--wait", metavar="SECONDS"),
     "after_id": PartyId("Only recipients after this one: the last of the page before", metavar="ID"),
 }
 
@@ -165,7 +165,7 @@ TASKS: dict[str, FieldType] = {
     "status": Choice(*TASK_STATUSES, about="Only tasks of this status"),
     "owner": PartyId("Only tasks that this session or user:NAME has accepted", metavar="ID"),
     "include_done": Boolean("Completed and cancelled tasks, too", flag="--all"),
-    "result": Text("What came of it", least=0, most=BODY_MOST, many_lines=True, metavar="TEXT"),
+    "result": Text("What came of it", least=0, most=MAX_BODY, many_lines=True, metavar="TEXT"),
     "reason": Text("Why", least=0, most=1000, metavar="TEXT"),
     "after_id": Identifier("Only tasks made before this one: the last of the page before", metavar="TASK"),
 }
@@ -175,7 +175,7 @@ PATH = Text("A file's absolute path on the session's machine", most=4096, metava
 FILES: dict[str, FieldType] = {
     "paths": ArrayOf(PATH, "The files' absolute paths on the session's machine", most=100, metavar="A,B"),
     "path": PATH,
-    "within_s": Duration("Only what was written within so many seconds", most=AGE_MOST_S, metavar="SECONDS"),
+    "within_s": Duration("Only what was written within so many seconds", most=MAX_AGE_S, metavar="SECONDS"),
 }
 
 TOKENS: dict[str, FieldType] = {
@@ -185,14 +185,14 @@ TOKENS: dict[str, FieldType] = {
         Text(most=1024), "The projects that it is for; unset, all of them", flag="--project", metavar="A,B"
     ),
     "expires_in_s": Duration(
-        "Seconds after which it is no longer accepted", least=1, most=AGE_MOST_S, flag="--expires", metavar="SECONDS"
+        "Seconds after which it is no longer accepted", least=1, most=MAX_AGE_S, flag="--expires", metavar="SECONDS"
     ),
     "include_revoked": Boolean("Those that were revoked or have expired, too", flag="--all"),
 }
 
 RETENTION: dict[str, FieldType] = {
     "older_than_s": Duration(
-        "Remove what is at least this many seconds old", most=AGE_MOST_S, flag="--older-than", metavar="SECONDS"
+        "Remove what is at least this many seconds old", most=MAX_AGE_S, flag="--older-than", metavar="SECONDS"
     ),
     "keep_bytes": Integer("Keep no more than so many bytes of messages, the newest", metavar="BYTES"),
 }

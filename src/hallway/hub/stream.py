@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 KEEP_ALIVE_S = 15.0
 STUCK_S = 60.0  # a reader that reads nothing for this long is cut off; it resumes with its Last-Event-ID
-MOST_STREAMS = 1000
+MAX_STREAMS = 1000
 REMEMBERED = 2000  # newest events kept in memory, so that many streams read the store once
 
 log = logging.getLogger("hallway.hub")
@@ -57,8 +57,8 @@ class Feed:
     @contextmanager
     def place(self) -> Iterator[None]:
         """Reserve a place among the open streams and release it at the end; raises Unavailable."""
-        if self.streams >= MOST_STREAMS:
-            raise Unavailable(f"the hub has {MOST_STREAMS} open streams, its most", hint="Close some, or try later")
+        if self.streams >= MAX_STREAMS:
+            raise Unavailable(f"the hub has {MAX_STREAMS} open streams, its most", hint="Close some, or try later")
         self.streams += 1
         try:
             yield

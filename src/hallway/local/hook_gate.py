@@ -25,7 +25,7 @@ NAMES = 2**32 - 5  # a prime, so that every byte of a session's id affects the s
 HUSH_S = 30  # between two heartbeats of a working session; also how late news can be if `mark_due` failed
 FORGET_S = 7 * 24 * 3600
 LOOKED_AT = 200
-NAME_MOST = 128
+MAX_NAME = 128
 WAITER = ".waiter"  # the suffix of a lock file, held by the process that waits for news of an idle session
 _SIGNS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_")
 _PROCESS = "pid-"
@@ -33,7 +33,7 @@ _PROCESS = "pid-"
 
 def file_of(folder: str, session_id: str) -> str:
     """Return the path of a session's gate file; empty if a shell could not safely use the id in a path."""
-    if not _SIGNS.issuperset(session_id) or not 0 < len(session_id) <= NAME_MOST or session_id.startswith(_PROCESS):
+    if not _SIGNS.issuperset(session_id) or not 0 < len(session_id) <= MAX_NAME or session_id.startswith(_PROCESS):
         return ""
     return os.path.join(folder, FOLDER, session_id)
 

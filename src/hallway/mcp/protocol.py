@@ -55,8 +55,8 @@ RESOURCE_NOT_FOUND = -32002  # of the older revisions; since 2026-07-28 it is IN
 NAMED_BY = {"tools/call": "name", "resources/read": "uri", "prompts/get": "name"}  # what the header Mcp-Name repeats
 LIST_TTL_MS = 300_000  # how long a client may cache lists that change only with the server's version
 READ_TTL_MS = 0
-MOST_IN_BATCH = 100  # messages: each may have a long answer
-MOST_WATCHED = 1000  # resources that a connection subscribes to
+MAX_IN_BATCH = 100  # messages: each may have a long answer
+MAX_WATCHED = 1000  # resources that a connection subscribes to
 
 
 class JsonRpcError(Exception):
@@ -168,8 +168,8 @@ class Protocol:
         """Return the responses to a batch of messages; only revision 2025-03-26 has batches."""
         if peer.version != "2025-03-26" or not messages:
             return failed(None, JsonRpcError(INVALID_REQUEST, "one message at a time: this revision has no batches"))
-        if len(messages) > MOST_IN_BATCH:
-            return failed(None, JsonRpcError(INVALID_REQUEST, f"a batch has at most {MOST_IN_BATCH} messages"))
+        if len(messages) > MAX_IN_BATCH:
+            return failed(None, JsonRpcError(INVALID_REQUEST, f"a batch has at most {MAX_IN_BATCH} messages"))
         answers = []
         for message in messages:
             is_nested = isinstance(message, list)
@@ -269,8 +269,8 @@ class Protocol:
 
     def _subscribe(self, method: str, uri: str, peer: Peer) -> Json:
         if method == "resources/subscribe":
-            if len(peer.watched) >= MOST_WATCHED:
-                raise JsonRpcError(INVALID_REQUEST, f"{MOST_WATCHED} resources are subscribed to, the most")
+            if len(peer.watched) >= MAX_WATCHED:
+                raise JsonRpcError(INVALID_REQUEST, f"{MAX_WATCHED} resources are subscribed to, the most")
             peer.watched.add(uri)
         else:
             peer.watched.discard(uri)

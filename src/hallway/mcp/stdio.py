@@ -44,11 +44,11 @@ if TYPE_CHECKING:
     from hallway.mcp.protocol import Json, Work
     from hallway.store import Subscription
 
-MOST_BYTES = 1024 * 1024  # of a message, as over HTTP
+MAX_BYTES = 1024 * 1024  # of a message, as over HTTP
 CHUNK = 64 * 1024
-UNREAD_MOST = 1024 * 1024  # bytes of answers that the client has not read, beyond which its messages are not read
+MAX_UNREAD = 1024 * 1024  # bytes of answers that the client has not read, beyond which its messages are not read
 LOOK_AGAIN_S = 1.0  # how often a waiting call reads the bus even without a wake-up
-MOST_WAITS = 100  # calls and subscriptions that wait at once
+MAX_WAITS = 100  # calls and subscriptions that wait at once
 STUCK_S = 5.0  # how long to try to write the last answers at the end
 CALL_S = 5.0  # how long a hub may take to answer a call
 ASIDE_S = 0.5  # how long a hub may take for requests that no call asked for, since the client waits meanwhile
@@ -207,7 +207,7 @@ class StdioServer:
     @property
     def _is_full(self) -> bool:
         """Return whether the client has too much unread output, so that its messages wait."""
-        return len(self._out) >= UNREAD_MOST
+        return len(self._out) >= MAX_UNREAD
 
     def _listen_for_hooks(self) -> list[int]:
         """Return the descriptors at which the session's hooks connect; they then need not open the bus themselves."""
@@ -298,7 +298,7 @@ class StdioServer:
     def _receive(self, line: bytes | None) -> None:
         """Answer one line; None stands for a line that was too long."""
         if line is None:
-            self._send(failed(None, JsonRpcError(INVALID_REQUEST, f"a message has at most {MOST_BYTES} bytes")))
+            self._send(failed(None, JsonRpcError(INVALID_REQUEST, f"a message has at most {MAX_BYTES} bytes")))
             return
         if not line.strip():
             return
@@ -355,7 +355,7 @@ class StdioServer:
 
     def _begin(self, listening: ListenStream) -> None:
         if not self._may_wait:
-            fault = JsonRpcError(INVALID_REQUEST, f"at most {MOST_WAITS} calls and subscriptions can wait at once")
+            fault = JsonRpcError(INVALID_REQUEST, f"at most {MAX_WAITS} calls and subscriptions can wait at once")
             self._send(failed(listening.request_id, fault))
             return
         self._listening[listening.request_id] = listening
@@ -364,7 +364,7 @@ class StdioServer:
     @property
     def _may_wait(self) -> bool:
         """Return whether one more call may wait; else it is answered at once."""
-        return len(self._pending) + len(self._listening) < MOST_WAITS
+        return len(self._pending) + len(self._listening) < MAX_WAITS
 
     def _cancel(self, params: Any) -> None:
         """Cancel a waiting call or subscription; ignore the id of any other request."""
@@ -423,7 +423,7 @@ class StdioServer:
             return
         self._events.receive()
         session_id = self.binding.current_session()
-        while len(self._out) < UNREAD_MOST and (events := self._new_events()):
+        while len(self._out) < MAX_UNREAD and (events := self._new_events()):
             project = self._bus.sessions.current_project(session_id)
             for uri in dict.fromkeys(uri for event in events for uri in changed(event, session_id or "", project)):
                 self._tell(uri)
@@ -503,7 +503,7 @@ class Lines:
         return lines
 
     def _keep(self, part: bytes) -> None:
-        self._is_too_long = self._is_too_long or len(self._rest) + len(part) > MOST_BYTES
+        self._is_too_long = self._is_too_long or len(self._rest) + len(part) > MAX_BYTES
         if self._is_too_long:
             self._rest.clear()
         else:

@@ -1,7 +1,7 @@
 """The files that sessions write, as reported by their hooks.
 
 They are in a separate table and not among the events: a session may write one file a hundred times, and readers only
-ask who wrote it last. So there is one row per file and session, at most `FILES_MOST` per session, and no event.
+ask who wrote it last. So there is one row per file and session, at most `MAX_FILES` per session, and no event.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from hallway.core.operation import operation
 from hallway.core.parameters import DAY_S
 from hallway.services.base import Service
 
-FILES_MOST = 500
+MAX_FILES = 500
 
 
 class FileLog(Service, noun="files"):
@@ -28,7 +28,7 @@ class FileLog(Service, noun="files"):
         written = dict.fromkeys(paths)
         for path in written:
             self._store.rows("files.touch", now=now, project=project, session_id=session_id, path=path)
-        self._store.rows("files.keep", session_id=session_id, most=FILES_MOST)
+        self._store.rows("files.keep", session_id=session_id, most=MAX_FILES)
         return len(written)
 
     @operation("GET /files", is_of_all=True)

@@ -28,7 +28,7 @@ CLEAR_AT_ONCE = 10_000  # keys
 REINDEX_AT_ONCE = 500  # entries whose values are in memory at the same time
 PAGE_BYTES = 1024 * 1024  # of values; a page that reaches it ends early
 SHOWN_LENGTH = 8 * 1024  # characters of a value that are searched for its line in a list; fewer in a long list
-LEAST_SHOWN_LENGTH = 512
+MIN_SHOWN_LENGTH = 512
 PAGE = 20
 NOWHERE = ""  # no project has this name
 
@@ -168,7 +168,7 @@ class SharedMemory(Service, noun="memory"):
         rows = self._entries([hit.entry for hit in found])
         excerpts = tokenize.Excerpts(query or "", is_near=any(hit.is_near for hit in found))
         # The total text searched is about the same for few and many results.
-        length = max(SHOWN_LENGTH // max(len(rows) // 32, 1), LEAST_SHOWN_LENGTH)
+        length = max(SHOWN_LENGTH // max(len(rows) // 32, 1), MIN_SHOWN_LENGTH)
         return [_finding(row, hit, excerpts, length, include_values) for row, hit in zip(rows, found, strict=True)]
 
     def search(self, key_pattern: str, *, project: str | None = None) -> list[MemoryEntry]:

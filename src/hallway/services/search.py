@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 
 from hallway.core.errors import InvalidInput
-from hallway.store.tokenize import COUNT_MOST, weight, words_apart
+from hallway.store.tokenize import MAX_COUNT, weight, words_apart
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 CANDIDATES = 500  # number of newest matches that are ranked
 LAST = 2**63 - 1
 BEST = 1e300
-NEAR_PHRASES_MOST = 32  # of near forms in one query; the rarest words have theirs first
+MAX_NEAR_PHRASES = 32  # of near forms in one query; the rarest words have theirs first
 EXACT, NEAR, ANY = "", "^", "~"  # steps of a search: all words, their near forms, any word; each begins its cursors
 
 
@@ -127,7 +127,7 @@ class Search:
         for word in sorted(words, key=self._matches):
             wider = word.near()
             phrases += wider.phrases - word.phrases
-            if phrases <= NEAR_PHRASES_MOST:
+            if phrases <= MAX_NEAR_PHRASES:
                 near[word] = wider
         return [near.get(word, word) for word in words]
 
@@ -170,7 +170,7 @@ class Search:
         return self._fulltext.ranking(words, weights, is_alone=self._is_alone)
 
     def _count(self, statement: str, **parameters: str | None) -> int:
-        row: Row | None = self._store.one(statement, **parameters, most=COUNT_MOST)
+        row: Row | None = self._store.one(statement, **parameters, most=MAX_COUNT)
         return row[0] if row else 0
 
 

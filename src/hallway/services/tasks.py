@@ -11,7 +11,7 @@ from hallway.core.errors import AlreadyTaken, DuplicateMessage, InvalidInput, Re
 from hallway.core.model import Json, Message, Task, TaskStats
 from hallway.core.near_names import did_you_mean, near_matches
 from hallway.core.operation import operation
-from hallway.core.parameters import BODY_MOST
+from hallway.core.parameters import MAX_BODY
 from hallway.core.schema import encode
 from hallway.services.base import Service
 from hallway.services.rows import record_of
@@ -254,7 +254,7 @@ class TaskBoard(Service, noun="tasks"):
             self.bus.messages.notify_task_change(task, task.offered_by, session_id, "notification", reason)
 
     def _reoffered(self, task: Task, reason: str) -> None:
-        text = f"Offered again: {reason}\n\n{task.body}"[:BODY_MOST]
+        text = f"Offered again: {reason}\n\n{task.body}"[:MAX_BODY]
         self.bus.messages.notify_task_change(task, task.offered_by, str(task.offered_to), "task_offer", text)
 
     def prune_old(self, before: int, limit: int) -> int:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from hallway.core.context import Context
 
 BUDGET = 8  # turns that wake-ups may start in a thread between agents; HALLWAY_WAKE_BUDGET
-WAKES_MOST = 10  # of one session, by agents, within WITHIN_S
+MAX_WAKES = 10  # of one session, by agents, within WITHIN_S
 WITHIN_S = 600
 IN_FLIGHT_S = 60  # how long a message handed to a client counts as on its way; `messages.inbox` uses the same number
 GATHER_S = 0.3  # from a message to the wake-up, so that a burst is one turn
@@ -151,7 +151,7 @@ class WakeUps(Service, noun="wakes"):
             )
         if retry_s := self._retry_s(budget):
             return (
-                f"it was woken {WAKES_MOST} times in {WITHIN_S // 60} minutes. The message is shown with its next turn,"
+                f"it was woken {MAX_WAKES} times in {WITHIN_S // 60} minutes. The message is shown with its next turn,"
                 f" and wakes it in {retry_s:.0f} s at the earliest"
             )
         return None
@@ -166,7 +166,7 @@ class WakeUps(Service, noun="wakes"):
             "wakes.budget",
             thread_id=thread_id,
             session_id=session_id,
-            most=WAKES_MOST,
+            most=MAX_WAKES,
             since=self._store.now - WITHIN_S * SECOND,
         )
         budget_id, used, tenth_at = row or (thread_id, 0, None)

@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 MAX_WORDS = 32
-PREFIX_LEAST = 3  # letters before a `*`; a shorter prefix would match too many words
-STEM_LEAST = 4  # letters that stay when an ending is removed
-NEAR_PARTS_MOST = 4  # a word of more parts has no near forms, which bounds the prefixes of a query
+MIN_PREFIX = 3  # letters before a `*`; a shorter prefix would match too many words
+MIN_STEM = 4  # letters that stay when an ending is removed
+MAX_NEAR_PARTS = 4  # a word of more parts has no near forms, which bounds the prefixes of a query
 ENDINGS = ("ion", "ing", "ed", "y", "e")
-COUNT_MOST = 2_000  # a word in more entries than this is common; the exact number does not matter
-LEAST_WEIGHT = 0.05  # of a word that is in every entry, so that a text with the word still ranks above one without it
+MAX_COUNT = 2_000  # a word in more entries than this is common; the exact number does not matter
+MIN_WEIGHT = 0.05  # of a word that is in every entry, so that a text with the word still ranks above one without it
 LINE_LENGTH = 120
 
 _CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff"
@@ -100,7 +100,7 @@ def stems(word: str) -> list[str]:
     singulars = _singulars(word)
     for ending in ENDINGS:
         stem = singulars[-1].removesuffix(ending)
-        if stem != singulars[-1] and len(stem) >= STEM_LEAST:
+        if stem != singulars[-1] and len(stem) >= MIN_STEM:
             is_doubled = stem[-1] == stem[-2] and stem[-1] not in "lsz"
             return [*singulars, stem[:-1] if is_doubled else stem]
     return singulars
@@ -109,11 +109,11 @@ def stems(word: str) -> list[str]:
 def _singulars(word: str) -> list[str]:
     """Return what the word may be the plural of, or the word itself; a short word may be either, as `dns` or `ids`."""
     if word.endswith("s") and not word.endswith(("ss", "us", "is")) and len(word) > 2:
-        if len(word) == PREFIX_LEAST:
+        if len(word) == MIN_PREFIX:
             return [word, word[:-1]]
-        if len(word) > STEM_LEAST and word.endswith("ies"):
+        if len(word) > MIN_STEM and word.endswith("ies"):
             return [word[:-1], f"{word[:-3]}y"]
-        is_longer = len(word) > STEM_LEAST and word.endswith(("ses", "xes", "zes", "ches", "shes"))
+        is_longer = len(word) > MIN_STEM and word.endswith(("ses", "xes", "zes", "ches", "shes"))
         return [word[:-2] if is_longer else word[:-1]]
     return [word]
 
@@ -146,7 +146,7 @@ class Word:
     def __init__(self, typed: str, grammar: Grammar) -> None:
         self._typed, self._grammar = typed, grammar
         core = typed.rstrip("*")
-        is_start = core != typed and len(core) >= PREFIX_LEAST
+        is_start = core != typed and len(core) >= MIN_PREFIX
         self.expression = grammar.phrase(core, is_start=is_start)
         self.phrases = 1
         if not is_start and (other := _otherwise(core, grammar)):
@@ -160,7 +160,7 @@ class Word:
         near forms is returned itself: one with CJK or a `*`, or of many parts.
         """
         parts = words_apart(self._typed).split()
-        if len(parts) > NEAR_PARTS_MOST or pattern(f"[*{_CJK}]").search(self._typed):
+        if len(parts) > MAX_NEAR_PARTS or pattern(f"[*{_CJK}]").search(self._typed):
             return self
         forms = [[_begun(stem, self._grammar) for stem in stems(part)] for part in parts]
         near = self._grammar.joined([self._grammar.joined(each, is_any=True) for each in forms])
@@ -171,7 +171,7 @@ class Word:
 
 
 def _begun(stem: str, grammar: Grammar) -> str:
-    return grammar.phrase(stem, is_start=len(stem) >= PREFIX_LEAST)
+    return grammar.phrase(stem, is_start=len(stem) >= MIN_PREFIX)
 
 
 def _otherwise(word: str, grammar: Grammar) -> tuple[str, int] | None:
@@ -191,7 +191,7 @@ def _asked(run: str, grammar: Grammar) -> str:
 
 def weight(entries: int, found: int) -> float:
     """Return the weight of a word found in `found` of `entries`: BM25's inverse document frequency."""
-    return max(math.log(1 + (entries - found + 0.5) / (found + 0.5)), LEAST_WEIGHT)
+    return max(math.log(1 + (entries - found + 0.5) / (found + 0.5)), MIN_WEIGHT)
 
 
 class Excerpts:
@@ -210,7 +210,7 @@ class Excerpts:
         if is_near:
             self._runs = list(dict.fromkeys(pair for run in self._runs for pair in _pairs(run)))[:MAX_WORDS]
             parts += [stem for part in parts for stem in stems(part)]
-            self._stems = tuple(part.casefold() for part in parts if len(part) >= PREFIX_LEAST)[:MAX_WORDS]
+            self._stems = tuple(part.casefold() for part in parts if len(part) >= MIN_PREFIX)[:MAX_WORDS]
         self._words = frozenset(part.casefold() for part in parts)
 
     def of(self, text: str) -> str:

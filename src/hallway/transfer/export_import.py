@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 PAGE = 1000
 BATCH_BYTES = 256 * 1024  # of records in one request, so that a hub's other writers wait only briefly for the lock
 LINE = type_of("imports", "records").item  # type: ignore[attr-defined]
-REASONS_MOST = 100  # reasons for refused lines of a file that are reported
+MAX_REASONS = 100  # reasons for refused lines of a file that are reported
 
 
 class Imported(Record):
@@ -224,7 +224,7 @@ class _Sender:
                 sums[record] = sums.get(record, 0) + count
         for each in done.refused:
             name = batch[each.index][0]
-            is_reported = isinstance(name, str) or len(self._reasons) < REASONS_MOST
+            is_reported = isinstance(name, str) or len(self._reasons) < MAX_REASONS
             self.refuse(each.record, f"{_place(name)}: {each.reason}" if is_reported else None)
         self._projects.update(
             line["project"] for _, line in batch if line["record"] != export_format.HEADER and line.get("project")

@@ -40,7 +40,7 @@ WRAPPERS = ("sessions", "messages", "entries", "memory")
 FOR_ALL = (None, "", EVERYBODY, "all", "broadcast")
 IDS = {"session": "session_id", "message": "message_id", "memory": "entry_id"}
 PARTY = type_of("memory", "session_id")
-TASK_MOST = 1000
+MAX_TASK = 1000
 
 
 def import_folder(
@@ -149,7 +149,7 @@ class _Reader:
         if not isinstance(old, str):
             return old
         line = " ".join(old.split()) if any(is_control(each) for each in old) else old
-        line = line if len(line) <= TASK_MOST else f"{line[: TASK_MOST - 1]}…"
+        line = line if len(line) <= MAX_TASK else f"{line[: MAX_TASK - 1]}…"
         if line != old:
             self.notes.append(f"the task of the session {session_id} is cut to one line of {len(line)} characters")
         return line

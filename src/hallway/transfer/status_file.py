@@ -29,7 +29,7 @@ FIRST_LINE = f"{BEGIN} written by `hallway beacon`: what is between these two li
 LAST_LINE = f"{END} -->"
 SHOWN = 20  # how many sessions, tasks and entries are listed; the rest is only counted
 TEXT_LENGTH = 120
-UNREAD_MOST = 100
+MAX_UNREAD = 100
 TRIES = 5
 # Signs that make code, emphasis, links, tables, tags and headings; a `_` inside a word makes nothing.
 MARKUP = re.compile(r"[\\`*\[\]<>|~]|(?<!\w)_|_(?!\w)|(?<=[a-z])://|(?<=\bwww)\.|^#|&(?=[a-z#])", re.IGNORECASE)
@@ -141,8 +141,8 @@ def _unread(bus: Bus, found: list[Session]) -> list[str]:
     parties = [session.session_id for session in found[:SHOWN]]
     if bus.here.user:
         parties.append(f"user:{bus.here.user}")
-    counts = {party: len(bus.messages.inbox(party, limit=UNREAD_MOST)) for party in parties}
-    told = [f"{_short(party)} {count}{'+' * (count == UNREAD_MOST)}" for party, count in counts.items() if count]
+    counts = {party: len(bus.messages.inbox(party, limit=MAX_UNREAD)) for party in parties}
+    told = [f"{_short(party)} {count}{'+' * (count == MAX_UNREAD)}" for party, count in counts.items() if count]
     return [f"Unread messages: {', '.join(told) or 'none'}", ""]
 
 

@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 WINDOW_S = 6 * 3600.0
 LOOK_BACK = 10_000  # events that are read when the first page is asked for
 PAGE = 1000
-MOST_EVENTS = 3000  # kept whole, for feeds
-MOST_MESSAGES = 5000
-MOST_LIVES = 5000  # sessions whose status changes are kept
-MOST_CHANGES = 500  # of one session
+MAX_EVENTS = 3000  # kept whole, for feeds
+MAX_MESSAGES = 5000
+MAX_LIVES = 5000  # sessions whose status changes are kept
+MAX_CHANGES = 500  # of one session
 
 TEXTS = {
     "status",
@@ -91,9 +91,9 @@ class ActivityLog:
         self._reading: asyncio.Task[None] | None = None
         self.seq = -1  # of the last event read
         self.begins_at_s = 0.0  # time of the first event read
-        self.events: deque[Event] = deque(maxlen=MOST_EVENTS)
-        self.marks: deque[MessageMark] = deque(maxlen=MOST_MESSAGES)
-        self.waits: deque[AckDelay] = deque(maxlen=MOST_MESSAGES)
+        self.events: deque[Event] = deque(maxlen=MAX_EVENTS)
+        self.marks: deque[MessageMark] = deque(maxlen=MAX_MESSAGES)
+        self.waits: deque[AckDelay] = deque(maxlen=MAX_MESSAGES)
         self.projects: Counter[str] = Counter()
         self._sent: OrderedDict[str, float] = OrderedDict()
         self._lives: OrderedDict[str, StatusHistory] = OrderedDict()
@@ -144,10 +144,10 @@ class ActivityLog:
     def _now_is(self, session_id: str, project: str, at_s: float, status: str) -> None:
         changes = self._lives.setdefault(session_id, StatusHistory(project, [])).changes
         changes.append((at_s, status))
-        if len(changes) > MOST_CHANGES:
-            del changes[: len(changes) - MOST_CHANGES]
+        if len(changes) > MAX_CHANGES:
+            del changes[: len(changes) - MAX_CHANGES]
         self._lives.move_to_end(session_id)
-        if len(self._lives) > MOST_LIVES:
+        if len(self._lives) > MAX_LIVES:
             self._lives.popitem(last=False)
 
     def _take_message(self, event: Event, change: str, at_s: float) -> None:
@@ -159,7 +159,7 @@ class ActivityLog:
             mark = MessageMark(at_s, str(event.session_id), to_session, kind, message_id, subject, event.project)
             self.marks.append(mark)
             self._sent[mark.message_id] = at_s
-            if len(self._sent) > MOST_MESSAGES:
+            if len(self._sent) > MAX_MESSAGES:
                 self._sent.popitem(last=False)
         elif change == "acknowledged":
             for message_id in data.get("message_ids", ()):

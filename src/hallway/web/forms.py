@@ -23,7 +23,7 @@ COOKIE = "hallway_page"
 TOKEN_FIELD = "token"  # noqa: S105 (the name of a field)
 TOKEN_HEADER = b"x-hallway-token"
 FORM_TYPE = b"application/x-www-form-urlencoded"
-MOST_FIELDS = 20
+MAX_FIELDS = 20
 
 
 def csrf_token(scope: Scope) -> str | None:
@@ -56,7 +56,7 @@ async def read_form(scope: Scope, receive: Receive) -> dict[str, str]:
         raise InvalidInput("the request's body is not a form", hint="POST /messages takes JSON")
     body = await read_body(scope, receive)
     try:
-        pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=MOST_FIELDS)
+        pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=MAX_FIELDS)
     except ValueError as error:
         raise InvalidInput(f"the form cannot be read: {error}", hint="Percent-encode it as UTF-8") from None
     fields = dict(pairs)

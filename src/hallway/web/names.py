@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 GET = SessionRegistry.operations["get"]
 
 KEPT_S = 60.0
-MOST_KEPT = 10_000
-MOST_ASKED = 100  # names looked up at once; other sessions are shown by their ids
+MAX_KEPT = 10_000
+MAX_ASKED = 100  # names looked up at once; other sessions are shown by their ids
 
 
 class Names:
@@ -33,7 +33,7 @@ class Names:
     def learn(self, sessions: Iterable[Session]) -> None:
         """Store the names of sessions that were read for another purpose."""
         until = time.monotonic() + KEPT_S
-        if len(self._known) > MOST_KEPT:
+        if len(self._known) > MAX_KEPT:
             self._known.clear()
         self._known.update((each.session_id, (each.agent_name, until)) for each in sessions)
 
@@ -41,7 +41,7 @@ class Names:
         """Return the names of the sessions among some parties: {session id: name}."""
         wanted = {each for each in parties if each and is_session(each)}
         now = time.monotonic()
-        asked = [each for each in sorted(wanted) if self._known.get(each, ("", 0.0))[1] < now][:MOST_ASKED]
+        asked = [each for each in sorted(wanted) if self._known.get(each, ("", 0.0))[1] < now][:MAX_ASKED]
         self.learn(filter(None, await asyncio.gather(*map(self._session, asked))))
         return {each: self._known[each][0] for each in wanted if each in self._known}
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     Show = Callable[["Site", dict[str, str]], Awaitable[dict[str, Any]]]
 
 NOBODY = "owner"
-MOST_READERS = 50  # tokens for which a site is kept in memory
+MAX_READERS = 50  # tokens for which a site is kept in memory
 
 
 class Site:
@@ -53,7 +53,7 @@ class Site:
             other.ask = self.ask.on_behalf_of(visitor)
             other.chronicle, other.names = ActivityLog(other.ask), Names(other.ask)
             other.person = grant.principal.person
-            if len(self._others) > MOST_READERS:
+            if len(self._others) > MAX_READERS:
                 self._others.popitem(last=False)
         self._others.move_to_end(token)
         return self._others[token]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 WIDE = 1000
 ROW = 20  # pixels
 HOUR_S = 3600
-MOST_MARKS = 200
+MAX_MARKS = 200
 
 
 class Timeline:
@@ -64,7 +64,7 @@ class Timeline:
         rows = {session.session_id: number for number, session in enumerate(self._sessions)}
         drawn: list[dict[str, Any]] = []
         for mark in reversed(self._chronicle.marks):
-            if mark.at_s < self._begin_s or len(drawn) >= MOST_MARKS:
+            if mark.at_s < self._begin_s or len(drawn) >= MAX_MARKS:
                 break
             ends = sorted({rows[name] for name in self._ends(mark) if name in rows})
             if ends:

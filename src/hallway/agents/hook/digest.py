@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from hallway.bus.base import Bus
     from hallway.core.model import ActiveSession, Message
 
-SIZE_MOST = 1024
+MAX_SIZE = 1024
 MESSAGES_LOOKED_AT = 50
 PEERS_SHOWN = 5
 EVENTS_LOOKED_AT = 100
-TASK_MOST = 60
-TEXT_MOST = 120
+MAX_TASK = 60
+MAX_TEXT = 120
 PRESENCE_EVENTS = {
     "session.registered": "came",
     "session.resumed": "came",
@@ -68,7 +68,7 @@ def compose(lines: list[tuple[str, str]], *, head: str = HEAD, has_messages: boo
     """
     tail = [MORE] if has_messages else []
     first = f"{head} {DIGEST_NOTE}"
-    room = SIZE_MOST - sum(_size(line) for line in (first, *tail)) - _size("… and 100 more.")
+    room = MAX_SIZE - sum(_size(line) for line in (first, *tail)) - _size("… and 100 more.")
     taken: list[str] = []
     shown: list[str] = []
     for line, message_id in lines:
@@ -88,7 +88,7 @@ def message_line(message: Message) -> str:
     kind = f"urgent {message.type}" if message.priority == "urgent" else message.type
     starts_alike = message.body.startswith(message.subject)
     text = message.body if starts_alike else f"{message.subject}: {message.body}" if message.body else message.subject
-    return f"- {kind} {message.message_id} {frame_line(message.from_session, text, TEXT_MOST)}"
+    return f"- {kind} {message.message_id} {frame_line(message.from_session, text, MAX_TEXT)}"
 
 
 def _urgent_first(messages: list[Message]) -> list[Message]:
@@ -104,7 +104,7 @@ def _others(bus: Bus, session_id: str, project: str) -> list[str]:
 
 
 def _peer_line(peer: ActiveSession) -> str:
-    task = f" on {in_quotes(peer.current_task, TASK_MOST)}" if peer.current_task else ""
+    task = f" on {in_quotes(peer.current_task, MAX_TASK)}" if peer.current_task else ""
     reason = f" ({peer.reason})" if peer.reason else ""
     return f"- here, {peer.status}{reason}: {in_quotes(peer.session_id, 80)} ({in_quotes(peer.agent_name, 40)}){task}"
 

@@ -38,10 +38,10 @@ if TYPE_CHECKING:
     from hallway.bus.base import Bus
     from hallway.core.model import Message
 
-LINE_MOST = 200
-LOOKED_AT_MOST = 4000  # of a prompt: a secret is replaced before the line is cut, for half of one has no form
-FILES_MOST = 100  # of one tool's call
-PATH_MOST = 4096
+MAX_LINE = 200
+MAX_LINE_SOURCE = 4000  # of a prompt: a secret is replaced before the line is cut, for half of one has no form
+MAX_FILES = 100  # of one tool's call
+MAX_PATH = 4096
 HELD = (
     "Before you stop: this was asked urgently and has no answer yet. Answer with hallway's reply tool and the id, even"
     " if only to say when or that you will not; then you may stop."
@@ -253,8 +253,8 @@ class HookHandler:
 
 def _paths(event: HookEvent) -> list[str]:
     """Return the real paths of written files, without those that the bus could not store."""
-    real = [os.path.realpath(os.path.join(event.directory, path)) for path in event.files[:FILES_MOST]]
-    return [path for path in real if path.isprintable() and len(path) <= PATH_MOST]
+    real = [os.path.realpath(os.path.join(event.directory, path)) for path in event.files[:MAX_FILES]]
+    return [path for path in real if path.isprintable() and len(path) <= MAX_PATH]
 
 
 def _task(prompt: str) -> str | None:
@@ -268,5 +268,5 @@ def one_line(text: str) -> str | None:
     line = " ".join(lines[0].split()) if lines else ""
     if not line:
         return None
-    line = replace_secrets("".join(c if c.isprintable() else " " for c in line[:LOOKED_AT_MOST]))
-    return line if len(line) <= LINE_MOST else f"{line[: LINE_MOST - 1]}…"
+    line = replace_secrets("".join(c if c.isprintable() else " " for c in line[:MAX_LINE_SOURCE]))
+    return line if len(line) <= MAX_LINE else f"{line[: MAX_LINE - 1]}…"

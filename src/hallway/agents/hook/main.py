@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from hallway.agents.hook.event import ClientAdapter, HookEvent, Payload
 
 BUDGET_MS = 300  # HALLWAY_HOOK_BUDGET_MS
-PAYLOAD_MOST = 32 * 1024 * 1024
+MAX_PAYLOAD = 32 * 1024 * 1024
 OFF = ("0", "no", "off", "false")
 IDLE = "idle"  # wait beside an idle session: the one hook that may take long, and end with another status
 SILENT = "hub-silent"  # a file as old as the last hook that waited for a hub in vain
@@ -332,8 +332,8 @@ def _read_payload() -> tuple[bytes, Payload]:
     read = bytearray()
     while part := os.read(0, 1 << 20):
         read += part
-        if len(read) > PAYLOAD_MOST:
-            raise ValueError(f"the payload is larger than {PAYLOAD_MOST} bytes")
+        if len(read) > MAX_PAYLOAD:
+            raise ValueError(f"the payload is larger than {MAX_PAYLOAD} bytes")
         if part.rstrip().endswith(b"}"):
             try:
                 return bytes(read), loads(read.decode("utf-8", "replace"))

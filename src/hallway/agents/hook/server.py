@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from hallway.bus.base import Bus
 
 PATIENCE_S = 0.2  # a hook writes at once; another program that connects is cut off after this time
-REQUEST_MOST = 4 * 1024 * 1024
+MAX_REQUEST = 4 * 1024 * 1024
 
 
 class HookServer:
@@ -124,7 +124,7 @@ def _read_line(connection: socket.socket) -> bytes:
     data = b""
     while not data.endswith(b"\n"):
         part = connection.recv(65536)
-        if not part or len(data) > REQUEST_MOST:
+        if not part or len(data) > MAX_REQUEST:
             raise ValueError("it is no request")
         data += part
     return data

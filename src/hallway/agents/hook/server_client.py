@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from hallway.agents.hook.state import HookState
 
 PATIENCE_S = 0.2
-PROMPT_MOST = 16 * 1024  # its first line is the task, and what woke the session is within a kilobyte of its start
+MAX_PROMPT = 16 * 1024  # its first line is the task, and what woke the session is within a kilobyte of its start
 
 
 class ServerReply:
@@ -43,8 +43,8 @@ def ask(folder: str, client: str, event: HookEvent, state: HookState) -> ServerR
     request = {name: getattr(event, name) for name in HookEvent.__slots__}
     request |= {
         "client": client,
-        "prompt": event.prompt[:PROMPT_MOST],
-        "detail": event.detail[:PROMPT_MOST],
+        "prompt": event.prompt[:MAX_PROMPT],
+        "detail": event.detail[:MAX_PROMPT],
         "last_seq": state.last_seq,
         "held": state.held,
         "is_registered": state.is_registered,

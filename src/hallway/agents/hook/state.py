@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 SUFFIX = ".state"
 SAME_WITHIN_MS = 5000
-SEEN_MOST = 8
-HELD_MOST = 20
-SIZE_MOST = 8192
+MAX_SEEN = 8
+MAX_HELD = 20
+MAX_SIZE = 8192
 DIGESTS = 2**32 - 5  # a prime: all of a payload counts, and there is no module to import
 
 
@@ -33,7 +33,7 @@ class HookState:
     def __init__(self, gate_file: str) -> None:
         self.path = gate_file + SUFFIX
         self._file = self._opened()
-        self._read = os.pread(self._file, SIZE_MOST, 0).decode("ascii", "replace")
+        self._read = os.pread(self._file, MAX_SIZE, 0).decode("ascii", "replace")
         words = dict(word.split("=", 1) for word in self._read.split() if "=" in word)
         self.last_seq = int(words.get("last_seq") or -1)
         self.is_registered = words.get("is_registered") == "1"
@@ -63,14 +63,14 @@ class HookState:
         """
         digest, now = f"{int.from_bytes(payload, 'big') % DIGESTS:08x}", int(time.time() * 1000)
         recent = [each for each in self.seen if 0 <= now - int(each.partition(":")[2]) < SAME_WITHIN_MS]
-        self.seen = [*recent, f"{digest}:{now}"][-SEEN_MOST:]
+        self.seen = [*recent, f"{digest}:{now}"][-MAX_SEEN:]
         return not any(each.startswith(digest) for each in recent)
 
     def save(self) -> None:
         """Write the state if it has changed."""
         text = (
             f"last_seq={self.last_seq} is_registered={int(self.is_registered)} is_fresh={int(self.is_fresh)}"
-            f" held={','.join(self.held[-HELD_MOST:])} pending={','.join(self.pending[-HELD_MOST:])}"
+            f" held={','.join(self.held[-MAX_HELD:])} pending={','.join(self.pending[-MAX_HELD:])}"
             f" seen={','.join(self.seen)}\n"
         )
         if text != self._read:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from hallway.store import Row
     from hallway.store.postgres.pipeline import PostgresPipeline
 
-MOST_AT_ONCE = 128
+MAX_AT_ONCE = 128
 AGAIN_AFTER_S = 0.5  # between attempts to connect
 SAID = ("session_id", "status", "current_task", "branch", "project", "ttl_s")
 UNUSUAL = ("agent_name", "agent_type", "reason", "detail")  # parameters that make a heartbeat one for the writer
@@ -76,7 +76,7 @@ class HeartbeatBatcher:
         """Return the next jobs, one per session; jobs of a session with a running job wait in order."""
         batch: list[Job] = []
         left: list[Job] = []
-        while self._queue and len(batch) < MOST_AT_ONCE:
+        while self._queue and len(batch) < MAX_AT_ONCE:
             job = self._queue.popleft()
             if job.is_given_up():
                 job.answer(Unavailable("this hub did not come to it in time", hint="Ask again, here or at another hub"))

@@ -7,7 +7,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from hallway.core.errors import HallwayError
-from hallway.core.parameters import AGE_MOST_S
+from hallway.core.parameters import MAX_AGE_S
 from hallway.hub.auth.caller import HUB
 from hallway.services.retention import Retention
 
@@ -29,7 +29,7 @@ log = logging.getLogger("hallway.hub")
 
 def read_keep(age: str, size: str | None) -> dict[str, Any]:
     """Return the parameters of `Retention.prune` for `--keep 30d --keep-bytes N`; raises InvalidInput."""
-    older_than_s = AGE_MOST_S if age == FOREVER else AGE.check("keep", AGE.parse("keep", age))
+    older_than_s = MAX_AGE_S if age == FOREVER else AGE.check("keep", AGE.parse("keep", age))
     keep_bytes = None if size is None else SIZE.check("keep-bytes", SIZE.parse("keep-bytes", size))
     return {"older_than_s": older_than_s, "keep_bytes": keep_bytes}
 

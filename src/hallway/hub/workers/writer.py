@@ -48,7 +48,7 @@ SEARCHES = ("query", "pattern")  # parameters that make a read examine more rows
 OWNER, NO_CALLER = " owner", ""  # used instead of a token's name; no token has these names
 
 BUS_FAILED = 500  # from this status on, an error is the bus's or the hub's, not the caller's
-MOST_AT_ONCE = 128  # so that the first of a batch does not wait for thousands
+MAX_AT_ONCE = 128  # so that the first of a batch does not wait for thousands
 
 
 class InternalError(HallwayError):
@@ -361,7 +361,7 @@ class Writer:
             self._begin(is_locked)
 
     def _batch(self) -> list[Job]:
-        batch = [self._queue.popleft() for _ in range(min(len(self._queue), MOST_AT_ONCE))]
+        batch = [self._queue.popleft() for _ in range(min(len(self._queue), MAX_AT_ONCE))]
         self.batches += 1
         self.jobs += len(batch)
         return batch

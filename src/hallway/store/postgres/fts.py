@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from hallway.store.tokenize import Word
 
 LAST_PLACE = 16_383
-MOST_PLACES = 255  # of one word
+MAX_PLACES = 255  # of one word
 WORD_BYTES = 2_000  # longest word; a lexeme may have 2,046 bytes
 APART = 8  # positions left free between key, tags and text, so that no phrase matches across them
 
@@ -51,7 +51,7 @@ class TsQueryWriter(Grammar):
             found = words_in(spread(part))
             for place, word in enumerate(found, first):
                 at = places.setdefault(_cut(word), [])
-                if len(at) < MOST_PLACES:
+                if len(at) < MAX_PLACES:
                     at.append(f"{min(place, LAST_PLACE)}{letter}")
             first += len(found) + APART
         lexemes = [f"'{word}':{','.join(at)}" for word, at in places.items()]

@@ -19,7 +19,7 @@ from hallway.local.wake_pipe import WakePipe
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
-MOST_BYTES = 7_000  # of a notification; PostgreSQL's limit is 8,000
+MAX_BYTES = 7_000  # of a notification; PostgreSQL's limit is 8,000
 AGAIN_AFTER_S = 1.0  # between two attempts to reconnect
 
 
@@ -46,7 +46,7 @@ class PostgresSubscription:
     def payload(topics: AbstractSet[str]) -> str:
         """Return the payload of a notification: its topics (letters, digits and hyphens), separated by spaces."""
         told = " ".join(sorted(topics))
-        return told if len(told) < MOST_BYTES else TOO_MANY
+        return told if len(told) < MAX_BYTES else TOO_MANY
 
     def _listen(self) -> None:
         from hallway.store.postgres.connection import ask, connect

@@ -20,7 +20,7 @@ STATS = Statistics.operations["read"]
 
 ROWS = 100
 AT_ONCE = 1000
-MOST_LOOKS = 10  # a filter searches at most this many times AT_ONCE events
+MAX_LOOKS = 10  # a filter searches at most this many times AT_ONCE events
 STEPS = 120  # points of a plot
 KINDS = ("session", "message", "task", "memory")
 
@@ -48,7 +48,7 @@ async def _backwards(site: Site, before: int, wanted: dict[str, str]) -> tuple[l
     """Return the newest matching events before a seq, newest first, and the lowest seq that was searched."""
     found: list[Event] = []
     upper = before
-    for _ in range(MOST_LOOKS):
+    for _ in range(MAX_LOOKS):
         lower = max(upper - AT_ONCE, 1)
         page = await site.ask(
             READ,

@@ -37,10 +37,10 @@ REMEMBERED = SharedMemory.operations["find"]
 
 MESSAGES = 200  # and tasks, which may be 64 KiB each
 READ_AT_ONCE = 1000
-MOST_SESSIONS = 5000  # sessions that a page reads; the page says if there are more
+MAX_SESSIONS = 5000  # sessions that a page reads; the page says if there are more
 ROWS = 100
 GONE_FOR_S = 3600.0  # how long a session stays on the page after it went offline
-MOST_GONE = 50
+MAX_GONE = 50
 DRAWN = 24  # sessions on the timeline
 DRAWN_OF_MANY = 12
 MANY = 30  # rows; with more, the timeline comes before the table
@@ -68,7 +68,7 @@ async def home(site: Site, query: dict[str, str]) -> dict[str, Any]:
         "is_filtered": any(wanted.values()),
         "choices": choices(everyone),
         "counts": _by_status(everyone),
-        "is_cut": len(live) >= MOST_SESSIONS,
+        "is_cut": len(live) >= MAX_SESSIONS,
         "needs": await needs(site, live, inboxes),
         "is_long": len(rows) > MANY,
         "rows": [{**each.to_dict(), "unread": _unread(inboxes, each), "is_live": each.is_live} for each in rows],
@@ -105,9 +105,9 @@ def _unread(inboxes: dict[str, InboxSummary], session: Session) -> dict[str, int
 
 
 async def everybody(site: Site) -> list[Session]:
-    """Return the live sessions of all projects, newest registration first, at most `MOST_SESSIONS`."""
+    """Return the live sessions of all projects, newest registration first, at most `MAX_SESSIONS`."""
     found: list[Session] = []
-    while len(found) < MOST_SESSIONS:
+    while len(found) < MAX_SESSIONS:
         page = await site.ask(FIND, limit=READ_AT_ONCE, after_id=found[-1].session_id if found else None)
         found += page
         if len(page) < READ_AT_ONCE:
@@ -120,7 +120,7 @@ async def gone(site: Site, now_s: float, live_ids: set[str], query: dict[str, st
     if query.get("status") == "offline":
         found: list[Session] = await site.ask(FIND, status="offline", limit=READ_AT_ONCE)
         return sorted(found, key=_ended_s, reverse=True)
-    ids = [each for each in site.chronicle.gone_since(now_s - GONE_FOR_S) if each not in live_ids][-MOST_GONE:]
+    ids = [each for each in site.chronicle.gone_since(now_s - GONE_FOR_S) if each not in live_ids][-MAX_GONE:]
     found = [each for each in await asyncio.gather(*(_session_or_none(site, each) for each in ids)) if each]
     return sorted((each for each in found if not each.is_live), key=_ended_s, reverse=True)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from hallway.core.errors import MessageNotFound
 from hallway.services.messages import CollaborationHub
 from hallway.services.tasks import TaskBoard
-from hallway.web.pages.threads import MOST_IN_THREAD, in_tree, parties_of
+from hallway.web.pages.threads import MAX_IN_THREAD, in_tree, parties_of
 
 if TYPE_CHECKING:
     from hallway.core.model import Task, Thread
@@ -17,7 +17,7 @@ LIST = TaskBoard.operations["list_tasks"]
 GET = TaskBoard.operations["get"]
 THREAD = CollaborationHub.operations["get_conversation"]
 
-MOST = 200  # of each status
+MAX_SHOWN = 200  # of each status
 DONE = 50
 
 
@@ -26,7 +26,7 @@ async def tasks(site: Site, query: dict[str, str]) -> dict[str, Any]:
     wanted = {name: query.get(name, "") for name in ("project", "q")}
     project = wanted["project"] or None
     found: dict[str, list[Task]] = {}
-    for status, limit in (("offered", MOST), ("accepted", MOST), ("completed", DONE), ("cancelled", DONE)):
+    for status, limit in (("offered", MAX_SHOWN), ("accepted", MAX_SHOWN), ("completed", DONE), ("cancelled", DONE)):
         all_of_it = await site.ask(LIST, project=project, status=status, limit=limit)
         found[status] = [each for each in all_of_it if _fits(each, wanted)]
     mine = [each for each in found["accepted"] if not each.offered_to]
@@ -58,7 +58,7 @@ async def task(site: Site, query: dict[str, str]) -> dict[str, Any]:
     found: Task = await site.ask(GET, task_id=query.get("id", ""))
     said: Thread | None = None
     try:
-        said = await site.ask(THREAD, message_id=found.task_id, limit=MOST_IN_THREAD)
+        said = await site.ask(THREAD, message_id=found.task_id, limit=MAX_IN_THREAD)
     except MessageNotFound:
         pass  # the messages were pruned; the task still exists
     parties = [*_parties([found]), *(parties_of(said) if said else ())]

@@ -14,7 +14,7 @@ SENT = CollaborationHub.operations["sent"]
 THREAD = CollaborationHub.operations["get_conversation"]
 
 LOOKED_AT = 200  # newest messages whose threads are listed
-MOST_IN_THREAD = 200
+MAX_IN_THREAD = 200
 SHOWN_PARTIES = 4
 DEEPEST = 6  # levels of indentation: deeper replies are not indented further
 
@@ -67,13 +67,13 @@ def _summary(thread_id: str, said: list[Message]) -> dict[str, Any]:
 
 async def thread(site: Site, query: dict[str, str]) -> dict[str, Any]:
     """Return the data of a thread's page: a message and all replies, with their delivery states."""
-    found: Thread = await site.ask(THREAD, message_id=query.get("id", ""), limit=MOST_IN_THREAD)
+    found: Thread = await site.ask(THREAD, message_id=query.get("id", ""), limit=MAX_IN_THREAD)
     return {
         "thread_id": found.thread_id,
         "subject": found.messages[0].subject if found.messages else found.thread_id,
         "tree": in_tree(found),
         "to_answer": _to_answer(found.messages, site.person),
-        "is_cut": len(found.messages) == MOST_IN_THREAD,
+        "is_cut": len(found.messages) == MAX_IN_THREAD,
         "names": await site.names.of(parties_of(found)),
     }
 

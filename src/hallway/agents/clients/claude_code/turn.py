@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 NOTES = {"busy": TurnNote("working"), "waiting": TurnNote("waiting"), "idle": TurnNote("idle", "interrupted")}
-FILE_MOST = 64 * 1024
+MAX_FILE = 64 * 1024
 
 
 def read_turn(session_id: str, client: int, environ: Mapping[str, str]) -> TurnNote | None:
@@ -24,7 +24,7 @@ def read_turn(session_id: str, client: int, environ: Mapping[str, str]) -> TurnN
     folder = environ.get("CLAUDE_CONFIG_DIR") or os.path.join(os.path.expanduser("~"), ".claude")
     try:
         with open(os.path.join(folder, "sessions", f"{client}.json"), encoding="utf-8") as file:
-            found = decode(file.read(FILE_MOST))
+            found = decode(file.read(MAX_FILE))
     except (OSError, ValueError):
         return None
     if not isinstance(found, dict) or found.get("sessionId") != session_id:

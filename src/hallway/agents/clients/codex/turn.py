@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-TAIL_MOST = 256 * 1024  # of the file: what the end of a turn is followed by is short
+MAX_TAIL = 256 * 1024  # of the file: what the end of a turn is followed by is short
 MARK = b'"type":"event_msg"'
 
 
@@ -46,8 +46,8 @@ def _path(session_id: str, environ: Mapping[str, str]) -> str | None:
 def _tail(path: str) -> list[bytes]:
     try:
         with open(path, "rb") as file:
-            file.seek(max(0, os.fstat(file.fileno()).st_size - TAIL_MOST))
-            return file.read(TAIL_MOST).splitlines()
+            file.seek(max(0, os.fstat(file.fileno()).st_size - MAX_TAIL))
+            return file.read(MAX_TAIL).splitlines()
     except OSError:
         return []
 

@@ -15,7 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-TAIL_MOST = 1024 * 1024  # the conversation is written anew after a cancelled request
+MAX_TAIL = 1024 * 1024  # the conversation is written anew after a cancelled request
 CANCELLED = b'"content":"Request cancelled."'
 
 
@@ -30,8 +30,8 @@ def cancelled(path: str) -> TurnNote | None:
     """Return when a request was last cancelled, by a conversation's file."""
     try:
         with open(path, "rb") as file:
-            file.seek(max(0, os.fstat(file.fileno()).st_size - TAIL_MOST))
-            lines = [line for line in file.read(TAIL_MOST).splitlines() if CANCELLED in line and len(line) < 1000]
+            file.seek(max(0, os.fstat(file.fileno()).st_size - MAX_TAIL))
+            lines = [line for line in file.read(MAX_TAIL).splitlines() if CANCELLED in line and len(line) < 1000]
         at = to_micros(parse_time(decode(lines[-1])["timestamp"])) / SECOND if lines else 0.0
     except (OSError, ValueError, TypeError, KeyError):
         return None

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 TOKEN = "QWEN_CODE_MESSAGING_TOKEN"  # noqa: S105 (a variable's name)
-RECORD_MOST = 64 * 1024
+MAX_RECORD = 64 * 1024
 
 
 def deliver(session_id: str, words: str, client: int, environ: Mapping[str, str]) -> bool:
@@ -60,7 +60,7 @@ def _record(session_id: str, environ: Mapping[str, str]) -> dict[str, Any]:
 def _read(path: str) -> dict[str, Any]:
     try:
         with open(path, encoding="utf-8") as file:
-            found = decode(file.read(RECORD_MOST))
+            found = decode(file.read(MAX_RECORD))
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
