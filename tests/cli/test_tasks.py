@@ -23,7 +23,7 @@ def test_who_is_too_late_is_told_who_was_first(team):
     done = team.types("task", "accept", "s1", task_id)
     assert done.returncode == 5
     assert "was accepted by s2 (bob's codex)" in done.stderr
-    assert f"hint: See it: hallway task show {task_id}" in done.stderr
+    assert "hint: See how it is now: hallway task show TASK" in done.stderr
 
 
 def test_a_task_goes_from_hand_to_hand_and_is_done(team, task_id):

@@ -570,7 +570,7 @@ def test_a_status_detail_that_differs_only_as_json_is_a_change(bus: LocalBus) ->
 def test_a_heartbeat_may_not_say_offline(bus: LocalBus) -> None:
     with pytest.raises(errors.InvalidInput, match="cannot be offline") as refused:
         bus.sessions.heartbeat("alice", status="offline")
-    assert "hallway end alice" in refused.value.hint
+    assert refused.value.hint == "End the session instead (end)"
     with pytest.raises(errors.InvalidInput, match="cannot be offline"):
         bus.sessions.register("alice", "a", "codex", status="offline")
     assert live_ids(bus) == set()

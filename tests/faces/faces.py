@@ -15,10 +15,11 @@ from hallway.bus.http_hints import HINTS as HTTP_HINTS
 from hallway.bus.remote import HERE_HEADER, write_here
 from hallway.cli.labels import flag, label
 from hallway.cli.run import HINTS
-from hallway.core.errors import HallwayError, InvalidInput, SecretFound, SessionElsewhere, from_dict
+from hallway.core.errors import HallwayError, InvalidInput, SecretFound, from_dict
 from hallway.core.model import PERSON
 from hallway.core.schema import Boolean, encode
 from hallway.local.workspace import LocalWorkspace
+from hallway.mcp.tools import WHOLE_HINTS as MCP_HINTS
 from hallway.mcp.tools import actor
 from hallway.services.base import Service
 from hub.client import Client
@@ -33,6 +34,9 @@ OPERATIONS = {
 }
 
 
+COMMAND = re.compile(r"\bhallway [a-z]")  # what only who has a command line can type
+
+
 class Outcome(NamedTuple):
     """A result, or the error in its place."""
 
@@ -41,22 +45,26 @@ class Outcome(NamedTuple):
 
 
 def failed(
-    error: dict[str, Any], own_hint: str, labels: dict[str, str] | None = None, title: str | None = None
+    error: dict[str, Any],
+    own_hint: str,
+    hints: dict[str, str] | None = None,
+    labels: dict[str, str] | None = None,
+    title: str | None = None,
 ) -> Outcome:
     """What every face says of an error, once the words that are a face's own are known to be there and are taken out.
 
-    `own_hint` is where a face sends who passed something wrong; `labels` are what it calls parameters, `title` is what
-    it calls the operation.
+    `own_hint` is where a face sends who passed something wrong; `hints` are its hints by code, `labels` what it calls
+    parameters, `title` what it calls the operation.
     """
-    own = {HINTS[each.code]: each.hint for each in (SecretFound, SessionElsewhere)}
-    general = {own_hint: InvalidInput.hint, **own}
     message = error["message"]
     for name, shown in (labels or {}).items():
         message = re.sub(rf"^{re.escape(shown)}(?= |\[)", name, message)
     if title:
         message = message.removeprefix(f"{title} ")
     assert error["hint"] not in (InvalidInput.hint, SecretFound.hint if title else None), "a face names its own way out"
-    return Outcome(error={**error, "message": message, "hint": general.get(error["hint"], error["hint"])})
+    told = from_dict({"error": error})
+    is_own = {**(hints or {}), InvalidInput.code: own_hint}.get(told.code) == told.hint
+    return Outcome(error={**error, "message": message, "hint": type(told).hint if is_own else told.hint})
 
 
 class Python:
@@ -97,11 +105,9 @@ class Http:
         headers = {HERE_HEADER: write_here(LocalWorkspace())}
         answer = self._client.call(operation.method, path, body, headers)
         if answer.status != 200:
-            told = from_dict(answer.json)
-            assert told.status == answer.status
-            is_own = HTTP_HINTS.get(told.code) == told.hint
-            error = {**answer.error, "hint": type(told).hint if is_own else told.hint}
-            return failed(error, f"See {operation.method} {operation.path} in GET /openapi.json")
+            assert from_dict(answer.json).status == answer.status
+            assert not COMMAND.search(answer.error["hint"]), answer.error
+            return failed(answer.error, f"See {operation.method} {operation.path} in GET /openapi.json", HTTP_HINTS)
         return Outcome(answer.json)
 
     def close(self) -> None:
@@ -133,7 +139,8 @@ class CommandLine:
             assert done.returncode == from_dict(body).exit_status, done.stderr
             assert done.stdout == ""
             labels = {name: label(operation, name) for name in operation.parameters}
-            return failed(body["error"], f"See: hallway {operation.verb} --help", labels, f"hallway {operation.verb}")
+            verb = f"hallway {operation.verb}"
+            return failed(body["error"], f"See: {verb} --help", HINTS, labels, verb)
         assert done.stderr == ""
         return Outcome(json.loads(done.stdout))
 
@@ -164,7 +171,8 @@ class Mcp:
         result = answer["result"]
         if result.get("isError"):
             error = json.loads(result["content"][0]["text"])
-            return failed(error, f"See the inputSchema of {name} in tools/list", title=name)
+            assert not COMMAND.search(error["hint"]), error
+            return failed(error, f"See the inputSchema of {name} in tools/list", MCP_HINTS, title=name)
         assert json.loads(result["content"][0]["text"]) == result["structuredContent"]
         return Outcome(result["structuredContent"]["result"])
 

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from hallway.core import errors
 from hallway.core.errors import InvalidInput
 from hallway.mcp.server import PROFILES
-from hallway.mcp.tools import DAILY, ENGRAM, Tool, full
+from hallway.mcp.tools import DAILY, ENGRAM, HINTS, WHOLE_HINTS, Tool, full
 
 TOOLS = {tool.name: tool for tool in (*DAILY, *ENGRAM, *full())}
 
@@ -55,3 +56,13 @@ def test_an_error_names_the_tool_and_where_its_schema_is(tool: Tool) -> None:
     assert f"{tool.name} has no parameter" in caught.value.message
     told = tool.told(InvalidInput("wrong"))
     assert told["hint"] == f"See the inputSchema of {tool.name} in tools/list"
+
+
+@pytest.mark.parametrize(
+    ("tools", "code"), [*((DAILY, code) for code in HINTS), *((full(), code) for code in WHOLE_HINTS)]
+)
+def test_a_hint_names_no_command_and_only_tools_of_its_profile(tools: list[Tool], code: str) -> None:
+    hint = tools[0].told(errors.from_dict({"error": {"code": code, "message": "no"}}))["hint"]
+    assert "hallway " not in hint
+    named = {word.strip(".,:()") for word in hint.split() if "_" in word}  # others may be plain words
+    assert named & TOOLS.keys() <= {tool.name for tool in tools}

@@ -21,6 +21,7 @@ HINTS = {
     errors.TokenNotFound.code: "See the valid tokens: GET /tokens",
     errors.LoginNotFound.code: "See the logged-in browsers: GET /logins",
     errors.EntryNotFound.code: "Search for it: GET /memory?query=WORDS, or GET /memory?pattern=KEY*",
+    errors.AlreadyTaken.code: "See how it is now: GET /tasks/{task_id}",
     errors.VersionConflict.code: "Read the entry, merge your change, and set it with expected_version, its version",
     errors.NoAnswer.code: "Continue with other work and read the inbox later: GET /sessions/{session_id}/inbox",
 }

@@ -45,6 +45,7 @@ ASKS_FIRST = (  # see cli/confirmation.py
 )
 HINTS = {
     "secret_found": "Send the place where it is stored. If it is not a secret or may be public: --allow-secret",
+    "conflict": "See how it is now: hallway task show TASK",
     "session_elsewhere": "Name where it lives (--project), or move it (--move). Another session needs another id",
 }
 

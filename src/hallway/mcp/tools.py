@@ -79,6 +79,18 @@ HINTS = {
     "secret_found": "Say where it is kept instead of sending it",
     "session_elsewhere": "Leave the project out: a call is about the project that your session lives in",
     "project_needed": "Put your session on the bus, in its project: status, with the parameter project",
+    "conflict": "See how it is now: tasks",
+}
+WHOLE_HINTS = {
+    "session_not_found": "See all: sessions_find_sessions with include_offline. Register one: sessions_register",
+    "message_not_found": "See a session's messages: messages_get_messages",
+    "task_not_found": "See all tasks: tasks_list_tasks with include_done",
+    "project_not_found": "See the projects of the sessions: sessions_find_sessions with include_offline",
+    "token_not_found": "See the valid tokens: tokens_list_tokens",
+    "login_not_found": "See the logged-in browsers: logins_list_logins",
+    "entry_not_found": "Search for it: memory_find",
+    "version_conflict": "Read the entry, merge your change, and set it with expected_version, its version",
+    "conflict": "See how it is now: tasks_get",
 }
 TYPES = ((Boolean, "boolean"), (Integer, "integer"), (Number, "number"), (JsonObject, "object"), (Text, "string"))
 
@@ -224,7 +236,7 @@ class WholeTool(Tool):
         peer.leave_registration(session_id)
 
     def told(self, error: HallwayError) -> Json:
-        told: Json = error.hint_for_face(self.hints).to_dict()["error"]
+        told: Json = error.hint_for_face({**WHOLE_HINTS, **self.hints}).to_dict()["error"]
         return told
 
 

@@ -777,7 +777,7 @@ class CollaborationHub(Service, noun="messages"):
         near = near_matches(capability, [str(known) for (known,) in rows])
         return SessionNotFound(
             f"no other live session of {project} has the capability {capability!r}",
-            hint=did_you_mean(near) or "See who can do what: hallway list",
+            hint=did_you_mean(near) or "Send it to a session, or to everybody (*)",
             near=near,
         )
 

@@ -103,7 +103,7 @@ class SessionRegistry(Service, noun="sessions"):
         if status == "offline":
             raise InvalidInput(
                 "a heartbeat says that a session is alive, so its status cannot be offline",
-                hint=f"End the session instead: hallway end {session_id}",
+                hint="End the session instead (end)",
             )
         if agent_name is None and agent_type is None and reason is None and detail is None:
             row = self._store.one(
@@ -444,7 +444,7 @@ class SessionRegistry(Service, noun="sessions"):
         if said.get("status") == "offline":
             raise InvalidInput(
                 "who registers is alive, so its status cannot be offline",
-                hint=f"End the session instead: hallway end {session_id}",
+                hint="End the session instead (end)",
             )
         before = _session(row) if row else None
         said = _with_reason(said, before)

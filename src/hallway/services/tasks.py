@@ -292,7 +292,7 @@ class TaskBoard(Service, noun="tasks"):
             raise self._not_yours(task)
         raise Refused(
             f"the task {task.subject!r} is offered to {task.offered_to}, not to {session_id}",
-            hint="Ask who offered it, or see what else is offered: hallway task list",
+            hint="Ask who offered it, or take another one that is offered",
             offered_to=task.offered_to,
         )
 
@@ -331,9 +331,7 @@ class TaskBoard(Service, noun="tasks"):
             said = f"the task {task.subject!r} is {task.status}{by}"
         else:
             said = f"the task {task.subject!r} was accepted by {self._called(task.owner)}"
-        return AlreadyTaken(
-            said, hint=f"See it: hallway task show {task.task_id}", owner=task.owner, status=task.status
-        )
+        return AlreadyTaken(said, owner=task.owner, status=task.status)
 
     def _called(self, owner: str) -> str:
         row = self._store.one("sessions.get", now=self._store.now, session_id=owner)

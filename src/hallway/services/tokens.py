@@ -54,7 +54,7 @@ class TokenRegistry(Service, noun="tokens"):
         if row is None:
             raise AlreadyTaken(
                 f"there is a token with the name {name!r}",
-                hint=f"A new secret for it: hallway token rotate {name}. To begin anew: hallway token revoke {name}",
+                hint="For a new secret, rotate it. To begin anew, revoke it first",
             )
         self._tell("token.created", name=name, role=role, projects=seen)
         return NewToken.of((name, role, seen, to_datetime(until) if until else None, token))
