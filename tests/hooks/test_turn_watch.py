@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -318,12 +319,9 @@ def test_a_client_that_notes_nothing_leaves_the_status_alone(desk: Desk) -> None
 # -- in the session's server ------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def server(shop: LocalBus, start_client: Callable[..., Client]) -> Iterator[Client]:
-    """A session of this process, whose server listens for its hooks."""
-    client = start_client(session_id="alice")
-    client.environ["CLAUDE_PID"] = str(os.getpid())
-    client.does("start")
+@contextmanager
+def serving(shop: LocalBus, client: Client) -> Iterator[None]:
+    """Run the server of a session of this process, until it listens for the session's hooks."""
     command = [sys.executable, "-m", "hallway", "mcp"]
     pipe = subprocess.PIPE
     with subprocess.Popen(
@@ -335,18 +333,48 @@ def server(shop: LocalBus, start_client: Callable[..., Client]) -> Iterator[Clie
         process.stdin.flush()
         process.stdout.readline()
         until(lambda: is_listening(socket_of(shop.folder, "alice")))
-        yield client
+        yield
         process.stdin.close()
         process.wait(timeout=20)
 
 
-def test_the_sessions_server_ends_a_turn_that_the_person_stopped(shop: LocalBus, home: Path, server: Client) -> None:
+@pytest.fixture
+def client(start_client: Callable[..., Client]) -> Client:
+    client = start_client(session_id="alice")
+    client.environ["CLAUDE_PID"] = str(os.getpid())
+    client.does("start")
+    return client
+
+
+def test_the_sessions_server_ends_a_turn_that_the_person_stopped(shop: LocalBus, home: Path, client: Client) -> None:
+    with serving(shop, client):
+        says_claude(home, "busy", process=os.getpid())
+        client.does("prompt", prompt="mend the login")
+        assert shop.sessions.get("alice").status == "working"
+        says_claude(home, "idle", process=os.getpid())
+        until(lambda: shop.sessions.get("alice").reason == "interrupted", 30)
+        client.does("asked", tool_name="Bash", tool_input={"command": "make"})
+        assert shop.sessions.get("alice").status == "waiting"
+        says_claude(home, "busy", process=os.getpid())
+        until(lambda: shop.sessions.get("alice").status == "working", 30)
+
+
+def test_the_server_learns_at_once_of_a_turn_whose_hook_did_not_ask_it(
+    shop: LocalBus, home: Path, client: Client
+) -> None:
     says_claude(home, "busy", process=os.getpid())
-    server.does("prompt", prompt="mend the login")
-    assert shop.sessions.get("alice").status == "working"
+    with serving(shop, client):
+        os.unlink(socket_of(shop.folder, "alice"))  # as before the server listens
+        client.does("prompt", prompt="mend the login")
+        assert shop.sessions.get("alice").status == "working"
+        says_claude(home, "idle", process=os.getpid())
+        until(lambda: shop.sessions.get("alice").reason == "interrupted", 30)
+
+
+def test_a_turn_that_ended_before_the_sessions_server_began_is_over_at_its_first_heartbeat(
+    shop: LocalBus, home: Path, client: Client
+) -> None:
+    client.does("prompt", prompt="mend the login")
     says_claude(home, "idle", process=os.getpid())
-    until(lambda: shop.sessions.get("alice").reason == "interrupted", 30)
-    server.does("asked", tool_name="Bash", tool_input={"command": "make"})
-    assert shop.sessions.get("alice").status == "waiting"
-    says_claude(home, "busy", process=os.getpid())
-    until(lambda: shop.sessions.get("alice").status == "working", 30)
+    with serving(shop, client):
+        until(lambda: shop.sessions.get("alice").reason == "interrupted", 30)

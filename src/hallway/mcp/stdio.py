@@ -263,6 +263,7 @@ class StdioServer:
             self.binding.bus.timeout_s = ASIDE_S
             self._work_off_spool()
             self._due_at = self.binding.send_heartbeats()
+            self._listen_for_hooks()  # the first heartbeat may have found the session
             for session_id in self.binding.sessions:
                 self._wake(session_id)  # a message may have come without a wake-up
                 if self._turns:

@@ -210,6 +210,8 @@ class HookRun:
                 from hallway.local.presence import GONE
 
                 bus.sessions.end(event.session_id, GONE)
+        if event.kind == PROMPT:
+            self._notify_server()  # it was not asked, so it does not watch the turn yet
         if event.kind == END:
             state.remove()
             for path in (gate_file, f"{gate_file}{WAITER}"):
@@ -227,7 +229,6 @@ class HookRun:
     def _bind_process(self, event: HookEvent, adapter: ClientAdapter) -> None:
         """Bind the session to its client's process, whose end ends it, and by which its server finds it."""
         from hallway.core.topics import topic
-        from hallway.local.notify import notify
         from hallway.local.presence import bind, bound, client_process, is_elsewhere
 
         value = os.environ.get(adapter.process_variable, "")
@@ -239,10 +240,16 @@ class HookRun:
             event.continues = "" if is_elsewhere(self.folder, str(before), pid) else str(before)
         bind(self.folder, event.session_id, pid, client=self.client)
         if before != event.session_id:  # the process's server goes on as this session's
-            topics = {topic("processes", str(pid)), *([topic("messages", before)] if before else [])}
-            notify(os.path.join(self.folder, "wake"), topics)
+            self._notify_server(*([topic("messages", before)] if before else []))
         if event.kind == START:
             forget_old(self.folder)
+
+    def _notify_server(self, *topics: str) -> None:
+        """Make the process's server send a heartbeat now, with which it finds the session and whether it is at work."""
+        from hallway.core.topics import topic
+        from hallway.local.notify import notify
+
+        notify(os.path.join(self.folder, "wake"), {topic("processes", str(self._process)), *topics})
 
     def _is_open_elsewhere(self, event: HookEvent) -> bool:
         """Return whether another terminal has the session open, too; then the session goes on when this one closes."""
