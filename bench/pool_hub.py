@@ -47,7 +47,7 @@ class PoolWorker:
             for_psycopg(known["sessions.heartbeat_counts"]),
         )
 
-    def run(self, operation: Operation, arguments: dict[str, Any], visitor: Caller) -> asyncio.Future[Any]:
+    def run(self, operation: Operation, arguments: dict[str, Any], caller: Caller) -> asyncio.Future[Any]:
         return asyncio.get_running_loop().run_in_executor(self._threads, self._heartbeat, arguments)
 
     def _heartbeat(self, said: dict[str, Any]) -> Heartbeat:

@@ -44,27 +44,27 @@ def bus(open_bus: Callable[[], LocalBus]) -> LocalBus:
 
 
 @pytest.fixture
-def chronicle(bus: LocalBus) -> ActivityLog:
+def activity(bus: LocalBus) -> ActivityLog:
     return ActivityLog(Asking(bus))  # type: ignore[arg-type]
 
 
-def read_on(chronicle: ActivityLog) -> None:
-    run_apart(chronicle.read_on())
+def read_on(activity: ActivityLog) -> None:
+    run_apart(activity.read_on())
 
 
-def life(chronicle: ActivityLog, bus: LocalBus, session_id: str, begin_s: float, end_s: float) -> list[tuple[Any, ...]]:
-    read_on(chronicle)
-    spans = chronicle.life(bus.sessions.get(session_id), begin_s, end_s)
+def life(activity: ActivityLog, bus: LocalBus, session_id: str, begin_s: float, end_s: float) -> list[tuple[Any, ...]]:
+    read_on(activity)
+    spans = activity.life(bus.sessions.get(session_id), begin_s, end_s)
     return [(round(span.begin_s - begin_s), round(span.end_s - begin_s), span.status) for span in spans]
 
 
-def test_a_life_is_a_bar_for_each_status(chronicle: ActivityLog, bus: LocalBus, clock: FakeClock) -> None:
+def test_a_life_is_a_bar_for_each_status(activity: ActivityLog, bus: LocalBus, clock: FakeClock) -> None:
     began_s = clock.now() / 1e6
     clock.advance(10)
     bus.sessions.register("s1", "x", "codex", ttl_s=3600)
     clock.advance(20)
     bus.sessions.heartbeat("s1", status="working")
-    read_on(chronicle)  # what comes in pieces is the same as what comes at once
+    read_on(activity)  # what comes in pieces is the same as what comes at once
     clock.advance(5)
     bus.sessions.heartbeat("s1", current_task="something else")  # is no change of status, and no bar
     clock.advance(15)
@@ -72,16 +72,16 @@ def test_a_life_is_a_bar_for_each_status(chronicle: ActivityLog, bus: LocalBus, 
     clock.advance(10)
     bus.sessions.end("s1")
     clock.advance(40)
-    assert life(chronicle, bus, "s1", began_s, began_s + 100) == [
+    assert life(activity, bus, "s1", began_s, began_s + 100) == [
         (10, 30, "active"),
         (30, 50, "working"),
         (50, 60, "waiting"),
         (60, 100, "offline"),
     ]
-    assert life(chronicle, bus, "s1", began_s + 40, began_s + 55) == [(0, 10, "working"), (10, 15, "waiting")]
+    assert life(activity, bus, "s1", began_s + 40, began_s + 55) == [(0, 10, "working"), (10, 15, "waiting")]
 
 
-def test_an_expiry_and_a_revival_are_in_a_life(chronicle: ActivityLog, bus: LocalBus, clock: FakeClock) -> None:
+def test_an_expiry_and_a_revival_are_in_a_life(activity: ActivityLog, bus: LocalBus, clock: FakeClock) -> None:
     began_s = clock.now() / 1e6
     bus.sessions.register("s1", "x", "codex", ttl_s=10)
     clock.advance(10)
@@ -89,7 +89,7 @@ def test_an_expiry_and_a_revival_are_in_a_life(chronicle: ActivityLog, bus: Loca
     clock.advance(20)
     bus.sessions.heartbeat("s1", status="working")
     clock.advance(5)
-    assert life(chronicle, bus, "s1", began_s, began_s + 35) == [
+    assert life(activity, bus, "s1", began_s, began_s + 35) == [
         (0, 10, "active"),
         (10, 30, "offline"),
         (30, 35, "working"),
@@ -97,7 +97,7 @@ def test_an_expiry_and_a_revival_are_in_a_life(chronicle: ActivityLog, bus: Loca
 
 
 def test_what_lies_before_the_record_is_unknown(
-    chronicle: ActivityLog, bus: LocalBus, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+    activity: ActivityLog, bus: LocalBus, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     began_s = clock.now() / 1e6
     for name in ("changes", "stays", "ended"):
@@ -110,14 +110,14 @@ def test_what_lies_before_the_record_is_unknown(
     bus.sessions.heartbeat("changes", status="working")
     clock.advance(10)
     monkeypatch.setattr(module, "LOOK_BACK", 2)  # as on a bus with a long record
-    assert life(chronicle, bus, "changes", began_s, began_s + 40) == [(0, 30, "unknown"), (30, 40, "working")]
-    assert life(chronicle, bus, "stays", began_s, began_s + 40) == [(0, 20, "unknown"), (20, 40, "active")]
-    assert life(chronicle, bus, "ended", began_s, began_s + 40)[-1] == (10, 40, "offline")
-    assert all(status != "active" for *_, status in life(chronicle, bus, "ended", began_s, began_s + 40))
+    assert life(activity, bus, "changes", began_s, began_s + 40) == [(0, 30, "unknown"), (30, 40, "working")]
+    assert life(activity, bus, "stays", began_s, began_s + 40) == [(0, 20, "unknown"), (20, 40, "active")]
+    assert life(activity, bus, "ended", began_s, began_s + 40)[-1] == (10, 40, "offline")
+    assert all(status != "active" for *_, status in life(activity, bus, "ended", began_s, began_s + 40))
 
 
 def test_sessions_are_counted_by_status_over_time_those_that_have_gone_too(
-    chronicle: ActivityLog, bus: LocalBus, clock: FakeClock
+    activity: ActivityLog, bus: LocalBus, clock: FakeClock
 ) -> None:
     began_s = clock.now() / 1e6
     bus.sessions.register("a", "x", "codex", ttl_s=3600)
@@ -127,15 +127,15 @@ def test_sessions_are_counted_by_status_over_time_those_that_have_gone_too(
     clock.advance(10)
     bus.sessions.end("b")
     clock.advance(15)
-    read_on(chronicle)
+    read_on(activity)
     instants = [began_s + 10, began_s + 20, began_s + 30, began_s + 40]
     live = bus.sessions.list_sessions()
-    assert chronicle.by_status(live, None, instants) == {"active": [2, 1, 0, 0], "working": [0, 1, 1, 1]}
-    assert chronicle.by_status(live, "github.com/acme/infra", instants) == {"active": [1, 1, 0, 0]}
+    assert activity.by_status(live, None, instants) == {"active": [2, 1, 0, 0], "working": [0, 1, 1, 1]}
+    assert activity.by_status(live, "github.com/acme/infra", instants) == {"active": [1, 1, 0, 0]}
 
 
 def test_messages_are_marks_and_their_acknowledgements_waits(
-    chronicle: ActivityLog, bus: LocalBus, clock: FakeClock
+    activity: ActivityLog, bus: LocalBus, clock: FakeClock
 ) -> None:
     bus.sessions.register("a", "x", "codex", ttl_s=3600)
     bus.sessions.register("b", "x", "codex", ttl_s=3600)
@@ -146,19 +146,17 @@ def test_messages_are_marks_and_their_acknowledgements_waits(
     bus.messages.acknowledge("b", sent[:2])
     clock.advance(60)
     bus.messages.acknowledge("b", sent[2:])
-    read_on(chronicle)
-    assert [(mark.from_session, mark.to_session) for mark in chronicle.marks] == [("a", "b")] * 3 + [
-        ("b", "user:alice")
-    ]
-    assert [round(wait.seconds) for wait in chronicle.waits] == [30, 30, 90]
+    read_on(activity)
+    assert [(mark.from_session, mark.to_session) for mark in activity.marks] == [("a", "b")] * 3 + [("b", "user:alice")]
+    assert [round(wait.seconds) for wait in activity.waits] == [30, 30, 90]
     instants = [began_s + 60, began_s + 120]
-    assert events._medians([(each.at_s, each.seconds) for each in chronicle.waits], instants, 60) == [30, 90]
-    assert events._per_minute([each.at_s for each in chronicle.marks], instants, 60) == [4, 0]
-    picture = Timeline(chronicle, bus.sessions.list_sessions(), began_s - 10, began_s + 90).to_dict()
+    assert events._medians([(each.at_s, each.seconds) for each in activity.waits], instants, 60) == [30, 90]
+    assert events._per_minute([each.at_s for each in activity.marks], instants, 60) == [4, 0]
+    picture = Timeline(activity, bus.sessions.list_sessions(), began_s - 10, began_s + 90).to_dict()
     assert [(mark["x"], mark["top"], mark["bottom"]) for mark in picture["marks"]] == [(100, 0, 0)] + [(100, 0, 1)] * 3
 
 
-def test_what_it_keeps_is_bounded(chronicle: ActivityLog, bus: LocalBus, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_it_keeps_is_bounded(activity: ActivityLog, bus: LocalBus, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_LIVES", 3)
     monkeypatch.setattr(module, "MAX_CHANGES", 4)
     for number in range(6):
@@ -166,9 +164,9 @@ def test_what_it_keeps_is_bounded(chronicle: ActivityLog, bus: LocalBus, monkeyp
     for number in range(20):
         bus.sessions.heartbeat("s5", status=("working", "idle")[number % 2])
     bus.sessions.end("s4")
-    read_on(chronicle)
-    assert {name: len(found.changes) for name, found in chronicle._lives.items()} == {"s3": 1, "s5": 4, "s4": 2}
-    assert chronicle.gone_since(0) == ["s4"]
+    read_on(activity)
+    assert {name: len(found.changes) for name, found in activity._lives.items()} == {"s3": 1, "s5": 4, "s4": 2}
+    assert activity.gone_since(0) == ["s4"]
 
 
 def test_every_colour_and_every_status_has_its_style() -> None:

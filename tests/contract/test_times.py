@@ -21,8 +21,8 @@ LATE: dict[str, Callable[[LocalBus, int], object]] = {
 }
 
 
-def beat_in_a_lane(bus: LocalBus, began_at: int) -> object:
-    """Beat as a hub's lanes do, whose statement began earlier."""
+def batched_heartbeat(bus: LocalBus, began_at: int) -> object:
+    """Send a heartbeat as a hub's batches do, whose statement began earlier."""
     nothing: list[Any] = [None]
     asked = dict.fromkeys(("statuses", "current_tasks", "branches", "projects", "ttls", "principals"), nothing)
     version = newest_version("postgres")
@@ -37,7 +37,7 @@ def alice(bus: LocalBus, clock: FakeClock) -> Session:
 
 
 @pytest.mark.promise("S2", "S8")
-@pytest.mark.parametrize("late", [*LATE, "a lane's heartbeat"])
+@pytest.mark.parametrize("late", [*LATE, "a batched heartbeat"])
 def test_what_commits_late_undoes_no_newer_heartbeat(
     bus: LocalBus, open_bus: Callable[[], LocalBus], clock: FakeClock, alice: Session, late: str
 ) -> None:
@@ -54,7 +54,7 @@ def test_what_commits_late_undoes_no_newer_heartbeat(
             LATE[late](bus, began_at)
             clock.advance(15)
         else:
-            beat_in_a_lane(bus, began_at)
+            batched_heartbeat(bus, began_at)
     assert quick.sessions.get("alice").last_seen == seen
     clock.advance(50)
     assert quick.sessions.get("alice").is_live

@@ -147,16 +147,16 @@ class Stopped:
         bus.execute = wait  # type: ignore[method-assign]
 
     def ask(self, name: str) -> asyncio.Future[Any]:
-        return self.reader.run(FIND, FIND.arguments((), {"query": "alpha", "project": Here.project}), _visitor(name))
+        return self.reader.run(FIND, FIND.arguments((), {"query": "alpha", "project": Here.project}), _caller(name))
 
 
-def _visitor(name: str) -> Any:
+def _caller(name: str) -> Any:
     from hallway.hub.auth.caller import NOWHERE, Caller
 
-    visitor = Caller(NOWHERE)
+    caller = Caller(NOWHERE)
     grant = type("Grant", (), {"principal": Principal(name, "agent")})
-    visitor.grant = grant  # type: ignore[assignment]
-    return visitor
+    caller.grant = grant  # type: ignore[assignment]
+    return caller
 
 
 def test_a_short_read_never_waits_for_long_ones_and_every_caller_has_a_turn(
@@ -169,7 +169,7 @@ def test_a_short_read_never_waits_for_long_ones_and_every_caller_has_a_turn(
         greedy = [stopped.ask("greedy") for _ in range(50)]
         others = [stopped.ask(name) for name in ("bob", "carol")]
         got = await asyncio.wait_for(
-            stopped.reader.run(GET, GET.arguments((), {"session_id": "alice"}), _visitor("dave")), 30
+            stopped.reader.run(GET, GET.arguments((), {"session_id": "alice"}), _caller("dave")), 30
         )
         assert got.session_id == "alice"
         for _ in range(52):

@@ -61,9 +61,9 @@ asyncio.run(main())
 def test_how_long_a_wrong_token_takes_does_not_tell_how_much_of_it_is_right() -> None:
     """Medians of many interleaved batches, generously: what a comparison byte by byte would tell is far more."""
     right = PREFIX + "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG"
-    keyring = TokenCache.__new__(TokenCache)
+    token_cache = TokenCache.__new__(TokenCache)
     digest = sha256(right.encode()).hexdigest()
-    keyring._grants = {digest: type("Grant", (), {"digest": digest, "good_until": math.inf})()}  # type: ignore[dict-item]
+    token_cache._grants = {digest: type("Grant", (), {"digest": digest, "good_until": math.inf})()}  # type: ignore[dict-item]
     guesses = {"nothing": PREFIX + "!" * 43, "all but the last": right[:-1] + "!"}
     took: dict[str, list[float]] = {name: [] for name in guesses}
     for _ in range(400):
@@ -71,11 +71,11 @@ def test_how_long_a_wrong_token_takes_does_not_tell_how_much_of_it_is_right() ->
             token = guess.encode()
             began = time.perf_counter()
             for _ in range(50):
-                keyring._find(keyring._grants, sha256(token).hexdigest())
+                token_cache._find(token_cache._grants, sha256(token).hexdigest())
             took[name].append(time.perf_counter() - began)
     ratio = statistics.median(took["all but the last"]) / statistics.median(took["nothing"])
     assert 0.8 < ratio < 1.25
-    assert keyring._find(keyring._grants, digest) is not None
+    assert token_cache._find(token_cache._grants, digest) is not None
 
 
 @pytest.mark.promise("P3")

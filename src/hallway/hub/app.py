@@ -14,7 +14,7 @@ from hallway.bus.local import LocalBus
 from hallway.bus.remote import FAILOVER_TIMEOUT_S
 from hallway.core.errors import BusBusy, HallwayError, Refused, Unavailable, UnsupportedUrl
 from hallway.hub.auth.audit import Audit
-from hallway.hub.auth.caller import HUB, visitor_of
+from hallway.hub.auth.caller import HUB, caller_of
 from hallway.hub.auth.limits import Limits
 from hallway.hub.auth.middleware import AuthMiddleware
 from hallway.hub.auth.origin import LOOPBACK_NAMES, OriginCheck
@@ -100,20 +100,22 @@ class Hub:
         self._open_workers(loop)
         self._wakes = Notifier(self.open())
         self._feed = Feed(self._reader, self._wakes)
-        self.app.keyring = self._keyring = TokenCache(self.open(), self.open(), self._wakes, self._audit, self._limits)
-        keeper = Pruner(self._writer, self._keep)
+        self.app.token_cache = self._token_cache = TokenCache(
+            self.open(), self.open(), self._wakes, self._audit, self._limits
+        )
+        pruner = Pruner(self._writer, self._keep)
         self._add_paths()
         try:
             yield
         finally:
-            keeper.close()
-            if self._pulse:
-                self._pulse.close()
+            pruner.close()
+            if self._watchdog:
+                self._watchdog.close()
             self.close_streams()
-            await self._keyring.close()
+            await self._token_cache.close()
             await self._writer.close()
-            if self._beats:
-                self._beats.close()
+            if self._heartbeats:
+                self._heartbeats.close()
             await asyncio.to_thread(self._reader.close)
 
     def _open_workers(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -125,12 +127,14 @@ class Hub:
         for each in long_readers:
             each.store.limit_reads(READ_WITHIN_S)
         self._reader = Reader(readers, long_readers, loop)
-        self._beats = None if bus.store.is_local else HeartbeatBatcher(_pipelines(bus.store.url), self._writer, loop)
-        self._pulse = None if bus.store.is_local else StallWatchdog(loop)
+        self._heartbeats = (
+            None if bus.store.is_local else HeartbeatBatcher(_pipelines(bus.store.url), self._writer, loop)
+        )
+        self._watchdog = None if bus.store.is_local else StallWatchdog(loop)
 
     def _workers(self) -> dict[str, Reader | Writer | HeartbeatBatcher]:
-        beats = {"beats": self._beats} if self._beats else {}
-        return {"writer": self._writer, "reader": self._reader, **beats}
+        heartbeats = {"heartbeats": self._heartbeats} if self._heartbeats else {}
+        return {"writer": self._writer, "reader": self._reader, **heartbeats}
 
     def close_streams(self) -> None:
         """End event streams and waits, so that their connections can close."""
@@ -156,7 +160,7 @@ class Hub:
         for path, endpoint in plain.items():
             self._paths.add("GET", path, endpoint)
         if self._mount_page:
-            self._mount_page(self._paths, self._reader, self._writer, lambda: self._keyring)
+            self._mount_page(self._paths, self._reader, self._writer, lambda: self._token_cache)
 
     def _endpoint(self, operation: Operation) -> ASGIApp:
         endpoint = self._operation_endpoint(operation)
@@ -164,9 +168,9 @@ class Hub:
 
     def _operation_endpoint(self, operation: Operation) -> OperationEndpoint:
         worker: Worker = self._writer if operation.is_write else self._reader
-        if operation is HEARTBEAT and self._beats:
-            worker = self._beats
-        return OperationEndpoint(operation, worker, self._wakes, self._meter, self._pulse)
+        if operation is HEARTBEAT and self._heartbeats:
+            worker = self._heartbeats
+        return OperationEndpoint(operation, worker, self._wakes, self._meter, self._watchdog)
 
     async def _ready(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer whether the hub should get requests: 503 if it cannot work or was asked to stop."""
@@ -210,10 +214,10 @@ class Hub:
         await respond(send, encode_json(answer))
 
     async def _metrics(self, scope: Scope, receive: Receive, send: Send) -> None:
-        visitor = visitor_of(scope)
-        if visitor.principal is not None and visitor.principal.visible is not None:
+        caller = caller_of(scope)
+        if caller.principal is not None and caller.principal.visible is not None:
             error = Refused("the hub's numbers are about all projects, and this token is not for all", hint=HINT)
-            visitor.note_refusal("metrics", error)
+            caller.note_refusal("metrics", error)
             await respond_error(send, error)
             return
         text = render(HubCollector(self._meter, self._workers(), self._wakes, self._feed))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from hallway.bus.http_hints import http_hints
 from hallway.core.errors import HallwayError, InvalidInput, VersionConflict
-from hallway.hub.auth.caller import visitor_of
+from hallway.hub.auth.caller import caller_of
 from hallway.hub.conditions import conditions, status_of_conflict, version_tag
 from hallway.hub.http import (
     JSON_TYPE,
@@ -42,20 +42,20 @@ class OperationEndpoint:
         worker: Worker,
         wakes: Notifier,
         meter: RequestMetrics,
-        pulse: StallWatchdog | None = None,
+        watchdog: StallWatchdog | None = None,
     ) -> None:
         self._operation = operation
         self._hints = http_hints(operation)
         self._worker = worker
         self._wakes = wakes
         self._meter = meter
-        self._pulse = pulse if operation.is_write else None
+        self._watchdog = watchdog if operation.is_write else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         began, status = time.perf_counter(), 200
         try:
-            if self._pulse:
-                self._pulse.check()
+            if self._watchdog:
+                self._watchdog.check()
             arguments = self._operation.arguments((), await self._parameters(scope, receive))
             result = await self.perform(arguments, scope, receive)
             is_long = isinstance(result, list) and len(result) > SHORT_LIMIT
@@ -88,28 +88,28 @@ class OperationEndpoint:
 
     async def perform(self, arguments: dict[str, Any], scope: Scope, receive: Receive) -> Any:
         """Run the operation for a request whose body has been read; a waiting one ends if the caller disconnects."""
-        visitor = visitor_of(scope)
+        caller = caller_of(scope)
         if not (self._operation.waits_for and arguments["wait_s"]):
-            return await self._worker.run(self._operation, arguments, visitor)
+            return await self._worker.run(self._operation, arguments, caller)
         gone = asyncio.ensure_future(disconnected(receive))
         try:
-            with visitor.allowance:
-                return await self._awaited(arguments, visitor, gone)
+            with caller.allowance:
+                return await self._awaited(arguments, caller, gone)
         finally:
             gone.cancel()
 
-    async def _awaited(self, arguments: dict[str, Any], visitor: Caller, gone: asyncio.Future[None]) -> Any:
+    async def _awaited(self, arguments: dict[str, Any], caller: Caller, gone: asyncio.Future[None]) -> Any:
         """Repeat a read until it has a result, the time is up or the caller disconnects; no thread waits meanwhile."""
         topic, deadline = self._operation.topic(arguments), time.monotonic() + arguments["wait_s"]
         arguments = {**arguments, "wait_s": 0}  # the waiting is done here, not on the reader's thread
         while True:
             news = self._wakes.expect(topic)
             try:
-                found = await self._worker.run(self._operation, arguments, visitor)
+                found = await self._worker.run(self._operation, arguments, caller)
                 left_s = deadline - time.monotonic()
                 if not (found or left_s <= 0 or self._wakes.is_closed):
-                    await asyncio.wait((news, gone, *visitor.end), timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
-                    visitor.require_valid()
+                    await asyncio.wait((news, gone, *caller.end), timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
+                    caller.require_valid()
                     if not (gone.done() or self._wakes.is_closed):
                         continue
                 return found

@@ -15,7 +15,7 @@ from urllib.parse import unquote
 from hallway.core.errors import HallwayError, IdentityMissing, InvalidInput, LimitReached, ProjectNeeded
 from hallway.core.parameters import type_of
 from hallway.core.schema import Choice, decode
-from hallway.hub.auth.caller import SESSION_HEADER, visitor_of
+from hallway.hub.auth.caller import SESSION_HEADER, caller_of
 from hallway.hub.http import JSON_TYPE, disconnected, encode_json, header, parse_query, read_body, respond
 from hallway.hub.stream import KEEP_ALIVE_S, STUCK_S, EventFilter
 from hallway.local.identity import from_metadata
@@ -154,22 +154,22 @@ class McpEndpoint:
     # -- subscriptions ------------------------------------------------------------------------------------------------
 
     async def _listen(
-        self, listening: ListenStream, caller: HttpPeer, scope: Scope, receive: Receive, send: Send
+        self, listening: ListenStream, peer: HttpPeer, scope: Scope, receive: Receive, send: Send
     ) -> None:
         """Send notifications of changes until the caller disconnects or the hub stops."""
         is_open = False
         try:
-            visitor = visitor_of(scope)
+            caller = caller_of(scope)
             # Both places are taken before the first await: else many simultaneous requests would all pass the limit.
-            with self._feed.place(), visitor.allowance:
-                session_id = caller.session_of({}, {}, is_needed=False)
+            with self._feed.place(), caller.allowance:
+                session_id = peer.session_of({}, {}, is_needed=False)
                 project = None
                 if listening.has_resources_changed or listening.uris:
                     project = await self._endpoint(PROJECT).perform({"session_id": session_id}, scope, receive)
                 if session_id:  # only a caller that may read an inbox is notified of its changes
                     await self._endpoint(INBOX).perform(INBOX.arguments((), {"session_id": session_id}), scope, receive)
                 after, is_open = await self._feed.last_seq(), True
-                await self._stream(listening, session_id or "", project, after, receive, send, EventFilter(visitor))
+                await self._stream(listening, session_id or "", project, after, receive, send, EventFilter(caller))
         except HallwayError as error:
             if is_open:  # the bus cannot be read now; the caller subscribes again
                 log.warning("a subscription ends: %s", error)
@@ -215,7 +215,7 @@ class McpEndpoint:
                     if events:
                         after = events[-1].seq
                     else:
-                        ends = (news, gone, *wanted.visitor.end)
+                        ends = (news, gone, *wanted.caller.end)
                         await asyncio.wait(ends, timeout=KEEP_ALIVE_S, return_when=asyncio.FIRST_COMPLETED)
                         if not any(end.done() for end in ends):
                             await _send_part(send, b": still here\n\n")

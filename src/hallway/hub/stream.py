@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from hallway.core.errors import HallwayError, InvalidInput, Unavailable
 from hallway.core.topics import EVENTS
-from hallway.hub.auth.caller import HUB, visitor_of
+from hallway.hub.auth.caller import HUB, caller_of
 from hallway.hub.http import disconnected, encode_json, header, parse_parameters, respond_error
 from hallway.services.events import PAGE, EventLog
 
@@ -124,11 +124,11 @@ class EventsEndpoint:
             await self._as_json(scope, receive, send)
             return
         try:
-            arguments, visitor = self._arguments(scope), visitor_of(scope)
+            arguments, caller = self._arguments(scope), caller_of(scope)
             # Both places are taken before the first await: else many simultaneous requests would all pass the limit.
-            with self._feed.place(), visitor.allowance:
+            with self._feed.place(), caller.allowance:
                 after = await self._feed.last_seq() if arguments["after"] is None else arguments["after"]
-                await self._stream(receive, send, after, EventFilter(visitor, arguments["project"], arguments["kinds"]))
+                await self._stream(receive, send, after, EventFilter(caller, arguments["project"], arguments["kinds"]))
         except HallwayError as error:
             await respond_error(send, error)
 
@@ -170,7 +170,7 @@ class EventsEndpoint:
             await asyncio.wait_for(_send_part(send, frames), STUCK_S)
         if events:
             return events[-1].seq
-        ends = (news, gone, *wanted.visitor.end)
+        ends = (news, gone, *wanted.caller.end)
         await asyncio.wait(ends, timeout=KEEP_ALIVE_S, return_when=asyncio.FIRST_COMPLETED)
         if not any(end.done() for end in ends):
             await asyncio.wait_for(_send_part(send, b": still here\n\n"), STUCK_S)
@@ -180,15 +180,15 @@ class EventsEndpoint:
 class EventFilter:
     """The filter of a stream: the events that its reader requested and may see, while its token is valid."""
 
-    def __init__(self, visitor: Caller, project: str | None = None, kinds: list[str] | None = None) -> None:
-        self.visitor = visitor
-        self._principal = visitor.principal
+    def __init__(self, caller: Caller, project: str | None = None, kinds: list[str] | None = None) -> None:
+        self.caller = caller
+        self._principal = caller.principal
         self._project = project
         self._kinds = kinds
 
     @property
     def is_over(self) -> bool:
-        return any(end.done() for end in self.visitor.end)
+        return any(end.done() for end in self.caller.end)
 
     def has(self, event: Event) -> bool:
         if self._project is not None and event.project != self._project:

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from hallway.core.errors import HallwayError
-from hallway.hub.auth.caller import visitor_of
+from hallway.hub.auth.caller import caller_of
 from hallway.hub.auth.page_login import LOGIN
 from hallway.hub.http import encode_json, header, respond, respond_error
 from hallway.web import forms
@@ -34,7 +34,7 @@ NO_STORE = (b"cache-control", b"no-store")
 VARY = (b"vary", b"hx-request")  # one address returns the whole page, or only its live part for the page's script
 
 
-def mount_page(paths: PathRouter, reader: Reader, writer: Writer, keyring: Callable[[], TokenCache]) -> None:
+def mount_page(paths: PathRouter, reader: Reader, writer: Writer, token_cache: Callable[[], TokenCache]) -> None:
     """Add the page's endpoints to a hub."""
     site = Site(OperationRunner(reader, writer))
     for page in PAGES:
@@ -43,7 +43,7 @@ def mount_page(paths: PathRouter, reader: Reader, writer: Writer, keyring: Calla
     for write in WRITES:
         paths.add("POST", write.path, WriteEndpoint(site, write))
     paths.add("GET", "/page/static/{digest}/{name}", site.files)
-    login = LoginEndpoint(site.renderer, keyring)
+    login = LoginEndpoint(site.renderer, token_cache)
     paths.add("POST", LINK, login.link)
     paths.add("GET", LOGIN, login.show)
     paths.add("POST", LOGIN, login.enter)
@@ -61,7 +61,7 @@ class PageEndpoint:
         known = forms.csrf_token(scope)
         token = known or forms.new_token()
         headers = [HTML, NO_STORE, VARY, *(() if known else [forms.cookie_header(token)])]
-        site = self._site.for_caller(visitor_of(scope))
+        site = self._site.for_caller(caller_of(scope))
         try:
             query, shown = await site.data(self._page.show, scope)
             name, status = self._page.name, 200
@@ -84,7 +84,7 @@ class PageEndpoint:
             "token": token,
             "twin": address(page.twin, **query),
             "now_s": time.time(),
-            "seq": site.chronicle.seq,
+            "seq": site.activity.seq,
             "person": site.person,
             "names": {},
             "principal": site.principal,
@@ -101,7 +101,7 @@ class JsonEndpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            _, shown = await self._site.for_caller(visitor_of(scope)).data(self._page.show, scope)
+            _, shown = await self._site.for_caller(caller_of(scope)).data(self._page.show, scope)
         except HallwayError as error:
             await respond_error(send, error)
             return
@@ -121,7 +121,7 @@ class WriteEndpoint:
         where = "/"
         try:
             fields = await forms.read_form(scope, receive)
-            data["said"], where = await self._write.run(self._site.for_caller(visitor_of(scope)), fields)
+            data["said"], where = await self._write.run(self._site.for_caller(caller_of(scope)), fields)
         except HallwayError as error:
             status, data["error"] = error.status, error
         if header(scope, b"hx-request") == b"true":

@@ -36,9 +36,9 @@ HTML = (b"content-type", b"text/html; charset=utf-8")
 class LoginEndpoint:
     """The endpoints for login, logout and one-time links."""
 
-    def __init__(self, renderer: Renderer, keyring: Callable[[], TokenCache]) -> None:
+    def __init__(self, renderer: Renderer, token_cache: Callable[[], TokenCache]) -> None:
         self._renderer = renderer
-        self._keyring = keyring
+        self._token_cache = token_cache
 
     async def show(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -64,7 +64,7 @@ class LoginEndpoint:
         try:
             await forms.read_form(scope, receive)
             if (grant := scope["grant"]) is not None:
-                await self._keyring().end_login(grant)
+                await self._token_cache().end_login(grant)
         except HallwayError as error:
             await self._form(scope, send, error.status, "/", error)
             return
@@ -78,7 +78,7 @@ class LoginEndpoint:
                 raise Refused(
                     "a login cannot make a link: it would outlive the login", hint="Use the token: hallway open"
                 )
-            code = "" if grant is None else await self._keyring().make_link(grant)
+            code = "" if grant is None else await self._token_cache().make_link(grant)
         except HallwayError as error:
             await respond_error(send, error)
             return

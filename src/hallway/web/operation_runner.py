@@ -14,16 +14,16 @@ if TYPE_CHECKING:
 class OperationRunner:
     """Runs operations as the page's viewer: `await ask(OPERATION, name=value)`."""
 
-    def __init__(self, reader: Reader, writer: Writer, visitor: Caller = HUB) -> None:
+    def __init__(self, reader: Reader, writer: Writer, caller: Caller = HUB) -> None:
         self._reader = reader
         self._writer = writer
-        self.visitor = visitor
+        self.caller = caller
 
     async def __call__(self, operation: Operation, **named: Any) -> Any:
         """Run an operation and return its result; raises its errors, and InvalidInput for invalid arguments."""
         worker = self._writer if operation.is_write else self._reader
-        return await worker.run(operation, operation.arguments((), named), self.visitor)
+        return await worker.run(operation, operation.arguments((), named), self.caller)
 
-    def on_behalf_of(self, visitor: Caller) -> OperationRunner:
+    def on_behalf_of(self, caller: Caller) -> OperationRunner:
         """Return an operation runner for another viewer."""
-        return OperationRunner(self._reader, self._writer, visitor)
+        return OperationRunner(self._reader, self._writer, caller)

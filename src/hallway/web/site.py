@@ -34,7 +34,7 @@ class Site:
 
     def __init__(self, ask: OperationRunner) -> None:
         self.ask = ask
-        self.chronicle = ActivityLog(ask)
+        self.activity = ActivityLog(ask)
         self.names = Names(ask)
         self.files = StaticFiles()
         self.renderer = Renderer(self.files)
@@ -42,16 +42,16 @@ class Site:
         self.person = PERSON + (current_user() or NOBODY).replace("/", "-")
         self._others: OrderedDict[str, Site] = OrderedDict()
 
-    def for_caller(self, visitor: Caller) -> Site:
+    def for_caller(self, caller: Caller) -> Site:
         """Return the site of a caller's token; its activity and names are read and kept for that token alone."""
-        grant = visitor.grant
+        grant = caller.grant
         if grant is None:
             return self
         token = grant.token_digest
         if token not in self._others:
             other = self._others[token] = copy(self)
-            other.ask = self.ask.on_behalf_of(visitor)
-            other.chronicle, other.names = ActivityLog(other.ask), Names(other.ask)
+            other.ask = self.ask.on_behalf_of(caller)
+            other.activity, other.names = ActivityLog(other.ask), Names(other.ask)
             other.person = grant.principal.person
             if len(self._others) > MAX_READERS:
                 self._others.popitem(last=False)
@@ -61,10 +61,10 @@ class Site:
     @property
     def principal(self) -> Principal | None:
         """Return the principal of the viewer's token; None for the owner of the bus."""
-        return self.ask.visitor.principal
+        return self.ask.caller.principal
 
     async def data(self, show: Show, scope: Scope) -> tuple[dict[str, str], dict[str, Any]]:
         """Return a page request's query, and the page's data for it."""
         query = {name: value.strip() for name, value in parse_query(scope).items()}
-        await self.chronicle.read_on()
+        await self.activity.read_on()
         return query, await show(self, query)

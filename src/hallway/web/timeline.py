@@ -22,8 +22,8 @@ MAX_MARKS = 200
 class Timeline:
     """The timeline of some sessions between two times."""
 
-    def __init__(self, chronicle: ActivityLog, sessions: list[Session], begin_s: float, end_s: float) -> None:
-        self._chronicle = chronicle
+    def __init__(self, activity: ActivityLog, sessions: list[Session], begin_s: float, end_s: float) -> None:
+        self._activity = activity
         self._sessions = sessions
         self._begin_s = begin_s
         self._end_s = end_s
@@ -43,7 +43,7 @@ class Timeline:
         }
 
     def _row(self, session: Session) -> dict[str, Any]:
-        spans = self._chronicle.life(session, self._begin_s, self._end_s)
+        spans = self._activity.life(session, self._begin_s, self._end_s)
         return {
             "session_id": session.session_id,
             "name": session.agent_name,
@@ -63,7 +63,7 @@ class Timeline:
         """Return the newest messages to or from the sessions that are drawn."""
         rows = {session.session_id: number for number, session in enumerate(self._sessions)}
         drawn: list[dict[str, Any]] = []
-        for mark in reversed(self._chronicle.marks):
+        for mark in reversed(self._activity.marks):
             if mark.at_s < self._begin_s or len(drawn) >= MAX_MARKS:
                 break
             ends = sorted({rows[name] for name in self._ends(mark) if name in rows})

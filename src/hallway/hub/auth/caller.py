@@ -78,7 +78,7 @@ class Caller:
 HUB = Caller(NOWHERE)  # the hub itself, for operations that no request asked for
 
 
-def visitor_of(scope: Scope) -> Caller:
+def caller_of(scope: Scope) -> Caller:
     """Return the caller of a request that has passed the authentication middleware."""
     told, session_id = header(scope, HERE), header(scope, SESSION)
     named = unquote(session_id.decode("latin-1").strip()) or None

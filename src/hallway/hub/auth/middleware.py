@@ -42,7 +42,7 @@ class AuthMiddleware:
         self._origin = origin
         self._audit = audit
         self._owner_is = owner_is
-        self.keyring: TokenCache | None = None  # set when the hub has opened its bus
+        self.token_cache: TokenCache | None = None  # set when the hub has opened its bus
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -73,27 +73,27 @@ class AuthMiddleware:
     async def _grant(self, scope: Scope) -> Grant | None:
         said = header(scope, b"authorization")
         if said:
-            if said[: len(BEARER)].lower() != BEARER or self.keyring is None:
+            if said[: len(BEARER)].lower() != BEARER or self.token_cache is None:
                 raise Unauthorised("the header Authorization holds no bearer token", hint="Send: Bearer TOKEN")
-            return await self.keyring.grant_of(said[len(BEARER) :].strip(), address_of(scope))
+            return await self.token_cache.grant_of(said[len(BEARER) :].strip(), address_of(scope))
         if self._owner_is == LOCAL_USERS or (self._owner_is == OWN_USER and scope["peer_user"]() == os.geteuid()):
             return None
-        if self.keyring is not None and (secret := secret_of(scope)):
-            return await self.keyring.login_of(secret, host_of(scope), scope["peer_user"](), address_of(scope))
+        if self.token_cache is not None and (secret := secret_of(scope)):
+            return await self.token_cache.login_of(secret, host_of(scope), scope["peer_user"](), address_of(scope))
         if self._owner_is == OWN_USER:
             raise Unauthorised("this hub answers its own user without a token, and this request is not that user's")
         raise Unauthorised("this hub wants a token")
 
     async def _log_in(self, scope: Scope, token: str, link: str) -> str:
         """Log in with a token or a link, and return the login's secret; raises Unauthorised, LimitReached."""
-        if self.keyring is None or not (token or link):
+        if self.token_cache is None or not (token or link):
             raise Unauthorised("there is no token in the form")
         who = host_of(scope), scope["peer_user"](), header(scope, b"user-agent").decode("latin-1")
         try:
             if link:
-                return await self.keyring.follow_link(link, *who)
-            grant = await self.keyring.grant_of(token.encode(), address_of(scope))
-            return await self.keyring.begin_login(grant, *who)
+                return await self.token_cache.follow_link(link, *who)
+            grant = await self.token_cache.grant_of(token.encode(), address_of(scope))
+            return await self.token_cache.begin_login(grant, *who)
         except HallwayError as error:
             self._audit.note(None, "login", error.code, address_of(scope))
             raise

@@ -2,9 +2,9 @@
 
 Most requests to a hub are heartbeats that change nothing. On PostgreSQL they need not wait for the bus's writers: the
 heartbeats that arrive while a statement runs become the next statement, sent from the event loop without a thread.
-There are two connections ("lanes"), so that the database works on one batch while the other's answers are sent. The
-writer handles the heartbeats that a lane does not answer: of sessions that are new, expired, changed, or registered by
-another token. It also checks the caller's rights.
+There are two connections, so that the database works on one batch while the other's answers are sent. The writer
+handles the heartbeats that the batches leave out: of sessions that are new, expired, changed, or registered by another
+token. It also checks the caller's rights.
 """
 
 from __future__ import annotations
@@ -35,25 +35,25 @@ ASKED = ("session_ids", "statuses", "current_tasks", "branches", "projects", "tt
 class HeartbeatBatcher:
     """A worker that runs only `sessions.heartbeat`."""
 
-    def __init__(self, flights: list[PostgresPipeline], writer: Writer, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, pipelines: list[PostgresPipeline], writer: Writer, loop: asyncio.AbstractEventLoop) -> None:
         self.batches = self.jobs = 0
         self.writer = writer
         self.loop = loop
         self._queue: deque[Job] = deque()
-        self._flying: set[str] = set()  # sessions in running batches; two lanes would skip each other's rows
+        self._running: set[str] = set()  # sessions in running batches; two connections would skip each other's rows
         self._is_due = False
-        self._lanes = [_Connection(self, flight) for flight in flights]
+        self._connections = [_Connection(self, pipeline) for pipeline in pipelines]
 
     @property
     def waiting(self) -> int:
         """Return how many jobs are queued and not begun."""
         return len(self._queue)
 
-    def run(self, operation: Operation, arguments: dict[str, Any], visitor: Caller) -> asyncio.Future[Any]:
+    def run(self, operation: Operation, arguments: dict[str, Any], caller: Caller) -> asyncio.Future[Any]:
         """Queue a heartbeat whose arguments are checked; the future gets its result or its error."""
-        if visitor.is_observer or any(arguments[name] is not None for name in UNUSUAL):
-            return self.writer.run(operation, arguments, visitor)
-        job = Job(operation, arguments, visitor, self.loop.create_future())
+        if caller.is_observer or any(arguments[name] is not None for name in UNUSUAL):
+            return self.writer.run(operation, arguments, caller)
+        job = Job(operation, arguments, caller, self.loop.create_future())
         if error := job.prepare(self.writer.bus):
             job.answer(error)
             return job.future
@@ -64,13 +64,13 @@ class HeartbeatBatcher:
         return job.future
 
     def dispatch(self) -> None:
-        """Send queued heartbeats on the free lanes."""
+        """Send queued heartbeats on the free connections."""
         self._is_due = False
-        for lane in self._lanes:
-            if self._queue and lane.is_free and (batch := self._batch()):
+        for connection in self._connections:
+            if self._queue and connection.is_free and (batch := self._batch()):
                 self.batches += 1
                 self.jobs += len(batch)
-                lane.send(batch)
+                connection.send(batch)
 
     def _batch(self) -> list[Job]:
         """Return the next jobs, one per session; jobs of a session with a running job wait in order."""
@@ -80,41 +80,41 @@ class HeartbeatBatcher:
             job = self._queue.popleft()
             if job.is_given_up():
                 job.answer(Unavailable("this hub did not come to it in time", hint="Ask again, here or at another hub"))
-            elif job.arguments["session_id"] in self._flying:
+            elif job.arguments["session_id"] in self._running:
                 left.append(job)
             else:
-                self._flying.add(job.arguments["session_id"])
+                self._running.add(job.arguments["session_id"])
                 batch.append(job)
         self._queue.extendleft(reversed(left))
         return batch
 
     def on_batch_done(self, batch: list[Job]) -> None:
         """Release the sessions of a batch that a connection has finished."""
-        self._flying.difference_update(job.arguments["session_id"] for job in batch)
+        self._running.difference_update(job.arguments["session_id"] for job in batch)
         if self._queue:
             self.dispatch()
 
     def refuse(self, error: HallwayError) -> None:
         """Fail the queue with an error if no connection is left."""
-        if not any(lane.is_connected for lane in self._lanes):
+        if not any(connection.is_connected for connection in self._connections):
             while self._queue:
                 self._queue.popleft().answer(error)
 
     def close(self) -> None:
         """Close the connections; nothing may be queued afterwards."""
-        for lane in self._lanes:
-            lane.close()
+        for connection in self._connections:
+            connection.close()
 
 
 class _Connection:
     """One connection with its running batch of heartbeats."""
 
-    def __init__(self, beats: HeartbeatBatcher, flight: PostgresPipeline) -> None:
+    def __init__(self, heartbeats: HeartbeatBatcher, pipeline: PostgresPipeline) -> None:
         self.is_free = True
-        self._beats = beats
-        self._flight = flight
-        self._loop = beats.loop
-        self._caller = WorkerThread("hallway-beats", beats.loop)
+        self._heartbeats = heartbeats
+        self._pipeline = pipeline
+        self._loop = heartbeats.loop
+        self._thread = WorkerThread("hallway-heartbeats", heartbeats.loop)
         self._batch: list[Job] = []
         self._is_second = False  # the batch was sent before, on a connection that is gone
         self._watched = -1
@@ -126,7 +126,7 @@ class _Connection:
         return self._watched >= 0
 
     def _watch(self) -> None:
-        self._watched = self._flight.fileno()
+        self._watched = self._pipeline.fileno()
         self._loop.add_reader(self._watched, self._on_wake_up)
 
     def _unwatch(self) -> None:
@@ -141,21 +141,21 @@ class _Connection:
         self.is_free, self._batch = False, batch
         said = [job.arguments for job in batch]
         asked = {name: [each[word] for each in said] for name, word in zip(ASKED, SAID, strict=True)}
-        principals = [job.visitor.name for job in batch]
+        principals = [job.caller.name for job in batch]
         limit = max(each["limit"] for each in said)
         try:
-            if not self._flight.send("heartbeats.many", limit=limit, principals=principals, **asked):
+            if not self._pipeline.send("heartbeats.many", limit=limit, principals=principals, **asked):
                 self._loop.add_writer(self._watched, self._go_on)
         except HallwayError as error:
             self._lost(error)
 
     def _go_on(self) -> None:
-        if self._flight.flush():
+        if self._pipeline.flush():
             self._loop.remove_writer(self._watched)
 
     def _on_wake_up(self) -> None:
         try:
-            rows = self._flight.poll()
+            rows = self._pipeline.poll()
         except HallwayError as error:
             self._lost(error)
             return
@@ -164,19 +164,19 @@ class _Connection:
 
     def _land(self, rows: list[Row]) -> None:
         batch, self._batch, self._is_second, self.is_free = self._batch, [], False, True
-        self._beats.on_batch_done(batch)  # the database works on the next ones while we answer these
+        self._heartbeats.on_batch_done(batch)  # the database works on the next ones while we answer these
         near: dict[str, list[tuple[int, PeerSession]]] = {}
-        beaten: dict[int, Row] = {}
+        answered: dict[int, Row] = {}
         for row in rows:
             if row[0] is None:
                 near.setdefault(row[2], []).append((row[1], PeerSession.of(row[3:14])))
             else:
-                beaten[row[0]] = row
+                answered[row[0]] = row
         for place, job in enumerate(batch, 1):
-            if place in beaten and job.visitor.sees(beaten[place][2]):
-                job.answer(_heartbeat(job, beaten[place], near))
+            if place in answered and job.caller.sees(answered[place][2]):
+                job.answer(_heartbeat(job, answered[place], near))
             else:
-                self._beats.writer.take(job)
+                self._heartbeats.writer.take(job)
 
     def _lost(self, error: HallwayError) -> None:
         """Send the batch again on a new connection: repeating a heartbeat is harmless. A second loss is an error."""
@@ -185,31 +185,31 @@ class _Connection:
         if self._is_second or not isinstance(error, Unavailable):
             self._give_up(error)
         self._is_second = bool(self._batch)
-        self._caller.call(self._flight.renew, self._renewed)
+        self._thread.call(self._pipeline.renew, self._renewed)
 
     def _renewed(self, error: HallwayError | None) -> None:
         if error is not None:
             self._give_up(error)
-            self._beats.refuse(error)
-            self._loop.call_later(AGAIN_AFTER_S, self._caller.call, self._flight.renew, self._renewed)
+            self._heartbeats.refuse(error)
+            self._loop.call_later(AGAIN_AFTER_S, self._thread.call, self._pipeline.renew, self._renewed)
             return
         self._watch()
         if self._batch:
             self.send(self._batch)
         else:
             self.is_free = True
-            self._beats.dispatch()
+            self._heartbeats.dispatch()
 
     def _give_up(self, error: HallwayError) -> None:
         batch, self._batch, self._is_second = self._batch, [], False
-        self._beats.on_batch_done(batch)
+        self._heartbeats.on_batch_done(batch)
         for job in batch:
             job.answer(error)
 
     def close(self) -> None:
         self._unwatch()
-        self._caller.close()
-        self._flight.close()
+        self._thread.close()
+        self._pipeline.close()
 
 
 def _heartbeat(job: Job, row: Row, near: dict[str, list[tuple[int, PeerSession]]]) -> Heartbeat:

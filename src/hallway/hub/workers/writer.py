@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     class Worker(Protocol):
         """A worker that runs operations for endpoints."""
 
-        def run(self, operation: Operation, arguments: dict[str, Any], visitor: Caller) -> asyncio.Future[Any]: ...
+        def run(self, operation: Operation, arguments: dict[str, Any], caller: Caller) -> asyncio.Future[Any]: ...
 
 
 log = logging.getLogger("hallway.hub")
@@ -71,14 +71,14 @@ def _as_hallway_error(error: Exception, what: str) -> HallwayError:
 class Job:
     """An operation to run for a caller, and the future for its result."""
 
-    __slots__ = ("arguments", "asked_at", "future", "operation", "visitor")
+    __slots__ = ("arguments", "asked_at", "caller", "future", "operation")
 
     def __init__(
-        self, operation: Operation, arguments: dict[str, Any], visitor: Caller, future: asyncio.Future[Any]
+        self, operation: Operation, arguments: dict[str, Any], caller: Caller, future: asyncio.Future[Any]
     ) -> None:
         self.operation = operation
         self.arguments = arguments
-        self.visitor = visitor
+        self.caller = caller
         self.future = future
         self.asked_at = time.monotonic()
 
@@ -96,7 +96,7 @@ class Job:
 
     def run(self, bus: LocalBus, execute: Execute) -> Any:
         """Return the operation's result, or its error as a value: one job's error must not end its batch."""
-        bus.here, bus.principal = self.visitor.here, self.visitor.principal
+        bus.here, bus.principal = self.caller.here, self.caller.principal
         try:
             return execute(self.operation, bus.services[self.operation.noun], self.arguments)
         except Exception as error:  # the edge between the hub and its operations
@@ -106,7 +106,7 @@ class Job:
 
     def answer(self, outcome: Any) -> None:
         if isinstance(outcome, Refused):
-            self.visitor.note_refusal(self.operation.name, outcome)
+            self.caller.note_refusal(self.operation.name, outcome)
         if self.future.done():  # its connection was closed
             return
         if isinstance(outcome, HallwayError):
@@ -193,27 +193,27 @@ class Reader:
         self.jobs = 0
         self.bus_wait = BusWait()
         self._loop = loop
-        self._lanes = [_ReaderThread(bus, loop, self.bus_wait) for bus in buses]
+        self._threads = [_ReaderThread(bus, loop, self.bus_wait) for bus in buses]
         self._long = _LongReads([_ReaderThread(bus, loop, self.bus_wait) for bus in long_buses])
 
     @property
     def waiting(self) -> int:
         """Return how many jobs are queued and not begun."""
-        return sum(max(lane.open - 1, 0) for lane in self._lanes) + self._long.waiting
+        return sum(max(thread.open - 1, 0) for thread in self._threads) + self._long.waiting
 
-    def run(self, operation: Operation, arguments: dict[str, Any], visitor: Caller) -> asyncio.Future[Any]:
+    def run(self, operation: Operation, arguments: dict[str, Any], caller: Caller) -> asyncio.Future[Any]:
         """Queue an operation whose arguments are checked; the future gets its result or its error."""
-        job = Job(operation, arguments, visitor, self._loop.create_future())
+        job = Job(operation, arguments, caller, self._loop.create_future())
         self.jobs += 1
         if may_take_long(operation, arguments):
             self._long.add(job)
         else:
-            min(self._lanes, key=lambda lane: lane.open).run(job)
+            min(self._threads, key=lambda thread: thread.open).run(job)
         return job.future
 
     def close(self) -> None:
-        for lane in (*self._lanes, *self._long.lanes):
-            lane.close()
+        for thread in (*self._threads, *self._long.threads):
+            thread.close()
 
 
 def may_take_long(operation: Operation, arguments: dict[str, Any]) -> bool:
@@ -228,19 +228,19 @@ def may_take_long(operation: Operation, arguments: dict[str, Any]) -> bool:
 class _LongReads:
     """The threads for reads that may take long, and a queue for each caller."""
 
-    def __init__(self, lanes: list[_ReaderThread]) -> None:
-        self.lanes = lanes
-        self._free = list(lanes)
+    def __init__(self, threads: list[_ReaderThread]) -> None:
+        self.threads = threads
+        self._free = list(threads)
         self._queues: dict[str, deque[Job]] = {}  # in the order in which the callers get their turn
         self._running: dict[str, int] = {}
-        self._most = max(len(lanes) - 1, 1)  # threads that one caller may have
+        self._most = max(len(threads) - 1, 1)  # threads that one caller may have
 
     @property
     def waiting(self) -> int:
         return sum(map(len, self._queues.values()))
 
     def add(self, job: Job) -> None:
-        self._queues.setdefault(job.visitor.name or OWNER, deque()).append(job)
+        self._queues.setdefault(job.caller.name or OWNER, deque()).append(job)
         self._start()
 
     def _start(self) -> None:
@@ -256,11 +256,11 @@ class _LongReads:
             if job.future.done():  # the client no longer waits
                 continue
             self._running[caller] = self._running.get(caller, 0) + 1
-            lane = self._free.pop()
-            lane.run(job, partial(self._ended, lane, caller))
+            thread = self._free.pop()
+            thread.run(job, partial(self._ended, thread, caller))
 
-    def _ended(self, lane: _ReaderThread, caller: str) -> None:
-        self._free.append(lane)
+    def _ended(self, thread: _ReaderThread, caller: str) -> None:
+        self._free.append(thread)
         self._running[caller] -= 1
         if not self._running[caller]:
             del self._running[caller]
@@ -274,7 +274,7 @@ class _ReaderThread:
         self.open = 0
         self._bus = bus
         self._bus_wait = bus_wait
-        self._caller = WorkerThread("hallway-reader", loop)
+        self._thread = WorkerThread("hallway-reader", loop)
 
     def run(self, job: Job, then: Callable[[], None] | None = None) -> None:
         """Queue a job; `then` is called on the loop once it is answered."""
@@ -288,10 +288,10 @@ class _ReaderThread:
             if then is not None:
                 then()
 
-        self._caller.call(lambda: job.run(self._bus, self._bus.execute), answer)
+        self._thread.call(lambda: job.run(self._bus, self._bus.execute), answer)
 
     def close(self) -> None:
-        self._caller.close()
+        self._thread.close()
         self._bus.close()
 
 
@@ -303,7 +303,7 @@ class Writer:
         self.batches = self.jobs = 0
         self.bus_wait = BusWait()
         self._loop = loop
-        self._caller = WorkerThread("hallway-writer", loop)
+        self._thread = WorkerThread("hallway-writer", loop)
         self._preparer = WorkerThread("hallway-preparer", loop)
         self._queue: deque[Job] = deque()
         self._is_running = False
@@ -314,9 +314,9 @@ class Writer:
         """Return how many jobs are queued and not begun."""
         return len(self._queue)
 
-    def run(self, operation: Operation, arguments: dict[str, Any], visitor: Caller) -> asyncio.Future[Any]:
+    def run(self, operation: Operation, arguments: dict[str, Any], caller: Caller) -> asyncio.Future[Any]:
         """Queue an operation whose arguments are checked; the future gets its result or its error."""
-        job = Job(operation, arguments, visitor, self._loop.create_future())
+        job = Job(operation, arguments, caller, self._loop.create_future())
         if operation.is_small(arguments):
             self._prepared(job, job.prepare(self.bus))
         else:  # its texts are looked at beside the loop, and before the transaction that others wait for
@@ -356,7 +356,7 @@ class Writer:
         except HallwayError as error:
             is_locked = error
         if is_locked is False:
-            self._caller.call(lambda: store.lock(store.busy_timeout_s), self._begin)
+            self._thread.call(lambda: store.lock(store.busy_timeout_s), self._begin)
         else:
             self._begin(is_locked)
 
@@ -389,7 +389,7 @@ class Writer:
             transaction.__exit__(type(error) if error else None, error, None)
             self._answer(batch, [error] * len(batch) if error else outcomes)
 
-        self._caller.call(transaction.commit, committed)
+        self._thread.call(transaction.commit, committed)
 
     def _run(self, batch: list[Job]) -> list[Any]:
         """Run a batch; return each job's result or error.
@@ -428,7 +428,7 @@ class Writer:
         if self._is_running:
             await self._idle
         self._preparer.close()
-        self._caller.close()
+        self._thread.close()
         self.bus.close()
 
 
@@ -437,7 +437,7 @@ class ThreadWriter(Writer):
 
     def _start(self) -> None:
         batch = self._batch()
-        self._caller.call(lambda: self._transact(batch), lambda outcomes: self._answer(batch, outcomes))
+        self._thread.call(lambda: self._transact(batch), lambda outcomes: self._answer(batch, outcomes))
 
     def _batch(self) -> list[Job]:
         late = [job for job in self._queue if job.is_given_up()]

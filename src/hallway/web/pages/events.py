@@ -29,14 +29,14 @@ async def events(site: Site, query: dict[str, str]) -> dict[str, Any]:
     """Return the data of the events page, newest event first."""
     wanted = {name: query.get(name, "") for name in ("project", "kind")}
     text = query.get("before", "")
-    before = int(text) if text.isascii() and text.isdigit() and 0 < len(text) < 18 else site.chronicle.seq + 1
+    before = int(text) if text.isascii() and text.isdigit() and 0 < len(text) < 18 else site.activity.seq + 1
     found, looked_to = await _backwards(site, before, wanted)
     return {
         "filters": wanted,
         "is_filtered": any(wanted.values()) or bool(text),
         "choices": {
-            "project": sorted({*site.chronicle.projects, *filter(None, [wanted["project"]])}),
-            "kind": sorted({*KINDS, *(each.kind for each in site.chronicle.events), *filter(None, [wanted["kind"]])}),
+            "project": sorted({*site.activity.projects, *filter(None, [wanted["project"]])}),
+            "kind": sorted({*KINDS, *(each.kind for each in site.activity.events), *filter(None, [wanted["kind"]])}),
         },
         "events": found,
         "names": await site.names.of(each.session_id for each in found),
@@ -72,19 +72,19 @@ async def stats(site: Site, query: dict[str, str]) -> dict[str, Any]:
     now_s = time.time()
     step_s = WINDOW_S / STEPS
     instants = [now_s - WINDOW_S + step_s * (number + 1) for number in range(STEPS)]
-    chronicle = site.chronicle
+    activity = site.activity
     return {
         "filters": {"project": project or ""},
-        "choices": {"project": sorted({*chronicle.projects, *filter(None, [project])})},
+        "choices": {"project": sorted({*activity.projects, *filter(None, [project])})},
         "stats": await site.ask(STATS, project=project),
         "plots": {
             "at_s": [round(each) for each in instants],
-            "by_status": chronicle.by_status(await everybody(site), project, instants),
+            "by_status": activity.by_status(await everybody(site), project, instants),
             "messages": _per_minute(
-                [each.at_s for each in chronicle.marks if project in (None, each.project)], instants, step_s
+                [each.at_s for each in activity.marks if project in (None, each.project)], instants, step_s
             ),
             "wait_s": _medians(
-                [(each.at_s, each.seconds) for each in chronicle.waits if project in (None, each.project)],
+                [(each.at_s, each.seconds) for each in activity.waits if project in (None, each.project)],
                 instants,
                 step_s,
             ),

@@ -26,7 +26,7 @@ CONTEXT = 3  # unchanged lines around a change
 
 async def memory(site: Site, query: dict[str, str]) -> dict[str, Any]:
     """Return the data of the memory page: a project's entries, the best match of a search first, else the newest."""
-    projects = sorted({*site.chronicle.projects, *filter(None, [query.get("project")])})
+    projects = sorted({*site.activity.projects, *filter(None, [query.get("project")])})
     wanted = {name: query.get(name, "") for name in ("q", "type", "tag")}
     wanted["project"] = query.get("project") or _busiest(site)
     found = await site.ask(
@@ -50,7 +50,7 @@ async def memory(site: Site, query: dict[str, str]) -> dict[str, Any]:
 
 def _busiest(site: Site) -> str:
     """Return the project with the most events, for a request that names no project."""
-    most = site.chronicle.projects.most_common(1)
+    most = site.activity.projects.most_common(1)
     seen = site.principal.projects if site.principal else None
     return most[0][0] if most else min(seen or {""})
 

@@ -60,7 +60,7 @@ async def home(site: Site, query: dict[str, str]) -> dict[str, Any]:
     wanted = {name: query.get(name, "") for name in FILTERS}
     found = [each for each in everyone if fits(each, wanted)]
     number = page_number(query, len(found))
-    feed = [each for each in site.chronicle.newest(3 * FEED, wanted["project"] or None) if _is_news(each)][:FEED]
+    feed = [each for each in site.activity.newest(3 * FEED, wanted["project"] or None) if _is_news(each)][:FEED]
     site.names.learn(everyone)
     rows = found[(number - 1) * ROWS : number * ROWS]
     return {
@@ -76,7 +76,7 @@ async def home(site: Site, query: dict[str, str]) -> dict[str, Any]:
         "page_number": number,
         "pages_total": -(-len(found) // ROWS),
         "timeline": Timeline(
-            site.chronicle, rows[: DRAWN_OF_MANY if len(rows) > MANY else DRAWN], now_s - WINDOW_S, now_s
+            site.activity, rows[: DRAWN_OF_MANY if len(rows) > MANY else DRAWN], now_s - WINDOW_S, now_s
         ).to_dict(),
         "feed": feed,
         "names": await site.names.of(_parties(feed)),
@@ -120,7 +120,7 @@ async def gone(site: Site, now_s: float, live_ids: set[str], query: dict[str, st
     if query.get("status") == "offline":
         found: list[Session] = await site.ask(FIND, status="offline", limit=READ_AT_ONCE)
         return sorted(found, key=_ended_s, reverse=True)
-    ids = [each for each in site.chronicle.gone_since(now_s - GONE_FOR_S) if each not in live_ids][-MAX_GONE:]
+    ids = [each for each in site.activity.gone_since(now_s - GONE_FOR_S) if each not in live_ids][-MAX_GONE:]
     found = [each for each in await asyncio.gather(*(_session_or_none(site, each) for each in ids)) if each]
     return sorted((each for each in found if not each.is_live), key=_ended_s, reverse=True)
 
@@ -258,7 +258,7 @@ async def session(site: Site, query: dict[str, str]) -> dict[str, Any]:
     offered = await site.ask(TASKS, status="offered", project=found.project, limit=MESSAGES)
     talk = _talk(session_id, received, sent, deliveries, unread_ids, new_ids)
     said = [each["message"] for each in talk]
-    events = [each for each in site.chronicle.newest(TALK, session_id=session_id) if _is_news(each)]
+    events = [each for each in site.activity.newest(TALK, session_id=session_id) if _is_news(each)]
     return {
         "session": found,
         "is_live": found.is_live,
@@ -271,7 +271,7 @@ async def session(site: Site, query: dict[str, str]) -> dict[str, Any]:
         "memory": await site.ask(REMEMBERED, session_id=session_id, project=found.project, limit=TALK),
         "files": await site.ask(TOUCHED, session_id=session_id, limit=TALK),
         "events": events,
-        "timeline": Timeline(site.chronicle, [found], now_s - WINDOW_S, now_s).to_dict(),
+        "timeline": Timeline(site.activity, [found], now_s - WINDOW_S, now_s).to_dict(),
     }
 
 

@@ -37,7 +37,7 @@ async def tasks(site: Site, query: dict[str, str]) -> dict[str, Any]:
         "filters": wanted,
         "names": await site.names.of(_parties(shown)),
         "is_filtered": any(wanted.values()),
-        "choices": {"project": sorted({*site.chronicle.projects, *filter(None, [wanted["project"]])})},
+        "choices": {"project": sorted({*site.activity.projects, *filter(None, [wanted["project"]])})},
         "columns": [
             {"name": "Offered", "status": "offered", "tasks": found["offered"]},
             {"name": "Accepted", "status": "accepted", "tasks": mine},

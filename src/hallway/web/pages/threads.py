@@ -37,7 +37,7 @@ async def messages(site: Site, query: dict[str, str]) -> dict[str, Any]:
     return {
         "filters": wanted,
         "is_filtered": any(wanted.values()) or bool(before),
-        "choices": {"project": sorted({*site.chronicle.projects, *filter(None, [wanted["project"]])})},
+        "choices": {"project": sorted({*site.activity.projects, *filter(None, [wanted["project"]])})},
         "threads": summaries,
         "names": await site.names.of(party for each in summaries for party in each["parties"][:SHOWN_PARTIES]),
         "looked_at": len(found),
