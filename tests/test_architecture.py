@@ -17,15 +17,29 @@ from bench.code import circles, first_word, functions, imports, modules, repeate
 import hallway
 from hallway.agents.client_parts import adapter_of, installer_of
 from hallway.local.client_catalog import CATALOG
-from words import VERBS
+from words import REPLACED, VERBS
 
 SOURCE = Path(hallway.__file__).parent
 ROOT = Path(__file__).parents[1]
 
 # From bottom to top: the folders of the package. A module may import what is in its own folder or in one before it, at
 # whatever time and for type checkers too; `hallway` is the public names, `__main__` the command.
-LAYERS = ("core", "text", "local", "store", "services", "bus", "hallway", "transfer", "agents", "mcp", "hub", "web",
-          "cli", "__main__")  # fmt: skip
+LAYERS = (
+    "core",
+    "text",
+    "local",
+    "store",
+    "services",
+    "bus",
+    "hallway",
+    "transfer",
+    "agents",
+    "mcp",
+    "hub",
+    "web",
+    "cli",
+    "__main__",
+)
 
 # Where a process meets what it does not control, and so may catch anything.
 EDGES = {
@@ -139,6 +153,29 @@ def test_bounds_begin_with_max_or_min() -> None:
         if isinstance(node, ast.Name) and node.id.isupper() and {"MOST", "LEAST"} & set(node.id.split("_"))
     }
     assert wrong == set()
+
+
+def test_no_name_is_a_metaphor_that_was_replaced() -> None:
+    wrong = {
+        f"{module}: {name}"
+        for module, tree in MODULES.items()
+        for node in ast.walk(tree)
+        if (name := getattr(node, "name", None) or getattr(node, "arg", None) or getattr(node, "id", None))
+        and isinstance(name, str)
+        and REPLACED & set(re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower().split("_"))
+    }
+    assert wrong == set()
+
+
+def test_the_formatter_lays_out_all_code() -> None:
+    marks = ["# fmt: " + word for word in ("skip", "off")]
+    wrong = [
+        path
+        for folder in ("src", "tests", "bench", "docs", "examples")
+        for path in (ROOT / folder).rglob("*.py")
+        if "node_modules" not in path.parts and any(mark in path.read_text(encoding="utf-8") for mark in marks)
+    ]
+    assert wrong == []
 
 
 def test_docstrings_begin_with_a_verb() -> None:

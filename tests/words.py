@@ -185,3 +185,30 @@ VERBS = frozenset(
         "Yield",
     ]
 )
+
+# Metaphors that the field's standard terms have replaced (subscription, caller, pipeline …): no part of a name is one.
+REPLACED = frozenset(
+    [
+        "answerer",
+        "chronicle",
+        "desk",
+        "door",
+        "ear",
+        "ears",
+        "hear",
+        "hears",
+        "hush",
+        "keeper",
+        "keyring",
+        "lane",
+        "lanes",
+        "pulse",
+        "resident",
+        "roost",
+        "roused",
+        "stranger",
+        "surroundings",
+        "untold",
+        "visitor",
+    ]
+)

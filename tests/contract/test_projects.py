@@ -150,8 +150,10 @@ def test_of_a_file_that_a_session_wrote_under_both_names_both_rows_stay(shop: Lo
     before = data(shop)
     assert "files" not in shop.projects.move(OLD, NEW).moved
     assert {(each.project, each.path) for each in shop.files.touched()} == {
-        (OLD, "/shop/cart.py"), (NEW, "/shop/cart.py"), (NEW, "/shop/new.py"),
-    }  # fmt: skip
+        (OLD, "/shop/cart.py"),
+        (NEW, "/shop/cart.py"),
+        (NEW, "/shop/new.py"),
+    }
     shop.projects.undo(OLD, NEW)
     assert data(shop) == before
 

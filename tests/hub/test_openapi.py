@@ -50,8 +50,11 @@ def test_a_status_has_the_words_of_its_own_record(document: dict[str, Any]) -> N
     schemas = document["components"]["schemas"]
     assert schemas["Session"]["properties"]["status"]["enum"] == list(model.STATUSES)
     assert schemas["Task"]["properties"]["status"]["enum"] == list(model.TASK_STATUSES)
-    about = {name: schema["properties"]["status"]["description"] for name, schema in schemas.items() if name != "Error"
-             and "status" in schema["properties"]}  # fmt: skip
+    about = {
+        name: schema["properties"]["status"]["description"]
+        for name, schema in schemas.items()
+        if name != "Error" and "status" in schema["properties"]
+    }
     assert about["Task"] != about["Session"]
 
 
@@ -69,14 +72,31 @@ def test_a_generated_client_works(hub: HubProcess, document: dict[str, Any], tmp
     config = tmp_path / "config.yml"
     config.write_text("post_hooks: []\n", encoding="utf-8")
     made = subprocess.run(
-        [Path(sys.executable).with_name("openapi-python-client"), "generate", "--path", file, "--config", config,
-         "--output-path", tmp_path / "generated", "--meta", "none", "--fail-on-warning"],
-        capture_output=True, text=True, check=False, timeout=300,
-    )  # fmt: skip
+        [
+            Path(sys.executable).with_name("openapi-python-client"),
+            "generate",
+            "--path",
+            file,
+            "--config",
+            config,
+            "--output-path",
+            tmp_path / "generated",
+            "--meta",
+            "none",
+            "--fail-on-warning",
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
     assert made.returncode == 0, made.stdout + made.stderr
     done = subprocess.run(
         [sys.executable, PROGRAM, hub.url],
         env={"PYTHONPATH": str(tmp_path), "NO_PROXY": "127.0.0.1,localhost"},
-        capture_output=True, text=True, check=False, timeout=120,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
     assert done.returncode == 0, done.stdout + done.stderr

@@ -416,16 +416,16 @@ def _wakes(path: str) -> CheckResult:
         return CheckResult(WARN, "wake-ups", slow)
     try:
         if os.path.isfile(path):
-            is_heard = _hears_itself(os.path.join(os.path.dirname(path), "wake"))
+            is_heard = _receives_own_wake_up(os.path.join(os.path.dirname(path), "wake"))
         else:
             with tempfile.TemporaryDirectory() as folder:
-                is_heard = _hears_itself(folder)
+                is_heard = _receives_own_wake_up(folder)
     except OSError as error:
         return CheckResult(WARN, "wake-ups", f"{slow} ({error})")
     return CheckResult(OK, "wake-ups", "arrive at once") if is_heard else CheckResult(WARN, "wake-ups", slow)
 
 
-def _hears_itself(folder: str) -> bool:
+def _receives_own_wake_up(folder: str) -> bool:
     waiter = DatagramSubscription(folder, "doctor")
     try:
         if waiter.socket is None:

@@ -52,7 +52,7 @@ WRITER_SILENT_S = FAILOVER_TIMEOUT_S  # writes wait for those of other hubs; cli
 READERS = 4  # threads for short reads
 LONG_READERS = 2  # threads for reads that may take long
 READ_WITHIN_S = 10.0  # time limit of a long read
-LANES = 2  # connections for heartbeats
+CONNECTIONS = 2  # connections for heartbeats
 HINT = "See one project's: GET /stats?project=NAME"
 HEARTBEAT = SessionRegistry.operations["heartbeat"]  # the router checks its path first
 
@@ -247,4 +247,4 @@ def _pipelines(url: str) -> list[PostgresPipeline]:
     """Return the connections for batches of heartbeats; psycopg is imported only here."""
     from hallway.store.postgres.pipeline import PostgresPipeline
 
-    return [PostgresPipeline(url) for _ in range(LANES)]
+    return [PostgresPipeline(url) for _ in range(CONNECTIONS)]

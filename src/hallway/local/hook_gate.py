@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 FOLDER = "quiet"
 SOCKETS = "hooks"
 NAMES = 2**32 - 5  # a prime, so that every byte of a session's id affects the socket's name
-HUSH_S = 30  # between two heartbeats of a working session; also how late news can be if `mark_due` failed
+SNOOZE_S = 30  # between two heartbeats of a working session; also how late news can be if `mark_due` failed
 FORGET_S = 7 * 24 * 3600
 LOOKED_AT = 200
 MAX_NAME = 128
@@ -58,12 +58,12 @@ def is_snoozed(path: str) -> bool:
 
 def snooze(path: str) -> None:
     """Mark that nothing is due until the next heartbeat; raises OSError if the gate file cannot be changed."""
-    until = time.time() + HUSH_S
+    until = time.time() + SNOOZE_S
     os.utime(path, (until, until))
 
 
 def mark_due(folder: str, session_ids: Iterable[str]) -> None:
-    """Mark that something is due for sessions. If this fails, their hooks still read the bus after `HUSH_S` seconds."""
+    """Mark that something is due for sessions. If this fails, their hooks read the bus after `SNOOZE_S` seconds."""
     if not os.path.isdir(os.path.join(folder, FOLDER)):
         return  # no hook has ever run here
     for session_id in session_ids:

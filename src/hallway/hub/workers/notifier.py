@@ -103,12 +103,12 @@ class Notifier:
             self._watch()
             # Every change is an event. If the second check finds an event without a wake-up, its writer has died.
             # Waking all for every commit, heartbeats included, would wake every open poll four times a second.
-            is_untold = newest != seen and not self._has_heard
-            if (is_untold and is_suspect) or has_overflowed or self._watched < 0:
+            is_unreported = newest != seen and not self._has_heard
+            if (is_unreported and is_suspect) or has_overflowed or self._watched < 0:
                 self._wake(self._topics())
-                is_untold = False
-            is_suspect = is_untold
-            seen = seen if is_untold else newest
+                is_unreported = False
+            is_suspect = is_unreported
+            seen = seen if is_unreported else newest
             self._has_heard = False
 
     def _sweep_and_look(self) -> int:
