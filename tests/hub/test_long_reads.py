@@ -108,7 +108,7 @@ def test_a_read_that_takes_too_long_is_given_up(address: str) -> None:
         bus.store.limit_reads(0.3)
         store: Any = bus.store
         if bus.store.is_local:
-            store._statements = {**store._statements, "test.slow": slow["sqlite"]}
+            store._statements["test.slow"] = slow["sqlite"]
         else:
             from hallway.store.postgres.store import Statement
 
