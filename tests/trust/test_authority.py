@@ -133,7 +133,8 @@ def test_the_table(bus: LocalBus, operation: str, role: str, target: str, outcom
 def outcome_of(world: World, who: Principal, operation: str, arguments: dict[str, Any]) -> str:
     try:
         result = world.call(who, operation, arguments)
-    except Refused:
+    except Refused as error:
+        assert "hallway " not in error.hint  # noqa: PT017 (it is for every face, so it names no command)
         return NO
     except NotFound:
         return GONE
@@ -170,7 +171,7 @@ def test_a_token_speaks_as_the_person_it_is_named_after_and_as_no_other(bus: Loc
     assert bus.messages.get(sent.message_id).from_session == "user:alice"
     with pytest.raises(Refused) as refused:
         world.call(principal("agent"), "messages.send", {"from_session": "user:bob", **said})
-    assert refused.value.hint == "Say it in that name: export HALLWAY_USER=alice"
+    assert refused.value.hint == "Say it as user:alice"
     with pytest.raises(Refused):
         world.call(principal("agent"), "messages.inbox", {"session_id": "user:bob"})
     world.call(principal("admin"), "messages.send", {"from_session": "user:bob", **said})

@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 PATIENCE_MS = 20_000
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """A browser, and with it the event loop of its driver, beside which no test of another module could run its own."""
     if not any(map(shutil.which, NAMES)):
         pytest.skip("no Chromium here: make browser")
     with open_browser() as browser:

@@ -34,14 +34,14 @@ def authorise(bus: Context, principal: Principal, operation: Operation, argument
     if operation.is_admins:
         raise Refused(
             f"only an admin may call {operation.name}, and the token {principal.name!r} is an {principal.role}'s",
-            hint="Ask an admin of the hub. To see what your token may do: hallway whoami",
+            hint="Ask an admin of the hub. What your token may do: whoami",
         )
     if operation.actor is None:
         return
     if principal.role == OBSERVER:
         raise Refused(
             f"the token {principal.name!r} is an observer's: it may only read, so it may not {operation.name}",
-            hint="Use a token with the role agent: hallway token create NAME --role agent",
+            hint="Use a token with the role agent, which an admin of the hub makes",
         )
     _require_own(bus, principal, operation, arguments[operation.actor])
     project = arguments.get("project")
@@ -59,7 +59,7 @@ def _require_own(bus: Context, principal: Principal, operation: Operation, party
         if party != principal.person:
             raise Refused(
                 f"the token {principal.name!r} speaks as {principal.person}, not as {party}",
-                hint=f"Say it in that name: export HALLWAY_USER={principal.name}",
+                hint=f"Say it as {principal.person}",
             )
         return
     row = bus.store.one("sessions.owner", session_id=party)
@@ -71,7 +71,7 @@ def _require_own(bus: Context, principal: Principal, operation: Operation, party
     elif row[0] != principal.name:
         raise Refused(
             f"the session {party!r} was registered by another token than {principal.name!r}",
-            hint="Use a session that your token registered: hallway register ID NAME TYPE",
+            hint="Use a session that your token registered, or register one",
         )
 
 
