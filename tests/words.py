@@ -204,7 +204,6 @@ REPLACED = frozenset(
         "lanes",
         "pulse",
         "resident",
-        "roost",
         "roused",
         "stranger",
         "surroundings",
