@@ -40,7 +40,6 @@ class Program:
             "LANG": "C.UTF-8",
             "TERM": "dumb",
             "TMPDIR": str(home / "tmp"),
-            "HALLWAY_HOOK_BUDGET_MS": "4000",  # a machine that runs tests is a busy one
             **self.settings(model_url),
         }
 
