@@ -62,6 +62,7 @@ def test_the_file_is_lost_and_put_back(address: str, hubs: list[HubProcess], cro
     for _ in range(2):
         put_back = LOSSES[loss](Path(address))
         until(lambda: all(health(hub) == 503 for hub in hubs))
+        time.sleep(1)  # for answers that were on their way: `check` looks at those, too
         before = crowd.progress()
         time.sleep(1)
         assert crowd.progress() == before
