@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -431,10 +432,13 @@ def test_codex_is_queued_with_the_sessions_own_program_and_home(tmp_path: Path) 
     ) as process:
         assert process.stdout is not None
         pid = int(process.stdout.readline())
-        until(lambda: os.readlink(f"/proc/{pid}/exe") == str(built))
-        until(lambda: b"CODEX_HOME=" in Path(f"/proc/{pid}/environ").read_bytes())  # filled a little later
-        assert codex.deliver(SESSION, "some\nwords", pid, {})
-        process.communicate("")
+        try:
+            until(lambda: os.readlink(f"/proc/{pid}/exe") == str(built))
+            until(lambda: b"CODEX_HOME=" in Path(f"/proc/{pid}/environ").read_bytes())  # filled a little later
+            assert codex.deliver(SESSION, "some\nwords", pid, {})
+            process.communicate("")
+        finally:
+            os.kill(pid, signal.SIGKILL)
     assert noted.read_text() == f"queue\n--thread\n{SESSION}\n--message\nsome\nwords\n"
 
 
