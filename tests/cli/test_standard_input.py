@@ -149,6 +149,6 @@ def test_every_help_says_how_to_pipe_a_text(capsys: pytest.CaptureFixture[str]) 
         shown = " ".join(capsys.readouterr().out.split())
         texts = [each for each in operation.parameters.values() if each.has_text]
         named = ", ".join(label(operation, each.name) for each in texts)
-        assert (f"- reads one of these from standard input: {named}." in shown) == bool(texts), verb
+        assert (f"Write - for one of these to read it from standard input: {named}." in shown) == bool(texts), verb
         for option in filter(None, map(file_flag, texts)):
             assert f"{option} FILE" in shown

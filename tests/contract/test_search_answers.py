@@ -179,12 +179,17 @@ PARTS: list[tuple[str, str]] = [
 ]
 
 
+def found_in(bus: LocalBus, text: str, query: str) -> list[tuple[str, bool]]:
+    """What a query finds where the entry `k` has this text and another entry has other words: keys, and `is_loose`."""
+    bus.memory.set("alice", "k", text)
+    bus.memory.set("alice", "other", "nothing of the kind 其他")
+    return [(each.key, each.is_loose) for each in bus.memory.find(query)]
+
+
 @pytest.mark.promise("R2")
 @pytest.mark.parametrize(("text", "query"), NEAR_FORMS)
 def test_another_form_of_a_word_is_found(bus: LocalBus, text: str, query: str) -> None:
-    bus.memory.set("alice", "k", text)
-    bus.memory.set("alice", "other", "nothing of the kind")
-    assert [(each.key, each.is_loose) for each in bus.memory.find(query)] == [("k", False)]
+    assert found_in(bus, text, query) == [("k", False)]
 
 
 @pytest.mark.promise("R2")
@@ -201,17 +206,14 @@ def test_accents_and_signs_make_no_difference(bus: LocalBus, text: str, query: s
 @pytest.mark.parametrize("query", ["w17999", "last_flag", "lastFlag", "flag last", "redis", "使う", "w16999_w17000"])
 def test_what_stands_far_back_in_a_long_text_is_found(bus: LocalBus, query: str) -> None:
     words = [f"w{number}" for number in range(18_000)]
-    bus.memory.set("alice", "k", " ".join([*words, "flag " * 300, "last_flag", "Redisを使う"]))
-    bus.memory.set("alice", "other", "nothing of the kind")
-    assert [(each.key, each.is_loose) for each in bus.memory.find(query)] == [("k", False)]
+    text = " ".join([*words, "flag " * 300, "last_flag", "Redisを使う"])
+    assert found_in(bus, text, query) == [("k", False)]
 
 
 @pytest.mark.promise("R2")
 @pytest.mark.parametrize(("text", "query"), PARTS)
 def test_an_entry_with_some_of_the_words_is_found_and_marked(bus: LocalBus, text: str, query: str) -> None:
-    bus.memory.set("alice", "k", text)
-    bus.memory.set("alice", "other", "nothing of the kind 其他")
-    assert [(each.key, each.is_loose) for each in bus.memory.find(query)] == [("k", True)]
+    assert found_in(bus, text, query) == [("k", True)]
 
 
 @pytest.mark.promise("R2")

@@ -335,7 +335,7 @@ def serving(shop: LocalBus, client: Client) -> Iterator[None]:
         until(lambda: is_listening(socket_of(shop.folder, "alice")))
         yield
         process.stdin.close()
-        process.wait(timeout=20)
+        process.wait(timeout=60)
 
 
 @pytest.fixture

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 
 class TurnNote:
     """What a client has noted about its turn: `status` is `working`, `waiting` or `idle`.
@@ -16,3 +18,13 @@ class TurnNote:
         self.reason = reason
         self.detail = detail
         self.at = at
+
+
+def read_tail(path: str, size_bytes: int) -> list[bytes]:
+    """Return the lines at the end of a file, of which the first may lack its beginning; none if it cannot be read."""
+    try:
+        with open(path, "rb") as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - size_bytes))
+            return file.read(size_bytes).splitlines()
+    except OSError:
+        return []

@@ -11,7 +11,7 @@ import os
 import time
 
 from hallway.agents.client_parts import turn_reader_of
-from hallway.agents.hook.event import ASKED, END, STOP
+from hallway.agents.hook.event import ASKED, AT_WORK, END, STOP
 from hallway.agents.hook.handler import one_line
 from hallway.core.errors import SessionNotFound
 from hallway.local.client_catalog import CATALOG
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 LOOK_EVERY_S = 1.0
 SETTLES_S = 2.0
-AT_WORK = ("working", "waiting")
 
 
 class _Turn:

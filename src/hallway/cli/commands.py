@@ -216,16 +216,13 @@ def import_(args: Namespace) -> int:
     from hallway.transfer.legacy import import_folder
 
     is_folder = os.path.isdir(args.path)
-    for flag, is_given, is_folders in (
-        ("--project", args.project, True),
-        ("--allow-secret", args.allow_secret, True),
-        ("--with-tokens", args.with_tokens, False),
-    ):
-        if is_given and is_folder != is_folders:
-            wanted = (
-                f"a .sessions/ folder, but {args.path} is none" if is_folders else f"a file, but {args.path} is none"
-            )
-            raise InvalidInput(f"{flag} is for {wanted}", hint=f"Leave out {flag}")
+    if is_folder:
+        wanted, unusable = "a file", {"--with-tokens": args.with_tokens}
+    else:
+        wanted, unusable = "a .sessions/ folder", {"--project": args.project, "--allow-secret": args.allow_secret}
+    for flag, is_given in unusable.items():
+        if is_given:
+            raise InvalidInput(f"{flag} is for {wanted}, but {args.path} is none", hint=f"Leave out {flag}")
     with connect(args.url) as bus:
         if is_folder:
             outcome = import_folder(bus, args.path, args.project, _progress(), allow_secret=args.allow_secret)

@@ -207,7 +207,9 @@ def _add_parameter(parser: argparse.ArgumentParser, parameter: Parameter, is_wor
 def _about_texts(operation: Operation) -> str:
     """Return the help text about standard input; empty for a command that has no text parameter."""
     texts = [label(operation, name) for name, each in operation.parameters.items() if each.has_text]
-    return f"\n\n{STANDARD_INPUT} reads one of these from standard input: {', '.join(texts)}." if texts else ""
+    if not texts:
+        return ""
+    return f"\n\nWrite {STANDARD_INPUT} for one of these to read it from standard input: {', '.join(texts)}."
 
 
 def _perform(operation: Operation, args: argparse.Namespace, **more: Any) -> None:

@@ -19,6 +19,7 @@ else:
         from datetime import UTC, datetime
 
 SECOND = 1_000_000
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class SystemClock:
@@ -65,7 +66,7 @@ def to_datetime(us: int) -> datetime:
 
 def to_micros(at: datetime) -> int:
     """Convert an aware datetime to microseconds since 1970, exactly."""
-    delta = at - datetime(1970, 1, 1, tzinfo=UTC)
+    delta = at - EPOCH
     return (delta.days * 86_400 + delta.seconds) * SECOND + delta.microseconds
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from hallway.core.clock import parse_time, to_micros
+from hallway.core.clock import EPOCH, parse_time, to_micros
 from hallway.core.model import ADMIN, Message, Record, Task
 from hallway.core.parameters import type_of
 from hallway.core.schema import FieldType, Integer, Json, JsonObject, Text, decode, encode
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 HEADER = "hallway"  # the kind of the first line
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 TIMES = {
     "started_at",
     "status_since",
@@ -39,8 +38,8 @@ ANY_TEXT = Text(least=0, most=100_000, many_lines=True)
 ANY_JSON = Json(size_bytes=1024 * 1024)
 ANY_OBJECT = JsonObject(size_bytes=1024 * 1024)
 NUMBER = Integer()
-COUNTER = Integer(most=2**53)  # the bus counts on from it, so that it must not be near the largest number of the store
-END_OF_TIME = datetime(9000, 1, 1, tzinfo=UTC)  # far enough from the last year to be read back, and to be added to
+COUNTER = Integer(most=2**53)  # the bus adds to it, so it must be far below the largest number of the store
+END_OF_TIME = datetime(9000, 1, 1, tzinfo=UTC)  # later times could not be added to, or read back
 
 
 class RecordFormat:

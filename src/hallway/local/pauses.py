@@ -1,12 +1,12 @@
-"""Pauses during which sessions could not be heard, and which therefore are no silence of theirs (S13).
+"""Pauses in which sessions could not send heartbeats, so that their silence does not count (S13).
 
-A sleep of this machine: its clock goes on meanwhile, its monotonic clock stands still (on Linux and macOS; on Windows
-it goes on, too, so there nothing is noticed). Both are noted in the file `awake` beside the bus, for the processes that
-begin after the sleep as for those that were there before. By how much more the clock has advanced since then is how
-long the machine slept, or by how much its clock was set forward, which is no silence either.
+While this machine sleeps, its clock goes on and its monotonic clock stands still (on Linux and macOS; on Windows both
+go on, so a sleep is not noticed there). Both clocks are noted in the file `awake` beside the bus, where processes that
+start after the sleep find them, too. The machine slept for as long as the clock has advanced more than the monotonic
+clock. A clock that was set forward looks the same, and that is no silence of a session either.
 
-A pause of a hub: it looks at its bus several times a second. Time between two looks is time for which it was frozen,
-its machine slept, or its database could not be reached.
+A hub looks at its bus several times a second. If much more time passes between two looks, the hub was frozen, its
+machine slept, or its database could not be reached.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from hallway.core.clock import SECOND
 from hallway.local.presence import boot_id
 
 NAME = "awake"
-MIN_PAUSE_S = 10  # less is a wait between the readings of two clocks, an adjustment of one, or a busy machine
+MIN_PAUSE_S = 10  # a shorter one may be a busy machine, or a clock that was adjusted between two readings
 NOTED_EVERY_S = 10
 
 

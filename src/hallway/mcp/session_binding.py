@@ -67,9 +67,9 @@ class SessionBinding:
         from the start of this server, and the session of an earlier server of the same client process.
         """
         bound = self._bound()
-        current_session = self._call_session or (bound.session_id if bound else self._environment)
+        session_id = self._call_session or (bound.session_id if bound else self._environment)
         last = self._last.session_id
-        return current_session or (last if last and not last.startswith(OWN) else None)
+        return session_id or (last if last and not last.startswith(OWN) else None)
 
     @property
     def _environment(self) -> str | None:

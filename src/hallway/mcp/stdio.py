@@ -396,7 +396,7 @@ class StdioServer:
 
     def _go_on_pending(self) -> None:
         if self._binding:
-            self._binding.resubscribe()  # before reading the bus, so that no message falls between
+            self._binding.resubscribe()  # before the bus is read: a message that comes meanwhile then wakes this server
         waiting, self._pending = self._pending, []
         for each in waiting:
             value, error = self._perform(each.operation, each.arguments)

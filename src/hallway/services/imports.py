@@ -76,7 +76,7 @@ class ImportReceiver(Service, noun="imports"):
         prepared = self.bus.memory.prepare_entry(entry)
         return {"entry": entry, "prepared": prepared, "at": columns["created_at"], "until": columns["expires_at"]}
 
-    # -- what becomes of a record of each kind ------------------------------------------------------------------------
+    # -- adding a record of each kind, and what came of it -------------------------------------------------------------
 
     def _add_row(self, record: str, columns: dict[str, Any]) -> bool:
         return bool(self._store.rows(f"transfer.add_{record}", **columns))

@@ -41,7 +41,7 @@ def record_of(kind: type[R], row: Row) -> R:
 
 
 def _reader(annotation: str) -> Reader | None:
-    """Return what turns a column into a field of this annotation; None if it is the same."""
+    """Return the function that converts a column to a field of this annotation; None if nothing has to be converted."""
     if annotation.startswith("datetime"):
         return to_datetime
     return _decoded if annotation.startswith(("dict[", "list[", "Json")) else None

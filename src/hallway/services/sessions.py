@@ -141,7 +141,7 @@ class SessionRegistry(Service, noun="sessions"):
         One that is offline becomes live again; with `unless_ended`, only one that had expired. A registry opened
         without a bus, as `SessionRegistry(path)`, returns False for an unknown id.
         """
-        self._store.exclusive()  # nobody ends it after this look
+        self._store.exclusive()  # so that nobody ends the session between this read and the write
         session = self.require(session_id)
         is_ended = not session.is_live and session.end_reason != "expired"
         return session if unless_ended and is_ended else self._upsert_alive(session_id, {})
@@ -516,7 +516,7 @@ class SessionRegistry(Service, noun="sessions"):
             **said,
         }
         principal = self.bus.principal.name if self.bus.principal else None
-        self._leave_out_pauses()  # also notes that the machine is awake, before anybody can expire
+        self._leave_out_pauses()  # which also notes that the machine is awake, before any session can expire
         self._store.rows("sessions.insert", **_columns(columns), principal=principal, now=self._store.now)
         told = ("agent_name", "agent_type", "status", "reason", "current_task", "human_user", "location", "branch")
         self.bus.events.append(

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 MAX_WORDS = 32
 MIN_PREFIX = 3  # letters before a `*`; a shorter prefix would match too many words
-MIN_STEM = 4  # letters that stay when an ending is removed
+MIN_STEM = 4  # letters that must be left of a word without its ending
 MAX_NEAR_PARTS = 4  # a word of more parts has no near forms, which bounds the prefixes of a query
 ENDINGS = ("ion", "ing", "ed", "y", "e")
 MAX_COUNT = 2_000  # a word in more entries than this is common; the exact number does not matter
@@ -162,7 +162,7 @@ class Word:
         parts = words_apart(self._typed).split()
         if len(parts) > MAX_NEAR_PARTS or pattern(f"[*{_CJK}]").search(self._typed):
             return self
-        forms = [[_begun(stem, self._grammar) for stem in stems(part)] for part in parts]
+        forms = [[_prefix_of(stem, self._grammar) for stem in stems(part)] for part in parts]
         near = self._grammar.joined([self._grammar.joined(each, is_any=True) for each in forms])
         word = Word(self._typed, self._grammar)
         word.expression = self._grammar.joined((word.expression, near), is_any=True)
@@ -170,7 +170,7 @@ class Word:
         return word
 
 
-def _begun(stem: str, grammar: Grammar) -> str:
+def _prefix_of(stem: str, grammar: Grammar) -> str:
     return grammar.phrase(stem, is_start=len(stem) >= MIN_PREFIX)
 
 

@@ -288,7 +288,7 @@ class _Reader:
 
 
 def _checked(kind: str, fields: dict[str, Any]) -> dict[str, Any]:
-    """Return fields as a line of an export; raises InvalidInput or ValueError if a bus cannot hold the record."""
+    """Return a record's fields as a line of an export; raises InvalidInput or ValueError if a bus cannot store them."""
     SHAPES[kind].read(fields)
     return {"record": kind, **fields}
 

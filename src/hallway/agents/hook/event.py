@@ -11,7 +11,8 @@ if TYPE_CHECKING:
 # A session starts or resumes; a turn starts; a tool has run; the person is asked; the turn ends; the session ends.
 START, PROMPT, TOOL, ASKED, STOP, END = "start", "prompt", "tool", "asked", "stop", "end"
 ANSWERED = "answered"  # the person has answered a dialog, and the turn goes on
-IDLE = "idle"  # the client idles: a turn that was not told to be over is over
+IDLE = "idle"  # the client idles, so a turn whose end no hook reported is over
+AT_WORK = ("working", "waiting")  # the status of a session whose turn is not over
 WOKEN = "Not from your user: hallway has woken you, because another session wrote to you while you were idle."
 SUCCESSIONS = ("clear", "resume", "fork")  # starts that replace the session that the process was in
 NOT_TYPED = ("<", "Another Claude session", WOKEN, "[SYSTEM NOTIFICATION")  # how a prompt begins that no person typed

@@ -12,6 +12,7 @@ from hallway.agents.hook.digest import Digest, message_line
 from hallway.agents.hook.event import (
     ANSWERED,
     ASKED,
+    AT_WORK,
     END,
     IDLE,
     NEWS,
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from hallway.core.model import Message
 
 MAX_LINE = 200
-MAX_LINE_SOURCE = 4000  # of a prompt: a secret is replaced before the line is cut, for half of one has no form
+MAX_LINE_SOURCE = 4000  # characters in which secrets are replaced before the line is cut: half of one is not recognised
 MAX_FILES = 100  # of one tool's call
 MAX_PATH = 4096
 HELD = (
@@ -107,7 +108,7 @@ class HookHandler:
         """
         session = self._bus.sessions.get(self._session_id)
         is_older = bool(event.timestamp) and session.status_since > parse_time(event.timestamp)
-        if session.status in ("working", "waiting") and not is_older:
+        if session.status in AT_WORK and not is_older:
             self._send_heartbeat("idle", reason="interrupted")
             self._rearm_wake_up()
 
@@ -198,7 +199,7 @@ class HookHandler:
         return self._adapter.inject_context(event, found.words) if found.words else None
 
     def _end_turn(self, event: HookEvent) -> Payload | None:
-        """Record the end of a turn; block it once, never twice in a row, if an urgent request is unanswered."""
+        """Record the end of a turn. If an urgent request is unanswered, block it, but never twice in a row."""
         asked = [] if event.is_repeat or event.is_subagent else self._unanswered()
         if not asked or not self._bus.wakes.hold(self._session_id, [each.message_id for each in asked]):
             self._send_heartbeat("idle", reason=event.reason or "done", detail=one_line(event.detail))

@@ -227,7 +227,7 @@ class HookRun:
             link(self.folder, parent_process(), event.session_id)
 
     def _bind_process(self, event: HookEvent, adapter: ClientAdapter) -> None:
-        """Bind the session to its client's process, whose end ends it, and by which its server finds it."""
+        """Bind the session to its client's process: it ends with the process, whose MCP server finds it this way."""
         from hallway.core.topics import topic
         from hallway.local.presence import bind, bound, client_process, is_elsewhere
 
@@ -239,7 +239,7 @@ class HookRun:
         if is_replaced and adapter.has_one_conversation(pid):
             event.continues = "" if is_elsewhere(self.folder, str(before), pid) else str(before)
         bind(self.folder, event.session_id, pid, client=self.client)
-        if before != event.session_id:  # the process's server goes on as this session's
+        if before != event.session_id:  # the process's server must learn that it now belongs to this session
             self._notify_server(*([topic("messages", before)] if before else []))
         if event.kind == START:
             forget_old(self.folder)
@@ -258,7 +258,7 @@ class HookRun:
         return is_elsewhere(self.folder, event.session_id, self._process)
 
     def _is_client_gone(self) -> bool:
-        """Return whether the client ended while its hook ran; then no later event will end the session."""
+        """Return whether the client's process ended while this hook ran; no later hook can then end the session."""
         from hallway.local.presence import start_time
 
         is_shell_gone = os.getppid() != self._parent

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     Renderer: TypeAlias = Callable[[Terminal, Any, dict[str, Any]], Iterable[str]]
 
 
-NAMED = 5  # how many of many names a line has
+NAMED = 5  # names of a long list that a line shows
 
 
 def fact_lines(screen: Terminal, facts: Iterable[tuple[str, Any]], **colours: str) -> list[str]:

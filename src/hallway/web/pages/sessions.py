@@ -37,7 +37,7 @@ REMEMBERED = SharedMemory.operations["find"]
 
 MESSAGES = 200  # and tasks, which may be 64 KiB each
 READ_AT_ONCE = 1000
-MAX_SESSIONS = 5000  # sessions that a page reads; the page says if there are more
+MAX_SESSIONS = 5000  # sessions that are read for a page, which says so if there are more
 ROWS = 100
 GONE_FOR_S = 3600.0  # how long a session stays on the page after it went offline
 MAX_GONE = 50

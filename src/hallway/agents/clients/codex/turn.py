@@ -10,8 +10,8 @@ import os
 import time
 
 from hallway.agents.hook.event import is_limit
-from hallway.agents.turn_note import TurnNote
-from hallway.core.clock import SECOND, parse_time, to_micros
+from hallway.agents.turn_note import TurnNote, read_tail
+from hallway.core.clock import parse_time
 from hallway.core.schema import decode
 
 TYPE_CHECKING = False
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-MAX_TAIL = 256 * 1024  # of the file: what the end of a turn is followed by is short
+TAIL_BYTES = 256 * 1024  # at the end of the file: Codex writes little after the end of a turn
 MARK = b'"type":"event_msg"'
 
 
 def read_turn(session_id: str, client: int, environ: Mapping[str, str]) -> TurnNote | None:
     """Return what the conversation's file says last about a turn; None if it is not found, or says nothing."""
     path = _path(session_id, environ)
-    for line in reversed(_tail(path) if path else []):
+    for line in reversed(read_tail(path, TAIL_BYTES) if path else []):
         if MARK in line and (note := _note(line)):
             return note
     return None
@@ -43,20 +43,11 @@ def _path(session_id: str, environ: Mapping[str, str]) -> str | None:
     return os.path.join(folder, names[0]) if names else None
 
 
-def _tail(path: str) -> list[bytes]:
-    try:
-        with open(path, "rb") as file:
-            file.seek(max(0, os.fstat(file.fileno()).st_size - MAX_TAIL))
-            return file.read(MAX_TAIL).splitlines()
-    except OSError:
-        return []
-
-
 def _note(line: bytes) -> TurnNote | None:
     """Return what a line says about a turn; None if it is about something else, or is not whole."""
     try:
         record = decode(line)
-        payload, at = record["payload"], to_micros(parse_time(record["timestamp"])) / SECOND
+        payload, at = record["payload"], parse_time(record["timestamp"]).timestamp()
     except (ValueError, TypeError, KeyError):
         return None
     kind = payload.get("type")

@@ -56,11 +56,11 @@ class GeminiAdapter(ClientAdapter):
 def _is_cancelled(payload: Payload) -> bool:
     """Return whether the person has cancelled the turn that just ended, by the conversation's file."""
     from hallway.agents.clients.gemini.turn import cancelled
-    from hallway.core.clock import SECOND, parse_time, to_micros
+    from hallway.core.clock import parse_time
 
     try:
         note = cancelled(text(payload, "transcript_path"))
-        ended_at = to_micros(parse_time(text(payload, "timestamp"))) / SECOND
+        ended_at = parse_time(text(payload, "timestamp")).timestamp()
     except ValueError:
         return False
     return note is not None and note.at > ended_at - JUST_NOW_S

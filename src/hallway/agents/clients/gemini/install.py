@@ -7,7 +7,8 @@ from hallway.agents.install.configs import NAME
 from hallway.agents.install.settings_file import SettingsFileInstaller
 from hallway.agents.install.switch import NO_HOOKS, NO_SERVER, Switch, excluded_servers, is_false, lists_beginning
 
-# Gemini CLI takes away from its servers what is named as secrets are, unless their entries name it. `:-`: else empty.
+# Gemini CLI keeps variables whose names look like those of secrets from a server, unless the server's entry names
+# them. With `:-`, one that is not set is empty.
 SECRETLY_NAMED = ("HALLWAY_TOKEN", "SSL_CERT_FILE", "SSL_CERT_DIR")
 
 

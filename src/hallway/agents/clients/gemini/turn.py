@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import os
 
-from hallway.agents.turn_note import TurnNote
-from hallway.core.clock import SECOND, parse_time, to_micros
+from hallway.agents.turn_note import TurnNote, read_tail
+from hallway.core.clock import parse_time
 from hallway.core.schema import decode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-MAX_TAIL = 1024 * 1024  # the conversation is written anew after a cancelled request
+TAIL_BYTES = 1024 * 1024  # at the end of the file: after a cancelled request the conversation is written again
 CANCELLED = b'"content":"Request cancelled."'
 
 
@@ -27,19 +27,16 @@ def read_turn(session_id: str, client: int, environ: Mapping[str, str]) -> TurnN
 
 
 def cancelled(path: str) -> TurnNote | None:
-    """Return when a request was last cancelled, by a conversation's file."""
+    """Return when a request was last cancelled, as a conversation's file says; None if it does not."""
+    lines = [line for line in read_tail(path, TAIL_BYTES) if CANCELLED in line and len(line) < 1000]
     try:
-        with open(path, "rb") as file:
-            file.seek(max(0, os.fstat(file.fileno()).st_size - MAX_TAIL))
-            lines = [line for line in file.read(MAX_TAIL).splitlines() if CANCELLED in line and len(line) < 1000]
-        at = to_micros(parse_time(decode(lines[-1])["timestamp"])) / SECOND if lines else 0.0
-    except (OSError, ValueError, TypeError, KeyError):
+        return TurnNote("idle", "interrupted", at=parse_time(decode(lines[-1])["timestamp"]).timestamp())
+    except (IndexError, ValueError, TypeError, KeyError):
         return None
-    return TurnNote("idle", "interrupted", at=at) if at else None
 
 
 def _path(folder: str, end: str) -> str | None:
-    """Return the file of a conversation, which is in a folder of its project."""
+    """Return the path of a conversation's file; `folder` has a folder for each project, with its conversations."""
     try:
         for project in os.listdir(folder):
             chats = os.path.join(folder, project, "chats")

@@ -1,5 +1,5 @@
 -- fragment: message_columns
--- The fields of a Message, in order.
+-- The columns of a message, in the order of the fields of Message in core/model.py.
 m.message_id, m.seq AS seq, m.type, m.from_session, m.to_session, m.project, m.subject, m.body, m.data, m.priority,
 m.in_reply_to, m.thread_id, m.task_id, m.sent_at, m.expires_at
 
