@@ -200,6 +200,11 @@ def test_a_message_that_wakes_nobody_says_so_wherever_its_delivery_is_shown(team
     assert line in team.types("deliveries", message_id).stdout
     assert line in team.types("thread", message_id).stdout
     assert team.gets("thread", message_id)["deliveries"][0]["held_back"].startswith("this thread's budget of 0 turns")
+    for verb in ("deliveries", "thread"):
+        _, shown = team.on_a_terminal(verb, message_id, COLUMNS="80", NO_COLOR="1")
+        lines = [each.strip() for each in shown.splitlines()]
+        assert all(len(each) <= 80 for each in lines)
+        assert line in " ".join(lines)  # wrapped between words
     team.types("ack", "s2", message_id)
     assert "does not wake" not in team.types("thread", message_id).stdout
 

@@ -38,14 +38,18 @@ def receipt(screen: Terminal, sent: Receipt, arguments: dict[str, Any]) -> list[
     lines = [f"{before}{sanitize(sent.message_id)} {_whom(sent, to_session)}"]
     if sent.recipient_status == "offline":
         name = sanitize(to_session) or "The other"
-        lines.append(
-            screen.paint(f"{name} is offline: it waits until {sanitize(to_session) or 'it'} is back.", "yellow")
-        )
+        lines += _notice(screen, f"{name} is offline: it waits until {sanitize(to_session) or 'it'} is back.")
     elif not sent.recipients:
-        lines.append(screen.paint("Nobody else is here: who joins later reads it in the history.", "yellow"))
+        lines += _notice(screen, "Nobody else is here: who joins later reads it in the history.")
     if sent.held_back:
-        lines.append(screen.paint(f"It does not wake {sanitize(to_session) or 'it'}: {sent.held_back}.", "yellow"))
+        lines += _notice(screen, f"It does not wake {sanitize(to_session) or 'it'}: {sent.held_back}.")
     return lines
+
+
+def _notice(screen: Terminal, text: str, indent_cells: int = 0) -> list[str]:
+    """Return a warning about a delivery, wrapped to the width of the screen."""
+    width = screen.width and screen.width - indent_cells
+    return [screen.paint(line, "yellow") for line in wrap(text, width)]
 
 
 def _whom(sent: Receipt, to_session: str) -> str:
@@ -175,22 +179,22 @@ def _in_thread(screen: Terminal, each: Message, depth: int, states: list[Deliver
     lines = message(screen, each, indent=indent, arrow=arrow)
     if each.in_reply_to and not depth:
         lines.insert(1, below + screen.paint(f"answers {each.in_reply_to}, which is not here", "grey"))
-    return [*lines, *(below + line for line in _states(screen, states))]
+    return [*lines, *(below + line for line in _states(screen, states, len(below)))]
 
 
-def _states(screen: Terminal, states: list[Delivery]) -> Iterator[str]:
+def _states(screen: Terminal, states: list[Delivery], indent_cells: int) -> Iterator[str]:
     """Yield one line for each delivery state that occurs, with the first few recipients in this state."""
     for state, seen in DELIVERY_LOOKS.items():
         names = [each.recipient for each in states if each.state == state]
         if names:
             yield screen.paint(f"{seen.glyph} {state}", seen.colour) + f": {first_few(names)}"
-    yield from _held_back(screen, states)
+    yield from _held_back(screen, states, indent_cells)
 
 
-def _held_back(screen: Terminal, states: list[Delivery]) -> Iterator[str]:
+def _held_back(screen: Terminal, states: list[Delivery], indent_cells: int = 0) -> Iterator[str]:
     for each in states:
         if each.held_back:
-            yield screen.paint(f"It does not wake {sanitize(each.recipient)}: {each.held_back}.", "yellow")
+            yield from _notice(screen, f"It does not wake {sanitize(each.recipient)}: {each.held_back}.", indent_cells)
 
 
 def deliveries(screen: Terminal, found: list[Delivery], arguments: dict[str, Any]) -> list[str]:
