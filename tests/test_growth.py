@@ -260,7 +260,7 @@ def test_texts_are_looked_at_before_the_transaction_that_stores_them(bus: Any, m
     bus.tasks.handoff("bob", task.task_id, "alice", "some text")
     bus.sessions.heartbeat("alice", current_task="some text")
     bus.sessions.set_status_detail("alice", {"a": "some text"})
-    assert bus.imports.add_records([entry_line(1, "some text")]).taken == {"memory": 1}
+    assert bus.imports.add_records([entry_line(1, "some text")]).added == {"memory": 1}
     assert {"find_secret", "_replaced", "spread"} <= set(looked)
 
 

@@ -96,8 +96,8 @@ def test_what_is_exported_and_imported_is_the_same_bus(full: LocalBus, empty: Lo
     path = export_to(full, tmp_path / "bus.jsonl")
     outcome = import_file(empty, str(path))
     assert outcome.refused == {}
-    assert outcome.there == {}
-    assert outcome.taken["session"] == 3
+    assert outcome.existing == {}
+    assert outcome.added["session"] == 3
     assert list(export_lines(empty)) == list(export_lines(full))
     for table in ("messages", "deliveries", "tasks", "events"):
         assert rows(empty, table) == rows(full, table)
@@ -112,9 +112,9 @@ def test_importing_twice_changes_nothing(full: LocalBus, empty: LocalBus, tmp_pa
     first = import_file(empty, str(path))
     before = everything(empty)
     second = import_file(empty, str(path))
-    assert second == Imported(taken={}, there=first.taken, refused={}, reasons=[], projects=[OTHER, SHOP], notes=[])
+    assert second == Imported(added={}, existing=first.added, refused={}, reasons=[], projects=[OTHER, SHOP], notes=[])
     assert everything(empty) == before
-    assert import_file(full, str(path)).taken == {}
+    assert import_file(full, str(path)).added == {}
 
 
 def test_an_export_into_a_bus_with_a_life_of_its_own_adds_to_it(
@@ -135,7 +135,7 @@ def test_an_export_into_a_bus_with_a_life_of_its_own_adds_to_it(
     ]
     assert all(message.seq > newest for message in empty.messages.get_messages("s2"))
     before = everything(empty)
-    assert import_file(empty, str(path)).taken == {}
+    assert import_file(empty, str(path)).added == {}
     assert everything(empty) == before
 
 
@@ -158,7 +158,7 @@ def test_of_versions_that_come_in_any_order_the_newest_is_found(empty: LocalBus)
     words = {1: "first", 2: "second", 3: "third"}
     for version in (2, 3, 1):
         each = {**line, "entry_id": f"e{version}", "version": version, "value": words[version]}
-        assert empty.imports.add_records([each]).taken == {"memory": 1}
+        assert empty.imports.add_records([each]).added == {"memory": 1}
     found = {word: len(empty.memory.find(word, project=SHOP)) for word in words.values()}
     assert found == {"first": 0, "second": 0, "third": 1}
 
@@ -184,7 +184,7 @@ def test_an_entry_that_is_different_here_stays_and_is_told(full: LocalBus, empty
 def test_what_is_exported_is_counted_as_what_is_imported(full: LocalBus, empty: LocalBus, tmp_path: Path) -> None:
     counts: dict[str, int] = {}
     (tmp_path / "bus.jsonl").write_text("\n".join(export_lines(full, counts=counts)))
-    assert import_file(empty, str(tmp_path / "bus.jsonl")).taken == counts
+    assert import_file(empty, str(tmp_path / "bus.jsonl")).added == counts
 
 
 def test_one_project_alone_can_be_exported(full: LocalBus, tmp_path: Path) -> None:
@@ -281,7 +281,7 @@ def test_the_projects_of_an_import_are_those_of_its_records(empty: LocalBus, tmp
 def test_records_at_the_edges_of_what_is_allowed_can_be_read_and_written_after(empty: LocalBus, at: str) -> None:
     """An import that a bus accepts leaves it in working order, whatever times and numbers the file has."""
     lines = edge_lines(at, MAX_NUMBER)
-    assert sum(empty.imports.add_records(lines).taken.values()) == len(lines)
+    assert sum(empty.imports.add_records(lines).added.values()) == len(lines)
     assert at in "".join(export_lines(empty))
     assert all_events(empty)[0].seq == MAX_NUMBER
     assert empty.memory.get_entry("k", project=SHOP).version == MAX_NUMBER
@@ -440,7 +440,7 @@ def older(tmp_path: Path) -> Path:
 
 def test_the_older_layout_is_taken_over(bus: LocalBus, older: Path) -> None:
     outcome = import_folder(bus, str(older), SHOP)
-    assert outcome.taken == {"session": 2, "message": 3, "delivery": 2, "memory": 2}
+    assert outcome.added == {"session": 2, "message": 3, "delivery": 2, "memory": 2}
     assert outcome.refused == {"session": 1, "message": 1, "memory": 2}
     assert len(outcome.reasons) == 4
     session = bus.sessions.get("old-1")
@@ -459,7 +459,7 @@ def test_taking_over_the_older_layout_twice_changes_nothing(bus: LocalBus, older
     import_folder(bus, str(older), SHOP)
     bus.sweep()
     before = everything(bus)
-    assert import_folder(bus, str(older), SHOP).taken == {}
+    assert import_folder(bus, str(older), SHOP).added == {}
     assert everything(bus) == before
 
 
@@ -477,7 +477,7 @@ def test_the_older_files_may_be_lists_or_wrapped(
     bus: LocalBus, older: Path, arrange: Callable[[dict[str, Any]], Any]
 ) -> None:
     (older / "shared_memory" / "memory.json").write_text(json.dumps(arrange(OLD_MEMORY)))
-    assert import_folder(bus, str(older), SHOP).taken["memory"] == 2
+    assert import_folder(bus, str(older), SHOP).added["memory"] == 2
 
 
 def test_an_older_file_that_is_no_json_is_reported_with_its_line_and_nothing_is_taken(
@@ -534,7 +534,7 @@ def test_tokens_go_along_as_hashes_when_both_sides_say_so(bus: LocalBus, empty: 
     path = export_with_tokens(bus, tmp_path / "bus.jsonl")
     assert not any(token in path.read_text() for token in made.values())
     outcome = import_file(empty, str(path), with_tokens=True)
-    assert outcome.taken["token"] == 3
+    assert outcome.added["token"] == 3
     valid = empty.tokens.valid()
     assert {digest_of(made[name]) for name in ("alice", "bob", "root")} == set(valid)
     assert {each.name: each.projects for each in empty.tokens.list_tokens()} == {
@@ -545,8 +545,8 @@ def test_tokens_go_along_as_hashes_when_both_sides_say_so(bus: LocalBus, empty: 
     assert valid[digest_of(made["bob"])].expires_in_s == pytest.approx(3600, abs=1)
     assert [each.data["name"] for each in empty.events.read(kinds=["token.imported"])] == ["alice", "bob", "root"]
     again = import_file(empty, str(path), with_tokens=True)
-    assert again.there["token"] == 3
-    assert "token" not in again.taken
+    assert again.existing["token"] == 3
+    assert "token" not in again.added
 
 
 def test_without_the_word_no_token_leaves_and_none_is_let_in(bus: LocalBus, empty: LocalBus, tmp_path: Path) -> None:
@@ -622,7 +622,7 @@ def test_older_ids_are_escaped_everywhere_alike_and_noted(bus: LocalBus, tmp_pat
     ]
     assert len(outcome.notes) == 3
     assert "the id 'my agent/1' is my%20agent%2F1 on the bus" in outcome.notes
-    assert import_folder(bus, str(tmp_path), SHOP).taken == {}
+    assert import_folder(bus, str(tmp_path), SHOP).added == {}
 
 
 @pytest.mark.parametrize("task", ["one\ntwo\n\tthree", "x" * 5000])
@@ -640,7 +640,7 @@ def test_older_task_offers_become_tasks(bus: LocalBus, tmp_path: Path) -> None:
     open_one = {**offer, "message_id": "t2", "to_session": None}
     taken = {**OLD_MESSAGES[0], "type": "task_accept", "in_reply_to": "t1"}
     write(tmp_path, "messages/recent_messages.json", [offer, open_one, taken])
-    assert import_folder(bus, str(tmp_path), SHOP).taken["task"] == 2
+    assert import_folder(bus, str(tmp_path), SHOP).added["task"] == 2
     first, second = bus.tasks.get("t1"), bus.tasks.get("t2")
     assert (first.status, first.owner, first.subject) == ("accepted", "old-2", "work")
     assert (second.status, second.owner, second.offered_to) == ("offered", None, "*")
@@ -652,10 +652,10 @@ def test_an_older_record_with_a_secret_is_left_out_by_name_unless_allowed(bus: L
     secret = "ghp_" + "a1B2c3D4e5" * 3 + "F6g7h8"
     write(tmp_path, "messages/recent_messages.json", [{**OLD_MESSAGES[1], "body": f"use {secret}"}])
     outcome = import_folder(bus, str(tmp_path), SHOP)
-    assert (outcome.taken, outcome.refused) == ({}, {"message": 1})
+    assert (outcome.added, outcome.refused) == ({}, {"message": 1})
     assert outcome.reasons[0].startswith("message msg_1: the record holds what looks like a secret")
     assert secret not in outcome.reasons[0]
-    assert import_folder(bus, str(tmp_path), SHOP, allow_secret=True).taken["message"] == 1
+    assert import_folder(bus, str(tmp_path), SHOP, allow_secret=True).added["message"] == 1
 
 
 def test_each_older_record_left_out_is_named_with_the_reason(bus: LocalBus, older: Path) -> None:
@@ -742,13 +742,13 @@ def test_older_handoffs_are_followed(bus: LocalBus, tmp_path: Path, about: str) 
     messages, *expected = HANDOFFS[about]
     older_thread(tmp_path, *messages)
     outcome = import_folder(bus, str(tmp_path), SHOP)
-    assert (outcome.refused, outcome.taken["task"]) == ({}, 1)
+    assert (outcome.refused, outcome.added["task"]) == ({}, 1)
     task = bus.tasks.get("t")
     assert [task.status, task.owner, task.offered_to] == expected
     assert {bus.messages.get(each["message_id"]).task_id for each in messages} - {None} == {"t"}
     if expected[1] is not None:
         assert bus.tasks.complete(expected[1], "t").status == "completed"
-    assert import_folder(bus, str(tmp_path), SHOP).taken == {}
+    assert import_folder(bus, str(tmp_path), SHOP).added == {}
 
 
 def test_who_an_older_task_is_handed_to_accepts_it_on_the_bus(bus: LocalBus, tmp_path: Path) -> None:
@@ -760,4 +760,4 @@ def test_who_an_older_task_is_handed_to_accepts_it_on_the_bus(bus: LocalBus, tmp
 def test_an_older_handoff_that_is_left_out_makes_no_task(bus: LocalBus, tmp_path: Path) -> None:
     older_thread(tmp_path, {**OWN, "subject": "x" * 300})
     outcome = import_folder(bus, str(tmp_path), SHOP)
-    assert (outcome.refused, "task" in outcome.taken) == ({"message": 1}, False)
+    assert (outcome.refused, "task" in outcome.added) == ({"message": 1}, False)

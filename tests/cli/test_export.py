@@ -63,7 +63,7 @@ def test_an_import_says_which_projects_it_filled(team: Person, tmp_path: Path) -
     assert team.types("import", str(file), HALLWAY_URL=other).stdout.startswith("project  github.com/acme/shop\n")
     team.types("register", "s3", "carol's", "gemini", "--project", "github.com/acme/site")
     file.write_text(team.types("export").stdout)
-    assert "projects      github.com/acme/shop, github.com/acme/site\n" in (
+    assert "projects  github.com/acme/shop, github.com/acme/site\n" in (
         team.types("import", str(file), HALLWAY_URL=other).stdout
     )
 
@@ -72,7 +72,7 @@ def test_an_import_of_many_projects_names_the_first_few(team: Person, tmp_path: 
     lines = [{"record": "memory_key", "project": f"p{number}", "key": "k", "last_version": 1} for number in range(9)]
     (tmp_path / "bus.jsonl").write_text("\n".join(map(json.dumps, lines)))
     done = team.types("import", str(tmp_path / "bus.jsonl"))
-    assert done.stdout == "projects  p0, p1, p2, p3, p4 and 4 more\ntaken     memory key 9\n"
+    assert done.stdout == "projects  p0, p1, p2, p3, p4 and 4 more\nadded     memory key 9\n"
     assert len(json.loads(team.types("import", str(tmp_path / "bus.jsonl"), "--json").stdout)["projects"]) == 9
 
 

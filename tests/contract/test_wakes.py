@@ -75,12 +75,12 @@ def test_a_client_that_never_confirms_is_not_woken_for_a_minute_and_never_again_
 
 @pytest.mark.promise("M3")
 def test_what_a_client_has_taken_is_injected_and_what_came_since_is_new(shop: LocalBus, clock: FakeClock) -> None:
-    assert shop.wakes.taken("bob") == 0
+    assert shop.wakes.confirm("bob") == 0
     first = write(shop)
     shop.wakes.start("bob")
     second = write(shop, subject="and this")
-    assert shop.wakes.taken("bob") == 1
-    assert shop.wakes.taken("bob") == 0
+    assert shop.wakes.confirm("bob") == 1
+    assert shop.wakes.confirm("bob") == 0
     assert [shop.messages.deliveries(each)[0].state for each in (first, second)] == ["injected", "stored"]
     clock.advance(IN_FLIGHT_S)
     assert [each.message_id for each in shop.messages.inbox("bob", new_only=True)] == [second]
@@ -130,7 +130,7 @@ def test_a_sender_sees_later_that_a_message_is_held_back_since(shop: LocalBus) -
     assert asked.held_back
     shop.wakes.refill("alice")
     reasons = [shop.messages.deliveries(asked.message_id)[0].held_back]  # there is room again
-    shop.wakes.hold("bob", [first])  # another turn of the thread takes it
+    shop.wakes.continue_turn("bob", [first])  # another turn of the thread takes it
     (now,) = shop.messages.deliveries(asked.message_id)
     in_thread = {each.message_id: each.held_back for each in shop.messages.get_conversation(first).deliveries}
     assert in_thread == {first: None, asked.message_id: now.held_back}
@@ -184,7 +184,7 @@ def test_a_prompt_fills_the_budgets_of_its_sessions_threads_alone(shop: LocalBus
     threads = {sender: write(shop, sender, "bob", f"from {sender}") for sender in ("alice", "carol")}
     for thread in threads.values():
         for _ in range(shop.wakes.budget):
-            shop.wakes.hold("bob", [thread])
+            shop.wakes.continue_turn("bob", [thread])
     assert turn(shop, "bob") == []
     assert shop.wakes.refill("alice") == 1
     assert shop.wakes.refill("alice") == 0
@@ -234,13 +234,13 @@ def test_a_person_wakes_whenever_they_like(shop: LocalBus) -> None:
 @pytest.mark.promise("M8")
 def test_a_turn_that_goes_on_for_a_message_is_counted_too(shop: LocalBus) -> None:
     asked = write(shop, type="request", priority="urgent")
-    assert [shop.wakes.hold("bob", [asked]) for _ in range(BUDGET + 1)] == [1] * BUDGET + [0]
+    assert [shop.wakes.continue_turn("bob", [asked]) for _ in range(BUDGET + 1)] == [1] * BUDGET + [0]
 
 
 def test_what_is_held_back_is_told_whatever_the_recipient_does(shop: LocalBus) -> None:
     asked = write(shop, type="request")
     for _ in range(BUDGET):
-        shop.wakes.hold("bob", [asked])
+        shop.wakes.continue_turn("bob", [asked])
     shop.sessions.heartbeat("bob", status="working")
     assert shop.messages.reply("alice", asked, "now?", type="request").held_back
     assert shop.messages.reply("alice", asked, "thanks").held_back is None  # which wakes nobody anyway

@@ -1320,7 +1320,7 @@ WAKES = [
         BOB,
         SENT,
         call("wakes.start", session_id="bob"),
-        call("wakes.taken", session_id="bob"),
+        call("wakes.confirm", session_id="bob"),
         gives=1,
     ),
     case(
@@ -1329,7 +1329,7 @@ WAKES = [
         BOB,
         SENT,
         call(
-            "wakes.hold",
+            "wakes.continue_turn",
             session_id="bob",
             message_ids=[earlier(2, "message_id")],
         ),
@@ -1464,8 +1464,8 @@ IMPORTS = [
         "lines of an export are added, and each that is refused is told",
         call("imports.add_records", records=[{"record": "hallway", "format": 1, "project": None}, COUNT, LOST, KEY]),
         gives={
-            "taken": {"memory_key": 1},
-            "there": {},
+            "added": {"memory_key": 1},
+            "existing": {},
             "refused": [
                 {"index": 2, "record": "delivery", "reason": "there is no message m"},
                 {
@@ -1487,7 +1487,7 @@ IMPORTS = [
         "lines that are there already are left alone",
         call("imports.add_records", records=[COUNT]),
         call("imports.add_records", records=[COUNT, COUNT]),
-        gives={"taken": {}, "there": {"memory_key": 2}, "refused": []},
+        gives={"added": {}, "existing": {"memory_key": 2}, "refused": []},
     ),
     case(
         "tokens are added where that is asked for",
@@ -1495,7 +1495,7 @@ IMPORTS = [
         call("tokens.list_tokens"),
         gives=[{"name": "carol", "role": "observer", "projects": [SHOP]}],
     ),
-    case("no lines", call("imports.add_records", records=[]), gives={"taken": {}, "there": {}, "refused": []}),
+    case("no lines", call("imports.add_records", records=[]), gives={"added": {}, "existing": {}, "refused": []}),
     case(
         "a malformed line, and nothing of its batch is added",
         call("imports.add_records", records=[COUNT, {**COUNT, "last_version": -1}]),

@@ -36,7 +36,7 @@ def client(start_client: StartClient) -> Client:
 
 def spooled(shop: LocalBus) -> list[dict[str, object]]:
     """Return what is spooled, oldest first: what somebody began to work off comes before the rest."""
-    paths = [Path(shop.folder) / name for name in (spool.NAME + spool.TAKEN, spool.NAME)]
+    paths = [Path(shop.folder) / name for name in (spool.NAME + spool.RUNNING, spool.NAME)]
     return [json.loads(line) for path in paths if path.exists() for line in path.read_text().splitlines()]
 
 
@@ -106,7 +106,7 @@ def test_what_is_done_twice_changes_nothing(shop: LocalBus, client: Client) -> N
     text = "".join(f"{json.dumps(each)}\n" for each in spooled(shop)).encode()
     types(client, "list")
     session, events = shop.sessions.get(SESSION), kinds(shop)
-    (Path(shop.folder) / (spool.NAME + spool.TAKEN)).write_bytes(text)
+    (Path(shop.folder) / (spool.NAME + spool.RUNNING)).write_bytes(text)
     path.write_bytes(b'{"half": ')
     types(client, "list")
     again = shop.sessions.get(SESSION)

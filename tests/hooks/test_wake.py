@@ -352,7 +352,7 @@ def test_one_waits_for_a_session(shop: LocalBus, idle: Client) -> None:
 def test_the_waiting_hook_keeps_to_the_budget_and_wakes_again_when_it_is_filled(shop: LocalBus, idle: Client) -> None:
     message_id = ask(shop)
     for number in range(BUDGET):
-        shop.wakes.hold(SESSION, [message_id])
+        shop.wakes.continue_turn(SESSION, [message_id])
         message_id = shop.messages.reply("bob", message_id, f"Thanks {number}", type="notification").message_id
     process = waiter(idle)
     until(lambda: waits(shop))

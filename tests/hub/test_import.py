@@ -75,13 +75,13 @@ def test_what_is_imported_through_a_hub_is_the_same_bus_and_twice_is_once(
 ) -> None:
     path = export_to(source, tmp_path / "bus.jsonl")
     first = import_file(remote, str(path))
-    assert (first.refused, first.there, first.taken["session"]) == ({}, {}, 2)
+    assert (first.refused, first.existing, first.added["session"]) == ({}, {}, 2)
     assert first.projects == [SHOP]
     assert lines_of(own_hub) == list(export_lines(source))
     found = {word: [each.key for each in remote.memory.find(word, project=SHOP)] for word in ("steps", "second")}
     assert found == {"steps": [], "second": ["plan/a b"]}  # of a key, its newest version
     second = import_file(remote, str(path))
-    assert second == Imported(taken={}, there=first.taken, refused={}, reasons=[], projects=[SHOP], notes=[])
+    assert second == Imported(added={}, existing=first.added, refused={}, reasons=[], projects=[SHOP], notes=[])
     assert lines_of(own_hub) == list(export_lines(source))
 
 
@@ -96,7 +96,7 @@ def test_a_large_export_goes_in_batches_that_each_fit_in_a_request(
     counts: list[int] = []
     path = export_to(source, tmp_path / "bus.jsonl")
     outcome = import_file(remote, str(path), counts.append)
-    assert outcome.taken["memory"] == 1200 + 8 + 3
+    assert outcome.added["memory"] == 1200 + 8 + 3
     assert len(counts) > 8
     assert counts[-1] == len(path.read_text().splitlines())
 
@@ -127,10 +127,10 @@ OLD = {
 def test_an_older_folder_is_imported_through_a_hub(remote: RemoteBus, tmp_path: Path) -> None:
     folder = write_older(tmp_path / ".sessions", OLD, {"session_id": "old-2"})
     outcome = import_folder(remote, str(folder), SHOP)
-    assert (outcome.taken, outcome.refused, outcome.projects) == ({"session": 1}, {"session": 1}, [SHOP])
+    assert (outcome.added, outcome.refused, outcome.projects) == ({"session": 1}, {"session": 1}, [SHOP])
     assert outcome.reasons == ["session old-2: the field started_at is missing"]
     assert remote.sessions.get("old%201").project == SHOP
-    assert import_folder(remote, str(folder), SHOP).taken == {}
+    assert import_folder(remote, str(folder), SHOP).added == {}
 
 
 def test_the_command_says_which_project_it_filled_and_what_was_left_out(own_hub: HubProcess, tmp_path: Path) -> None:
@@ -203,8 +203,10 @@ def test_two_imports_at_once_are_one(
 
     with ThreadPoolExecutor(3) as pool:
         outcomes = list(pool.map(run, range(3)))
-    taken = [sum(each.taken.values()) for each in outcomes]
-    assert [sum(each.there.values()) + count for each, count in zip(outcomes, taken, strict=True)] == [sum(taken)] * 3
+    taken = [sum(each.added.values()) for each in outcomes]
+    assert [sum(each.existing.values()) + count for each, count in zip(outcomes, taken, strict=True)] == [
+        sum(taken)
+    ] * 3
     assert [each.refused for each in outcomes] == [{}] * 3
     assert lines_of(own_hub) == list(export_lines(source))
 
@@ -225,8 +227,8 @@ def test_only_an_admins_token_imports(source: LocalBus, start_hub: Callable[...,
     assert [line for line in lines_of(hub) if '"record":"event"' not in line] == before
     with RemoteBus(hub.url, Here(), tokens["root"]) as bus:
         first = import_file(bus, path)
-        assert (first.refused, first.taken["session"]) == ({}, 2)
-        assert import_file(bus, path).taken == {}
+        assert (first.refused, first.added["session"]) == ({}, 2)
+        assert import_file(bus, path).added == {}
     with open_store(str(hub.bus_file)) as bus:
         told = [each.data for each in all_events(bus) if each.kind == "access.administered"]
     assert told == [{"principal": "root", "operation": "imports.add_records", "of": None}] * 2
@@ -242,7 +244,7 @@ def test_tokens_reach_a_hub_only_when_they_are_asked_for(
     assert "the token 'alice' is imported only with --with-tokens" in outcome.reasons[0]
     with Client(own_hub.port, token=made) as client:
         assert client.get("/me").status == 401
-        assert import_file(remote, path, with_tokens=True).taken == {"token": 1}
+        assert import_file(remote, path, with_tokens=True).added == {"token": 1}
         assert client.get("/me").json["name"] == "alice"
 
 
@@ -251,7 +253,7 @@ def test_the_lines_of_an_export_are_a_request_as_they_are(source: LocalBus, own_
     with Client(own_hub.port) as client:
         answer = client.post("/import", {"records": lines})
         assert (answer.status, answer.json["refused"]) == (200, [])
-        assert sum(answer.json["taken"].values()) == len(lines) - 1
+        assert sum(answer.json["added"].values()) == len(lines) - 1
         wrong = client.post("/import", {"records": [*lines, {"record": "event"}]})
         assert (wrong.status, wrong.json["error"]["index"]) == (400, len(lines))
         assert f"records[{len(lines)}]: the line has no seq" in wrong.json["error"]["message"]

@@ -45,7 +45,7 @@ def test_an_optional_parameter_may_be_null_and_a_required_one_may_not(
 @pytest.mark.parametrize("tool", list(TOOLS.values()), ids=lambda tool: tool.name)
 def test_null_means_left_out(tool: Tool) -> None:
     given = {name: None for name in tool.takes if name not in tool.needs}
-    said = {name: value for name, value in given.items() if tool._is_said(name, value)}
+    said = {name: value for name, value in given.items() if tool._is_given(name, value)}
     assert said.keys() <= {name for name in given if tool.operation.parameters[name].kind.is_nullable}
 
 
@@ -54,7 +54,7 @@ def test_an_error_names_the_tool_and_where_its_schema_is(tool: Tool) -> None:
     with pytest.raises(InvalidInput) as caught:
         tool._check({"zzz": 1}, tool.takes)
     assert f"{tool.name} has no parameter" in caught.value.message
-    told = tool.told(InvalidInput("wrong"))
+    told = tool.error_answer(InvalidInput("wrong"))
     assert told["hint"] == f"See the inputSchema of {tool.name} in tools/list"
 
 
@@ -62,7 +62,7 @@ def test_an_error_names_the_tool_and_where_its_schema_is(tool: Tool) -> None:
     ("tools", "code"), [*((DAILY, code) for code in HINTS), *((full(), code) for code in WHOLE_HINTS)]
 )
 def test_a_hint_names_no_command_and_only_tools_of_its_profile(tools: list[Tool], code: str) -> None:
-    hint = tools[0].told(errors.from_dict({"error": {"code": code, "message": "no"}}))["hint"]
+    hint = tools[0].error_answer(errors.from_dict({"error": {"code": code, "message": "no"}}))["hint"]
     assert "hallway " not in hint
     named = {word.strip(".,:()") for word in hint.split() if "_" in word}  # others may be plain words
     assert named & TOOLS.keys() <= {tool.name for tool in tools}

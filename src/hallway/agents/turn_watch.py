@@ -31,19 +31,19 @@ SETTLES_S = 2.0
 class _Turn:
     """A turn that is watched: its client's reader, and since when the client's note says the same."""
 
-    __slots__ = ("is_asked", "read", "reported_at", "said", "since")
+    __slots__ = ("is_asked", "read", "reported_at", "since", "status")
 
     def __init__(self, read: ReadTurn, reported_at: float, *, is_asked: bool) -> None:
         self.read = read
         self.is_asked = is_asked  # the session waits for the person
         self.reported_at = reported_at  # a note from before is about an earlier turn
-        self.said = ""
+        self.status = ""
         self.since = time.monotonic()
 
     def settled(self, status: str) -> bool:
         """Return whether the client's note has said this for long enough."""
-        if status != self.said:
-            self.said, self.since = status, time.monotonic()
+        if status != self.status:
+            self.status, self.since = status, time.monotonic()
         return time.monotonic() >= self.since + SETTLES_S
 
 

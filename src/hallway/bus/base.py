@@ -102,9 +102,9 @@ class Bus:
                 return str(row[1])
         if project := self.here.project:
             return project
-        known = [each for (each,) in self.store.rows("sessions.projects", visible=self.visible)]
-        told = f" (some of this bus: {', '.join(known)})" if known else ""
-        raise ProjectNeeded(f"nothing says which project this is about{told}", projects=known)
+        projects = [each for (each,) in self.store.rows("sessions.projects", visible=self.visible)]
+        examples = f" (some of this bus: {', '.join(projects)})" if projects else ""
+        raise ProjectNeeded(f"nothing says which project this is about{examples}", projects=projects)
 
     def stats(self, project: str | None = None) -> Stats:
         """Return the statistics of the bus, or of one project."""

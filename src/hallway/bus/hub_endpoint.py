@@ -89,8 +89,8 @@ class HubEndpoint:
                 self.require_open()
                 if is_new or isinstance(error, TimeoutError):
                     hint = CERTIFICATE_HINT if "CERTIFICATE_VERIFY_FAILED" in str(error) else None
-                    said = reason(self.url, error)
-                    raise HubUnreachable(f"no hub answers at {redact_url(self.url)}: {said}", hint=hint) from None
+                    cause = reason(self.url, error)
+                    raise HubUnreachable(f"no hub answers at {redact_url(self.url)}: {cause}", hint=hint) from None
                 self._busy.discard(connection)
                 connection = self.connect(timeout_s)
             else:

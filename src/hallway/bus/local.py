@@ -53,12 +53,12 @@ class LocalBus(Bus):
         if self.store.is_in_transaction:
             return self._look(operation, service, arguments)
         self.sweep()
-        found = self._look(operation, service, arguments)
+        result = self._look(operation, service, arguments)
         if operation.waits_for and arguments["wait_s"]:
             # Only a wait counts: the page, a status file and people also read inboxes of other sessions.
             self._note_waiting(operation, arguments)
-            return found or self._wait(operation, service, arguments)
-        return found
+            return result or self._wait(operation, service, arguments)
+        return result
 
     def run(self, operation: Operation, service: Service, arguments: dict[str, Any]) -> Any:
         """Call an operation's own method inside the open transaction, after its caller is authorised."""
@@ -84,7 +84,7 @@ class LocalBus(Bus):
         self._waits.add(waiter)
         try:
             # The first read finds everything from before the subscription; later news wakes the subscription.
-            while not (found := self._look(operation, service, arguments)):
+            while not (result := self._look(operation, service, arguments)):
                 left_s = deadline - time.monotonic()
                 if left_s <= 0:
                     break
@@ -92,7 +92,7 @@ class LocalBus(Bus):
                 if self.is_closed:
                     raise Unavailable("the bus was closed while this call waited", hint="Open the bus again")
                 self._note_waiting(operation, arguments)
-            return found
+            return result
         finally:
             self._waits.discard(waiter)
             waiter.close()

@@ -43,14 +43,14 @@ AT_ONCE_S = 1.0  # a request that took longer to fail is not repeated there: the
 
 def write_here(here: Workspace) -> str:
     """Return a workspace as a header value, without its unknown fields."""
-    told = {
+    fields = {
         "project": here.project,
         "branch": here.branch,
         "location": here.location,
         "user": here.user,
         "session": here.session_id,
     }
-    return urlencode({name: value for name, value in told.items() if value})
+    return urlencode({name: value for name, value in fields.items() if value})
 
 
 def read_here(header: str, session_id: str | None = None) -> RemoteWorkspace:
@@ -59,20 +59,20 @@ def read_here(header: str, session_id: str | None = None) -> RemoteWorkspace:
     Raises InvalidInput if the header cannot be parsed.
     """
     try:
-        told = {name: values[-1] for name, values in parse_qs(header, errors="strict", max_num_fields=8).items()}
+        fields = {name: values[-1] for name, values in parse_qs(header, errors="strict", max_num_fields=8).items()}
     except ValueError:
         raise InvalidInput(f"the header {HERE_HEADER} cannot be read") from None
-    return RemoteWorkspace(told if session_id is None else {**told, "session": session_id})
+    return RemoteWorkspace(fields if session_id is None else {**fields, "session": session_id})
 
 
 class RemoteWorkspace:
     """The workspace that a remote caller sent; reading a value that no session may have raises InvalidInput."""
 
-    def __init__(self, told: dict[str, str]) -> None:
-        self._told = told
+    def __init__(self, fields: dict[str, str]) -> None:
+        self._fields = fields
 
     def _get(self, name: str, word: str) -> str | None:
-        value = self._told.get(name)
+        value = self._fields.get(name)
         if value is not None:
             type_of("sessions", word).check(f"{HERE_HEADER}: {name}", value)
         return value
@@ -126,21 +126,21 @@ class RemoteBus(Bus):
 
     def _request(self, operation: Operation, arguments: dict[str, Any]) -> tuple[str, str | None]:
         # For a required parameter, None is a value; for an optional one it means that the parameter is left out.
-        said = {
+        headers = {
             name: value
             for name, value in arguments.items()
             if value is not None or operation.parameters[name].is_required
         }
         if "idempotency_key" in operation.parameters:
-            said.setdefault("idempotency_key", new_id())
-        in_path = {name: said.pop(name) for name in operation.parameters if f"{{{name}}}" in operation.path}
+            headers.setdefault("idempotency_key", new_id())
+        in_path = {name: headers.pop(name) for name in operation.parameters if f"{{{name}}}" in operation.path}
         path = operation.path.format(**{name: _in_path(operation, name, value) for name, value in in_path.items()})
         if operation.body:
-            return path, encode(said[operation.body])
+            return path, encode(headers[operation.body])
         if operation.method in ("GET", "DELETE"):
-            query = as_query(said)
+            query = as_query(headers)
             return (f"{path}?{query}" if query else path), None
-        return path, encode(said)
+        return path, encode(headers)
 
     def _send(
         self, method: str, path: str, body: str | None, wait_s: float, pauses: tuple[float, ...]

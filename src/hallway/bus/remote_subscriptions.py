@@ -139,9 +139,9 @@ class InboxSubscription(RemoteSubscription):
     def _receive(self) -> None:
         query = as_query({"limit": 20, "wait_s": POLL_S, "after": self._after})
         with self._ask(f"{self._path}?{query}", {}, POLL_S + ANSWER_S) as response:
-            found = decode(response.read())
-        if found:
-            self._after = found[-1]["seq"]
+            answer = decode(response.read())
+        if answer:
+            self._after = answer[-1]["seq"]
             self._news.wake()
 
 

@@ -146,9 +146,9 @@ def beacon(args: Namespace) -> None:
     screen = out()
     with connect(args.url) as bus:
         for has_changed in watch_beacon(bus, *place) if args.is_watching else [write_beacon(bus, *place)]:
-            said = encode({"path": path, "has_changed": has_changed})
+            result = encode({"path": path, "has_changed": has_changed})
             text = f"{'Wrote' if has_changed else 'Nothing new for'} {sanitize(path)}"
-            screen.write(clean_json(said) if args.is_json else text)
+            screen.write(clean_json(result) if args.is_json else text)
 
 
 def backup(args: Namespace) -> None:

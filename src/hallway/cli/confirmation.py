@@ -70,8 +70,10 @@ class Removal(Confirmation):
         where = " of every project" if is_everywhere else where
         if self.count and getattr(args, "is_dry", False):
             count = self.count(bus, arguments)
-            told = {"would_remove": count, "project": arguments.get("project")}
-            line = clean_json(encode(told)) if args.is_json else f"Would remove {how_many(count, self.what)}{where}."
+            question = {"would_remove": count, "project": arguments.get("project")}
+            line = (
+                clean_json(encode(question)) if args.is_json else f"Would remove {how_many(count, self.what)}{where}."
+            )
             out().write(line)
             return False
         if not args.is_meant and _is_terminal():
@@ -101,8 +103,8 @@ class Move(Confirmation):
 
 def _ended_sessions(bus: Bus, arguments: dict[str, Any]) -> int:
     before_s = time.time() - arguments["older_than_s"]
-    known = bus.sessions.list_sessions(include_offline=True, project=arguments["project"])
-    return len([each for each in known if each.ended_at and each.ended_at.timestamp() <= before_s])
+    sessions = bus.sessions.list_sessions(include_offline=True, project=arguments["project"])
+    return len([each for each in sessions if each.ended_at and each.ended_at.timestamp() <= before_s])
 
 
 def _entries(bus: Bus, arguments: dict[str, Any]) -> int:

@@ -83,8 +83,8 @@ def examine(url: str | None) -> Iterator[CheckResult]:
     yield _hooks(bus_folder(address))
     kind = bus_kind(address)
     if kind is not None:
-        shown = redact_url(address) if address and kind != "file" else "this machine's own file"
-        yield CheckResult(OK, "address", f"{shown}; {source}")
+        bus_name = redact_url(address) if address and kind != "file" else "this machine's own file"
+        yield CheckResult(OK, "address", f"{bus_name}; {source}")
     if kind == "hub" and address:
         yield from (_hub(each.strip()) for each in address.split(",") if each.strip())
         return
@@ -129,15 +129,15 @@ def local_file(url: str | None) -> str | None:
 
 def show_findings(screen: Terminal, findings: Iterator[CheckResult], *, is_json: bool) -> int:
     """Write the results; return the exit status, 1 if a check failed."""
-    found = list(findings)
-    is_healthy = all(each.level != FAIL for each in found)
+    listed = list(findings)
+    is_healthy = all(each.level != FAIL for each in listed)
     if is_json:
-        answer: dict[str, Any] = {"is_healthy": is_healthy, "checks": [each.to_dict() for each in found]}
+        answer: dict[str, Any] = {"is_healthy": is_healthy, "checks": [each.to_dict() for each in listed]}
         screen.write(clean_json(encode(answer)))
         return int(not is_healthy)
     columns = (Column("", colour_of=lambda cell: COLOURS[cell[0]]), Column("CHECK"), Column("FOUND"))
-    rows = [(f"{GLYPHS[each.level]} {each.level}", each.check, each.detail) for each in found]
-    for each, line in zip(found, table(screen, columns, rows)[1:], strict=True):
+    rows = [(f"{GLYPHS[each.level]} {each.level}", each.check, each.detail) for each in listed]
+    for each, line in zip(listed, table(screen, columns, rows)[1:], strict=True):
         screen.write(line, *([f"        → {screen.paint(each.next, 'bold')}"] if each.next else []))
     return int(not is_healthy)
 
@@ -184,11 +184,13 @@ def _database(url: str) -> Iterator[CheckResult]:
             yield CheckResult(FAIL, "database", str(error), error.hint)
             return
         server = connection.info.server_version
-        said = f"{redact_url(url)}, PostgreSQL {server // 10_000}.{server % 10_000}"
+        sentence = f"{redact_url(url)}, PostgreSQL {server // 10_000}.{server % 10_000}"
         if server < MIN_POSTGRES:
-            yield CheckResult(FAIL, "database", f"{said}, but {MIN_POSTGRES // 10_000} is needed", "upgrade the server")
+            yield CheckResult(
+                FAIL, "database", f"{sentence}, but {MIN_POSTGRES // 10_000} is needed", "upgrade the server"
+            )
         else:
-            yield CheckResult(OK, "database", said)
+            yield CheckResult(OK, "database", sentence)
         yield _database_schema(schema_version(connection))
 
 
@@ -199,8 +201,8 @@ def _database_schema(version: int) -> CheckResult:
             FAIL, "schema", f"{version}, but this hallway knows up to {newest}", "pip install --upgrade hallway"
         )
     if version < newest:
-        found = f"{version} of {newest}: the next command brings it up to date" if version else "there is no bus yet"
-        return CheckResult(OK, "schema", found)
+        sentence = f"{version} of {newest}: the next command brings it up to date" if version else "there is no bus yet"
+        return CheckResult(OK, "schema", sentence)
     return CheckResult(OK, "schema", f"{version}, up to date")
 
 
@@ -214,8 +216,8 @@ def _hub(address: str) -> CheckResult:
         body = decode(_get(address, "/health"))
     except (OSError, ValueError, http.client.HTTPException) as error:
         start = f"hallway serve, there; or to use the local file: {_own_file(address_source())}"
-        said = f"{redact_url(address)} does not answer as a hub: {reason(address, error)}"
-        return CheckResult(FAIL, "hub", said, start)
+        sentence = f"{redact_url(address)} does not answer as a hub: {reason(address, error)}"
+        return CheckResult(FAIL, "hub", sentence, start)
     took_ms = (time.monotonic() - began) * 1000
     version = body.get("version", "of an unknown version") if isinstance(body, dict) else "of an unknown version"
     return CheckResult(OK, "hub", f"{redact_url(address)} answers in {took_ms:.0f} ms; hallway {version}")

@@ -35,8 +35,8 @@ def examine_agents(bus_path: str | None) -> Iterator[CheckResult]:
     here = [client for client in CLIENTS.values() if client.is_here]
     heartbeats = last_heartbeats(bus_path)
     with ThreadPoolExecutor(max(1, len(here))) as threads:  # in parallel: `PROGRAM --version` is slow
-        for found in threads.map(lambda client: list(_client(client, heartbeats.get(client.name))), here):
-            yield from found
+        for findings in threads.map(lambda client: list(_client(client, heartbeats.get(client.name))), here):
+            yield from findings
 
 
 def _client(client: ClientInstaller, seen_s: float | None) -> Iterator[CheckResult]:
@@ -48,17 +48,19 @@ def _client(client: ClientInstaller, seen_s: float | None) -> Iterator[CheckResu
         return
     version = client.version() or ("no program on the PATH" if client.program is None else "version unknown")
     if not any(has.values()) and (files := foreign_files(client)):
-        said = f"{client.title}, {version}: {', '.join(files)} has entries of another hallway, which may be gone"
-        yield CheckResult(WARN, client.name, said, install)
+        sentence = f"{client.title}, {version}: {', '.join(files)} has entries of another hallway, which may be gone"
+        yield CheckResult(WARN, client.name, sentence, install)
         return
     if not any(has.values()):
         yield CheckResult(OK, client.name, f"{client.title}, {version}: does not know hallway", install)
         return
-    said = ", ".join(f"{what} {place}" if (place := has[what]) else f"{what} missing or out of date" for what in has)
+    sentence = ", ".join(
+        f"{what} {place}" if (place := has[what]) else f"{what} missing or out of date" for what in has
+    )
     heard = "no heartbeat yet" if seen_s is None else f"last heartbeat {duration(seen_s)} ago"
     level = OK if all(has.values()) else WARN
     yield CheckResult(
-        level, client.name, f"{client.title}, {version}: {said}; {heard}", None if level == OK else install
+        level, client.name, f"{client.title}, {version}: {sentence}; {heard}", None if level == OK else install
     )
     for trouble in (*find_causes(client, repository()), *client.troubles()):
         yield CheckResult(WARN, client.name, trouble.detail, trouble.following)
@@ -95,9 +97,9 @@ def last_heartbeats(bus_path: str | None) -> dict[str, float]:
         # A read-only connection would leave its journal files behind.
         connection = apsw.Connection(bus_path, flags=apsw.SQLITE_OPEN_READWRITE)
         try:
-            found = connection.execute("SELECT agent_type, max(last_seen) FROM sessions GROUP BY agent_type").fetchall()
+            rows = connection.execute("SELECT agent_type, max(last_seen) FROM sessions GROUP BY agent_type").fetchall()
         finally:
             connection.close()
     except apsw.Error:
         return {}  # the checks of the bus in doctor.py report what is wrong with the file
-    return {str(kind): time.time() - int(str(seen)) / 1e6 for kind, seen in found}
+    return {str(kind): time.time() - int(str(seen)) / 1e6 for kind, seen in rows}

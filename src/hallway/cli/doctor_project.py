@@ -29,8 +29,8 @@ def examine_project(address: str | None) -> Iterator[CheckResult]:
     """Yield the project of this folder, and one result for each former project that has records on the bus."""
     here = LocalWorkspace(is_recorded=False)
     project = here.project
-    said = " (HALLWAY_PROJECT)" if os.environ.get("HALLWAY_PROJECT", "").strip() else ""
-    yield CheckResult(OK, "project", f"{project}{said}")
+    source = " (HALLWAY_PROJECT)" if os.environ.get("HALLWAY_PROJECT", "").strip() else ""
+    yield CheckResult(OK, "project", f"{project}{source}")
     former = here.former_projects
     if not former:
         return

@@ -38,13 +38,13 @@ def login(args: Namespace) -> None:
         who = bus.tokens.whoami()
     store(address, token, data_folder())
     seen = "all projects" if who.projects is None else ", ".join(who.projects)
-    shown = redact_url(address)
-    text = f"Logged in to {sanitize(shown)} as {sanitize(str(who.name))} ({who.role}, {sanitize(seen)})"
+    hub = redact_url(address)
+    text = f"Logged in to {sanitize(hub)} as {sanitize(str(who.name))} ({who.role}, {sanitize(seen)})"
     out().write(clean_json(encode(who)) if args.is_json else text)
     if args.is_used:
         select(address)
     elif bus_address() != address:
-        err().write(f"Commands use another bus: {sanitize(bus_in_use())}. To use this hub: hallway use {quote(shown)}")
+        err().write(f"Commands use another bus: {sanitize(bus_in_use())}. To use this hub: hallway use {quote(hub)}")
     if any(each.startswith("http://") and not _is_loopback(each) for each in address.split(",")):
         err().write("This address does not use TLS: others on the network can read the token.")
 
@@ -52,9 +52,9 @@ def login(args: Namespace) -> None:
 def logout(args: Namespace) -> None:
     """Forget the stored token of a hub. The hub still accepts the token."""
     address = _hub(args.address)
-    had_one, shown = store(address, None, data_folder()), redact_url(address)
-    text = f"Logged out of {sanitize(shown)}" if had_one else f"There is no login for {sanitize(shown)}"
-    out().write(clean_json(encode({"address": shown, "had_one": had_one})) if args.is_json else text)
+    had_one, hub = store(address, None, data_folder()), redact_url(address)
+    text = f"Logged out of {sanitize(hub)}" if had_one else f"There is no login for {sanitize(hub)}"
+    out().write(clean_json(encode({"address": hub, "had_one": had_one})) if args.is_json else text)
 
 
 def address_option(parser: ArgumentParser) -> None:

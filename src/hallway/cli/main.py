@@ -163,7 +163,7 @@ def _add_acknowledging(parser: Parser) -> None:
 
 def _add_variant(parser: Parser, option: str, operation: Operation, has_choices: bool) -> None:
     """Add a flag to a command that runs another operation instead, and the parameters that only this one has."""
-    known = {action.dest for action in parser._actions}
+    options = {action.dest for action in parser._actions}
     parser.add_argument(
         option,
         dest="command",
@@ -173,7 +173,7 @@ def _add_variant(parser: Parser, option: str, operation: Operation, has_choices:
         help=_escaped(operation.about),
     )
     for parameter in operation.parameters.values():
-        if parameter.name not in known:
+        if parameter.name not in options:
             _add_parameter(parser, parameter, False, has_choices)
 
 

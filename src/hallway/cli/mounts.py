@@ -39,11 +39,11 @@ def file_system_of(folder: str) -> str | None:
     except OSError:
         return None
     folder = os.path.realpath(folder)
-    longest, found = "", None
+    longest, file_system = "", None
     for line in lines:
         mount, _, source = line.partition(" - ")
         point = re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), mount.split()[4])
         is_above = folder == point or folder.startswith(point.rstrip("/") + "/")
         if is_above and len(point) >= len(longest):  # a later mount covers an earlier one of the same place
-            longest, found = point, source.split()[0]
-    return found
+            longest, file_system = point, source.split()[0]
+    return file_system

@@ -52,8 +52,8 @@ def open_options(parser: ArgumentParser) -> None:
 
 
 def _hub_in_use(url: str | None) -> str | None:
-    found = bus_address(url) or ""
-    return found.split(",")[0].strip() if found.startswith(HUBS) else None
+    address = bus_address(url) or ""
+    return address.split(",")[0].strip() if address.startswith(HUBS) else None
 
 
 def _path(address: str) -> str:

@@ -68,9 +68,9 @@ def operations() -> dict[str, Operation]:
 
 def parse_fast(argv: list[str]) -> tuple[Operation, Words, bool] | None:
     """Return the operation, the arguments typed for it, and whether `--json` is given; None if argparse must parse."""
-    found = operations()
-    words = 2 if " ".join(argv[:2]) in found else 1
-    operation = found.get(" ".join(argv[:words]))
+    declared = operations()
+    words = 2 if " ".join(argv[:2]) in declared else 1
+    operation = declared.get(" ".join(argv[:words]))
     if operation is None or operation.name in ASKS_FIRST:
         return None
     wanted = list(operation.words)

@@ -364,7 +364,7 @@ class UnsupportedUrl(InvalidInput):
 def _tree(cls: type[HallwayError]) -> dict[str, type[HallwayError]]:
     """Return the classes by their codes; a class without a code of its own shares that of its base, which counts."""
     own = {cls.code: cls} if "code" in vars(cls) else {}
-    return own | {code: found for sub in cls.__subclasses__() for code, found in _tree(sub).items()}
+    return own | {code: error for sub in cls.__subclasses__() for code, error in _tree(sub).items()}
 
 
 def from_dict(body: dict[str, Any]) -> HallwayError:

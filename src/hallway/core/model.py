@@ -325,8 +325,8 @@ class RefusedRecord(Record):
 class ImportedBatch(Record):
     """The result of a batch of an import: how many records were added and existed before, by kind; and the refused."""
 
-    taken: dict[str, int]
-    there: dict[str, int]
+    added: dict[str, int]
+    existing: dict[str, int]
     refused: list[RefusedRecord]
 
 

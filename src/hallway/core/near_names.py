@@ -8,7 +8,7 @@ MAX_COMPARED = 6  # names that are compared letter by letter, which costs a hund
 MAX_COMPARED_LENGTH = 64
 
 
-def near_matches(wanted: str, known: list[str]) -> list[str]:
+def near_matches(wanted: str, names: list[str]) -> list[str]:
     """Return the known names that look most like the wanted one.
 
     The work is bounded, however many and however long the names are: otherwise many refused calls could stop a hub.
@@ -17,7 +17,7 @@ def near_matches(wanted: str, known: list[str]) -> list[str]:
     from heapq import nlargest
 
     pairs = _pairs_of(wanted)
-    likest = nlargest(MAX_COMPARED, known[:MAX_CANDIDATES], key=lambda name: len(pairs & _pairs_of(name)))
+    likest = nlargest(MAX_COMPARED, names[:MAX_CANDIDATES], key=lambda name: len(pairs & _pairs_of(name)))
     whole = {name[:MAX_COMPARED_LENGTH]: name for name in reversed(likest)}
     return [whole[name] for name in get_close_matches(wanted[:MAX_COMPARED_LENGTH], list(whole), MAX_NEAR)]
 

@@ -132,12 +132,12 @@ class Operation:
         code, defaults = self.function.__code__, self.function.__defaults__ or ()
         positional = code.co_varnames[1 : code.co_argcount]
         keyword = code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
-        known = dict(zip(positional[len(positional) - len(defaults) :], defaults, strict=True))
-        known |= self.function.__kwdefaults__ or {}
+        by_name = dict(zip(positional[len(positional) - len(defaults) :], defaults, strict=True))
+        by_name |= self.function.__kwdefaults__ or {}
         self.noun, self.name = noun, f"{noun}.{self.function.__name__}"
         self.positional = positional
         self.parameters = {
-            name: Parameter(name, type_of(noun, name), known.get(name, _MISSING)) for name in positional + keyword
+            name: Parameter(name, type_of(noun, name), by_name.get(name, _MISSING)) for name in positional + keyword
         }
         self.returns = self._read_returns()
         for part in self.path.split("{")[1:]:

@@ -233,10 +233,10 @@ PROJECT_OR_ALL = Text("Only this project; unset, every project", most=1024, meta
 
 def type_of(noun: str, name: str) -> FieldType:
     """Return the type of a name as a noun uses it; raises LookupError for a name that the dictionary lacks."""
-    found = NOUNS.get(noun, {}).get(name) or COMMON.get(name)
-    if found is None:
+    kind = NOUNS.get(noun, {}).get(name) or COMMON.get(name)
+    if kind is None:
         raise LookupError(
             f"src/hallway/core/parameters.py has no word {name!r} for {noun}: add it to {noun.upper()} there, or to"
             f" COMMON if it means the same for every noun"
         )
-    return found
+    return kind

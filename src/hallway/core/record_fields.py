@@ -162,8 +162,8 @@ OWN: dict[str, dict[str, str]] = {
         "reason": "Why it was not added",
     },
     "ImportedBatch": {
-        "taken": "How many records were added, by kind",
-        "there": "How many records the bus had already, by kind",
+        "added": "How many records were added, by kind",
+        "existing": "How many records the bus had already, by kind",
         "refused": "The records that were not added",
     },
     "ProjectMove": {

@@ -61,14 +61,14 @@ def is_connection_string(address: str) -> bool:
 
 def reason(url: str, error: Exception) -> str:
     """Return what a library says of an address that failed, without the password in it."""
-    said = str(error).strip() or type(error).__name__
+    text = str(error).strip() or type(error).__name__
     password = pattern("(?s)^[^:/?#@]*+:([^@]*+)@").match(url.partition("://")[2])
     if password and password[1]:
         from urllib.parse import unquote
 
         for secret in (password[1], unquote(password[1])):
-            said = said.replace(secret, HIDDEN)
-    return said
+            text = text.replace(secret, HIDDEN)
+    return text
 
 
 def _runs(text: str) -> list[str]:

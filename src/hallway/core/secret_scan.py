@@ -45,10 +45,10 @@ class Rule:
             if expression.startswith(r"\b"):
                 expression = WORD_BEGINS + expression[2:]
             self._pattern = re.compile(flags + expression)
-        for found in self._pattern.finditer(text):
-            group = 1 if self._pattern.groups and found[1] else 0
-            if not self.least_entropy or entropy(found[group]) > self.least_entropy:
-                yield found.span(group)
+        for match in self._pattern.finditer(text):
+            group = 1 if self._pattern.groups and match[1] else 0
+            if not self.least_entropy or entropy(match[group]) > self.least_entropy:
+                yield match.span(group)
 
 
 _rules: list[Rule] = []

@@ -143,7 +143,9 @@ class Hub:
     # -- routes -------------------------------------------------------------------------------------------------------
 
     def operations(self) -> list[Operation]:
-        return [found for service in self._writer.bus.services.values() for found in service.operations.values()]
+        return [
+            operation for service in self._writer.bus.services.values() for operation in service.operations.values()
+        ]
 
     def _add_paths(self) -> None:
         self._paths.add(HEARTBEAT.method, HEARTBEAT.path, self._endpoint(HEARTBEAT))

@@ -105,14 +105,14 @@ class OperationEndpoint:
         while True:
             news = self._wakes.expect(topic)
             try:
-                found = await self._worker.run(self._operation, arguments, caller)
+                result = await self._worker.run(self._operation, arguments, caller)
                 left_s = deadline - time.monotonic()
-                if not (found or left_s <= 0 or self._wakes.is_closed):
+                if not (result or left_s <= 0 or self._wakes.is_closed):
                     await asyncio.wait((news, gone, *caller.end), timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
                     caller.require_valid()
                     if not (gone.done() or self._wakes.is_closed):
                         continue
-                return found
+                return result
             finally:
                 self._wakes.forget(topic, news)
 

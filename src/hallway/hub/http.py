@@ -53,8 +53,8 @@ def header(scope: Scope, name: bytes) -> bytes:
     """Return a request header's value, or empty bytes if there is none."""
     for key, value in scope["headers"]:
         if key == name:
-            found: bytes = value
-            return found
+            content: bytes = value
+            return content
     return b""
 
 

@@ -266,11 +266,11 @@ class BoundedProtocol(HttpToolsProtocol):
         self._watch_reader(is_reading=False)
 
     def _has_input(self) -> bool:
-        found = self.transport.get_extra_info("socket")
-        if found is None or self.transport.is_closing():
+        connection = self.transport.get_extra_info("socket")
+        if connection is None or self.transport.is_closing():
             return False
         polled = select.poll()
-        polled.register(found.fileno(), select.POLLIN)
+        polled.register(connection.fileno(), select.POLLIN)
         return bool(polled.poll(0))
 
     def send_400_response(self, msg: str) -> None:

@@ -63,15 +63,17 @@ class HttpPeer(Peer):
 
     def session_of(self, arguments: Json, meta: Json, *, is_needed: bool = True) -> str | None:
         words = (arguments.pop("session_id", None), self._named, from_metadata(meta))
-        said = {type_of("sessions", "session_id").check("session_id", each) for each in words if each is not None}
-        if len(said) > 1:
+        session_ids = {
+            type_of("sessions", "session_id").check("session_id", each) for each in words if each is not None
+        }
+        if len(session_ids) > 1:
             raise InvalidInput("the calling session is said twice, and not the same")
-        if not said and is_needed:
+        if not session_ids and is_needed:
             raise IdentityMissing(
                 "over HTTP nothing tells which session calls",
                 hint=f"Pass session_id, your session's id, or send it as the header {SESSION_HEADER}",
             )
-        return said.pop() if said else None
+        return session_ids.pop() if session_ids else None
 
 
 class McpEndpoint:
@@ -176,8 +178,8 @@ class McpEndpoint:
                 await send({"type": "http.response.body", "body": b""})
                 return
             code = INTERNAL_ERROR if error.status >= 500 else INVALID_REQUEST
-            told = error.hint_for_face(PROJECT_HINT).to_dict()["error"]
-            await _respond(send, failed(listening.request_id, JsonRpcError(code, error.message, told)), error.status)
+            answer = error.hint_for_face(PROJECT_HINT).to_dict()["error"]
+            await _respond(send, failed(listening.request_id, JsonRpcError(code, error.message, answer)), error.status)
         except (TimeoutError, OSError):
             pass  # the caller stopped reading or disconnected; it subscribes again and reads the resources
 

@@ -155,9 +155,9 @@ def _result(operation: Operation) -> dict[str, Any]:
 
 def _records() -> dict[str, type[Record]]:
     return {
-        name: found
-        for name, found in vars(model).items()
-        if isinstance(found, type) and issubclass(found, Record) and found is not Record
+        name: member
+        for name, member in vars(model).items()
+        if isinstance(member, type) and issubclass(member, Record) and member is not Record
     }
 
 
@@ -255,10 +255,10 @@ def _plain_paths() -> dict[str, Any]:
 
 def error_codes() -> dict[str, type[HallwayError]]:
     """Return every error code with its class, for the reference."""
-    found: dict[str, type[HallwayError]] = {}
+    codes: dict[str, type[HallwayError]] = {}
     waiting = [HallwayError]
     while waiting:
         error = waiting.pop()
-        found.setdefault(error.code, error)
+        codes.setdefault(error.code, error)
         waiting += error.__subclasses__()
-    return found
+    return codes

@@ -61,10 +61,10 @@ def _link(path: str) -> FileUnusable:
 def identity(path: str, folder: int | None = None) -> Identity | None:
     """Return a value that changes whenever a file is changed or replaced; None if there is no file."""
     try:
-        found = os.stat(path, dir_fd=folder, follow_symlinks=folder is None)
+        status = os.stat(path, dir_fd=folder, follow_symlinks=folder is None)
     except OSError:
         return None
-    return found.st_ino, found.st_size, found.st_mtime_ns, found.st_mode
+    return status.st_ino, status.st_size, status.st_mtime_ns, status.st_mode
 
 
 def replace_file(

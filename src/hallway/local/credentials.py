@@ -26,8 +26,8 @@ def token_for(url: str, folder: Callable[[], str]) -> str | None:
 
 def _stored(url: str, folder: str) -> str | None:
     """Return the stored token for an address. In a list of hubs, a token for one hub is valid for all of them."""
-    known = read(folder)
-    return next((known[each] for each in _addresses(url) if each in known), None)
+    credentials = read(folder)
+    return next((credentials[each] for each in _addresses(url) if each in credentials), None)
 
 
 def checked(token: str) -> str:
@@ -38,12 +38,12 @@ def checked(token: str) -> str:
 
 def store(url: str, token: str | None, folder: str) -> bool:
     """Store the token of a hub or of several, or remove it (None); return whether there was one before."""
-    known = read(folder)
+    credentials = read(folder)
     addresses = _addresses(url)
-    had_one = any(each in known for each in addresses)
-    known = {each: kept for each, kept in known.items() if each not in addresses}
+    had_one = any(each in credentials for each in addresses)
+    credentials = {each: kept for each, kept in credentials.items() if each not in addresses}
     if token is not None:
-        known.update(dict.fromkeys(addresses, token))
+        credentials.update(dict.fromkeys(addresses, token))
     path = os.path.join(folder, FILE_NAME)
     try:
         make_private_folder(folder)
@@ -51,7 +51,7 @@ def store(url: str, token: str | None, folder: str) -> bool:
         half = os.open(f"{path}.new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with open(half, "w", encoding="utf-8") as file:
             os.chmod(f"{path}.new", 0o600)
-            file.write(encode(known))
+            file.write(encode(credentials))
         os.replace(f"{path}.new", path)
     except OSError as error:
         raise FileUnusable(f"{path} cannot be written: {error.strerror}") from None
@@ -63,14 +63,14 @@ def read(folder: str) -> dict[str, str]:
     path = os.path.join(folder, FILE_NAME)
     try:
         with open(path, encoding="utf-8") as file:
-            known = decode(file.read())
+            credentials = decode(file.read())
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
         raise FileUnusable(f"{path} cannot be read: {error}", hint="Log in again: hallway login URL") from None
-    if not isinstance(known, dict):
+    if not isinstance(credentials, dict):
         return {}
-    tokens = {url: token for url, token in known.items() if isinstance(token, str)}
+    tokens = {url: token for url, token in credentials.items() if isinstance(token, str)}
     return {each: token for url, token in tokens.items() for each in _addresses(url)}
 
 

@@ -78,14 +78,14 @@ def link(folder: str, pid: int, session_id: str) -> None:
     """Make the link from a process to its session's gate file. If it has several sessions, something is always due."""
     path, target = link_of(folder, pid), session_id
     try:
-        known = os.readlink(path)
+        current = os.readlink(path)
     except OSError:
-        known = ""
-    if known == target:
+        current = ""
+    if current == target:
         return
-    if known and os.path.exists(os.path.join(folder, FOLDER, known)):
+    if current and os.path.exists(os.path.join(folder, FOLDER, current)):
         target = "several"  # a file that does not exist, so something is due
-    if known != target:
+    if current != target:
         _replace_link(path, target)
 
 
@@ -115,8 +115,8 @@ def forget_old(folder: str) -> None:
     with os.scandir(os.path.join(folder, FOLDER)) as entries:
         for entry, _ in zip(entries, range(LOOKED_AT), strict=False):
             try:
-                found = entry.stat(follow_symlinks=False)
-                if now - max(found.st_ctime, found.st_mtime) > FORGET_S:
+                status = entry.stat(follow_symlinks=False)
+                if now - max(status.st_ctime, status.st_mtime) > FORGET_S:
                     os.unlink(entry.path)
             except OSError:
                 pass

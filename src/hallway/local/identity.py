@@ -31,15 +31,15 @@ def from_environment(environ: Mapping[str, str] | None = None, agent_type: str |
     An agent that another agent started inherits its variables. If `agent_type` is given, only the variable of this
     type is read, then `HALLWAY_SESSION`.
     """
-    said = os.environ if environ is None else environ
+    variables = os.environ if environ is None else environ
     rows = (CATALOG[agent_type],) if agent_type else CATALOG.values()
     names = (*(row.session_variable for row in rows), SESSION)
-    return next((said[name] for name in names if name and said.get(name)), None)
+    return next((variables[name] for name in names if name and variables.get(name)), None)
 
 
 def from_metadata(meta: Mapping[str, Any]) -> str | None:
     """Return the session that a tool call's metadata names, or None. Codex sends its thread id with every call."""
     for name in ("sessionId", "threadId"):
-        if isinstance(told := meta.get(name), str) and told:
-            return told
+        if isinstance(value := meta.get(name), str) and value:
+            return value
     return None

@@ -173,8 +173,8 @@ def _remove_if_dead(path: str) -> bool:
 
 
 def _send(folder: str, names: list[str], topics: set[str]) -> None:
-    told = " ".join(topics).encode()
-    payload = told if len(told) < MAX_DATAGRAM else TOO_MANY.encode()
+    text = " ".join(topics).encode()
+    payload = text if len(text) < MAX_DATAGRAM else TOO_MANY.encode()
     with _Short(folder) as short:
         sender = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         sender.setblocking(False)

@@ -90,23 +90,23 @@ class Binding:
 def client_process(pid: int | None = None) -> int:
     """Return the nearest ancestor of this process (or of `pid`) that is not a shell."""
     parent = os.getppid() if pid is None else (_stat(pid) or ("", 0, ""))[1]
-    while (found := _stat(parent)) and found[0].lstrip("-") in SHELLS and found[1] > 1:
-        parent = found[1]
+    while (process := _stat(parent)) and process[0].lstrip("-") in SHELLS and process[1] > 1:
+        parent = process[1]
     return parent
 
 
 def ancestors() -> list[int]:
     """Return this process's ancestors without shells, the nearest first: its client, or a launcher of its client's."""
-    found = [client_process()]
-    while (above := client_process(found[-1])) > 1:
-        found.append(above)
-    return found
+    processes = [client_process()]
+    while (above := client_process(processes[-1])) > 1:
+        processes.append(above)
+    return processes
 
 
 def start_time(pid: int) -> str:
     """Return a process's start time as text, which with its id identifies it; empty if there is no such process."""
-    if found := _stat(pid):
-        return found[2]
+    if process := _stat(pid):
+        return process[2]
     if os.path.isdir("/proc/self"):
         return ""
     try:

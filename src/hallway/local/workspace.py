@@ -45,8 +45,8 @@ def current_branch(directory: str | None = None) -> str | None:
     repository = find_repository(os.path.realpath(directory or _working_directory()))
     head = _read(os.path.join(repository.own, "HEAD")) if repository else ""
     if repository and head.strip() == IN_REFTABLE:
-        found = _ask_git(repository, "symbolic-ref", "--quiet", "--short", "HEAD")
-        return _storable(found) if found else None
+        branch = _ask_git(repository, "symbolic-ref", "--quiet", "--short", "HEAD")
+        return _storable(branch) if branch else None
     is_branch = head.startswith("ref: refs/heads/")
     return _storable(head.removeprefix("ref: refs/heads/").strip()) if is_branch else None
 
@@ -305,18 +305,18 @@ def _goes_on(value: str) -> bool:
 
 def _value(text: str) -> str:
     """Return a value without its quotes and the comment after it, with its escapes resolved."""
-    found, is_quoted, signs = "", False, iter(text.strip())
+    value, is_quoted, signs = "", False, iter(text.strip())
     for sign in signs:
         if sign == '"':
             is_quoted = not is_quoted
         elif sign == "\\":
             escaped = next(signs, "")
-            found += {"n": "\n", "t": "\t", "b": "\b"}.get(escaped, escaped)
+            value += {"n": "\n", "t": "\t", "b": "\b"}.get(escaped, escaped)
         elif sign in "#;" and not is_quoted:
-            return found.rstrip()
+            return value.rstrip()
         else:
-            found += sign
-    return found if is_quoted or text.rstrip().endswith('"') else found.rstrip()
+            value += sign
+    return value if is_quoted or text.rstrip().endswith('"') else value.rstrip()
 
 
 def _read(path: str) -> str:
@@ -329,10 +329,10 @@ def _read(path: str) -> str:
 
 def current_user(environ: Mapping[str, str] | None = None) -> str | None:
     """Return the person at this machine: `HALLWAY_USER`, else the login name."""
-    said = os.environ if environ is None else environ
+    variables = os.environ if environ is None else environ
     for name in ("HALLWAY_USER", "USER", "LOGNAME", "USERNAME"):
-        if said.get(name):
-            return _storable(said[name])
+        if variables.get(name):
+            return _storable(variables[name])
     return _account_name() if environ is None else None
 
 
@@ -413,34 +413,34 @@ class ScopedWorkspace:
     exactly one, the project is this one.
     """
 
-    def __init__(self, told: Workspace, principal: Principal) -> None:
-        self._told = told
+    def __init__(self, workspace: Workspace, principal: Principal) -> None:
+        self._workspace = workspace
         self._principal = principal
 
     @property
     def project(self) -> str | None:
-        told, projects = self._told.project, self._principal.projects or frozenset()
-        if told is None:
+        named, projects = self._workspace.project, self._principal.projects or frozenset()
+        if named is None:
             return next(iter(projects)) if len(projects) == 1 else None
-        if not self._principal.sees(told):
-            raise self._principal.outside(told)
-        return told
+        if not self._principal.sees(named):
+            raise self._principal.outside(named)
+        return named
 
     @property
     def branch(self) -> str | None:
-        return self._told.branch
+        return self._workspace.branch
 
     @property
     def location(self) -> str | None:
-        return self._told.location
+        return self._workspace.location
 
     @property
     def user(self) -> str | None:
-        return self._told.user or self._principal.name
+        return self._workspace.user or self._principal.name
 
     @property
     def session_id(self) -> str | None:
-        return self._told.session_id
+        return self._workspace.session_id
 
 
 class NoWorkspace:

@@ -245,8 +245,8 @@ class Protocol:
             return {"resourceTemplates": offer.templates()}
         if method == "resources/read":
             uri = _text(params, "uri")
-            found = offer.read(uri, peer, meta)
-            contents = None if found is None else (yield from found)
+            resource = offer.read(uri, peer, meta)
+            contents = None if resource is None else (yield from resource)
             if contents is None:
                 raise JsonRpcError(not_found, f"there is no resource {quote_value(uri)}", {"uri": uri[:1000]})
             return {"contents": contents}
@@ -334,15 +334,15 @@ def check_headers(message: Any, headers: Mapping[str, str]) -> str | None:
     params = message.get("params") if isinstance(message, dict) else None
     meta = params.get("_meta") if isinstance(params, dict) else None
     declared = meta.get(f"{META}protocolVersion") if isinstance(meta, dict) else None
-    said = headers.get("mcp-protocol-version")
-    if said != MODERN and declared is None:
-        if said is not None and said not in LEGACY:
-            raise unsupported(said)
-        return said or OLDEST_HTTP
+    version = headers.get("mcp-protocol-version")
+    if version != MODERN and declared is None:
+        if version is not None and version not in LEGACY:
+            raise unsupported(version)
+        return version or OLDEST_HTTP
     if not isinstance(message, dict) or declared is None or not isinstance(message.get("method"), str):
         return None  # the handler answers with the error
-    if said != declared:
-        raise _mismatch("MCP-Protocol-Version", said, declared)
+    if version != declared:
+        raise _mismatch("MCP-Protocol-Version", version, declared)
     if declared == MODERN:
         _check_repeated(message, headers)
     return None
@@ -354,9 +354,9 @@ def _check_repeated(message: Json, headers: Mapping[str, str]) -> None:
         raise _mismatch("Mcp-Method", headers.get("mcp-method"), method)
     if method in NAMED_BY:
         name = message["params"].get(NAMED_BY[method])
-        said = headers.get("mcp-name")
-        if isinstance(name, str) and (said is None or _decoded(said) != name):
-            raise _mismatch("Mcp-Name", said, name)
+        named = headers.get("mcp-name")
+        if isinstance(name, str) and (named is None or _decoded(named) != name):
+            raise _mismatch("Mcp-Name", named, name)
 
 
 def _decoded(value: str) -> str | None:
@@ -371,8 +371,8 @@ def _decoded(value: str) -> str | None:
         return None
 
 
-def _mismatch(header: str, said: str | None, body: object) -> JsonRpcError:
-    stated = "is missing" if said is None else f"is {quote_value(said)}"
+def _mismatch(header: str, value: str | None, body: object) -> JsonRpcError:
+    stated = "is missing" if value is None else f"is {quote_value(value)}"
     return JsonRpcError(HEADER_MISMATCH, f"the header {header} {stated}, but the body says {quote_value(body)}")
 
 

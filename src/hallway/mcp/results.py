@@ -47,11 +47,11 @@ def _active(result: ActiveSessions, *fields: str) -> Json:
 
 
 def heartbeat(result: Heartbeat) -> Json:
-    told = _brief(result, "session_id", "project", "status", "unread", "others_total", "conflicts") | {
+    answer = _brief(result, "session_id", "project", "status", "unread", "others_total", "conflicts") | {
         "unread": result.unread,
         "others_total": result.others_total,
     }
-    return told | {"note": THEIR_WORDS} if result.conflicts else told
+    return answer | {"note": THEIR_WORDS} if result.conflicts else answer
 
 
 def others(result: Heartbeat) -> Json:
@@ -69,8 +69,8 @@ def status_detail(result: Session) -> Json:
 
 
 def receipt(result: Receipt) -> Json:
-    told = _brief(result, "message_id", "task_id", "recipient_status", "is_repeat", "held_back")
-    return told | {"recipients": result.recipients}
+    fields = _brief(result, "message_id", "task_id", "recipient_status", "is_repeat", "held_back")
+    return fields | {"recipients": result.recipients}
 
 
 def inbox(result: list[Message]) -> Json:
@@ -78,9 +78,9 @@ def inbox(result: list[Message]) -> Json:
 
 
 def thread(result: Thread) -> Json:
-    shown = _noted("messages", (_message(each) for each in result.messages))
+    messages = _noted("messages", (_message(each) for each in result.messages))
     deliveries = [_brief(each, "message_id", "recipient", "state", "held_back") for each in result.deliveries]
-    return {"thread_id": result.thread_id, **shown, "deliveries": deliveries}
+    return {"thread_id": result.thread_id, **messages, "deliveries": deliveries}
 
 
 def tasks(result: list[Task]) -> Json:
@@ -105,9 +105,11 @@ def entry(result: MemoryEntry) -> Json:
 
 
 def findings(result: list[MemoryHit]) -> Json:
-    shown = _noted("entries", (_brief(each, "key", "type", "version", "session_id", "tags", "line") for each in result))
+    entries = _noted(
+        "entries", (_brief(each, "key", "type", "version", "session_id", "tags", "line") for each in result)
+    )
     about = {"matches": LOOSE} if any(each.is_loose for each in result) else {}
-    return {**about, **shown, **({"after": result[-1].cursor} if result else {})}
+    return {**about, **entries, **({"after": result[-1].cursor} if result else {})}
 
 
 def count(name: str) -> Callable[[int], Json]:
@@ -125,7 +127,7 @@ def _task(result: Task) -> Json:
 
 
 def _message(message: Message, most: int | None = None) -> Json:
-    shown = _brief(
+    fields = _brief(
         message,
         "message_id",
         "type",
@@ -138,9 +140,9 @@ def _message(message: Message, most: int | None = None) -> Json:
         "sent_at",
     )
     if message.priority != "normal":
-        shown["priority"] = message.priority
+        fields["priority"] = message.priority
     body = message.body if most is None else _shortened(message.body, most)
-    return {**shown, "body": body} if body and body != message.subject else shown
+    return {**fields, "body": body} if body and body != message.subject else fields
 
 
 def _shortened(text: str, most: int) -> str:
@@ -155,5 +157,5 @@ def _noted(name: str, items: Iterable[Json]) -> Json:
 
 def _brief(record: Record, *fields: str) -> Json:
     """Return the named fields of a record (default: all), without fields that are null, false, 0 or empty."""
-    told = record.to_dict()
-    return {name: told[name] for name in fields or told if told[name]}
+    values = record.to_dict()
+    return {name: values[name] for name in fields or values if values[name]}

@@ -62,19 +62,19 @@ class BusServer:
         try:
             project = yield PROJECT, {SESSION: peer.session_of({}, meta, is_needed=False)}
             call = {"query": "", "limit": PAGE, "after": cursor, "project": project}
-            found = yield MEMORY["find"], MEMORY["find"].arguments((), call)
+            entries = yield MEMORY["find"], MEMORY["find"].arguments((), call)
         except ProjectNeeded:
             if cursor is not None:  # which no page can have given
                 raise
             return {"resources": []}
-        listed = [_resource(_uri(each.key), each.key, f"{each.type} by {each.session_id}") for each in found]
+        listed = [_resource(_uri(each.key), each.key, f"{each.type} by {each.session_id}") for each in entries]
         if cursor is None:
             listed = [
                 _resource(SESSIONS_URI, "sessions", "Who works in this project, and on what"),
                 _resource(INBOX_URI, "inbox", "Messages to this session that are not acknowledged"),
                 *listed,
             ]
-        return {"resources": listed, **({"nextCursor": found[-1].cursor} if len(found) == PAGE else {})}
+        return {"resources": listed, **({"nextCursor": entries[-1].cursor} if len(entries) == PAGE else {})}
 
     def templates(self) -> list[Json]:
         about = "What is remembered under a key, percent-encoded"
@@ -91,13 +91,13 @@ class BusServer:
 
     def _sessions(self, uri: str, peer: Peer, meta: Json) -> Work:
         project = yield PROJECT, {SESSION: peer.session_of({}, meta, is_needed=False)}
-        found = yield SESSIONS["active"], SESSIONS["active"].arguments((), {"project": project})
-        return [_contents(uri, results.active(found))]
+        answer = yield SESSIONS["active"], SESSIONS["active"].arguments((), {"project": project})
+        return [_contents(uri, results.active(answer))]
 
     def _inbox(self, uri: str, peer: Peer, meta: Json) -> Work:
         call = {"session_id": peer.session_of({}, meta)}
-        found = yield MESSAGES["inbox"], MESSAGES["inbox"].arguments((), call)
-        return [_contents(uri, results.inbox(found))]
+        messages = yield MESSAGES["inbox"], MESSAGES["inbox"].arguments((), call)
+        return [_contents(uri, results.inbox(messages))]
 
     def _memory(self, uri: str, peer: Peer, meta: Json) -> Work:
         from urllib.parse import unquote
@@ -105,10 +105,10 @@ class BusServer:
         project = yield PROJECT, {SESSION: peer.session_of({}, meta, is_needed=False)}
         call = {"key": unquote(uri.removeprefix(MEMORY_URI)), "project": project}
         try:
-            found = yield MEMORY["get_entry"], MEMORY["get_entry"].arguments((), call)
+            entry = yield MEMORY["get_entry"], MEMORY["get_entry"].arguments((), call)
         except EntryNotFound:
             return None
-        return [_contents(uri, results.entry(found))]
+        return [_contents(uri, results.entry(entry))]
 
 
 def changed(event: Event, session_id: str, project: str) -> list[str | None]:
@@ -116,8 +116,8 @@ def changed(event: Event, session_id: str, project: str) -> list[str | None]:
     noun = event.kind.partition(".")[0]
     if noun == "message":
         to = str(event.data.get("to_session"))
-        is_told = session_id in (to, event.session_id) or to == EVERYBODY or to.startswith(CAPABILITY)
-        return [INBOX_URI] if is_told else []
+        is_concerned = session_id in (to, event.session_id) or to == EVERYBODY or to.startswith(CAPABILITY)
+        return [INBOX_URI] if is_concerned else []
     if event.project != project:
         return []
     if noun == "session":

@@ -98,7 +98,7 @@ TYPES = ((Boolean, "boolean"), (Integer, "integer"), (Number, "number"), (JsonOb
 class Tool:
     """A tool that runs one operation with some of its parameters.
 
-    `takes` names the tool's parameters, `said` holds fixed arguments, `gives` is the output schema. `then` lists
+    `takes` names the tool's parameters, `fixed` holds fixed arguments, `gives` is the output schema. `then` lists
     operations to run after the first, each with a function that makes its arguments (None: do not run it).
     `is_of_project`: the project is the caller's unless another is named. `tells_project`: a caller that names its
     session may also name its project.
@@ -113,7 +113,7 @@ class Tool:
         gives: dict[str, str],
         *,
         about: str = "",
-        said: Json | None = None,
+        fixed: Json | None = None,
         needs: tuple[str, ...] = (),
         then: tuple[Then, ...] = (),
         is_of_project: bool = False,
@@ -126,7 +126,7 @@ class Tool:
         self.shape = shape
         self.gives = gives
         self.about = about or operation.about
-        self.said = said or {}
+        self.fixed = fixed or {}
         self.needs = needs or tuple(each for each in takes if operation.parameters[each].is_required)
         self.then = then
         self.is_of_project = is_of_project
@@ -169,15 +169,15 @@ class Tool:
     def call(self, arguments: Json, peer: Peer, meta: Json) -> Work:
         """Run the tool; a HallwayError becomes an error result with a hint for the agent."""
         try:
-            shown = yield from self._run(dict(arguments), peer, meta)
+            result = yield from self._run(dict(arguments), peer, meta)
         except HallwayError as error:
-            return {"content": [_text(self.told(error))], "isError": True}
-        return {"content": [_text(shown)], "structuredContent": shown}
+            return {"content": [_text(self.error_answer(error))], "isError": True}
+        return {"content": [_text(result)], "structuredContent": result}
 
     def _run(self, arguments: Json, peer: Peer, meta: Json) -> Work:
         session_id = self._session(arguments, peer, meta)
         self._check(arguments, self.takes_of(names_session=peer.names_session))
-        call = {**self.said, **{name: value for name, value in arguments.items() if self._is_said(name, value)}}
+        call = {**self.fixed, **{name: value for name, value in arguments.items() if self._is_given(name, value)}}
         if self.actor and session_id:
             call[self.actor] = session_id
             self.introduce(peer, session_id)
@@ -187,31 +187,31 @@ class Tool:
         for operation, arguments_of in self.then:
             if more := arguments_of(result, call):
                 yield operation, operation.arguments((), {SESSION: session_id, **more})
-        shown = self.shape(result)
+        answer = self.shape(result)
         if self.operation is MEMORY["find"] and not result and (hint := peer.offer_former_memory(call.get("project"))):
-            shown["hint"] = hint
-        return {"you": session_id, **shown} if self.says_you and session_id else shown
+            answer["hint"] = hint
+        return {"you": session_id, **answer} if self.says_you and session_id else answer
 
     def _session(self, arguments: Json, peer: Peer, meta: Json) -> str | None:
         """Return the calling session; its id is removed from the arguments unless the operation has this parameter."""
         if not self.is_of_somebody:
             return None
-        said = {} if SESSION in self.takes else arguments
-        return peer.session_of(said, meta, is_needed=bool(self.actor))
+        identity = {} if SESSION in self.takes else arguments
+        return peer.session_of(identity, meta, is_needed=bool(self.actor))
 
     def introduce(self, peer: Peer, session_id: str) -> None:
         peer.introduce(session_id)
 
-    def told(self, error: HallwayError) -> Json:
+    def error_answer(self, error: HallwayError) -> Json:
         """Return an error for an agent; if a tool helps with this error, the hint names that tool."""
-        told: Json = error.hint_for_face({**HINTS, **self.hints}).to_dict()["error"]
-        return told
+        answer: Json = error.hint_for_face({**HINTS, **self.hints}).to_dict()["error"]
+        return answer
 
     @property
     def hints(self) -> dict[str, str]:
         return {InvalidInput.code: f"See the inputSchema of {self.name} in tools/list"}
 
-    def _is_said(self, name: str, value: Any) -> bool:
+    def _is_given(self, name: str, value: Any) -> bool:
         return value is not None or self.operation.parameters[name].kind.is_nullable
 
     def _check(self, arguments: Json, takes: tuple[str, ...]) -> None:
@@ -235,9 +235,9 @@ class WholeTool(Tool):
         """Leave it to the caller: callers of the full profile register themselves with `sessions_register`."""
         peer.leave_registration(session_id)
 
-    def told(self, error: HallwayError) -> Json:
-        told: Json = error.hint_for_face({**WHOLE_HINTS, **self.hints}).to_dict()["error"]
-        return told
+    def error_answer(self, error: HallwayError) -> Json:
+        answer: Json = error.hint_for_face({**WHOLE_HINTS, **self.hints}).to_dict()["error"]
+        return answer
 
 
 class EngramTool(Tool):
@@ -295,7 +295,7 @@ DAILY = (
         results.heartbeat,
         {"session_id": "string", "status": "string", "unread": "integer"},
         about="Tell the others what you do, or why you wait (detail); returns the unread count",
-        said={"limit": 1},
+        fixed={"limit": 1},
         tells_project=True,
     ),
     Tool(
@@ -321,7 +321,7 @@ DAILY = (
         results.inbox,
         {"messages": "array"},
         about="Your unacknowledged messages, oldest first; wait_s: seconds to wait for one",
-        said={"limit": 10},
+        fixed={"limit": 10},
         then=((MESSAGES["mark_injected"], _new),),
     ),
     Tool(
@@ -339,7 +339,7 @@ DAILY = (
         results.thread,
         {"messages": "array", "deliveries": "array"},
         about="A message and all replies, with how far each has come",
-        said={"limit": 50},
+        fixed={"limit": 50},
     ),
     Tool(
         "tasks",
@@ -348,7 +348,7 @@ DAILY = (
         results.tasks,
         {"tasks": "array"},
         about="Tasks that are offered or accepted, newest first",
-        said={"limit": 20},
+        fixed={"limit": 20},
         is_of_project=True,
     ),
     Tool(
@@ -410,7 +410,7 @@ DAILY = (
         results.findings,
         {"entries": "array"},
         about="Find memory by words, key (pattern: task_*), tags or type; after: the last page's cursor",
-        said={"limit": 10},
+        fixed={"limit": 10},
         is_of_project=True,
     ),
 )

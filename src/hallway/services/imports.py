@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     Outcome = tuple[str, str]  # `taken` or `there`, and no reason; or `refused`, and why
 
 TOKENS_WANTED = "--with-tokens (over HTTP: with_tokens)"
-TAKEN, THERE, REFUSED = "taken", "there", "refused"
+ADDED, EXISTING, REFUSED = "added", "existing", "refused"
 
 
 class ImportReceiver(Service, noun="imports"):
@@ -37,7 +37,7 @@ class ImportReceiver(Service, noun="imports"):
         `with_tokens`, because they open this bus to their bearers. The result counts what was added and what was there,
         by kind, and lists each record that was refused, with the reason.
         """
-        counts: dict[str, dict[str, int]] = {TAKEN: {}, THERE: {}}
+        counts: dict[str, dict[str, int]] = {ADDED: {}, EXISTING: {}}
         refused = []
         for index, record, columns in self.prepared:
             if record == "token" and not with_tokens:
@@ -48,7 +48,7 @@ class ImportReceiver(Service, noun="imports"):
                 refused.append(RefusedRecord.of((index, record, why)))
             else:
                 counts[outcome][record] = counts[outcome].get(record, 0) + 1
-        return ImportedBatch.of((counts[TAKEN], counts[THERE], refused))
+        return ImportedBatch.of((counts[ADDED], counts[EXISTING], refused))
 
     def _read_records(self, arguments: dict[str, Any]) -> list[tuple[int, str, dict[str, Any]]]:
         """Check the lines, and return the place, kind and columns of each record."""
@@ -57,7 +57,7 @@ class ImportReceiver(Service, noun="imports"):
         read = []
         for index, line in enumerate(arguments["records"]):
             try:
-                found = read_line(line)
+                parsed = read_line(line)
             except (ValueError, InvalidInput) as error:
                 raise InvalidInput(
                     f"records[{index}]: {error}",
@@ -65,8 +65,8 @@ class ImportReceiver(Service, noun="imports"):
                     index=index,
                     reason=str(error),
                 ) from None
-            if found:
-                record, columns = found
+            if parsed:
+                record, columns = parsed
                 read.append((index, record, self._read_entry(columns) if record == "memory" else columns))
         return read
 
@@ -82,49 +82,49 @@ class ImportReceiver(Service, noun="imports"):
         return bool(self._store.rows(f"transfer.add_{record}", **columns))
 
     def _add_session(self, **columns: Any) -> Outcome:
-        return TAKEN if self._add_row("session", columns) else THERE, ""
+        return ADDED if self._add_row("session", columns) else EXISTING, ""
 
     def _add_task(self, **columns: Any) -> Outcome:
-        return TAKEN if self._add_row("task", columns) else THERE, ""
+        return ADDED if self._add_row("task", columns) else EXISTING, ""
 
     def _add_token(self, **columns: Any) -> Outcome:
         outcome = self.bus.tokens.restore(**columns)
-        if outcome in (TAKEN, THERE):
+        if outcome in (ADDED, EXISTING):
             return outcome, ""
         why = "it is revoked on this bus" if outcome == "revoked" else "this bus has another token with this name"
         return REFUSED, f"the token {columns['name']!r}: {why}"
 
     def _add_message(self, **columns: Any) -> Outcome:
         if self._store.one("transfer.has_message", message_id=columns["message_id"]):
-            return THERE, ""
+            return EXISTING, ""
         if self._add_row("message", {**columns, "seq": self._free_seq("messages", columns["seq"])}):
-            return TAKEN, ""
+            return ADDED, ""
         return REFUSED, f"{columns['from_session']} has sent another message with the key of {columns['message_id']}"
 
     def _add_delivery(self, **columns: Any) -> Outcome:
         if self._add_row("delivery", columns):
-            return TAKEN, ""
+            return ADDED, ""
         if self._store.one("transfer.has_message", message_id=columns["message_id"]):
-            return THERE, ""
+            return EXISTING, ""
         return REFUSED, f"there is no message {columns['message_id']}"
 
     def _add_memory(self, entry: MemoryEntry, prepared: PreparedEntry, at: int, until: int | None) -> Outcome:
         outcome = self.bus.memory.restore(entry, prepared, at, until)
-        if outcome in (TAKEN, THERE):
+        if outcome in (ADDED, EXISTING):
             return outcome, ""
         why = "the entry has expired" if outcome == "expired" else "this bus keeps another entry with this version"
         return REFUSED, f"version {entry.version} of {entry.key!r}: {why}"
 
     def _add_memory_key(self, **columns: Any) -> Outcome:
-        return TAKEN if self.bus.memory.restore_count(**columns) else THERE, ""
+        return ADDED if self.bus.memory.restore_count(**columns) else EXISTING, ""
 
     def _add_event(self, **columns: Any) -> Outcome:
         seq = self._free_seq("events", columns.pop("seq"))
         if seq is None and self._store.one("transfer.has_event", **columns):
-            return THERE, ""
+            return EXISTING, ""
         self._add_row("event", {**columns, "seq": seq})
         self.bus.changed_topics.add(EVENTS)
-        return TAKEN, ""
+        return ADDED, ""
 
     def _free_seq(self, table: str, seq: int) -> int | None:
         """Return `seq` if no reader can have passed it yet; else None, and the store assigns a new one at the end."""

@@ -53,7 +53,7 @@ class LoginRegistry(Service, noun="logins"):
         """End a browser's login to the page: within seconds no hub accepts it, and its streams end."""
         row = self._store.one("logins.end", login_id=login_id)
         if row is None:
-            near = near_matches(login_id, [known for (known,) in self._store.rows("logins.ids", now=self._store.now)])
+            near = near_matches(login_id, [each for (each,) in self._store.rows("logins.ids", now=self._store.now)])
             hint = did_you_mean(near)
             raise LoginNotFound(f"no login has the id {login_id!r}", hint=hint, near=near)
         self.bus.changed_topics.add(NEWS)

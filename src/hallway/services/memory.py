@@ -158,18 +158,18 @@ class SharedMemory(Service, noun="memory"):
         labels = labels_of(self._store, project, type, session_id, tags or [], match_all)
         search = Search(self._store, project, labels, pattern, limit, is_alone=self.bus.visible is not None)
         if query:
-            found = search.by_relevance(query, after)
+            hits = search.by_relevance(query, after)
         elif pattern and not (type or session_id or tags):
-            found = search.in_key_order(pattern, after)
+            hits = search.in_key_order(pattern, after)
         else:
-            found = search.newest_first(after)
+            hits = search.newest_first(after)
         if include_values:
-            found = found[: _how_many_fit([hit.size_bytes for hit in found])]
-        rows = self._entries([hit.entry for hit in found])
-        excerpts = tokenize.Excerpts(query or "", is_near=any(hit.is_near for hit in found))
+            hits = hits[: _how_many_fit([hit.size_bytes for hit in hits])]
+        rows = self._entries([hit.entry for hit in hits])
+        excerpts = tokenize.Excerpts(query or "", is_near=any(hit.is_near for hit in hits))
         # The total text searched is about the same for few and many results.
         length = max(SHOWN_LENGTH // max(len(rows) // 32, 1), MIN_SHOWN_LENGTH)
-        return [_finding(row, hit, excerpts, length, include_values) for row, hit in zip(rows, found, strict=True)]
+        return [_finding(row, hit, excerpts, length, include_values) for row, hit in zip(rows, hits, strict=True)]
 
     def search(self, key_pattern: str, *, project: str | None = None) -> list[MemoryEntry]:
         """Return all entries whose keys match a glob, in order of their keys: `task_*`, `api/??/[a-z]*`."""
@@ -250,7 +250,7 @@ class SharedMemory(Service, noun="memory"):
         if self._is_over(until):
             return "expired"
         if self._store.one("memory.has", entry_id=entry.entry_id):
-            return "there"
+            return "existing"
         key_id = self._key_id(entry.project, entry.key)
         before, expires_at = self._head_of(key_id)
         if self._is_over(expires_at):
@@ -260,7 +260,7 @@ class SharedMemory(Service, noun="memory"):
             return "different"
         id_ = self._insert(key_id, entry, prepared.text, at, until, None)
         self._reindex(key_id, before, {id_: (entry, prepared)})
-        return "taken"
+        return "added"
 
     def restore_count(self, project: str, key: str, last_version: int) -> bool:
         """Reserve the version numbers of a key up to this one; return whether the counter changed."""
@@ -381,12 +381,12 @@ class SharedMemory(Service, noun="memory"):
         return self._store.rows("memory.entries", ids=encode(ids)) if ids else []
 
     def _find_all(self, **filters: Any) -> list[MemoryEntry]:
-        found: list[MemoryEntry] = []
+        entries: list[MemoryEntry] = []
         after = None
         while page := self.find(**filters, include_values=True, limit=1000, after=after):
-            found += [MemoryEntry.of(each._values[: len(MemoryEntry._fields)]) for each in page]
+            entries += [MemoryEntry.of(each._values[: len(MemoryEntry._fields)]) for each in page]
             after = page[-1].cursor
-        return found
+        return entries
 
 
 class PreparedEntry:
@@ -440,6 +440,6 @@ def _finding(row: Row, hit: Hit, excerpts: tokenize.Excerpts, length: int, has_v
     text = row[3]
     if not has_value:
         row = (*row[:3], "null", *row[4:])
-    shown = text[:length].strip('"') if text[0] == '"' else text[:length]
-    line = excerpts.of(tokenize.plain(shown))
+    start = text[:length].strip('"') if text[0] == '"' else text[:length]
+    line = excerpts.of(tokenize.plain(start))
     return MemoryHit.of((*_entry(row).to_dict().values(), has_value, line, hit.cursor, hit.is_loose))

@@ -68,7 +68,7 @@ LOOK_BACK = 50_000  # messages among which one sender's are looked for
 STATES_SHOWN = 1000  # deliveries that a thread tells with its messages
 ONE_WAIT_S = 20.0  # of a longer wait: what a connection's own time limit allows with room to spare
 LONGEST_PAUSE_S = 2.0  # between attempts to reach a bus that is away
-SAID = ("from_session", "to_session", "type", "subject", "body", "data", "in_reply_to")  # a message's content
+CONTENT = ("from_session", "to_session", "type", "subject", "body", "data", "in_reply_to")  # a message's content
 TASK_TYPES = ("task_offer", "task_accept", "handoff")
 
 
@@ -248,7 +248,7 @@ class CollaborationHub(Service, noun="messages"):
         `idempotency_key`: with that the same request can be made again, and is sent only once.
         """
         deadline = _deadline(timeout_s)
-        known: dict[str, Any] = {"message_id": None, "idempotency_key": idempotency_key or new_id()}
+        details: dict[str, Any] = {"message_id": None, "idempotency_key": idempotency_key or new_id()}
 
         def send() -> Receipt:
             return self.send(
@@ -260,21 +260,21 @@ class CollaborationHub(Service, noun="messages"):
                 data,
                 priority=priority,
                 allow_secret=allow_secret,
-                idempotency_key=known["idempotency_key"],
+                idempotency_key=details["idempotency_key"],
             )
 
         try:
             sent = self._persist(send, deadline)
-            known["message_id"] = sent.message_id
+            details["message_id"] = sent.message_id
             if reply := self._await_reply(from_session, sent.message_id, deadline):
                 return reply
         except HallwayError as error:
-            error.details = {**known, **error.details}
+            error.details = {**details, **error.details}
             raise
         raise NoAnswer(
             f"{to_session} has not answered within {timeout_s:g} s (it is {sent.recipient_status or 'addressed'})",
             hint=f"The reply may still come. Go on waiting: wait_reply({sent.message_id!r})",
-            **known,
+            **details,
         )
 
     def wait_reply(self, message_id: str, *, timeout_s: float | None = 60.0) -> Message:
@@ -305,9 +305,9 @@ class CollaborationHub(Service, noun="messages"):
         while True:
             left_s = max(deadline - time.monotonic(), 0)
             wait_s = min(left_s, ONE_WAIT_S)
-            found = self._persist(lambda: self.replies(session_id, message_id, wait_s, limit=1), deadline)  # noqa: B023
-            if found:
-                reply: Message = found[0]
+            replies = self._persist(lambda: self.replies(session_id, message_id, wait_s, limit=1), deadline)  # noqa: B023
+            if replies:
+                reply: Message = replies[0]
                 self._persist(lambda: self.acknowledge(session_id, [reply.message_id]), deadline)  # noqa: B023
                 return reply
             if not left_s:
@@ -548,10 +548,10 @@ class CollaborationHub(Service, noun="messages"):
     def require(self, message_id: str) -> Message:
         """Return a message that the caller may see; else raise MessageNotFound."""
         row = self._store.one("messages.get", message_id=message_id)
-        found = record_of(Message, row) if row else None
-        if found is None or not self._is_seen(found):
+        message = record_of(Message, row) if row else None
+        if message is None or not self._is_seen(message):
             raise _no_message(message_id)
-        return found
+        return message
 
     def has(self, message_id: str) -> bool:
         """Return whether a message still exists."""
@@ -603,10 +603,10 @@ class CollaborationHub(Service, noun="messages"):
         now = self._store.now
         expired = len(self._store.rows("messages.prune_expired", now=now, limit=limit))
         self._store.rows("messages.prune_pairs", now=now)
-        found = self._store.rows(
+        rows = self._store.rows(
             "messages.prune_old", now=now, last=self._last_before(before), before=before, limit=limit - expired
         )
-        return expired + len(found)
+        return expired + len(rows)
 
     def prune_to(self, keep_bytes: int, limit: int) -> int:
         """Remove the oldest messages until the others have at most `keep_bytes` bytes (M7)."""
@@ -621,9 +621,9 @@ class CollaborationHub(Service, noun="messages"):
         low, high = 0, int(row[0]) if row else 0
         while low < high:
             middle = (low + high + 1) // 2
-            found = self._store.one("messages.from", seq=middle)
-            if found is not None and found[1] <= instant:
-                low = found[0]
+            first_after = self._store.one("messages.from", seq=middle)
+            if first_after is not None and first_after[1] <= instant:
+                low = first_after[0]
             else:
                 high = middle - 1
         return low
@@ -636,13 +636,13 @@ class CollaborationHub(Service, noun="messages"):
         is_new = message.to_session == recipient and not is_person(recipient) and not any(reached_at)
         return delivery_of(row, self.bus.wakes.held_back(message, recipient) if is_new else None)
 
-    def _send(self, idempotency_key: str | None, *said: Any, **options: Any) -> Receipt:
+    def _send(self, idempotency_key: str | None, *parts: Any, **options: Any) -> Receipt:
         """Send a message and return its receipt; `said` and `options` are those of `_draft`."""
-        from_session = said[0]
+        from_session = parts[0]
         first = idempotency_key and self._first(from_session, idempotency_key)
         if first:
             return first
-        draft = self._draft(*said, **options)
+        draft = self._draft(*parts, **options)
         draft["idempotency_key"] = idempotency_key
         forwarded_to = self._forward(draft)
         recipient_status = self._address(draft)
@@ -674,7 +674,7 @@ class CollaborationHub(Service, noun="messages"):
         """Return a message's columns, before its recipients are known."""
         message_id, subject, text = new_id(), subject or _first_line(body), encode(data) if data else "{}"
         in_reply_to = parent.message_id if parent else None
-        said = f"{from_session}\n{to_session}\n{type}\n{subject}\n{in_reply_to}\n{text}\n{body}"
+        content = f"{from_session}\n{to_session}\n{type}\n{subject}\n{in_reply_to}\n{text}\n{body}"
         return {
             "message_id": message_id,
             "type": type,
@@ -690,30 +690,30 @@ class CollaborationHub(Service, noun="messages"):
             "task_id": _task_of(type, message_id, parent.task_id if parent else None, data),
             "expires_at": None if expires_in_s is None else self._store.now + expires_in_s * SECOND,
             "idempotency_key": None,
-            "digest": int.from_bytes(said.encode(), "big") % DIGESTS,
+            "digest": int.from_bytes(content.encode(), "big") % DIGESTS,
         }
 
     def _forward(self, draft: dict[str, Any]) -> str | None:
         """Return the session that a message's recipient goes on as, which gets it instead; None where it does not."""
-        found = None
+        successor = None
         for _ in range(MAX_SUCCESSIONS):
             row = self._store.one("sessions.continued_by", session_id=draft["to_session"])
             if row is None or row[0] is None or row[0] == draft["from_session"]:
                 break
-            draft["to_session"] = found = row[0]
-        return found
+            draft["to_session"] = successor = row[0]
+        return successor
 
     def _address(self, draft: dict[str, Any]) -> str | None:
         """Check sender and recipient, and set the project; return the status of a recipient that is a session."""
         from_session, to_session = draft["from_session"], draft["to_session"]
-        found = self._store.rows(
+        rows = self._store.rows(
             "messages.parties",
             now=self._store.now,
             from_session=from_session,
             to_session=to_session,
             visible=None if self._is_answer(draft) else self.bus.visible,
         )
-        parties = {session_id: (project, status) for session_id, project, status in found}
+        parties = {session_id: (project, status) for session_id, project, status in rows}
         for party in (from_session, to_session):
             if party not in parties and not _is_no_session(party):
                 self.bus.sessions.require(party)  # raises SessionNotFound with similar ids
@@ -774,7 +774,7 @@ class CollaborationHub(Service, noun="messages"):
     def _nobody_can(self, draft: dict[str, Any]) -> SessionNotFound:
         capability, project = draft["to_session"].removeprefix(CAPABILITY), draft["project"]
         rows = self._store.rows("messages.capabilities", project=project, now=self._store.now)
-        near = near_matches(capability, [str(known) for (known,) in rows])
+        near = near_matches(capability, [str(each) for (each,) in rows])
         return SessionNotFound(
             f"no other live session of {project} has the capability {capability!r}",
             hint=did_you_mean(near) or "Send it to a session, or to everybody (*)",
@@ -788,10 +788,10 @@ class CollaborationHub(Service, noun="messages"):
             return None
         message_id, seq, thread_id, task_id, to_session = row
         count = self._store.one("messages.count_deliveries", seq=seq)
-        found = self._store.rows(
+        rows = self._store.rows(
             "messages.parties", now=self._store.now, from_session=None, to_session=to_session, visible=self.bus.visible
         )
-        status = found[0][2] if found else None
+        status = rows[0][2] if rows else None
         return Receipt.of((message_id, seq, thread_id, task_id, count[0] if count else 0, status, True, None, None))
 
     # -- limits (M8) --------------------------------------------------------------------------------------------------
@@ -824,8 +824,10 @@ class CollaborationHub(Service, noun="messages"):
         """Return the id and time of a message of the last minute with the same content, or None."""
         now = self._store.now
         rows = self._store.rows("messages.like", digest=draft["digest"], since=now - REPEAT_S * SECOND)
-        said = tuple(draft[name] for name in SAID)
-        return next(((message_id, at) for message_id, at, *other in rows if at <= now and tuple(other) == said), None)
+        content = tuple(draft[name] for name in CONTENT)
+        return next(
+            ((message_id, at) for message_id, at, *other in rows if at <= now and tuple(other) == content), None
+        )
 
     # -- small parts --------------------------------------------------------------------------------------------------
 

@@ -104,7 +104,7 @@ class ProjectRegistry(Service, noun="projects"):
             raise InvalidInput(f"the old and the new project are both {old_project}", hint="Name two projects")
 
     def _no_project(self, name: str) -> ProjectNotFound:
-        near = near_matches(name, [known for (known,) in self._store.rows("projects.names")])
+        near = near_matches(name, [each for (each,) in self._store.rows("projects.names")])
         return ProjectNotFound(f"nothing is stored under the project {name!r}", hint=did_you_mean(near), near=near)
 
     def prune_old(self, before: int, limit: int) -> int:

@@ -77,8 +77,8 @@ class Search:
         page_of = after[0] if after.startswith((NEAR, ANY)) else EXACT
         position = _position(after[len(page_of) :])
         for step in (page_of,) if after else (EXACT, NEAR, ANY):
-            if found := self._best(self._words_of(query, step), position, step):
-                return found
+            if hits := self._best(self._words_of(query, step), position, step):
+                return hits
         return []
 
     def newest_first(self, after: str | None) -> list[Hit]:

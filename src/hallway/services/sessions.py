@@ -58,7 +58,7 @@ class SessionRegistry(Service, noun="sessions"):
         is taken from where the caller runs. Raises SessionElsewhere where it is live in another project than that of
         the call or of the caller's folder, and not told to `move`.
         """
-        said = {
+        values = {
             "agent_name": agent_name,
             "agent_type": agent_type,
             "human_user": human_user,
@@ -73,7 +73,7 @@ class SessionRegistry(Service, noun="sessions"):
             "branch": branch,
             "ttl_s": ttl_s,
         }
-        return self._upsert_alive(session_id, said, move=move)
+        return self._upsert_alive(session_id, values, move=move)
 
     @operation("POST /sessions/{session_id}/heartbeat", verb="heartbeat", is_durable=False, registers=True)
     def heartbeat(
@@ -119,7 +119,7 @@ class SessionRegistry(Service, noun="sessions"):
             if row:
                 own_id, in_project, is_now = row
                 return self._answer(session_id, own_id, in_project, is_now, limit)
-        said = {
+        values = {
             "project": project,
             "current_task": current_task,
             "status": status,
@@ -130,7 +130,7 @@ class SessionRegistry(Service, noun="sessions"):
             "branch": branch,
             "ttl_s": ttl_s,
         }
-        session = self._upsert_alive(session_id, said, move=move)
+        session = self._upsert_alive(session_id, values, move=move)
         row = self._store.one("sessions.exists", session_id=session_id)
         return self._answer(session_id, row[0] if row else -1, session.project, session.status, limit)
 
@@ -164,8 +164,8 @@ class SessionRegistry(Service, noun="sessions"):
         if status == "offline":
             _check_reason(status, reason, detail)
             return self._end(self.require(session_id), "status")
-        said = {"status": status, "reason": reason, "detail": detail, "current_task": current_task}
-        return self._upsert_alive(session_id, said)
+        values = {"status": status, "reason": reason, "detail": detail, "current_task": current_task}
+        return self._upsert_alive(session_id, values)
 
     @operation("POST /sessions/{session_id}/status", body="blob", registers=True)
     def set_status_detail(self, session_id: str, blob: dict[str, Json]) -> Session:
@@ -235,17 +235,17 @@ class SessionRegistry(Service, noun="sessions"):
 
     def list_sessions(self, include_offline: bool = False, project: str | None = None) -> list[Session]:
         """Return all matching sessions, newest registration first, reading as many pages as necessary."""
-        found: list[Session] = []
+        sessions: list[Session] = []
         while True:
-            page = self._page_after(found, include_offline, project)
-            found += page
+            page = self._page_after(sessions, include_offline, project)
+            sessions += page
             if len(page) < LIST_PAGE:
-                return found
+                return sessions
 
-    def _page_after(self, found: list[Session], include_offline: bool, project: str | None) -> list[Session]:
+    def _page_after(self, sessions: list[Session], include_offline: bool, project: str | None) -> list[Session]:
         """Return the page after the last session that still exists: the last ones may have been removed meanwhile."""
         filters: dict[str, Any] = {"project": project, "include_offline": include_offline, "limit": LIST_PAGE}
-        for anchor in reversed(found):
+        for anchor in reversed(sessions):
             try:
                 return self.find_sessions(after_id=anchor.session_id, **filters)
             except SessionNotFound:
@@ -393,7 +393,7 @@ class SessionRegistry(Service, noun="sessions"):
         row = self._store.one("sessions.get", now=self._store.now, session_id=session_id)
         if row is None or not self.bus.sees(row[3]):
             rows = self._store.rows("sessions.ids", wanted=session_id, visible=self.bus.visible)
-            near = near_matches(session_id, [known for (known,) in rows])
+            near = near_matches(session_id, [each for (each,) in rows])
             hint = did_you_mean(near)
             raise SessionNotFound(f"no session has the id {session_id!r}", hint=hint, near=near)
         return _session(row)
@@ -431,7 +431,7 @@ class SessionRegistry(Service, noun="sessions"):
             row = self._store.one("sessions.count_live", project=project, now=self._store.now)
         return int(row[0]) if row else 0
 
-    def _upsert_alive(self, session_id: str, said: dict[str, Any], *, move: bool = False) -> Session:
+    def _upsert_alive(self, session_id: str, values: dict[str, Any], *, move: bool = False) -> Session:
         """Write what a session said of itself, and that it is alive now; publish what changed.
 
         A live session changes its project only if it is told to `move`; else SessionElsewhere says where it lives.
@@ -440,25 +440,25 @@ class SessionRegistry(Service, noun="sessions"):
         if not self.bus.is_swept:  # a sweep left overdue sessions, perhaps this one
             self._expired(self._store.rows("sessions.expire_one", now=self._store.now, session_id=session_id))
         row = self._store.one("sessions.get", now=self._store.now, session_id=session_id)
-        said = {name: value for name, value in said.items() if value is not None}
-        if said.get("status") == "offline":
+        values = {name: value for name, value in values.items() if value is not None}
+        if values.get("status") == "offline":
             raise InvalidInput(
                 "who registers is alive, so its status cannot be offline",
                 hint="End the session instead (end)",
             )
         before = _session(row) if row else None
-        said = _with_reason(said, before)
+        values = _with_reason(values, before)
         if row is None or before is None:
-            self._insert(session_id, said)
+            self._insert(session_id, values)
             return self.require(session_id)
-        is_moved = before.is_live and said.get("project", before.project) != before.project
+        is_moved = before.is_live and values.get("project", before.project) != before.project
         if is_moved:
-            said = self._moved(before, said, is_meant=move)
-        known = _columns(before.to_dict())  # compared as JSON, for which 1 and true differ
-        changed = {name: said[name] for name, value in _columns(said).items() if known[name] != value}
+            values = self._moved(before, values, is_meant=move)
+        current = _columns(before.to_dict())  # compared as JSON, for which 1 and true differ
+        changed = {name: values[name] for name, value in _columns(values).items() if current[name] != value}
         if not before.is_live:
-            changed.setdefault("status", said.get("status", "active"))
-        columns = {**known, **_columns(changed)}
+            changed.setdefault("status", values.get("status", "active"))
+        columns = {**current, **_columns(changed)}
         is_new_status = "status" in changed or "reason" in changed
         columns["status_since"] = self._store.now if is_new_status else row[STATUS_SINCE]
         self._store.rows("sessions.replace", **columns, now=self._store.now)
@@ -475,15 +475,15 @@ class SessionRegistry(Service, noun="sessions"):
             self.bus.events.append("session.updated", columns["project"], session_id, **changed)
         return self.require(session_id) if changed or not before.is_live else self._seen_now(before)
 
-    def _moved(self, session: Session, said: dict[str, Any], *, is_meant: bool) -> dict[str, Any]:
+    def _moved(self, session: Session, values: dict[str, Any], *, is_meant: bool) -> dict[str, Any]:
         """Return what a session that moves to another project said, with where it runs now."""
         if not is_meant:
             raise SessionElsewhere(
-                f"the session {session.session_id!r} lives in {session.project}, not in {said['project']}",
+                f"the session {session.session_id!r} lives in {session.project}, not in {values['project']}",
                 project=session.project,
             )
         here = {"location": self.bus.here.location, "branch": self.bus.here.branch}
-        return {**{name: value for name, value in here.items() if value is not None}, **said}
+        return {**{name: value for name, value in here.items() if value is not None}, **values}
 
     def _rouse_peers(self, project: str) -> None:
         """Make the hooks of a project's newest sessions read the bus after a session came or left."""
@@ -495,13 +495,13 @@ class SessionRegistry(Service, noun="sessions"):
     def _seen_now(self, session: Session) -> Session:
         return session.replace(last_seen=max(session.last_seen, to_datetime(self._store.now)))
 
-    def _insert(self, session_id: str, said: dict[str, Any]) -> None:
+    def _insert(self, session_id: str, values: dict[str, Any]) -> None:
         here = self.bus.here
         columns = {
             "session_id": session_id,
             "agent_name": UNNAMED,
             "agent_type": UNNAMED,
-            "project": said.get("project") or self.bus.project_for(None, session_id),
+            "project": values.get("project") or self.bus.project_for(None, session_id),
             "status": "active",
             "reason": None,
             "detail": None,
@@ -513,14 +513,14 @@ class SessionRegistry(Service, noun="sessions"):
             "capabilities": [],
             "metadata": {},
             "ttl_s": TTL_DEFAULT_S,
-            **said,
+            **values,
         }
         principal = self.bus.principal.name if self.bus.principal else None
         self._leave_out_pauses()  # which also notes that the machine is awake, before any session can expire
         self._store.rows("sessions.insert", **_columns(columns), principal=principal, now=self._store.now)
-        told = ("agent_name", "agent_type", "status", "reason", "current_task", "human_user", "location", "branch")
+        in_event = ("agent_name", "agent_type", "status", "reason", "current_task", "human_user", "location", "branch")
         self.bus.events.append(
-            "session.registered", columns["project"], session_id, **{name: columns[name] for name in told}
+            "session.registered", columns["project"], session_id, **{name: columns[name] for name in in_event}
         )
         self._rouse_peers(columns["project"])
 
@@ -556,17 +556,17 @@ STATUS_SINCE = 7  # the place of the column in `sessions.get`
 WITH_REASON = ("waiting", "idle")  # the statuses that have a reason and a detail
 
 
-def _with_reason(said: dict[str, Any], before: Session | None) -> dict[str, Any]:
+def _with_reason(values: dict[str, Any], before: Session | None) -> dict[str, Any]:
     """Add to a session's new values the reason and detail that follow from them (S11).
 
     Reason and detail belong to the status they were set with: a new status or reason removes the earlier ones.
     """
     is_live = before is not None and before.is_live
-    status = said.get("status", before.status if before and is_live else "active")
-    _check_reason(status, said.get("reason"), said.get("detail"))
-    is_same = before and is_live and status == before.status and said.get("reason") in (None, before.reason)
-    said = said if is_same else {"reason": None, "detail": None, **said}
-    return {**said, "detail": said["detail"] or None} if "detail" in said else said
+    status = values.get("status", before.status if before and is_live else "active")
+    _check_reason(status, values.get("reason"), values.get("detail"))
+    is_same = before and is_live and status == before.status and values.get("reason") in (None, before.reason)
+    values = values if is_same else {"reason": None, "detail": None, **values}
+    return {**values, "detail": values["detail"] or None} if "detail" in values else values
 
 
 def _check_reason(status: str, reason: str | None, detail: str | None) -> None:

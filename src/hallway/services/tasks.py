@@ -133,8 +133,8 @@ class TaskBoard(Service, noun="tasks"):
         if row is None:
             raise self._not_yours(before)
         task = self._changed("task.cancelled", task_id, session_id)
-        told = {before.offered_by, before.owner, before.offered_to} - {None, session_id}
-        for party in sorted(told, key=str):
+        recipients = {before.offered_by, before.owner, before.offered_to} - {None, session_id}
+        for party in sorted(recipients, key=str):
             self.bus.messages.notify_task_change(task, session_id, str(party), "notification", reason or "cancelled")
         return task
 
@@ -214,7 +214,7 @@ class TaskBoard(Service, noun="tasks"):
         task = self._find(task_id)
         if task is None or not self.bus.messages.is_visible(task.project, task.offered_by, task.offered_to, task.owner):
             rows = self._store.rows("tasks.ids", visible=self.bus.visible)
-            near = near_matches(task_id, [known for (known,) in rows])
+            near = near_matches(task_id, [each for (each,) in rows])
             hint = did_you_mean(near)
             raise TaskNotFound(f"no task has the id {task_id!r}", hint=hint, near=near)
         return task
@@ -278,12 +278,12 @@ class TaskBoard(Service, noun="tasks"):
         )
         self._changed("task.handed_off" if is_owned else "task.offered", message.message_id, message.from_session)
 
-    def _accept(self, task: Task, session_id: str, told: str | None = None) -> Task:
+    def _accept(self, task: Task, session_id: str, offerer: str | None = None) -> Task:
         """Give an open task to a session, and notify the parties that have no message about it yet."""
         row = self._store.one("tasks.accept", task_id=task.task_id, session_id=session_id, now=self._store.now)
         if row is not None:
             changed = self._changed("task.accepted", task.task_id, session_id)
-            for party in sorted({task.offered_by, task.owner or task.offered_by} - {told, session_id}):
+            for party in sorted({task.offered_by, task.owner or task.offered_by} - {offerer, session_id}):
                 self.bus.messages.notify_task_change(changed, session_id, party, "task_accept", "accepted")
             return changed
         if task.owner == session_id and task.status == "accepted":
@@ -328,10 +328,10 @@ class TaskBoard(Service, noun="tasks"):
         """Return the error for a change of a task that has another owner or is finished."""
         if task.owner is None or task.status in ("completed", "cancelled"):
             by = f" by {task.owner}" if task.owner and task.status != "cancelled" else ""
-            said = f"the task {task.subject!r} is {task.status}{by}"
+            problem = f"the task {task.subject!r} is {task.status}{by}"
         else:
-            said = f"the task {task.subject!r} was accepted by {self._called(task.owner)}"
-        return AlreadyTaken(said, owner=task.owner, status=task.status)
+            problem = f"the task {task.subject!r} was accepted by {self._called(task.owner)}"
+        return AlreadyTaken(problem, owner=task.owner, status=task.status)
 
     def _called(self, owner: str) -> str:
         row = self._store.one("sessions.get", now=self._store.now, session_id=owner)

@@ -117,7 +117,7 @@ class TokenRegistry(Service, noun="tokens"):
         """
         row = self._store.one("tokens.revocation", token_digest=token_sha256)
         if row is not None:
-            return "there" if row[0] is None else "revoked"
+            return "existing" if row[0] is None else "revoked"
         added = self._store.rows(
             "tokens.restore",
             name=name,
@@ -130,7 +130,7 @@ class TokenRegistry(Service, noun="tokens"):
         if not added:
             return "different"
         self._tell("token.imported", name=name, role=role, projects=_projects(projects))
-        return "taken"
+        return "added"
 
     def note_use(self, used: dict[str, str]) -> None:
         """Record the last use of tokens: {token name: address}."""
@@ -149,7 +149,7 @@ class TokenRegistry(Service, noun="tokens"):
         self.bus.changed_topics.add(NEWS)
 
     def _no_token(self, name: str) -> TokenNotFound:
-        near = near_matches(name, [known for (known,) in self._store.rows("tokens.names")])
+        near = near_matches(name, [each for (each,) in self._store.rows("tokens.names")])
         hint = did_you_mean(near)
         return TokenNotFound(f"no valid token has the name {name!r}", hint=hint, near=near)
 

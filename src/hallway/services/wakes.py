@@ -68,9 +68,9 @@ class WakeUps(Service, noun="wakes"):
         if handed_at > now - IN_FLIGHT_S * SECOND:
             return WakeUp.of((session_id, [], (handed_at - now) / SECOND + IN_FLIGHT_S))
         worth = [
-            found
+            message
             for row in rows
-            if row[-1] is None and self.is_worth(found := record_of(Message, row[:-1]), session_id)
+            if row[-1] is None and self.is_worth(message := record_of(Message, row[:-1]), session_id)
         ]
         budgets = {each.message_id: self._budget_of(each.thread_id, session_id) for each in worth}
         paying = [each for each in worth if _is_person(each) or budgets[each.message_id].used < self.budget]
@@ -92,8 +92,8 @@ class WakeUps(Service, noun="wakes"):
         self._store.rows("wakes.forget_last", session_id=session_id)
         return given
 
-    @operation("POST /sessions/{session_id}/wake/taken")
-    def taken(self, session_id: str) -> int:
+    @operation("POST /sessions/{session_id}/wake/confirm")
+    def confirm(self, session_id: str) -> int:
         """Mark as injected what wake-ups have handed over: the client is at a turn that began with it.
 
         For clients that do not report which messages a turn begins with. Returns how many were new.
@@ -101,12 +101,12 @@ class WakeUps(Service, noun="wakes"):
         rows = self._store.rows("wakes.handed", session_id=session_id)
         return self.bus.messages.mark_injected(session_id, [row[0] for row in rows]) if rows else 0
 
-    @operation("POST /sessions/{session_id}/wake/hold")
-    def hold(self, session_id: str, message_ids: list[str]) -> int:
+    @operation("POST /sessions/{session_id}/wake/continue")
+    def continue_turn(self, session_id: str, message_ids: list[str]) -> int:
         """Count a turn that continues at its end because of messages; return the number that the budgets allow."""
-        found = [self.bus.messages.require(each) for each in message_ids]
-        budgets = {each.message_id: self._budget_of(each.thread_id, session_id) for each in found}
-        paying = [each for each in found if _is_person(each) or budgets[each.message_id].used < self.budget]
+        messages = [self.bus.messages.require(each) for each in message_ids]
+        budgets = {each.message_id: self._budget_of(each.thread_id, session_id) for each in messages}
+        paying = [each for each in messages if _is_person(each) or budgets[each.message_id].used < self.budget]
         self._count(session_id, paying, budgets)
         return len(paying)
 
@@ -190,14 +190,14 @@ class WakeUps(Service, noun="wakes"):
             )
 
     def _is_answer_wanted(self, message: Message, session_id: str) -> bool:
-        found = self._store.one(
+        row = self._store.one(
             "wakes.is_answer_wanted",
             in_reply_to=message.in_reply_to,
             session_id=session_id,
             seq=message.seq,
             from_session=message.from_session,
         )
-        return found is not None
+        return row is not None
 
 
 def _is_person(message: Message) -> bool:

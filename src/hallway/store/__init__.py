@@ -150,8 +150,8 @@ def load_statement(dialect: str, name: str) -> str:
     """Return one named statement of a dialect; only the files that it needs are read. Raises LookupError."""
     file = f"{name.partition('.')[0]}.sql"
     for folder in (dialect, "common"):
-        _, found, rest = _read_once(folder, file).partition(f"{NAME}{name}\n")
-        if found:
+        _, separator, rest = _read_once(folder, file).partition(f"{NAME}{name}\n")
+        if separator:
             statement = _without_comments(rest.partition(NAME)[0])
             if "{" in statement:
                 for other in (file, FRAGMENTS):

@@ -52,12 +52,12 @@ class BusFiles:
     def find_fault(self, *, is_ending: bool = False) -> Fault | None:
         """Return what is wrong with the files, None if nothing is; before a commit, of those that it writes to."""
         try:
-            found = os.stat(self._path)
+            status = os.stat(self._path)
         except OSError:
             return Fault("was deleted or moved")
-        if (found.st_ino, found.st_dev) != self._place:
+        if (status.st_ino, status.st_dev) != self._place:
             return Fault("was replaced by another file")
-        stamp = found.st_mtime_ns, found.st_size
+        stamp = status.st_mtime_ns, status.st_size
         if stamp != self._stamp:
             if fault := self._find_damage():
                 return fault
@@ -155,10 +155,10 @@ def _integer(header: bytes, offset: int) -> int:
 
 def _place(path: str) -> Place | None:
     try:
-        found = os.stat(path)
+        status = os.stat(path)
     except OSError:
         return None
-    return found.st_ino, found.st_dev
+    return status.st_ino, status.st_dev
 
 
 def _is_lost(path: str, place: Place | None) -> bool:

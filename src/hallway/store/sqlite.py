@@ -460,10 +460,10 @@ class SQLiteStore:
         has_one = isinstance(error, apsw.IOError | apsw.CantOpenError) and hasattr(self, "_connection")
         return self._connection.system_errno if has_one else 0
 
-    def _unsuitable(self, lack: str, said: str) -> errors.UnsuitableDisk:
+    def _unsuitable(self, lack: str, text: str) -> errors.UnsuitableDisk:
         return errors.UnsuitableDisk(
             f"the file system of {self.folder} {lack}, which a bus of several processes needs, as network file systems"
-            f" and shared folders of virtual machines and containers often have none: {said}"
+            f" and shared folders of virtual machines and containers often have none: {text}"
         )
 
 
@@ -575,8 +575,8 @@ _stores: set[ref[SQLiteStore]] = set()
 
 
 def _leave_parents() -> None:
-    for known in list(_stores):
-        if store := known():
+    for opened in list(_stores):
+        if store := opened():
             try:
                 store._leave_parent()
             except errors.HallwayError:

@@ -77,8 +77,8 @@ def _check(part: str) -> dict[str, int]:
         faults = [str(row[0]) for row in connection.execute("PRAGMA integrity_check(5)")]
         broken = connection.execute("PRAGMA foreign_key_check").fetchall()
         if faults != ["ok"] or broken:
-            said = "; ".join(faults) if faults != ["ok"] else f"{len(broken)} rows point to rows that are not there"
-            raise StorageError(f"the copy is damaged, and so is the bus: {said}", hint="Run: hallway doctor")
+            problem = "; ".join(faults) if faults != ["ok"] else f"{len(broken)} rows point to rows that are not there"
+            raise StorageError(f"the copy is damaged, and so is the bus: {problem}", hint="Run: hallway doctor")
         tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
         counts = {}
         for table in COUNTED:

@@ -71,12 +71,12 @@ def relevance(api: FTS5ExtensionApi, /, *arguments: Any) -> float:
     SQLite's own `bm25` counts the rows of each word and label again for every query, which takes a second if a word is
     in a million rows.
     """
-    known = api.aux_data  # computed for the first row and kept for the others
-    if known is None:
-        weights, _, said = arguments[0].partition("@")
-        usual = float(said) if said else api.column_total_size(2) / max(api.row_count, 1)
-        known = api.aux_data = ([float(each) for each in weights.split()], max(usual, 1.0))
-    by_phrase, usual = known
+    settings = api.aux_data  # computed for the first row and kept for the others
+    if settings is None:
+        weights, _, usual_text = arguments[0].partition("@")
+        usual = float(usual_text) if usual_text else api.column_total_size(2) / max(api.row_count, 1)
+        settings = api.aux_data = ([float(each) for each in weights.split()], max(usual, 1.0))
+    by_phrase, usual = settings
     damping = SATURATION * (1 - LENGTH_SHARE + LENGTH_SHARE * api.column_size(2) / usual)
     score = 0.0
     for phrase, phrase_weight in enumerate(by_phrase):

@@ -49,8 +49,8 @@ def spread(text: str) -> str:
     parts: list[str] = []
     if not text.islower():
         for word in pattern("[A-Za-z0-9]+").findall(text):
-            if not (word.islower() or word.isdigit()) and len(found := _camel_parts(word)) > 1:
-                parts += found
+            if not (word.islower() or word.isdigit()) and len(words := _camel_parts(word)) > 1:
+                parts += words
     if not text.isascii():
         parts += _parts_beside(text)
     return f"{text} {' '.join(parts)}" if parts else text
@@ -64,9 +64,9 @@ def _parts_beside(text: str) -> list[str]:
     """Return the character pairs of each run of CJK, and the runs of other letters and digits next to a CJK run."""
     parts: list[str] = []
     before, end, is_before_cjk = "", -1, False
-    for found in pattern(f"([{_CJK}]+)|[^\\W_{_CJK}]+").finditer(text):
-        run, is_cjk = found[0], found[1] is not None
-        does_touch = found.start() == end
+    for match in pattern(f"([{_CJK}]+)|[^\\W_{_CJK}]+").finditer(text):
+        run, is_cjk = match[0], match[1] is not None
+        does_touch = match.start() == end
         if is_cjk:
             parts += [*([before] if does_touch and before else []), *_pairs(run), run[-1]]
             before = ""
@@ -75,7 +75,7 @@ def _parts_beside(text: str) -> list[str]:
             before = ""
         else:
             before = run
-        end, is_before_cjk = found.end(), is_cjk
+        end, is_before_cjk = match.end(), is_cjk
     return parts
 
 
@@ -90,8 +90,8 @@ def plain(json_text: str) -> str:
 
 def words_apart(query: str) -> str:
     """Return a query with its compound words split: identifiers into their parts, runs of CJK into character pairs."""
-    found = pattern(f"([{_CJK}]+)|[^\\W_{_CJK}]+\\*?").finditer(base_letters(query))
-    return " ".join(part for word in found for part in (_pairs(word[0]) if word[1] else _camel_parts(word[0])))
+    matches = pattern(f"([{_CJK}]+)|[^\\W_{_CJK}]+\\*?").finditer(base_letters(query))
+    return " ".join(part for word in matches for part in (_pairs(word[0]) if word[1] else _camel_parts(word[0])))
 
 
 def stems(word: str) -> list[str]:
@@ -189,9 +189,9 @@ def _asked(run: str, grammar: Grammar) -> str:
     return grammar.phrase(" ".join(_pairs(run)), is_start=len(run) == 1)
 
 
-def weight(entries: int, found: int) -> float:
+def weight(entries: int, entries_with_word: int) -> float:
     """Return the weight of a word found in `found` of `entries`: BM25's inverse document frequency."""
-    return max(math.log(1 + (entries - found + 0.5) / (found + 0.5)), MIN_WEIGHT)
+    return max(math.log(1 + (entries - entries_with_word + 0.5) / (entries_with_word + 0.5)), MIN_WEIGHT)
 
 
 class Excerpts:
@@ -202,8 +202,8 @@ class Excerpts:
     """
 
     def __init__(self, query: str, *, is_near: bool = False) -> None:
-        found = pattern(rf"([{_CJK}]+)|[^\W_{_CJK}]+").finditer(base_letters(query))
-        typed = list(dict.fromkeys((each[0], each[1] is not None) for each in found))[:MAX_WORDS]
+        matches = pattern(rf"([{_CJK}]+)|[^\W_{_CJK}]+").finditer(base_letters(query))
+        typed = list(dict.fromkeys((each[0], each[1] is not None) for each in matches))[:MAX_WORDS]
         self._runs = [run for run, is_cjk in typed if is_cjk]
         parts = [part for word, is_cjk in typed if not is_cjk for part in (word, *_camel_parts(word))]
         self._stems: tuple[str, ...] = ()
@@ -240,12 +240,12 @@ class Excerpts:
         """Yield the spans of the query's other words in order: whole words, or parts of compound words."""
         if not self._words:
             return
-        for found in pattern(rf"[^\W_{_CJK}]+").finditer(text):
-            word = found[0]
+        for match in pattern(rf"[^\W_{_CJK}]+").finditer(text):
+            word = match[0]
             if self._has(word):
-                yield found.span()
+                yield match.span()
             elif not word.islower():
-                at = found.start()
+                at = match.start()
                 for part in _camel_parts(word):
                     if self._has(part):
                         yield at, at + len(part)

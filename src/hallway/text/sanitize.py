@@ -42,13 +42,13 @@ def sanitize(text: str) -> str:
     """
     if text.isprintable() and (text.isascii() or INVISIBLE.isdisjoint(text)):
         return text
-    shown: list[str] = []
+    parts: list[str] = []
     for at, character in enumerate(text):
         is_shown = character.isprintable() and character not in INVISIBLE
-        if not is_shown and not _is_needed(character, shown[-2:], text[at + 1 : at + 2]):
+        if not is_shown and not _is_needed(character, parts[-2:], text[at + 1 : at + 2]):
             character = _visible(character)
-        shown.append(character)
-    return "".join(shown)
+        parts.append(character)
+    return "".join(parts)
 
 
 def _is_needed(character: str, before: list[str], after: str) -> bool:

@@ -39,8 +39,8 @@ class Imported(Record):
     are those that the records belong to. `notes` say what was changed.
     """
 
-    taken: dict[str, int]
-    there: dict[str, int]
+    added: dict[str, int]
+    existing: dict[str, int]
     refused: dict[str, int]
     reasons: list[str]
     projects: list[str]
@@ -207,8 +207,8 @@ class _Sender:
         self._bus = bus
         self._path = path
         self._with_tokens = with_tokens
-        self._taken: dict[str, int] = {}
-        self._there: dict[str, int] = {}
+        self._added: dict[str, int] = {}
+        self._existing: dict[str, int] = {}
         self._refused: dict[str, int] = {}
         self._reasons: list[str] = []
         self._projects: set[str] = set()
@@ -219,7 +219,7 @@ class _Sender:
             done = self._bus.imports.add_records([line for _, line in batch], with_tokens=self._with_tokens)
         except HallwayError as error:
             raise self._explained(error, batch) from None
-        for sums, counts in ((self._taken, done.taken), (self._there, done.there)):
+        for sums, counts in ((self._added, done.added), (self._existing, done.existing)):
             for record, count in counts.items():
                 sums[record] = sums.get(record, 0) + count
         for each in done.refused:
@@ -246,4 +246,4 @@ class _Sender:
         return error
 
     def outcome(self) -> Imported:
-        return Imported.of((self._taken, self._there, self._refused, self._reasons, sorted(self._projects), []))
+        return Imported.of((self._added, self._existing, self._refused, self._reasons, sorted(self._projects), []))

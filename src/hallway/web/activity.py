@@ -212,17 +212,17 @@ class ActivityLog:
         self, count: int, project: str | None = None, kinds: tuple[str, ...] = (), session_id: str | None = None
     ) -> list[Event]:
         """Return the newest matching events, newest first."""
-        found = []
+        events = []
         for event in reversed(self.events):
             if (
                 (project is None or event.project == project)
                 and (not kinds or event.kind.partition(".")[0] in kinds)
                 and (session_id is None or _concerns(event, session_id))
             ):
-                found.append(event)
-                if len(found) == count:
+                events.append(event)
+                if len(events) == count:
                     break
-        return found
+        return events
 
 
 def readable(event: Event) -> Event:

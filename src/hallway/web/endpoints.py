@@ -58,16 +58,16 @@ class PageEndpoint:
         self._page = page
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        known = forms.csrf_token(scope)
-        token = known or forms.new_token()
-        headers = [HTML, NO_STORE, VARY, *(() if known else [forms.cookie_header(token)])]
+        csrf_token = forms.csrf_token(scope)
+        token = csrf_token or forms.new_token()
+        headers = [HTML, NO_STORE, VARY, *(() if csrf_token else [forms.cookie_header(token)])]
         site = self._site.for_caller(caller_of(scope))
         try:
-            query, shown = await site.data(self._page.show, scope)
+            query, context = await site.data(self._page.show, scope)
             name, status = self._page.name, 200
         except HallwayError as error:
-            name, status, query, shown = "error", error.status, {}, {"error": error}
-        data = {**self._around(site, token, query), **shown}
+            name, status, query, context = "error", error.status, {}, {"error": error}
+        data = {**self._around(site, token, query), **context}
         is_part = header(scope, b"hx-request") == b"true"
         make = self._site.renderer.live if is_part else self._site.renderer.page
         # Rendered in a thread, so that a long page does not delay other requests.
@@ -101,11 +101,11 @@ class JsonEndpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            _, shown = await self._site.for_caller(caller_of(scope)).data(self._page.show, scope)
+            _, context = await self._site.for_caller(caller_of(scope)).data(self._page.show, scope)
         except HallwayError as error:
             await respond_error(send, error)
             return
-        await respond(send, encode_json(shown), headers=((b"content-type", b"application/json"), NO_STORE))
+        await respond(send, encode_json(context), headers=((b"content-type", b"application/json"), NO_STORE))
 
 
 class WriteEndpoint:

@@ -29,10 +29,10 @@ MAX_FIELDS = 20
 def csrf_token(scope: Scope) -> str | None:
     """Return the CSRF token of the request's cookie."""
     try:
-        found = SimpleCookie(header(scope, b"cookie").decode("latin-1")).get(COOKIE)
+        morsel = SimpleCookie(header(scope, b"cookie").decode("latin-1")).get(COOKIE)
     except CookieError:
         return None
-    return found.value if found and found.value.isascii() and len(found.value) >= 32 else None
+    return morsel.value if morsel and morsel.value.isascii() and len(morsel.value) >= 32 else None
 
 
 def new_token() -> str:
@@ -60,9 +60,9 @@ async def read_form(scope: Scope, receive: Receive) -> dict[str, str]:
     except ValueError as error:
         raise InvalidInput(f"the form cannot be read: {error}", hint="Percent-encode it as UTF-8") from None
     fields = dict(pairs)
-    said = header(scope, TOKEN_HEADER).decode("latin-1") or fields.pop(TOKEN_FIELD, "")
+    given = header(scope, TOKEN_HEADER).decode("latin-1") or fields.pop(TOKEN_FIELD, "")
     fields.pop(TOKEN_FIELD, None)
     token = csrf_token(scope)
-    if token is None or not hmac.compare_digest(said.encode(), token.encode()):
+    if token is None or not hmac.compare_digest(given.encode(), token.encode()):
         raise Refused("the form has no token of this browser", hint="Load the page again, then send it once more")
     return fields

@@ -87,11 +87,11 @@ class LoginEndpoint:
     async def _form(
         self, scope: Scope, send: Send, status: int, wanted: str, error: HallwayError | None, code: str = ""
     ) -> None:
-        known = forms.csrf_token(scope)
-        token = known or forms.new_token()
+        csrf_token = forms.csrf_token(scope)
+        token = csrf_token or forms.new_token()
         data = {"token": token, "to": wanted, "error": error, "login": LOGIN, "code": code}
         body = await asyncio.to_thread(self._renderer.page, "login", data)
-        await respond(send, body, status, (HTML, *(() if known else [forms.cookie_header(token)])))
+        await respond(send, body, status, (HTML, *(() if csrf_token else [forms.cookie_header(token)])))
 
 
 async def _go(send: Send, where: str, cookie: str) -> None:

@@ -47,7 +47,7 @@ class Names:
 
     async def _session(self, session_id: str) -> Session | None:
         try:
-            found: Session = await self._ask(GET, session_id=session_id)
+            session: Session = await self._ask(GET, session_id=session_id)
         except HallwayError:  # pruned, or the name of something else
             return None
-        return found
+        return session

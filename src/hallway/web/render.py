@@ -51,10 +51,10 @@ def linked(text: str) -> Markup:
     """Return an escaped text in which http and https addresses are links."""
     parts, at = [], 0
     text = lines(text)
-    for found in LINK.finditer(text):
-        address = found[0].rstrip(".,;:!?)]*")
-        parts += [escape(text[at : found.start()]), _link(address)]
-        at = found.start() + len(address)
+    for match in LINK.finditer(text):
+        address = match[0].rstrip(".,;:!?)]*")
+        parts += [escape(text[at : match.start()]), _link(address)]
+        at = match.start() + len(address)
     return Markup("").join([*parts, escape(text[at:])])
 
 
@@ -91,8 +91,8 @@ def event_fields(event: Event) -> Iterator[tuple[str, str]]:
 
 def address(path: str, **query: object) -> str:
     """Return a page's address with a query; empty values are left out."""
-    said = {name: value for name, value in query.items() if value not in (None, "", False)}
-    return f"{path}?{urlencode(said)}" if said else path
+    parameters = {name: value for name, value in query.items() if value not in (None, "", False)}
+    return f"{path}?{urlencode(parameters)}" if parameters else path
 
 
 def party(name: str) -> str:

@@ -69,18 +69,18 @@ def compose(lines: list[tuple[str, str]], *, head: str = HEAD, has_messages: boo
     tail = [MORE] if has_messages else []
     first = f"{head} {DIGEST_NOTE}"
     room = MAX_SIZE - sum(_size(line) for line in (first, *tail)) - _size("… and 100 more.")
-    taken: list[str] = []
-    shown: list[str] = []
+    kept: list[str] = []
+    message_ids: list[str] = []
     for line, message_id in lines:
-        if _size(line) > room and not taken:
+        if _size(line) > room and not kept:
             line = line.encode()[: room - 8].decode(errors="ignore") + '…"'  # of a sender with the longest name
         if _size(line) > room:
             break
         room -= _size(line)
-        taken.append(line)
-        shown += [message_id] if message_id else []
-    left = len(lines) - len(taken)
-    return "\n".join((first, *taken, *([f"… and {left} more."] if left else []), *tail)), shown
+        kept.append(line)
+        message_ids += [message_id] if message_id else []
+    left = len(lines) - len(kept)
+    return "\n".join((first, *kept, *([f"… and {left} more."] if left else []), *tail)), message_ids
 
 
 def message_line(message: Message) -> str:
@@ -97,9 +97,9 @@ def _urgent_first(messages: list[Message]) -> list[Message]:
 
 def _others(bus: Bus, session_id: str, project: str) -> list[str]:
     """Return lines about the sessions that are here when a session begins."""
-    found = bus.sessions.active(project, limit=PEERS_SHOWN + 1)
-    others = [peer for peer in found.sessions if peer.session_id != session_id][:PEERS_SHOWN]
-    left = found.total - 1 - len(others)
+    answer = bus.sessions.active(project, limit=PEERS_SHOWN + 1)
+    others = [peer for peer in answer.sessions if peer.session_id != session_id][:PEERS_SHOWN]
+    left = answer.total - 1 - len(others)
     return [_peer_line(peer) for peer in others] + ([f"- here: {left} others"] if others and left > 0 else [])
 
 

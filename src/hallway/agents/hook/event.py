@@ -196,4 +196,4 @@ def is_limit(error: str) -> bool:
 
 def text(payload: Payload, *names: str) -> str:
     """Return the first of the named members that is a non-empty string."""
-    return next((found for name in names if isinstance(found := payload.get(name), str) and found), "")
+    return next((value for name in names if isinstance(value := payload.get(name), str) and value), "")

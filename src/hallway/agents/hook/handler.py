@@ -72,7 +72,7 @@ class HookHandler:
         if event.is_subagent and event.kind != ASKED:
             return self._handle_subagent(event)
         if event.kind in (TOOL, STOP) and not self._adapter.reports_wake_ups:
-            self._bus.wakes.taken(self._session_id)
+            self._bus.wakes.confirm(self._session_id)
         if event.kind == STOP:
             return self._end_turn(event)
         if event.kind == NEWS:
@@ -134,16 +134,16 @@ class HookHandler:
         self._project = bus.here.project or ""
         self._state.is_fresh = event.is_new
         try:
-            known = bus.sessions.get(event.session_id)
+            session = bus.sessions.get(event.session_id)
         except SessionNotFound:
             name = f"{client.title} in {os.path.basename(event.directory) or '/'}"
             bus.sessions.register(event.session_id, name, client.client, status=status)
         else:
-            if known.is_live and known.status == "working":
+            if session.is_live and session.status == "working":
                 status = None  # the prompt's hook, which some clients start beside this one, was quicker
                 self._state.is_fresh = event.kind != START
             is_start = event.kind == START  # a start in another folder moves the session; a later event does not
-            is_here = is_start or not known.is_live or known.project == bus.here.project
+            is_here = is_start or not session.is_live or session.project == bus.here.project
             project, branch = (bus.here.project, bus.here.branch) if is_here else (None, None)
             heartbeat = bus.sessions.heartbeat(
                 event.session_id, project=project, branch=branch, status=status, move=is_start, limit=1
@@ -179,7 +179,7 @@ class HookHandler:
         is_early = event.kind == START  # no request to the model follows until the first prompt
         if is_early and event.is_new and PROMPT in self._adapter.shows:
             return None
-        found = Digest(
+        digest = Digest(
             self._bus,
             event.session_id,
             self._state.last_seq,
@@ -188,20 +188,20 @@ class HookHandler:
             has_messages=not is_early or event.is_new,
             except_ids=self._state.pending,
         )
-        self._state.last_seq = found.last_seq
+        self._state.last_seq = digest.last_seq
         self._state.is_fresh = False
         if is_early:
-            self._state.pending += found.shown
+            self._state.pending += digest.shown
         else:
-            self._delivered_ids += found.shown
-        if found.has_more:
+            self._delivered_ids += digest.shown
+        if digest.has_more:
             mark_due(self._bus.folder, [event.session_id])
-        return self._adapter.inject_context(event, found.words) if found.words else None
+        return self._adapter.inject_context(event, digest.words) if digest.words else None
 
     def _end_turn(self, event: HookEvent) -> Payload | None:
         """Record the end of a turn. If an urgent request is unanswered, block it, but never twice in a row."""
         asked = [] if event.is_repeat or event.is_subagent else self._unanswered()
-        if not asked or not self._bus.wakes.hold(self._session_id, [each.message_id for each in asked]):
+        if not asked or not self._bus.wakes.continue_turn(self._session_id, [each.message_id for each in asked]):
             self._send_heartbeat("idle", reason=event.reason or "done", detail=one_line(event.detail))
             self._rearm_wake_up()
             return None

@@ -27,13 +27,13 @@ def loads(text: str) -> Payload:
     except ImportError:
         from hallway.core.schema import decode as decoded
 
-        found = decoded(text)
+        value = decoded(text)
     else:
         try:
-            found = make_scanner(_JsonReader)(text, len(text) - len(text.lstrip()))[0]  # type: ignore[arg-type]
+            value = make_scanner(_JsonReader)(text, len(text) - len(text.lstrip()))[0]  # type: ignore[arg-type]
         except (StopIteration, SystemError):  # the second where `json` is not there to make the error
             raise ValueError("the payload is no JSON") from None
-    return found if isinstance(found, dict) else {}
+    return value if isinstance(value, dict) else {}
 
 
 def dumps(value: Any) -> str:

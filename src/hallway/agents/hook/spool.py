@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from hallway.bus.base import Bus
 
 NAME = "spool"
-TAKEN = ".taken"  # suffix of the file whose lines are being run
+RUNNING = ".running"  # suffix of the file whose lines are being run
 LOCK = ".lock"
 MAX_BYTES = 256 * 1024
 MAX_PROMPT = 1000  # characters: its first line is the task
@@ -71,7 +71,7 @@ def append(folder: str, client: str, event: HookEvent) -> bool:
 def has_lines(folder: str) -> bool:
     """Return whether anything is spooled."""
     path = os.path.join(folder, NAME)
-    return os.path.exists(path) or os.path.exists(path + TAKEN)
+    return os.path.exists(path) or os.path.exists(path + RUNNING)
 
 
 def work_off(bus: Bus) -> bool:
@@ -87,13 +87,13 @@ def work_off(bus: Bus) -> bool:
         return False
     try:
         while has_lines(bus.folder):
-            if not os.path.exists(path + TAKEN):
-                os.rename(path, path + TAKEN)
-            with open(path + TAKEN, "rb") as file:
+            if not os.path.exists(path + RUNNING):
+                os.rename(path, path + RUNNING)
+            with open(path + RUNNING, "rb") as file:
                 lines = file.read().splitlines()
             for entry in _entries(lines):
                 _do(bus, entry)
-            os.unlink(path + TAKEN)
+            os.unlink(path + RUNNING)
     except FileNotFoundError:
         pass  # it was removed by hand
     finally:

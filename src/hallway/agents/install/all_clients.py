@@ -168,9 +168,9 @@ def _chosen(names: Sequence[str]) -> list[ClientInstaller]:
     for name in names:
         if name not in CLIENTS:
             near = near_matches(name, list(CLIENTS))
-            known = f"The clients: {', '.join(CLIENTS)}"
+            client_names = f"The clients: {', '.join(CLIENTS)}"
             raise InvalidInput(
                 f"there is no client {name!r} that hallway knows",
-                hint=f"Did you mean {' or '.join(near)}? {known}" if near else known,
+                hint=f"Did you mean {' or '.join(near)}? {client_names}" if near else client_names,
             )
     return [CLIENTS[name] for name in dict.fromkeys(names)]

@@ -33,8 +33,8 @@ def find_causes(client: ClientInstaller, root: str) -> Iterator[Diagnostic]:
         text = current(config)
         if text is None:
             continue
-        if SERVER in config.holds and (found := config.server(text)) is not None:
-            name, entry = found
+        if SERVER in config.holds and (server := config.server(text)) is not None:
+            name, entry = server
             yield from _other_bus_of_server(client, config, entry)
         if HOOKS in config.holds:
             yield from _other_bus_of_hooks(client, config, text)
@@ -51,8 +51,8 @@ def _other_bus_of_server(client: ClientInstaller, config: Config, entry: dict[st
     own = bus_address()
     url, home = environment.get("HALLWAY_URL"), environment.get("HALLWAY_HOME")
     if isinstance(url, str) and url and normalise_address(url) != own:
-        shown = redact_url(own) if own else OWN_FILE
-        detail = f"the entry in {config.path} sets HALLWAY_URL={redact_url(url)}, but commands here use {shown}"
+        own_bus = redact_url(own) if own else OWN_FILE
+        detail = f"the entry in {config.path} sets HALLWAY_URL={redact_url(url)}, but commands here use {own_bus}"
         yield Diagnostic(detail, f"hallway use {redact_url(url)}, or edit {config.path}")
     if isinstance(home, str) and home and os.path.abspath(os.path.expanduser(home)) != data_folder():
         detail = f"the entry in {config.path} sets HALLWAY_HOME={home}, but commands here use {data_folder()}"
@@ -64,8 +64,8 @@ def _other_bus_of_hooks(client: ClientInstaller, config: Config, text: str) -> I
     if not _names_gate_folder(text) or gate_folder() in text:
         return
     own = bus_address()
-    shown = redact_url(own) if own else OWN_FILE
-    detail = f"the hooks were installed for another bus; commands here use {shown} ({address_source()})"
+    own_bus = redact_url(own) if own else OWN_FILE
+    detail = f"the hooks were installed for another bus; commands here use {own_bus} ({address_source()})"
     yield Diagnostic(detail, f"hallway install {client.name}")
 
 

@@ -71,7 +71,7 @@ class ClientInstaller:
     @property
     def program(self) -> str | None:
         """Return the path of the client's program; None if it is not on the PATH."""
-        return next((found for name in self.programs if (found := shutil.which(name))), None)
+        return next((path for name in self.programs if (path := shutil.which(name))), None)
 
     @property
     def is_here(self) -> bool:
@@ -91,14 +91,14 @@ class ClientInstaller:
             )
         except (OSError, subprocess.TimeoutExpired):
             return None
-        found = re.search(r"(?<!\d)\d+(?:\.\d+)+[-\w.]*", done.stdout)
-        return found[0].rstrip(".") if found else None
+        match = re.search(r"(?<!\d)\d+(?:\.\d+)+[-\w.]*", done.stdout)
+        return match[0].rstrip(".") if match else None
 
 
 def home(*parts: str, variable: str | None = None, base: str = "~") -> str:
     """Return a path in the user's home, or below the folder that one of the client's variables names."""
-    said = os.environ.get(variable) if variable else None
-    return os.path.join(said or os.path.expanduser(base), *parts)
+    folder = os.environ.get(variable) if variable else None
+    return os.path.join(folder or os.path.expanduser(base), *parts)
 
 
 def place(root: str | None, user: str, *parts: str) -> str:

@@ -295,10 +295,10 @@ class TomlConfig(Config):
         }
 
     def _tables(self, text: str) -> dict[str, Any]:
-        found = self._parsed(text).get(self.section, {})
-        if not isinstance(found, dict):
+        tables = self._parsed(text).get(self.section, {})
+        if not isinstance(tables, dict):
             raise self.broken(f"{self.section} is no table")
-        return found
+        return tables
 
     def _parsed(self, text: str) -> dict[str, Any]:
         import tomllib

@@ -48,11 +48,11 @@ class Hook:
 
 def hooks_of(client: ClientInstaller, *, is_shared: bool = False) -> list[Hook]:
     """Return every hook to write into a client's configuration; `is_shared`: into a repository's."""
-    found = []
+    hooks = []
     for event, matcher, runs_for in client.hooks:
         command = command_of(client, event, runs_for, is_shared=is_shared)
-        found.append(Hook(event, matcher, client.hook_entry(event, command, runs_for)))
-    return found
+        hooks.append(Hook(event, matcher, client.hook_entry(event, command, runs_for)))
+    return hooks
 
 
 def is_ours(command: str) -> bool:

@@ -13,20 +13,20 @@ if TYPE_CHECKING:
 
 def grouped(client: ClientInstaller, root: str | None) -> dict[str, list[Any]]:
     """Return, by event, groups of handlers with their matchers, in Claude Code's format."""
-    found: dict[str, list[Any]] = {}
+    groups: dict[str, list[Any]] = {}
     for hook in hooks_of(client, is_shared=root is not None):
         matcher = {} if hook.matcher is None else {"matcher": hook.matcher}
-        found.setdefault(hook.event, []).append({**matcher, "hooks": [hook.entry]})
-    return found
+        groups.setdefault(hook.event, []).append({**matcher, "hooks": [hook.entry]})
+    return groups
 
 
 def listed(client: ClientInstaller, root: str | None) -> dict[str, list[Any]]:
     """Return, by event, the handlers without groups."""
-    found: dict[str, list[Any]] = {}
+    events: dict[str, list[Any]] = {}
     for hook in hooks_of(client, is_shared=root is not None):
         matcher = {"matcher": hook.matcher} if hook.matcher else {}
-        found.setdefault(hook.event, []).append(hook.entry | matcher)
-    return found
+        events.setdefault(hook.event, []).append(hook.entry | matcher)
+    return events
 
 
 def is_hallways(entry: Any) -> bool:

@@ -215,14 +215,14 @@ class Document:
         if "//" not in self.text[place:at]:
             return False
         place = 0
-        while place < at and (found := TOKEN.match(self.text, place)):
-            begin, place = place, found.end()
+        while place < at and (token := TOKEN.match(self.text, place)):
+            begin, place = place, token.end()
         return self.text.startswith("//", begin)
 
     def _comma_after(self, at: int) -> int | None:
         """Return where the comma after a value ends, past comments; None where there is none."""
-        while (found := TOKEN.match(self.text, at)) and found["space"]:
-            at = found.end()
+        while (token := TOKEN.match(self.text, at)) and token["space"]:
+            at = token.end()
         return at + 1 if self.text[at : at + 1] == "," else None
 
     def _splice(self, begin: int, end: int, text: str) -> None:
@@ -238,8 +238,8 @@ class Document:
     @property
     def unit(self) -> str:
         """Return one step of indentation as the file uses it."""
-        found = re.search(r"^[ \t]+(?=\")", self.text, re.MULTILINE)
-        return found[0] if found else "  "
+        indent = re.search(r"^[ \t]+(?=\")", self.text, re.MULTILINE)
+        return indent[0] if indent else "  "
 
     def _line(self, node: Node, deeper: int = 0) -> str:
         """Return a line break with the indentation of the line on which a node's container begins."""
@@ -263,12 +263,12 @@ class Document:
     def _next(self) -> tuple[str, int]:
         """Return the next token and its position; an empty token at the end."""
         while self._at < len(self.text):
-            found = TOKEN.match(self.text, self._at)
-            if found is None:
+            token = TOKEN.match(self.text, self._at)
+            if token is None:
                 raise NotJson(self.text, self._at, f"{self.text[self._at : self._at + 20]!r} is not JSON")
-            begin, self._at = self._at, found.end()
-            if not found["space"]:
-                return found[0], begin
+            begin, self._at = self._at, token.end()
+            if not token["space"]:
+                return token[0], begin
         return "", self._at
 
     def _value(self, depth: int, key_at: int | None = None) -> Node:

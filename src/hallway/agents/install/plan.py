@@ -103,7 +103,7 @@ def apply(changes: list[Change], record: InstallLedger) -> None:
     if not changes:
         return
     done: list[Change] = []
-    known = copy.deepcopy(record.files)
+    files_before = copy.deepcopy(record.files)
     try:
         for change in changes:
             record.before_change(change)
@@ -114,9 +114,9 @@ def apply(changes: list[Change], record: InstallLedger) -> None:
     except BaseException:
         for change in reversed(done):
             _write(change.path, change.before, identity(change.path))
-        record.go_back(known)
+        record.go_back(files_before)
         raise
-    record.tidy(known)
+    record.tidy(files_before)
 
 
 def _write(path: str, content: bytes | None, at: Identity | None, *, is_private: bool = False) -> None:
@@ -141,13 +141,13 @@ class InstallLedger:
     def _read(self) -> dict[str, dict[str, Any]]:
         content = read_file(self.path)
         try:
-            found = json.loads(content)["files"] if content else {}
+            files = json.loads(content)["files"] if content else {}
         except (ValueError, KeyError, TypeError):
             raise ConfigBroken(
                 f"{self.path} is damaged: it says what hallway has installed",
                 hint=f"Move it away; hallway uninstall then takes back edit by edit: mv {self.path} {self.path}.old",
             ) from None
-        return dict(found)
+        return dict(files)
 
     def save(self) -> None:
         if self.files:
@@ -179,12 +179,12 @@ class InstallLedger:
         """Keep what a file holds, and make the folders it needs."""
         is_ours = self.is_untouched(change.path)
         if change.after is not None and not is_ours:
-            known = self.files.get(change.path)
+            entry = self.files.get(change.path)
             self.files[change.path] = {
                 "client": change.client,
                 "kept": None if change.before is None else self._keep(change.path, change.before),
-                "folders": known["folders"] if known else [],
-                "is_made": change.before is None or bool(known and known["is_made"]),
+                "folders": entry["folders"] if entry else [],
+                "is_made": change.before is None or bool(entry and entry["is_made"]),
                 "is_exact": not _holds_hallway(change),
                 "undo": change.config.undo,
             }
@@ -197,9 +197,9 @@ class InstallLedger:
         else:
             self.files[change.path]["sha256"] = _hash(change.after)
 
-    def go_back(self, known: dict[str, dict[str, Any]]) -> None:
+    def go_back(self, files: dict[str, dict[str, Any]]) -> None:
         """Know again what was known, and leave nothing of what has come since."""
-        come, self.files = self.files, known
+        come, self.files = self.files, files
         self.tidy(come)
 
     def tidy(self, before: dict[str, dict[str, Any]]) -> None:

@@ -29,12 +29,12 @@ def main() -> int:
     failures = 0
     for entry in plan["files"]:
         try:
-            said = _undo(entry, ledger.get(entry["path"]), os.path.join(plan["folder"], "kept"))
+            outcome = _undo(entry, ledger.get(entry["path"]), os.path.join(plan["folder"], "kept"))
         except (OSError, ValueError, KeyError, TypeError) as error:
             failures += 1
-            said = f"cannot be edited: {error}. Remove hallway's entries by hand"
-        if said:
-            print(f"{entry['path']}: {said}")  # noqa: T201 (this is a program of its own)
+            outcome = f"cannot be edited: {error}. Remove hallway's entries by hand"
+        if outcome:
+            print(f"{entry['path']}: {outcome}")  # noqa: T201 (this is a program of its own)
     return 1 if failures else 0
 
 
@@ -46,15 +46,15 @@ def _ledger(path: str) -> dict[str, Any]:
         return {}
 
 
-def _undo(entry: dict[str, Any], known: dict[str, Any] | None, kept: str) -> str | None:
+def _undo(entry: dict[str, Any], recorded: dict[str, Any] | None, kept: str) -> str | None:
     path = entry["path"]
     try:
         with open(path, "rb") as file:
             before = file.read()
     except FileNotFoundError:
         return None
-    if known and known.get("is_exact") and known.get("sha256") == hashlib.sha256(before).hexdigest():
-        return _restore(path, known.get("kept"), kept)
+    if recorded and recorded.get("is_exact") and recorded.get("sha256") == hashlib.sha256(before).hexdigest():
+        return _restore(path, recorded.get("kept"), kept)
     text = before.decode("utf-8")
     if entry["format"] == "own":
         if NAME not in text:
@@ -64,7 +64,7 @@ def _undo(entry: dict[str, Any], known: dict[str, Any] | None, kept: str) -> str
     after = _without_tables(text, entry["section"]) if entry["format"] == "toml" else _without_entries(text, entry)
     if after == text:
         return None
-    if known and known.get("is_made") and after.strip() in ("", "{}"):
+    if recorded and recorded.get("is_made") and after.strip() in ("", "{}"):
         os.unlink(path)
         return "removed"
     _replace(path, after.encode("utf-8"))

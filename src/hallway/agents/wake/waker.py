@@ -49,8 +49,8 @@ class Waker:
             deliver = waker_of(session.agent_type) if session.is_live and session.agent_type in CATALOG else None
             if deliver is None:
                 return False
-            words, shown, self.retry_after_s = wake_up(self._bus, session_id)
-            if not shown or not self._hand_over(deliver, session_id, words, shown):
+            words, message_ids, self.retry_after_s = wake_up(self._bus, session_id)
+            if not message_ids or not self._hand_over(deliver, session_id, words, message_ids):
                 return False
             if not adapter_of(session.agent_type).reports_wake_ups:
                 self._bus.sessions.heartbeat(session_id, status="working", limit=1)
@@ -61,10 +61,10 @@ class Waker:
             sys.stderr.write(f"hallway cannot wake {session_id}: {error}\n")
             return False
 
-    def _hand_over(self, deliver: Deliver, session_id: str, words: str, shown: list[str]) -> bool:
+    def _hand_over(self, deliver: Deliver, session_id: str, words: str, message_ids: list[str]) -> bool:
         if deliver(session_id, words, self._client, self._environ):
             return True
-        self._bus.wakes.undo(session_id, shown)
+        self._bus.wakes.undo(session_id, message_ids)
         return False
 
 
@@ -75,13 +75,13 @@ def wake_up(bus: Bus, session_id: str) -> tuple[str, list[str], float | None]:
     """
     if not bus.messages.inbox(session_id, limit=1, new_only=True):
         return "", [], None  # a look takes no lock
-    found = bus.wakes.start(session_id)
-    if not found.messages:
-        return "", [], found.retry_after_s
-    words, shown = wake_words(found.messages)
-    if rest := [each.message_id for each in found.messages if each.message_id not in shown]:
+    wake = bus.wakes.start(session_id)
+    if not wake.messages:
+        return "", [], wake.retry_after_s
+    words, message_ids = wake_words(wake.messages)
+    if rest := [each.message_id for each in wake.messages if each.message_id not in message_ids]:
         bus.wakes.undo(session_id, rest)
-    return words, shown, None
+    return words, message_ids, None
 
 
 def ids_in(text: str) -> list[str]:

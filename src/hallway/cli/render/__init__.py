@@ -32,18 +32,18 @@ def renderer_of(operation: Operation, *, is_json: bool = False, variant: str = "
     returned = f"list[{kind.__name__}]" if is_list else kind.__name__
     module = f"{__name__}.{operation.noun}"
     try:
-        known: dict[str, Renderer] = getattr(__import__(module, fromlist=["RENDERERS"]), "RENDERERS", {})
+        renderers: dict[str, Renderer] = getattr(__import__(module, fromlist=["RENDERERS"]), "RENDERERS", {})
     except ModuleNotFoundError as error:
         if error.name != module:
             raise
-        known = {}
-    found = known.get(name) or known.get(returned)
-    if found is None:
+        renderers = {}
+    renderer = renderers.get(name) or renderers.get(returned)
+    if renderer is None:
         raise LookupError(
             f"src/hallway/cli/render/{operation.noun}.py does not say how the result of {operation.name} looks: add"
             f" {returned!r} or {name!r} to RENDERERS there"
         )
-    return found
+    return renderer
 
 
 def _as_json(screen: Terminal, result: Any, arguments: dict[str, Any]) -> list[str]:

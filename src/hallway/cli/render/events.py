@@ -25,8 +25,8 @@ def event(screen: Terminal, each: Event) -> str:
     )
     head = f"{screen.paint(str(each.seq).rjust(6), 'grey')}  {screen.paint(at, 'grey')}  {kind}  "
     body = sanitize(f"{each.session_id or '-'}  {each.project}  {data}".rstrip())
-    taken = 6 + 2 + 8 + 2 + max(len(each.kind), 18) + 2
-    return head + (body if screen.width is None else cut(body, max(screen.width - taken, 20)))
+    width = 6 + 2 + 8 + 2 + max(len(each.kind), 18) + 2
+    return head + (body if screen.width is None else cut(body, max(screen.width - width, 20)))
 
 
 def event_line(screen: Terminal, each: Event, *, is_json: bool) -> str:

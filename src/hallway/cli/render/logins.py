@@ -26,9 +26,9 @@ COLUMNS = (
 )
 
 
-def logins(screen: Terminal, found: list[Login], arguments: dict[str, Any]) -> list[str]:
+def logins(screen: Terminal, page: list[Login], arguments: dict[str, Any]) -> list[str]:
     """Return a line for each browser that is logged in."""
-    if not found:
+    if not page:
         return ["No browser is logged in."]
     rows = [
         (
@@ -40,9 +40,9 @@ def logins(screen: Terminal, found: list[Login], arguments: dict[str, Any]) -> l
             each.last_used_from or "",
             each.browser or "",
         )
-        for each in found
+        for each in page
     ]
-    return [*table(screen, COLUMNS, rows), *next_page(found, arguments, "limit", len(found) * 2)]
+    return [*table(screen, COLUMNS, rows), *next_page(page, arguments, "limit", len(page) * 2)]
 
 
 def logged_out(screen: Terminal, each: Login, arguments: dict[str, Any]) -> list[str]:

@@ -25,19 +25,19 @@ LINE = Column("", least=20, has_marks=True)
 VALUE = Column("VALUE", least=20)
 
 
-def findings(screen: Terminal, found: list[MemoryHit], arguments: dict[str, Any]) -> list[str]:
+def findings(screen: Terminal, hits: list[MemoryHit], arguments: dict[str, Any]) -> list[str]:
     """Return a line for each entry found, and the command that shows a whole entry."""
-    if not found:
+    if not hits:
         return ["No matching entries."]
     rows = [
         (each.key, each.type, str(each.version), each.session_id, age(each.created_at, screen.now_s), each.line)
-        for each in found
+        for each in hits
     ]
     lines = table(screen, (KEY, TYPE, VERSION, AUTHOR, AGE, LINE), rows)
     return [
-        *([LOOSE] if any(each.is_loose for each in found) else []),
+        *([LOOSE] if any(each.is_loose for each in hits) else []),
         *lines,
-        *next_page(found, arguments, "after", f"'{found[-1].cursor}'"),
+        *next_page(hits, arguments, "after", f"'{hits[-1].cursor}'"),
         "The whole of one: hallway memory get KEY",
     ]
 
@@ -60,11 +60,11 @@ def entry(screen: Terminal, each: MemoryEntry, arguments: dict[str, Any]) -> lis
     ]
 
 
-def history(screen: Terminal, found: list[MemoryEntry], arguments: dict[str, Any]) -> list[str]:
+def history(screen: Terminal, entries: list[MemoryEntry], arguments: dict[str, Any]) -> list[str]:
     """Return one line for each version of a key, newest first."""
     rows = [
         (str(each.version), each.type, each.session_id, age(each.created_at, screen.now_s), encode(each.value))
-        for each in found
+        for each in entries
     ]
     return table(screen, (VERSION, TYPE, AUTHOR, AGE, VALUE), rows) if rows else ["Nothing is remembered under it."]
 

@@ -61,25 +61,29 @@ def _whom(sent: Receipt, to_session: str) -> str:
     return f"to {sanitize(to_session)}{status}" if to_session else f"in the thread {sanitize(sent.thread_id)}"
 
 
-def inbox(screen: Terminal, found: list[Message], arguments: dict[str, Any]) -> list[str]:
+def inbox(screen: Terminal, messages: list[Message], arguments: dict[str, Any]) -> list[str]:
     """Return each message in full, oldest first, and the command that acknowledges them."""
     whose = sanitize(arguments["session_id"])
-    if not found:
+    if not messages:
         return [f"Nothing is in the inbox of {whose}."]
-    lines = [line for each in found for line in (*message(screen, each), "")]
-    return [*lines, *next_page(found, arguments, "after", found[-1].seq), f"Dealt with? hallway inbox {whose} --ack"]
+    lines = [line for each in messages for line in (*message(screen, each), "")]
+    return [
+        *lines,
+        *next_page(messages, arguments, "after", messages[-1].seq),
+        f"Dealt with? hallway inbox {whose} --ack",
+    ]
 
 
-def acknowledged(screen: Terminal, found: list[Message], arguments: dict[str, Any]) -> list[str]:
+def acknowledged(screen: Terminal, messages: list[Message], arguments: dict[str, Any]) -> list[str]:
     """Return the inbox for `hallway inbox --ack`, without the hint to acknowledge it."""
-    return inbox(screen, found, arguments)[: -1 if found else None]
+    return inbox(screen, messages, arguments)[: -1 if messages else None]
 
 
-def replies(screen: Terminal, found: list[Message], arguments: dict[str, Any]) -> list[str]:
+def replies(screen: Terminal, messages: list[Message], arguments: dict[str, Any]) -> list[str]:
     """Return each reply in full, oldest first."""
-    if not found:
+    if not messages:
         return [f"There is no reply to {sanitize(arguments['message_id'])} yet."]
-    return [line for each in found for line in (*message(screen, each), "")][:-1]
+    return [line for each in messages for line in (*message(screen, each), "")][:-1]
 
 
 def message(screen: Terminal, each: Message, *, indent: str = "", arrow: str = "") -> list[str]:
@@ -126,9 +130,9 @@ def _facts(screen: Terminal, each: Message) -> Iterator[tuple[str, str]]:
         yield "expires", f"in {duration(each.expires_at.timestamp() - screen.now_s)}"
 
 
-def history(screen: Terminal, found: list[Message], arguments: dict[str, Any]) -> list[str]:
+def history(screen: Terminal, messages: list[Message], arguments: dict[str, Any]) -> list[str]:
     """Return a line for each message."""
-    if not found:
+    if not messages:
         return [f"No message of this kind was ever sent to {sanitize(arguments['session_id'])}."]
     rows = [
         (
@@ -140,37 +144,42 @@ def history(screen: Terminal, found: list[Message], arguments: dict[str, Any]) -
             age(each.sent_at, screen.now_s),
             each.message_id,
         )
-        for each in found
+        for each in messages
     ]
     lines = table(screen, (TYPE, FROM, TO, PRIORITY, SUBJECT, AGE, MESSAGE), rows)
     is_forward = arguments.get("after") is not None
-    name, seq = ("after", found[-1].seq) if is_forward else ("before", found[0].seq)
-    return [*lines, *next_page(found, arguments, name, seq), "The whole of one: hallway thread MESSAGE"]
+    name, seq = ("after", messages[-1].seq) if is_forward else ("before", messages[0].seq)
+    return [*lines, *next_page(messages, arguments, name, seq), "The whole of one: hallway thread MESSAGE"]
 
 
-def thread(screen: Terminal, found: Thread, arguments: dict[str, Any]) -> list[str]:
+def thread(screen: Terminal, conversation: Thread, arguments: dict[str, Any]) -> list[str]:
     """Return a thread as a tree of replies, each message with its delivery states."""
-    known = {each.message_id for each in found.messages}
+    message_ids = {each.message_id for each in conversation.messages}
     states: dict[str, list[Delivery]] = {}
-    for each in found.deliveries:
+    for each in conversation.deliveries:
         states.setdefault(each.message_id, []).append(each)
     replies: dict[str | None, list[Message]] = {}
-    for each_message in found.messages:
+    for each_message in conversation.messages:
         parent = each_message.in_reply_to
-        replies.setdefault(parent if parent in known else None, []).append(each_message)
+        replies.setdefault(parent if parent in message_ids else None, []).append(each_message)
     lines: list[str] = []
-    shown: set[str] = set()
+    printed: set[str] = set()
     # Imported messages may answer each other in a circle, which no first message leads to: it begins at its oldest.
-    for first in [*replies.get(None, []), *found.messages]:
+    for first in [*replies.get(None, []), *conversation.messages]:
         waiting = [(first, 0)]
         while waiting:
             each_message, depth = waiting.pop()
-            if each_message.message_id in shown:
+            if each_message.message_id in printed:
                 continue
-            shown.add(each_message.message_id)
+            printed.add(each_message.message_id)
             lines += _in_thread(screen, each_message, depth, states.get(each_message.message_id, []))
             waiting += [(reply, depth + 1) for reply in reversed(replies.get(each_message.message_id, []))]
-    return [*lines, *next_page(found.messages, arguments, "after", found.messages[-1].seq if found.messages else 0)]
+    return [
+        *lines,
+        *next_page(
+            conversation.messages, arguments, "after", conversation.messages[-1].seq if conversation.messages else 0
+        ),
+    ]
 
 
 def _in_thread(screen: Terminal, each: Message, depth: int, states: list[Delivery]) -> list[str]:
@@ -197,9 +206,9 @@ def _held_back(screen: Terminal, states: list[Delivery], indent_cells: int = 0) 
             yield from _notice(screen, f"It does not wake {sanitize(each.recipient)}: {each.held_back}.", indent_cells)
 
 
-def deliveries(screen: Terminal, found: list[Delivery], arguments: dict[str, Any]) -> list[str]:
+def deliveries(screen: Terminal, states: list[Delivery], arguments: dict[str, Any]) -> list[str]:
     """Return the delivery state of a message for each recipient, and how long ago it was reached."""
-    if not found:
+    if not states:
         return ["It had no recipients."]
     rows = [
         (
@@ -207,10 +216,10 @@ def deliveries(screen: Terminal, found: list[Delivery], arguments: dict[str, Any
             f"{style_of(each.state, DELIVERY_LOOKS).glyph} {each.state}",
             age(each.acknowledged_at or each.injected_at or each.stored_at, screen.now_s),
         )
-        for each in found
+        for each in states
     ]
-    lines = [*table(screen, (RECIPIENT, STATE, AGE), rows), *_held_back(screen, found)]
-    return [*lines, *next_page(found, arguments, "after-id", found[-1].recipient)]
+    lines = [*table(screen, (RECIPIENT, STATE, AGE), rows), *_held_back(screen, states)]
+    return [*lines, *next_page(states, arguments, "after-id", states[-1].recipient)]
 
 
 def taken_out(screen: Terminal, count: int, arguments: dict[str, Any]) -> list[str]:

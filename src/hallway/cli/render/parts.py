@@ -21,11 +21,11 @@ NAMED = 5  # names of a long list that a line shows
 
 def fact_lines(screen: Terminal, facts: Iterable[tuple[str, Any]], **colours: str) -> list[str]:
     """Return named facts, one per line and aligned; empty values are left out."""
-    known = [(name, value) for name, value in facts if value]
-    width = max((len(name) for name, _ in known), default=0)
+    rows = [(name, value) for name, value in facts if value]
+    width = max((len(name) for name, _ in rows), default=0)
     return [
         f"{screen.paint(name.ljust(width), 'grey')}  {screen.paint(str(value), colours.get(name, ''))}"
-        for name, value in known
+        for name, value in rows
     ]
 
 
@@ -51,8 +51,8 @@ def when_short(screen: Terminal, at: datetime) -> str:
     return f"{age(at, screen.now_s)} ago"
 
 
-def next_page(found: list[Any], arguments: dict[str, Any], flag: str, last: object) -> list[str]:
+def next_page(page: list[Any], arguments: dict[str, Any], flag: str, last: object) -> list[str]:
     """Return a line with the flag for the next page if this page is full; else an empty list."""
-    if len(found) != arguments.get("limit"):
+    if len(page) != arguments.get("limit"):
         return []
-    return [f"These are {len(found)}; the next ones: add --{flag} {sanitize(str(last))}"]
+    return [f"These are {len(page)}; the next ones: add --{flag} {sanitize(str(last))}"]

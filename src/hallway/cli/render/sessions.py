@@ -72,9 +72,9 @@ def _peers(screen: Terminal, peers: list[PeerSession]) -> list[str]:
     return table(screen, (STATUS, ID, NAME, TYPE, USER, BRANCH, TASK, DETAIL, SEEN), rows) if rows else []
 
 
-def sessions(screen: Terminal, found: list[Session], arguments: dict[str, Any]) -> list[str]:
+def sessions(screen: Terminal, page: list[Session], arguments: dict[str, Any]) -> list[str]:
     """Return a table of sessions, those that wait for a person first; without any session, a command to type."""
-    if not found:
+    if not page:
         return _nobody(arguments)
     rows = [
         (
@@ -89,10 +89,10 @@ def sessions(screen: Terminal, found: list[Session], arguments: dict[str, Any]) 
             each.detail or "",
             age(each.ended_at or each.last_seen, screen.now_s),
         )
-        for each in in_order(sorted(found, key=lambda session: session.last_seen, reverse=True))
+        for each in in_order(sorted(page, key=lambda session: session.last_seen, reverse=True))
     ]
     lines = table(screen, (STATUS, ID, NAME, TYPE, USER, PROJECT, BRANCH, TASK, DETAIL, SEEN), rows)
-    return [*lines, *next_page(found, arguments, "after-id", found[-1].session_id)]
+    return [*lines, *next_page(page, arguments, "after-id", page[-1].session_id)]
 
 
 FILTERS = ("project", "status", "agent_type", "human_user", "capability", "after_id")

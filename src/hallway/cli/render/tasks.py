@@ -31,9 +31,9 @@ TASK = Column("TASK")
 FILTERS = ("project", "status", "owner", "after_id")
 
 
-def tasks(screen: Terminal, found: list[Task], arguments: dict[str, Any]) -> list[str]:
+def tasks(screen: Terminal, page: list[Task], arguments: dict[str, Any]) -> list[str]:
     """Return a line for each task, newest first."""
-    if not found:
+    if not page:
         nothing = "No task fits." if any(arguments.get(name) for name in FILTERS) else "No task is open."
         return [nothing, *([] if arguments.get("include_done") else ["Those that are done: hallway task list --all"])]
     rows = [
@@ -46,10 +46,10 @@ def tasks(screen: Terminal, found: list[Task], arguments: dict[str, Any]) -> lis
             age(each.created_at, screen.now_s),
             each.task_id,
         )
-        for each in found
+        for each in page
     ]
     lines = table(screen, (STATUS, SUBJECT, FROM, TO, OWNER, AGE, TASK), rows)
-    return [*lines, *next_page(found, arguments, "after-id", found[-1].task_id)]
+    return [*lines, *next_page(page, arguments, "after-id", page[-1].task_id)]
 
 
 def task(screen: Terminal, each: Task, arguments: dict[str, Any]) -> list[str]:
@@ -77,12 +77,12 @@ def _text(screen: Terminal, text: str) -> list[str]:
 
 def task_line(screen: Terminal, each: Task, arguments: dict[str, Any]) -> list[str]:
     """Return a task as one line, shown after a change of it."""
-    told = {"offered": f"to {each.offered_to}", "accepted": f"by {each.owner}", "completed": f"by {each.owner}"}
+    parties = {"offered": f"to {each.offered_to}", "accepted": f"by {each.owner}", "completed": f"by {each.owner}"}
     if each.status == "accepted" and each.offered_to:
-        told["accepted"] += f", who hands it to {each.offered_to}"
+        parties["accepted"] += f", who hands it to {each.offered_to}"
     status = screen.paint(_status(each.status), style_of(each.status, TASK_LOOKS).colour)
     return [
-        f"{status} {sanitize(told.get(each.status, '')):s}".rstrip() + f": {sanitize(each.subject)}  {each.task_id}"
+        f"{status} {sanitize(parties.get(each.status, '')):s}".rstrip() + f": {sanitize(each.subject)}  {each.task_id}"
     ]
 
 

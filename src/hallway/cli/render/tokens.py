@@ -36,9 +36,9 @@ def new_token(screen: Terminal, made: NewToken, arguments: dict[str, Any]) -> li
     ]
 
 
-def tokens(screen: Terminal, found: list[Token], arguments: dict[str, Any]) -> list[str]:
+def tokens(screen: Terminal, page: list[Token], arguments: dict[str, Any]) -> list[str]:
     """Return a line for each token."""
-    if not found:
+    if not page:
         return ["There is no token. To make one: hallway token create NAME"]
     rows = [
         (
@@ -50,9 +50,9 @@ def tokens(screen: Terminal, found: list[Token], arguments: dict[str, Any]) -> l
             age(each.last_used_at, screen.now_s) if each.last_used_at else "never",
             each.last_used_from or "",
         )
-        for each in found
+        for each in page
     ]
-    return [*table(screen, COLUMNS, rows), *next_page(found, arguments, "limit", len(found) * 2)]
+    return [*table(screen, COLUMNS, rows), *next_page(page, arguments, "limit", len(page) * 2)]
 
 
 def revoked(screen: Terminal, each: Token, arguments: dict[str, Any]) -> list[str]:

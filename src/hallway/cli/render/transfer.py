@@ -15,8 +15,8 @@ def imported(screen: Terminal, outcome: Imported) -> list[str]:
     """Return how many records an import added, found already there, and refused, with the reasons and notes."""
     facts = {
         "project" if len(outcome.projects) == 1 else "projects": first_few(outcome.projects),
-        "taken": in_numbers(outcome.taken.items()) or "nothing",
-        "there before": in_numbers(outcome.there.items()),
+        "added": in_numbers(outcome.added.items()) or "nothing",
+        "existing": in_numbers(outcome.existing.items()),
         "not taken": in_numbers(outcome.refused.items()),
     }
     return [*fact_lines(screen, facts.items()), *(f"  {sanitize(line)}" for line in (*outcome.reasons, *outcome.notes))]

@@ -80,9 +80,9 @@ HUB = Caller(NOWHERE)  # the hub itself, for operations that no request asked fo
 
 def caller_of(scope: Scope) -> Caller:
     """Return the caller of a request that has passed the authentication middleware."""
-    told, session_id = header(scope, HERE), header(scope, SESSION)
+    workspace, session_id = header(scope, HERE), header(scope, SESSION)
     named = unquote(session_id.decode("latin-1").strip()) or None
-    here = read_here(told.decode("latin-1"), named) if told or named else NOWHERE
+    here = read_here(workspace.decode("latin-1"), named) if workspace or named else NOWHERE
     grant: Grant | None = scope["grant"]
     return Caller(here, grant, address_of(scope) if grant else "")
 

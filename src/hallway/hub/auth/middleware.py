@@ -71,11 +71,11 @@ class AuthMiddleware:
         await self._app(scope, receive, send)
 
     async def _grant(self, scope: Scope) -> Grant | None:
-        said = header(scope, b"authorization")
-        if said:
-            if said[: len(BEARER)].lower() != BEARER or self.token_cache is None:
+        credentials = header(scope, b"authorization")
+        if credentials:
+            if credentials[: len(BEARER)].lower() != BEARER or self.token_cache is None:
                 raise Unauthorised("the header Authorization holds no bearer token", hint="Send: Bearer TOKEN")
-            return await self.token_cache.grant_of(said[len(BEARER) :].strip(), address_of(scope))
+            return await self.token_cache.grant_of(credentials[len(BEARER) :].strip(), address_of(scope))
         if self._owner_is == LOCAL_USERS or (self._owner_is == OWN_USER and scope["peer_user"]() == os.geteuid()):
             return None
         if self.token_cache is not None and (secret := secret_of(scope)):

@@ -83,21 +83,21 @@ class OriginCheck:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                said = {name for name, _ in message["headers"]}
-                message["headers"] = [*message["headers"], *(each for each in self._headers if each[0] not in said)]
+                names = {name for name, _ in message["headers"]}
+                message["headers"] = [*message["headers"], *(each for each in self._headers if each[0] not in names)]
             await send(message)
 
         return send_with_headers
 
     def check(self, scope: Scope) -> None:
         """Raise Refused for a request that is meant for another host or comes from another page, else return."""
-        found: dict[bytes, bytes] = {}
+        headers: dict[bytes, bytes] = {}
         for name, value in scope["headers"]:
             if name in ONCE:
-                if name in found:  # parts of the hub could disagree on which one counts
+                if name in headers:  # parts of the hub could disagree on which one counts
                     raise InvalidInput(f"the request has two headers {name.decode()}", hint="Send one of them")
-                found[name] = value
-        host, origin, site = (found.get(name, b"") for name in (b"host", b"origin", b"sec-fetch-site"))
+                headers[name] = value
+        host, origin, site = (headers.get(name, b"") for name in (b"host", b"origin", b"sec-fetch-site"))
         if not origin and scope["path"] in PROBES:
             return
         if (host, origin, site) not in self._passed:

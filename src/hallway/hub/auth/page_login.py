@@ -23,10 +23,10 @@ def secret_of(scope: Scope) -> bytes:
     if scope["method"] not in READS and not scope["path"].startswith(PREFIX):
         return b""
     try:
-        found = SimpleCookie(header(scope, b"cookie").decode("latin-1")).get(cookie_name(scope))
+        morsel = SimpleCookie(header(scope, b"cookie").decode("latin-1")).get(cookie_name(scope))
     except CookieError:
         return b""
-    return found.value.encode("latin-1") if found else b""
+    return morsel.value.encode("latin-1") if morsel else b""
 
 
 def host_of(scope: Scope) -> str:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 MAX_AT_ONCE = 128
 AGAIN_AFTER_S = 0.5  # between attempts to connect
-SAID = ("session_id", "status", "current_task", "branch", "project", "ttl_s")
+PARAMETERS = ("session_id", "status", "current_task", "branch", "project", "ttl_s")
 UNUSUAL = ("agent_name", "agent_type", "reason", "detail")  # parameters that make a heartbeat one for the writer
 ASKED = ("session_ids", "statuses", "current_tasks", "branches", "projects", "ttls")
 
@@ -139,10 +139,10 @@ class _Connection:
     def send(self, batch: list[Job]) -> None:
         """Send a batch to the database without waiting for the answer."""
         self.is_free, self._batch = False, batch
-        said = [job.arguments for job in batch]
-        asked = {name: [each[word] for each in said] for name, word in zip(ASKED, SAID, strict=True)}
+        calls = [job.arguments for job in batch]
+        asked = {name: [each[word] for each in calls] for name, word in zip(ASKED, PARAMETERS, strict=True)}
         principals = [job.caller.name for job in batch]
-        limit = max(each["limit"] for each in said)
+        limit = max(each["limit"] for each in calls)
         try:
             if not self._pipeline.send("heartbeats.many", limit=limit, principals=principals, **asked):
                 self._loop.add_writer(self._watched, self._go_on)

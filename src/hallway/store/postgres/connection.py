@@ -105,28 +105,28 @@ def schema_version(connection: psycopg.Connection) -> int:
     return int(ask(connection, "SELECT coalesce(max(number), 0) FROM hallway_migrations"))
 
 
-def translated(path: str, state: str, said: str) -> errors.HallwayError:
+def translated(path: str, state: str, text: str) -> errors.HallwayError:
     """Return hallway's error for a PostgreSQL error, chosen by its SQLSTATE."""
     if state == "57014":
-        return errors.TookTooLong(f"the database {path} cancelled a statement: {said}")
+        return errors.TookTooLong(f"the database {path} cancelled a statement: {text}")
     if state in NOT_OWN:
         return _pooled(path)
-    if "unsupported startup parameter" in said:
+    if "unsupported startup parameter" in text:
         return errors.UnsupportedUrl(
-            f"the pooler at {path} passes no options on: {said}",
+            f"the pooler at {path} passes no options on: {text}",
             hint="Leave `options` out of the address. For a schema: ALTER ROLE name SET search_path = schema",
         )
     if state in STALE:
-        return errors.BusBusy(f"the bus {path} was locked by another process: {said}")
-    if state == "53100" or "No space left on device" in said:
-        return errors.DiskFull(f"the disk under {path} is full: {said}", hint="Make room on the database's disk")
+        return errors.BusBusy(f"the bus {path} was locked by another process: {text}")
+    if state == "53100" or "No space left on device" in text:
+        return errors.DiskFull(f"the disk under {path} is full: {text}", hint="Make room on the database's disk")
     if state in CHANGED:
         return errors.BusGone(
-            f"the tables of the bus {path} are not there, or not as they were: {said}",
+            f"the tables of the bus {path} are not there, or not as they were: {text}",
             hint="Restore them from a backup: what uses the bus goes on without a restart. See: hallway doctor",
         )
     if state in REFUSED:
-        return errors.NotWritable(f"{path} cannot be written: {said}", hint="Give its user the right to write")
+        return errors.NotWritable(f"{path} cannot be written: {text}", hint="Give its user the right to write")
     if not state or state[:2] in ("08", "57", "53", "25"):
-        return errors.Unavailable(f"the database {path} does not answer: {said}", hint="Check that it runs: pg_isready")
-    return errors.StorageError(f"the bus {path} failed: {said} ({state})")
+        return errors.Unavailable(f"the database {path} does not answer: {text}", hint="Check that it runs: pg_isready")
+    return errors.StorageError(f"the bus {path} failed: {text} ({state})")

@@ -56,7 +56,7 @@ def _types() -> dict[str, str]:
     for words in (COMMON, *NOUNS.values()):
         for name, kind in words.items():
             types.setdefault(name, set()).add(next((sql for each, sql in KINDS if isinstance(kind, each)), "text"))
-    return {name: found.pop() for name, found in types.items() if len(found) == 1}
+    return {name: kinds.pop() for name, kinds in types.items() if len(kinds) == 1}
 
 
 TYPES = {
@@ -80,10 +80,10 @@ class Statement:
         self.name = name
         names: dict[str, int] = {}
 
-        def numbered(found: re.Match[str]) -> str:
-            name, is_cast = found[1], found[2]
+        def numbered(match: re.Match[str]) -> str:
+            name, is_cast = match[1], match[2]
             if not name:
-                return found[0]
+                return match[0]
             number = names.setdefault(name, len(names) + 1)
             return f"${number}{is_cast or '::' + type_of(name)}"
 

@@ -40,20 +40,20 @@ class TsQueryWriter(Grammar):
     AND, OR = " & ", " | "
 
     def phrase(self, text: str, *, is_start: bool = False) -> str:
-        found = [f"'{_cut(word)}'" for word in words_in(text)]
-        return f"({' <-> '.join(found)}{':*' if is_start else ''})"
+        words = [f"'{_cut(word)}'" for word in words_in(text)]
+        return f"({' <-> '.join(words)}{':*' if is_start else ''})"
 
     def indexed(self, key: str, tags: str, text: str) -> dict[str, Any]:
         """Return an entry's words for `labelled_words`."""
         places: dict[str, list[str]] = {}
         first = 1
         for part, letter in ((key, "A"), (tags, "B"), (text, "")):
-            found = words_in(spread(part))
-            for place, word in enumerate(found, first):
+            words = words_in(spread(part))
+            for place, word in enumerate(words, first):
                 at = places.setdefault(_cut(word), [])
                 if len(at) < MAX_PLACES:
                     at.append(f"{min(place, LAST_PLACE)}{letter}")
-            first += len(found) + APART
+            first += len(words) + APART
         lexemes = [f"'{word}':{','.join(at)}" for word, at in places.items()]
         return {"words": " ".join(lexemes)}
 

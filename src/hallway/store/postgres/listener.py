@@ -45,8 +45,8 @@ class PostgresSubscription:
     @staticmethod
     def payload(topics: AbstractSet[str]) -> str:
         """Return the payload of a notification: its topics (letters, digits and hyphens), separated by spaces."""
-        told = " ".join(sorted(topics))
-        return told if len(told) < MAX_BYTES else TOO_MANY
+        text = " ".join(sorted(topics))
+        return text if len(text) < MAX_BYTES else TOO_MANY
 
     def _listen(self) -> None:
         from hallway.store.postgres.connection import ask, connect

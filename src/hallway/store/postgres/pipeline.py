@@ -46,13 +46,13 @@ class PostgresPipeline:
         """Send a named statement; return True if it was sent completely, else call `flush` to continue."""
         store = self._store
         assert store is not None  # noqa: S101
-        known = store._statements[statement]
+        prepared = store._statements[statement]
         try:
             if statement not in store._prepared:  # once in a connection's life: it may wait
-                store._call(self._pgconn.prepare, statement.encode(), known.text)
+                store._call(self._pgconn.prepare, statement.encode(), prepared.text)
                 store._prepared.add(statement)
             parameters |= {"now": None, "version": store._newest_version}  # the database's time, and the schema known
-            self._pgconn.send_query_prepared(statement.encode(), known.values(parameters))
+            self._pgconn.send_query_prepared(statement.encode(), prepared.values(parameters))
             return self.flush()
         except psycopg.OperationalError as error:
             raise translated(store.path, "", str(error).strip()) from None

@@ -249,22 +249,22 @@ class PostgresStore:
 
     def _run(self, statement: str, parameters: dict[str, Any]) -> pq.abc.PGresult:
         """Run a statement; outside of a transaction, repeat it on a new connection if the connection was lost."""
-        known = self._statements[statement]
-        values = known.values(parameters)
+        prepared = self._statements[statement]
+        values = prepared.values(parameters)
         try:
-            return self._run_once(statement, known, values)
+            return self._run_once(statement, prepared, values)
         except errors.Unavailable:
             if self._depth or self._pgconn.status == pq.ConnStatus.OK:
                 raise
         self._connection.close()
         self._open()
-        return self._run_once(statement, known, values)
+        return self._run_once(statement, prepared, values)
 
-    def _run_once(self, statement: str, known: Statement, values: list[bytes | None]) -> pq.abc.PGresult:
+    def _run_once(self, statement: str, prepared: Statement, values: list[bytes | None]) -> pq.abc.PGresult:
         if statement in ANEW:
-            return self._call(self._pgconn.exec_params, known.text, values)
+            return self._call(self._pgconn.exec_params, prepared.text, values)
         if statement not in self._prepared:
-            self._call(self._pgconn.prepare, statement.encode(), known.text)
+            self._call(self._pgconn.prepare, statement.encode(), prepared.text)
             self._prepared.add(statement)
         return self._call(self._pgconn.exec_prepared, statement.encode(), values)
 
@@ -286,9 +286,7 @@ class PostgresStore:
         columns = [_reader(result.ftype(column)) for column in range(result.nfields)]
         value = result.get_value
         return [
-            tuple(
-                [None if (found := value(row, column)) is None else read(found) for column, read in enumerate(columns)]
-            )
+            tuple([None if (cell := value(row, column)) is None else read(cell) for column, read in enumerate(columns)])
             for row in range(result.ntuples)
         ]
 
@@ -320,8 +318,8 @@ class PostgresStore:
 
     def _translated(self, result: pq.abc.PGresult) -> errors.HallwayError:
         state = (result.error_field(pq.DiagnosticField.SQLSTATE) or b"").decode()
-        said = (result.error_field(pq.DiagnosticField.MESSAGE_PRIMARY) or self._pgconn.error_message).decode().strip()
-        return translated(self.path, state, said)
+        text = (result.error_field(pq.DiagnosticField.MESSAGE_PRIMARY) or self._pgconn.error_message).decode().strip()
+        return translated(self.path, state, text)
 
 
 class _Write:

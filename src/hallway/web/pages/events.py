@@ -30,7 +30,7 @@ async def events(site: Site, query: dict[str, str]) -> dict[str, Any]:
     wanted = {name: query.get(name, "") for name in ("project", "kind")}
     text = query.get("before", "")
     before = int(text) if text.isascii() and text.isdigit() and 0 < len(text) < 18 else site.activity.seq + 1
-    found, looked_to = await _backwards(site, before, wanted)
+    page, looked_to = await _backwards(site, before, wanted)
     return {
         "filters": wanted,
         "is_filtered": any(wanted.values()) or bool(text),
@@ -38,15 +38,15 @@ async def events(site: Site, query: dict[str, str]) -> dict[str, Any]:
             "project": sorted({*site.activity.projects, *filter(None, [wanted["project"]])}),
             "kind": sorted({*KINDS, *(each.kind for each in site.activity.events), *filter(None, [wanted["kind"]])}),
         },
-        "events": found,
-        "names": await site.names.of(each.session_id for each in found),
+        "events": page,
+        "names": await site.names.of(each.session_id for each in page),
         "older": looked_to if looked_to > 1 else None,
     }
 
 
 async def _backwards(site: Site, before: int, wanted: dict[str, str]) -> tuple[list[Event], int]:
     """Return the newest matching events before a seq, newest first, and the lowest seq that was searched."""
-    found: list[Event] = []
+    events: list[Event] = []
     upper = before
     for _ in range(MAX_LOOKS):
         lower = max(upper - AT_ONCE, 1)
@@ -57,13 +57,13 @@ async def _backwards(site: Site, before: int, wanted: dict[str, str]) -> tuple[l
             project=wanted["project"] or None,
             kinds=[wanted["kind"]] if wanted["kind"] else None,
         )
-        found += reversed([each for each in page if each.seq < upper])
+        events += reversed([each for each in page if each.seq < upper])
         upper = lower
-        if len(found) >= ROWS or upper <= 1:
+        if len(events) >= ROWS or upper <= 1:
             break
-    if len(found) > ROWS:
-        return found[:ROWS], found[ROWS - 1].seq
-    return found, upper
+    if len(events) > ROWS:
+        return events[:ROWS], events[ROWS - 1].seq
+    return events, upper
 
 
 async def stats(site: Site, query: dict[str, str]) -> dict[str, Any]:
@@ -108,9 +108,9 @@ def _per_minute(times: list[float], instants: list[float], step_s: float) -> lis
 
 def _medians(waits: list[tuple[float, float]], instants: list[float], step_s: float) -> list[float | None]:
     """Return, for each step, the median delay of the messages acknowledged in it; None if there were none."""
-    found: list[list[float]] = [[] for _ in instants]
+    columns: list[list[float]] = [[] for _ in instants]
     for at_s, seconds in waits:
         slot = _slot(at_s, instants, step_s)
         if slot >= 0:
-            found[slot].append(seconds)
-    return [round(median(each), 3) if each else None for each in found]
+            columns[slot].append(seconds)
+    return [round(median(each), 3) if each else None for each in columns]

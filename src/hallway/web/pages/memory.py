@@ -29,7 +29,7 @@ async def memory(site: Site, query: dict[str, str]) -> dict[str, Any]:
     projects = sorted({*site.activity.projects, *filter(None, [query.get("project")])})
     wanted = {name: query.get(name, "") for name in ("q", "type", "tag")}
     wanted["project"] = query.get("project") or _busiest(site)
-    found = await site.ask(
+    hits = await site.ask(
         FIND,
         query=wanted["q"] or None,
         project=wanted["project"] or None,
@@ -42,9 +42,9 @@ async def memory(site: Site, query: dict[str, str]) -> dict[str, Any]:
         "filters": wanted,
         "is_filtered": bool(wanted["q"] or wanted["type"] or wanted["tag"]),
         "choices": {"project": projects, "type": list(MEMORY_TYPES)},
-        "entries": found,
-        "names": await site.names.of(each.session_id for each in found),
-        "older": found[-1].cursor if len(found) == ENTRIES else None,
+        "entries": hits,
+        "names": await site.names.of(each.session_id for each in hits),
+        "older": hits[-1].cursor if len(hits) == ENTRIES else None,
     }
 
 
@@ -74,10 +74,10 @@ async def entry(site: Site, query: dict[str, str]) -> dict[str, Any]:
 
 def changes(before: MemoryEntry, after: MemoryEntry) -> list[dict[str, str]]:
     """Return the differences of two versions as lines: added (`+`), removed (`-`), context, and positions (`@`)."""
-    found = difflib.unified_diff(_lines(before.value), _lines(after.value), n=CONTEXT, lineterm="")
+    lines = difflib.unified_diff(_lines(before.value), _lines(after.value), n=CONTEXT, lineterm="")
     return [
         {"sign": "@", "text": text} if text.startswith("@@") else {"sign": text[0], "text": text[1:]}
-        for text in list(found)[2:]
+        for text in list(lines)[2:]
     ]
 
 

@@ -58,11 +58,11 @@ async def home(site: Site, query: dict[str, str]) -> dict[str, Any]:
     live, inboxes = await everybody(site), await unread(site)
     everyone = in_order([*live, *await gone(site, now_s, {each.session_id for each in live}, query)])
     wanted = {name: query.get(name, "") for name in FILTERS}
-    found = [each for each in everyone if fits(each, wanted)]
-    number = page_number(query, len(found))
+    sessions = [each for each in everyone if fits(each, wanted)]
+    number = page_number(query, len(sessions))
     feed = [each for each in site.activity.newest(3 * FEED, wanted["project"] or None) if _is_news(each)][:FEED]
     site.names.learn(everyone)
-    rows = found[(number - 1) * ROWS : number * ROWS]
+    rows = sessions[(number - 1) * ROWS : number * ROWS]
     return {
         "filters": wanted,
         "is_filtered": any(wanted.values()),
@@ -72,9 +72,9 @@ async def home(site: Site, query: dict[str, str]) -> dict[str, Any]:
         "needs": await needs(site, live, inboxes),
         "is_long": len(rows) > MANY,
         "rows": [{**each.to_dict(), "unread": _unread(inboxes, each), "is_live": each.is_live} for each in rows],
-        "total": len(found),
+        "total": len(sessions),
         "page_number": number,
-        "pages_total": -(-len(found) // ROWS),
+        "pages_total": -(-len(sessions) // ROWS),
         "timeline": Timeline(
             site.activity, rows[: DRAWN_OF_MANY if len(rows) > MANY else DRAWN], now_s - WINDOW_S, now_s
         ).to_dict(),
@@ -106,23 +106,23 @@ def _unread(inboxes: dict[str, InboxSummary], session: Session) -> dict[str, int
 
 async def everybody(site: Site) -> list[Session]:
     """Return the live sessions of all projects, newest registration first, at most `MAX_SESSIONS`."""
-    found: list[Session] = []
-    while len(found) < MAX_SESSIONS:
-        page = await site.ask(FIND, limit=READ_AT_ONCE, after_id=found[-1].session_id if found else None)
-        found += page
+    sessions: list[Session] = []
+    while len(sessions) < MAX_SESSIONS:
+        page = await site.ask(FIND, limit=READ_AT_ONCE, after_id=sessions[-1].session_id if sessions else None)
+        sessions += page
         if len(page) < READ_AT_ONCE:
             break
-    return found
+    return sessions
 
 
 async def gone(site: Site, now_s: float, live_ids: set[str], query: dict[str, str]) -> list[Session]:
     """Return the sessions that went offline recently, or all offline sessions if the filter asks for them."""
     if query.get("status") == "offline":
-        found: list[Session] = await site.ask(FIND, status="offline", limit=READ_AT_ONCE)
-        return sorted(found, key=_ended_s, reverse=True)
+        sessions: list[Session] = await site.ask(FIND, status="offline", limit=READ_AT_ONCE)
+        return sorted(sessions, key=_ended_s, reverse=True)
     ids = [each for each in site.activity.gone_since(now_s - GONE_FOR_S) if each not in live_ids][-MAX_GONE:]
-    found = [each for each in await asyncio.gather(*(_session_or_none(site, each) for each in ids)) if each]
-    return sorted((each for each in found if not each.is_live), key=_ended_s, reverse=True)
+    sessions = [each for each in await asyncio.gather(*(_session_or_none(site, each) for each in ids)) if each]
+    return sorted((each for each in sessions if not each.is_live), key=_ended_s, reverse=True)
 
 
 def _ended_s(session: Session) -> float:
@@ -131,10 +131,10 @@ def _ended_s(session: Session) -> float:
 
 async def _session_or_none(site: Site, session_id: str) -> Session | None:
     try:
-        found: Session = await site.ask(GET, session_id=session_id)
+        session: Session = await site.ask(GET, session_id=session_id)
     except SessionNotFound:  # pruned
         return None
-    return found
+    return session
 
 
 async def unread(site: Site) -> dict[str, InboxSummary]:
@@ -148,18 +148,18 @@ async def needs(site: Site, live: list[Session], inboxes: dict[str, InboxSummary
     mine: list[InboxSummary] = [] if _is_observer(site) else await site.ask(INBOXES, session_id=site.person)
     asked = await _for_you(site, types=list(ASKING))
     if mine and mine[0].urgent:
-        told = await _for_you(site)
-        asked += [each for each in told if each.priority == "urgent" and each.type not in ASKING]
+        messages = await _for_you(site)
+        asked += [each for each in messages if each.priority == "urgent" and each.type not in ASKING]
     by_sender = {each.from_session: each for each in asked}
     waiting_ids = {each.session_id for each in waiting}
     others = [each for each in asked if each.from_session not in waiting_ids]
     urgent = [each for each in inboxes.values() if each.urgent and each.recipient != site.person]
     tasks = await site.ask(TASKS, status="offered", limit=MESSAGES)
     conflicts = shared_files(await site.ask(TOUCHED, within_s=MEET_WITHIN_S, limit=READ_AT_ONCE), live)
-    taken = {each.message_id for each in asked}
-    tasks = [each for each in tasks if each.task_id not in taken]  # the others are among the questions
+    message_ids = {each.message_id for each in asked}
+    tasks = [each for each in tasks if each.task_id not in message_ids]  # the others are among the questions
     named = [each.recipient for each in urgent] + [each.from_session for each in others]
-    names = await site.names.of([*named, *(each for found in conflicts for each in found["sessions"])])
+    names = await site.names.of([*named, *(each for conflict in conflicts for each in conflict["sessions"])])
     return {
         "waiting": [{"session": each, "asks": by_sender.get(each.session_id)} for each in waiting[:NEEDS]],
         "asked": others[-NEEDS:][::-1],
@@ -182,9 +182,9 @@ def shared_files(touched: list[FileTouch], live: list[Session]) -> list[dict[str
         if each.session_id in hosts:
             writers.setdefault((each.project, hosts[each.session_id], each.path), []).append(each)
     return [
-        {"project": project, "path": path, "at": found[0].at, "sessions": [each.session_id for each in found]}
-        for (project, _, path), found in writers.items()
-        if len(found) > 1
+        {"project": project, "path": path, "at": writes[0].at, "sessions": [each.session_id for each in writes]}
+        for (project, _, path), writes in writers.items()
+        if len(writes) > 1
     ]
 
 
@@ -197,17 +197,17 @@ async def _for_you(site: Site, **filters: Any) -> list[Message]:
     """Return the questions to the viewer, oldest first."""
     if _is_observer(site):
         return []
-    found: list[Message] = await site.ask(INBOX, session_id=site.person, limit=MESSAGES, **filters)
-    return found
+    messages: list[Message] = await site.ask(INBOX, session_id=site.person, limit=MESSAGES, **filters)
+    return messages
 
 
 async def inbox(site: Site, query: dict[str, str]) -> dict[str, Any]:
     """Return the viewer's unacknowledged messages, newest first."""
-    found = await _for_you(site)
+    messages = await _for_you(site)
     return {
-        "messages": found[::-1],
-        "is_cut": len(found) == MESSAGES,
-        "names": await site.names.of(each.from_session for each in found),
+        "messages": messages[::-1],
+        "is_cut": len(messages) == MESSAGES,
+        "names": await site.names.of(each.from_session for each in messages),
     }
 
 
@@ -247,31 +247,31 @@ def page_number(query: dict[str, str], total: int) -> int:
 async def session(site: Site, query: dict[str, str]) -> dict[str, Any]:
     """Return the data of a session's page: status, messages, tasks, files and memory entries."""
     now_s = time.time()
-    found: Session = await site.ask(GET, session_id=query.get("id", ""))
-    session_id = found.session_id
+    session: Session = await site.ask(GET, session_id=query.get("id", ""))
+    session_id = session.session_id
     received = await site.ask(RECEIVED, session_id=session_id, limit=TALK)
     unread_ids, new_ids = await _unread_ids(site, session_id, received)
     in_inbox: list[InboxSummary] = await site.ask(INBOXES, session_id=session_id)
     sent = await site.ask(SENT, from_session=session_id, limit=TALK)
     deliveries = await asyncio.gather(*(site.ask(DELIVERIES, message_id=each.message_id) for each in sent))
     owned = await site.ask(TASKS, owner=session_id, include_done=True, limit=TALK)
-    offered = await site.ask(TASKS, status="offered", project=found.project, limit=MESSAGES)
+    offered = await site.ask(TASKS, status="offered", project=session.project, limit=MESSAGES)
     talk = _talk(session_id, received, sent, deliveries, unread_ids, new_ids)
-    said = [each["message"] for each in talk]
+    messages = [each["message"] for each in talk]
     events = [each for each in site.activity.newest(TALK, session_id=session_id) if _is_news(each)]
     return {
-        "session": found,
-        "is_live": found.is_live,
+        "session": session,
+        "is_live": session.is_live,
         "talk": talk,
         "names": await site.names.of(
-            [*(each.from_session for each in said), *(each.to_session for each in said), *_parties(events)]
+            [*(each.from_session for each in messages), *(each.to_session for each in messages), *_parties(events)]
         ),
         "unread_total": in_inbox[0].unread if in_inbox else 0,
         "tasks": [*(each for each in offered if each.offered_to == session_id), *owned],
-        "memory": await site.ask(REMEMBERED, session_id=session_id, project=found.project, limit=TALK),
+        "memory": await site.ask(REMEMBERED, session_id=session_id, project=session.project, limit=TALK),
         "files": await site.ask(TOUCHED, session_id=session_id, limit=TALK),
         "events": events,
-        "timeline": Timeline(site.activity, [found], now_s - WINDOW_S, now_s).to_dict(),
+        "timeline": Timeline(site.activity, [session], now_s - WINDOW_S, now_s).to_dict(),
     }
 
 
@@ -301,12 +301,12 @@ def _talk(
     new_ids: set[str],
 ) -> list[dict[str, Any]]:
     """Return the messages to and from a session with their delivery states, newest first."""
-    said: list[dict[str, Any]] = [
+    outgoing: list[dict[str, Any]] = [
         {"message": each, "is_out": True, "states": dict(Counter(state.state for state in states))}
         for each, states in zip(sent, deliveries, strict=True)
     ]
     for each in received:
         is_new, is_unread = each.message_id in new_ids, each.message_id in unread_ids
         state = "stored" if is_new else "injected" if is_unread else "acknowledged"
-        said.append({"message": each, "is_out": False, "states": {state: 1}})
-    return sorted(said, key=lambda each: each["message"].seq, reverse=True)[:TALK]
+        outgoing.append({"message": each, "is_out": False, "states": {state: 1}})
+    return sorted(outgoing, key=lambda each: each["message"].seq, reverse=True)[:TALK]

@@ -25,21 +25,21 @@ async def tasks(site: Site, query: dict[str, str]) -> dict[str, Any]:
     """Return the data of the task board: open tasks by status, and the tasks done last."""
     wanted = {name: query.get(name, "") for name in ("project", "q")}
     project = wanted["project"] or None
-    found: dict[str, list[Task]] = {}
+    tasks: dict[str, list[Task]] = {}
     for status, limit in (("offered", MAX_SHOWN), ("accepted", MAX_SHOWN), ("completed", DONE), ("cancelled", DONE)):
         all_of_it = await site.ask(LIST, project=project, status=status, limit=limit)
-        found[status] = [each for each in all_of_it if _fits(each, wanted)]
-    mine = [each for each in found["accepted"] if not each.offered_to]
-    handed = [each for each in found["accepted"] if each.offered_to]
-    done = sorted([*found["completed"], *found["cancelled"]], key=lambda each: each.updated_at, reverse=True)
-    shown = [*found["offered"], *found["accepted"], *done[:DONE]]
+        tasks[status] = [each for each in all_of_it if _fits(each, wanted)]
+    mine = [each for each in tasks["accepted"] if not each.offered_to]
+    handed = [each for each in tasks["accepted"] if each.offered_to]
+    done = sorted([*tasks["completed"], *tasks["cancelled"]], key=lambda each: each.updated_at, reverse=True)
+    listed = [*tasks["offered"], *tasks["accepted"], *done[:DONE]]
     return {
         "filters": wanted,
-        "names": await site.names.of(_parties(shown)),
+        "names": await site.names.of(_parties(listed)),
         "is_filtered": any(wanted.values()),
         "choices": {"project": sorted({*site.activity.projects, *filter(None, [wanted["project"]])})},
         "columns": [
-            {"name": "Offered", "status": "offered", "tasks": found["offered"]},
+            {"name": "Offered", "status": "offered", "tasks": tasks["offered"]},
             {"name": "Accepted", "status": "accepted", "tasks": mine},
             {"name": "Handed over", "status": "handoff", "tasks": handed},
             {"name": "Done", "status": "completed", "tasks": done[:DONE]},
@@ -55,15 +55,15 @@ def _fits(task: Task, wanted: dict[str, str]) -> bool:
 
 async def task(site: Site, query: dict[str, str]) -> dict[str, Any]:
     """Return the data of a task's page: the task and its messages."""
-    found: Task = await site.ask(GET, task_id=query.get("id", ""))
-    said: Thread | None = None
+    task: Task = await site.ask(GET, task_id=query.get("id", ""))
+    thread: Thread | None = None
     try:
-        said = await site.ask(THREAD, message_id=found.task_id, limit=MAX_IN_THREAD)
+        thread = await site.ask(THREAD, message_id=task.task_id, limit=MAX_IN_THREAD)
     except MessageNotFound:
         pass  # the messages were pruned; the task still exists
-    parties = [*_parties([found]), *(parties_of(said) if said else ())]
-    return {"task": found, "tree": in_tree(said) if said else [], "names": await site.names.of(parties)}
+    parties = [*_parties([task]), *(parties_of(thread) if thread else ())]
+    return {"task": task, "tree": in_tree(thread) if thread else [], "names": await site.names.of(parties)}
 
 
-def _parties(found: list[Task]) -> list[str | None]:
-    return [party for each in found for party in (each.offered_by, each.owner, each.offered_to)]
+def _parties(tasks: list[Task]) -> list[str | None]:
+    return [party for each in tasks for party in (each.offered_by, each.owner, each.offered_to)]

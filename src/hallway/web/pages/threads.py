@@ -23,25 +23,25 @@ async def messages(site: Site, query: dict[str, str]) -> dict[str, Any]:
     """Return the data of the threads page; the thread with the newest message is first."""
     before = query.get("before", "")
     wanted = {name: query.get(name, "") for name in ("project", "type", "q")}
-    found: list[Message] = await site.ask(
+    messages: list[Message] = await site.ask(
         SENT,
         project=wanted["project"] or None,
         limit=LOOKED_AT,
         before=int(before) if before.isascii() and before.isdigit() and 0 < len(before) < 18 else None,
     )
-    fitting = [each for each in found if _fits(each, wanted)]
+    fitting = [each for each in messages if _fits(each, wanted)]
     threads: dict[str, list[Message]] = {}
     for each in fitting:
         threads.setdefault(each.thread_id, []).append(each)
-    summaries = [_summary(thread_id, said) for thread_id, said in threads.items()]
+    summaries = [_summary(thread_id, thread) for thread_id, thread in threads.items()]
     return {
         "filters": wanted,
         "is_filtered": any(wanted.values()) or bool(before),
         "choices": {"project": sorted({*site.activity.projects, *filter(None, [wanted["project"]])})},
         "threads": summaries,
         "names": await site.names.of(party for each in summaries for party in each["parties"][:SHOWN_PARTIES]),
-        "looked_at": len(found),
-        "older": found[-1].seq if len(found) == LOOKED_AT else None,
+        "looked_at": len(messages),
+        "older": messages[-1].seq if len(messages) == LOOKED_AT else None,
     }
 
 
@@ -51,15 +51,15 @@ def _fits(message: Message, wanted: dict[str, str]) -> bool:
     return wanted["type"] in ("", message.type) and (not text or any(text in each.casefold() for each in texts))
 
 
-def _summary(thread_id: str, said: list[Message]) -> dict[str, Any]:
+def _summary(thread_id: str, messages: list[Message]) -> dict[str, Any]:
     """Return the summary of a thread; `said` are its newest messages, newest first."""
-    first, last = said[-1], said[0]
-    parties = [party for each in reversed(said) for party in (each.from_session, each.to_session)]
+    first, last = messages[-1], messages[0]
+    parties = [party for each in reversed(messages) for party in (each.from_session, each.to_session)]
     return {
         "thread_id": thread_id,
         "subject": first.subject.removeprefix("Re: "),
         "last": last,
-        "count": len(said),
+        "count": len(messages),
         "is_whole": first.message_id == thread_id,
         "parties": list(dict.fromkeys(parties)),
     }
@@ -67,33 +67,33 @@ def _summary(thread_id: str, said: list[Message]) -> dict[str, Any]:
 
 async def thread(site: Site, query: dict[str, str]) -> dict[str, Any]:
     """Return the data of a thread's page: a message and all replies, with their delivery states."""
-    found: Thread = await site.ask(THREAD, message_id=query.get("id", ""), limit=MAX_IN_THREAD)
+    thread: Thread = await site.ask(THREAD, message_id=query.get("id", ""), limit=MAX_IN_THREAD)
     return {
-        "thread_id": found.thread_id,
-        "subject": found.messages[0].subject if found.messages else found.thread_id,
-        "tree": in_tree(found),
-        "to_answer": _to_answer(found.messages, site.person),
-        "is_cut": len(found.messages) == MAX_IN_THREAD,
-        "names": await site.names.of(parties_of(found)),
+        "thread_id": thread.thread_id,
+        "subject": thread.messages[0].subject if thread.messages else thread.thread_id,
+        "tree": in_tree(thread),
+        "to_answer": _to_answer(thread.messages, site.person),
+        "is_cut": len(thread.messages) == MAX_IN_THREAD,
+        "names": await site.names.of(parties_of(thread)),
     }
 
 
-def parties_of(found: Thread) -> list[str]:
+def parties_of(thread: Thread) -> list[str]:
     """Return all parties named in a thread."""
-    said = [party for each in found.messages for party in (each.from_session, each.to_session)]
-    return [*said, *(each.recipient for each in found.deliveries)]
+    parties = [party for each in thread.messages for party in (each.from_session, each.to_session)]
+    return [*parties, *(each.recipient for each in thread.deliveries)]
 
 
-def in_tree(found: Thread) -> list[dict[str, Any]]:
+def in_tree(thread: Thread) -> list[dict[str, Any]]:
     """Return the messages in reading order, each with its depth in the tree and its deliveries."""
-    known = {each.message_id for each in found.messages}
+    message_ids = {each.message_id for each in thread.messages}
     states: dict[str, list[Any]] = {}
-    for delivery in found.deliveries:
+    for delivery in thread.deliveries:
         states.setdefault(delivery.message_id, []).append(delivery)
     replies: dict[str | None, list[Message]] = {}
-    for message in found.messages:
+    for message in thread.messages:
         parent = message.in_reply_to
-        replies.setdefault(parent if parent in known else None, []).append(message)
+        replies.setdefault(parent if parent in message_ids else None, []).append(message)
     tree, waiting = [], [(message, 0) for message in reversed(replies.get(None, []))]
     while waiting:
         message, depth = waiting.pop()
@@ -102,7 +102,7 @@ def in_tree(found: Thread) -> list[dict[str, Any]]:
                 "message": message,
                 "depth": min(depth, DEEPEST),
                 "deliveries": states.get(message.message_id, []),
-                "answers_gone": bool(message.in_reply_to) and message.in_reply_to not in known,
+                "answers_gone": bool(message.in_reply_to) and message.in_reply_to not in message_ids,
             }
         )
         waiting += [(reply, depth + 1) for reply in reversed(replies.get(message.message_id, []))]

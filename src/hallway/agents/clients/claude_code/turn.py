@@ -24,9 +24,9 @@ def read_turn(session_id: str, client: int, environ: Mapping[str, str]) -> TurnN
     folder = environ.get("CLAUDE_CONFIG_DIR") or os.path.join(os.path.expanduser("~"), ".claude")
     try:
         with open(os.path.join(folder, "sessions", f"{client}.json"), encoding="utf-8") as file:
-            found = decode(file.read(MAX_FILE))
+            state = decode(file.read(MAX_FILE))
     except (OSError, ValueError):
         return None
-    if not isinstance(found, dict) or found.get("sessionId") != session_id:
+    if not isinstance(state, dict) or state.get("sessionId") != session_id:
         return None
-    return NOTES.get(str(found.get("status")))
+    return NOTES.get(str(state.get("status")))

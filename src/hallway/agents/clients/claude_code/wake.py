@@ -26,8 +26,8 @@ def deliver(session_id: str, words: str, client: int, environ: Mapping[str, str]
     if not is_reachable(environ):
         return False
     lines = [{"type": "auth", "token": environ[TOKEN]}] if environ.get(TOKEN) else []
-    said = [*lines, {"type": "user", "message": {"role": "user", "content": words}}]
-    return send(path, "".join(f"{encode(line)}\n" for line in said))
+    requests = [*lines, {"type": "user", "message": {"role": "user", "content": words}}]
+    return send(path, "".join(f"{encode(line)}\n" for line in requests))
 
 
 def is_reachable(environ: Mapping[str, str]) -> bool:
@@ -40,10 +40,10 @@ def is_reachable(environ: Mapping[str, str]) -> bool:
 def is_own_socket(path: str) -> bool:
     """Return whether a path is a socket that this user owns; its folder may be writable by everybody."""
     try:
-        found = os.lstat(path)
+        status = os.lstat(path)
     except OSError:
         return False
-    return stat.S_ISSOCK(found.st_mode) and found.st_uid == os.getuid()
+    return stat.S_ISSOCK(status.st_mode) and status.st_uid == os.getuid()
 
 
 def send(path: str, text: str) -> bool:

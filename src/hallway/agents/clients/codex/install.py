@@ -76,10 +76,10 @@ class CodexInstaller(ClientInstaller):
         """Yield a diagnostic for hallway's hooks that Codex does not trust yet, as Codex itself reports."""
         if self.program is None:
             return
-        found = [hook for hook in listed_hooks(self.program) if is_ours(str(hook.get("command", "")))]
-        waiting = [hook for hook in found if hook.get("trustStatus") not in ("trusted", "managed")]
+        hooks = [hook for hook in listed_hooks(self.program) if is_ours(str(hook.get("command", "")))]
+        waiting = [hook for hook in hooks if hook.get("trustStatus") not in ("trusted", "managed")]
         if waiting:
-            yield Diagnostic(f"{len(waiting)} of {len(found)} hooks are not trusted, so Codex skips them", TRUST)
+            yield Diagnostic(f"{len(waiting)} of {len(hooks)} hooks are not trusted, so Codex skips them", TRUST)
 
 
 def listed_hooks(program: str) -> list[dict[str, Any]]:
@@ -104,7 +104,7 @@ def _ask(process: subprocess.Popen[str]) -> list[dict[str, Any]]:
     hurry = Timer(ANSWER_WAIT_S, process.kill)
     hurry.start()
     try:
-        process.stdin.write("".join(json.dumps(said) + "\n" for said in _questions()))
+        process.stdin.write("".join(json.dumps(question) + "\n" for question in _questions()))
         process.stdin.flush()
         return _hooks_of(process.stdout)
     except OSError:

@@ -22,9 +22,11 @@ def deliver(session_id: str, words: str, client: int, environ: Mapping[str, str]
     """Queue the words for the session; whether Codex took them."""
     if not is_in_terminal(client):
         return False
-    said = dict(each.partition("=")[::2] for each in _read(client, "environ"))
-    known: dict[str, str] = {name: said[name] for name in ("CODEX_HOME", "HOME", "PATH") if name in said}
-    return run([f"/proc/{client}/exe", "queue", "--thread", session_id, "--message", words], {**environ, **known})
+    variables = dict(each.partition("=")[::2] for each in _read(client, "environ"))
+    environment: dict[str, str] = {
+        name: variables[name] for name in ("CODEX_HOME", "HOME", "PATH") if name in variables
+    }
+    return run([f"/proc/{client}/exe", "queue", "--thread", session_id, "--message", words], {**environ, **environment})
 
 
 def is_in_terminal(client: int) -> bool:

@@ -27,8 +27,8 @@ def deliver(session_id: str, words: str, client: int, environ: Mapping[str, str]
     if record.get("kind", "tui") != "tui" or not isinstance(path, str) or not is_own_socket(path):
         return False
     token = environ.get(TOKEN) or record.get("ipcToken")
-    said: list[dict[str, Any]] = [{"msgV": 1, "type": "auth", "token": token}] if token else []
-    said.append(
+    requests: list[dict[str, Any]] = [{"msgV": 1, "type": "auth", "token": token}] if token else []
+    requests.append(
         {
             "msgV": 1,
             "msgId": new_id(),
@@ -40,7 +40,7 @@ def deliver(session_id: str, words: str, client: int, environ: Mapping[str, str]
             "message": {"role": "user", "content": words},
         }
     )
-    return send(path, "".join(f"{encode(line)}\n" for line in said))
+    return send(path, "".join(f"{encode(line)}\n" for line in requests))
 
 
 def _record(session_id: str, environ: Mapping[str, str]) -> dict[str, Any]:
@@ -51,16 +51,16 @@ def _record(session_id: str, environ: Mapping[str, str]) -> dict[str, Any]:
     except OSError:
         return {}
     for name in names:
-        found = _read(os.path.join(folder, name)) if name.endswith(".json") else {}
-        if found.get("sessionId") == session_id and found.get("schemaVersion") == 1:
-            return found
+        record = _read(os.path.join(folder, name)) if name.endswith(".json") else {}
+        if record.get("sessionId") == session_id and record.get("schemaVersion") == 1:
+            return record
     return {}
 
 
 def _read(path: str) -> dict[str, Any]:
     try:
         with open(path, encoding="utf-8") as file:
-            found = decode(file.read(MAX_RECORD))
+            record = decode(file.read(MAX_RECORD))
     except (OSError, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return record if isinstance(record, dict) else {}
