@@ -31,16 +31,16 @@ def test_a_turn_is_known_on_the_hub_and_news_comes_from_there(
     client = start_client()
     client.does("start")
     client.does("prompt", prompt="mend the login")
-    quiet = file_of(bus_folder(hub.url), SESSION)
-    assert is_snoozed(quiet)
-    assert quiet.startswith(str(home))
+    gate = file_of(bus_folder(hub.url), SESSION)
+    assert is_snoozed(gate)
+    assert gate.startswith(str(home))
     with hallway.connect(hub.url, project=SHOP) as bus:
         session = bus.sessions.get(SESSION)
         assert (session.status, session.current_task, session.branch) == ("working", "mend the login", "cart")
         bus.sessions.register("bob", "bob's agent", "codex")
         message_id = bus.messages.send("bob", SESSION, "notification", "The cart").message_id
         assert client.does("tool").out == ""  # nobody can tell this machine's file, so it is seen when it falls due
-        os.utime(quiet, (0, 0))
+        os.utime(gate, (0, 0))
         assert message_id in client.does("tool", tool_name="Edit", tool_input={"file_path": "a.py"}).shown
         assert [each.path for each in bus.files.touched(SHOP)] == [str(client.directory / "a.py")]
         client.does("stop")

@@ -18,7 +18,7 @@ from hallway.agents.hook import log
 from hallway.bus.local import LocalBus
 from hallway.local.hook_gate import SOCKETS, socket_of
 from hooks.client import SESSION, Client
-from hooks.test_quiet import HEAVY, modules
+from hooks.test_gate import HEAVY, modules
 from support import until
 
 StartClient = Callable[..., Client]
@@ -75,7 +75,7 @@ def test_a_hook_that_asks_its_server_imports_next_to_nothing(
     shop: LocalBus, client: Client, server: subprocess.Popen[str]
 ) -> None:
     client.does("prompt", prompt="mend the login")
-    os.utime(Path(shop.folder) / "quiet" / SESSION, (0, 0))
+    os.utime(Path(shop.folder) / "gates" / SESSION, (0, 0))
     assert not modules(client) & {*HEAVY, "apsw", "hallway.bus.local", "hallway.store", "hallway.core.model"}
 
 

@@ -126,7 +126,7 @@ def test_what_is_on_its_way_is_shown_by_no_hook_and_shown_when_the_client_droppe
     assert Waker(shop, os.getpid(), terminal).deliver(SESSION)
     assert idle.does("prompt", prompt="what my user says").out == ""
     shop.store._connection.execute("UPDATE deliveries SET handed_at = handed_at - ?", ((IN_FLIGHT_S + 1) * 1_000_000,))
-    os.utime(Path(shop.folder) / "quiet" / SESSION, (0, 0))
+    os.utime(Path(shop.folder) / "gates" / SESSION, (0, 0))
     assert message_id in idle.does("tool").shown
     assert shop.messages.deliveries(message_id)[0].state == "injected"
 

@@ -1,13 +1,13 @@
 """Gate files of sessions: a shell can check the time of a file to see whether a hook has anything to do.
 
-The gate file of a session is `quiet/ID` beside the bus. Its modification time is in the future while nothing is due
+The gate file of a session is `gates/ID` beside the bus. Its modification time is in the future while nothing is due
 for the session. A hook sets this time with `snooze`, for as long as a heartbeat may wait. A process that writes news
 for the session sets the time to the past with `mark_due`, after its commit. A hook calls `snooze` first and then reads
 the bus, so that news which this read misses is committed later and marks the session as due again. A missing file
 means that something is due.
 
 Some clients do not name the session to their hooks. Their hooks find the gate file by the client's process id:
-`quiet/pid-N` is a link to it.
+`gates/pid-N` is a link to it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-FOLDER = "quiet"
+FOLDER = "gates"
 SOCKETS = "hooks"
 NAMES = 2**32 - 5  # a prime, so that every byte of a session's id affects the socket's name
 SNOOZE_S = 30  # between two heartbeats of a working session; also how late news can be if `mark_due` failed

@@ -465,12 +465,12 @@ class SessionRegistry(Service, noun="sessions"):
         if not before.is_live:
             self.bus.events.append("session.resumed", columns["project"], session_id, was=before.end_reason, **changed)
             self.bus.tasks.on_session_resumed(session_id)
-            self._rouse_peers(columns["project"])
+            self._mark_peers_due(columns["project"])
         elif is_moved:
             self.bus.events.append("session.left", before.project, session_id)
             self.bus.events.append("session.moved", columns["project"], session_id, **changed)
-            self._rouse_peers(before.project)
-            self._rouse_peers(columns["project"])
+            self._mark_peers_due(before.project)
+            self._mark_peers_due(columns["project"])
         elif changed:
             self.bus.events.append("session.updated", columns["project"], session_id, **changed)
         return self.require(session_id) if changed or not before.is_live else self._seen_now(before)
@@ -485,7 +485,7 @@ class SessionRegistry(Service, noun="sessions"):
         here = {"location": self.bus.here.location, "branch": self.bus.here.branch}
         return {**{name: value for name, value in here.items() if value is not None}, **values}
 
-    def _rouse_peers(self, project: str) -> None:
+    def _mark_peers_due(self, project: str) -> None:
         """Make the hooks of a project's newest sessions read the bus after a session came or left."""
         rows = self._store.rows(
             "sessions.peers", project=project, now=self._store.now, except_id=-1, limit=OTHERS_DEFAULT
@@ -522,7 +522,7 @@ class SessionRegistry(Service, noun="sessions"):
         self.bus.events.append(
             "session.registered", columns["project"], session_id, **{name: columns[name] for name in in_event}
         )
-        self._rouse_peers(columns["project"])
+        self._mark_peers_due(columns["project"])
 
     def _end(self, session: Session, reason: str) -> Session:
         if session.is_live:
@@ -530,7 +530,7 @@ class SessionRegistry(Service, noun="sessions"):
             self._store.rows("sessions.end", session_id=session.session_id, now=now, end_reason=reason)
             self.bus.events.append("session.ended", session.project, session.session_id, end_reason=reason)
             self.bus.on_session_ended(session.session_id, session.project)
-            self._rouse_peers(session.project)
+            self._mark_peers_due(session.project)
             return self.require(session.session_id)
         if self._is_better_reason(session, reason):
             self._store.rows("sessions.correct_reason", session_id=session.session_id, end_reason=reason)

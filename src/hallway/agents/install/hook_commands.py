@@ -76,7 +76,7 @@ def command_of(client: ClientInstaller, event: str = "", runs_for: str = "", *, 
             f'[ "$CLAUDE_CODE_ENTRYPOINT" = cli ] && {is_there} || exit 0; '
             f"{run}; [ $? = {WOKEN_STATUS} ] && exit 2; exit 0"
         )
-    first = f"{quiet_test(client.name)} && exit 0; " if runs_for == ANY and not is_shared else ""
+    first = f"{gate_test(client.name)} && exit 0; " if runs_for == ANY and not is_shared else ""
     return f"{first}{is_there} || exit 0; {run} 2>/dev/null; exit 0"
 
 
@@ -91,7 +91,7 @@ def interpreter() -> list[str]:
     return [sys.executable, "-I", "-S", LAUNCH, *([] if beside == source else [f"--beside={beside}"])]
 
 
-def quiet_test(client: str) -> str:
+def gate_test(client: str) -> str:
     """Return a shell test that is true while nothing is due: the session's gate file is newer than now."""
     name = "pid-$PPID" if CATALOG[client].links_process else f"${CATALOG[client].session_variable}"
     folder = _in_double_quotes(gate_folder())
@@ -128,10 +128,10 @@ def _is_newer(path: str, at: float) -> bool:
 
 def plugin_source(client: str, path: str, *, is_shared: bool = False, **more: Any) -> str:
     """Return a client's plugin: the part that is common to all plugins, with their settings, and the client's own."""
-    settings: dict[str, Any] = {"command": [NAME, "hook", client], "quiet": None, **more}
+    settings: dict[str, Any] = {"command": [NAME, "hook", client], "gates": None, **more}
     if not is_shared:
         folder = gate_folder()
-        settings |= {"command": [*interpreter(), client], "quiet": folder}
+        settings |= {"command": [*interpreter(), client], "gates": folder}
     parts = []
     for part in (os.path.join(os.path.dirname(__file__), "plugin_common.js"), path):
         with open(part, encoding="utf-8") as file:

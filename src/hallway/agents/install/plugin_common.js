@@ -39,7 +39,7 @@ const runHook = (payload) =>
 // The time of a session's gate file (hook_gate.py), NaN if there is none.
 const gateTime = (id) => {
   try {
-    return HALLWAY.quiet === null ? NaN : statSync(join(HALLWAY.quiet, id)).mtimeMs
+    return HALLWAY.gates === null ? NaN : statSync(join(HALLWAY.gates, id)).mtimeMs
   } catch {
     return NaN
   }
