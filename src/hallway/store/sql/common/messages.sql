@@ -8,6 +8,16 @@ m.in_reply_to, m.thread_id, m.task_id, m.sent_at, m.expires_at
     OR EXISTS (SELECT 1 FROM sessions AS s WHERE s.session_id IN (from_session, to_session)
                AND s.project IN (SELECT value FROM json_each(:visible))))
 
+-- fragment: is_received
+d.recipient = :session_id AND (:message_type IS NULL OR type = :message_type)
+AND (:include_broadcasts OR to_session <> '*')
+
+-- fragment: is_earlier_broadcast
+-- From before the session registered: nothing was delivered to it.
+:include_broadcasts AND NOT :unread_only AND to_session = '*' AND project = :project
+AND (:message_type IS NULL OR type = :message_type) AND from_session <> :session_id
+AND NOT EXISTS (SELECT 1 FROM deliveries AS d WHERE d.recipient = :session_id AND d.seq = m.seq)
+
 -- name: messages.parties
 -- Which of the two ids are sessions that the caller may see, and their status. A row that is overdue but not swept yet
 -- counts as offline (S2).

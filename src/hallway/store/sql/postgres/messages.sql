@@ -77,26 +77,20 @@ RETURNING m.message_id, m.project;
 SELECT * FROM (
     (SELECT {message_columns}
      FROM deliveries AS d JOIN messages AS m USING (seq)
-     WHERE d.recipient = :session_id AND d.acknowledged_at IS NULL AND d.seq > :after
-       AND (:message_type IS NULL OR type = :message_type)
-       AND (:include_broadcasts OR to_session <> '*')
+     WHERE {is_received} AND d.acknowledged_at IS NULL AND d.seq > :after
        AND {is_visible}
      ORDER BY d.seq LIMIT :limit)
     UNION ALL
     (SELECT {message_columns}
      FROM deliveries AS d JOIN messages AS m USING (seq)
-     WHERE d.recipient = :session_id AND d.acknowledged_at IS NOT NULL AND d.seq > :after
-       AND (:message_type IS NULL OR type = :message_type)
-       AND (:include_broadcasts OR to_session <> '*')
+     WHERE {is_received} AND d.acknowledged_at IS NOT NULL AND d.seq > :after
        AND {is_visible}
        AND NOT :unread_only
      ORDER BY d.seq LIMIT :limit)
     UNION ALL
     (SELECT {message_columns}
      FROM messages AS m
-     WHERE :include_broadcasts AND NOT :unread_only AND to_session = '*' AND project = :project AND m.seq > :after
-       AND (:message_type IS NULL OR type = :message_type) AND from_session <> :session_id
-       AND NOT EXISTS (SELECT 1 FROM deliveries AS d WHERE d.recipient = :session_id AND d.seq = m.seq)
+     WHERE {is_earlier_broadcast} AND m.seq > :after
      ORDER BY m.seq LIMIT :limit)) AS received
 ORDER BY seq LIMIT :limit;
 
@@ -105,27 +99,20 @@ ORDER BY seq LIMIT :limit;
 SELECT * FROM (
     (SELECT {message_columns}
      FROM deliveries AS d JOIN messages AS m USING (seq)
-     WHERE d.recipient = :session_id AND d.acknowledged_at IS NULL AND (:before IS NULL OR d.seq < :before)
-       AND (:message_type IS NULL OR type = :message_type)
-       AND (:include_broadcasts OR to_session <> '*')
+     WHERE {is_received} AND d.acknowledged_at IS NULL AND (:before IS NULL OR d.seq < :before)
        AND {is_visible}
      ORDER BY d.seq DESC LIMIT :limit)
     UNION ALL
     (SELECT {message_columns}
      FROM deliveries AS d JOIN messages AS m USING (seq)
-     WHERE d.recipient = :session_id AND d.acknowledged_at IS NOT NULL AND (:before IS NULL OR d.seq < :before)
-       AND (:message_type IS NULL OR type = :message_type)
-       AND (:include_broadcasts OR to_session <> '*')
+     WHERE {is_received} AND d.acknowledged_at IS NOT NULL AND (:before IS NULL OR d.seq < :before)
        AND {is_visible}
        AND NOT :unread_only
      ORDER BY d.seq DESC LIMIT :limit)
     UNION ALL
     (SELECT {message_columns}
      FROM messages AS m
-     WHERE :include_broadcasts AND NOT :unread_only AND to_session = '*' AND project = :project
-       AND (:before IS NULL OR m.seq < :before)
-       AND (:message_type IS NULL OR type = :message_type) AND from_session <> :session_id
-       AND NOT EXISTS (SELECT 1 FROM deliveries AS d WHERE d.recipient = :session_id AND d.seq = m.seq)
+     WHERE {is_earlier_broadcast} AND (:before IS NULL OR m.seq < :before)
      ORDER BY m.seq DESC LIMIT :limit)) AS received
 ORDER BY seq DESC LIMIT :limit;
 

@@ -86,49 +86,36 @@ RETURNING (SELECT message_id FROM messages AS m WHERE m.seq = deliveries.seq),
 -- A session's unread messages, its read messages, and its project's broadcasts from before it registered; oldest first.
 SELECT {message_columns}
 FROM deliveries AS d INDEXED BY deliveries_inbox CROSS JOIN messages AS m USING (seq)
-WHERE d.recipient = :session_id AND d.is_read = 0 AND d.seq > :after
-  AND (:message_type IS NULL OR type = :message_type)
-  AND (:include_broadcasts OR to_session <> '*')
+WHERE {is_received} AND d.is_read = 0 AND d.seq > :after
   AND {is_visible}
 UNION ALL
 SELECT {message_columns}
 FROM deliveries AS d INDEXED BY deliveries_inbox CROSS JOIN messages AS m USING (seq)
-WHERE d.recipient = :session_id AND d.is_read = 1 AND d.seq > :after
-  AND (:message_type IS NULL OR type = :message_type)
-  AND (:include_broadcasts OR to_session <> '*')
+WHERE {is_received} AND d.is_read = 1 AND d.seq > :after
   AND {is_visible}
   AND NOT :unread_only
 UNION ALL
 SELECT {message_columns}
 FROM messages AS m INDEXED BY messages_broadcast
-WHERE :include_broadcasts AND NOT :unread_only AND to_session = '*' AND project = :project AND m.seq > :after
-  AND (:message_type IS NULL OR type = :message_type) AND from_session <> :session_id
-  AND NOT EXISTS (SELECT 1 FROM deliveries AS d WHERE d.recipient = :session_id AND d.seq = m.seq)
+WHERE {is_earlier_broadcast} AND m.seq > :after
 ORDER BY seq LIMIT :limit;
 
 -- name: messages.received_last
 -- The rows of the statement above, newest first.
 SELECT {message_columns}
 FROM deliveries AS d INDEXED BY deliveries_inbox CROSS JOIN messages AS m USING (seq)
-WHERE d.recipient = :session_id AND d.is_read = 0 AND (:before IS NULL OR d.seq < :before)
-  AND (:message_type IS NULL OR type = :message_type)
-  AND (:include_broadcasts OR to_session <> '*')
+WHERE {is_received} AND d.is_read = 0 AND (:before IS NULL OR d.seq < :before)
   AND {is_visible}
 UNION ALL
 SELECT {message_columns}
 FROM deliveries AS d INDEXED BY deliveries_inbox CROSS JOIN messages AS m USING (seq)
-WHERE d.recipient = :session_id AND d.is_read = 1 AND (:before IS NULL OR d.seq < :before)
-  AND (:message_type IS NULL OR type = :message_type)
-  AND (:include_broadcasts OR to_session <> '*')
+WHERE {is_received} AND d.is_read = 1 AND (:before IS NULL OR d.seq < :before)
   AND {is_visible}
   AND NOT :unread_only
 UNION ALL
 SELECT {message_columns}
 FROM messages AS m INDEXED BY messages_broadcast
-WHERE :include_broadcasts AND NOT :unread_only AND to_session = '*' AND project = :project
-  AND (:before IS NULL OR m.seq < :before)
-  AND (:message_type IS NULL OR type = :message_type) AND from_session <> :session_id
-  AND NOT EXISTS (SELECT 1 FROM deliveries AS d WHERE d.recipient = :session_id AND d.seq = m.seq)
+WHERE {is_earlier_broadcast} AND (:before IS NULL OR m.seq < :before)
 ORDER BY seq DESC LIMIT :limit;
 
 -- name: messages.thread
