@@ -116,6 +116,20 @@ class Machine:
         )
         return self._terminals[-1]
 
+    def begin_turn(self, program: Program, model: Model, task: str, *words: str) -> Terminal:
+        """Start a client that is prepared in a terminal, and give it a task."""
+        terminal = self.terminal(program, model, *(words or program.interface or ()))
+        until(lambda: program.ready in terminal.screen, TIMEOUT_S)
+        self.give(program, model, terminal, task)
+        return terminal
+
+    def give(self, program: Program, model: Model, terminal: Terminal, task: str) -> None:
+        """Type a task, and press Enter until the client has taken it."""
+        count = len(model.requests)
+        terminal.types(task)
+        until(lambda: task in terminal.screen, TIMEOUT_S)
+        terminal.presses_until("Enter", lambda: len(model.requests) > count or program.stop_hint in terminal.screen)
+
     def close(self) -> None:
         for terminal in self._terminals:
             terminal.close()
@@ -175,10 +189,10 @@ class Terminal:
 
         until(is_done, TIMEOUT_S)
 
-    def interrupts(self, hint: str) -> None:
-        """Press Escape once the client shows how to stop its turn, until it no longer shows that."""
+    def interrupts(self, hint: str, key: str = "Escape") -> None:
+        """Press a key once the client shows how to stop its turn, until it no longer shows that."""
         until(lambda: hint in self.screen, TIMEOUT_S)
-        self.presses_until("Escape", lambda: hint not in self.screen)
+        self.presses_until(key, lambda: hint not in self.screen)
 
     @property
     def screen(self) -> str:

@@ -273,7 +273,7 @@ def test_a_dialog_of_a_server_is_a_question_until_it_is_answered(shop: LocalBus,
 def test_geminis_permission_says_which_command(shop: LocalBus, start_client: StartClient) -> None:
     client = at_work(start_client, "gemini")
     client.does("asked", notification_type="ToolPermission", details={"type": "exec", "command": "make deploy"})
-    assert why(shop) == ("waiting", "permission", "make deploy")
+    assert why(shop) == ("waiting", "permission", "Shell: make deploy")
 
 
 @pytest.mark.promise("S11")

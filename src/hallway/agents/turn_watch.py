@@ -11,8 +11,8 @@ import os
 import time
 
 from hallway.agents.client_parts import turn_reader_of
-from hallway.agents.hook.event import ASKED, AT_WORK, END, STOP
-from hallway.agents.hook.handler import one_line
+from hallway.agents.hook.detail import detail_line
+from hallway.agents.hook.event import ASKED, AT_WORK, END, STOP, is_switched_off
 from hallway.core.errors import SessionNotFound
 from hallway.local.client_catalog import CATALOG
 
@@ -106,7 +106,7 @@ class TurnWatch:
         if note.status != "idle":
             return False
         if is_at_work := self._bus.sessions.get(session_id).status in AT_WORK:
-            detail = one_line(note.detail)
+            detail = None if is_switched_off(os.environ, "HALLWAY_DETAIL") else detail_line(note.reason, note.detail)
             self._bus.sessions.heartbeat(session_id, status="idle", reason=note.reason, detail=detail, limit=1)
         del self._turns[session_id]
         return is_at_work

@@ -11,13 +11,17 @@ from hallway.core.pattern import pattern
 
 HIDDEN = "***"
 WEB = ("http", "https")
+ASSIGNED = ("password", "passwd", "passphrase", "pwd", "secret", "token", "api_key", "apikey")
 
 
 def redact(text: str) -> str:
     """Return a text with `***` in place of each password in a URL or in a connection string; in linear time."""
     if "://" in text and "@" in text:
         text = "".join(map(_redact_run, _runs(text)))
-    return _without_assigned(text) if "=" in text else text
+    if "=" not in text:
+        return text
+    lower = text.lower()
+    return _without_assigned(text) if any(word in lower for word in ASSIGNED) else text
 
 
 def redact_url(url: str) -> str:

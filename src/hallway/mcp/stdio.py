@@ -13,6 +13,7 @@ import select
 import sys
 import time
 
+from hallway.agents.hook.event import is_switched_off
 from hallway.bus.connect import connect
 from hallway.core.errors import HallwayError
 from hallway.core.redaction import redact
@@ -332,6 +333,8 @@ class StdioServer:
         """Run an operation without waiting; return its result, or its error."""
         if operation.waits_for:
             arguments = {**arguments, "wait_s": 0}
+        if arguments.get("detail") and is_switched_off(os.environ, "HALLWAY_DETAIL"):
+            arguments = {**arguments, "detail": None}
         try:
             return self._bus.execute(operation, self._bus.services[operation.noun], arguments), None
         except HallwayError as error:

@@ -27,7 +27,9 @@ class Program:
     session_key = "session_id"
     interface: tuple[str, ...] | None = None  # the arguments of a run in its own interface, where a test uses it
     stop_hint = "esc to interrupt"  # what its interface shows while a turn runs
+    stop_key = "Escape"
     ready = ">"  # what its interface shows once it takes a prompt
+    dialog = ""  # what its interface shows when it asks for a permission; a client without one never asks
 
     @property
     def path(self) -> str:
@@ -52,6 +54,10 @@ class Program:
     def words(self, prompt: str) -> list[str]:
         """The arguments of a run without a person."""
         raise NotImplementedError
+
+    def lets_ask(self, home: Path) -> tuple[str, ...]:
+        """Set the client up to ask before it runs a command; return the arguments of its interface then."""
+        return self.interface or ()
 
     def words_with_hallway(self) -> list[str]:
         """What a test adds where hallway is installed, so that no run begins before its tools are there."""

@@ -14,6 +14,7 @@ class ClaudeCode(Program):
     shell = "^Bash$"
     interface = ()
     ready = "❯"
+    dialog = "Do you want to proceed?"
 
     def settings(self, model_url: str) -> dict[str, str]:
         return {
@@ -35,6 +36,9 @@ class ClaudeCode(Program):
             "projects": {str(repository): {"hasTrustDialogAccepted": True, "hasCompletedProjectOnboarding": True}},
         }
         (home / ".claude.json").write_text(json.dumps(known))
+
+    def lets_ask(self, home: Path) -> tuple[str, ...]:
+        return ("--permission-mode", "default", "--allowedTools", "mcp__hallway")
 
     def words(self, prompt: str) -> list[str]:
         return [

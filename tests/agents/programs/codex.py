@@ -14,6 +14,7 @@ class Codex(Program):
     session_key = "thread_id"
     interface = ("--dangerously-bypass-hook-trust",)
     ready = "›"
+    dialog = "Would you like to run the following command?"
 
     def settings(self, model_url: str) -> dict[str, str]:
         return {"MOCK_API_KEY": "test"}
@@ -46,6 +47,12 @@ enabled = false
 trust_level = "trusted"
 """)
 
+    def lets_ask(self, home: Path) -> tuple[str, ...]:
+        settings = home / ".codex" / "config.toml"
+        text = settings.read_text().replace('"never"', '"on-request"').replace('"danger-full-access"', '"read-only"')
+        settings.write_text(text)
+        return super().lets_ask(home)
+
     def words(self, prompt: str) -> list[str]:
         return ["exec", "--dangerously-bypass-hook-trust", "--json", prompt]
 
@@ -53,7 +60,8 @@ trust_level = "trusted"
         return ["-c", "mcp_servers.hallway.required=true"]
 
     def runs(self, command: str) -> Call:
-        return Call(self.shell, cmd=command, command=command)
+        outside = {"sandbox_permissions": "require_escalated", "justification": "x"}
+        return Call(self.shell, cmd=command, command=command, **outside)
 
 
 PROGRAM = Codex()

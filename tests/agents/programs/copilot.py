@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from pathlib import Path
 
 from agents.programs.base import Program
 
@@ -10,6 +12,10 @@ from agents.programs.base import Program
 class Copilot(Program):
     name, package = "copilot", "@github/copilot@1.0.102"
     shell = "^bash$"
+    interface = ("--allow-all-tools", "--disable-builtin-mcps")
+    ready = "tab next tab"
+    dialog = "Do you want to run this command?"
+    stop_hint, stop_key = "Working", "C-c"
 
     def settings(self, model_url: str) -> dict[str, str]:
         return {
@@ -19,6 +25,13 @@ class Copilot(Program):
             "COPILOT_PROVIDER_API_KEY": "test",
             "COPILOT_MODEL": "mock-model",
         }
+
+    def prepare(self, home: Path, repository: Path, model_url: str) -> None:
+        (home / ".copilot").mkdir()
+        (home / ".copilot" / "config.json").write_text(json.dumps({"trusted_folders": [str(repository)]}))
+
+    def lets_ask(self, home: Path) -> tuple[str, ...]:
+        return ("--disable-builtin-mcps",)
 
     def words(self, prompt: str) -> list[str]:
         return ["-p", prompt, "--allow-all-tools", "--disable-builtin-mcps"]

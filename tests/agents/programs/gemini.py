@@ -10,7 +10,9 @@ from agents.programs.base import Program
 class Gemini(Program):
     name, package = "gemini", "@google/gemini-cli@0.61.0"
     shell = "^run_shell_command$"
+    interface = ("--yolo",)
     ready = "Type your message"
+    dialog = "Allow execution of"
     stop_hint = "esc to cancel"
 
     def settings(self, model_url: str) -> dict[str, str]:
@@ -33,6 +35,9 @@ class Gemini(Program):
   "model": {"name": "gemini-2.5-flash"}
 }
 """)
+
+    def lets_ask(self, home: Path) -> tuple[str, ...]:
+        return ("--approval-mode", "default")
 
     def words(self, prompt: str) -> list[str]:
         return ["-p", prompt, "--yolo", "--output-format", "stream-json"]

@@ -14,6 +14,7 @@ class OpenCode(Program):
     session_key = "sessionID"
     interface = ()
     ready = "Ask anything"
+    dialog = "Permission required"
     stop_hint = "interrupt "  # two keys stop it: after the first, the hint says "again"
 
     def settings(self, model_url: str) -> dict[str, str]:
@@ -40,6 +41,13 @@ class OpenCode(Program):
             "provider": {"mock": provider},
         }
         (folder / "opencode.json").write_text(json.dumps(config, indent=2))
+
+    def lets_ask(self, home: Path) -> tuple[str, ...]:
+        settings = home / ".config" / "opencode" / "opencode.json"
+        written = json.loads(settings.read_text())
+        written["permission"] = {"bash": "ask", "question": "allow"}
+        settings.write_text(json.dumps(written, indent=2))
+        return super().lets_ask(home)
 
     def words(self, prompt: str) -> list[str]:
         return ["run", "--format", "json", prompt]

@@ -14,6 +14,7 @@ class Qwen(Program):
     shell_arguments = {"description": "x", "is_background": False}
     interface = ("--yolo", "--auth-type", "openai")
     ready = "Type your message"
+    dialog = "Allow execution of"
     stop_hint = "esc to cancel"
 
     def settings(self, model_url: str) -> dict[str, str]:
@@ -37,6 +38,9 @@ class Qwen(Program):
             "ui": {"enableFollowupSuggestions": False},  # each is a request to the model
         }
         (home / ".qwen" / "settings.json").write_text(json.dumps(settings, indent=4))
+
+    def lets_ask(self, home: Path) -> tuple[str, ...]:
+        return ("--approval-mode", "default", "--auth-type", "openai")
 
     def words(self, prompt: str) -> list[str]:
         return ["-p", prompt, "--yolo", "--auth-type", "openai", "--output-format", "stream-json"]

@@ -17,8 +17,10 @@ WOKEN = "Not from your user: hallway has woken you, because another session wrot
 SUCCESSIONS = ("clear", "resume", "fork")  # starts that replace the session that the process was in
 NOT_TYPED = ("<", "Another Claude session", WOKEN, "[SYSTEM NOTIFICATION")  # how a prompt begins that no person typed
 QUESTION_TOOLS = ("AskUserQuestion", "ask_user", "ask_user_question", "request_user_input")
-LIMITS = ("rate_limit", "quota", "usage_limit")  # how clients say in an error that a limit is reached
+# How clients say in an error that a limit is reached.
+LIMITS = ("rate_limit", "rate limit", "quota", "usage_limit", "resource_exhausted", "too many requests")
 ENDED_BY_FORCE = ("StopFailure", "Interrupt")  # stops that no answer can block
+OFF = ("0", "no", "off", "false")  # how a variable of hallway's is switched off
 NEWS = "news"  # an idle session has news; only clients whose plugin can start a turn report it
 
 
@@ -124,7 +126,7 @@ class ClientAdapter:
             return "permission" if "permission" in asks or not asks else "question", text(payload, "message")
         tool_input = tool_input if isinstance(tool_input, dict) else {}
         if tool in QUESTION_TOOLS:
-            return "question", _question(tool_input)
+            return "question", question_of(tool_input)
         what = text(tool_input, "command", "file_path", "path", "url", "query", "pattern")
         return "permission", f"{tool}: {what}" if what else tool
 
@@ -168,7 +170,8 @@ class PluginAdapter(ClientAdapter):
 
     def reason_of(self, kind: str, event_name: str, payload: Payload) -> tuple[str, str]:
         usual = {ASKED: "permission", STOP: "done"}.get(kind, "")
-        return text(payload, "reason") or usual, text(payload, "detail")
+        detail = question_of(payload) if kind == ASKED and "questions" in payload else text(payload, "detail")
+        return text(payload, "reason") or usual, detail
 
     def inject_context(self, event: HookEvent, words: str) -> Payload:
         return {"text": words}
@@ -177,11 +180,37 @@ class PluginAdapter(ClientAdapter):
         return {"prompt": words}
 
 
-def _question(tool_input: Payload) -> str:
-    """Return the first question of a tool that asks the person."""
-    asked = tool_input.get("questions")
-    first = asked[0] if isinstance(asked, list) and asked and isinstance(asked[0], dict) else tool_input
-    return text(first, "question", "header", "prompt", "message")
+def question_of(tool_input: Payload) -> str:
+    """Return the first question of a tool that asks the person, with its choices and the number of other questions."""
+    questions = _objects(tool_input.get("questions")) or [tool_input]
+    first = questions[0]
+    question = text(first, "question", "header", "prompt", "message")
+    choices = " / ".join(_choices(first))
+    more = f" … and {len(questions) - 1} more" if len(questions) > 1 else ""
+    return f"{question} ({choices}){more}" if choices else f"{question}{more}"
+
+
+def _choices(question: Payload) -> list[str]:
+    """Return what a question offers to choose from, in any of the forms that clients use."""
+    options = question.get("options") or question.get("choices")
+    schema = question.get("requestedSchema")
+    if not options and isinstance(schema, dict) and isinstance(fields := schema.get("properties"), dict):
+        options = next((field["enum"] for field in _objects(list(fields.values())) if field.get("enum")), None)
+    labels = [text(each, "label", "value") if isinstance(each, dict) else str(each) for each in _listed(options)]
+    return [label for label in labels if label]
+
+
+def _objects(value: Any) -> list[Payload]:
+    return [each for each in _listed(value) if isinstance(each, dict)]
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def is_switched_off(environ: Any, variable: str) -> bool:
+    """Return whether an environment variable says that something is not done."""
+    return environ.get(variable, "").lower() in OFF
 
 
 def is_typed(prompt: str) -> bool:
@@ -191,6 +220,7 @@ def is_typed(prompt: str) -> bool:
 
 def is_limit(error: str) -> bool:
     """Return whether a client's name of an error says that a limit is reached."""
+    error = error.lower()
     return any(limit in error for limit in LIMITS)
 
 

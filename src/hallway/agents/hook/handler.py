@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 
+from hallway.agents.hook.detail import detail_line, one_line
 from hallway.agents.hook.digest import Digest, message_line
 from hallway.agents.hook.event import (
     ANSWERED,
@@ -26,7 +27,6 @@ from hallway.agents.hook.event import (
 from hallway.agents.wake.waker import ids_in, wake_up
 from hallway.core.clock import parse_time
 from hallway.core.errors import SessionNotFound
-from hallway.core.secret_scan import replace_secrets
 from hallway.core.topics import topic
 from hallway.local.hook_gate import mark_due
 from hallway.local.notify import notify
@@ -39,8 +39,6 @@ if TYPE_CHECKING:
     from hallway.bus.base import Bus
     from hallway.core.model import Message
 
-MAX_LINE = 200
-MAX_LINE_SOURCE = 4000  # characters in which secrets are replaced before the line is cut: half of one is not recognised
 MAX_FILES = 100  # of one tool's call
 MAX_PATH = 4096
 HELD = (
@@ -99,7 +97,7 @@ class HookHandler:
         if event.is_repeat and self._is_waiting():
             self._send_heartbeat(None)
         else:
-            self._send_heartbeat("waiting", reason=event.reason or None, detail=one_line(event.detail))
+            self._send_heartbeat("waiting", reason=event.reason or None, detail=detail_line(event.reason, event.detail))
 
     def _record_unreported_end(self, event: HookEvent) -> None:
         """Record that a turn is over whose end no hook reported: the person has stopped it.
@@ -202,7 +200,7 @@ class HookHandler:
         """Record the end of a turn. If an urgent request is unanswered, block it, but never twice in a row."""
         asked = [] if event.is_repeat or event.is_subagent else self._unanswered()
         if not asked or not self._bus.wakes.continue_turn(self._session_id, [each.message_id for each in asked]):
-            self._send_heartbeat("idle", reason=event.reason or "done", detail=one_line(event.detail))
+            self._send_heartbeat("idle", reason=event.reason or "done", detail=detail_line(event.reason, event.detail))
             self._rearm_wake_up()
             return None
         self._state.held += [each.message_id for each in asked]
@@ -261,13 +259,3 @@ def _paths(event: HookEvent) -> list[str]:
 def _task(prompt: str) -> str | None:
     """Return the first line of a prompt as the current task; None for prompts that a program wrote."""
     return None if prompt.lstrip().startswith(NOT_TYPED) else one_line(prompt)
-
-
-def one_line(text: str) -> str | None:
-    """Return the first line of a text without secrets and control characters, cut; None where there is none."""
-    lines = text.strip().splitlines()
-    line = " ".join(lines[0].split()) if lines else ""
-    if not line:
-        return None
-    line = replace_secrets("".join(c if c.isprintable() else " " for c in line[:MAX_LINE_SOURCE]))
-    return line if len(line) <= MAX_LINE else f"{line[: MAX_LINE - 1]}…"

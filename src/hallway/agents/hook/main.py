@@ -12,7 +12,7 @@ import os
 import time
 
 from hallway.agents.client_parts import adapter_of
-from hallway.agents.hook.event import END, NEWS, PROMPT, START, STOP, TOOL, WOKEN
+from hallway.agents.hook.event import END, NEWS, PROMPT, START, STOP, TOOL, WOKEN, is_switched_off
 from hallway.agents.hook.light_json import dumps, loads
 from hallway.agents.hook.process import parent_process
 from hallway.agents.hook.state import HookState
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 
 BUDGET_MS = 300  # HALLWAY_HOOK_BUDGET_MS
 MAX_PAYLOAD = 32 * 1024 * 1024
-OFF = ("0", "no", "off", "false")
 IDLE = "idle"  # wait beside an idle session: the one hook that may take long, and end with another status
 SILENT = "hub-silent"  # a file as old as the last hook that waited for a hub in vain
 REST_S = 10.0
@@ -135,9 +134,9 @@ class HookRun:
         event = adapter.read(payload, event_name, os.environ)
         if event is None:
             return
-        if os.environ.get("HALLWAY_TASK_FROM_PROMPT", "").lower() in OFF and WOKEN not in event.prompt:
+        if is_switched_off(os.environ, "HALLWAY_TASK_FROM_PROMPT") and WOKEN not in event.prompt:
             event.prompt = ""  # what the user says stays in the session
-        if os.environ.get("HALLWAY_DETAIL", "").lower() in OFF:
+        if is_switched_off(os.environ, "HALLWAY_DETAIL"):
             event.detail = ""  # neither does what it answers or asks leave the session
         gate_file = _gate_file(self.folder, event.session_id)
         is_small = event.kind == TOOL and not event.files

@@ -17,6 +17,7 @@ class CodexAdapter(ClientAdapter):
     kinds = {
         "SessionStart": START,
         "UserPromptSubmit": PROMPT,
+        "PreToolUse": ASKED,  # installed for the tool that asks the person alone
         "PostToolUse": TOOL,
         "PermissionRequest": ASKED,
         "Stop": STOP,

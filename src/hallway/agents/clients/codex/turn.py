@@ -1,6 +1,7 @@
 """Codex notes the beginning and the end of each turn in the conversation's file, with the error that ended it.
 
-No hook runs after an error of the model's API (seen in 0.169.0). The file is in a folder for the day on which the
+No hook runs after an error of the model's API (seen in 0.169.0). A turn that has begun and not ended may be at work or
+wait for the person, so its beginning says nothing. The file is in a folder for the day on which the
 conversation began, and the conversation's id begins with that time (UUIDv7).
 """
 
@@ -21,14 +22,15 @@ if TYPE_CHECKING:
 
 TAIL_BYTES = 256 * 1024  # at the end of the file: Codex writes little after the end of a turn
 MARK = b'"type":"event_msg"'
+ABOUT_TURNS = ("task_started", "turn_aborted", "task_complete")
 
 
 def read_turn(session_id: str, client: int, environ: Mapping[str, str]) -> TurnNote | None:
     """Return what the conversation's file says last about a turn; None if it is not found, or says nothing."""
     path = _path(session_id, environ)
     for line in reversed(read_tail(path, TAIL_BYTES) if path else []):
-        if MARK in line and (note := _note(line)):
-            return note
+        if MARK in line and (payload := _payload(line)):
+            return _note(*payload)
     return None
 
 
@@ -43,22 +45,21 @@ def _path(session_id: str, environ: Mapping[str, str]) -> str | None:
     return os.path.join(folder, names[0]) if names else None
 
 
-def _note(line: bytes) -> TurnNote | None:
-    """Return what a line says about a turn; None if it is about something else, or is not whole."""
+def _payload(line: bytes) -> tuple[dict[str, Any], float] | None:
+    """Return what a line says about a turn, and when; None if it is about something else, or is not whole."""
     try:
         record = decode(line)
         payload, at = record["payload"], parse_time(record["timestamp"]).timestamp()
+        return (payload, at) if payload["type"] in ABOUT_TURNS else None
     except (ValueError, TypeError, KeyError):
         return None
-    kind = payload.get("type")
-    if kind == "task_started":
-        return TurnNote("working")
-    if kind == "turn_aborted":
+
+
+def _note(payload: dict[str, Any], at: float) -> TurnNote | None:
+    if payload["type"] == "task_started":
+        return None
+    if payload["type"] == "turn_aborted":
         return TurnNote("idle", "interrupted", at=at)
-    return _ended(payload, at) if kind == "task_complete" else None
-
-
-def _ended(payload: dict[str, Any], at: float) -> TurnNote:
     error = payload.get("error")
     if not isinstance(error, dict):
         return TurnNote("idle", "done", str(payload.get("last_agent_message") or ""), at)

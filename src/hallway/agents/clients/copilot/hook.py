@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from hallway.agents.hook.event import ASKED, END, PROMPT, START, STOP, TOOL, ClientAdapter, text
+import os
+
+from hallway.agents.hook.event import ASKED, END, PROMPT, START, STOP, TOOL, ClientAdapter, question_of, text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,6 +29,22 @@ class CopilotAdapter(ClientAdapter):
         if event_name == "notification" and "permission" not in asked and "elicitation" not in asked:
             return ""
         return super().kind_of(event_name, payload)
+
+    def reason_of(self, kind: str, event_name: str, payload: Payload) -> tuple[str, str]:
+        reason, detail = super().reason_of(kind, event_name, payload)
+        if kind != STOP:
+            return reason, detail
+        from hallway.agents.clients.copilot.turn import last_answer
+
+        return reason, last_answer(text(payload, "sessionId"), os.environ)
+
+    def asked_for(self, payload: Payload) -> tuple[str, str]:
+        reason, detail = super().asked_for(payload)
+        if reason != "question":
+            return reason, detail
+        from hallway.agents.clients.copilot.turn import last_question
+
+        return reason, question_of(last_question(text(payload, "sessionId"), os.environ)) or detail
 
     def files(self, payload: Payload) -> list[str]:
         return super().files({"tool_name": payload.get("toolName"), "tool_input": payload.get("toolArgs")})

@@ -9,9 +9,11 @@ if TYPE_CHECKING:
     from typing import Any
 
     from hallway.agents.hook.event import HookEvent, Payload
+    from hallway.agents.turn_note import TurnNote
 
 CONTEXT = "</hook_context>"
 NO_ANSWER = "[no response text]"
+TOOLS = {"exec": "Shell", "edit": "Edit", "mcp": "MCP tool"}  # what a permission's type means
 JUST_NOW_S = 10.0
 
 
@@ -40,30 +42,40 @@ class GeminiAdapter(ClientAdapter):
         if kind != STOP:
             return reason, detail
         answer = text(payload, "prompt_response")
-        return ("interrupted", "") if answer == NO_ANSWER and _is_cancelled(payload) else (reason, answer)
+        note = _note_of_end(payload) if answer == NO_ANSWER else None
+        return (note.reason, note.detail) if note else (reason, _last_of(answer, payload))
 
     def asked_for(self, payload: Payload) -> tuple[str, str]:
         details = payload.get("details")
         details = details if isinstance(details, dict) else {}
-        asks = "question" if text(details, "type") == "ask_user" else "permission"
-        what = text(details, "command", "filePath", "toolName", "title")
-        return asks, what or text(payload, "message")
+        kind = text(details, "type")
+        if kind == "ask_user":
+            return "question", ""  # it does not say what it asks
+        what = text(details, "command", "filePath", "toolName", "title") or text(payload, "message")
+        return "permission", f"{TOOLS[kind]}: {what}" if kind in TOOLS else what
 
     def block_stop(self, event: HookEvent, words: str) -> Payload:
         return {"decision": "deny", "reason": words}
 
 
-def _is_cancelled(payload: Payload) -> bool:
-    """Return whether the person has cancelled the turn that just ended, by the conversation's file."""
-    from hallway.agents.clients.gemini.turn import cancelled
+def _last_of(answer: str, payload: Payload) -> str:
+    """Return the last text of the turn that just ended, of which the hook is told all texts in one."""
+    from hallway.agents.clients.gemini.turn import last_answer
+
+    return last_answer(text(payload, "transcript_path"), answer)
+
+
+def _note_of_end(payload: Payload) -> TurnNote | None:
+    """Return why the turn that just ended has no answer, as the conversation's file says; None if it does not."""
+    from hallway.agents.clients.gemini.turn import last_end
     from hallway.core.clock import parse_time
 
     try:
-        note = cancelled(text(payload, "transcript_path"))
+        note = last_end(text(payload, "transcript_path"))
         ended_at = parse_time(text(payload, "timestamp")).timestamp()
     except ValueError:
-        return False
-    return note is not None and note.at > ended_at - JUST_NOW_S
+        return None
+    return note if note is not None and note.at > ended_at - JUST_NOW_S else None
 
 
 ADAPTER = GeminiAdapter()

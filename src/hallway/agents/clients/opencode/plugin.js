@@ -9,6 +9,7 @@ export const Hallway = async ({ client, directory }) => {
   const idle = new Set() // the sessions whose turn is over
   const running = new Set() // those whose turn is not: OpenCode tells twice that an aborted turn is over
   const failed = new Map() // why a turn that is not over yet will end
+  const answers = new Map() // the last text of a session's agent
 
   const failure = (error) => {
     const detail = error?.data?.message ?? ""
@@ -58,15 +59,15 @@ export const Hallway = async ({ client, directory }) => {
       if (type === "session.created" && properties.info?.parentID) parents.set(properties.info.id, properties.info.parentID)
       else if (type === "session.deleted" && !parents.has(properties.info?.id)) await report("end", properties.info.id)
       else if (type === "permission.asked" || type === "permission.updated") {
-        const what = [properties.permission ?? properties.type, ...(properties.patterns ?? [])].filter(Boolean).join(" ")
+        const what = [properties.permission ?? properties.type, (properties.patterns ?? []).join(" ")].filter(Boolean).join(": ")
         await report("asked", properties.sessionID, { reason: "permission", detail: what })
       } else if (type === "question.asked") {
-        const detail = properties.questions?.[0]?.question ?? ""
-        await report("asked", properties.sessionID, { reason: "question", detail })
+        await report("asked", properties.sessionID, { reason: "question", questions: properties.questions })
       } else if (/^(permission|question)\.(replied|rejected)$/.test(type)) await report("answered", properties.sessionID)
       else if (type === "session.error" && properties.sessionID) failed.set(properties.sessionID, failure(properties.error))
       else if (type === "session.idle" && running.delete(properties.sessionID)) {
-        const { prompt } = await report("stop", properties.sessionID, failed.get(properties.sessionID))
+        const done = { reason: "done", detail: answers.get(properties.sessionID) ?? "" }
+        const { prompt } = await report("stop", properties.sessionID, failed.get(properties.sessionID) ?? done)
         failed.delete(properties.sessionID)
         if (prompt) await wake(properties.sessionID, prompt)
         else idle.add(properties.sessionID)
@@ -77,11 +78,15 @@ export const Hallway = async ({ client, directory }) => {
       idle.delete(input.sessionID)
       running.add(input.sessionID)
       failed.delete(input.sessionID)
+      answers.delete(input.sessionID)
       const prompt = output.parts.find((each) => each.type === "text" && !each.synthetic)?.text ?? ""
       const { text } = await report("prompt", input.sessionID, { prompt: prompt.replace(/^"([\s\S]*)"$/, "$1") })
       const words = [waiting.get(input.sessionID), text].filter(Boolean)
       waiting.delete(input.sessionID)
       for (const each of words) output.parts.push(part(output.message, input.sessionID, each))
+    },
+    "experimental.text.complete": async (input, output) => {
+      if (output.text.trim()) answers.set(input.sessionID, output.text)
     },
     "tool.execute.after": async (input, output) => {
       const session = owner(input.sessionID)
