@@ -594,8 +594,8 @@ def test_whatever_a_session_writes_keeps_it_alive(bus: LocalBus, clock: FakeCloc
 @pytest.mark.promise("S12")
 def test_waiting_is_a_sign_of_life_and_looking_is_none(open_bus: Callable[[], LocalBus], clock: FakeClock) -> None:
     bus, other = open_bus(), open_bus()
-    for name in ("alice", "bob"):
-        bus.sessions.register(name, "a", "codex", project=SHOP)
+    bus.sessions.register("alice", "a", "codex", project=SHOP)
+    other.sessions.register("bob", "a", "codex", project=SHOP)
     clock.advance(100)
     other.messages.inbox("bob")
     bus.messages.inbox("alice", wait_s=1)

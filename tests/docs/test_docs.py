@@ -10,15 +10,19 @@ import os
 import re
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
+import hallway
 from hallway.core import errors
 from mcp_server import Server
 from proxy import make_certificate
 from real_proxies import program_of
+from support import until
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -110,6 +114,24 @@ def test_the_readmes_python_runs(tmp_path: Path) -> None:
     for block in blocks:
         done = run([sys.executable, "-c", block], tmp_path)
         assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.promise("S12")
+def test_the_readmes_program_is_live_for_as_long_as_it_follows(tmp_path: Path) -> None:
+    """It follows for longer than its time to live, which is the shortest there is."""
+    (block,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    block = block.replace('capabilities=["review"]', "ttl_s=10").replace("follow(timeout_s=1)", "follow(timeout_s=15)")
+    assert "ttl_s=10" in block
+    assert "timeout_s=15" in block
+    with ThreadPoolExecutor(1) as pool, hallway.connect(tmp_path / "home") as beside:
+        program = pool.submit(run, [sys.executable, "-c", block], tmp_path)
+        until(lambda: beside.sessions.find_sessions())
+        while not program.done():
+            assert [each.session_id for each in beside.sessions.find_sessions()] == ["s2"]
+            time.sleep(0.1)
+        assert program.result().returncode == 0, program.result().stderr
+        assert "session.expired" not in {event.kind for event in beside.events.read()}
 
 
 def test_the_readmes_commands_run(tmp_path: Path) -> None:

@@ -24,14 +24,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, Self, TypeVar
 
+    from hallway.bus.keep_alive import KeepAlive, Wait
     from hallway.bus.subscriptions import InboxListener, Listener, Source
-    from hallway.core.context import Closable, EventIterator, Workspace
+    from hallway.core.context import EventIterator, Workspace
     from hallway.core.model import Event, Message, Stats
     from hallway.core.operation import Operation
     from hallway.core.principal import Principal
     from hallway.store import Subscription
 
-    F = TypeVar("F", bound=Closable)
+    F = TypeVar("F", bound=Wait)
 
 
 class Bus:
@@ -56,6 +57,8 @@ class Bus:
         self.is_closed = False
         self._waits: set[Subscription] = set()  # of calls that wait in other threads
         self._followers: Any = ()  # a set of weak references, once there is a follower or listener
+        self._registered: set[str] = set()  # the sessions that this object has registered or sent a heartbeat for
+        self._keep_alive: KeepAlive | None = None
         self.sessions = SessionRegistry(self)
         self.messages = CollaborationHub(self)
         self.wakes = WakeUps(self)
@@ -86,6 +89,32 @@ class Bus:
     def sees(self, project: str) -> bool:
         """Return whether the caller may see a project."""
         return self.principal is None or self.principal.sees(project)
+
+    @property
+    def own_sessions(self) -> set[str]:
+        """Return the sessions that the program behind this object is: those it registered, and its environment's."""
+        here = self.here.session_id
+        return self._registered if here is None else self._registered | {here}
+
+    def waits_as(self, session_id: str) -> bool:
+        """Return whether a wait for a session's messages is the session's own (S12), unless its caller is another."""
+        own = self.own_sessions
+        return not own or session_id in own
+
+    def act_as(self, session_id: str) -> None:
+        """Take note that the program behind this object registered a session, or sent a heartbeat for it."""
+        self._registered.add(session_id)
+        if self._keep_alive:
+            self._keep_alive.refresh()
+
+    @property
+    def keep_alive(self) -> KeepAlive:
+        """Return what keeps the own sessions live while this bus waits for news."""
+        from hallway.bus.keep_alive import KeepAlive
+
+        if self._keep_alive is None:
+            self._keep_alive = KeepAlive(self)
+        return self._keep_alive
 
     def project_for(self, named: str | None, session_id: str | None = None) -> str:
         """Return the project that a call is about: the named one, else the acting session's, else the caller's own.
@@ -163,18 +192,16 @@ class Bus:
         """Call a function with each message in an inbox, until the returned listener or the bus is closed."""
         from hallway.bus.subscriptions import InboxListener
 
-        return self._add_follower(InboxListener(self, session_id, types, handler))
+        return self._add_follower(InboxListener(self, session_id, types, handler), session_id)
 
-    def _add_follower(self, follower: F) -> F:
-        """Have something closed with the bus, unless it is gone by then."""
+    def _add_follower(self, follower: F, session_id: str | None = None) -> F:
+        """Have a follower closed with the bus, unless it is gone by then, and the own sessions live until it closes."""
         from weakref import WeakSet
 
         self._followers = self._followers or WeakSet()
         self._followers.add(follower)
+        self.keep_alive.add(follower, session_id)
         return follower
-
-    def note_wait(self, session_id: str) -> None:
-        """Record that a session is alive while it waits for its news (S12); a hub does so for whoever asks it."""
 
     def subscribe_inbox(self, session_id: str) -> Subscription:
         """Subscribe to a session's new messages, from now until the subscription is closed."""
@@ -190,6 +217,8 @@ class Bus:
         A follower or a call that waits in another thread ends at once: a call with Unavailable.
         """
         self.is_closed = True
+        if self._keep_alive:
+            self._keep_alive.refresh()
         for wait in list(self._waits):
             wait.interrupt()
         for follower in list(self._followers):

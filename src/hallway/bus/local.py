@@ -56,8 +56,11 @@ class LocalBus(Bus):
         result = self._look(operation, service, arguments)
         if operation.waits_for and arguments["wait_s"]:
             # Only a wait counts: the page, a status file and people also read inboxes of other sessions.
-            self._note_waiting(operation, arguments)
-            return result or self._wait(operation, service, arguments)
+            session_id = _acting_session(operation, arguments)
+            self._note_wait(session_id)
+            if not result:
+                with self.keep_alive.during_call(session_id):
+                    return self._wait(operation, service, arguments)
         return result
 
     def run(self, operation: Operation, service: Service, arguments: dict[str, Any]) -> Any:
@@ -91,19 +94,15 @@ class LocalBus(Bus):
                 waiter.wait(min(left_s, self.look_again_s))
                 if self.is_closed:
                     raise Unavailable("the bus was closed while this call waited", hint="Open the bus again")
-                self._note_waiting(operation, arguments)
             return result
         finally:
             self._waits.discard(waiter)
             waiter.close()
 
-    def _note_waiting(self, operation: Operation, arguments: dict[str, Any]) -> None:
-        if session_id := _acting_session(operation, arguments):
-            self.note_wait(session_id)
-
-    def note_wait(self, session_id: str) -> None:
+    def _note_wait(self, session_id: str | None) -> None:
+        """Record the begin of a session's own wait as one of its acts."""
         try:
-            if self.sessions.needs_note(session_id):
+            if session_id and self.waits_as(session_id) and self.sessions.needs_note(session_id):
                 with self.transaction(is_durable=False):
                     self.sessions.note_act(session_id)
         except (StorageError, Unavailable):

@@ -9,6 +9,7 @@ caller's workspace is sent in a header, so that a new session records where its 
 from __future__ import annotations
 
 import time
+from contextlib import nullcontext
 from urllib.parse import parse_qs, quote, urlencode
 
 from hallway.bus.base import Bus
@@ -116,7 +117,10 @@ class RemoteBus(Bus):
     def execute(self, operation: Operation, service: Service, arguments: dict[str, Any]) -> Any:
         path, body = self._request(operation, arguments)
         pauses = () if operation.is_admins else PAUSES_S
-        address, status, text = self._send(operation.method, path, body, arguments.get("wait_s") or 0, pauses)
+        wait_s = arguments.get("wait_s") or 0
+        # The hub keeps the session that is waited for live, and this the program's others.
+        with self.keep_alive.during_call(None) if wait_s else nullcontext():
+            address, status, text = self._send(operation.method, path, body, wait_s, pauses)
         if status != 200:
             raise address.error(status, text).hint_of_class(http_hints(operation))
         try:

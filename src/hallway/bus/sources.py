@@ -87,6 +87,5 @@ class InboxSource(SubscribedSource):
 
     def _read(self) -> list[Message]:
         messages: list[Message] = self._bus.messages.inbox(self._session_id, 0, self._types, after=self._after)
-        self._bus.note_wait(self._session_id)
         self._after = messages[-1].seq if messages else self._after
         return messages

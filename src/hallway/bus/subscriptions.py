@@ -121,6 +121,10 @@ class Follower(Iterator[T], Generic[T]):
     def _may_heal(self, error: HallwayError) -> bool:
         return self._has_begun and (error.is_passing or isinstance(error, StorageError))
 
+    @property
+    def is_closed(self) -> bool:
+        return self._is_closed
+
     def close(self) -> None:
         """End it: a thread that waits for the next item gets none."""
         self._is_closed = True
@@ -165,6 +169,10 @@ class HandlerThread(Generic[T]):
     def _describe(self, item: T) -> str:
         """Return at what a handler failed, for the log."""
         raise NotImplementedError
+
+    @property
+    def is_closed(self) -> bool:
+        return self._closed.is_set() or not self._thread.is_alive()
 
     def close(self) -> None:
         """Stop after the current call of the handler, which is waited for; the handler is not called again."""

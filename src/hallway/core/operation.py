@@ -163,6 +163,11 @@ class Operation:
         return {each.kind.short: each.name for each in self.parameters.values() if each.kind.short}
 
     @property
+    def introduces(self) -> bool:
+        """Return whether who calls it is the session it names: registering, heartbeats and other words on itself."""
+        return self.registers and self.noun == "sessions"
+
+    @property
     def long_place(self) -> str | None:
         """Return the parameter in the path that may hold slashes, if there is one: a text, which is no id."""
         return next((each.name for each in self.parameters.values() if each.has_text and self._is_in_path(each)), None)
@@ -299,7 +304,8 @@ def operation(
 
         def call(self: S, /, *args: P.args, **kwargs: P.kwargs) -> R:
             try:
-                result: R = self.bus.execute(declared, self, declared.arguments(args, kwargs))
+                arguments = declared.arguments(args, kwargs)
+                result: R = self.bus.execute(declared, self, arguments)
             except NotFound:
                 if not (declared.answers_unknown and self.is_standalone):
                     raise
@@ -307,6 +313,8 @@ def operation(
             except InvalidInput as error:
                 error.hint_for_face({InvalidInput.code: f"See: help({type(self).__name__}.{function.__name__})"})
                 raise
+            if declared.introduces and declared.actor:
+                self.bus.act_as(arguments[declared.actor])
             return result
 
         call.__name__, call.__qualname__, call.__doc__ = function.__name__, function.__qualname__, function.__doc__

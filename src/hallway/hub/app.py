@@ -30,6 +30,7 @@ from hallway.hub.stream import LAST, READ, EventsEndpoint, Feed
 from hallway.hub.workers.heartbeats import HeartbeatBatcher
 from hallway.hub.workers.notifier import Notifier
 from hallway.hub.workers.pruner import Pruner
+from hallway.hub.workers.wait_pings import WaitPings
 from hallway.hub.workers.watchdog import StallWatchdog
 from hallway.hub.workers.writer import Reader, ThreadWriter, Writer
 from hallway.local.pauses import HubLooks
@@ -131,6 +132,7 @@ class Hub:
             None if bus.store.is_local else HeartbeatBatcher(_pipelines(bus.store.url), self._writer, loop)
         )
         self._watchdog = None if bus.store.is_local else StallWatchdog(loop)
+        self._wait_pings = WaitPings(self._writer)
 
     def _workers(self) -> dict[str, Reader | Writer | HeartbeatBatcher]:
         heartbeats = {"heartbeats": self._heartbeats} if self._heartbeats else {}
@@ -152,7 +154,7 @@ class Hub:
         for operation in self.operations():
             endpoint, long_place = self._endpoint(operation), operation.long_place
             self._paths.add(operation.method, operation.path, endpoint, long_place)
-        self._paths.add("POST", "/mcp", McpEndpoint(self._operation_endpoint, self._feed))
+        self._paths.add("POST", "/mcp", McpEndpoint(self._operation_endpoint, self._feed, self._wait_pings))
         plain = {
             "/health": self._health,
             "/ready": self._ready,
@@ -166,13 +168,13 @@ class Hub:
 
     def _endpoint(self, operation: Operation) -> ASGIApp:
         endpoint = self._operation_endpoint(operation)
-        return EventsEndpoint(self._feed, endpoint) if operation is READ else endpoint
+        return EventsEndpoint(self._feed, self._wait_pings, endpoint) if operation is READ else endpoint
 
     def _operation_endpoint(self, operation: Operation) -> OperationEndpoint:
         worker: Worker = self._writer if operation.is_write else self._reader
         if operation is HEARTBEAT and self._heartbeats:
             worker = self._heartbeats
-        return OperationEndpoint(operation, worker, self._wakes, self._meter, self._watchdog)
+        return OperationEndpoint(operation, worker, self._wakes, self._meter, self._watchdog, self._wait_pings)
 
     async def _ready(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer whether the hub should get requests: 503 if it cannot work or was asked to stop."""

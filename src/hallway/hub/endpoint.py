@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from hallway.bus.http_hints import http_hints
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from hallway.hub.auth.caller import Caller
     from hallway.hub.metrics import RequestMetrics
     from hallway.hub.workers.notifier import Notifier
+    from hallway.hub.workers.wait_pings import WaitPings
     from hallway.hub.workers.watchdog import StallWatchdog
     from hallway.hub.workers.writer import Worker
 
@@ -43,6 +45,7 @@ class OperationEndpoint:
         wakes: Notifier,
         meter: RequestMetrics,
         watchdog: StallWatchdog | None = None,
+        wait_pings: WaitPings | None = None,
     ) -> None:
         self._operation = operation
         self._hints = http_hints(operation)
@@ -50,6 +53,7 @@ class OperationEndpoint:
         self._wakes = wakes
         self._meter = meter
         self._watchdog = watchdog if operation.is_write else None
+        self._wait_pings = wait_pings
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         began, status = time.perf_counter(), 200
@@ -93,10 +97,14 @@ class OperationEndpoint:
             return await self._worker.run(self._operation, arguments, caller)
         gone = asyncio.ensure_future(disconnected(receive))
         try:
-            with caller.allowance:
+            with caller.allowance, self._pings_during(arguments, caller):
                 return await self._awaited(arguments, caller, gone)
         finally:
             gone.cancel()
+
+    def _pings_during(self, arguments: dict[str, Any], caller: Caller) -> AbstractContextManager[None]:
+        session_id = arguments[self._operation.waits_for or ""]
+        return self._wait_pings.during(session_id, caller) if self._wait_pings else nullcontext()
 
     async def _awaited(self, arguments: dict[str, Any], caller: Caller, gone: asyncio.Future[None]) -> Any:
         """Repeat a read until it has a result, the time is up or the caller disconnects; no thread waits meanwhile."""

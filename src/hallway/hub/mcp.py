@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from hallway.hub.auth.limits import Allowance
     from hallway.hub.endpoint import OperationEndpoint
     from hallway.hub.stream import Feed
+    from hallway.hub.workers.wait_pings import WaitPings
     from hallway.mcp.protocol import Json, McpServer, Work
 
 log = logging.getLogger("hallway.hub")
@@ -80,11 +81,16 @@ class McpEndpoint:
     """The endpoint; `endpoint_of` returns the endpoint that runs an operation for a request."""
 
     def __init__(
-        self, endpoint_of: Callable[[Operation], OperationEndpoint], feed: Feed, offer: McpServer | None = None
+        self,
+        endpoint_of: Callable[[Operation], OperationEndpoint],
+        feed: Feed,
+        wait_pings: WaitPings,
+        offer: McpServer | None = None,
     ) -> None:
         self._endpoint_of = endpoint_of
         self._endpoints: dict[str, OperationEndpoint] = {}
         self._feed = feed
+        self._wait_pings = wait_pings
         self._protocols: dict[str, Protocol] = {PROFILES[0]: Protocol(offer or BusServer())}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -171,7 +177,8 @@ class McpEndpoint:
                 if session_id:  # only a caller that may read an inbox is notified of its changes
                     await self._endpoint(INBOX).perform(INBOX.arguments((), {"session_id": session_id}), scope, receive)
                 after, is_open = await self._feed.last_seq(), True
-                await self._stream(listening, session_id or "", project, after, receive, send, EventFilter(caller))
+                with self._wait_pings.during(session_id, caller):
+                    await self._stream(listening, session_id or "", project, after, receive, send, EventFilter(caller))
         except HallwayError as error:
             if is_open:  # the bus cannot be read now; the caller subscribes again
                 log.warning("a subscription ends: %s", error)

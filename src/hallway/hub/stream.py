@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from hallway.core.errors import HallwayError, InvalidInput, Unavailable
 from hallway.core.topics import EVENTS
-from hallway.hub.auth.caller import HUB, caller_of
+from hallway.hub.auth.caller import HUB, caller_of, named_session
 from hallway.hub.http import disconnected, encode_json, header, parse_parameters, respond_error
 from hallway.services.events import PAGE, EventLog
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from hallway.core.model import Event
     from hallway.hub.auth.caller import Caller
     from hallway.hub.workers.notifier import Notifier
+    from hallway.hub.workers.wait_pings import WaitPings
     from hallway.hub.workers.writer import Reader
 
 KEEP_ALIVE_S = 15.0
@@ -115,8 +116,9 @@ class Feed:
 class EventsEndpoint:
     """The endpoint: server-sent events for a request that accepts them, else the operation's JSON."""
 
-    def __init__(self, feed: Feed, as_json: ASGIApp) -> None:
+    def __init__(self, feed: Feed, wait_pings: WaitPings, as_json: ASGIApp) -> None:
         self._feed = feed
+        self._wait_pings = wait_pings
         self._as_json = as_json
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -126,7 +128,7 @@ class EventsEndpoint:
         try:
             arguments, caller = self._arguments(scope), caller_of(scope)
             # Both places are taken before the first await: else many simultaneous requests would all pass the limit.
-            with self._feed.place(), caller.allowance:
+            with self._feed.place(), caller.allowance, self._wait_pings.during(named_session(scope), caller):
                 after = await self._feed.last_seq() if arguments["after"] is None else arguments["after"]
                 await self._stream(receive, send, after, EventFilter(caller, arguments["project"], arguments["kinds"]))
         except HallwayError as error:

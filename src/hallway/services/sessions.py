@@ -344,7 +344,7 @@ class SessionRegistry(Service, noun="sessions"):
 
         An expired session is live again; a session that was ended on purpose stays ended. An unknown session is
         registered in the operation's project if the operation `registers`. The row is written at most once in
-        `ACTS_EVERY_S`.
+        `ACTS_EVERY_S`, or in a third of a short time to live.
         """
         row = self._store.one("sessions.seen", session_id=session_id)
         if row is None and registers:
@@ -359,8 +359,8 @@ class SessionRegistry(Service, noun="sessions"):
     def _is_worth_noting(self, row: Row | None) -> bool:
         if row is None:
             return False
-        last_seen, ended_at, end_reason = row
-        is_old: bool = last_seen + ACTS_EVERY_S * SECOND <= self._store.now
+        last_seen, ttl_s, ended_at, end_reason = row
+        is_old: bool = last_seen + min(ACTS_EVERY_S * SECOND, ttl_s * SECOND // 3) <= self._store.now
         return bool(end_reason == "expired") if ended_at is not None else is_old
 
     def sweep(self) -> bool:

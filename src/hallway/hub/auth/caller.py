@@ -80,11 +80,15 @@ HUB = Caller(NOWHERE)  # the hub itself, for operations that no request asked fo
 
 def caller_of(scope: Scope) -> Caller:
     """Return the caller of a request that has passed the authentication middleware."""
-    workspace, session_id = header(scope, HERE), header(scope, SESSION)
-    named = unquote(session_id.decode("latin-1").strip()) or None
+    workspace, named = header(scope, HERE), named_session(scope)
     here = read_here(workspace.decode("latin-1"), named) if workspace or named else NOWHERE
     grant: Grant | None = scope["grant"]
     return Caller(here, grant, address_of(scope) if grant else "")
+
+
+def named_session(scope: Scope) -> str | None:
+    """Return the calling session that the request's own header names; hallway's programs ping theirs themselves."""
+    return unquote(header(scope, SESSION).decode("latin-1").strip()) or None
 
 
 def address_of(scope: Scope) -> str:

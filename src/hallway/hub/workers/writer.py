@@ -98,11 +98,15 @@ class Job:
         """Return the operation's result, or its error as a value: one job's error must not end its batch."""
         bus.here, bus.principal = self.caller.here, self.caller.principal
         try:
-            return execute(self.operation, bus.services[self.operation.noun], self.arguments)
+            return self.perform(bus, execute)
         except Exception as error:  # the edge between the hub and its operations
             return _as_hallway_error(error, self.operation.name)
         finally:
             bus.principal = None  # the bus's own work, such as sweeping, runs as the owner
+
+    def perform(self, bus: LocalBus, execute: Execute) -> Any:
+        """Return the operation's result; raises its error."""
+        return execute(self.operation, bus.services[self.operation.noun], self.arguments)
 
     def answer(self, outcome: Any) -> None:
         if isinstance(outcome, Refused):

@@ -111,7 +111,7 @@ UPDATE sessions SET end_reason = :end_reason WHERE session_id = :session_id;
 
 -- name: sessions.seen
 -- The columns that decide whether an operation of a session is recorded as a sign of life (S12).
-SELECT last_seen, ended_at, end_reason FROM sessions WHERE session_id = :session_id;
+SELECT last_seen, ttl_s, ended_at, end_reason FROM sessions WHERE session_id = :session_id;
 
 -- name: sessions.continue_as
 -- S14: what is sent to an ended session from now on is for the one that goes on.
