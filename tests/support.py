@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 import sys
 import time
@@ -95,6 +96,11 @@ def all_messages(bus: Bus, name: str) -> list[Message]:
 
 def live_ids(bus: LocalBus, **filters: object) -> set[str]:
     return {session.session_id for session in bus.sessions.list_sessions(**filters)}
+
+
+def measured() -> dict[str, str]:
+    """Return the variables by which `make coverage` reaches a process with an environment of its own."""
+    return {name: value for name, value in os.environ.items() if name.startswith("COVERAGE_")}
 
 
 def start_worker(function: str, *arguments: object) -> subprocess.Popen[str]:

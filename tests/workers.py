@@ -69,7 +69,7 @@ def beat(path: str, name: str, stop: str) -> None:
     """Register new sessions and beat one of them, never offline, until the file `stop` exists. Print what was told."""
     with open_bus(path) as bus:
         registered = beats = 0
-        bus.sessions.register(name, name, "codex", ttl_s=10)
+        bus.sessions.register(name, name, "codex", ttl_s=600)  # a busy machine may not run it for half a minute
         ready()
         while not beats or not Path(stop).exists():
             beats += 1

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from support import PATIENCE_S, until
+from support import PATIENCE_S, measured, until
 
 if TYPE_CHECKING:
     from typing import Self
@@ -135,6 +135,7 @@ def environment(home: Path) -> dict[str, str]:
     """The environment of a process whose bus is in `home` and whose person is alice."""
     return {
         "PATH": os.environ["PATH"],
+        **measured(),
         "HOME": str(home.parent),
         "LANG": "C.UTF-8",
         "HALLWAY_HOME": str(home),
