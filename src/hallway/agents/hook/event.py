@@ -32,7 +32,7 @@ class HookEvent:
     follows one that was blocked, or a dialog is on the bus already. `reason` is why the session waits, idles or
     ended, and `detail` a text about it: the question, what wants permission, the last answer, the error.
     `is_successor`: whether a start replaces the process's session before, which is `continues` once it is found.
-    `timestamp` is the client's, empty if it gives none.
+    `timestamp` is the client's, empty if it gives none. `terminal` is where its terminal is, at a start.
     """
 
     __slots__ = (
@@ -50,6 +50,7 @@ class HookEvent:
         "prompt",
         "reason",
         "session_id",
+        "terminal",
         "timestamp",
     )
 
@@ -59,6 +60,7 @@ class HookEvent:
         self.session_id = session_id
         self.directory = directory
         self.files: list[str] = []
+        self.terminal: Payload = {}
         self.prompt = self.reason = self.detail = self.continues = self.timestamp = ""
         self.is_new = True
         self.is_subagent = self.is_repeat = self.is_successor = self.is_typed = False

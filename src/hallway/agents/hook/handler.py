@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from hallway.bus.base import Bus
     from hallway.core.model import Message
 
+TERMINAL = "terminal"  # where it is, in the session's metadata
 MAX_FILES = 100  # of one tool's call
 MAX_PATH = 4096
 HELD = (
@@ -135,7 +136,8 @@ class HookHandler:
             session = bus.sessions.get(event.session_id)
         except SessionNotFound:
             name = f"{client.title} in {os.path.basename(event.directory) or '/'}"
-            bus.sessions.register(event.session_id, name, client.client, status=status)
+            metadata = {TERMINAL: event.terminal} if event.terminal else None
+            bus.sessions.register(event.session_id, name, client.client, status=status, metadata=metadata)
         else:
             if session.is_live and session.status == "working":
                 status = None  # the prompt's hook, which some clients start beside this one, was quicker
@@ -147,6 +149,11 @@ class HookHandler:
                 event.session_id, project=project, branch=branch, status=status, move=is_start, limit=1
             )
             self._project = heartbeat.project
+            if event.terminal not in ({}, session.metadata.get(TERMINAL)):
+                metadata = {**session.metadata, TERMINAL: event.terminal}
+                bus.sessions.register(
+                    event.session_id, session.agent_name, session.agent_type, metadata=metadata, project=self._project
+                )
         self._state.is_registered = True
 
     def _continue_session(self, event: HookEvent) -> None:

@@ -241,6 +241,9 @@ class HookRun:
         if before != event.session_id:  # the process's server must learn that it now belongs to this session
             self._notify_server(*([topic("messages", before)] if before else []))
         if event.kind == START:
+            from hallway.local.session_terminal import describe
+
+            event.terminal = describe(pid, event.directory, os.environ)
             forget_old(self.folder)
 
     def _notify_server(self, *topics: str) -> None:

@@ -42,6 +42,7 @@ FIELDS = (
     "detail",
     "continues",
     "timestamp",
+    "terminal",
     "is_new",
     "is_subagent",
     "is_typed",
