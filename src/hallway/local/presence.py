@@ -33,7 +33,7 @@ def bind(folder: str, session_id: str, pid: int, kind: str = CLIENTS, client: st
 
     Raises OSError if the folder cannot be written.
     """
-    if (name := _name(pid)) and bound(folder, pid, kind) != session_id:
+    if (name := process_name(pid)) and bound(folder, pid, kind) != session_id:
         make_private_folder(os.path.join(folder, kind))
         file = os.open(os.path.join(folder, kind, name), os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
@@ -51,7 +51,7 @@ def release(folder: str, pid: int, kind: str) -> None:
     """Remove the bindings of a process, and of processes of this kind that no longer run."""
     folder = os.path.join(folder, kind)
     for name in _names(folder):
-        if name == _name(pid) or (_is_ours(name) and not _is_there(name)):
+        if name == process_name(pid) or (_is_ours(name) and not _is_there(name)):
             _unlink(os.path.join(folder, name))
 
 
@@ -60,7 +60,7 @@ class Binding:
 
     def __init__(self, folder: str, pid: int, kind: str = CLIENTS) -> None:
         self.pid = pid
-        self._path = os.path.join(folder, kind, _name(pid) or "-")
+        self._path = os.path.join(folder, kind, process_name(pid) or "-")
         self._size = -1
         self._lines: list[list[str]] = []
 
@@ -163,7 +163,8 @@ def _is_there(name: str) -> bool:
     return start_time(int(pid)) == start
 
 
-def _name(pid: int) -> str:
+def process_name(pid: int) -> str:
+    """Return a name that no other process has: id, start time, boot and namespace; empty if it does not run."""
     start = start_time(pid)
     return f"{pid}.{start}.{_pid_namespace()}" if start else ""
 

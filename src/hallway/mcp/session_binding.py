@@ -16,6 +16,7 @@ from hallway.core.errors import HallwayError, SessionNotFound
 from hallway.core.topics import topic
 from hallway.local import identity, presence
 from hallway.local.notify import DatagramSubscription, remove_dead
+from hallway.services.sessions import CONTINUED_AS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ class SessionBinding:
         self._last = presence.Binding(bus.folder, self._ancestors[0].pid, presence.HOSTS)
         self._subscriptions: dict[str, Subscription] = {}
         self._unannounced: set[str] = set()  # bound to this server, without a heartbeat yet
+        self._successors: dict[str, str] = {}  # of the environment's session, since this server started
         self._call_session: str | None = None  # by the last call's metadata
         self._began = time.monotonic()
         self._resubscribe_at = 0.0
@@ -54,6 +56,7 @@ class SessionBinding:
     def session_of(self, meta: Json, *, is_needed: bool = True) -> str | None:
         """Return the session of a call and remember it; None if nothing names it yet and the call needs none."""
         self._call_session = identity.from_metadata(meta) or self._call_session
+        self._follow_succession()
         is_early = self._is_hooked or (time.monotonic() < self._began + UNNAMED_S and not self._subscriptions)
         session_id = self.current_session() or (self._own() if is_needed or not is_early else None)
         if session_id is not None and session_id not in self._subscriptions:
@@ -64,12 +67,36 @@ class SessionBinding:
         """Return the session's id, or None if nothing names it. The newest source counts: a client may change its id.
 
         In order: the metadata of the last call, the session that a hook bound to the client's process, the environment
-        from the start of this server, and the session of an earlier server of the same client process.
+        from the start of this server or the one that it goes on as, and the session of an earlier server of the same
+        client process.
         """
         bound = self._bound()
-        session_id = self._call_session or (bound.session_id if bound else self._environment)
+        environment = self._environment
+        while environment in self._successors:
+            environment = self._successors[environment]
+        session_id = self._call_session or (bound.session_id if bound else environment)
         last = self._last.session_id
         return session_id or (last if last and not last.startswith(OWN) else None)
+
+    def _follow_succession(self) -> None:
+        """Find out whether the environment's session goes on under another id (S14).
+
+        Where the client's process cannot be seen, as from a container, no hook's binding says so. A session that had
+        ended before this server served it is not followed: its client has resumed it.
+        """
+        if self._call_session or self._bound():
+            return
+        session_id = self.current_session()
+        if session_id is None or session_id not in self._subscriptions or session_id in self._unannounced:
+            return
+        try:
+            end_reason = self.bus.sessions.get(session_id).end_reason or ""
+        except HallwayError:
+            return  # the call itself returns the error
+        if end_reason.startswith(CONTINUED_AS):
+            successor = end_reason.removeprefix(CONTINUED_AS)
+            self._successors.pop(successor, None)  # it went on as this one before
+            self._successors[session_id] = successor
 
     @property
     def _environment(self) -> str | None:
@@ -93,11 +120,14 @@ class SessionBinding:
         return (self._bound() or self._ancestors[0]).pid
 
     def _own(self) -> str:
-        """Return a generated session id; every server that this client process starts generates the same id."""
+        """Return a generated session id; every server that this client process starts generates the same id.
+
+        In a container that does not show the client's process, each server generates its own.
+        """
         from zlib import crc32
 
-        pid = self._ancestors[0].pid
-        return f"{OWN}{_word(self._agent_type)}-{crc32(f'{pid}.{presence.start_time(pid)}'.encode()):08x}"
+        process = presence.process_name(self._ancestors[0].pid) or presence.process_name(os.getpid())
+        return f"{OWN}{_word(self._agent_type)}-{crc32(process.encode()):08x}"
 
     @property
     def _agent_type(self) -> str:
@@ -139,6 +169,7 @@ class SessionBinding:
 
     def send_heartbeats(self) -> float:
         """Send a heartbeat for each of the client's sessions, once any is known; return the time of the next call."""
+        self._follow_succession()
         session_id = self.current_session()
         if session_id is None and not self._subscriptions:
             if self._is_hooked:

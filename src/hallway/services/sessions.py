@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 ACTS_EVERY_S = 10  # how often an act is written down as a sign of life
 LIST_PAGE = 1000
 SWEEP_AT_ONCE = 500  # so that one reader never pays for a night of expiries
+CONTINUED_AS = "continued as "  # begins the end reason of a session that goes on under the id that follows
 UNNAMED = "unknown"  # what a session is called whose first heartbeat told no name
 
 
@@ -283,7 +284,7 @@ class SessionRegistry(Service, noun="sessions"):
         if is_known:
             return session
         self.bus.messages.tell_of_successor(session_id, continues, session.project)
-        self._end(before, f"continued as {session_id}")
+        self._end(before, f"{CONTINUED_AS}{session_id}")
         self._store.rows("sessions.continue_as", session_id=session_id, continues=continues)
         self.bus.events.append(
             "session.continued", session.project, session_id, continues=continues, messages=messages, tasks=tasks
