@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
 import pytest
 
-from hallway.agents.install.all_clients import CLIENTS
+from hallway.agents.install.all_clients import CLIENTS, install
+from hallway.agents.install.hook_commands import hooks_of
+from hallway.core.errors import UnsupportedSystem
 from install.machine import Machine
 
 NAMES = sorted(CLIENTS)
@@ -373,3 +377,37 @@ def test_a_repositorys_files_name_no_path_of_this_machine(machine: Machine) -> N
     assert machine.state() == {}
     machine.uninstalls("--project")
     assert machine.state(machine.repository).keys() == {".git", "src"}
+
+
+@pytest.mark.promise("A1")
+@pytest.mark.parametrize("options", [{}, {"is_dry": True}, {"is_project": True}])
+def test_nothing_is_installed_on_windows_and_the_error_says_what_to_do(
+    home: Path, monkeypatch: pytest.MonkeyPatch, options: dict[str, bool]
+) -> None:
+    """Its clients run hooks in cmd.exe, PowerShell or Git Bash, in which no one command is harmless."""
+    (home / ".claude").mkdir()
+    monkeypatch.setattr(sys, "platform", "win32")
+    with pytest.raises(UnsupportedSystem, match="on Windows") as refused:
+        install([], **options)
+    assert "Windows Subsystem for Linux" in refused.value.hint
+    assert [path.name for path in home.rglob("*")] == [".claude"]
+
+
+@pytest.mark.promise("A1")
+@pytest.mark.parametrize("name", NAMES)
+def test_a_repositorys_hooks_do_nothing_where_there_is_no_hallway(name: str, tmp_path: Path) -> None:
+    """As on a colleague's Windows in Git Bash, which is a bash."""
+    for hook in hooks_of(CLIENTS[name], is_shared=True):
+        command = hook.entry.get("command") or hook.entry.get("bash") or hook.entry["hooks"][0]["command"]
+        for shell in ("sh", "bash"):
+            done = subprocess.run(
+                [shell, "-c", command],
+                env={"PATH": "/usr/bin:/bin"},
+                cwd=tmp_path,
+                input="{}",
+                capture_output=True,
+                text=True,
+                timeout=60,
+            )
+            assert (done.returncode, done.stdout, done.stderr) == (0, "", ""), command
+    assert list(tmp_path.iterdir()) == []

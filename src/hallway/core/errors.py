@@ -39,6 +39,7 @@
     │   └── ConfigBroken        a client's configuration file cannot be edited as it is
     ├── ExportEmpty             there is nothing to export
     ├── AddressInUse            another program already listens on the hub's address
+    ├── UnsupportedSystem       hallway does not work on this operating system
     └── UnsupportedUrl          the address names a kind of bus that hallway cannot open
 
 Each class has a stable `code`, an HTTP `status`, an `exit_status` for the command line and a `hint`: the next command
@@ -352,6 +353,13 @@ class AddressInUse(HallwayError):
 
     code, status, exit_status = "address_in_use", 500, 8
     hint = "A hub may run there already (hallway doctor). If not, choose another port: hallway serve --port PORT"
+
+
+class UnsupportedSystem(HallwayError):
+    """hallway does not work on this operating system; nothing was written."""
+
+    code = "unsupported_system"
+    hint = "Run the agents and hallway in the Windows Subsystem for Linux: wsl --install"
 
 
 class UnsupportedUrl(InvalidInput):

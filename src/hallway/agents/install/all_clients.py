@@ -8,13 +8,14 @@ cannot be edited keeps all its files as they are, and the others go on.
 from __future__ import annotations
 
 import os
+import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from hallway.agents.client_parts import installer_of
 from hallway.agents.install.plan import ChangedMeanwhile, InstallLedger, apply, current, plan_install, plan_uninstall
 from hallway.agents.install.standalone import keep_standalone
-from hallway.core.errors import ConfigBroken, FileUnusable, InvalidInput
+from hallway.core.errors import ConfigBroken, FileUnusable, InvalidInput, UnsupportedSystem
 from hallway.core.near_names import near_matches
 from hallway.local.client_catalog import CATALOG
 
@@ -62,8 +63,13 @@ def install(names: Sequence[str] = (), *, is_project: bool = False, is_dry: bool
     """Make clients know hallway; without names all that are on this machine.
 
     Done twice it changes nothing. Each client's files are changed all or none; one whose files cannot be edited stops
-    none of the others, and its outcome says why and what to paste by hand.
+    none of the others, and its outcome says why and what to paste by hand. Raises UnsupportedSystem on Windows.
     """
+    if sys.platform == "win32":
+        raise UnsupportedSystem(
+            "hallway is not installed in agents on Windows: its hooks are commands for a POSIX shell, which a client's"
+            " own shell there may take for an order to block a prompt"
+        )
     root = repository() if is_project else None
     clients = _chosen(names) if names else [client for client in CLIENTS.values() if client.is_here]
 

@@ -7,6 +7,9 @@ goes to other machines, so there the command is whatever `hallway` they have, an
 Some clients read a hook's exit status 2 as "block", and Python exits with 2 for a file that is not there. So the shell
 looks first whether interpreter and launcher exist, and the status that the client sees is the shell's own: 0, whatever
 became of the interpreter (A1). Only the hook that waits beside an idle session may end with 2, which starts a turn.
+
+These are commands for a POSIX shell. On Windows a client may use cmd.exe, PowerShell or Git Bash, and no command does
+nothing harmful in all three: what is right in cmd.exe ends with 2 in Git Bash. So nothing is installed there.
 """
 
 from __future__ import annotations
@@ -63,8 +66,6 @@ def is_ours(command: str) -> bool:
 def command_of(client: ClientInstaller, event: str = "", runs_for: str = "", *, is_shared: bool = False) -> str:
     """Return the shell command of a hook."""
     words = [client.name, *([event] if client.names_event else []), *([IDLE] if runs_for == IDLE else [])]
-    if os.name == "nt":
-        return f"where hallway >nul 2>&1 && {shlex.join(['hallway', 'hook', *words])} & exit /b 0"
     python, *arguments = interpreter()
     is_there = f"[ -x {shlex.quote(python)} ] && [ -r {shlex.quote(LAUNCH)} ]"
     run = shlex.join([python, *arguments, *words])
