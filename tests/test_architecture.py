@@ -104,6 +104,7 @@ def test_imports_are_absolute() -> None:
 
 # Modules of one name are those of one noun, or of one client, seen from different layers.
 NOUNS = {
+    "attention",
     "events",
     "files",
     "logins",

@@ -21,6 +21,10 @@ def main() -> int:
         hook(sys.argv[2:])
     from hallway.cli.run import guarded, parse_fast, perform
 
+    if not sys.argv[1:]:
+        from hallway.cli.overview import show
+
+        os._exit(guarded(show, is_json=False))
     plain = parse_fast(sys.argv[1:])
     if plain is None:
         from hallway.cli.main import run

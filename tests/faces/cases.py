@@ -1510,4 +1510,89 @@ IMPORTS = [
     ),
 ]
 
-CASES = [*SESSIONS, *EVENTS, *MESSAGES, *TASKS, *MEMORY, *FILES, *WAKES, *TOKENS, *PROJECTS, *IMPORTS]
+ASKS = call(
+    "messages.send",
+    from_session="alice",
+    to_session="user:alice",
+    type="request",
+    subject="Which port?",
+    priority="urgent",
+)
+ATTENTION = [
+    case("nothing needs attention", ALICE, call("attention.read"), gives={"items": [], "total": 0, "by_kind": {}}),
+    case(
+        "what needs attention, the most important first",
+        ALICE,
+        BOB,
+        call("sessions.update_status", session_id="bob", status="waiting", reason="permission", detail="Bash: ls"),
+        ASKS,
+        call("attention.read", project=SHOP, person="alice", limit=5, wait_s=0.01),
+        gives={
+            "items": [
+                {
+                    "kind": "request",
+                    "is_urgent": True,
+                    "state": "open",
+                    "session_id": "alice",
+                    "client": "claude-code",
+                    "person": "alice",
+                    "what": "Which port?",
+                    "actions": ["answer", "open", "dismiss"],
+                }
+            ],
+            "total": 1,
+            "by_kind": {"request": 1},
+        },
+    ),
+    case(
+        "what was dismissed is not on the list",
+        ALICE,
+        ASKS,
+        call("attention.read"),
+        call("attention.dismiss", item_id=earlier(2, "items.0.item_id")),
+        call("attention.read"),
+        gives={"items": [], "total": 0},
+    ),
+    case(
+        "what was dismissed is there for who asks for it",
+        ALICE,
+        ASKS,
+        call("attention.read"),
+        call("attention.dismiss", item_id=earlier(2, "items.0.item_id")),
+        call("attention.read", include_dismissed=True),
+        gives={"items": [{"kind": "request", "state": "dismissed"}], "total": 1},
+    ),
+    case(
+        "a dismissal that is undone",
+        ALICE,
+        ASKS,
+        call("attention.read"),
+        call("attention.dismiss", item_id=earlier(2, "items.0.item_id")),
+        call("attention.restore", item_id=earlier(2, "items.0.item_id")),
+        gives={"kind": "request", "state": "open"},
+    ),
+    case(
+        "an answer that is not picked up yet",
+        ALICE,
+        ASKS,
+        call("attention.read"),
+        call("attention.answer", item_id=earlier(2, "items.0.item_id"), body="5432", idempotency_key="k"),
+        gives={"item": {"kind": "request", "state": "answered"}, "recipient_status": "active", "held_back": None},
+    ),
+    case(
+        "nobody to remind",
+        ALICE,
+        ASKS,
+        call("attention.read"),
+        call("attention.nudge", item_id=earlier(2, "items.0.item_id"), body="well?"),
+        fails="refused",
+    ),
+    case(
+        "the page after an item that is gone",
+        ALICE,
+        call("attention.read", after_id="0123456789abcdef"),
+        fails="attention_not_found",
+    ),
+    case("an item that is not there", ALICE, call("attention.dismiss", item_id="0123"), fails="attention_not_found"),
+]
+CASES = [*SESSIONS, *EVENTS, *MESSAGES, *TASKS, *ATTENTION, *MEMORY, *FILES, *WAKES, *TOKENS, *PROJECTS, *IMPORTS]

@@ -92,7 +92,12 @@ def run(face: Any, calls: tuple[Call, ...]) -> Outcome:
 def resolved(value: Any, outcomes: list[Outcome]) -> Any:
     if isinstance(value, list):
         return [resolved(each, outcomes) for each in value]
-    return outcomes[value.call].result[value.field] if isinstance(value, Earlier) else value
+    if not isinstance(value, Earlier):
+        return value
+    found = outcomes[value.call].result
+    for part in value.field.split("."):
+        found = found[int(part) if part.isdigit() else part]
+    return found
 
 
 def fits(value: Any, wanted: Any) -> bool:

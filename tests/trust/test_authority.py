@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from faces.faces import Normaliser
+from hallway.core.clock import FakeClock
 from hallway.core.errors import AlreadyTaken, HallwayError, NotFound, Refused
 from hallway.core.principal import Principal
 from hallway.core.schema import encode
@@ -26,6 +27,7 @@ ACTS = {"agent": (OK, NO, GONE), "observer": (NO, NO, NO), "admin": (OK, OK, OK)
 READS = {"agent": (OK, OK, GONE), "observer": (OK, OK, GONE), "admin": (OK, OK, OK)}
 LISTS = {"agent": (OK, OK, NOTHING), "observer": (OK, OK, NOTHING), "admin": (OK, OK, OK)}
 OPEN = {"agent": (OK, OK, OK), "observer": (OK, OK, OK), "admin": (OK, OK, OK)}
+SEEN = {"agent": (OK, OK, GONE), "observer": (NO, NO, NO), "admin": (OK, OK, OK)}  # by whoever sees it
 ADMINS = {"agent": (NO, NO, NO), "observer": (NO, NO, NO), "admin": (OK, OK, OK)}
 
 TABLE = {
@@ -71,6 +73,11 @@ TABLE = {
     "events.read": LISTS,
     "events.last_seq": OPEN,
     "stats.read": LISTS,
+    "attention.read": LISTS,
+    "attention.dismiss": SEEN,
+    "attention.restore": SEEN,
+    "attention.answer": SEEN,
+    "attention.nudge": SEEN,
     "files.touch": ACTS,
     "wakes.start": ACTS,
     "wakes.undo": ACTS,
@@ -106,7 +113,8 @@ def test_every_write_is_somebodys_or_an_admins() -> None:
     """A new operation cannot forget to say whom it acts as: one that does not is an admin's."""
     for operation in OPERATIONS.values():
         if operation.is_write:
-            assert (operation.actor is None) == operation.is_admins
+            assert (operation.actor is None) == (operation.is_admins or operation.is_persons)
+            assert not (operation.is_admins and operation.is_persons)
             assert operation.actor in (None, "from_session", "session_id")
         if operation.waits_for:
             assert operation.actor == operation.waits_for
@@ -114,9 +122,12 @@ def test_every_write_is_somebodys_or_an_admins() -> None:
 
 @pytest.mark.promise("P1")
 @pytest.mark.parametrize(("operation", "role", "target", "outcome"), ROWS)
-def test_the_table(bus: LocalBus, operation: str, role: str, target: str, outcome: str) -> None:
+def test_the_table(bus: LocalBus, clock: FakeClock, operation: str, role: str, target: str, outcome: str) -> None:
     world = World(bus)
     world.log_in()
+    if operation == "attention.nudge":
+        clock.advance(100)  # so that nobody has accepted the tasks
+        bus.attention.refresh()
     if operation in ("tasks.handoff", "tasks.complete"):
         bus.tasks.accept(target, world.tasks[target])
     if operation == "messages.replies":
@@ -313,6 +324,9 @@ READINGS: list[tuple[str, dict[str, Any]]] = [
     ("events.read", {"project": BANK}),
     ("files.touched", {}),
     ("files.touched", {"project": BANK}),
+    ("attention.read", {}),
+    ("attention.read", {"project": BANK}),
+    ("attention.read", {"person": "carol"}),
     ("events.read", {"after": 3, "kinds": ["session", "token", "access"]}),
 ]
 

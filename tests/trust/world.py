@@ -45,7 +45,9 @@ class World:
             self.tasks[target] = bus.tasks.offer(f"{target}-2", target, f"task of {target}").task_id
             bus.files.touch(target, ["/shop/cart.py"])
             bus.memory.set(target, f"key-{target}", f"value of {target}", tags=["t"])
+            bus.sessions.update_status(f"{target}-2", "waiting", reason="question", detail=f"question of {target}")
         bus.principal = None
+        bus.attention.refresh()
 
     def log_in(self) -> None:
         """Make a token for each owner, and log a browser in with it."""
@@ -53,6 +55,12 @@ class World:
             made = self.bus.tokens.create(owner)
             self.bus.logins.begin(digest_of(made.token), owner, "localhost", None, "a browser")
             self.logins[target] = self.bus.logins.list_logins()[0].login_id
+
+    def item(self, target: str, kind: str) -> str:
+        """Return the id of what needs attention about what is somebody's; a made-up one if there is nothing."""
+        items = self.bus.attention.read(limit=1000).items
+        wanted = {f"{target}-2"} if kind == "question" else {f"{target}-2", target}
+        return next((each.item_id for each in items if each.kind == kind and each.session_id in wanted), "none")
 
     def call(self, who: Principal | None, operation: str, arguments: dict[str, Any]) -> Any:
         """What an operation gives that principal, as the door of every face runs it."""
@@ -77,6 +85,8 @@ class World:
             "$neighbour": f"{target}-2",
             "$login": self.logins.get(target, ""),
         }
+        if operation.startswith("attention."):
+            words |= {"$question": self.item(target, "question"), "$unclaimed": self.item(target, "unclaimed")}
         return {name: _filled(value, words) for name, value in said.items()}
 
 
@@ -136,6 +146,11 @@ CALLS: dict[str, dict[str, Any]] = {
     "wakes.confirm": {"session_id": "$session"},
     "wakes.continue_turn": {"session_id": "$session", "message_ids": ["$message"]},
     "wakes.refill": {"session_id": "$session"},
+    "attention.read": {"project": "$project"},
+    "attention.dismiss": {"item_id": "$question"},
+    "attention.restore": {"item_id": "$question"},
+    "attention.answer": {"item_id": "$question", "body": "yes"},
+    "attention.nudge": {"item_id": "$unclaimed"},
     "files.touch": {"session_id": "$session", "paths": ["/shop/a.py"]},
     "files.touched": {"project": "$project"},
     "projects.move": {"old_project": "$project", "new_project": "github.com/acme/new"},

@@ -190,7 +190,9 @@ def test_every_page_has_a_twin_with_the_same_in_json(hub: HubProcess, bus: Local
         assert (status, headers["content-type"]) == (200, "application/json"), text
         twins[page.name] = json.loads(text)
     assert {each["session_id"] for each in twins["home"]["rows"]} >= {"login", "schema", "release"}
-    assert [each["session"]["session_id"] for each in twins["home"]["needs"]["waiting"]] == ["release", "login"]
+    waiting = [each["session_id"] for each in twins["home"]["needs"]["items"] if each["kind"] == "question"]
+    assert waiting == ["release", "login"]
+    assert twins["attention"]["items"][0]["session_id"] == "release"
     assert twins["session"]["session"]["current_task"] == "which of the two designs do you prefer?"
     assert twins["entry"]["entry"]["version"] == 3
     assert twins["stats"]["stats"]["sessions"]["live"] == 7
@@ -229,7 +231,7 @@ def test_pages_are_the_same_on_postgresql(tmp_path: Path) -> None:
                     status, _, text = exchange(hub, "GET", path + known.get(page.name, ""))
                     assert status == 200, text
             home = json.loads(exchange(hub, "GET", "/page/home.json")[2])
-            assert home["needs"]["waiting"][0]["asks"]["subject"] == "may I?"
+            assert [each["what"] for each in home["needs"]["items"]] == ["may I?", "may I?"]
     finally:
         postgres.drop_bus(url)
 

@@ -31,7 +31,7 @@ def row(page: Page, session_id: str):  # type: ignore[no-untyped-def]
 
 def test_an_empty_bus_says_what_to_type(tab: Page) -> None:
     expect(tab.locator("#people")).to_contain_text("hallway register s1 'my first session' claude-code")
-    expect(tab.locator("#needs")).to_contain_text("Nobody needs you.")
+    expect(tab.locator("#needs")).to_contain_text("All clear.")
 
 
 def test_a_session_appears_changes_and_goes_offline_without_a_reload(
@@ -46,12 +46,12 @@ def test_a_session_appears_changes_and_goes_offline_without_a_reload(
     expect(row(tab, "s1")).to_contain_text("mend the login form")
     agent.stdin.write("wait\n")
     agent.stdin.flush()
-    expect(tab.locator("#needs .is-waiting")).to_contain_text("may I run the migration?")
+    expect(tab.locator("#needs .is-question")).to_contain_text("may I run the migration?")
     expect(tab).to_have_title(re.compile(r"\(1\) Sessions"))
     agent.stdin.write("end\n")
     agent.stdin.flush()
     expect(row(tab, "s1")).to_contain_text("offline")
-    expect(tab.locator("#needs")).to_contain_text("Nobody needs you.")
+    expect(tab.locator("#needs")).to_contain_text("All clear.")
     assert tab.evaluate("window.isSamePage")
 
 
@@ -93,20 +93,70 @@ def test_what_needs_a_person_is_on_top(tab: Page, bus: LocalBus) -> None:
     needs = tab.locator("#needs")
     for name in "abc":
         bus.files.touch(name, ["/src/shop/cart.py", f"/src/shop/{name}.py"])
-    bus.messages.send("a", "b", subject="stop", priority="urgent")
     bus.messages.send("a", "user:alice", subject="only to tell you")
-    task = bus.tasks.offer("a", "*", "mend the cart")
-    expect(needs.locator(".card")).to_have_count(3)
-    expect(needs).to_contain_text("has not read 1 urgent message")
+    task = bus.tasks.offer("a", "user:alice", "mend the cart")
+    bus.sessions.update_status("c", "waiting", reason="permission", detail="Bash: make deploy")
+    bus.messages.send("b", "user:alice", "request", "production is down", priority="urgent")
+    expect(needs.locator(".card")).to_have_count(4)
+    expect(needs.locator(".card").nth(0)).to_contain_text("production is down")
+    expect(needs.locator(".card").nth(1)).to_contain_text("Bash: make deploy")
+    expect(needs.locator(".card").nth(2)).to_contain_text("mend the cart")
     expect(needs).to_contain_text("wrote the same file: cart.py")
-    expect(needs).to_contain_text("mend the cart")
-    expect(needs).to_contain_text("1 message for you")
-    assert "third" not in needs.inner_text()  # the same path on another machine is another file
-    bus.messages.acknowledge("b", [each.message_id for each in bus.messages.inbox("b", types=["notification"])])
-    bus.tasks.accept("b", task.task_id)
+    expect(needs).to_contain_text("message")
+    bus.messages.acknowledge("user:alice", [each.message_id for each in bus.messages.inbox("user:alice")])
+    bus.tasks.accept("user:alice", task.task_id)
+    bus.sessions.update_status("c", "working")
     expect(needs.locator(".card")).to_have_count(1)
+    assert "third" not in needs.inner_text()  # the same path on another machine is another file
     bus.sessions.end("a")
-    expect(needs).to_contain_text("Nobody needs you.")
+    expect(needs).to_contain_text("All clear.")
+
+
+@pytest.mark.promise("H2")
+def test_an_item_is_dismissed_and_the_dismissal_undone_on_the_page(tab: Page, bus: LocalBus) -> None:
+    bus.sessions.register("s1", "login claude", "claude-code", status="waiting", reason="permission", detail="Bash: ls")
+    needs = tab.locator("#needs")
+    needs.get_by_role("button", name="Dismiss").click()
+    expect(needs.locator(".calm")).to_have_text("All clear.")
+    needs.get_by_text("1 dismissed").click()
+    needs.get_by_role("button", name="Undo").click()
+    expect(needs.locator(".is-permission")).to_contain_text("Bash: ls")
+    expect(tab.locator("#dismissed")).to_have_count(0)
+
+
+@pytest.mark.promise("H2")
+def test_a_reply_on_a_card_answers_the_item_and_says_that_it_is_not_picked_up_yet(tab: Page, bus: LocalBus) -> None:
+    bus.sessions.register("s1", "login claude", "claude-code", status="working")
+    bus.messages.send("s1", "user:alice", "request", "Which port?")
+    card = tab.locator("#needs .is-request")
+    card.get_by_text("Reply", exact=True).first.click()
+    card.locator("textarea").fill("5432")
+    bus.messages.send("s1", "user:alice", subject="only to tell you")  # the page changes meanwhile
+    expect(tab.locator("#needs")).to_contain_text("message")
+    expect(card.locator("textarea")).to_have_value("5432")
+    card.get_by_role("button", name="Reply").click()
+    expect(card).to_contain_text("not yet picked up")
+    (reply,) = bus.messages.inbox("s1")
+    assert (reply.body, reply.from_session) == ("5432", "user:alice")
+    bus.messages.mark_injected("s1", [reply.message_id])
+    expect(tab.locator("#needs .calm")).to_contain_text("All clear.")
+
+
+@pytest.mark.promise("H2")
+def test_the_list_works_without_javascript(open_tab: Callable[..., Page], bus: LocalBus) -> None:
+    bus.sessions.register(
+        "s1", "login claude", "claude-code", status="waiting", reason="question", detail="Which port?"
+    )
+    page = open_tab("/", java_script_enabled=False)
+    page.get_by_role("button", name="Dismiss").click()
+    expect(page.locator("#needs")).to_contain_text("All clear.")
+    page.locator("#dismissed summary").click()
+    page.get_by_role("button", name="Undo").click()
+    page.get_by_text("Reply", exact=True).first.click()
+    page.locator("#needs textarea").fill("5432")
+    page.get_by_role("button", name="Reply").click()
+    expect(page.locator("#needs .card")).to_contain_text("not yet picked up")
+    assert [each.body for each in bus.messages.inbox("s1")] == ["5432"]
 
 
 def test_a_session_shows_what_it_wrote_took_and_remembers(open_tab: Callable[..., Page], bus: LocalBus) -> None:
@@ -130,7 +180,7 @@ def test_a_question_to_a_person_is_answered_on_the_page(tab: Page, bus: LocalBus
     bus.sessions.register("s1", "login claude", "claude-code")
     bus.sessions.update_status("s1", "waiting", "wait for an answer")
     asked = bus.messages.send("s1", "user:alice", "request", "One form or two?", "I would take one.")
-    card = tab.locator("#needs .is-waiting")
+    card = tab.locator("#needs .is-request")
     expect(card).to_contain_text("One form or two?")
     card.locator("[data-row]").click()
     tab.locator("[data-reply]").fill("One.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hallway.core.errors import ProjectNeeded
 from hallway.core.model import PERSON, Pruned
+from hallway.services.attention import AttentionList
 from hallway.services.base import Service
 from hallway.services.events import EventLog
 from hallway.services.files import FileLog
@@ -72,6 +73,7 @@ class Bus:
         self.retention = Retention(self)
         self.imports = ImportReceiver(self)
         self.statistics = Statistics(self)
+        self.attention = AttentionList(self)
         self.services: dict[str, Service] = {
             each.noun: each for each in vars(self).values() if isinstance(each, Service)
         }

@@ -53,12 +53,13 @@ class LocalBus(Bus):
         if self.store.is_in_transaction:
             return self._look(operation, service, arguments)
         self.sweep()
+        service.before_read()
         result = self._look(operation, service, arguments)
-        if operation.waits_for and arguments["wait_s"]:
+        if operation.can_wait and arguments["wait_s"]:
             # Only a wait counts: the page, a status file and people also read inboxes of other sessions.
             session_id = _acting_session(operation, arguments)
             self._note_wait(session_id)
-            if not result:
+            if not operation.is_news(result, arguments):
                 with self.keep_alive.during_call(session_id):
                     return self._wait(operation, service, arguments)
         return result
@@ -87,13 +88,14 @@ class LocalBus(Bus):
         self._waits.add(waiter)
         try:
             # The first read finds everything from before the subscription; later news wakes the subscription.
-            while not (result := self._look(operation, service, arguments)):
+            while not operation.is_news(result := self._look(operation, service, arguments), arguments):
                 left_s = deadline - time.monotonic()
                 if left_s <= 0:
                     break
                 waiter.wait(min(left_s, self.look_again_s))
                 if self.is_closed:
                     raise Unavailable("the bus was closed while this call waited", hint="Open the bus again")
+                service.before_read()
             return result
         finally:
             self._waits.discard(waiter)

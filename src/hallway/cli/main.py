@@ -11,6 +11,7 @@ import hallway
 from hallway.cli import commands
 from hallway.cli.confirmation import CONFIRMATIONS
 from hallway.cli.labels import STANDARD_INPUT, file_flag, flag, label, switched
+from hallway.cli.overview import show
 from hallway.cli.run import guarded, operations, perform
 from hallway.core.errors import InvalidInput
 from hallway.core.near_names import near_matches
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 INBOX = CollaborationHub.operations["inbox"]
 FILE_OF = "file of "  # with the parameter's name: the parser's attribute that holds the path of the parameter's file
 EPILOG = """\
+Without a command: what needs attention, who works, what is stuck and what is finished.
+
 The bus is a file of this user (HALLWAY_HOME sets its folder), unless HALLWAY_URL or hallway use selects another bus or
 a hub.
 To check the installation: hallway doctor
@@ -44,11 +47,14 @@ def _run(argv: Sequence[str]) -> int | None:
     used = getattr(args, "parser", parser)
     if unknown := _words_left(args, unknown):
         used.error(f"{used.prog} does not take {' '.join(unknown)}")
-    if "command" not in args:
-        used.print_help()
-        return 0
     args.is_json = getattr(args, "is_json", False)
     args.url = getattr(args, "url", None)
+    if "command" not in args:
+        if used is parser:
+            show(args.url, is_json=args.is_json)
+        else:
+            used.print_help()
+        return 0
     args.build_parser = build_parser  # for the completion script
     status: int | None = args.command(args)
     return status

@@ -36,13 +36,15 @@ def authorise(bus: Context, principal: Principal, operation: Operation, argument
             f"only an admin may call {operation.name}, and the token {principal.name!r} is an {principal.role}'s",
             hint="Ask an admin of the hub. What your token may do: whoami",
         )
-    if operation.actor is None:
+    if operation.actor is None and not operation.is_persons:
         return
     if principal.role == OBSERVER:
         raise Refused(
             f"the token {principal.name!r} is an observer's: it may only read, so it may not {operation.name}",
             hint="Use a token with the role agent, which an admin of the hub makes",
         )
+    if operation.actor is None:  # it acts as the principal's own person, and finds only what that may see
+        return
     _require_own(bus, principal, operation, arguments[operation.actor])
     project = arguments.get("project")
     if project is not None and not principal.sees(project):
@@ -77,7 +79,7 @@ def _require_own(bus: Context, principal: Principal, operation: Operation, party
 
 def _tell_of_admin(bus: Context, principal: Principal, operation: Operation, arguments: dict[str, Any]) -> None:
     """Append an audit event for a write that only an admin may do."""
-    if not operation.is_write:
+    if not operation.is_write or operation.is_persons:
         return
     party = arguments[operation.actor] if operation.actor else None
     if party == principal.person:

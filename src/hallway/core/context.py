@@ -62,6 +62,7 @@ class Context(Protocol):
     imports: Any
     wakes: Any
     logins: Any
+    attention: Any
 
     @property
     def changed_topics(self) -> set[str]: ...

@@ -15,7 +15,8 @@
     │   ├── TaskNotFound
     │   ├── ProjectNotFound
     │   ├── TokenNotFound
-    │   └── LoginNotFound
+    │   ├── LoginNotFound
+    │   └── AttentionNotFound
     ├── AlreadyTaken            somebody else was first
     │   ├── SessionElsewhere    a session lives in another project than the call says
     │   ├── VersionConflict     a memory entry is at another version than expected
@@ -184,6 +185,13 @@ class LoginNotFound(NotFound):
 
     code = "login_not_found"
     hint = "See the logged-in browsers: hallway token logins"
+
+
+class AttentionNotFound(NotFound):
+    """Nothing that needs attention has this id: it is resolved, or never was."""
+
+    code = "attention_not_found"
+    hint = "See what needs attention, which says the ids"
 
 
 class EntryNotFound(NotFound):

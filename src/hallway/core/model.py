@@ -37,6 +37,19 @@ MESSAGE_TYPES = (
 PRIORITIES = ("low", "normal", "high", "urgent")
 DELIVERY_STATES = ("stored", "injected", "acknowledged")
 TASK_STATUSES = ("offered", "accepted", "completed", "cancelled")
+ATTENTION_KINDS = (  # in the order of the list
+    "permission",
+    "question",
+    "request",
+    "conflict",
+    "overdue",
+    "stuck",
+    "urgent",
+    "orphaned",
+    "unclaimed",
+    "finished",
+)
+ATTENTION_STATES = ("open", "answered", "dismissed")
 ROLES = OBSERVER, AGENT, ADMIN = "observer", "agent", "admin"
 EVERYBODY = "*"  # the address of all sessions of a project
 CAPABILITY = "capability:"  # prefix of the address of a project's sessions with one capability
@@ -312,6 +325,53 @@ class Pruned(Record):
 
     removed: dict[str, int]
     is_complete: bool
+
+
+class AttentionItem(Record):
+    """Something that needs a person: who it is about, what it is, since when, and what can be done.
+
+    `session_id` is the session, live or gone, and None for a person or a group, which `name` then says. `what` is the
+    question, the command, the message's subject or the first line of the answer, and empty if the session has not said.
+    """
+
+    item_id: str
+    kind: str
+    is_urgent: bool
+    state: str
+    state_since: datetime
+    project: str
+    session_id: str | None
+    name: str
+    client: str | None
+    branch: str | None
+    person: str | None
+    what: str
+    since: datetime
+    message_id: str | None
+    task_id: str | None
+    terminal: Json
+    actions: list[str]
+
+
+class Attention(Record):
+    """What needs a person, the most important first: a page of the list, and the numbers of the whole list."""
+
+    items: list[AttentionItem]
+    total: int
+    by_kind: dict[str, int]
+    version: str
+
+
+class AttentionReply(Record):
+    """The message that answers an item or reminds of it, and the item as it is now.
+
+    `recipient_status` and `held_back` are those of the message's receipt.
+    """
+
+    item: AttentionItem
+    message_id: str
+    recipient_status: str | None
+    held_back: str | None
 
 
 class RefusedRecord(Record):

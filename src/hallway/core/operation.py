@@ -4,9 +4,10 @@
 bus executes it, in a transaction here or over HTTP there. The declaration is what the HTTP routes, the OpenAPI
 document, the command line, the remote client and the MCP tools are read off. It decides nothing about transport.
 
-A reading operation that is declared with `waits_for` may wait: an empty result means "nothing yet", and the call
-lasts until there is something or its `wait_s` has passed. The method itself only looks; whoever runs it looks again
-at each wake-up of `topic(arguments)`, holding neither transaction nor thread that others need.
+A reading operation with a parameter `wait_s` may wait: an empty result means "nothing yet", and so does the version
+that the caller has already; the call lasts until there is something or its `wait_s` has passed. The method itself only
+looks; whoever runs it looks again at each wake-up of `topic(arguments)`, holding neither transaction nor thread that
+others need.
 
 What costs time with the size of a text and needs nothing of the bus is done by `prepare`, before the transaction in
 which an operation runs: looking for secrets, and whatever the operation declares as its `preparation`.
@@ -82,13 +83,13 @@ class Operation:
     parameter that says whose news it may wait for. `words` are the parameters that the command line wants in order
     and without a flag: unless declared, the required ones. `actor` is the parameter that says as whom it acts: of a
     write its `from_session` or `session_id`, of a read whose news it waits for. `is_admins`: only admins may, as they
-    alone may write as nobody. `secrets` is what becomes of a secret in a write's texts: an operation that can be told
-    to allow it refuses it otherwise, any other one replaces it by its kind unless declared `keep`. `preparation` names
-    the service's method that `prepare` calls with the arguments; the operation finds what it returned in
-    `self.prepared`. `unknown` is what a standalone service answers with where there is nothing of the id. `is_of_all`:
-    with its project left out it is about every project. `registers`: an act by a session that the bus has never seen
-    registers it, as a heartbeat does; so does any act of a `from_session`, and of a required `session_id` that is not
-    the address (`/sessions/ID/…`) of what is asked for.
+    alone may write as nobody. `is_persons`: it acts as the caller's person, whom no parameter names. `secrets` is what
+    becomes of a secret in a write's texts: an operation that can be told to allow it refuses it otherwise, any other
+    one replaces it by its kind unless declared `keep`. `preparation` names the service's method that `prepare` calls
+    with the arguments; the operation finds what it returned in `self.prepared`. `unknown` is what a standalone service
+    answers with where there is nothing of the id. `is_of_all`: with its project left out it is about every project.
+    `registers`: an act by a session that the bus has never seen registers it, as a heartbeat does; so does any act of a
+    `from_session`, and of a required `session_id` that is not the address (`/sessions/ID/…`) of what is asked for.
     """
 
     def __init__(
@@ -106,6 +107,7 @@ class Operation:
         unknown: Any = _MISSING,
         is_of_all: bool = False,
         registers: bool = False,
+        is_persons: bool = False,
     ) -> None:
         self.function = function
         self.preparation = preparation
@@ -121,6 +123,7 @@ class Operation:
         self.words = words
         self.waits_for = waits_for
         self.is_admins = is_admins
+        self.is_persons = is_persons
         self.actor = waits_for
         self.is_write = self.method != "GET"
         self.noun = self.name = ""
@@ -150,7 +153,7 @@ class Operation:
         self.words = self.words or tuple(each.name for each in self.parameters.values() if each.is_required)
         if self.is_write:
             self.actor = next((name for name in ACTORS if name in self.parameters), None)
-            self.is_admins = self.actor is None
+            self.is_admins = self.actor is None and not self.is_persons
             is_named = self.actor is not None and self.parameters[self.actor].is_required
             self.registers |= is_named and "{session_id}" not in self.path
             self.texts = tuple(name for name, each in self.parameters.items() if each.has_text)
@@ -238,9 +241,18 @@ class Operation:
             hint=f"Did you mean {near[0]}?" if near else f"It has: {', '.join(self.parameters)}",
         )
 
+    @property
+    def can_wait(self) -> bool:
+        """Return whether a call may wait for its result, for as long as its `wait_s` says."""
+        return "wait_s" in self.parameters
+
     def topic(self, arguments: Mapping[str, Any]) -> str:
         """Return the topic that a waiting call wakes at; services put the same topic among a transaction's changes."""
-        return topic(self.noun, arguments[self.waits_for or ""])
+        return topic(self.noun, arguments[self.waits_for] if self.waits_for else "")
+
+    def is_news(self, result: Any, arguments: Mapping[str, Any]) -> bool:
+        """Return whether a waiting call has what it waits for: a result, or another version than the one it names."""
+        return bool(result) if self.waits_for else result.version != arguments["version"]
 
     def is_small(self, arguments: Mapping[str, Any]) -> bool:
         """Return whether `prepare` has so little to look at that another thread would cost more."""
@@ -282,6 +294,7 @@ def operation(
     unknown: Any = _MISSING,
     is_of_all: bool = False,
     registers: bool = False,
+    is_persons: bool = False,
 ) -> Callable[[Callable[Concatenate[S, P], R]], Callable[Concatenate[S, P], R]]:
     """Declare a service method as an operation; see `Operation` for what the words mean."""
 
@@ -300,6 +313,7 @@ def operation(
             unknown,
             is_of_all,
             registers,
+            is_persons,
         )
 
         def call(self: S, /, *args: P.args, **kwargs: P.kwargs) -> R:

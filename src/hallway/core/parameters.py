@@ -119,6 +119,7 @@ BODY = Text("The text, of any number of lines", least=0, most=MAX_BODY, many_lin
 DATA = JsonObject("What a program should read of it, as a JSON object", size_bytes=MAX_BODY, metavar="JSON")
 FROM_SESSION = PartyId("Who says it: a session's id, or user:NAME", metavar="FROM")
 TO_SESSION = Recipient("Whom it is for: a session's id, user:NAME, capability:NAME, or * for the project", metavar="TO")
+WAIT_S = Number("How long to wait for something", least=0, most=MAX_WAIT_S, flag="--wait", metavar="SECONDS")
 IDEMPOTENCY_KEY = Text("A key of the sender's choice: sent twice, it is one message", flag="--key", metavar="KEY")
 
 MESSAGES: dict[str, FieldType] = {
@@ -149,7 +150,7 @@ MESSAGES: dict[str, FieldType] = {
     "unread_only": Boolean("Only what is not acknowledged yet", flag="--unread"),
     "keep": Boolean("Leave the answered message in the inbox"),
     "new_only": Boolean("Only what no client has taken yet", flag="--new"),
-    "wait_s": Number("How long to wait for something", least=0, most=MAX_WAIT_S, flag="--wait", metavar="SECONDS"),
+    "wait_s": WAIT_S,
     "after_id": PartyId("Only recipients after this one: the last of the page before", metavar="ID"),
 }
 
@@ -190,6 +191,17 @@ TOKENS: dict[str, FieldType] = {
     "include_revoked": Boolean("Those that were revoked or have expired, too", flag="--all"),
 }
 
+ATTENTION: dict[str, FieldType] = {
+    "item_id": Identifier("The item's id, or its first four characters or more", metavar="ITEM"),
+    "person": Text("Only what concerns this person, and what concerns nobody in particular", most=100, metavar="NAME"),
+    "include_dismissed": Boolean("What was dismissed, too", flag="--dismissed"),
+    "after_id": Identifier("Only what comes after this item: the last of the page before", metavar="ITEM"),
+    "version": Text("With a time to wait: the version of the list that the caller has", most=64, metavar="VERSION"),
+    "wait_s": WAIT_S,
+    "body": Text("The text, of any number of lines", most=MAX_BODY, many_lines=True, metavar="TEXT"),
+    "idempotency_key": IDEMPOTENCY_KEY,
+}
+
 RETENTION: dict[str, FieldType] = {
     "older_than_s": Duration(
         "Remove what is at least this many seconds old", most=MAX_AGE_S, flag="--older-than", metavar="SECONDS"
@@ -224,6 +236,7 @@ NOUNS: dict[str, dict[str, FieldType]] = {
     "projects": PROJECTS,
     "retention": RETENTION,
     "imports": IMPORTS,
+    "attention": ATTENTION,
     "wakes": {"message_ids": ArrayOf(MESSAGE_ID, "The messages' ids", most=1000, metavar="A,B")},
 }
 

@@ -7,6 +7,8 @@ same in every record.
 from __future__ import annotations
 
 from hallway.core.model import (
+    ATTENTION_KINDS,
+    ATTENTION_STATES,
     DELIVERY_STATES,
     MEMORY_TYPES,
     MESSAGE_TYPES,
@@ -152,6 +154,35 @@ OWN: dict[str, dict[str, str]] = {
         "created_at": "When it was offered",
         "updated_at": "When it changed last",
     },
+    "AttentionItem": {
+        "item_id": "The item's id, which stays the same until the item is resolved",
+        "kind": "Why it needs a person",
+        "is_urgent": "Whether it comes before what is not",
+        "state": "Whether it is open, answered (the session does not have the answer yet) or dismissed",
+        "state_since": "Since when it is open, answered or dismissed",
+        "session_id": "The session that it is about, live or gone; null: it is about a person or a group",
+        "name": "What people call the session, the person or the group",
+        "client": "The kind of agent: claude-code, codex, gemini …",
+        "person": "The person whom it is for, or whom the session works for; null: nobody in particular",
+        "what": "The question, the command, the subject or the last answer, in a line; empty: the session has not said",
+        "since": "Since when it needs a person",
+        "message_id": "The message that it is about; null: none",
+        "task_id": "The task that it is about; null: none",
+        "terminal": "Where the session's terminal is, as its hooks recorded it; null: not known",
+        "actions": "What the caller can do about it",
+    },
+    "Attention": {
+        "items": "What needs a person, the most important first",
+        "total": "How many items the whole list has",
+        "by_kind": "How many items of each kind the whole list has",
+        "version": "Another one for every change of the list: the version to wait with",
+    },
+    "AttentionReply": {
+        "item": "The item as it is now",
+        "message_id": "The message that was sent",
+        "recipient_status": "How the one recipient is; offline: the message waits for it; null: it is no session",
+        "held_back": "Why the message wakes nobody where it otherwise would; null: it does",
+    },
     "Pruned": {
         "removed": "How many were removed, by noun",
         "is_complete": "Whether all that is old is removed; false: ask again",
@@ -250,6 +281,8 @@ WORDS: dict[tuple[str, str], tuple[str, ...]] = {
     ("Receipt", "recipient_status"): STATUSES,
     **{(record, "reason"): REASONS for record in ("Session", "PeerSession", "ActiveSession")},
     ("Task", "status"): TASK_STATUSES,
+    ("AttentionItem", "kind"): ATTENTION_KINDS,
+    ("AttentionItem", "state"): ATTENTION_STATES,
     ("Message", "type"): MESSAGE_TYPES,
     ("Message", "priority"): PRIORITIES,
     ("Delivery", "state"): DELIVERY_STATES,

@@ -93,7 +93,7 @@ class OperationEndpoint:
     async def perform(self, arguments: dict[str, Any], scope: Scope, receive: Receive) -> Any:
         """Run the operation for a request whose body has been read; a waiting one ends if the caller disconnects."""
         caller = caller_of(scope)
-        if not (self._operation.waits_for and arguments["wait_s"]):
+        if not (self._operation.can_wait and arguments["wait_s"]):
             return await self._worker.run(self._operation, arguments, caller)
         gone = asyncio.ensure_future(disconnected(receive))
         try:
@@ -115,7 +115,8 @@ class OperationEndpoint:
             try:
                 result = await self._worker.run(self._operation, arguments, caller)
                 left_s = deadline - time.monotonic()
-                if not (result or left_s <= 0 or self._wakes.is_closed):
+                is_news = self._operation.is_news(result, arguments)
+                if not (is_news or left_s <= 0 or self._wakes.is_closed):
                     await asyncio.wait((news, gone, *caller.end), timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
                     caller.require_valid()
                     if not (gone.done() or self._wakes.is_closed):

@@ -320,7 +320,8 @@ class StdioServer:
             while True:
                 operation, arguments = work.throw(error) if error else work.send(value)
                 value, error = self._perform(operation, arguments)
-                if error is None and not value and operation.waits_for and arguments["wait_s"] and self._may_wait:
+                must_wait = error is None and operation.can_wait and not operation.is_news(value, arguments)
+                if must_wait and arguments["wait_s"] and self._may_wait:
                     self._pending.append(Pending(work, operation, arguments, request_id))
                     return
         except StopIteration as done:
@@ -331,7 +332,7 @@ class StdioServer:
 
     def _perform(self, operation: Operation, arguments: Json) -> tuple[Any, HallwayError | None]:
         """Run an operation without waiting; return its result, or its error."""
-        if operation.waits_for:
+        if operation.can_wait:
             arguments = {**arguments, "wait_s": 0}
         if arguments.get("detail") and is_switched_off(os.environ, "HALLWAY_DETAIL"):
             arguments = {**arguments, "detail": None}
@@ -403,7 +404,7 @@ class StdioServer:
         waiting, self._pending = self._pending, []
         for each in waiting:
             value, error = self._perform(each.operation, each.arguments)
-            if error or value or time.monotonic() >= each.deadline:
+            if error or each.operation.is_news(value, each.arguments) or time.monotonic() >= each.deadline:
                 self._advance(each.work, each.request_id, value, error)
             else:
                 self._pending.append(each)

@@ -269,8 +269,9 @@ def actor(operation: Operation) -> str | None:
 
 
 def full() -> list[Tool]:
-    """Return every operation as a tool."""
-    return [WholeTool(operation) for service in Service.__subclasses__() for operation in service.operations.values()]
+    """Return every operation as a tool, but for those that a person does: no agent answers in a person's place."""
+    operations = [each for service in Service.__subclasses__() for each in service.operations.values()]
+    return [WholeTool(each) for each in operations if not each.is_persons]
 
 
 def _new(messages: Any, call: Json) -> Json | None:

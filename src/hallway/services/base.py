@@ -78,6 +78,9 @@ class Service:
     def on_session_ended(self, session_id: str, project: str) -> None:
         """Release what an ended or expired session held, in the same transaction."""
 
+    def before_read(self) -> None:
+        """Bring up to date what the service derives from others, before one of its operations reads it."""
+
     def prune_old(self, before: int, limit: int) -> int:
         """Remove at most `limit` finished items older than a time; return the number removed."""
         return 0

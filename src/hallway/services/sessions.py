@@ -145,7 +145,7 @@ class SessionRegistry(Service, noun="sessions"):
         self._store.exclusive()  # so that nobody ends the session between this read and the write
         session = self.require(session_id)
         is_ended = not session.is_live and session.end_reason != "expired"
-        return session if unless_ended and is_ended else self._upsert_alive(session_id, {})
+        return session if unless_ended and is_ended else self._upsert_alive(session_id, {}, is_progress=False)
 
     @operation("PATCH /sessions/{session_id}", verb="status", registers=True)
     def update_status(
@@ -360,8 +360,8 @@ class SessionRegistry(Service, noun="sessions"):
     def _is_worth_noting(self, row: Row | None) -> bool:
         if row is None:
             return False
-        last_seen, ttl_s, ended_at, end_reason = row
-        is_old: bool = last_seen + min(ACTS_EVERY_S * SECOND, ttl_s * SECOND // 3) <= self._store.now
+        seen_at, ttl_s, ended_at, end_reason = row
+        is_old: bool = seen_at + min(ACTS_EVERY_S * SECOND, ttl_s * SECOND // 3) <= self._store.now
         return bool(end_reason == "expired") if ended_at is not None else is_old
 
     def sweep(self) -> bool:
@@ -432,10 +432,13 @@ class SessionRegistry(Service, noun="sessions"):
             row = self._store.one("sessions.count_live", project=project, now=self._store.now)
         return int(row[0]) if row else 0
 
-    def _upsert_alive(self, session_id: str, values: dict[str, Any], *, move: bool = False) -> Session:
+    def _upsert_alive(
+        self, session_id: str, values: dict[str, Any], *, move: bool = False, is_progress: bool = True
+    ) -> Session:
         """Write what a session said of itself, and that it is alive now; publish what changed.
 
         A live session changes its project only if it is told to `move`; else SessionElsewhere says where it lives.
+        Without `is_progress` it says only that the session's process runs, not that the session does something.
         """
         self._store.exclusive()
         if not self.bus.is_swept:  # a sweep left overdue sessions, perhaps this one
@@ -462,7 +465,8 @@ class SessionRegistry(Service, noun="sessions"):
         columns = {**current, **_columns(changed)}
         is_new_status = "status" in changed or "reason" in changed
         columns["status_since"] = self._store.now if is_new_status else row[STATUS_SINCE]
-        self._store.rows("sessions.replace", **columns, now=self._store.now)
+        progress_at = self._store.now if is_progress else None
+        self._store.rows("sessions.replace", **columns, progress_at=progress_at, now=self._store.now)
         if not before.is_live:
             self.bus.events.append("session.resumed", columns["project"], session_id, was=before.end_reason, **changed)
             self.bus.tasks.on_session_resumed(session_id)

@@ -67,6 +67,19 @@ TASK_LOOKS = {
     "cancelled": Style("×", "grey", "was called off"),
 }
 
+# Why an item needs a person, with what is said of one that has not said more.
+ATTENTION_LOOKS = {
+    "permission": Style("◆", "yellow", "asks for a permission"),
+    "question": Style("?", "yellow", "asks a question"),
+    "request": Style("?", "yellow", "asks you"),
+    "conflict": Style("≠", "red", "works on the same thing as another session"),
+    "overdue": Style("!", "yellow", "has not answered in time"),
+    "stuck": Style("●", "red", "is at work, but shows no progress"),
+    "urgent": Style("!", "red", "has not read an urgent message"),
+    "orphaned": Style("◇", "yellow", "is gone and had this task"),
+    "unclaimed": Style("◇", "yellow", "offers a task that nobody has accepted"),
+    "finished": Style("✓", "green", "has finished a turn"),
+}
 CONFLICT = Style("≠", "red", "two sessions have written the same file within an hour")
 LOOSE = "No entry has all of the words. These have some of them:"  # above the results of a search
 
@@ -99,6 +112,11 @@ EVENT_WORDS = {
     "memory.cleared": "forgets",
     "project.moved": "project moved",
     "project.move_undone": "move of a project undone",
+    "attention.appeared": "needs attention:",
+    "attention.resolved": "needs no attention any more:",
+    "attention.dismissed": "is dismissed:",
+    "attention.restored": "is back on the list:",
+    "attention.answered": "is answered:",
     "retention.pruned": "old records pruned",
     "token.created": "token created",
     "token.imported": "token imported",

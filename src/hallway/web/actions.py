@@ -1,10 +1,11 @@
-"""The actions of a person on the page: send, reply and dismiss messages, under the name `user:NAME`."""
+"""The actions of a person on the page, under the name `user:NAME`: on messages, and on what needs attention."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
 from hallway.core.errors import InvalidInput
+from hallway.services.attention import AttentionList
 from hallway.services.messages import CollaborationHub
 from hallway.text.sanitize import sanitize
 from hallway.web.render import address, is_session, party
@@ -12,7 +13,7 @@ from hallway.web.render import address, is_session, party
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from hallway.core.model import Receipt
+    from hallway.core.model import AttentionReply, Receipt
     from hallway.web.site import Site
 
     Run = Callable[[Site, dict[str, str]], Awaitable[tuple[str, str]]]
@@ -21,6 +22,10 @@ SEND = CollaborationHub.operations["send"]
 REPLY = CollaborationHub.operations["reply"]
 GET = CollaborationHub.operations["get"]
 ACKNOWLEDGE = CollaborationHub.operations["acknowledge"]
+ANSWER = AttentionList.operations["answer"]
+DISMISS = AttentionList.operations["dismiss"]
+RESTORE = AttentionList.operations["restore"]
+NUDGE = AttentionList.operations["nudge"]
 
 
 class Action(NamedTuple):
@@ -66,6 +71,37 @@ async def acknowledge(site: Site, fields: dict[str, str]) -> tuple[str, str]:
     return ("Done." if count else "It was done before."), "/"
 
 
+async def answer_item(site: Site, fields: dict[str, str]) -> tuple[str, str]:
+    """Answer something that needs attention."""
+    sent = await site.ask(ANSWER, item_id=fields.get("item_id", ""), body=_text(fields))
+    return _sent_about(sent), "/"
+
+
+async def nudge_item(site: Site, fields: dict[str, str]) -> tuple[str, str]:
+    """Remind whoever an item waits for."""
+    return _sent_about(await site.ask(NUDGE, item_id=fields.get("item_id", ""))), "/"
+
+
+async def dismiss_item(site: Site, fields: dict[str, str]) -> tuple[str, str]:
+    """Take an item off the list."""
+    await site.ask(DISMISS, item_id=fields.get("item_id", ""))
+    return "Dismissed.", "/"
+
+
+async def restore_item(site: Site, fields: dict[str, str]) -> tuple[str, str]:
+    """Put a dismissed item back on the list."""
+    await site.ask(RESTORE, item_id=fields.get("item_id", ""))
+    return "It is back on the list.", "/"
+
+
+def _sent_about(sent: AttentionReply) -> str:
+    name = sanitize(sent.item.name)
+    if sent.recipient_status == "offline":
+        return f"Stored: {name} is offline and finds it when it is back."
+    where = f", who is {sanitize(sent.recipient_status)}" if sent.recipient_status else ""
+    return f"Sent to {name}{where}."
+
+
 def _text(fields: dict[str, str]) -> str:
     text = fields.get("body", "").replace("\r\n", "\n").strip()
     if not text:
@@ -88,4 +124,12 @@ def _came_to(sent: Receipt, to_session: str) -> str:
     return f"In {sent.recipients} inboxes." if sent.recipients > 1 else f"In the inbox of {to_session}."
 
 
-WRITES = (Action("/page/say", send), Action("/page/answer", reply), Action("/page/put-aside", acknowledge))
+WRITES = (
+    Action("/page/say", send),
+    Action("/page/answer", reply),
+    Action("/page/put-aside", acknowledge),
+    Action("/page/attention/answer", answer_item),
+    Action("/page/attention/nudge", nudge_item),
+    Action("/page/attention/dismiss", dismiss_item),
+    Action("/page/attention/restore", restore_item),
+)

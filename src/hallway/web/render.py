@@ -33,6 +33,7 @@ LOOKS = {
     "message": style.MESSAGE_LOOKS,
     "delivery": style.DELIVERY_LOOKS,
     "task": style.TASK_LOOKS,
+    "attention": style.ATTENTION_LOOKS,
 }
 LONG_TEXT = 4000  # characters of one text that a list shows
 

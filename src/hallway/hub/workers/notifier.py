@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from itertools import count
 from typing import TYPE_CHECKING
 
 from hallway.bus.local import LOOK_EVERY_S
 from hallway.core.errors import HallwayError
 from hallway.local.notify import ANYTHING, TOO_MANY
+from hallway.services.attention import TOPIC as ATTENTION
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from hallway.bus.local import LocalBus
 
 log = logging.getLogger("hallway.hub")
+
+ATTENTION_EVERY = 4  # looks: after how many the list of what needs a person is brought up to date
 
 
 class Notifier:
@@ -92,9 +96,11 @@ class Notifier:
     async def _look(self) -> None:
         newest = seen = self._bus.events.last_seq()
         is_suspect = False
-        while True:
+        for number in count():
             await asyncio.sleep(LOOK_EVERY_S)
             try:
+                if number % ATTENTION_EVERY == 0 and await asyncio.to_thread(self._bus.attention.refresh):
+                    self._wake({ATTENTION})
                 newest = await asyncio.to_thread(self._sweep_and_look)
                 has_overflowed = await asyncio.to_thread(self._subscription.has_overflowed)
             except HallwayError as error:

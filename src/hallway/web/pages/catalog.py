@@ -30,8 +30,9 @@ class Page(NamedTuple):
 
 
 PAGES = (
-    Page("home", "Sessions", sessions.home, "session message task"),
+    Page("home", "Sessions", sessions.home, "session message task attention"),
     Page("session", "Session", sessions.session, "session message task memory", in_menu=False),
+    Page("attention", "Needs attention", sessions.attention, "session message task attention", in_menu=False),
     Page("inbox", "For you", sessions.inbox, "message", in_menu=False),
     Page("messages", "Messages", threads.messages, "message"),
     Page("thread", "Thread", threads.thread, "message", in_menu=False),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from hallway.core.errors import Refused, SessionNotFound
 from hallway.core.model import OBSERVER
+from hallway.services.attention import AttentionList
 from hallway.services.files import FileLog
 from hallway.services.memory import SharedMemory
 from hallway.services.messages import TASK_TYPES, CollaborationHub
@@ -32,6 +33,7 @@ RECEIVED = CollaborationHub.operations["get_messages"]
 SENT = CollaborationHub.operations["sent"]
 DELIVERIES = CollaborationHub.operations["deliveries"]
 TASKS = TaskBoard.operations["list_tasks"]
+ATTENTION = AttentionList.operations["read"]
 TOUCHED = FileLog.operations["touched"]
 REMEMBERED = SharedMemory.operations["find"]
 
@@ -46,9 +48,8 @@ DRAWN_OF_MANY = 12
 MANY = 30  # rows; with more, the timeline comes before the table
 MEET_WITHIN_S = 3600  # two sessions that wrote one file within this time are shown as a conflict
 FEED = 30
-NEEDS = 6  # items shown of each kind; the others are counted
+NEEDS = 12  # items shown; the others are counted
 TALK = 30
-ASKING = ("request", "task_offer", "handoff")  # message types that expect an answer
 FILTERS = ("project", "agent", "user", "status", "q")
 
 
@@ -69,7 +70,7 @@ async def home(site: Site, query: dict[str, str]) -> dict[str, Any]:
         "choices": choices(everyone),
         "counts": _by_status(everyone),
         "is_cut": len(live) >= MAX_SESSIONS,
-        "needs": await needs(site, live, inboxes),
+        "needs": await needs(site, live),
         "is_long": len(rows) > MANY,
         "rows": [{**each.to_dict(), "unread": _unread(inboxes, each), "is_live": each.is_live} for each in rows],
         "total": len(sessions),
@@ -86,7 +87,7 @@ async def home(site: Site, query: dict[str, str]) -> dict[str, Any]:
 def _is_news(event: Event) -> bool:
     """Return whether an event is worth showing: not repeated by a task's event at the same time."""
     is_told_by_task = event.kind == "message.sent" and event.data.get("type") in TASK_TYPES
-    return not is_told_by_task and event.kind != "message.injected"
+    return not is_told_by_task and event.kind != "message.injected" and not event.kind.startswith("attention.")
 
 
 def _parties(events: list[Event]) -> list[str | None]:
@@ -142,36 +143,26 @@ async def unread(site: Site) -> dict[str, InboxSummary]:
     return {each.recipient: each for each in await site.ask(INBOXES)}
 
 
-async def needs(site: Site, live: list[Session], inboxes: dict[str, InboxSummary]) -> dict[str, Any]:
-    """Return the items that need a person: waiting sessions, questions, unread urgent messages, unaccepted tasks."""
-    waiting = [each for each in live if each.status == "waiting"]
+async def needs(site: Site, live: list[Session]) -> dict[str, Any]:
+    """Return what needs a person, the most important first, and the files that two sessions have written."""
+    found, with_dismissed = await site.ask(ATTENTION, limit=NEEDS), await site.ask(ATTENTION, include_dismissed=True)
     mine: list[InboxSummary] = [] if _is_observer(site) else await site.ask(INBOXES, session_id=site.person)
-    asked = await _for_you(site, types=list(ASKING))
-    if mine and mine[0].urgent:
-        messages = await _for_you(site)
-        asked += [each for each in messages if each.priority == "urgent" and each.type not in ASKING]
-    by_sender = {each.from_session: each for each in asked}
-    waiting_ids = {each.session_id for each in waiting}
-    others = [each for each in asked if each.from_session not in waiting_ids]
-    urgent = [each for each in inboxes.values() if each.urgent and each.recipient != site.person]
-    tasks = await site.ask(TASKS, status="offered", limit=MESSAGES)
     conflicts = shared_files(await site.ask(TOUCHED, within_s=MEET_WITHIN_S, limit=READ_AT_ONCE), live)
-    message_ids = {each.message_id for each in asked}
-    tasks = [each for each in tasks if each.task_id not in message_ids]  # the others are among the questions
-    named = [each.recipient for each in urgent] + [each.from_session for each in others]
-    names = await site.names.of([*named, *(each for conflict in conflicts for each in conflict["sessions"])])
     return {
-        "waiting": [{"session": each, "asks": by_sender.get(each.session_id)} for each in waiting[:NEEDS]],
-        "asked": others[-NEEDS:][::-1],
-        "urgent": urgent[:NEEDS],
+        "items": found.items,
+        "dismissed": [each for each in with_dismissed.items if each.state == "dismissed"],
         "conflicts": conflicts[:NEEDS],
-        "tasks": tasks[:NEEDS],
-        "names": names,
+        "names": await site.names.of(each for conflict in conflicts for each in conflict["sessions"]),
         "for_you_total": mine[0].unread if mine else 0,
-        "total": len(waiting) + len(others) + len(urgent) + len(conflicts) + len(tasks),
-        "waiting_total": len(waiting),
-        "more": sum(max(len(each) - NEEDS, 0) for each in (waiting, others, urgent, conflicts, tasks)),
+        "total": found.total + len(conflicts),
+        "more": found.total - len(found.items) + max(len(conflicts) - NEEDS, 0),
     }
+
+
+async def attention(site: Site, query: dict[str, str]) -> dict[str, Any]:
+    """Return the whole list of what needs a person, by pages, with what was dismissed at its end."""
+    found = await site.ask(ATTENTION, include_dismissed=True, after_id=query.get("after") or None, limit=ROWS)
+    return {"items": found.items, "total": found.total, "is_last": len(found.items) < ROWS}
 
 
 def shared_files(touched: list[FileTouch], live: list[Session]) -> list[dict[str, Any]]:

@@ -110,8 +110,10 @@ SELECT session_id FROM (
 UPDATE sessions SET end_reason = :end_reason WHERE session_id = :session_id;
 
 -- name: sessions.seen
--- The columns that decide whether an operation of a session is recorded as a sign of life (S12).
-SELECT last_seen, ttl_s, ended_at, end_reason FROM sessions WHERE session_id = :session_id;
+-- The columns that decide whether an operation of a session is recorded as a sign of life (S12): of its last act, which
+-- may be older than the last heartbeat of its server.
+SELECT CASE WHEN progress_at < last_seen THEN progress_at ELSE last_seen END, ttl_s, ended_at, end_reason
+FROM sessions WHERE session_id = :session_id;
 
 -- name: sessions.continue_as
 -- S14: what is sent to an ended session from now on is for the one that goes on.

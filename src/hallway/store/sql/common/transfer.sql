@@ -10,11 +10,11 @@ FROM sessions WHERE id > :after AND (:project IS NULL OR project = :project) ORD
 INSERT INTO sessions (session_id, agent_name, agent_type, project, status, reason, detail, status_since, current_task,
                       status_detail, human_user, location, branch, capabilities, metadata, started_at, last_seen, ttl_s,
                       ended_at, end_reason, continued_by, principal,
-                      expires_at, check_at)
+                      expires_at, check_at, progress_at)
 VALUES (:session_id, :agent_name, :agent_type, :project, :status, :reason, :detail, :status_since, :current_task,
         :status_detail, :human_user, :location, :branch, :capabilities, :metadata, :started_at, :last_seen, :ttl_s,
         :ended_at, :end_reason, :continued_by, :principal,
-        :last_seen + :ttl_s * 1000000, :last_seen + :ttl_s * 1000000)
+        :last_seen + :ttl_s * 1000000, :last_seen + :ttl_s * 1000000, :last_seen)
 ON CONFLICT DO NOTHING RETURNING id;
 
 -- name: transfer.read_token

@@ -25,7 +25,8 @@ mine AS MATERIALIZED (
 ticked AS MATERIALIZED (SELECT seen(now) AS now FROM moment),
 beaten AS (
     UPDATE sessions AS s SET last_seen = greatest(s.last_seen, ticked.now),
-                             expires_at = greatest(s.last_seen, ticked.now) + s.ttl_s * 1000000
+                             expires_at = greatest(s.last_seen, ticked.now) + s.ttl_s * 1000000,
+                             progress_at = greatest(s.progress_at, ticked.now)
     FROM mine, ticked WHERE s.id = mine.id),
 overdue AS MATERIALIZED (
     SELECT project, count(*) AS number FROM sessions, moment

@@ -12,17 +12,18 @@ WITH mine AS (
       AND (:ttl_s IS NULL OR ttl_s = :ttl_s)
     FOR NO KEY UPDATE SKIP LOCKED)
 UPDATE sessions AS s
-SET last_seen = greatest(s.last_seen, seen(:now)), expires_at = greatest(s.last_seen, :now) + ttl_s * 1000000
+SET last_seen = greatest(s.last_seen, seen(:now)), expires_at = greatest(s.last_seen, :now) + ttl_s * 1000000,
+    progress_at = greatest(s.progress_at, :now)
 FROM mine WHERE s.id = mine.id
 RETURNING s.id, project, status;
 
 -- name: sessions.insert
 INSERT INTO sessions (session_id, agent_name, agent_type, project, status, reason, detail, status_since, current_task,
                       status_detail, human_user, location, branch, capabilities, metadata, started_at, last_seen,
-                      ttl_s, expires_at, check_at, principal)
+                      ttl_s, expires_at, check_at, principal, progress_at)
 VALUES (:session_id, :agent_name, :agent_type, :project, :status, :reason, :detail, :now, :current_task, :status_detail, :human_user,
         :location, :branch, :capabilities, :metadata, :now, seen(:now), :ttl_s, :now + :ttl_s * 1000000,
-        :now + :ttl_s * 1000000, :principal);
+        :now + :ttl_s * 1000000, :principal, :now);
 
 -- name: sessions.replace
 -- Everything a session's owner may say of it, and that it is alive now. It may have been seen later already.
@@ -34,20 +35,22 @@ SET agent_name = :agent_name, agent_type = :agent_type, project = :project, stat
     last_seen = greatest(CASE WHEN ended_at IS NULL THEN last_seen ELSE 0 END, seen(:now)),
     expires_at = greatest(CASE WHEN ended_at IS NULL THEN last_seen ELSE 0 END, :now) + :ttl_s * 1000000,
     check_at = :now + :ttl_s * 1000000, ended_at = NULL, end_reason = NULL,
-    continued_by = NULL
+    continued_by = NULL, progress_at = coalesce(:progress_at, progress_at)
 WHERE session_id = :session_id;
 
 -- name: sessions.rewind
 -- The clock was set back: a last_seen in the future becomes now, so that a session that died meanwhile expires within
 -- one TTL. So does one whose expiry was postponed because the clock had been set forward.
 UPDATE sessions
-SET last_seen = least(last_seen, :now), expires_at = :now + ttl_s * 1000000, check_at = least(check_at, :now + ttl_s * 1000000)
+SET last_seen = least(last_seen, :now), expires_at = :now + ttl_s * 1000000, check_at = least(check_at, :now + ttl_s * 1000000),
+    progress_at = least(progress_at, :now)
 WHERE ended_at IS NULL AND (last_seen > :now OR expires_at > :now + ttl_s * 1000000);
 
 -- name: sessions.leave_out_pause
 -- S13: what was last seen before a pause ended, which may be a sleep of this machine alone: another machine may have
 -- seen a session meanwhile, so none gets more than its whole time to live.
-UPDATE sessions SET expires_at = least(expires_at + :pause, :now + ttl_s * 1000000)
+UPDATE sessions SET expires_at = least(expires_at + :pause, :now + ttl_s * 1000000),
+    progress_at = least(progress_at + :pause, :now)
 WHERE ended_at IS NULL AND last_seen < :before;
 
 -- name: sessions.heartbeat_counts

@@ -1,7 +1,8 @@
 -- name: sessions.heartbeat
 -- A heartbeat that changes nothing but the time. No row: the session is unknown, is not live, or something changed.
 -- Moments only rise, also when the clock trembles.
-UPDATE sessions SET last_seen = max(last_seen, :now), expires_at = max(last_seen, :now) + ttl_s * 1000000
+UPDATE sessions SET last_seen = max(last_seen, :now), expires_at = max(last_seen, :now) + ttl_s * 1000000,
+    progress_at = max(progress_at, :now)
 WHERE session_id = :session_id AND ended_at IS NULL AND expires_at > :now
   AND (:status IS NULL OR status = :status)
   AND (:current_task IS NULL OR current_task = :current_task)
@@ -13,10 +14,10 @@ RETURNING id, project, status;
 -- name: sessions.insert
 INSERT INTO sessions (session_id, agent_name, agent_type, project, status, reason, detail, status_since, current_task,
                       status_detail, human_user, location, branch, capabilities, metadata, started_at, last_seen,
-                      ttl_s, expires_at, check_at, principal)
+                      ttl_s, expires_at, check_at, principal, progress_at)
 VALUES (:session_id, :agent_name, :agent_type, :project, :status, :reason, :detail, :now, :current_task, :status_detail, :human_user,
         :location, :branch, :capabilities, :metadata, :now, :now, :ttl_s, :now + :ttl_s * 1000000,
-        :now + :ttl_s * 1000000, :principal);
+        :now + :ttl_s * 1000000, :principal, :now);
 
 -- name: sessions.replace
 -- Everything a session's owner may say of it, and that it is alive now. It may have been seen later already.
@@ -28,20 +29,22 @@ SET agent_name = :agent_name, agent_type = :agent_type, project = :project, stat
     last_seen = max(CASE WHEN ended_at IS NULL THEN last_seen ELSE 0 END, :now),
     expires_at = max(CASE WHEN ended_at IS NULL THEN last_seen ELSE 0 END, :now) + :ttl_s * 1000000,
     check_at = :now + :ttl_s * 1000000, ended_at = NULL, end_reason = NULL,
-    continued_by = NULL
+    continued_by = NULL, progress_at = coalesce(:progress_at, progress_at)
 WHERE session_id = :session_id;
 
 -- name: sessions.rewind
 -- The clock was set back: a last_seen in the future becomes now, so that a session that died meanwhile expires within
 -- one TTL. So does one whose expiry was postponed because the clock had been set forward.
 UPDATE sessions
-SET last_seen = min(last_seen, :now), expires_at = :now + ttl_s * 1000000, check_at = min(check_at, :now + ttl_s * 1000000)
+SET last_seen = min(last_seen, :now), expires_at = :now + ttl_s * 1000000, check_at = min(check_at, :now + ttl_s * 1000000),
+    progress_at = min(progress_at, :now)
 WHERE ended_at IS NULL AND (last_seen > :now OR expires_at > :now + ttl_s * 1000000);
 
 -- name: sessions.leave_out_pause
 -- S13: what was last seen before a pause ended, which may be a sleep of this machine alone: another machine may have
 -- seen a session meanwhile, so none gets more than its whole time to live.
-UPDATE sessions SET expires_at = min(expires_at + :pause, :now + ttl_s * 1000000)
+UPDATE sessions SET expires_at = min(expires_at + :pause, :now + ttl_s * 1000000),
+    progress_at = min(progress_at + :pause, :now)
 WHERE ended_at IS NULL AND last_seen < :before;
 
 -- name: sessions.heartbeat_counts

@@ -1,0 +1,110 @@
+"""Rendering of the list of what needs a person."""
+
+from __future__ import annotations
+
+from hallway.cli.render.parts import next_page
+from hallway.cli.terminal import Column, table
+from hallway.text.sanitize import sanitize
+from hallway.text.style import ATTENTION_LOOKS, age, style_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from hallway.cli.render.parts import Renderer
+    from hallway.cli.terminal import Terminal
+    from hallway.core.model import Attention, AttentionItem, AttentionReply
+
+MIN_ID = 4
+URGENT = ", urgent"
+
+
+def _kind(item: AttentionItem) -> str:
+    return f"{style_of(item.kind, ATTENTION_LOOKS).glyph} {item.kind}{URGENT if item.is_urgent else ''}"
+
+
+def _colour_of_kind(cell: str) -> str:
+    kind = cell.partition(" ")[2]
+    return "red" if kind.endswith(URGENT) else style_of(kind, ATTENTION_LOOKS).colour
+
+
+ITEM = Column("ITEM")
+KIND = Column("KIND", colour_of=_colour_of_kind)
+WHO = Column("WHO", least=8)
+WHAT = Column("WHAT", least=16, is_precious=True)
+CLIENT = Column("CLIENT", least=5)
+PROJECT = Column("PROJECT", least=8, is_cut_left=True)
+BRANCH = Column("BRANCH", least=6)
+SINCE = Column("SINCE")
+
+
+def items(screen: Terminal, page: list[AttentionItem], *, has_project: bool = True, indent: str = "") -> list[str]:
+    """Return a table of items; each is named by as much of its id as tells it from the others."""
+    length = id_length([each.item_id for each in page])
+    rows = [
+        (
+            each.item_id[:length],
+            _kind(each),
+            each.name,
+            what_of(screen, each),
+            each.client or "",
+            each.project if has_project else "",
+            each.branch or "",
+            age(each.since, screen.now_s),
+        )
+        for each in page
+    ]
+    return table(screen, (ITEM, KIND, WHO, WHAT, CLIENT, PROJECT, BRANCH, SINCE), rows, indent=indent) if rows else []
+
+
+def id_length(ids: list[str]) -> int:
+    """Return how many characters of these ids are needed to tell them apart."""
+    length = MIN_ID
+    while len({each[:length] for each in ids}) < len(set(ids)):
+        length += 1
+    return length
+
+
+def what_of(screen: Terminal, item: AttentionItem) -> str:
+    """Return what an item is about, after its state unless it is open."""
+    what = item.what or style_of(item.kind, ATTENTION_LOOKS).meaning
+    if item.state == "open":
+        return what
+    more = ", not yet picked up" if item.state == "answered" else ""
+    return f"({item.state} {age(item.state_since, screen.now_s)} ago{more}) {what}"
+
+
+def attention(screen: Terminal, found: Attention, arguments: dict[str, Any]) -> list[str]:
+    """Return the list, the most important first."""
+    if not found.items:
+        return ["Nothing fits." if arguments.get("project") or arguments.get("person") else "All clear."]
+    lines = items(screen, found.items, has_project=not arguments.get("project"))
+    return [*lines, *next_page(found.items, arguments, "after-id", found.items[-1].item_id)]
+
+
+def item_line(screen: Terminal, item: AttentionItem, arguments: dict[str, Any]) -> list[str]:
+    """Return an item as one line, shown after a change of it, with the command that undoes a dismissal."""
+    kind = screen.paint(_kind(item), _colour_of_kind(_kind(item)))
+    line = f"{kind}  {sanitize(item.name)}: {sanitize(item.what or style_of(item.kind, ATTENTION_LOOKS).meaning)}"
+    if item.state == "dismissed":
+        return [f"Dismissed {line}", f"To undo it: hallway dismiss --undo {item.item_id[:8]}"]
+    return [f"Back on the list: {line}"]
+
+
+def reply(screen: Terminal, sent: AttentionReply, arguments: dict[str, Any]) -> list[str]:
+    """Return what is known about a message that was just sent about an item."""
+    name = sanitize(sent.item.name)
+    where = f", who is {sanitize(sent.recipient_status)}" if sent.recipient_status else ""
+    lines = [f"Sent to {name}{where}. It has not picked it up yet."]
+    if sent.recipient_status == "offline":
+        lines = [f"Sent to {name}, who is offline: it waits until {name} is back."]
+    if sent.held_back:
+        lines.append(screen.paint(f"It does not wake {name}: {sent.held_back}.", "yellow"))
+    return lines
+
+
+RENDERERS: dict[str, Renderer] = {
+    "Attention": attention,
+    "AttentionItem": item_line,
+    "AttentionReply": reply,
+}
