@@ -190,7 +190,7 @@ def test_every_page_has_a_twin_with_the_same_in_json(hub: HubProcess, bus: Local
         assert (status, headers["content-type"]) == (200, "application/json"), text
         twins[page.name] = json.loads(text)
     assert {each["session_id"] for each in twins["home"]["rows"]} >= {"login", "schema", "release"}
-    waiting = [each["session_id"] for each in twins["home"]["needs"]["items"] if each["kind"] == "question"]
+    waiting = [each["session_id"] for each in twins["home"]["needs"]["top"] if each["kind"] == "question"]
     assert waiting == ["release", "login"]
     assert twins["attention"]["items"][0]["session_id"] == "release"
     assert twins["session"]["session"]["current_task"] == "which of the two designs do you prefer?"
@@ -231,7 +231,7 @@ def test_pages_are_the_same_on_postgresql(tmp_path: Path) -> None:
                     status, _, text = exchange(hub, "GET", path + known.get(page.name, ""))
                     assert status == 200, text
             home = json.loads(exchange(hub, "GET", "/page/home.json")[2])
-            assert [each["what"] for each in home["needs"]["items"]] == ["may I?", "may I?"]
+            assert [each["what"] for each in home["needs"]["top"]] == ["may I?", "may I?"]
     finally:
         postgres.drop_bus(url)
 

@@ -10,10 +10,10 @@ import os
 from hallway.bus.connect import connect
 from hallway.cli.render.attention import items
 from hallway.cli.render.sessions import BRANCH, NAME, PROJECT, SEEN, TASK, TYPE
-from hallway.cli.terminal import Column, out, table
+from hallway.cli.terminal import Column, cut, out, table
 from hallway.core.schema import encode
 from hallway.text.sanitize import clean_json
-from hallway.text.style import age
+from hallway.text.style import age, short_project
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     from hallway.core.model import Attention, AttentionItem, Session
 
 AT_ONCE = 1000
-AROUND = 2  # lines of a section beside its rows: its heading, and the empty line or the line that counts the others
-MIN_ROWS = 1
+AROUND = 4  # lines of a section beside its rows: title, headings, how many more there are, and an empty line
 APART = ("stuck", "finished")  # kinds of items with a section of their own
 SINCE = Column("SINCE")
 NOBODY = (
@@ -43,11 +42,13 @@ class Section:
         self.heading, *self.rows = table_lines or [""]
 
     def lines(self, screen: Terminal, room: int) -> list[str]:
-        """Return the section with at most `room` rows, and how many more there are."""
+        """Return the section with at most `room` rows, and how many more there are; without room, one line."""
+        if not room:
+            return [screen.paint(f"{self.title} ({self.total}): {self.others}", self.colour)]
         shown = self.rows[:room]
         more = self.total - len(shown)
         count = [screen.paint(f"  and {more} more: {self.others}", "grey")] if more else []
-        return [screen.paint(f"{self.title} ({self.total})", self.colour), self.heading, *shown, *count]
+        return [screen.paint(f"{self.title} ({self.total})", self.colour), self.heading, *shown, *count, ""]
 
 
 def show(url: str | None = None, *, is_json: bool = False) -> None:
@@ -98,14 +99,15 @@ def overview(
     rooms = _rooms([len(each.rows) for each in sections], None if height is None else height - len(clear) - 2)
     lines = []
     for section, room in zip(sections, rooms, strict=True):
-        lines += [*section.lines(screen, room), ""]
+        lines += section.lines(screen, room)
     return [*clear, *lines, _footer(screen, needs)]
 
 
 def _footer(screen: Terminal, needs: list[AttentionItem]) -> str:
+    text = "All sessions: hallway list. To follow: hallway attention --watch"
     if any("answer" in each.actions for each in needs):
-        return screen.paint("To answer: hallway answer ITEM 'TEXT'. To take it off: hallway dismiss ITEM", "grey")
-    return screen.paint("All sessions: hallway list. To follow: hallway attention --watch", "grey")
+        text = "To answer: hallway answer ITEM TEXT. To take it off: hallway dismiss ITEM"
+    return screen.paint(text if screen.width is None else cut(text, screen.width), "grey")
 
 
 def _of_items(screen: Terminal, title: str, colour: str, found: list[AttentionItem]) -> Section:
@@ -118,7 +120,7 @@ def _of_sessions(screen: Terminal, found: list[Session]) -> Section:
             each.agent_name,
             each.current_task or "",
             each.agent_type,
-            each.project,
+            short_project(each.project),
             each.branch or "",
             age(each.status_since, screen.now_s),
             age(each.last_seen, screen.now_s),
@@ -135,10 +137,12 @@ def _rooms(wanted: list[int], height: int | None) -> list[int]:
     """Return how many rows each section gets: one each, and the rest in order, so that the first are cut last."""
     if height is None:
         return wanted
-    left = height - sum(AROUND + 1 + MIN_ROWS for _ in wanted)
-    rooms = []
-    for rows in wanted:
-        more = max(min(rows - MIN_ROWS, left), 0)
-        left -= more
-        rooms.append(MIN_ROWS + more)
+    rooms = [1] * len(wanted)
+    while (left := height - sum(AROUND + 1 if room else 1 for room in rooms)) < 0 and any(rooms):
+        rooms[sum(rooms) - 1] = 0  # a section that is no more than a line
+    for place, rows in enumerate(wanted):
+        if rooms[place]:
+            more = max(min(rows - 1, left), 0)
+            left -= more
+            rooms[place] += more
     return rooms

@@ -147,6 +147,11 @@ def in_order(sessions: Iterable[S]) -> list[S]:
     return sorted(sessions, key=lambda each: _RANKS.get(each.status, len(_RANKS)))
 
 
+def short_project(project: str) -> str:
+    """Return the last part of a project's name, which usually distinguishes it."""
+    return project.rstrip("/").rpartition("/")[2] or project
+
+
 def duration(seconds: float) -> str:
     """Return a length of time in its largest unit: 12s, 3m, 2h, 5d; 0s for a negative one (the clocks differ)."""
     whole = max(int(seconds), 0)

@@ -108,8 +108,8 @@ def is_session(name: str) -> bool:
 
 
 def short_project(project: str) -> str:
-    """Return the last part of a project's name, which usually distinguishes it."""
-    return line(project.rstrip("/").rpartition("/")[2] or project)
+    """Return the last part of a project's name as one sanitized line."""
+    return line(style.short_project(project))
 
 
 def host_of(location: str | None) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hallway.cli.render.parts import next_page
 from hallway.cli.terminal import Column, table
 from hallway.text.sanitize import sanitize
-from hallway.text.style import ATTENTION_LOOKS, age, style_of
+from hallway.text.style import ATTENTION_LOOKS, age, short_project, style_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,16 +16,18 @@ if TYPE_CHECKING:
     from hallway.core.model import Attention, AttentionItem, AttentionReply
 
 MIN_ID = 4
-URGENT = ", urgent"
+URGENT = "‼"  # the glyph of what is urgent
+WIDE = 100  # cells of a screen that has room for the client and the branch
+NARROW = 70  # and of one that has no room for the project
 
 
 def _kind(item: AttentionItem) -> str:
-    return f"{style_of(item.kind, ATTENTION_LOOKS).glyph} {item.kind}{URGENT if item.is_urgent else ''}"
+    return f"{URGENT if item.is_urgent else style_of(item.kind, ATTENTION_LOOKS).glyph} {item.kind}"
 
 
 def _colour_of_kind(cell: str) -> str:
-    kind = cell.partition(" ")[2]
-    return "red" if kind.endswith(URGENT) else style_of(kind, ATTENTION_LOOKS).colour
+    glyph, _, kind = cell.partition(" ")
+    return "red" if glyph == URGENT else style_of(kind, ATTENTION_LOOKS).colour
 
 
 ITEM = Column("ITEM")
@@ -33,13 +35,14 @@ KIND = Column("KIND", colour_of=_colour_of_kind)
 WHO = Column("WHO", least=8)
 WHAT = Column("WHAT", least=16, is_precious=True)
 CLIENT = Column("CLIENT", least=5)
-PROJECT = Column("PROJECT", least=8, is_cut_left=True)
+PROJECT = Column("PROJECT", least=8)
 BRANCH = Column("BRANCH", least=6)
 SINCE = Column("SINCE")
 
 
 def items(screen: Terminal, page: list[AttentionItem], *, has_project: bool = True, indent: str = "") -> list[str]:
     """Return a table of items; each is named by as much of its id as tells it from the others."""
+    width = screen.width or WIDE
     length = id_length([each.item_id for each in page])
     rows = [
         (
@@ -47,9 +50,9 @@ def items(screen: Terminal, page: list[AttentionItem], *, has_project: bool = Tr
             _kind(each),
             each.name,
             what_of(screen, each),
-            each.client or "",
-            each.project if has_project else "",
-            each.branch or "",
+            each.client or "" if width >= WIDE else "",
+            short_project(each.project) if has_project and width >= NARROW else "",
+            each.branch or "" if width >= WIDE else "",
             age(each.since, screen.now_s),
         )
         for each in page

@@ -149,7 +149,7 @@ async def needs(site: Site, live: list[Session]) -> dict[str, Any]:
     mine: list[InboxSummary] = [] if _is_observer(site) else await site.ask(INBOXES, session_id=site.person)
     conflicts = shared_files(await site.ask(TOUCHED, within_s=MEET_WITHIN_S, limit=READ_AT_ONCE), live)
     return {
-        "items": found.items,
+        "top": found.items,
         "dismissed": [each for each in with_dismissed.items if each.state == "dismissed"],
         "conflicts": conflicts[:NEEDS],
         "names": await site.names.of(each for conflict in conflicts for each in conflict["sessions"]),
