@@ -10,7 +10,20 @@ import time
 
 from bench.tools import HERE
 
-MODULES = ("sessions", "messages", "memory", "mcp", "hooks", "agents", "night", "page", "postgres", "restarts", "trust")
+MODULES = (
+    "sessions",
+    "attention",
+    "messages",
+    "memory",
+    "mcp",
+    "hooks",
+    "agents",
+    "night",
+    "page",
+    "postgres",
+    "restarts",
+    "trust",
+)
 PAGE = HERE.parent / "docs" / "performance.md"
 HEAD = "| what | bar | measured | reached | note |\n|---|---|---|---|---|\n"
 

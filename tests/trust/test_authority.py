@@ -156,7 +156,9 @@ def has_something(result: Any) -> bool:
     """Whether an answer tells of anything at all."""
     value = json.loads(encode(result))
     if isinstance(value, dict):
-        return any(has_something(each) for name, each in value.items() if name not in ("project", "last_seq"))
+        return any(
+            has_something(each) for name, each in value.items() if name not in ("project", "last_seq", "version")
+        )
     return bool(value)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import hallway
 from hallway.cli import commands
+from hallway.cli.attention_watch import watch_attention
 from hallway.cli.confirmation import CONFIRMATIONS
 from hallway.cli.labels import STANDARD_INPUT, file_flag, flag, label, switched
 from hallway.cli.overview import show
@@ -16,6 +17,7 @@ from hallway.cli.run import guarded, operations, perform
 from hallway.core.errors import InvalidInput
 from hallway.core.near_names import near_matches
 from hallway.core.schema import Boolean, Choice
+from hallway.services.attention import AttentionList
 from hallway.services.messages import CollaborationHub
 
 if TYPE_CHECKING:
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from hallway.core.model import Message
     from hallway.core.operation import Operation, Parameter
 
+ATTENTION = AttentionList.operations["read"]
 INBOX = CollaborationHub.operations["inbox"]
 FILE_OF = "file of "  # with the parameter's name: the parser's attribute that holds the path of the parameter's file
 EPILOG = """\
@@ -144,6 +147,8 @@ def _add_operation(verbs: Any, word: str, operation: Operation, shared: Any, has
     parser.set_defaults(command=_command(operation), operation=operation, parser=parser)
     if operation is INBOX:
         _add_acknowledging(parser)
+    if operation is ATTENTION:
+        _add_watching(parser)
     if confirmation := CONFIRMATIONS.get(operation.name):
         confirmation.add_options(parser)
     return parser
@@ -164,6 +169,22 @@ def _add_acknowledging(parser: Parser) -> None:
         const=perform_it,
         default=argparse.SUPPRESS,
         help="acknowledge the messages after they are shown",
+    )
+
+
+def _add_watching(parser: Parser) -> None:
+    """Add `--watch` to the attention command: it shows the list again whenever it changes."""
+
+    def watch(args: argparse.Namespace) -> None:
+        _perform(ATTENTION, args, then=partial(watch_attention, is_json=args.is_json))
+
+    parser.add_argument(
+        "--watch",
+        dest="command",
+        action="store_const",
+        const=watch,
+        default=argparse.SUPPRESS,
+        help="show the list again whenever it changes, until Ctrl-C",
     )
 
 

@@ -46,6 +46,7 @@ ASKS_FIRST = (  # see cli/confirmation.py
 HINTS = {
     "secret_found": "Send the place where it is stored. If it is not a secret or may be public: --allow-secret",
     "conflict": "See how it is now: hallway task show TASK",
+    "attention_not_found": "See them: hallway attention",
     "session_elsewhere": "Name where it lives (--project), or move it (--move). Another session needs another id",
 }
 

@@ -3,7 +3,7 @@
 The list follows from sessions, messages and tasks; nobody writes it. The table `attention` holds what does not follow
 from them: which items were announced with an event, dismissed or answered. Whoever looks first after a change announces
 what has appeared and what is resolved, in one transaction, so there is one event for each, on any number of hubs. While
-no event has happened and no time has passed at which an item appears by itself, a look reads one number.
+no event has happened and no time has passed at which an item appears by itself, a look reads one row.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from hallway.core.errors import AttentionNotFound, InvalidInput, Refused, Storag
 from hallway.core.model import OBSERVER, PERSON, Attention, AttentionItem, AttentionReply
 from hallway.core.operation import operation
 from hallway.core.parameters import DAY_S
-from hallway.core.schema import encode
 from hallway.core.topics import topic
 from hallway.services.base import Service
 
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from hallway.core.context import Context
     from hallway.core.model import Receipt
     from hallway.services.attention_items import Entry, Snapshot, StuckAfter
+    from hallway.store import Row
 
 MIN_REFERENCE = 4  # characters of an item's id that name it
 MAX_SUBJECT = 200
@@ -173,11 +173,10 @@ class AttentionList(Service, noun="attention"):
     def _is_current(self) -> bool:
         """Return whether the last look still holds: no event has happened since, and no item appears by itself."""
         seen = self._seen
-        return seen is not None and seen.now <= self._store.now < seen.until and seen.seq == self._last_seq()
+        return seen is not None and seen.now <= self._store.now < seen.until and seen.last_event == self._last_event()
 
-    def _last_seq(self) -> int:
-        row = self._store.one("events.last_seq")
-        return int(row[0]) if row else 0
+    def _last_event(self) -> Row | None:
+        return self._store.one("attention.last_event")
 
     def _look(self) -> Snapshot:
         """Read the list, and remember it: only in a read, since what a transaction reads may be rolled back."""
@@ -189,8 +188,7 @@ class AttentionList(Service, noun="attention"):
 
         if self._stuck_after is None:
             self._stuck_after = StuckAfter()
-        seq, look = self._last_seq(), Look(self._store, self._stuck_after)
-        return Snapshot(seq, look, self._store.rows("attention.known"))
+        return Snapshot(self._last_event(), Look(self._store, self._stuck_after))
 
     def _announce(self) -> Snapshot:
         """Write an event for each item that has appeared or is resolved; return the list, in the open transaction."""
@@ -247,7 +245,8 @@ class AttentionList(Service, noun="attention"):
         who, item = self.bus.principal, entry.item
         if who is None:
             return item
-        if not any(map(who.sees, entry.projects)) and who.person not in entry.people:
+        projects = (item.project, entry.home or item.project, *entry.projects)
+        if not any(map(who.sees, projects)) and who.person not in entry.people:
             return None
         if entry.home is not None and not who.sees(entry.home):
             item = item.replace(client=None, branch=None, terminal=None, name=item.session_id)
@@ -342,5 +341,7 @@ def version_of(items: list[AttentionItem]) -> str:
     """Return a word that differs for any two lists that a person would see as different."""
     from hashlib import sha256
 
-    shown = [(each.item_id, each.state, each.name, each.branch, each.what, each.is_urgent) for each in items]
-    return sha256(encode(shown).encode()).hexdigest()[:16]
+    shown = "\n".join(
+        f"{each.item_id} {each.state} {each.is_urgent} {each.name!r} {each.branch!r} {each.what!r}" for each in items
+    )
+    return sha256(shown.encode("utf-8", "replace")).hexdigest()[:16]

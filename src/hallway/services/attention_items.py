@@ -6,6 +6,7 @@ It reads what all callers together may see; `services/attention.py` shows each c
 from __future__ import annotations
 
 import os
+from hashlib import sha256
 
 from hallway.core.clock import SECOND, to_datetime
 from hallway.core.model import ATTENTION_KINDS, PERSON, AttentionItem
@@ -66,8 +67,9 @@ class StuckAfter:
 class Entry:
     """An item with what decides who may see it, and where it is in the list.
 
-    `projects` are those through which it may be seen, `people` the addresses of the persons who may see it anyway;
-    `recipient` is the person whom it is for, if it is for one alone; `home` is the project of the item's session.
+    `projects` are those through which it may be seen beside its own and that of its session, which is `home`; `people`
+    are the addresses of the persons who may see it anyway. `recipient` is the person whom it is for alone, if there is
+    one.
     """
 
     __slots__ = ("answered_at", "home", "item", "people", "projects", "recipient", "since")
@@ -122,7 +124,7 @@ class Look:
     def __init__(self, store: Store, stuck_after: StuckAfter) -> None:
         self.now = store.now
         self.until = NEVER
-        self._store = store
+        self.store = store
         self._stuck_after = stuck_after
         self.entries = [*self._sessions(), *self._requests(), *self._urgent(), *self._tasks()]
 
@@ -133,7 +135,7 @@ class Look:
 
     def _sessions(self) -> Iterator[Entry]:
         since = self.now - self._stuck_after.least
-        for *session, status, reason, what, status_since, progress_at in self._store.rows(
+        for *session, status, reason, what, status_since, progress_at in self.store.rows(
             "attention.sessions", now=self.now, since=since
         ):
             client = session[2]
@@ -147,7 +149,7 @@ class Look:
                 continue
             kind = "finished" if status == "idle" else "permission" if reason == "permission" else "question"
             yield _of_session(kind, session, what, status_since)
-        row = self._store.one("attention.next_stuck", now=self.now, since=since)
+        row = self.store.one("attention.next_stuck", now=self.now, since=since)
         self._ends_at(row[0] + self._stuck_after.least if row and row[0] is not None else None)
 
     def _requests(self) -> Iterator[Entry]:
@@ -217,26 +219,29 @@ class Look:
             )
 
     def _rows(self, statement: str) -> list[Row]:
-        return self._store.rows(statement, now=self.now)
+        return self.store.rows(statement, now=self.now)
 
 
 class Snapshot:
     """The list as it was at an event: `entries` in order, and the differences from what is announced."""
 
-    def __init__(self, seq: int, look: Look, known: list[Row]) -> None:
-        self.seq = seq
+    def __init__(self, last_event: Row | None, look: Look) -> None:
+        self.last_event = last_event
         self.now = look.now
         self.until = look.until
-        rows = {item_id: row for item_id, *row in known}
-        derived = {each.item.item_id: each for each in look.entries}
-        self.new = [each for item_id, each in derived.items() if item_id not in rows]
+        self.new: list[Entry] = []
         self.gone: list[Entry] = []
         self.entries: list[Entry] = []
-        for item_id, entry in derived.items():
-            self._add(entry, *rows.get(item_id, ("", None, None, False))[1:])
-        for item_id, (text, dismissed_at, answered_at, has_answer) in rows.items():
-            if item_id in derived:
-                continue
+        rows = {item_id: state for item_id, *state in look.store.rows("attention.known")}
+        for entry in look.entries:
+            state = rows.pop(entry.item.item_id, None)
+            if state is None:
+                self.new.append(entry)
+                self.entries.append(entry)
+            else:
+                self._add(entry, *state)
+        for item_id, (dismissed_at, answered_at, has_answer) in rows.items():
+            (text,) = look.store.one("attention.item", item_id=item_id) or ("",)
             entry = Entry.of_text(text)
             if answered_at is None or has_answer:
                 self.gone.append(entry)
@@ -284,14 +289,14 @@ def _entry(
 ) -> Entry:
     """Return an item about a subject; `session` is the columns of `attention_session`, which are NULL for a person."""
     session_id, name, client, branch, human_user, home, _, metadata = session
-    is_for_person = recipient is not None
+    at = to_datetime(since)
     item = AttentionItem.of(
         (
             item_id_of(kind, *subject),
             kind,
             is_urgent,
             OPEN,
-            to_datetime(since),
+            at,
             project,
             session_id,
             name or who.removeprefix(PERSON),
@@ -299,15 +304,14 @@ def _entry(
             branch,
             recipient.removeprefix(PERSON) if recipient else human_user,
             what,
-            to_datetime(since),
+            at,
             message_id,
             task_id,
             _terminal(metadata),
-            ["answer", "open", "dismiss"] if kind == "urgent" and is_for_person else ACTIONS[kind],
+            ACTIONS["request" if kind == "urgent" and recipient else kind],
         )
     )
-    seen_through = {project, home, *(projects or ())} - {None}
-    return Entry(item, since, home=home, recipient=recipient, projects=sorted(map(str, seen_through)), people=people)
+    return Entry(item, since, home=home, recipient=recipient, projects=projects, people=people)
 
 
 def _terminal(metadata: str | None) -> Any:
@@ -316,7 +320,8 @@ def _terminal(metadata: str | None) -> Any:
 
 
 def item_id_of(*subject: str) -> str:
-    """Return an item's id: the same for the same subject on every hub, and no other subject can be given it."""
-    from hashlib import sha256
+    """Return an item's id: the same for the same subject on every hub, and no other subject can be given it.
 
-    return sha256(encode(subject).encode()).hexdigest()[:16]
+    Only the last part of a subject may have line ends.
+    """
+    return sha256("\n".join(subject).encode("utf-8", "replace")).hexdigest()[:16]

@@ -35,6 +35,7 @@ LOOKS = {
     "task": style.TASK_LOOKS,
     "attention": style.ATTENTION_LOOKS,
 }
+LAST_DISMISSED = 3  # items that the home page offers to put back; the whole list has the others
 LONG_TEXT = 4000  # characters of one text that a list shows
 
 
@@ -164,6 +165,7 @@ class Renderer:
             PERSON=PERSON,
             MESSAGE_TYPES=MESSAGE_TYPES,
             LONG_TEXT=LONG_TEXT,
+            LAST_DISMISSED=LAST_DISMISSED,
         )
 
     def page(self, name: str, data: Mapping[str, Any]) -> bytes:

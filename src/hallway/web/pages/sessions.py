@@ -150,7 +150,11 @@ async def needs(site: Site, live: list[Session]) -> dict[str, Any]:
     conflicts = shared_files(await site.ask(TOUCHED, within_s=MEET_WITHIN_S, limit=READ_AT_ONCE), live)
     return {
         "top": found.items,
-        "dismissed": [each for each in with_dismissed.items if each.state == "dismissed"],
+        "dismissed": sorted(
+            (each for each in with_dismissed.items if each.state == "dismissed"),
+            key=lambda each: each.state_since,
+            reverse=True,
+        ),
         "conflicts": conflicts[:NEEDS],
         "names": await site.names.of(each for conflict in conflicts for each in conflict["sessions"]),
         "for_you_total": mine[0].unread if mine else 0,

@@ -2,6 +2,10 @@
 -- What an item says of a session, which may be gone.
 s.session_id, s.agent_name, s.agent_type, s.branch, s.human_user, s.project, s.location, s.metadata
 
+-- name: attention.last_event
+-- The last event's seq, and its time, which tells apart two buses that have as many events.
+SELECT seq, at FROM events ORDER BY seq DESC LIMIT 1;
+
 -- name: attention.sessions
 -- The live sessions that may need a person: they wait, have finished a turn, or have shown no progress since a time.
 SELECT {attention_session}, s.status, s.reason, coalesce(s.detail, s.current_task, ''), s.status_since, s.progress_at
@@ -20,9 +24,10 @@ WHERE ended_at IS NULL AND expires_at > :now AND status = 'working' AND progress
 -- them. A request that was answered and kept in the inbox is none; tasks have a statement of their own.
 SELECT m.message_id, m.type, m.priority, m.project, m.subject, m.from_session, m.sent_at, d.recipient, d.expires_at,
        {attention_session}
-FROM watched_messages AS w JOIN messages AS m USING (seq) JOIN deliveries AS d USING (seq)
+FROM deliveries AS d JOIN messages AS m USING (seq)
      LEFT JOIN sessions AS s ON s.session_id = m.from_session
-WHERE substr(d.recipient, 1, 5) = 'user:' AND d.acknowledged_at IS NULL AND m.type NOT IN ('task_offer', 'handoff')
+WHERE d.seq IN (SELECT seq FROM watched_messages)
+  AND substr(d.recipient, 1, 5) = 'user:' AND d.acknowledged_at IS NULL AND m.type NOT IN ('task_offer', 'handoff')
   AND (d.expires_at IS NULL OR d.expires_at > :now)
   AND NOT EXISTS (SELECT 1 FROM messages AS r
                   WHERE r.thread_id = m.thread_id AND r.thread_id <> r.message_id
@@ -31,11 +36,12 @@ WHERE substr(d.recipient, 1, 5) = 'user:' AND d.acknowledged_at IS NULL AND m.ty
 -- name: attention.urgent
 -- The urgent messages that a session's client has not taken; with that session.
 SELECT m.message_id, m.project, m.subject, m.from_session, m.to_session, m.sent_at, d.expires_at, {attention_session}
-FROM watched_messages AS w JOIN messages AS m USING (seq) JOIN deliveries AS d USING (seq)
+FROM deliveries AS d JOIN messages AS m USING (seq)
      JOIN sessions AS s ON s.session_id = d.recipient
-WHERE m.priority = 'urgent' AND d.acknowledged_at IS NULL AND d.injected_at IS NULL
+WHERE d.seq IN (SELECT seq FROM watched_messages)
+  AND m.priority = 'urgent' AND d.acknowledged_at IS NULL AND d.injected_at IS NULL
   AND (d.expires_at IS NULL OR d.expires_at > :now)
-ORDER BY w.seq, d.recipient;
+ORDER BY d.seq, d.recipient;
 
 -- name: attention.tasks
 -- The tasks that nobody has accepted, and those that are offered or handed to a person; with the former owner, else with
@@ -50,12 +56,15 @@ WHERE t.status IN ('offered', 'accepted')
 
 -- name: attention.known
 -- The announced items, and whether the session has what answers it: its client took it, or it is gone.
-SELECT a.item_id, a.item, a.dismissed_at, a.answered_at,
+SELECT a.item_id, a.dismissed_at, a.answered_at,
        a.answer_seq IS NOT NULL AND (d.seq IS NULL OR d.injected_at IS NOT NULL OR d.acknowledged_at IS NOT NULL
                                      OR s.ended_at IS NOT NULL)
 FROM attention AS a
      LEFT JOIN deliveries AS d ON d.seq = a.answer_seq AND d.recipient = a.answer_to
      LEFT JOIN sessions AS s ON s.session_id = a.answer_to;
+
+-- name: attention.item
+SELECT item FROM attention WHERE item_id = :item_id;
 
 -- name: attention.announce
 INSERT INTO attention (item_id, item, appeared_at) VALUES (:item_id, :item, :now);
@@ -86,6 +95,6 @@ ORDER BY r.seq DESC LIMIT 1;
 -- name: attention.unwatch
 -- Messages that everybody has acknowledged, or whose client took them a day ago, are settled.
 DELETE FROM watched_messages WHERE seq NOT IN (
-    SELECT d.seq FROM watched_messages AS w JOIN deliveries AS d USING (seq)
-    WHERE d.acknowledged_at IS NULL AND (d.injected_at IS NULL OR d.injected_at > :since))
+    SELECT d.seq FROM deliveries AS d
+    WHERE d.seq IN (SELECT w.seq FROM watched_messages AS w) AND d.acknowledged_at IS NULL AND (d.injected_at IS NULL OR d.injected_at > :since))
 RETURNING seq;
