@@ -103,8 +103,10 @@ class OperationEndpoint:
             gone.cancel()
 
     def _pings_during(self, arguments: dict[str, Any], caller: Caller) -> AbstractContextManager[None]:
-        session_id = arguments[self._operation.waits_for or ""]
-        return self._wait_pings.during(session_id, caller) if self._wait_pings else nullcontext()
+        waits_for = self._operation.waits_for
+        if self._wait_pings is None or waits_for is None:
+            return nullcontext()
+        return self._wait_pings.during(arguments[waits_for], caller)
 
     async def _awaited(self, arguments: dict[str, Any], caller: Caller, gone: asyncio.Future[None]) -> Any:
         """Repeat a read until it has a result, the time is up or the caller disconnects; no thread waits meanwhile."""
