@@ -45,6 +45,7 @@ class Shop:
     branch = "main"
     location = "host:/src/shop"
     user = "alice"
+    suggested_name = None
     session_id = None
 
 

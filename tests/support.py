@@ -34,6 +34,7 @@ class Here:
     branch = "main"
     location = "host:/src/shop"
     user = "alice"
+    suggested_name = None
     session_id = None
 
 

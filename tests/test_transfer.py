@@ -244,6 +244,7 @@ def edge_lines(at: str, number: int) -> list[dict[str, Any]]:
     """A line of each kind of record with this time wherever it has one, and this number wherever one counts."""
     made = {"session_id": "s1", "project": SHOP, "metadata": {}}
     session = {"agent_name": "a", "agent_type": "codex", "status": "idle", "status_since": at, "status_detail": None}
+    session |= {"name": "shop", "name_base": "shop", "name_source": "hallway"}
     session |= {"capabilities": [], "started_at": at, "last_seen": at, "ttl_s": 120}
     session |= dict.fromkeys(("reason", "detail", "current_task", "human_user", "location", "branch"))
     session |= dict.fromkeys(("ended_at", "end_reason", "continued_by", "principal"))
@@ -292,6 +293,14 @@ def test_records_at_the_edges_of_what_is_allowed_can_be_read_and_written_after(e
     assert empty.messages.send("s2", "s1", "request", "x").seq == MAX_NUMBER + 1
     assert empty.tasks.accept("s2", "t").owner == "s2"
     assert all_events(empty)[-1].seq > MAX_NUMBER
+
+
+@pytest.mark.promise("S9")
+def test_an_imported_session_whose_name_is_taken_gets_a_number(empty: LocalBus) -> None:
+    empty.sessions.register("s0", "bob", "codex")
+    line = {**edge_lines(LAST, 1)[0], "name": empty.sessions.get("s0").name}
+    assert empty.imports.add_records([line, {**line, "session_id": "s2"}]).added == {"session": 2}
+    assert len({each.name for each in empty.sessions.active(SHOP).sessions}) == 3
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ def test_who_is_too_late_is_told_who_was_first(team):
     assert team.types("task", "accept", "s2", task_id).stdout.startswith("● accepted by s2: Mend the login")
     done = team.types("task", "accept", "s1", task_id)
     assert done.returncode == 5
-    assert "was accepted by s2 (bob's codex)" in done.stderr
+    assert f"was accepted by {team.gets('show', 's2')['name']} (s2)" in done.stderr
     assert "hint: See how it is now: hallway task show TASK" in done.stderr
 
 

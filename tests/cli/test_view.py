@@ -15,6 +15,7 @@ from hallway.text.style import STYLES, age, duration, in_order, size, style_of
 def peer(session_id: str, status: str, silent_s: int) -> PeerSession:
     return PeerSession(
         session_id=session_id,
+        name=session_id,
         agent_name="a",
         agent_type="t",
         status=status,

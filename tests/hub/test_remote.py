@@ -35,6 +35,7 @@ class Elsewhere:
     branch = "feature/ünï & co=?"
     location = "other-host:/src/til #1"
     user = "bob ☂"
+    suggested_name = None
     session_id = None
 
 

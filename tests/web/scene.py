@@ -138,6 +138,7 @@ class Here:
     """Where the scene's sessions run, as far as they do not say."""
 
     project, branch, location, user = SHOP, "main", "laptop:/src/shop", "alice"
+    suggested_name = None
     session_id = None
 
 

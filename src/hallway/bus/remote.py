@@ -49,6 +49,7 @@ def write_here(here: Workspace) -> str:
         "branch": here.branch,
         "location": here.location,
         "user": here.user,
+        "name": here.suggested_name,
         "session": here.session_id,
     }
     return urlencode({name: value for name, value in fields.items() if value})
@@ -93,6 +94,10 @@ class RemoteWorkspace:
     @property
     def user(self) -> str | None:
         return self._get("user", "human_user")
+
+    @property
+    def suggested_name(self) -> str | None:
+        return self._get("name", "client_name")
 
     @property
     def session_id(self) -> str | None:

@@ -94,7 +94,8 @@ class EventFormat(RecordFormat):
 SHAPES = {
     "session": RecordFormat(
         "sessions",
-        "session_id agent_name agent_type project status reason? detail? status_since current_task? status_detail "
+        "session_id name name_base name_source agent_name agent_type project status reason? detail? status_since "
+        "current_task? status_detail "
         "human_user? location? branch? capabilities metadata started_at last_seen ttl_s ended_at? end_reason? "
         "continued_by? principal?",
     ),

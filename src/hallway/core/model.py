@@ -126,6 +126,7 @@ class Session(Record):
     """A running conversation of an agent, identified by the agent's own session id."""
 
     session_id: str
+    name: str
     agent_name: str
     agent_type: str
     project: str
@@ -159,6 +160,7 @@ class PeerSession(Record):
     """
 
     session_id: str
+    name: str
     agent_name: str
     agent_type: str
     status: str
@@ -191,6 +193,7 @@ class Heartbeat(Record):
     """The result of a heartbeat (S5): the other live sessions, and the number of this session's unread messages."""
 
     session_id: str
+    name: str
     project: str
     status: str
     others: list[PeerSession]
@@ -291,6 +294,7 @@ class PingResult(Record):
     """The result of a ping: the state of the other session."""
 
     session_id: str
+    name: str
     agent_name: str
     is_live: bool
     status: str

@@ -24,6 +24,7 @@ from hallway.core.schema import (
     PartyId,
     Recipient,
     SearchText,
+    SessionName,
     Text,
 )
 
@@ -41,7 +42,7 @@ RECORD_BYTES = 1_000_000  # of a line of an export, as JSON; a hub's request tak
 
 COMMON: dict[str, FieldType] = {
     "session_id": Identifier("The session's id, as its agent knows it", metavar="ID"),
-    "agent_name": Text("What people call this agent", metavar="NAME", flag="--name"),
+    "agent_name": Text("What the agent is, such as Claude Code in shop", metavar="NAME", flag="--agent"),
     "agent_type": Text("The kind of agent: claude-code, codex, gemini …", most=64, metavar="TYPE", flag="--type"),
     "project": Text(
         "The repository's namespace; unset, the acting session's, else the one of the folder this runs in",
@@ -56,6 +57,8 @@ COMMON: dict[str, FieldType] = {
 }
 
 SESSIONS: dict[str, FieldType] = {
+    "name": SessionName("What to call the session; where another has the name, a number is added", metavar="NAME"),
+    "client_name": Text("What the client itself calls the session, such as its title", least=0, metavar="TITLE"),
     "status": Choice(*STATUSES, about="What the session does; waiting: it needs a person or an answer"),
     "reason": Choice(*REASONS, about="Why the session is waiting or idle", metavar="REASON"),
     "detail": Text("The question, or what wants permission, in a line", least=0, most=MAX_DETAIL, metavar="TEXT"),

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 SHARED = {
     "session_id": "The session's id, as its agent knows it",
-    "agent_name": "What people call the agent",
+    "name": "What people and agents call the session: unique among the live sessions of its project",
+    "agent_name": "What the agent is, such as Claude Code in shop",
     "agent_type": "The kind of agent: claude-code, codex, gemini …",
     "project": "The repository's namespace",
     "reason": "Why the session is waiting or idle; null: unknown, or it is neither",

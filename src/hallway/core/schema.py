@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from hallway.core.errors import InvalidInput, TooLarge
 from hallway.core.model import CAPABILITY, EVERYBODY, PERSON, Message, Record
+from hallway.core.naming import MAX_NAME, RESERVED, is_name, slug
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -139,6 +140,27 @@ class Identifier(Text):
 
     def json_schema(self) -> dict[str, Any]:
         return {**super().json_schema(), "pattern": r"^[^\s/\x00-\x20\x7f-\x9f]+$"}
+
+
+class SessionName(Text):
+    """What people and agents call a session: short, all lower case, easy to type."""
+
+    def __init__(self, about: str = "", **rest: Any) -> None:
+        super().__init__(about, most=MAX_NAME, **rest)
+
+    def check(self, name: str, value: Any) -> str:
+        checked = super().check(name, value)
+        if not is_name(checked) or checked in RESERVED:
+            near = slug(checked)
+            raise InvalidInput(
+                f"{name} is {quote_value(checked)}, but it must be letters a to z, digits and hyphens, no hyphen first,"
+                " and no word with a meaning of its own",
+                hint=f"Call it {near}" if near and near not in RESERVED else "Such as login-form, or shop-2",
+            )
+        return checked
+
+    def json_schema(self) -> dict[str, Any]:
+        return {**super().json_schema(), "pattern": "^[a-z0-9][a-z0-9-]*$"}
 
 
 class MessageReference(Identifier):

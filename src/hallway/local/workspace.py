@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 
+from hallway.core.naming import name_of_branch, name_of_folder
 from hallway.core.schema import is_control
 from hallway.local.identity import from_environment
 from hallway.local.paths import user_path
@@ -49,6 +50,25 @@ def current_branch(directory: str | None = None) -> str | None:
         return _storable(branch) if branch else None
     is_branch = head.startswith("ref: refs/heads/")
     return _storable(head.removeprefix("ref: refs/heads/").strip()) if is_branch else None
+
+
+def suggested_name(directory: str | None = None) -> str | None:
+    """Return what a session in a directory may be called: its branch unless that is a default one, else its folder.
+
+    A default branch is one of the usual names, or the one that the remote says. The folder is the worktree's.
+    """
+    directory = os.path.realpath(directory or _working_directory())
+    repository = find_repository(directory)
+    branch = current_branch(directory) if repository else None
+    if repository and branch and branch != _default_branch(repository) and (name := name_of_branch(branch)):
+        return name
+    return name_of_folder(f":{repository.folder if repository else directory}") or None
+
+
+def _default_branch(repository: Repository) -> str:
+    """Return the branch that the remote `origin` begins with, as the clone has noted it; empty if it has not."""
+    head = _read(os.path.join(repository.common, "refs", "remotes", "origin", "HEAD"))
+    return head.strip().removeprefix("ref: refs/remotes/origin/")
 
 
 def _working_directory() -> str:
@@ -175,14 +195,17 @@ GIT_WAIT_S = 5
 
 
 class Repository:
-    """A repository: the git folder that all worktrees share, the git folder of this worktree, and the main worktree."""
+    """A repository: the git folder that all worktrees share, the git folder of this worktree, the main worktree, and
+    the folder of this worktree.
+    """
 
-    __slots__ = ("common", "own", "worktree")
+    __slots__ = ("common", "folder", "own", "worktree")
 
-    def __init__(self, common: str, own: str, worktree: str) -> None:
+    def __init__(self, common: str, own: str, worktree: str, folder: str) -> None:
         self.common = common
         self.own = own
         self.worktree = worktree
+        self.folder = folder
 
 
 def find_repository(directory: str) -> Repository | None:
@@ -190,12 +213,12 @@ def find_repository(directory: str) -> Repository | None:
     while True:
         entry = os.path.join(directory, ".git")
         if os.path.isdir(entry) and _is_git_folder(entry):
-            return Repository(entry, entry, _main_worktree(entry))
+            return Repository(entry, entry, _main_worktree(entry), directory)
         if os.path.isfile(entry) and (own := _folder_named_in(entry)):
             common = os.path.realpath(os.path.join(own, _read(os.path.join(own, "commondir")).strip()))
-            return Repository(common, own, _main_worktree(common))
+            return Repository(common, own, _main_worktree(common), directory)
         if _is_git_folder(directory):
-            return Repository(directory, directory, directory)  # a bare repository
+            return Repository(directory, directory, directory, directory)  # a bare repository
         parent = os.path.dirname(directory)
         if parent == directory:
             return None
@@ -402,6 +425,14 @@ class LocalWorkspace:
         return current_user()
 
     @property
+    def suggested_name(self) -> str | None:
+        """Return what a session that begins here may be called: the branch unless it is the default one, or the folder.
+
+        The folder is the worktree's; the home folder says nothing of a session.
+        """
+        return suggested_name(self._directory)
+
+    @property
     def session_id(self) -> str | None:
         return from_environment()
 
@@ -439,6 +470,10 @@ class ScopedWorkspace:
         return self._workspace.user or self._principal.name
 
     @property
+    def suggested_name(self) -> str | None:
+        return self._workspace.suggested_name
+
+    @property
     def session_id(self) -> str | None:
         return self._workspace.session_id
 
@@ -446,4 +481,4 @@ class ScopedWorkspace:
 class NoWorkspace:
     """The workspace of a caller that sent none."""
 
-    project = branch = location = user = session_id = None
+    project = branch = location = user = suggested_name = session_id = None

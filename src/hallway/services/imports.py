@@ -82,6 +82,10 @@ class ImportReceiver(Service, noun="imports"):
         return bool(self._store.rows(f"transfer.add_{record}", **columns))
 
     def _add_session(self, **columns: Any) -> Outcome:
+        if columns["ended_at"] is None:
+            name, base = columns["name"], columns["name_base"]
+            name = self.bus.sessions.names.keep(name, base, columns["project"], columns["session_id"])
+            columns = {**columns, "name": name}
         return ADDED if self._add_row("session", columns) else EXISTING, ""
 
     def _add_task(self, **columns: Any) -> Outcome:

@@ -217,6 +217,7 @@ class CollaborationHub(Service, noun="messages"):
         return PingResult.of(
             (
                 target.session_id,
+                target.name,
                 target.agent_name,
                 target.is_live,
                 target.status,

@@ -72,6 +72,8 @@ class ProjectRegistry(Service, noun="projects"):
         kept_keys = [key for (key,) in self._store.rows("projects.shared_keys", id=move_id, **places)]
         moved = {}
         for noun in MOVED_NOUNS:
+            if noun == "sessions":
+                self.bus.sessions.names.make_room(**places)
             rows = self._store.rows(f"projects.move_{noun}", id=move_id, **places)
             if rows:
                 moved[noun] = len(rows)

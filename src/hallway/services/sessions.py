@@ -10,27 +10,34 @@ from hallway.core.authorization import authorise
 from hallway.core.clock import SECOND, to_datetime
 from hallway.core.errors import InvalidInput, SessionElsewhere, SessionNotFound
 from hallway.core.model import ActiveSession, ActiveSessions, Heartbeat, Json, PeerSession, Session, SessionStats
+from hallway.core.naming import UNNAMED
 from hallway.core.near_names import did_you_mean, near_matches
 from hallway.core.operation import operation
 from hallway.core.parameters import OTHERS_DEFAULT, TTL_DEFAULT_S
 from hallway.core.schema import decode, encode
 from hallway.services.base import Service
+from hallway.services.session_names import SessionNames
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from os import PathLike
     from typing import Any
 
+    from hallway.core.context import Context
     from hallway.store import Row
 
 ACTS_EVERY_S = 10  # how often an act is written down as a sign of life
 LIST_PAGE = 1000
 SWEEP_AT_ONCE = 500  # so that one reader never pays for a night of expiries
 CONTINUED_AS = "continued as "  # begins the end reason of a session that goes on under the id that follows
-UNNAMED = "unknown"  # what a session is called whose first heartbeat told no name
 
 
 class SessionRegistry(Service, noun="sessions"):
     """The sessions of a bus, and what they work on."""
+
+    def __init__(self, bus: Context | Service | str | PathLike[str] | None = None) -> None:
+        super().__init__(bus)
+        self.names = SessionNames(self.bus)
 
     @operation("POST /sessions", verb="register")
     def register(
@@ -51,13 +58,18 @@ class SessionRegistry(Service, noun="sessions"):
         branch: str | None = None,
         ttl_s: int | None = None,
         move: bool = False,
+        name: str | None = None,
+        client_name: str | None = None,
     ) -> Session:
         """Register a session, or update its description.
 
         Twice updates and never duplicates: what is left out stays as it was, `started_at` always does (S1). An ended
         or expired session is live again. For a new session, what is left out of project, user, location and branch
-        is taken from where the caller runs. Raises SessionElsewhere where it is live in another project than that of
-        the call or of the caller's folder, and not told to `move`.
+        is taken from where the caller runs. Its `name` is the one given, else the client's own name of the session
+        (`client_name`), the branch unless it is a default one, the folder, or the client; with a number where another
+        live session of the project has it (S9). A `client_name` is told at the start and when it changes: it replaces a
+        name that hallway chose, but not one that a person or agent gave. Raises SessionElsewhere where the session is
+        live in another project than that of the call or of the caller's folder, and not told to `move`.
         """
         values = {
             "agent_name": agent_name,
@@ -73,6 +85,8 @@ class SessionRegistry(Service, noun="sessions"):
             "location": location,
             "branch": branch,
             "ttl_s": ttl_s,
+            "name": name,
+            "client_name": client_name,
         }
         return self._upsert_alive(session_id, values, move=move)
 
@@ -91,6 +105,8 @@ class SessionRegistry(Service, noun="sessions"):
         branch: str | None = None,
         ttl_s: int | None = None,
         move: bool = False,
+        name: str | None = None,
+        client_name: str | None = None,
         limit: int = OTHERS_DEFAULT,
     ) -> Heartbeat:
         """Report that a session is alive and what it does; return the other sessions.
@@ -98,7 +114,8 @@ class SessionRegistry(Service, noun="sessions"):
         One row is written; an event is published only when something other than `last_seen` changed (S5). An unknown
         id is registered (S1), an ended or expired session is live again (S4). The others are the live sessions of the
         project, newest first, at most `limit` of them, beside their total. A reason and a detail say why a session is
-        waiting or idle; both end with the status or reason they were said with. Raises SessionElsewhere where the
+        waiting or idle; both end with the status or reason they were said with. `name` and `client_name` are as in
+        `register`: say them when they change, since any other heartbeat is quicker. Raises SessionElsewhere where the
         session is live in another project than the one named, and not told to `move`.
         """
         if status == "offline":
@@ -106,7 +123,7 @@ class SessionRegistry(Service, noun="sessions"):
                 "a heartbeat says that a session is alive, so its status cannot be offline",
                 hint="End the session instead (end)",
             )
-        if agent_name is None and agent_type is None and reason is None and detail is None:
+        if (agent_name, agent_type, reason, detail, name, client_name) == UNSAID:
             row = self._store.one(
                 "sessions.heartbeat",
                 now=self._store.now,
@@ -118,8 +135,8 @@ class SessionRegistry(Service, noun="sessions"):
                 ttl_s=ttl_s,
             )
             if row:
-                own_id, in_project, is_now = row
-                return self._answer(session_id, own_id, in_project, is_now, limit)
+                own_id, in_project, is_now, own_name = row
+                return self._answer(session_id, own_name, own_id, in_project, is_now, limit)
         values = {
             "project": project,
             "current_task": current_task,
@@ -130,10 +147,13 @@ class SessionRegistry(Service, noun="sessions"):
             "agent_type": agent_type,
             "branch": branch,
             "ttl_s": ttl_s,
+            "name": name,
+            "client_name": client_name,
         }
         session = self._upsert_alive(session_id, values, move=move)
         row = self._store.one("sessions.exists", session_id=session_id)
-        return self._answer(session_id, row[0] if row else -1, session.project, session.status, limit)
+        own_id = row[0] if row else -1
+        return self._answer(session_id, session.name, own_id, session.project, session.status, limit)
 
     @operation("POST /sessions/{session_id}/ping", verb="ping", is_durable=False, unknown=False)
     def ping(self, session_id: str, *, unless_ended: bool = False) -> Session:
@@ -266,9 +286,9 @@ class SessionRegistry(Service, noun="sessions"):
     def succeed(self, session_id: str, continues: str) -> Session:
         """Say that a session goes on where another one left off, whose client gave it a new id (`/clear`, a fork).
 
-        The session gets the other's unread messages and tasks, and its capabilities where it has none. The other ends,
-        those who talked with it are told, and a message to it reaches the new one, which the sender is told. Repeating
-        it moves what has come since. Raises SessionNotFound for an unknown id.
+        The session gets the other's name, unread messages and tasks, and its capabilities where it has none. The other
+        ends, those who talked with it are told, and a message to it reaches the new one, which the sender is told.
+        Repeating it moves what has come since. Raises SessionNotFound for an unknown id.
         """
         if continues == session_id:
             raise InvalidInput(f"{session_id} cannot continue itself", hint="Name the session that it follows")
@@ -285,6 +305,7 @@ class SessionRegistry(Service, noun="sessions"):
             return session
         self.bus.messages.tell_of_successor(session_id, continues, session.project)
         self._end(before, f"{CONTINUED_AS}{session_id}")
+        self.names.pass_on(session, before)
         self._store.rows("sessions.continue_as", session_id=session_id, continues=continues)
         self.bus.events.append(
             "session.continued", session.project, session_id, continues=continues, messages=messages, tasks=tasks
@@ -392,7 +413,7 @@ class SessionRegistry(Service, noun="sessions"):
     def require(self, session_id: str) -> Session:
         """Return a session that the caller may see; else raise SessionNotFound, suggesting similar ids."""
         row = self._store.one("sessions.get", now=self._store.now, session_id=session_id)
-        if row is None or not self.bus.sees(row[3]):
+        if row is None or not self.bus.sees(row[4]):
             rows = self._store.rows("sessions.ids", wanted=session_id, visible=self.bus.visible)
             near = near_matches(session_id, [each for (each,) in rows])
             hint = did_you_mean(near)
@@ -402,16 +423,16 @@ class SessionRegistry(Service, noun="sessions"):
     def _require_anchor(self, after_id: str) -> None:
         """Raise SessionNotFound if the previous page's last session was removed: the next page is then unknown."""
         row = self._store.one("sessions.get", now=self._store.now, session_id=after_id)
-        if row is None or not self.bus.sees(row[3]):
+        if row is None or not self.bus.sees(row[4]):
             raise SessionNotFound(
                 f"no session has the id {after_id!r} any more, so the page after it is not known",
                 hint="Begin with the first page again, or go on after an earlier session of the page before",
             )
 
-    def _answer(self, session_id: str, own_id: int, project: str, status: str, limit: int) -> Heartbeat:
+    def _answer(self, session_id: str, name: str, own_id: int, project: str, status: str, limit: int) -> Heartbeat:
         others = self._peers(project, own_id, limit)
         live, unread = self._heartbeat_counts(session_id, project)
-        return Heartbeat.of((session_id, project, status, others, max(live - 1, 0), unread, []))
+        return Heartbeat.of((session_id, name, project, status, others, max(live - 1, 0), unread, []))
 
     def _peers(self, project: str, except_id: int, limit: int) -> list[PeerSession]:
         rows = self._store.rows(
@@ -458,11 +479,13 @@ class SessionRegistry(Service, noun="sessions"):
         is_moved = before.is_live and values.get("project", before.project) != before.project
         if is_moved:
             values = self._moved(before, values, is_meant=move)
+        naming = self.names.next_of(before, values)
+        values = {name: value for name, value in {**values, **naming}.items() if name not in OF_NAMES}
         current = _columns(before.to_dict())  # compared as JSON, for which 1 and true differ
         changed = {name: values[name] for name, value in _columns(values).items() if current[name] != value}
         if not before.is_live:
             changed.setdefault("status", values.get("status", "active"))
-        columns = {**current, **_columns(changed)}
+        columns = {"name_base": None, "name_source": None, **naming, **current, **_columns(changed)}
         is_new_status = "status" in changed or "reason" in changed
         columns["status_since"] = self._store.now if is_new_status else row[STATUS_SINCE]
         progress_at = self._store.now if is_progress else None
@@ -477,8 +500,11 @@ class SessionRegistry(Service, noun="sessions"):
             self._mark_peers_due(before.project)
             self._mark_peers_due(columns["project"])
         elif changed:
-            self.bus.events.append("session.updated", columns["project"], session_id, **changed)
-        return self.require(session_id) if changed or not before.is_live else self._seen_now(before)
+            if "name" in changed:
+                self.names.tell(before, changed.pop("name"))
+            if changed:
+                self.bus.events.append("session.updated", columns["project"], session_id, **changed)
+        return self.require(session_id) if naming or changed or not before.is_live else self._seen_now(before)
 
     def _moved(self, session: Session, values: dict[str, Any], *, is_meant: bool) -> dict[str, Any]:
         """Return what a session that moves to another project said, with where it runs now."""
@@ -520,12 +546,13 @@ class SessionRegistry(Service, noun="sessions"):
             "ttl_s": TTL_DEFAULT_S,
             **values,
         }
+        is_here = not {"branch", "location"} & values.keys()
+        columns |= self.names.first_of(columns, is_here=is_here)
         principal = self.bus.principal.name if self.bus.principal else None
         self._leave_out_pauses()  # which also notes that the machine is awake, before any session can expire
         self._store.rows("sessions.insert", **_columns(columns), principal=principal, now=self._store.now)
-        in_event = ("agent_name", "agent_type", "status", "reason", "current_task", "human_user", "location", "branch")
         self.bus.events.append(
-            "session.registered", columns["project"], session_id, **{name: columns[name] for name in in_event}
+            "session.registered", columns["project"], session_id, **{name: columns[name] for name in IN_EVENT}
         )
         self._mark_peers_due(columns["project"])
 
@@ -556,8 +583,21 @@ class SessionRegistry(Service, noun="sessions"):
 INFERRED = ("client closed", "process gone")  # end reasons inferred from outside; a client's hook may know the real one
 INFERRED_S = 10
 
+UNSAID = (None,) * 6
+OF_NAMES = ("client_name", "name_base", "name_source")  # which are no fields of a session
+IN_EVENT = (
+    "name",
+    "agent_name",
+    "agent_type",
+    "status",
+    "reason",
+    "current_task",
+    "human_user",
+    "location",
+    "branch",
+)
 JSON_COLUMNS = ("capabilities", "metadata", "status_detail")
-STATUS_SINCE = 7  # the place of the column in `sessions.get`
+STATUS_SINCE = 8  # the place of the column in `sessions.get`
 WITH_REASON = ("waiting", "idle")  # the statuses that have a reason and a detail
 
 
@@ -592,6 +632,7 @@ def _session(row: Row) -> Session:
     """Return a session from the columns of `sessions.get`."""
     (
         session_id,
+        name,
         agent_name,
         agent_type,
         project,
@@ -615,6 +656,7 @@ def _session(row: Row) -> Session:
     return Session.of(
         (
             session_id,
+            name,
             agent_name,
             agent_type,
             project,

@@ -335,4 +335,4 @@ class TaskBoard(Service, noun="tasks"):
 
     def _called(self, owner: str) -> str:
         row = self._store.one("sessions.get", now=self._store.now, session_id=owner)
-        return f"{owner} ({row[1]})" if row else owner
+        return f"{row[1]} ({owner})" if row else owner

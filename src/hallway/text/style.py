@@ -93,6 +93,7 @@ EVENT_WORDS = {
     "session.updated": "says",
     "session.ended": "has ended",
     "session.expired": "has gone silent",
+    "session.renamed": "is now called",
     "session.continued": "goes on for",
     "session.cleared": "offline sessions removed:",
     "message.sent": "sends",

@@ -21,6 +21,7 @@ from urllib.parse import quote
 from hallway.core.errors import FileUnusable, InvalidInput
 from hallway.core.export_format import SHAPES
 from hallway.core.model import EVERYBODY
+from hallway.core.naming import LAST_RESORT, name_of_client
 from hallway.core.parameters import TTL_DEFAULT_S, type_of
 from hallway.core.schema import encode, is_control
 from hallway.core.secret_scan import refuse_secret
@@ -195,10 +196,14 @@ class _Reader:
         last_seen = _moment(old.get("last_ping") or old["started_at"])
         status = old.get("status") or "active"
         has_ended = status == "offline"
+        name = name_of_client(str(old["agent_type"])) or LAST_RESORT
         yield (
             "session",
             {
                 "session_id": self._id(old["session_id"]),
+                "name": name,
+                "name_base": name,
+                "name_source": "hallway",
                 "agent_name": old["agent_name"],
                 "agent_type": old["agent_type"],
                 "project": self._project,

@@ -110,7 +110,8 @@ def session(screen: Terminal, each: Session, arguments: dict[str, Any]) -> list[
     """Return everything about one session, one line for each field that has a value."""
     meaning = style_of(each.status).meaning
     facts = {
-        "name": each.agent_name,
+        "name": each.name,
+        "agent": each.agent_name,
         "type": each.agent_type,
         "status": f"{status_cell(each.status)} ({meaning})",
         "reason": each.reason,

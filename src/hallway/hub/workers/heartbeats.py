@@ -28,7 +28,14 @@ if TYPE_CHECKING:
 MAX_AT_ONCE = 128
 AGAIN_AFTER_S = 0.5  # between attempts to connect
 PARAMETERS = ("session_id", "status", "current_task", "branch", "project", "ttl_s")
-UNUSUAL = ("agent_name", "agent_type", "reason", "detail")  # parameters that make a heartbeat one for the writer
+UNUSUAL = (
+    "agent_name",
+    "agent_type",
+    "reason",
+    "detail",
+    "name",
+    "client_name",
+)  # parameters that make a heartbeat one for the writer
 ASKED = ("session_ids", "statuses", "current_tasks", "branches", "projects", "ttls")
 
 
@@ -169,7 +176,7 @@ class _Connection:
         answered: dict[int, Row] = {}
         for row in rows:
             if row[0] is None:
-                near.setdefault(row[2], []).append((row[1], PeerSession.of(row[3:14])))
+                near.setdefault(row[2], []).append((row[1], PeerSession.of(row[3:15])))
             else:
                 answered[row[0]] = row
         for place, job in enumerate(batch, 1):
@@ -213,6 +220,8 @@ class _Connection:
 
 
 def _heartbeat(job: Job, row: Row, near: dict[str, list[tuple[int, PeerSession]]]) -> Heartbeat:
-    _, own_id, project, _, _, _, status, *_, live, unread = row
+    _, own_id, project, _, name, _, _, status, *_, live, unread = row
     others = [peer for id_, peer in near.get(project, ()) if id_ != own_id][: job.arguments["limit"]]
-    return Heartbeat.of((job.arguments["session_id"], project, status, others, max((live or 0) - 1, 0), unread, []))
+    return Heartbeat.of(
+        (job.arguments["session_id"], name, project, status, others, max((live or 0) - 1, 0), unread, [])
+    )

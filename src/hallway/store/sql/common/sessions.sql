@@ -1,7 +1,7 @@
 -- name: sessions.get
 -- A row that is overdue but not swept yet counts as offline (S2).
-SELECT session_id, agent_name, agent_type, project, status, reason, detail, status_since, current_task, status_detail,
-       human_user, location, branch, capabilities, metadata, started_at, last_seen, ttl_s,
+SELECT session_id, name, agent_name, agent_type, project, status, reason, detail, status_since, current_task,
+       status_detail, human_user, location, branch, capabilities, metadata, started_at, last_seen, ttl_s,
        CASE WHEN ended_at IS NULL AND expires_at <= :now THEN expires_at ELSE ended_at END,
        CASE WHEN ended_at IS NULL AND expires_at <= :now THEN 'expired' ELSE end_reason END
 FROM sessions WHERE session_id = :session_id;
@@ -59,7 +59,7 @@ UPDATE clock SET at = :now WHERE at > :now + 1000000 RETURNING at;
 
 -- name: sessions.peers
 -- The live sessions of a project except one (-1: all), newest first; the columns are a peer's fields in order.
-SELECT session_id, agent_name, agent_type, status, reason, detail, (:now - status_since) / 1000000, current_task,
+SELECT session_id, name, agent_name, agent_type, status, reason, detail, (:now - status_since) / 1000000, current_task,
        human_user, branch, (:now - last_seen) / 1000000
 FROM sessions
 WHERE project = :project AND ended_at IS NULL AND expires_at > :now AND id <> :except_id
@@ -67,7 +67,7 @@ ORDER BY last_seen DESC LIMIT :limit;
 
 -- name: sessions.active
 -- The live sessions of a project, newest first: an active session's fields, in order.
-SELECT session_id, agent_name, agent_type, status, reason, detail, (:now - status_since) / 1000000, current_task,
+SELECT session_id, name, agent_name, agent_type, status, reason, detail, (:now - status_since) / 1000000, current_task,
        human_user, branch, (:now - last_seen) / 1000000, status_detail, last_seen
 FROM sessions
 WHERE project = :project AND ended_at IS NULL AND expires_at > :now
@@ -121,3 +121,30 @@ UPDATE sessions SET continued_by = :session_id WHERE session_id = :continues;
 
 -- name: sessions.continued_by
 SELECT continued_by FROM sessions WHERE session_id = :session_id AND ended_at IS NOT NULL;
+
+-- name: sessions.naming
+-- What a session's name comes from, and who chose it (S9).
+SELECT name_base, name_source, name FROM sessions WHERE session_id = :session_id;
+
+-- name: sessions.set_name
+UPDATE sessions SET name = :name, name_base = :name_base, name_source = :name_source WHERE session_id = :session_id;
+
+-- name: sessions.taken_names
+-- Which names another session of the projects has that has not ended, or would be mistaken for another session's id, in
+-- whatever project: a prefix of four characters names a session, and the whole id always does.
+SELECT wanted.value FROM json_each(:names) AS wanted
+WHERE EXISTS (
+        SELECT 1 FROM sessions
+        WHERE name = wanted.value AND ended_at IS NULL AND session_id <> :session_id
+          AND project IN (SELECT value FROM json_each(:projects)))
+   OR EXISTS (
+        SELECT 1 FROM sessions
+        WHERE session_id >= wanted.value AND session_id <> :session_id
+          AND session_id < wanted.value || CASE WHEN length(wanted.value) < 4 THEN ' ' ELSE :after_all END);
+
+-- name: sessions.shared_names
+-- The sessions of one project that have not ended and have the name of such a session of another.
+SELECT session_id, name_base, name_source FROM sessions AS s
+WHERE project = :from_project AND ended_at IS NULL
+  AND EXISTS (SELECT 1 FROM sessions AS other
+              WHERE other.name = s.name AND other.project = :to_project AND other.ended_at IS NULL);

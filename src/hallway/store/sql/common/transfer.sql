@@ -1,19 +1,19 @@
 -- Export and import of raw rows, page by page; a page starts after the first column of the previous page's last row.
 
 -- name: transfer.read_session
-SELECT id, session_id, agent_name, agent_type, project, status, reason, detail, status_since, current_task,
-       status_detail, human_user, location, branch, capabilities, metadata, started_at, last_seen, ttl_s,
-       ended_at, end_reason, continued_by, principal
+SELECT id, session_id, name, name_base, name_source, agent_name, agent_type, project, status, reason, detail,
+       status_since, current_task, status_detail, human_user, location, branch, capabilities, metadata, started_at,
+       last_seen, ttl_s, ended_at, end_reason, continued_by, principal
 FROM sessions WHERE id > :after AND (:project IS NULL OR project = :project) ORDER BY id LIMIT :limit;
 
 -- name: transfer.add_session
-INSERT INTO sessions (session_id, agent_name, agent_type, project, status, reason, detail, status_since, current_task,
-                      status_detail, human_user, location, branch, capabilities, metadata, started_at, last_seen, ttl_s,
-                      ended_at, end_reason, continued_by, principal,
+INSERT INTO sessions (session_id, name, name_base, name_source, agent_name, agent_type, project, status, reason, detail,
+                      status_since, current_task, status_detail, human_user, location, branch, capabilities, metadata,
+                      started_at, last_seen, ttl_s, ended_at, end_reason, continued_by, principal,
                       expires_at, check_at, progress_at)
-VALUES (:session_id, :agent_name, :agent_type, :project, :status, :reason, :detail, :status_since, :current_task,
-        :status_detail, :human_user, :location, :branch, :capabilities, :metadata, :started_at, :last_seen, :ttl_s,
-        :ended_at, :end_reason, :continued_by, :principal,
+VALUES (:session_id, :name, :name_base, :name_source, :agent_name, :agent_type, :project, :status, :reason, :detail,
+        :status_since, :current_task, :status_detail, :human_user, :location, :branch, :capabilities, :metadata,
+        :started_at, :last_seen, :ttl_s, :ended_at, :end_reason, :continued_by, :principal,
         :last_seen + :ttl_s * 1000000, :last_seen + :ttl_s * 1000000, :last_seen)
 ON CONFLICT DO NOTHING RETURNING id;
 

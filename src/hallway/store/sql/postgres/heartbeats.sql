@@ -8,7 +8,7 @@
 WITH moment AS MATERIALIZED (
     SELECT coalesce(:now, (extract(epoch FROM statement_timestamp()) * 1000000)::bigint) AS now),
 mine AS MATERIALIZED (
-    SELECT asked.place, s.id, s.session_id, s.project, s.status
+    SELECT asked.place, s.id, s.session_id, s.name, s.project, s.status
     FROM moment, unnest(:session_ids::text[], :statuses::text[], :current_tasks::text[], :branches::text[],
                         :projects::text[], :ttls::bigint[], :principals::text[])
          WITH ORDINALITY AS asked (session_id, status, current_task, branch, project, ttl_s, principal, place)
@@ -31,8 +31,9 @@ beaten AS (
 overdue AS MATERIALIZED (
     SELECT project, count(*) AS number FROM sessions, moment
     WHERE ended_at IS NULL AND check_at <= moment.now AND expires_at <= moment.now GROUP BY project)
-SELECT mine.place, mine.id, mine.project, NULL AS session_id, NULL AS agent_name, NULL AS agent_type, mine.status,
-       NULL AS reason, NULL AS detail, NULL::bigint AS status_s, NULL AS current_task, NULL AS human_user, NULL AS branch,
+SELECT mine.place, mine.id, mine.project, NULL AS session_id, mine.name, NULL AS agent_name, NULL AS agent_type,
+       mine.status, NULL AS reason, NULL AS detail, NULL::bigint AS status_s, NULL AS current_task, NULL AS human_user,
+       NULL AS branch,
        (SELECT live FROM projects WHERE project = mine.project)
        - coalesce((SELECT number FROM overdue WHERE overdue.project = mine.project), 0),
        (SELECT count(*) FROM (SELECT 1 FROM deliveries
@@ -40,8 +41,9 @@ SELECT mine.place, mine.id, mine.project, NULL AS session_id, NULL AS agent_name
               AND (expires_at IS NULL OR expires_at > moment.now) LIMIT 1000) AS unread)
 FROM mine, moment
 UNION ALL
-SELECT NULL, near.id, near.project, near.session_id, near.agent_name, near.agent_type, near.status, near.reason,
-       near.detail, (moment.now - near.status_since) / 1000000, near.current_task, near.human_user, near.branch, (moment.now - near.last_seen) / 1000000, NULL
+SELECT NULL, near.id, near.project, near.session_id, near.name, near.agent_name, near.agent_type, near.status,
+       near.reason, near.detail, (moment.now - near.status_since) / 1000000, near.current_task, near.human_user,
+       near.branch, (moment.now - near.last_seen) / 1000000, NULL
 FROM moment, (SELECT DISTINCT project FROM mine) AS beating
 CROSS JOIN LATERAL (
     SELECT * FROM sessions AS s

@@ -9,20 +9,21 @@ WHERE session_id = :session_id AND ended_at IS NULL AND expires_at > :now
   AND (:branch IS NULL OR branch = :branch)
   AND (:project IS NULL OR project = :project)
   AND (:ttl_s IS NULL OR ttl_s = :ttl_s)
-RETURNING id, project, status;
+RETURNING id, project, status, name;
 
 -- name: sessions.insert
-INSERT INTO sessions (session_id, agent_name, agent_type, project, status, reason, detail, status_since, current_task,
-                      status_detail, human_user, location, branch, capabilities, metadata, started_at, last_seen,
-                      ttl_s, expires_at, check_at, principal, progress_at)
-VALUES (:session_id, :agent_name, :agent_type, :project, :status, :reason, :detail, :now, :current_task, :status_detail, :human_user,
-        :location, :branch, :capabilities, :metadata, :now, :now, :ttl_s, :now + :ttl_s * 1000000,
-        :now + :ttl_s * 1000000, :principal, :now);
+INSERT INTO sessions (session_id, name, name_base, name_source, agent_name, agent_type, project, status, reason, detail,
+                      status_since, current_task, status_detail, human_user, location, branch, capabilities, metadata,
+                      started_at, last_seen, ttl_s, expires_at, check_at, principal, progress_at)
+VALUES (:session_id, :name, :name_base, :name_source, :agent_name, :agent_type, :project, :status, :reason, :detail,
+        :now, :current_task, :status_detail, :human_user, :location, :branch, :capabilities, :metadata,
+        :now, :now, :ttl_s, :now + :ttl_s * 1000000, :now + :ttl_s * 1000000, :principal, :now);
 
 -- name: sessions.replace
 -- Everything a session's owner may say of it, and that it is alive now. It may have been seen later already.
 UPDATE sessions
-SET agent_name = :agent_name, agent_type = :agent_type, project = :project, status = :status,
+SET name = :name, name_base = coalesce(:name_base, name_base), name_source = coalesce(:name_source, name_source),
+    agent_name = :agent_name, agent_type = :agent_type, project = :project, status = :status,
     reason = :reason, detail = :detail, status_since = :status_since,
     current_task = :current_task, status_detail = :status_detail, human_user = :human_user, location = :location,
     branch = :branch, capabilities = :capabilities, metadata = :metadata, ttl_s = :ttl_s,
@@ -55,8 +56,8 @@ SELECT (SELECT live FROM projects WHERE project = :project),
 
 -- name: sessions.find
 -- Newest registration first. A row that is overdue but not swept yet counts as offline (S2).
-SELECT session_id, agent_name, agent_type, project, status, reason, detail, status_since, current_task, status_detail,
-       human_user, location, branch, capabilities, metadata, started_at, last_seen, ttl_s,
+SELECT session_id, name, agent_name, agent_type, project, status, reason, detail, status_since, current_task,
+       status_detail, human_user, location, branch, capabilities, metadata, started_at, last_seen, ttl_s,
        CASE WHEN ended_at IS NULL AND expires_at <= :now THEN expires_at ELSE ended_at END,
        CASE WHEN ended_at IS NULL AND expires_at <= :now THEN 'expired' ELSE end_reason END
 FROM sessions
