@@ -419,8 +419,8 @@ def test_while_nothing_happens_the_list_is_not_worked_out_again(
     item = only(shop)
     statements: list[str] = []
     rows, one = shop.store.rows, shop.store.one
-    monkeypatch.setattr(shop.store, "rows", lambda statement, **more: statements.append(statement) or rows(statement, **more))
-    monkeypatch.setattr(shop.store, "one", lambda statement, **more: statements.append(statement) or one(statement, **more))
+    monkeypatch.setattr(shop.store, "rows", lambda query, **more: statements.append(query) or rows(query, **more))
+    monkeypatch.setattr(shop.store, "one", lambda query, **more: statements.append(query) or one(query, **more))
     clock.advance(30)
     assert only(shop) == item
     assert {each for each in statements if each.startswith("attention.")} == {"attention.last_event"}
