@@ -85,6 +85,17 @@ def test_a_permission_says_where_it_is_answered(team: Person) -> None:
     )
 
 
+def test_the_way_to_a_terminal_is_told_for_what_is_answered_there(team: Person) -> None:
+    terminal = {"terminal": {"program": "kitty", "tty": "/dev/pts/3", "pid": 7, "folder": "/src/shop"}}
+    team.types("register", "s2", "bob's codex", "codex", "--metadata", json.dumps(terminal))
+    team.types("status", "s2", "waiting", "--reason", "permission", "--detail", "Bash: ls")
+    done = team.types("answer", str(items(team)[0]["item_id"]), "yes")
+    assert done.stderr.splitlines()[1] == "hint: Answer it there: kitty, /dev/pts/3, process 7, in /src/shop"
+    team.types("status", "s2", "waiting", "--reason", "question", "--detail", "Which port?")
+    done = team.types("answer", str(items(team)[0]["item_id"]), "5432")
+    assert "answer it in its terminal: kitty, /dev/pts/3, process 7, in /src/shop" in done.stdout
+
+
 def test_an_unknown_item_is_an_error_with_the_next_command(team: Person) -> None:
     done = team.types("dismiss", "ffff")
     assert done.returncode == 4

@@ -119,6 +119,10 @@ def perform(
         _perform(operation, typed, files or {}, is_json=is_json, url=url, variant=variant, then=then, before=before)
     except HallwayError as error:
         error.hint_for_face({**HINTS, "invalid_input": f"See: hallway {operation.verb} --help"})
+        if terminal := error.details.get("terminal"):
+            from hallway.text.terminal_place import way_to_terminal
+
+            error.hint = f"Answer it there: {way_to_terminal(terminal, os.environ)}"
         raise
 
 

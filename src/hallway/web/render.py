@@ -19,6 +19,7 @@ from hallway.core.model import CAPABILITY, EVERYBODY, MESSAGE_TYPES, PERSON, Eve
 from hallway.core.schema import to_builtins
 from hallway.text import style
 from hallway.text.sanitize import sanitize
+from hallway.text.terminal_place import way_to_terminal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -146,6 +147,7 @@ class Renderer:
             host=host_of,
             folder=folder_of,
             duration=style.duration,
+            way=way_to_terminal,
             size=style.size,
             epoch=lambda at: f"{at.timestamp():.3f}",
         )

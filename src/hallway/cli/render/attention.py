@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+
 from hallway.cli.render.parts import next_page
 from hallway.cli.terminal import Column, table
 from hallway.text.sanitize import sanitize
 from hallway.text.style import ATTENTION_LOOKS, age, short_project, style_of
+from hallway.text.terminal_place import way_to_terminal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -103,6 +106,8 @@ def reply(screen: Terminal, sent: AttentionReply, arguments: dict[str, Any]) -> 
         lines = [f"Sent to {name}, who is offline: it waits until {name} is back."]
     if sent.held_back:
         lines.append(screen.paint(f"It does not wake {name}: {sent.held_back}.", "yellow"))
+    if sent.item.kind == "question" and (way := way_to_terminal(sent.item.terminal, os.environ)):
+        lines.append(f"A dialog that is open there takes no message; answer it in its terminal: {way}")
     return lines
 
 
