@@ -6,11 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from hallway.bus.local import LocalBus
-from hallway.core.clock import FakeClock
+from hallway.core.clock import FakeClock, new_id
 from hallway.core.errors import AttentionNotFound, InvalidInput, Refused, SecretFound
-from hallway.core.model import AttentionItem
+from hallway.core.model import ATTENTION_KINDS, AttentionItem
 from hallway.core.principal import Principal
 from hallway.services.attention_items import ANSWER_WITHIN, NOTICED_AFTER, StuckAfter
 from support import all_events, kinds
@@ -522,3 +524,46 @@ def test_pruned_messages_take_their_items_along(shop: LocalBus, clock: FakeClock
     assert announced(shop)[-1:] in ([("resolved", "request")], [])
     assert shop.store.one("attention.is_answered", item_id="") is None
     assert "attention.resolved" in kinds(shop)
+
+
+KINDS = ("permission", "question", "request", "urgent request", "finished", "unclaimed")
+STATUSES = {
+    "permission": ("waiting", "permission"),
+    "question": ("waiting", "question"),
+    "finished": ("idle", "done"),
+}
+
+
+@pytest.mark.promise("H1")
+@given(data=st.data())
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_nothing_is_dropped_for_a_lesser_item(
+    open_bus: Callable[[], LocalBus], clock: FakeClock, data: st.DataObject
+) -> None:
+    """Whatever needs a person is on the list once, in the order of its rank, and any page is the list's beginning."""
+    bus = open_bus()
+    for each in bus.sessions.list_sessions():
+        bus.sessions.end(each.session_id)
+    bus.messages.acknowledge("user:alice", [each.message_id for each in bus.messages.inbox("user:alice", limit=1000)])
+    for task in bus.tasks.list_tasks(limit=1000):
+        bus.tasks.cancel("user:alice", task.task_id)
+    assert bus.attention.read().items == []
+    wanted: list[tuple[bool, int, int, str]] = []
+    for kind in data.draw(st.lists(st.sampled_from(KINDS), max_size=30), label="kinds"):
+        clock.advance(data.draw(st.integers(1, 120), label="seconds"))
+        name, at = f"s-{new_id()}", clock.now()
+        status, reason = STATUSES.get(kind, ("active", None))
+        detail = name if reason else None
+        bus.sessions.register(name, name, "codex", ttl_s=DAY, status=status, reason=reason, detail=detail)
+        if kind.endswith("request"):
+            ask(bus, name, name, priority="urgent" if kind.startswith("urgent") else "normal")
+        elif kind == "unclaimed":
+            bus.tasks.offer(name, "*", name)
+        rank = ATTENTION_KINDS.index(kind.split()[-1])
+        wanted.append((not kind.startswith("urgent"), rank, at, name))
+    clock.advance(LATER_S)
+    whole = bus.attention.read(limit=1000)
+    assert [each.what for each in whole.items] == [name for *_, name in sorted(wanted)]
+    assert whole.total == len(wanted)
+    length = data.draw(st.integers(1, 40), label="length of a page")
+    assert bus.attention.read(limit=length).items == whole.items[:length]
