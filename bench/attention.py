@@ -1,8 +1,12 @@
-"""What it costs to know what needs a person, on a bus with 1,000 sessions and 100,000 messages."""
+"""What it costs to know what needs a person, on a bus with 1,000 sessions and 100,000 messages.
+
+It is processor time, since the machines that this is measured on have other work to do.
+"""
 
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 import sys
 import time
@@ -87,6 +91,7 @@ def looks(bus: hallway.Bus) -> Iterator[Result]:
             "inbox": lambda: bus.messages.inbox("user:nobody"),
         },
         ROUNDS,
+        clock=time.process_time,
     )
     total = bus.attention.read().total
     yield Result(
@@ -106,6 +111,12 @@ def looks(bus: hallway.Bus) -> Iterator[Result]:
     )
 
 
+def of_children() -> float:
+    """Return the processor time of all processes that this one has waited for."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def commands(home: str) -> Iterator[Result]:
     """`hallway` alone against a bare interpreter, and against `hallway list` of as many."""
     environ = {**os.environ, "HALLWAY_HOME": home}
@@ -114,10 +125,12 @@ def commands(home: str) -> Iterator[Result]:
         return lambda: subprocess.run([sys.executable, *words], env=environ, stdout=subprocess.DEVNULL, check=True)
 
     taken = interleaved(
-        {"alone": runs("-m", "hallway"), "list": runs("-m", "hallway", "list"), "pass": runs("-c", "pass")}, PROCESSES
+        {"alone": runs("-m", "hallway"), "list": runs("-m", "hallway", "list"), "pass": runs("-c", "pass")},
+        PROCESSES,
+        clock=of_children,
     )
     note = f"{taken['alone'] * 1000:.0f} against {taken['pass'] * 1000:.0f} ms"
-    yield Result("`hallway` alone, of these", taken["alone"] * 1000, 120, unit="ms", at_least=False, note="")
+    yield Result("`hallway` alone", taken["alone"] * 1000, 120, unit="ms", at_least=False, note="")
     yield Result(
         "`hallway` alone against `python -c pass`", taken["alone"] / taken["pass"], 8, at_least=False, note=note
     )

@@ -40,15 +40,20 @@ class Result:
         return f"| {self.name} | {bar} | {value} | {verdict} | {self.note} |"
 
 
-def interleaved(functions: dict[str, Callable[[], Any]], rounds: int, calls: int = 1) -> dict[str, float]:
+def interleaved(
+    functions: dict[str, Callable[[], Any]],
+    rounds: int,
+    calls: int = 1,
+    clock: Callable[[], float] = time.perf_counter,
+) -> dict[str, float]:
     """The median seconds of each function's call, measured in turns."""
     taken: dict[str, list[float]] = {name: [] for name in functions}
     for _ in range(rounds):
         for name, function in functions.items():
-            began = time.perf_counter()
+            began = clock()
             for _ in range(calls):
                 function()
-            taken[name].append((time.perf_counter() - began) / calls)
+            taken[name].append((clock() - began) / calls)
     return {name: statistics.median(seconds) for name, seconds in taken.items()}
 
 

@@ -69,20 +69,12 @@ class AttentionList(Service, noun="attention"):
         the caller is the bus's owner. With `wait_s` and the `version` of the list that the caller has, it waits until
         the list is another. For the next page pass the last id of this page.
         """
-        seen = self._seen if self._is_current() else self._look()
-        wanted = person.removeprefix(PERSON) if person else None
-        found = [
-            item
-            for entry in seen.entries  # type: ignore[union-attr]
-            if (include_dismissed or entry.item.state != "dismissed")
-            and project in (None, entry.item.project)
-            and self._concerns(entry, wanted)
-            and (item := self._shown(entry)) is not None
-        ]
-        by_kind: dict[str, int] = {}
-        for item in found:
-            by_kind[item.kind] = by_kind.get(item.kind, 0) + 1
-        return Attention.of((self._page(found, after_id, limit), len(found), by_kind, version_of(found)))
+        seen = self._current()
+        who, filters = self.bus.principal, (project, person, include_dismissed)
+        items, by_kind, named = seen.remember(
+            (who and (who.name, who.role, who.visible), *filters), lambda: self._list(seen, *filters)
+        )
+        return Attention.of((self._page(items, after_id, limit), len(items), dict(by_kind), named))
 
     @operation("POST /attention/{item_id}/dismiss", verb="dismiss", is_persons=True)
     def dismiss(self, item_id: str) -> AttentionItem:
@@ -169,6 +161,28 @@ class AttentionList(Service, noun="attention"):
         return 0  # no message was written
 
     # -- the list -----------------------------------------------------------------------------------------------------
+
+    def _list(
+        self, seen: Snapshot, project: str | None, person: str | None, include_dismissed: bool
+    ) -> tuple[list[AttentionItem], dict[str, int], str]:
+        """Return the caller's list, the number of items of each kind, and the list's version."""
+        wanted = person.removeprefix(PERSON) if person else None
+        items = [
+            item
+            for entry in seen.entries
+            if (include_dismissed or entry.item.state != "dismissed")
+            and project in (None, entry.item.project)
+            and self._concerns(entry, wanted)
+            and (item := self._shown(entry)) is not None
+        ]
+        by_kind: dict[str, int] = {}
+        for item in items:
+            by_kind[item.kind] = by_kind.get(item.kind, 0) + 1
+        return items, by_kind, version_of(items)
+
+    def _current(self) -> Snapshot:
+        """Return the last look if it still holds, else look again."""
+        return self._seen if self._seen is not None and self._is_current() else self._look()
 
     def _is_current(self) -> bool:
         """Return whether the last look still holds: no event has happened since, and no item appears by itself."""

@@ -15,16 +15,19 @@ from hallway.core.schema import Duration, decode, encode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from typing import Any
+    from collections.abc import Callable, Iterator
+    from typing import Any, TypeVar
 
     from hallway.store import Row, Store
+
+    T = TypeVar("T")
 
 STUCK_AFTER = "15m"  # without progress; HALLWAY_STUCK_AFTER, as in 15m,codex=30m,gemini=0; 0: never
 NOTICED_AFTER = 60 * SECOND  # how long an urgent message may be unread, and a task unclaimed, before it is an item
 ANSWER_WITHIN = 60 * SECOND  # after which a session that still waits is as important as before its answer
 LOOK_AGAIN = 2 * SECOND  # at stuck sessions: their progress is no event
 NEVER = 2**63 - 1
+MAX_LISTS = 100  # of callers, kept with a snapshot
 OPEN, ANSWERED, DISMISSED = "open", "answered", "dismissed"
 RANKS = {kind: rank for rank, kind in enumerate(ATTENTION_KINDS)}
 OF_SESSIONS = ("permission", "question", "stuck", "finished")  # kinds that are about the status of a session
@@ -232,6 +235,7 @@ class Snapshot:
         self.new: list[Entry] = []
         self.gone: list[Entry] = []
         self.entries: list[Entry] = []
+        self._lists: dict[Any, Any] = {}
         rows = {item_id: state for item_id, *state in look.store.rows("attention.known")}
         for entry in look.entries:
             state = rows.pop(entry.item.item_id, None)
@@ -259,6 +263,15 @@ class Snapshot:
         elif answered_at is not None:
             entry = entry.in_state(ANSWERED, answered_at)
         self.entries.append(entry)
+
+    def remember(self, caller: tuple[Any, ...], make: Callable[[], T]) -> T:
+        """Return what was made of this snapshot for a caller; make it if it was not."""
+        if caller not in self._lists:
+            if len(self._lists) >= MAX_LISTS:
+                self._lists.clear()
+            self._lists[caller] = make()
+        made: T = self._lists[caller]
+        return made
 
     @property
     def has_changes(self) -> bool:
