@@ -16,6 +16,14 @@ if TYPE_CHECKING:
     from cli.person import Person
 
 
+@pytest.fixture
+def team(person: Person) -> Person:
+    """A person on a bus with two sessions, of which one waits."""
+    person.types("register", "s1", "alice's claude", "claude-code", "--name", "login")
+    person.types("register", "s2", "bob's codex", "codex", "--user", "bob", "--status", "waiting", "--name", "cart")
+    return person
+
+
 def items(person: Person) -> list[dict[str, object]]:
     found: list[dict[str, object]] = json.loads(person.types("attention", "--json").stdout)["items"]
     return found
@@ -47,7 +55,7 @@ def test_hallway_alone_says_what_needs_attention_and_who_works(team: Person) -> 
         "Finished (1)",
         "To answer: hallway answer ITEM TEXT. To take it off: hallway dismiss ITEM",
     ]
-    assert "bob's codex" in text
+    assert " cart " in text
     assert "mend the login" in text
     fully = team.types("--url", str(team.home)).stdout  # through the whole parser
     assert [line.split()[:3] for line in fully.splitlines()] == [line.split()[:3] for line in text.splitlines()]
@@ -58,7 +66,7 @@ def test_an_item_is_answered_by_the_beginning_of_its_id(team: Person) -> None:
     team.types("send", "s1", "user:alice", "Which port?", "--type", "request")
     (item,) = [each for each in items(team) if each["kind"] == "request"]
     done = team.types("answer", str(item["item_id"])[:6], "5432")
-    assert done.stdout == "Sent to alice's claude, who is active. It has not picked it up yet.\n"
+    assert done.stdout == "Sent to login, who is active. It has not picked it up yet.\n"
     (message,) = json.loads(team.types("inbox", "s1", "--json").stdout)
     assert (message["body"], message["from_session"], message["type"]) == ("5432", "user:alice", "response")
     assert "ago, not yet picked up) Which port?" in team.types("attention").stdout
@@ -68,10 +76,10 @@ def test_an_item_is_answered_by_the_beginning_of_its_id(team: Person) -> None:
 def test_a_dismissal_says_how_to_undo_it(team: Person) -> None:
     (item,) = items(team)
     done = team.types("dismiss", str(item["item_id"])[:4])
-    assert done.stdout.splitlines()[0] == "Dismissed ? question  bob's codex: asks a question"
+    assert done.stdout.splitlines()[0] == "Dismissed ? question  cart: asks a question"
     assert team.types("attention").stdout == "All clear.\n"
     undo = done.stdout.splitlines()[1].removeprefix("To undo it: hallway ").split()
-    assert team.types(*undo).stdout == "Back on the list: ? question  bob's codex: asks a question\n"
+    assert team.types(*undo).stdout == "Back on the list: ? question  cart: asks a question\n"
     assert len(items(team)) == 1
 
 
@@ -80,9 +88,7 @@ def test_a_permission_says_where_it_is_answered(team: Person) -> None:
     (item,) = items(team)
     done = team.types("answer", str(item["item_id"]), "yes")
     assert done.returncode == 3
-    assert (
-        "bob's codex asks for a permission in its own terminal, and codex takes no answer from elsewhere" in done.stderr
-    )
+    assert "cart asks for a permission in its own terminal, and codex takes no answer from elsewhere" in done.stderr
 
 
 def test_the_way_to_a_terminal_is_told_for_what_is_answered_there(team: Person) -> None:
@@ -113,7 +119,7 @@ def test_a_stuck_session_is_nudged(team: Person) -> None:
 
     until(is_stuck)
     done = team.types("nudge", str(found[0]["item_id"]), "Still there?", HALLWAY_STUCK_AFTER="1s")
-    assert done.stdout.startswith("Sent to alice's claude")
+    assert done.stdout.startswith("Sent to login")
     assert json.loads(team.types("inbox", "s1", "--json").stdout)[-1]["body"] == "Still there?"
 
 

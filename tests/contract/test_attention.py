@@ -59,7 +59,7 @@ def test_an_item_says_who_needs_what_since_when_and_what_can_be_done(shop: Local
     clock.advance(90)
     item = only(shop)
     assert (item.kind, item.what, item.since, item.state) == ("permission", "Bash: make deploy", began, "open")
-    assert (item.session_id, item.name, item.client) == ("login", "login's agent", "claude-code")
+    assert (item.session_id, item.name, item.client) == ("login", "login", "claude-code")
     assert (item.branch, item.project, item.person) == ("fix/login", "github.com/acme/shop", "alice")
     assert item.actions == ["open", "dismiss"]
 

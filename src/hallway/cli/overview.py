@@ -117,7 +117,7 @@ def _of_items(screen: Terminal, title: str, colour: str, found: list[AttentionIt
 def _of_sessions(screen: Terminal, found: list[Session]) -> Section:
     rows = [
         (
-            each.agent_name,
+            each.name,
             each.current_task or "",
             each.agent_type,
             short_project(each.project),

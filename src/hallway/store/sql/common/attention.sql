@@ -1,6 +1,6 @@
 -- fragment: attention_session
 -- What an item says of a session, which may be gone.
-s.session_id, s.agent_name, s.agent_type, s.branch, s.human_user, s.project, s.location, s.metadata
+s.session_id, s.name, s.agent_type, s.branch, s.human_user, s.project, s.location, s.metadata
 
 -- name: attention.last_event
 -- The last event's seq, and its time, which tells apart two buses that have as many events.
