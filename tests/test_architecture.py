@@ -114,6 +114,7 @@ NOUNS = {
     "retention",
     "sessions",
     "stats",
+    "claims",
     "tasks",
     "tokens",
     "wakes",

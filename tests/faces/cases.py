@@ -1292,6 +1292,102 @@ FILES = [
     ),
 ]
 
+HELD = call("claims.claim", session_id="alice", paths=["src/api/", "./docs/*.md"], intent="new handlers")
+
+CLAIMS = [
+    case(
+        "a claim of paths and a resource, with everything said",
+        ALICE,
+        call("tasks.offer", from_session="alice", to_session="*", subject="mend it"),
+        call(
+            "claims.claim",
+            session_id="alice",
+            paths=["src/api/**", "resource:staging"],
+            intent="mend it",
+            mode="shared",
+            ttl_s=60,
+            queue_s=5,
+            task_id=earlier(1, "task_id"),
+            ignores_case=True,
+            project=SHOP,
+        ),
+        gives={
+            "session_id": "alice",
+            "project": SHOP,
+            "paths": ["resource:staging", "src/api/**"],
+            "mode": "shared",
+            "intent": "mend it",
+            "state": "granted",
+            "fence": 2,
+            "ttl_s": 60,
+        },
+    ),
+    case(
+        "what another session holds",
+        ALICE,
+        BOB,
+        HELD,
+        call("claims.claim", session_id="bob", paths=["docs/a.md"]),
+        fails="claim_refused",
+    ),
+    case(
+        "a place in the queue, and then the grant",
+        ALICE,
+        BOB,
+        HELD,
+        call("claims.claim", session_id="bob", paths=["docs/a.md"], queue_s=60),
+        call("claims.granted", session_id="bob", claim_id=earlier(3, "claim_id"), wait_s=0),
+        call("claims.release", session_id="alice", claim_id=earlier(2, "claim_id")),
+        call("claims.granted", session_id="bob", claim_id=earlier(3, "claim_id"), wait_s=1),
+        gives=[{"session_id": "bob", "paths": ["docs/a.md"], "state": "granted"}],
+    ),
+    case(
+        "a claim that is renewed",
+        ALICE,
+        HELD,
+        call("claims.renew", session_id="alice", claim_id=earlier(1, "claim_id"), ttl_s=7200),
+        gives={"paths": ["docs/*.md", "src/api/**"], "ttl_s": 7200},
+    ),
+    case(
+        "a claim of another session",
+        ALICE,
+        BOB,
+        HELD,
+        call("claims.release", session_id="bob", claim_id=earlier(2, "claim_id")),
+        fails="refused",
+    ),
+    case(
+        "a person's release",
+        ALICE,
+        HELD,
+        call("claims.release", session_id="user:carol", claim_id=earlier(1, "claim_id"), force=True),
+        gives=True,
+    ),
+    case(
+        "a claim that has ended",
+        ALICE,
+        HELD,
+        call("claims.release", session_id="alice", claim_id=earlier(1, "claim_id")),
+        call("claims.get", claim_id=earlier(1, "claim_id")),
+        fails="claim_not_found",
+    ),
+    case("one claim", ALICE, HELD, call("claims.get", claim_id=earlier(1, "claim_id")), gives={"claim_id": "id-1"}),
+    case(
+        "the claims",
+        ALICE,
+        HELD,
+        call("claims.list_claims", project=SHOP, session_id="alice", state="granted", limit=5),
+        gives=[{"claim_id": "id-1", "intent": "new handlers"}],
+    ),
+    case("the next page of claims", ALICE, HELD, call("claims.list_claims", after_id=earlier(1, "claim_id")), gives=[]),
+    case(
+        "a path out of the repository",
+        ALICE,
+        call("claims.claim", session_id="alice", paths=["../x"]),
+        fails="invalid_input",
+    ),
+]
+
 WAKES = [
     case(
         "what an idle session is woken with",
@@ -1595,4 +1691,17 @@ ATTENTION = [
     ),
     case("an item that is not there", ALICE, call("attention.dismiss", item_id="0123"), fails="attention_not_found"),
 ]
-CASES = [*SESSIONS, *EVENTS, *MESSAGES, *TASKS, *ATTENTION, *MEMORY, *FILES, *WAKES, *TOKENS, *PROJECTS, *IMPORTS]
+CASES = [
+    *SESSIONS,
+    *EVENTS,
+    *MESSAGES,
+    *TASKS,
+    *ATTENTION,
+    *MEMORY,
+    *FILES,
+    *CLAIMS,
+    *WAKES,
+    *TOKENS,
+    *PROJECTS,
+    *IMPORTS,
+]

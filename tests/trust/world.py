@@ -35,6 +35,7 @@ class World:
         self.bus = bus
         self.messages: dict[str, str] = {}
         self.tasks: dict[str, str] = {}
+        self.claims: dict[str, str] = {}
         self.logins: dict[str, str] = {}
         for target, (owner, project) in OWNERS.items():
             bus.principal = Principal(owner, "agent", [project])
@@ -44,6 +45,7 @@ class World:
             self.messages[target] = sent.message_id
             self.tasks[target] = bus.tasks.offer(f"{target}-2", target, f"task of {target}").task_id
             bus.files.touch(target, ["/shop/cart.py"])
+            self.claims[target] = bus.claims.claim(target, [f"{target}/**"], f"claim of {target}").claim_id
             bus.memory.set(target, f"key-{target}", f"value of {target}", tags=["t"])
             bus.sessions.update_status(f"{target}-2", "waiting", reason="question", detail=f"question of {target}")
         bus.principal = None
@@ -79,6 +81,7 @@ class World:
             "$session": target,
             "$message": self.messages[target],
             "$task": self.tasks[target],
+            "$claim": self.claims[target],
             "$key": f"key-{target}",
             "$project": OWNERS[target][1],
             "$owner": OWNERS[target][0],
@@ -153,6 +156,12 @@ CALLS: dict[str, dict[str, Any]] = {
     "attention.nudge": {"item_id": "$unclaimed"},
     "files.touch": {"session_id": "$session", "paths": ["/shop/a.py"]},
     "files.touched": {"project": "$project"},
+    "claims.claim": {"session_id": "$session", "paths": ["new/**"], "intent": "work"},
+    "claims.granted": {"session_id": "$session", "claim_id": "$claim"},
+    "claims.renew": {"session_id": "$session", "claim_id": "$claim"},
+    "claims.release": {"session_id": "$session", "claim_id": "$claim"},
+    "claims.list_claims": {"project": "$project"},
+    "claims.get": {"claim_id": "$claim"},
     "projects.move": {"old_project": "$project", "new_project": "github.com/acme/new"},
     "projects.undo": {"old_project": "$project", "new_project": "github.com/acme/new"},
     "retention.prune": {},

@@ -6,6 +6,7 @@ from hallway.core.errors import ProjectNeeded
 from hallway.core.model import PERSON, Pruned
 from hallway.services.attention import AttentionList
 from hallway.services.base import Service
+from hallway.services.claims import ClaimRegistry
 from hallway.services.events import EventLog
 from hallway.services.files import FileLog
 from hallway.services.imports import ImportReceiver
@@ -67,6 +68,7 @@ class Bus:
         self.events = EventLog(self)
         self.memory = SharedMemory(self)
         self.files = FileLog(self)
+        self.claims = ClaimRegistry(self)
         self.tokens = TokenRegistry(self)
         self.logins = LoginRegistry(self)
         self.projects = ProjectRegistry(self)

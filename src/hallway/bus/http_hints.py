@@ -23,6 +23,7 @@ HINTS = {
     errors.EntryNotFound.code: "Search for it: GET /memory?query=WORDS, or GET /memory?pattern=KEY*",
     errors.AlreadyTaken.code: "See how it is now: GET /tasks/{task_id}",
     errors.VersionConflict.code: "Read the entry, merge your change, and set it with expected_version, its version",
+    errors.ClaimNotFound.code: "See the claims: GET /claims",
     errors.NoAnswer.code: "Continue with other work and read the inbox later: GET /sessions/{session_id}/inbox",
 }
 IN_HEADER = "the session that calls, in the header Hallway-Session"

@@ -7,7 +7,7 @@ import time
 
 from hallway.bus.base import Bus
 from hallway.core.authorization import authorise
-from hallway.core.errors import StorageError, Unavailable
+from hallway.core.errors import HallwayError, StorageError, Unavailable
 from hallway.core.model import PERSON
 from hallway.core.topics import EVENTS, topic
 from hallway.local.hook_gate import mark_due
@@ -45,11 +45,17 @@ class LocalBus(Bus):
         self._end_gone_at = 0.0
 
     def execute(self, operation: Operation, service: Service, arguments: dict[str, Any]) -> Any:
-        """Run a write in a new transaction, or in a savepoint of the open one; run a read in a snapshot."""
+        """Run a write in a new transaction, or in a savepoint of the open one; run a read in a snapshot.
+
+        An error that a write returns instead of raising it is raised after the commit: what was written stays.
+        """
         if operation.is_write:
             arguments = operation.prepare(service, arguments)
             with self.transaction(is_durable=operation.is_durable):
-                return self.run(operation, service, arguments)
+                result = self.run(operation, service, arguments)
+            if isinstance(result, HallwayError):
+                raise result
+            return result
         if self.store.is_in_transaction:
             return self._look(operation, service, arguments)
         self.sweep()
@@ -93,6 +99,7 @@ class LocalBus(Bus):
                 if left_s <= 0:
                     break
                 waiter.wait(min(left_s, self.look_again_s))
+                self.sweep()  # what waits for a claim waits for its end, too
                 if self.is_closed:
                     raise Unavailable("the bus was closed while this call waited", hint="Open the bus again")
                 service.before_read()

@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from hallway.bus.connect import connect
+from hallway.cli.claims import claim, claim_options, release, release_options
 from hallway.cli.login import address_option, login, login_options, logout
 from hallway.cli.open_page import open_, open_options
 from hallway.cli.render.events import event_line
@@ -36,6 +37,8 @@ def add_to(verbs: Any, shared: ArgumentParser) -> None:
     """Add the commands of this module to the parser."""
     for command in (
         watch,
+        claim,
+        release,
         serve,
         open_,
         mcp,
@@ -456,6 +459,8 @@ def _completion_options(parser: ArgumentParser) -> None:
 
 OPTIONS = {
     "watch": _watch_options,
+    "claim": claim_options,
+    "release": release_options,
     "serve": _serve_options,
     "open": open_options,
     "mcp": _mcp_options,

@@ -15,6 +15,7 @@ from hallway.cli.render import renderer_of, show_error
 from hallway.cli.terminal import err, out
 from hallway.core.errors import HallwayError, IdentityMissing, InvalidInput
 from hallway.core.model import PERSON
+from hallway.core.parameters import type_of
 from hallway.core.redaction import redact_url
 from hallway.core.schema import Boolean, Identifier, PartyId
 from hallway.local.paths import address_source, bus_address, bus_file
@@ -47,6 +48,7 @@ HINTS = {
     "secret_found": "Send the place where it is stored. If it is not a secret or may be public: --allow-secret",
     "conflict": "See how it is now: hallway task show TASK",
     "attention_not_found": "See them: hallway attention",
+    "claim_refused": "Send a holder a request to release it, wait for it (--wait SECONDS), or work elsewhere",
     "session_elsewhere": "Name where it lives (--project), or move it (--move). Another session needs another id",
 }
 
@@ -194,6 +196,13 @@ def _read(operation: Operation, name: str, typed: str | bool) -> Any:
     if typed == ME and isinstance(kind, Identifier):
         return _me(kind)
     return kind.parse(label(operation, name), typed)
+
+
+def own_address(typed: str) -> str:
+    """Return a session's id or `user:NAME` as it was typed; for `me` that of the caller."""
+    kind = type_of("messages", "session_id")
+    assert isinstance(kind, PartyId)  # noqa: S101 (for the type checker)
+    return _me(kind) if typed == ME else kind.check("--as", kind.parse("--as", typed))
 
 
 def _me(kind: Identifier) -> str:

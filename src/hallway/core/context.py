@@ -58,6 +58,7 @@ class Context(Protocol):
     events: Any
     memory: Any
     files: Any
+    claims: Any
     tokens: Any
     projects: Any
     retention: Any

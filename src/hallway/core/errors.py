@@ -16,11 +16,13 @@
     │   ├── ProjectNotFound
     │   ├── TokenNotFound
     │   ├── LoginNotFound
-    │   └── AttentionNotFound
+    │   ├── AttentionNotFound
+    │   └── ClaimNotFound
     ├── AlreadyTaken            somebody else was first
     │   ├── SessionElsewhere    a session lives in another project than the call says
     │   ├── VersionConflict     a memory entry is at another version than expected
-    │   └── DuplicateMessage    the sender sent the same message less than a minute ago
+    │   ├── DuplicateMessage    the sender sent the same message less than a minute ago
+    │   └── ClaimRefused        another session has claimed what was asked for
     ├── Unavailable             the bus cannot answer now: try again
     │   ├── BusBusy             another process holds the write lock
     │   ├── BusGone             the bus's file or tables were deleted, moved or overwritten while in use
@@ -194,6 +196,13 @@ class AttentionNotFound(NotFound):
     hint = "See what needs attention, which says the ids"
 
 
+class ClaimNotFound(NotFound):
+    """No claim has this id: it never was, it was released, or its time is over."""
+
+    code = "claim_not_found"
+    hint = "See the claims: hallway claims"
+
+
 class EntryNotFound(NotFound):
     """No memory entry has this key: it was never set, was deleted, or has expired."""
 
@@ -220,6 +229,13 @@ class DuplicateMessage(AlreadyTaken):
 
     code = "repeated"
     hint = "The first message is in the inbox already: wait for the answer, or send a different message"
+
+
+class ClaimRefused(AlreadyTaken):
+    """Another session has claimed, or asked earlier for, what was asked for; `holders` are all such claims as JSON."""
+
+    code = "claim_refused"
+    hint = "Send a holder a request to release it, wait for its end, or work elsewhere"
 
 
 class VersionConflict(AlreadyTaken):

@@ -36,6 +36,8 @@ MESSAGE_TYPES = (
 )
 PRIORITIES = ("low", "normal", "high", "urgent")
 DELIVERY_STATES = ("stored", "injected", "acknowledged")
+CLAIM_MODES = ("exclusive", "shared")
+CLAIM_STATES = ("granted", "waiting")
 TASK_STATUSES = ("offered", "accepted", "completed", "cancelled")
 ATTENTION_KINDS = (  # in the order of the list
     "permission",
@@ -322,6 +324,29 @@ class Task(Record):
     result: str | None
     created_at: datetime
     updated_at: datetime
+
+
+class Claim(Record):
+    """A lease of a session on paths or resources, with its intent; a waiting one has its place in the queue.
+
+    `number` is its place in the project's queue. `fence` rises with every grant in the project: who guards a resource
+    accepts only the highest that it has seen. A granted claim ends at `expires_at`; a waiting one is given up then.
+    """
+
+    claim_id: str
+    project: str
+    session_id: str
+    paths: list[str]
+    mode: str
+    intent: str
+    task_id: str | None
+    state: str
+    number: int
+    fence: int | None
+    asked_at: datetime
+    granted_at: datetime | None
+    ttl_s: int
+    expires_at: datetime
 
 
 class Pruned(Record):

@@ -6,7 +6,17 @@ among those that all nouns share. A parameter that is not here is an error when 
 
 from __future__ import annotations
 
-from hallway.core.model import MEMORY_TYPES, MESSAGE_TYPES, PRIORITIES, REASONS, ROLES, STATUSES, TASK_STATUSES
+from hallway.core.model import (
+    CLAIM_MODES,
+    CLAIM_STATES,
+    MEMORY_TYPES,
+    MESSAGE_TYPES,
+    PRIORITIES,
+    REASONS,
+    ROLES,
+    STATUSES,
+    TASK_STATUSES,
+)
 from hallway.core.schema import (
     MAX_DEPTH,
     ArrayOf,
@@ -37,6 +47,9 @@ MAX_BODY = 64 * 1024
 DAY_S = 24 * 3600
 MAX_AGE_S = 100 * 365 * DAY_S
 VERSIONS_DEFAULT = 100
+CLAIM_TTL_S = 1800
+MIN_CLAIM_TTL_S = 10
+MAX_GLOB = 256
 MAX_DETAIL = 200
 RECORD_BYTES = 1_000_000  # of a line of an export, as JSON; a hub's request takes 1 MiB
 
@@ -182,6 +195,31 @@ FILES: dict[str, FieldType] = {
     "within_s": Duration("Only what was written within so many seconds", most=MAX_AGE_S, metavar="SECONDS"),
 }
 
+CLAIMS: dict[str, FieldType] = {
+    "session_id": PartyId("Who claims: a session's id, or user:NAME", metavar="ID"),
+    "paths": ArrayOf(
+        Text("A glob of paths or resource:NAME", most=MAX_GLOB),
+        "Globs relative to the repository's root (src/api/**), or resource:NAME",
+        most=100,
+        metavar="PATH",
+    ),
+    "intent": Text("What it is claimed for, in a line", least=0, most=500, metavar="TEXT"),
+    "mode": Choice(*CLAIM_MODES, about="Whether others may claim the same; shared: those that are shared, too"),
+    "ttl_s": Duration(
+        "Seconds after which it ends", least=MIN_CLAIM_TTL_S, most=DAY_S, flag="--for", metavar="SECONDS"
+    ),
+    "queue_s": Duration("Seconds to keep a place in the queue, if another session is in the way", most=DAY_S),
+    "task_id": Identifier(
+        "The task it is for: it goes along when the task is handed over", flag="--task", metavar="TASK"
+    ),
+    "ignores_case": Boolean("Src/a.py and src/a.py are one file, as on macOS and Windows"),
+    "claim_id": Identifier("The claim's id", metavar="CLAIM"),
+    "state": Choice(*CLAIM_STATES, about="Only claims that are granted, or that wait"),
+    "force": Boolean("End another session's claim, as a person"),
+    "after_id": Identifier("Only claims asked for after this one: the last of the page before", metavar="CLAIM"),
+    "wait_s": Number("How long to wait for the grant", least=0, most=MAX_WAIT_S, flag="--wait", metavar="SECONDS"),
+}
+
 TOKENS: dict[str, FieldType] = {
     "name": Identifier("Whose it is: its bearer writes as user:NAME", most=100, metavar="NAME"),
     "role": Choice(*ROLES, about="What it may do: read; write as itself; everything", metavar="ROLE"),
@@ -234,6 +272,7 @@ NOUNS: dict[str, dict[str, FieldType]] = {
     "memory": MEMORY,
     "events": EVENTS,
     "files": FILES,
+    "claims": CLAIMS,
     "tokens": TOKENS,
     "logins": {"login_id": Identifier("The login's id", metavar="LOGIN")},
     "projects": PROJECTS,

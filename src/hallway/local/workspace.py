@@ -244,7 +244,7 @@ def _folder_named_in(file: str) -> str | None:
 def _main_worktree(common: str) -> str:
     if os.path.basename(common) == ".git":
         return os.path.dirname(common)
-    for section, key, value in _settings(os.path.join(common, "config")):
+    for section, key, value in read_settings(os.path.join(common, "config")):
         if section == "core" and key == "worktree" and value:  # a submodule, or a separate git folder
             return os.path.realpath(os.path.join(common, value))
     return common
@@ -254,7 +254,7 @@ def remote_url(repository: Repository) -> str | None:
     """Return the URL of `origin`, else of the first remote, after rewriting by `insteadOf`; None without a remote."""
     urls: dict[str, str] = {}
     needs_git = False
-    for section, key, value in _settings(os.path.join(repository.common, "config")):
+    for section, key, value in read_settings(os.path.join(repository.common, "config")):
         if section.startswith("remote.") and key == "url" and value:
             urls.setdefault(section.removeprefix("remote."), value)
         needs_git = needs_git or section.partition(".")[0] in ("include", "includeif", "url")
@@ -290,7 +290,7 @@ def _ask_git(repository: Repository, *words: str) -> str | None:
     return done.stdout.strip() or None if done.returncode == 0 else None
 
 
-def _settings(path: str) -> Iterator[tuple[str, str, str]]:
+def read_settings(path: str) -> Iterator[tuple[str, str, str]]:
     """Yield the section, key and value of each setting in a git config file (git-config(1)).
 
     Section names and keys are in lower case.

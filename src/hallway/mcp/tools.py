@@ -82,6 +82,7 @@ HINTS = {
     "conflict": "See how it is now: tasks",
 }
 WHOLE_HINTS = {
+    "claim_not_found": "See the claims: claims_list_claims",
     "session_not_found": "See all: sessions_find_sessions with include_offline. Register one: sessions_register",
     "message_not_found": "See a session's messages: messages_get_messages",
     "task_not_found": "See all tasks: tasks_list_tasks with include_done",

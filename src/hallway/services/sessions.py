@@ -301,6 +301,7 @@ class SessionRegistry(Service, noun="sessions"):
             self._upsert_alive(session_id, {"capabilities": before.capabilities})
         tasks = self.bus.tasks.succeed(session_id, continues)
         messages = self.bus.messages.succeed(session_id, continues)
+        self.bus.claims.succeed(session_id, continues)
         if is_known:
             return session
         self.bus.messages.tell_of_successor(session_id, continues, session.project)
@@ -394,6 +395,7 @@ class SessionRegistry(Service, noun="sessions"):
         self._leave_out_pauses()
         self._store.rows("sessions.postpone_check", now=now, limit=SWEEP_AT_ONCE)
         self._expired(self._store.rows("sessions.expire", now=now, limit=SWEEP_AT_ONCE))
+        self.bus.claims.sweep()
         return self._store.one("sessions.due", now=now) is None
 
     def _leave_out_pauses(self) -> None:

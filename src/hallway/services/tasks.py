@@ -283,6 +283,8 @@ class TaskBoard(Service, noun="tasks"):
         row = self._store.one("tasks.accept", task_id=task.task_id, session_id=session_id, now=self._store.now)
         if row is not None:
             changed = self._changed("task.accepted", task.task_id, session_id)
+            if task.owner is not None:
+                self.bus.claims.hand_over(task.task_id, task.owner, session_id)
             for party in sorted({task.offered_by, task.owner or task.offered_by} - {offerer, session_id}):
                 self.bus.messages.notify_task_change(changed, session_id, party, "task_accept", "accepted")
             return changed

@@ -1,0 +1,64 @@
+"""Paths as every worktree and machine of a repository means them: relative to the repository's root."""
+
+from __future__ import annotations
+
+import os
+
+from hallway.core.errors import InvalidInput
+from hallway.core.schema import quote_value
+from hallway.local.workspace import find_repository, read_settings
+
+GLOB_SIGNS = frozenset("*?[{\\")
+
+
+def worktree_root(directory: str | None = None) -> str | None:
+    """Return the root of the worktree that a directory (default: the working directory) is in; None outside of one."""
+    directory = os.path.realpath(directory or os.getcwd())
+    while True:
+        if os.path.lexists(os.path.join(directory, ".git")):
+            return directory
+        parent = os.path.dirname(directory)
+        if parent == directory:
+            return None
+        directory = parent
+
+
+def ignores_case(directory: str | None = None) -> bool:
+    """Return whether git treats Src/a.py and src/a.py as one file here (`core.ignorecase`), as on macOS and Windows."""
+    repository = find_repository(os.path.realpath(directory or os.getcwd()))
+    if repository is None:
+        return False
+    settings = read_settings(os.path.join(repository.common, "config"))
+    return any(value.lower() == "true" for section, key, value in settings if (section, key) == ("core", "ignorecase"))
+
+
+def path_in_repository(typed: str, directory: str | None = None) -> str:
+    """Return a file, folder or glob that a person typed as a glob relative to the repository's root.
+
+    It is relative to a directory (default: the working directory), or absolute. A folder stands for everything below
+    it. Symbolic links are followed up to the first glob sign, so that one file has one name. Raises InvalidInput for a
+    path outside of the repository. Outside of any repository the directory itself is the root.
+    """
+    directory = os.path.realpath(directory or os.getcwd())
+    root = worktree_root(directory) or directory
+    names = os.path.expanduser(typed).split(os.sep)
+    literal = next((at for at, name in enumerate(names) if not GLOB_SIGNS.isdisjoint(name)), len(names))
+    fixed = os.path.realpath(os.path.join(directory, os.sep.join(names[:literal]) or (os.sep if literal else "")))
+    if fixed != root and not fixed.startswith(root.rstrip(os.sep) + os.sep):
+        raise InvalidInput(
+            f"{quote_value(typed)} is {fixed}, which is outside of the repository {root}",
+            hint="Name a path in the repository, or something else as resource:NAME",
+        )
+    relative = os.path.relpath(fixed, root)
+    rest = names[literal:]
+    is_folder = not rest and (typed.endswith(os.sep) or os.path.isdir(fixed))
+    parts = [
+        *([] if relative == os.curdir else _escaped(relative).split(os.sep)),
+        *rest,
+        *(["**"] if is_folder else []),
+    ]
+    return "/".join(parts)
+
+
+def _escaped(path: str) -> str:
+    return "".join(f"\\{sign}" if sign in GLOB_SIGNS else sign for sign in path)

@@ -1,0 +1,374 @@
+"""Claims: leases on paths and other resources, so that two sessions do not work on one thing unknowingly.
+
+A claim is granted whole or refused whole, in one write transaction, of which a bus runs one at a time (C1). Who asks to
+wait keeps a place in the queue: nobody who asked later gets an overlapping claim before. A claim that ends lets the
+next ones in its way be granted in the same transaction. Every grant has a number that only rises in its project, so
+that a resource can tell a holder from one that was frozen and lost its claim meanwhile.
+"""
+
+from __future__ import annotations
+
+import time
+
+from hallway.core.clock import SECOND, new_id
+from hallway.core.errors import ClaimNotFound, ClaimRefused, InvalidInput, Refused, SessionElsewhere
+from hallway.core.globs import glob_of, normalize
+from hallway.core.model import PERSON, Claim
+from hallway.core.near_names import did_you_mean, near_matches
+from hallway.core.operation import operation
+from hallway.core.parameters import CLAIM_TTL_S
+from hallway.core.schema import encode, quote_value
+from hallway.core.topics import topic
+from hallway.services.base import Service
+from hallway.services.rows import record_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+RESOURCE = "resource:"  # prefix of a name that is no path
+MAX_CLAIMS = 1000  # of one session
+ENDED_AT_ONCE = 500  # so that one writer never pays for a night of claims that ran out
+LAST_NUMBER = 2**62  # after every place in a queue
+ONE_WAIT_S = 20.0  # of a longer wait: what a connection's own time limit allows with room to spare
+AFTER_ALL = "\U0010ffff"  # sorts after every continuation of a text
+
+
+class ClaimRegistry(Service, noun="claims"):
+    """The claims of sessions on paths and other resources."""
+
+    @operation("POST /claims")
+    def claim(
+        self,
+        session_id: str,
+        paths: list[str],
+        intent: str = "",
+        *,
+        mode: str = "exclusive",
+        ttl_s: int = CLAIM_TTL_S,
+        queue_s: int = 0,
+        task_id: str | None = None,
+        ignores_case: bool = False,
+        project: str | None = None,
+    ) -> Claim:
+        """Claim paths or resources for a session or person: all of them or none.
+
+        Paths are globs relative to the repository's root (`src/api/**`); `resource:NAME` is anything else. The claim
+        ends when it is released, after `ttl_s` seconds, or with its session. Claiming the same again renews it. Shared
+        claims may overlap each other. If another session's claim is in the way, ClaimRefused names every holder; with
+        `queue_s` the claim waits for its turn that long instead, and its `state` is `waiting` (see `wait_for_grant`).
+        A claim for a task goes along when the task is handed over. The project is the session's; a person may name one.
+        """
+        project = self._project_of(session_id, project)
+        wanted = sorted({checked_path(each) for each in paths})
+        if not wanted:
+            raise InvalidInput("no path is named", hint="Name what you claim: src/api/**, or resource:NAME")
+        named = {"session_id": session_id, "project": project, "paths": encode(wanted), "mode": mode}
+        now = self._store.now
+        row = self._store.one("claims.same", now=now, **named)
+        if row is not None:
+            renewed = {"ttl_s": ttl_s, "intent": intent or None, "task_id": task_id, "expires_at": now + ttl_s * SECOND}
+            self._store.rows("claims.renew", claim_id=row[0], **renewed)
+            return self.require(row[0])
+        self._require_room(session_id)
+        number = self._draw_number(project)
+        rivals = self._rivals(project, session_id, wanted, mode, number, ignores_case=ignores_case)
+        if rivals and not queue_s:
+            refused: Claim = self._refused(session_id, project, wanted, mode, intent, rivals)
+            return refused  # an error, which is raised after the commit
+        claim_id, is_granted = new_id(), not rivals
+        self._store.rows(
+            "claims.insert",
+            now=now,
+            claim_id=claim_id,
+            intent=intent,
+            task_id=task_id,
+            state="granted" if is_granted else "waiting",
+            number=number,
+            fence=self._draw_number(project) if is_granted else None,
+            granted_at=now if is_granted else None,
+            ttl_s=ttl_s,
+            expires_at=now + (ttl_s if is_granted else queue_s) * SECOND,
+            ignores_case=ignores_case,
+            **named,
+        )
+        for each in wanted:
+            self._store.rows("claims.insert_path", project=project, prefix=_prefix(each), claim_id=claim_id, glob=each)
+        claim = self.require(claim_id)
+        self._publish("claim.granted" if is_granted else "claim.queued", claim)
+        return claim
+
+    @operation("GET /sessions/{session_id}/claims/{claim_id}", waits_for="session_id")
+    def granted(self, session_id: str, claim_id: str, wait_s: float = 0) -> list[Claim]:
+        """Return a session's claim once it is granted, and nothing while it waits for its turn.
+
+        With `wait_s` the call waits for the grant. Raises ClaimNotFound when the claim has ended, or its time to wait
+        is over.
+        """
+        claim = self.require(claim_id)
+        if claim.session_id != session_id:
+            raise self._not_found(claim_id)
+        return [claim] if claim.state == "granted" else []
+
+    def claim_when_free(
+        self, session_id: str, paths: list[str], intent: str = "", *, wait_s: float, **options: Any
+    ) -> Claim:
+        """Claim paths, waiting for those that are held, first come first served.
+
+        Raises ClaimRefused, naming the holders, if the claim is not granted in time.
+        """
+        deadline = time.monotonic() + wait_s
+        claim: Claim = self.claim(session_id, paths, intent, queue_s=max(int(wait_s + 1), 1), **options)
+        while claim.state == "waiting":
+            left_s = max(deadline - time.monotonic(), 0)
+            found = self.granted(session_id, claim.claim_id, min(left_s, ONE_WAIT_S))
+            if found:
+                return found[0]
+            if not left_s:
+                self.release(session_id, claim.claim_id)
+                return self.claim(session_id, paths, intent, **options)
+        return claim
+
+    @operation("POST /claims/{claim_id}/renew")
+    def renew(self, session_id: str, claim_id: str, *, ttl_s: int = CLAIM_TTL_S) -> Claim:
+        """Have a granted claim end so many seconds from now; raises ClaimNotFound if it has ended."""
+        claim = self._require_own(session_id, claim_id)
+        if claim.state != "granted":
+            raise InvalidInput(f"the claim {claim_id} waits for its turn", hint="Renew it when it is granted")
+        until = self._store.now + ttl_s * SECOND
+        self._store.rows("claims.renew", claim_id=claim_id, ttl_s=ttl_s, intent=None, task_id=None, expires_at=until)
+        return self.require(claim_id)
+
+    @operation("DELETE /claims/{claim_id}")
+    def release(self, session_id: str, claim_id: str, *, force: bool = False) -> bool:
+        """End a claim; return whether it was there.
+
+        A person may end any session's claim, with `force`. What waited for these paths is granted in the same moment.
+        """
+        row = self._store.one("claims.get", claim_id=claim_id)
+        if row is None or not self.bus.sees(row[1]):
+            return False
+        claim = record_of(Claim, row)
+        if claim.session_id != session_id and not (force and session_id.startswith(PERSON)):
+            raise Refused(
+                f"the claim {claim_id} is held by {claim.session_id}, not by {session_id}",
+                hint="Ask its holder to release it. A person may end it: force",
+                holder=claim.session_id,
+            )
+        self._end(claim, "claim.released", by=session_id)
+        return True
+
+    @operation("GET /claims", verb="claims", is_of_all=True)
+    def list_claims(
+        self,
+        *,
+        project: str | None = None,
+        session_id: str | None = None,
+        state: str | None = None,
+        after_id: str | None = None,
+        limit: int = 200,
+    ) -> list[Claim]:
+        """Return the claims that are granted or wait, in the order in which they were asked for.
+
+        All filters must match. For the next page pass the last id of this page. Without a project, the claims of all
+        projects are returned.
+        """
+        rows = self._store.rows(
+            "claims.find",
+            now=self._store.now,
+            project=project,
+            session_id=session_id,
+            state=state,
+            after_id=after_id,
+            limit=limit,
+            visible=self.bus.visible,
+        )
+        return [record_of(Claim, row) for row in rows]
+
+    @operation("GET /claims/{claim_id}", unknown=None)
+    def get(self, claim_id: str) -> Claim:
+        """Return one claim that is granted or waits; raises ClaimNotFound."""
+        return self.require(claim_id)
+
+    # -- called by the bus and by other services, inside a transaction ------------------------------------------------
+
+    def require(self, claim_id: str) -> Claim:
+        """Return a claim that has not ended and that the caller may see; else raise ClaimNotFound."""
+        row = self._store.one("claims.get", claim_id=claim_id)
+        if row is None or not self.bus.sees(row[1]) or row[-1] <= self._store.now:
+            raise self._not_found(claim_id)
+        return record_of(Claim, row)
+
+    def on_session_ended(self, session_id: str, project: str) -> None:
+        """End the claims of a session that ended or expired."""
+        for row in self._store.rows("claims.of_session", session_id=session_id):
+            self._end(record_of(Claim, row), "claim.released", by=session_id, session_ended=True)
+
+    def succeed(self, session_id: str, continues: str) -> int:
+        """Give a session the claims of the one that it continues; return how many (S14)."""
+        rows = self._store.rows("claims.of_session", session_id=continues)
+        for row in rows:
+            self._store.rows("claims.give", claim_id=row[0], session_id=session_id)
+        return len(rows)
+
+    def hand_over(self, task_id: str, old_owner: str, new_owner: str) -> None:
+        """Give the claims that a session made for a task to the task's new owner."""
+        for row in self._store.rows("claims.of_task", task_id=task_id, session_id=old_owner):
+            self._store.rows("claims.give", claim_id=row[0], session_id=new_owner)
+
+    def sweep(self) -> None:
+        """End the claims whose time is over, each exactly once; called at the start of each write that finds some."""
+        for row in self._store.rows("claims.overdue", now=self._store.now, limit=ENDED_AT_ONCE):
+            self._end(record_of(Claim, row), "claim.expired")
+
+    # -- small parts --------------------------------------------------------------------------------------------------
+
+    def _rivals(
+        self, project: str, session_id: str, wanted: list[str], mode: str, number: int, *, ignores_case: bool
+    ) -> list[str]:
+        """Return the ids of the claims that one with these paths cannot be beside."""
+        rivals: dict[str, None] = {}
+        for each in wanted:
+            prefix = _prefix(each)
+            rows = self._store.rows(
+                "claims.rivals",
+                now=self._store.now,
+                project=project,
+                session_id=session_id,
+                mode=mode,
+                number=number,
+                prefix=prefix,
+                prefix_end=prefix + AFTER_ALL,
+                shorter=encode([prefix[:length] for length in range(len(prefix))]),
+            )
+            for claim_id, glob, other_ignores_case in rows:
+                if claim_id not in rivals and _overlap(each, glob, ignores_case or other_ignores_case):
+                    rivals[claim_id] = None
+        return list(rivals)
+
+    def _end(self, claim: Claim, kind: str, **more: Any) -> None:
+        """Delete a claim, publish its end, and grant those that only it kept waiting."""
+        row = self._store.one("claims.ignores_case", claim_id=claim.claim_id)
+        ignores_case = bool(row and row[0])
+        self._store.rows("claims.delete", claim_id=claim.claim_id)
+        self._publish(kind, claim, **more)
+        ids = self._rivals(
+            claim.project, claim.session_id, claim.paths, claim.mode, LAST_NUMBER, ignores_case=ignores_case
+        )
+        for row in self._store.rows("claims.some", claim_ids=encode(ids)) if ids else []:
+            waiting = record_of(Claim, row)
+            if waiting.state == "waiting":
+                self._grant_if_free(waiting)
+
+    def _grant_if_free(self, claim: Claim) -> None:
+        row = self._store.one("claims.ignores_case", claim_id=claim.claim_id)
+        number, mode = claim.number, claim.mode
+        if self._rivals(claim.project, claim.session_id, claim.paths, mode, number, ignores_case=bool(row and row[0])):
+            return
+        fence = self._draw_number(claim.project)
+        self._store.rows("claims.grant", claim_id=claim.claim_id, fence=fence, now=self._store.now)
+        self._publish("claim.granted", self.require(claim.claim_id))
+        self.bus.changed_topics.add(topic(self.noun, claim.session_id))
+        self.bus.due_sessions.add(claim.session_id)
+
+    def _draw_number(self, project: str) -> int:
+        row = self._store.one("claims.draw_number", project=project)
+        assert row is not None  # noqa: S101 (the statement returns the row that it wrote)
+        return int(row[0])
+
+    def _publish(self, kind: str, claim: Claim, **more: Any) -> None:
+        self.bus.events.append(
+            kind,
+            claim.project,
+            claim.session_id,
+            claim_id=claim.claim_id,
+            paths=claim.paths,
+            mode=claim.mode,
+            intent=claim.intent,
+            fence=claim.fence,
+            **more,
+        )
+
+    def _refused(
+        self, session_id: str, project: str, wanted: list[str], mode: str, intent: str, rivals: list[str]
+    ) -> Any:
+        """Return the error for a claim that others are in the way of; its event is published nevertheless."""
+        rows = self._store.rows("claims.some", claim_ids=encode(rivals))
+        holders = [record_of(Claim, row) for row in rows]
+        held_by = sorted({each.session_id for each in holders})
+        self.bus.events.append(
+            "claim.refused", project, session_id, paths=wanted, mode=mode, intent=intent, held_by=held_by
+        )
+        first = holders[0]
+        about = f" for {quote_value(first.intent)}" if first.intent else ""
+        more = f", and {len(holders) - 1} more are in the way" if len(holders) > 1 else ""
+        left_s = first.expires_at.timestamp() - self._store.now / SECOND
+        does = "holds" if first.state == "granted" else "waits for"
+        return ClaimRefused(
+            f"{', '.join(wanted)} cannot be claimed: {first.session_id} {does} {', '.join(first.paths)}{about}"
+            f" for {-(-left_s // 60):.0f} min more{more}",
+            holders=[each.to_dict() for each in holders],
+        )
+
+    def _project_of(self, session_id: str, project: str | None) -> str:
+        if session_id.startswith(PERSON):
+            return self.bus.project_for(project)
+        own: str = self.bus.sessions.require(session_id).project
+        if project not in (None, own):
+            raise SessionElsewhere(f"the session {session_id!r} lives in {own}, not in {project}", project=own)
+        return own
+
+    def _require_own(self, session_id: str, claim_id: str) -> Claim:
+        claim = self.require(claim_id)
+        if claim.session_id != session_id:
+            raise Refused(f"the claim {claim_id} is held by {claim.session_id}, not by {session_id}")
+        return claim
+
+    def _require_room(self, session_id: str) -> None:
+        row = self._store.one("claims.count", session_id=session_id)
+        if row is not None and row[0] >= MAX_CLAIMS:
+            raise InvalidInput(
+                f"{session_id} has {MAX_CLAIMS} claims, which is the most",
+                hint="Release some, or claim a glob that covers several paths",
+            )
+
+    def _not_found(self, claim_id: str) -> ClaimNotFound:
+        rows = self._store.rows(
+            "claims.find",
+            now=self._store.now,
+            project=None,
+            session_id=None,
+            state=None,
+            after_id=None,
+            limit=200,
+            visible=self.bus.visible,
+        )
+        near = near_matches(claim_id, [row[0] for row in rows])
+        return ClaimNotFound(
+            f"no claim has the id {claim_id!r}; it never was, or it has ended", hint=did_you_mean(near)
+        )
+
+
+def checked_path(path: str) -> str:
+    """Return a path's glob, or a resource's name, in the form in which it is kept."""
+    if path.startswith(RESOURCE):
+        name = path.removeprefix(RESOURCE).strip()
+        if not name:
+            raise InvalidInput(f"{quote_value(path)} names no resource", hint="Name one: resource:staging")
+        return RESOURCE + name
+    try:
+        return normalize(path)
+    except ValueError as error:
+        raise InvalidInput(
+            f"{quote_value(path)} cannot be claimed: {error}", hint="Name a path or glob in the repository: src/api/**"
+        ) from None
+
+
+def _prefix(path: str) -> str:
+    return path.lower() if path.startswith(RESOURCE) else glob_of(path).prefix
+
+
+def _overlap(one: str, two: str, ignores_case: bool) -> bool:
+    if one.startswith(RESOURCE) or two.startswith(RESOURCE):
+        return one == two
+    return glob_of(one).overlaps(glob_of(two), ignore_case=ignores_case)

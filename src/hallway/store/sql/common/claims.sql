@@ -1,0 +1,89 @@
+-- fragment: claim_columns
+-- The fields of a Claim, in order.
+c.claim_id, c.project, c.session_id, c.paths, c.mode, c.intent, c.task_id, c.state, c.number, c.fence, c.asked_at,
+c.granted_at, c.ttl_s, c.expires_at
+
+-- fragment: is_rival
+-- A claim of another session that a session's claim cannot be beside: one of them is exclusive, and it is granted, or
+-- it waits and asked before.
+p.project = :project AND c.session_id <> :session_id AND c.expires_at > :now
+AND (:mode = 'exclusive' OR c.mode = 'exclusive') AND (c.state = 'granted' OR c.number < :number)
+
+-- name: claims.draw_number
+INSERT INTO claim_numbers (project, last) VALUES (:project, 1)
+ON CONFLICT (project) DO UPDATE SET last = claim_numbers.last + 1
+RETURNING last;
+
+-- name: claims.insert
+INSERT INTO claims (claim_id, project, session_id, paths, mode, intent, task_id, state, number, fence, asked_at,
+                    granted_at, ttl_s, expires_at, ignores_case)
+VALUES (:claim_id, :project, :session_id, :paths, :mode, :intent, :task_id, :state, :number, :fence, :now,
+        :granted_at, :ttl_s, :expires_at, :ignores_case);
+
+-- name: claims.insert_path
+INSERT INTO claim_paths (project, prefix, claim_id, glob) VALUES (:project, :prefix, :claim_id, :glob);
+
+-- name: claims.rivals
+-- The claims with a glob that may overlap one with a prefix: theirs begins with it, or it begins with theirs.
+SELECT c.claim_id, p.glob, c.ignores_case
+FROM claim_paths AS p JOIN claims AS c ON c.claim_id = p.claim_id
+WHERE p.prefix >= :prefix AND p.prefix < :prefix_end AND {is_rival}
+UNION ALL
+SELECT c.claim_id, p.glob, c.ignores_case
+FROM claim_paths AS p JOIN claims AS c ON c.claim_id = p.claim_id
+WHERE p.prefix IN (SELECT value FROM json_each(:shorter)) AND {is_rival};
+
+-- name: claims.get
+SELECT {claim_columns} FROM claims AS c WHERE claim_id = :claim_id;
+
+-- name: claims.some
+SELECT {claim_columns} FROM claims AS c WHERE claim_id IN (SELECT value FROM json_each(:claim_ids)) ORDER BY number;
+
+-- name: claims.find
+SELECT {claim_columns} FROM claims AS c
+WHERE expires_at > :now AND (:project IS NULL OR project = :project)
+  AND (:session_id IS NULL OR session_id = :session_id) AND (:state IS NULL OR state = :state)
+  AND (:after_id IS NULL OR (asked_at, claim_id) > (SELECT a.asked_at, a.claim_id FROM claims AS a
+                                                    WHERE a.claim_id = :after_id))
+  AND {is_visible}
+ORDER BY asked_at, claim_id LIMIT :limit;
+
+-- name: claims.same
+-- A session's granted claim of the same paths, in the same mode.
+SELECT {claim_columns} FROM claims AS c
+WHERE session_id = :session_id AND project = :project AND paths = :paths AND mode = :mode AND state = 'granted'
+  AND expires_at > :now;
+
+-- name: claims.count
+SELECT count(*) FROM claims WHERE session_id = :session_id;
+
+-- name: claims.renew
+UPDATE claims
+SET expires_at = :expires_at, ttl_s = :ttl_s, intent = coalesce(:intent, intent), task_id = coalesce(:task_id, task_id)
+WHERE claim_id = :claim_id;
+
+-- name: claims.grant
+UPDATE claims SET state = 'granted', fence = :fence, granted_at = :now, expires_at = :now + ttl_s * 1000000
+WHERE claim_id = :claim_id;
+
+-- name: claims.delete
+DELETE FROM claims WHERE claim_id = :claim_id;
+
+-- name: claims.overdue
+SELECT {claim_columns} FROM claims AS c WHERE expires_at <= :now ORDER BY expires_at LIMIT :limit;
+
+-- name: claims.of_session
+SELECT {claim_columns} FROM claims AS c WHERE session_id = :session_id ORDER BY number;
+
+-- name: claims.of_task
+SELECT {claim_columns} FROM claims AS c WHERE task_id = :task_id AND session_id = :session_id ORDER BY number;
+
+-- name: claims.give
+UPDATE claims SET session_id = :session_id WHERE claim_id = :claim_id;
+
+-- name: claims.stats
+SELECT state, count(*) FROM claims
+WHERE expires_at > :now AND (:project IS NULL OR project = :project) AND {is_visible} GROUP BY state;
+
+-- name: claims.ignores_case
+SELECT ignores_case FROM claims WHERE claim_id = :claim_id;

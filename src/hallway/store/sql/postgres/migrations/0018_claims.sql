@@ -1,0 +1,63 @@
+-- Claims: leases on paths and other resources, and those that wait for one. Times are microseconds since 1970, UTC.
+
+-- One row for each claim that is granted or waits; one that ended is deleted. `number` is its place in the queue and
+-- `fence` the number of its grant; both are drawn from the project's counter, which only rises. A waiting claim's
+-- `expires_at` is the end of its waiting, a granted one's the end of the lease.
+CREATE TABLE claims (
+    claim_id     text COLLATE "C" PRIMARY KEY,
+    project      text COLLATE "C" NOT NULL,
+    session_id   text COLLATE "C" NOT NULL,
+    paths        text COLLATE "C" NOT NULL,
+    mode         text COLLATE "C" NOT NULL CHECK (mode IN ('exclusive', 'shared')),
+    intent       text COLLATE "C" NOT NULL,
+    task_id      text COLLATE "C",
+    state        text COLLATE "C" NOT NULL CHECK (state IN ('granted', 'waiting')),
+    number       bigint  NOT NULL,
+    fence        bigint,
+    asked_at     bigint  NOT NULL,
+    granted_at   bigint,
+    ttl_s        bigint  NOT NULL,
+    expires_at   bigint  NOT NULL,
+    ignores_case boolean NOT NULL,
+    CHECK ((state = 'granted') = (fence IS NOT NULL)),
+    CHECK ((state = 'granted') = (granted_at IS NOT NULL))
+);
+
+CREATE INDEX claims_project ON claims (project, number);
+CREATE INDEX claims_session ON claims (session_id);
+CREATE INDEX claims_task ON claims (task_id) WHERE task_id IS NOT NULL;
+CREATE INDEX claims_expiry ON claims (expires_at);
+
+-- The paths of each claim. `prefix` is what every path that the glob matches begins with, in lower case: two globs
+-- overlap only if one's prefix begins with the other's.
+CREATE TABLE claim_paths (
+    project  text COLLATE "C" NOT NULL,
+    prefix   text COLLATE "C" NOT NULL,
+    claim_id text COLLATE "C" NOT NULL,
+    glob     text COLLATE "C" NOT NULL,
+    PRIMARY KEY (project, prefix, claim_id, glob)
+);
+
+CREATE INDEX claim_paths_claim ON claim_paths (claim_id);
+
+CREATE FUNCTION claim_ends() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    DELETE FROM claim_paths WHERE claim_id = OLD.claim_id;
+    RETURN NULL;
+END $$;
+
+CREATE TRIGGER claim_ends AFTER DELETE ON claims FOR EACH ROW EXECUTE FUNCTION claim_ends();
+
+CREATE FUNCTION claim_moves() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE claim_paths SET project = NEW.project WHERE claim_id = OLD.claim_id;
+    RETURN NULL;
+END $$;
+
+CREATE TRIGGER claim_moves AFTER UPDATE OF project ON claims FOR EACH ROW EXECUTE FUNCTION claim_moves();
+
+-- The last number of each project. A row is never removed, so that no number is used twice.
+CREATE TABLE claim_numbers (
+    project text COLLATE "C" PRIMARY KEY,
+    last    bigint NOT NULL
+);

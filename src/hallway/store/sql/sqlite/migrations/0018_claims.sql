@@ -1,0 +1,55 @@
+-- Claims: leases on paths and other resources, and those that wait for one. Times are microseconds since 1970, UTC.
+
+-- One row for each claim that is granted or waits; one that ended is deleted. `number` is its place in the queue and
+-- `fence` the number of its grant; both are drawn from the project's counter, which only rises. A waiting claim's
+-- `expires_at` is the end of its waiting, a granted one's the end of the lease.
+CREATE TABLE claims (
+    claim_id     TEXT    PRIMARY KEY,
+    project      TEXT    NOT NULL,
+    session_id   TEXT    NOT NULL,
+    paths        TEXT    NOT NULL,
+    mode         TEXT    NOT NULL CHECK (mode IN ('exclusive', 'shared')),
+    intent       TEXT    NOT NULL,
+    task_id      TEXT,
+    state        TEXT    NOT NULL CHECK (state IN ('granted', 'waiting')),
+    number       INTEGER NOT NULL,
+    fence        INTEGER,
+    asked_at     INTEGER NOT NULL,
+    granted_at   INTEGER,
+    ttl_s        INTEGER NOT NULL,
+    expires_at   INTEGER NOT NULL,
+    ignores_case INTEGER NOT NULL,
+    CHECK ((state = 'granted') = (fence IS NOT NULL)),
+    CHECK ((state = 'granted') = (granted_at IS NOT NULL))
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX claims_project ON claims (project, number);
+CREATE INDEX claims_session ON claims (session_id);
+CREATE INDEX claims_task ON claims (task_id) WHERE task_id IS NOT NULL;
+CREATE INDEX claims_expiry ON claims (expires_at);
+
+-- The paths of each claim. `prefix` is what every path that the glob matches begins with, in lower case: two globs
+-- overlap only if one's prefix begins with the other's.
+CREATE TABLE claim_paths (
+    project  TEXT NOT NULL,
+    prefix   TEXT NOT NULL,
+    claim_id TEXT NOT NULL,
+    glob     TEXT NOT NULL,
+    PRIMARY KEY (project, prefix, claim_id, glob)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX claim_paths_claim ON claim_paths (claim_id);
+
+CREATE TRIGGER claim_ends AFTER DELETE ON claims BEGIN
+    DELETE FROM claim_paths WHERE claim_id = OLD.claim_id;
+END;
+
+CREATE TRIGGER claim_moves AFTER UPDATE OF project ON claims BEGIN
+    UPDATE claim_paths SET project = NEW.project WHERE claim_id = OLD.claim_id;
+END;
+
+-- The last number of each project. A row is never removed, so that no number is used twice.
+CREATE TABLE claim_numbers (
+    project TEXT    PRIMARY KEY,
+    last    INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
