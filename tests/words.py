@@ -25,6 +25,7 @@ VERBS = frozenset(
         "Carry",
         "Change",
         "Check",
+        "Claim",
         "Clean",
         "Clear",
         "Close",

@@ -294,5 +294,45 @@ def answer_one(path: str, session_id: str) -> None:
         bus.messages.acknowledge(session_id, [message.message_id])
 
 
+# -- claims -----------------------------------------------------------------------------------------------------------
+
+CLAIMED_FILES = ("src/a.py", "src/b.py", "src/api/a.py", "src/api/b.py", "docs/a.md", "docs/b.md")
+CLAIMED_GLOBS = ("src/**", "src/*.py", "**/a.*", "src/api/[ab].py", "docs/{a,b}.md", "docs/a.md", "**/*.py", "**")
+
+
+def race_for_claims(path: str, name: str, rounds: str, marks: str) -> None:
+    """Claim random globs, alone and by waiting, and mark each file held by a file that only one process can make."""
+    import random
+
+    from hallway.core.errors import ClaimRefused
+    from test_globs import is_match
+
+    choice = random.Random(name)
+    granted = refused = 0
+    with open_bus(path) as bus:
+        bus.sessions.register(name, name, "codex")
+        ready()
+        for _ in range(int(rounds)):
+            globs = choice.sample(CLAIMED_GLOBS, choice.choice((1, 1, 2)))
+            try:
+                if choice.random() < 0.5:
+                    claim = bus.claims.claim_when_free(name, globs, wait_s=120)
+                else:
+                    claim = bus.claims.claim(name, globs)
+            except ClaimRefused:
+                refused += 1
+                continue
+            granted += 1
+            held = [each for each in CLAIMED_FILES if any(is_match(glob, each) for glob in globs)]
+            files = [Path(marks) / each.replace("/", "-") for each in held]
+            for file in files:
+                os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY))  # raises FileExistsError: two holders
+            time.sleep(choice.random() / 500)
+            for file in files:
+                file.unlink()
+            bus.claims.release(name, claim.claim_id)
+    print(json.dumps([granted, refused]))
+
+
 if __name__ == "__main__":
     globals()[sys.argv[1]](*sys.argv[2:])
