@@ -15,6 +15,7 @@ MODULES = (
     "attention",
     "messages",
     "memory",
+    "claims",
     "mcp",
     "hooks",
     "agents",

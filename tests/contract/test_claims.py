@@ -161,6 +161,14 @@ def test_a_claim_ends_by_time_with_one_event(shop: LocalBus, clock: FakeClock) -
     assert kinds(shop).count("claim.expired") == 1
 
 
+def test_a_clock_that_is_set_back_prolongs_no_lease(shop: LocalBus, clock: FakeClock) -> None:
+    claim(shop, "alice", "src/**", ttl_s=60)
+    clock.advance(-7200)
+    shop.sessions.heartbeat("alice")
+    clock.advance(60)
+    assert claim(shop, "bob", "src/**").state == "granted"
+
+
 def test_a_claim_ends_with_its_session(shop: LocalBus, clock: FakeClock) -> None:
     claim(shop, "alice", "src/**")
     shop.sessions.end("alice")
@@ -187,6 +195,22 @@ def test_a_claim_for_a_task_goes_along_when_the_task_is_handed_over(shop: LocalB
     shop.tasks.accept("carol", task.task_id)
     assert shop.claims.get(along.claim_id).session_id == "carol"
     assert shop.claims.get(other.claim_id).session_id == "alice"
+
+
+def test_a_claim_is_of_the_project_that_its_session_leaves(shop: LocalBus) -> None:
+    claim(shop, "alice", "src/**")
+    shop.sessions.heartbeat("alice", project="github.com/acme/site", move=True)
+    assert shop.claims.list_claims() == []
+
+
+def test_claims_end_when_their_project_gets_another_name(shop: LocalBus) -> None:
+    """Under the new name somebody else may hold the same paths."""
+    claim(shop, "alice", "src/**")
+    claim(shop, "bob", "src/**", queue_s=60)
+    shop.projects.move(shop.sessions.get("alice").project, "github.com/acme/site", dry_run=True)
+    assert len(shop.claims.list_claims()) == 2
+    shop.projects.move(shop.sessions.get("alice").project, "github.com/acme/site")
+    assert shop.claims.list_claims() == []
 
 
 # -- waiting ----------------------------------------------------------------------------------------------------------

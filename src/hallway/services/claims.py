@@ -200,9 +200,14 @@ class ClaimRegistry(Service, noun="claims"):
         return record_of(Claim, row)
 
     def on_session_ended(self, session_id: str, project: str) -> None:
-        """End the claims of a session that ended or expired."""
+        """End the claims of a session that ended, expired, or moved to another project."""
         for row in self._store.rows("claims.of_session", session_id=session_id):
-            self._end(record_of(Claim, row), "claim.released", by=session_id, session_ended=True)
+            self._end(record_of(Claim, row), "claim.released", by=session_id)
+
+    def end_all(self, project: str) -> None:
+        """End the claims of a project whose records move to another one, where their paths may be claimed already."""
+        for row in self._store.rows("claims.of_project", project=project):
+            self._end(record_of(Claim, row), "claim.released", by=None)
 
     def succeed(self, session_id: str, continues: str) -> int:
         """Give a session the claims of the one that it continues; return how many (S14)."""

@@ -33,8 +33,8 @@ class ProjectRegistry(Service, noun="projects"):
 
         Nothing is overwritten: if the new project has, or once had, a memory key of the same name, the old project
         keeps its entry, and the result lists the key. The move is one transaction and one event. It can be taken back
-        for 30 days. Tokens that are limited to the old project do not get access to the new one; the result names them.
-        Raises ProjectNotFound if nothing is stored under the old name.
+        for 30 days. Claims of the old project end. Tokens that are limited to the old project do not get access to the
+        new one; the result names them. Raises ProjectNotFound if nothing is stored under the old name.
         """
         self._require_two(old_project, new_project)
         return self._run(old_project, new_project, None, is_dry=dry_run)
@@ -71,6 +71,7 @@ class ProjectRegistry(Service, noun="projects"):
         listed: dict[str, int] = dict(self._store.rows("projects.listed", id=move_id))
         kept_keys = [key for (key,) in self._store.rows("projects.shared_keys", id=move_id, **places)]
         moved = {}
+        self.bus.claims.end_all(from_project)
         for noun in MOVED_NOUNS:
             if noun == "sessions":
                 self.bus.sessions.names.make_room(**places)

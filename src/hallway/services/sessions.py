@@ -392,6 +392,7 @@ class SessionRegistry(Service, noun="sessions"):
         now = self._store.now
         if self._store.rows("sessions.rewind_clock", now=now):
             self._store.rows("sessions.rewind", now=now)
+            self._store.rows("claims.rewind", now=now)
         self._leave_out_pauses()
         self._store.rows("sessions.postpone_check", now=now, limit=SWEEP_AT_ONCE)
         self._expired(self._store.rows("sessions.expire", now=now, limit=SWEEP_AT_ONCE))
@@ -498,6 +499,7 @@ class SessionRegistry(Service, noun="sessions"):
             self._mark_peers_due(columns["project"])
         elif is_moved:
             self.bus.events.append("session.left", before.project, session_id)
+            self.bus.claims.on_session_ended(session_id, before.project)
             self.bus.events.append("session.moved", columns["project"], session_id, **changed)
             self._mark_peers_due(before.project)
             self._mark_peers_due(columns["project"])

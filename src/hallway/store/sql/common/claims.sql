@@ -62,6 +62,11 @@ UPDATE claims
 SET expires_at = :expires_at, ttl_s = :ttl_s, intent = coalesce(:intent, intent), task_id = coalesce(:task_id, task_id)
 WHERE claim_id = :claim_id;
 
+-- name: claims.rewind
+-- The clock was set back: no lease lasts longer from now than it was granted for.
+UPDATE claims SET expires_at = :now + ttl_s * 1000000
+WHERE state = 'granted' AND expires_at > :now + ttl_s * 1000000;
+
 -- name: claims.grant
 UPDATE claims SET state = 'granted', fence = :fence, granted_at = :now, expires_at = :now + ttl_s * 1000000
 WHERE claim_id = :claim_id;
@@ -74,6 +79,9 @@ SELECT {claim_columns} FROM claims AS c WHERE expires_at <= :now ORDER BY expire
 
 -- name: claims.of_session
 SELECT {claim_columns} FROM claims AS c WHERE session_id = :session_id ORDER BY number;
+
+-- name: claims.of_project
+SELECT {claim_columns} FROM claims AS c WHERE project = :project ORDER BY number;
 
 -- name: claims.of_task
 SELECT {claim_columns} FROM claims AS c WHERE task_id = :task_id AND session_id = :session_id ORDER BY number;

@@ -48,14 +48,6 @@ END $$;
 
 CREATE TRIGGER claim_ends AFTER DELETE ON claims FOR EACH ROW EXECUTE FUNCTION claim_ends();
 
-CREATE FUNCTION claim_moves() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    UPDATE claim_paths SET project = NEW.project WHERE claim_id = OLD.claim_id;
-    RETURN NULL;
-END $$;
-
-CREATE TRIGGER claim_moves AFTER UPDATE OF project ON claims FOR EACH ROW EXECUTE FUNCTION claim_moves();
-
 -- The last number of each project. A row is never removed, so that no number is used twice.
 CREATE TABLE claim_numbers (
     project text COLLATE "C" PRIMARY KEY,

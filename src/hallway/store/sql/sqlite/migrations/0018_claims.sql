@@ -44,10 +44,6 @@ CREATE TRIGGER claim_ends AFTER DELETE ON claims BEGIN
     DELETE FROM claim_paths WHERE claim_id = OLD.claim_id;
 END;
 
-CREATE TRIGGER claim_moves AFTER UPDATE OF project ON claims BEGIN
-    UPDATE claim_paths SET project = NEW.project WHERE claim_id = OLD.claim_id;
-END;
-
 -- The last number of each project. A row is never removed, so that no number is used twice.
 CREATE TABLE claim_numbers (
     project TEXT    PRIMARY KEY,
