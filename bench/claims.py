@@ -61,7 +61,7 @@ def _with_claims(home: str, count: int) -> Any:
     bus = hallway.connect(home)
     for name in ("bob", *(f"s{each}" for each in range(count // 1000))):
         bus.sessions.register(name, name, "codex", project=PROJECT, ttl_s=24 * 3600)
-    with bus.transaction():
+    with bus.transaction():  # type: ignore[attr-defined]
         store = bus.store
         for each in range(count):
             glob = f"src/part-{each}/**/*.py"

@@ -32,6 +32,7 @@ CALLS: dict[str, dict[str, Any]] = {
     "memory.find": {"query": "red"},
     "memory.delete": {"key": "color"},
     "memory.clear_some": {},
+    "claims.claim": {"session_id": "user:alice", "paths": ["src/**"]},
 }
 ABOUT_ONE = [each for each in OPERATIONS.values() if "project" in each.parameters and not each.is_of_all]
 # How each operation is called by which a session that was never seen is registered.
@@ -51,8 +52,12 @@ ACTS: dict[str, dict[str, Any]] = {
     "tasks.cancel": {"session_id": "new", "task_id": "$task"},
     "memory.set": {"session_id": "new", "key": "color", "value": "red"},
     "files.touch": {"session_id": "new", "paths": ["/shop/cart.py"]},
+    "claims.claim": {"session_id": "new", "paths": ["src/**"]},
+    "claims.renew": {"session_id": "new", "claim_id": "$claim"},
+    "claims.release": {"session_id": "new", "claim_id": "$claim"},
 }
-NOT_YOURS = ("tasks.handoff", "tasks.complete", "tasks.cancel")  # who is new owns no task: a refusal
+# Who is new owns no task and no claim: a refusal.
+NOT_YOURS = ("tasks.handoff", "tasks.complete", "tasks.cancel", "claims.renew", "claims.release")
 
 
 class Speaking(NoWorkspace):
@@ -175,11 +180,13 @@ def test_no_act_is_left_out() -> None:
 def test_an_act_of_a_session_that_was_never_seen_registers_it(team: LocalBus, name: str, role: str) -> None:
     message = team.messages.send("s1", "user:alice", "request", "well?").message_id
     task = team.tasks.offer("s1", "*", "work").task_id
+    claim = team.claims.claim("s2", ["docs/**"]).claim_id
     if role == "agent":
         team.principal = Principal("alice", "agent", [SHOP, SITE])
-    arguments = {key: {"$message": message, "$task": task}.get(str(value), value) for key, value in ACTS[name].items()}
+    named = {"$message": message, "$task": task, "$claim": claim}
+    arguments = {key: named.get(str(value), value) for key, value in ACTS[name].items()}
     if name in NOT_YOURS:
-        with pytest.raises(errors.AlreadyTaken):
+        with pytest.raises((errors.AlreadyTaken, errors.Refused)):
             call(team, OPERATIONS[name], arguments)
         team.principal = None
         assert "new" not in {each.session_id for each in team.sessions.list_sessions()}  # what is refused wrote nothing

@@ -57,7 +57,7 @@ EDITS: dict[str, tuple[str, str, str]] = {
     ),
     "core/model.py": (
         "core/model.py",
-        "    created_at: datetime\n    updated_at: datetime\n\n\nclass Pruned",
+        "    created_at: datetime\n    updated_at: datetime\n\n\nclass Claim",
         "    estimate_s: int | None\n",
     ),
     "core/record_fields.py": (
