@@ -212,7 +212,7 @@ CLAIMS: dict[str, FieldType] = {
     "task_id": Identifier(
         "The task it is for: it goes along when the task is handed over", flag="--task", metavar="TASK"
     ),
-    "ignores_case": Boolean("Src/a.py and src/a.py are one file, as on macOS and Windows"),
+    "ignores_case": Boolean("Names that differ only in case are one file, as on macOS and Windows"),
     "claim_id": Identifier("The claim's id", metavar="CLAIM"),
     "state": Choice(*CLAIM_STATES, about="Only claims that are granted, or that wait"),
     "force": Boolean("End another session's claim, as a person"),

@@ -24,7 +24,7 @@ def worktree_root(directory: str | None = None) -> str | None:
 
 
 def ignores_case(directory: str | None = None) -> bool:
-    """Return whether git treats Src/a.py and src/a.py as one file here (`core.ignorecase`), as on macOS and Windows."""
+    """Return whether names that differ only in case are one file for git here (`core.ignorecase`), as on macOS."""
     repository = find_repository(os.path.realpath(directory or os.getcwd()))
     if repository is None:
         return False
