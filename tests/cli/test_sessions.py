@@ -151,10 +151,10 @@ def test_wrong_input_makes_no_bus(person):
     assert not person.home.exists()
 
 
-def test_no_command_is_answered_with_help(person):
-    done = person.types()
+def test_a_group_of_commands_is_answered_with_help(person):
+    done = person.types("task")
     assert done.returncode == 0
-    assert "heartbeat" in done.stdout
+    assert "handoff" in done.stdout
     assert not person.home.exists()
 
 

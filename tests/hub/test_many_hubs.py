@@ -232,3 +232,28 @@ def test_what_is_said_again_at_another_hub_is_done_once(hubs: list[HubProcess]) 
         assert [message.subject for message in bus.messages.inbox("once-2")] == ["once", "review"]
         assert [message.type for message in bus.messages.inbox("once-1")].count("handoff") == 1
         assert bus.memory.get_entry("once").version == 1
+
+
+@pytest.mark.promise("H1")
+def test_hubs_announce_each_item_once_and_wake_who_waits_for_the_list(clients: list[Client], bus: LocalBus) -> None:
+    a, b = clients
+    a.register("asks", project="attention", status="working")
+    version = b.get("/attention?project=attention").json["version"]
+    answers: list[Any] = []
+    waiting = threading.Thread(
+        target=lambda: answers.append(b.get(f"/attention?project=attention&wait_s=60&version={version}").json)
+    )
+    waiting.start()
+    bus.sessions.update_status("asks", "waiting", reason="question", detail="Which port?")
+    waiting.join(60)
+    assert [each["what"] for each in answers[0]["items"]] == ["Which port?"]
+    bus.sessions.update_status("asks", "working")
+
+    def announced() -> list[str]:
+        mine = [each for each in all_events(bus) if each.project == "attention"]
+        return [each.kind for each in mine if each.kind.startswith("attention")]
+
+    until(lambda: "attention.resolved" in announced())
+    for _ in range(3):  # looks of both hubs
+        a.get("/attention"), b.get("/attention")
+    assert announced() == ["attention.appeared", "attention.resolved"]

@@ -76,6 +76,7 @@ def addresses(bus: LocalBus) -> list[str]:
     return [
         "/",
         address("/page/session", id=session_id),
+        "/page/attention",
         "/page/inbox",
         "/page/messages",
         address("/page/thread", id=asked.message_id),
