@@ -144,7 +144,7 @@ def test_one_name_is_one_thing() -> None:
     ]
     assert repeated(classes) == {}
     files = repeated([name.rpartition(".")[2] for name in MODULES])
-    assert set(files) <= NOUNS | BY_LAYER | {"turn", "wake", "store"}
+    assert set(files) <= NOUNS | BY_LAYER | {"title", "turn", "wake", "store"}
 
 
 def test_bounds_begin_with_max_or_min() -> None:

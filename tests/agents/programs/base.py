@@ -8,10 +8,16 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from agents.model import Call
 from agents.npm import node_folder, programs_of
+from support import until
+
+if TYPE_CHECKING:
+    from agents.machine import Terminal
+
+RENAME_S = 60
 
 SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
 
@@ -29,6 +35,8 @@ class Program:
     stop_hint = "esc to interrupt"  # what its interface shows while a turn runs
     stop_key = "Escape"
     ready = ">"  # what its interface shows once it takes a prompt
+    renamed = "renamed to"  # what its interface shows then
+    rename = ""  # the command by which the person names the session
     dialog = ""  # what its interface shows when it asks for a permission; a client without one never asks
 
     @property
@@ -58,6 +66,12 @@ class Program:
     def lets_ask(self, home: Path) -> tuple[str, ...]:
         """Set the client up to ask before it runs a command; return the arguments of its interface then."""
         return self.interface or ()
+
+    def renames(self, terminal: Terminal, name: str) -> None:
+        """Name the session in its terminal."""
+        terminal.types(f"{self.rename} {name}")
+        until(lambda: f"{self.rename} {name}" in terminal.screen, RENAME_S)
+        terminal.presses_until("Enter", lambda: self.renamed in terminal.screen)
 
     def words_with_hallway(self) -> list[str]:
         """What a test adds where hallway is installed, so that no run begins before its tools are there."""

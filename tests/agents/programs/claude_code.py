@@ -14,6 +14,7 @@ class ClaudeCode(Program):
     shell = "^Bash$"
     interface = ()
     ready = "❯"
+    rename = "/rename"
     dialog = "Do you want to proceed?"
 
     def settings(self, model_url: str) -> dict[str, str]:

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from agents.model import Call
-from agents.programs.base import Program
+from agents.programs.base import RENAME_S, Program
+from support import until
+
+if TYPE_CHECKING:
+    from agents.machine import Terminal
 
 
 class Codex(Program):
@@ -14,6 +19,7 @@ class Codex(Program):
     session_key = "thread_id"
     interface = ("--dangerously-bypass-hook-trust",)
     ready = "›"
+    rename = "/rename"
     dialog = "Would you like to run the following command?"
 
     def settings(self, model_url: str) -> dict[str, str]:
@@ -52,6 +58,13 @@ trust_level = "trusted"
         text = settings.read_text().replace('"never"', '"on-request"').replace('"danger-full-access"', '"read-only"')
         settings.write_text(text)
         return super().lets_ask(home)
+
+    def renames(self, terminal: Terminal, name: str) -> None:
+        terminal.types(self.rename)
+        terminal.presses_until("Enter", lambda: "Name thread" in terminal.screen)
+        terminal.types(name)
+        until(lambda: name in terminal.screen, RENAME_S)
+        terminal.presses_until("Enter", lambda: "Name thread" not in terminal.screen)
 
     def words(self, prompt: str) -> list[str]:
         return ["exec", "--dangerously-bypass-hook-trust", "--json", prompt]

@@ -14,6 +14,7 @@ class Copilot(Program):
     shell = "^bash$"
     interface = ("--allow-all-tools", "--disable-builtin-mcps")
     ready = "tab next tab"
+    rename = "/rename"
     dialog = "Do you want to run this command?"
     stop_hint, stop_key = "Working", "C-c"
 

@@ -15,6 +15,7 @@ class Pi(Program):
     session_key = "id"
     interface = ("--model", "mock/m")
     stop_hint = "Working..."
+    rename, renamed = "/name", "Session name set"
     ready = "Warning: tmux"  # the last line of its start: what is typed before is lost
 
     def settings(self, model_url: str) -> dict[str, str]:

@@ -14,6 +14,7 @@ class Qwen(Program):
     shell_arguments = {"description": "x", "is_background": False}
     interface = ("--yolo", "--auth-type", "openai")
     ready = "Type your message"
+    rename = "/rename"
     dialog = "Allow execution of"
     stop_hint = "esc to cancel"
 

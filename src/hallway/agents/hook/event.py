@@ -20,6 +20,7 @@ QUESTION_TOOLS = ("AskUserQuestion", "ask_user", "ask_user_question", "request_u
 # How clients say in an error that a limit is reached.
 LIMITS = ("rate_limit", "rate limit", "quota", "usage_limit", "resource_exhausted", "too many requests")
 ENDED_BY_FORCE = ("StopFailure", "Interrupt")  # stops that no answer can block
+NAMED = (START, PROMPT, ASKED, STOP)  # the events at which the client's name of the session is looked up
 OFF = ("0", "no", "off", "false")  # how a variable of hallway's is switched off
 NEWS = "news"  # an idle session has news; only clients whose plugin can start a turn report it
 
@@ -32,7 +33,8 @@ class HookEvent:
     follows one that was blocked, or a dialog is on the bus already. `reason` is why the session waits, idles or
     ended, and `detail` a text about it: the question, what wants permission, the last answer, the error.
     `is_successor`: whether a start replaces the process's session before, which is `continues` once it is found.
-    `timestamp` is the client's, empty if it gives none. `terminal` is where its terminal is, at a start.
+    `timestamp` is the client's, empty if it gives none. `name` is what the client calls the session, empty if it has no
+    name of its own or the event is one at which that is not looked up; `terminal` where its terminal is, at a start.
     """
 
     __slots__ = (
@@ -47,6 +49,7 @@ class HookEvent:
         "is_successor",
         "is_typed",
         "kind",
+        "name",
         "prompt",
         "reason",
         "session_id",
@@ -61,7 +64,7 @@ class HookEvent:
         self.directory = directory
         self.files: list[str] = []
         self.terminal: Payload = {}
-        self.prompt = self.reason = self.detail = self.continues = self.timestamp = ""
+        self.prompt = self.reason = self.detail = self.continues = self.timestamp = self.name = ""
         self.is_new = True
         self.is_subagent = self.is_repeat = self.is_successor = self.is_typed = False
 
@@ -95,6 +98,8 @@ class ClientAdapter:
         event.is_typed = kind == PROMPT and is_typed(event.prompt)
         event.reason, event.detail = self.reason_of(kind, event_name, payload)
         event.is_subagent = bool(text(payload, "agent_id")) or event_name == "SubagentStop"
+        if kind in NAMED and not event.is_subagent:
+            event.name = self.name_of(payload, session_id, environ)
         event.is_repeat = payload.get("stop_hook_active") is True or event_name in ENDED_BY_FORCE
         event.is_new = text(payload, "source") != "compact"
         event.is_successor = kind == START and text(payload, "source") in self.successions
@@ -119,6 +124,10 @@ class ClientAdapter:
             detail = text(payload, "error_details", "last_assistant_message") or error
             return "limited" if is_limit(error) else "error", detail
         return "done", text(payload, "last_assistant_message")
+
+    def name_of(self, payload: Payload, session_id: str, environ: Any) -> str:
+        """Return what the client calls a session, as its person or its model has named it; empty if nobody has."""
+        return ""
 
     def asked_for(self, payload: Payload) -> tuple[str, str]:
         """Return whether a permission or an answer is asked for, and which."""
@@ -175,6 +184,9 @@ class PluginAdapter(ClientAdapter):
         detail = question_of(payload) if kind == ASKED and "questions" in payload else text(payload, "detail")
         return text(payload, "reason") or usual, detail
 
+    def name_of(self, payload: Payload, session_id: str, environ: Any) -> str:
+        return text(payload, "name")
+
     def inject_context(self, event: HookEvent, words: str) -> Payload:
         return {"text": words}
 
@@ -208,6 +220,11 @@ def _objects(value: Any) -> list[Payload]:
 
 def _listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
+
+
+def keeps_prompts_off(environ: Any) -> bool:
+    """Return whether the person keeps prompts off the bus, and with them the titles that a model makes of them."""
+    return is_switched_off(environ, "HALLWAY_TASK_FROM_PROMPT")
 
 
 def is_switched_off(environ: Any, variable: str) -> bool:

@@ -57,10 +57,11 @@ class HookHandler:
         self._state = state
         self._delivered_ids: list[str] = []
         self._session_id = self._project = ""
+        self._client_name: str | None = None
 
     def handle(self, event: HookEvent) -> Payload | None:
         """Record on the bus what happened; return the answer for the client, None for none."""
-        self._session_id = event.session_id
+        self._session_id, self._client_name = event.session_id, one_line(event.name)
         if event.kind == END:
             self._end_session(event)
             return None
@@ -137,7 +138,14 @@ class HookHandler:
         except SessionNotFound:
             name = f"{client.title} in {os.path.basename(event.directory) or '/'}"
             metadata = {TERMINAL: event.terminal} if event.terminal else None
-            bus.sessions.register(event.session_id, name, client.client, status=status, metadata=metadata)
+            bus.sessions.register(
+                event.session_id,
+                name,
+                client.client,
+                status=status,
+                metadata=metadata,
+                client_name=self._client_name,
+            )
         else:
             if session.is_live and session.status == "working":
                 status = None  # the prompt's hook, which some clients start beside this one, was quicker
@@ -146,7 +154,13 @@ class HookHandler:
             is_here = is_start or not session.is_live or session.project == bus.here.project
             project, branch = (bus.here.project, bus.here.branch) if is_here else (None, None)
             heartbeat = bus.sessions.heartbeat(
-                event.session_id, project=project, branch=branch, status=status, move=is_start, limit=1
+                event.session_id,
+                project=project,
+                branch=branch,
+                status=status,
+                move=is_start,
+                client_name=self._client_name,
+                limit=1,
             )
             self._project = heartbeat.project
             if event.terminal not in ({}, session.metadata.get(TERMINAL)):
@@ -155,6 +169,7 @@ class HookHandler:
                     event.session_id, session.agent_name, session.agent_type, metadata=metadata, project=self._project
                 )
         self._state.is_registered = True
+        self._client_name = None  # it has been told
 
     def _continue_session(self, event: HookEvent) -> None:
         """Record that the session continues the one that its process was in before (S14)."""
@@ -172,9 +187,15 @@ class HookHandler:
         detail: str | None = None,
     ) -> None:
         heartbeat = self._bus.sessions.heartbeat(
-            self._session_id, status=status, reason=reason, detail=detail, current_task=current_task, limit=1
+            self._session_id,
+            status=status,
+            reason=reason,
+            detail=detail,
+            current_task=current_task,
+            client_name=self._client_name,
+            limit=1,
         )
-        self._project = heartbeat.project
+        self._project, self._client_name = heartbeat.project, None
 
     def _digest(self, event: HookEvent) -> Payload | None:
         if event.is_subagent or event.kind not in self._adapter.shows:

@@ -12,7 +12,7 @@ import os
 import time
 
 from hallway.agents.client_parts import adapter_of
-from hallway.agents.hook.event import END, NEWS, PROMPT, START, STOP, TOOL, WOKEN, is_switched_off
+from hallway.agents.hook.event import END, NEWS, PROMPT, START, STOP, TOOL, WOKEN, is_switched_off, keeps_prompts_off
 from hallway.agents.hook.light_json import dumps, loads
 from hallway.agents.hook.process import parent_process
 from hallway.agents.hook.state import HookState
@@ -134,7 +134,7 @@ class HookRun:
         event = adapter.read(payload, event_name, os.environ)
         if event is None:
             return
-        if is_switched_off(os.environ, "HALLWAY_TASK_FROM_PROMPT") and WOKEN not in event.prompt:
+        if keeps_prompts_off(os.environ) and WOKEN not in event.prompt:
             event.prompt = ""  # what the user says stays in the session
         if is_switched_off(os.environ, "HALLWAY_DETAIL"):
             event.detail = ""  # neither does what it answers or asks leave the session
@@ -144,6 +144,7 @@ class HookRun:
             return
         state = HookState(gate_file)
         if state.is_first(raw) or event.kind == END:  # two terminals may send the same bytes for it
+            event.name = state.new_name(event.name)
             self._event = event
             _update_gate(gate_file, event.kind, looks_idle=adapter.asks_when_idle)
             self._link_process(event)

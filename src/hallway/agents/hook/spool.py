@@ -42,6 +42,7 @@ FIELDS = (
     "detail",
     "continues",
     "timestamp",
+    "name",
     "terminal",
     "is_new",
     "is_subagent",

@@ -2,8 +2,9 @@
 
 `last_seq`: the last event that the agent's digests cover. `is_registered`: whether the session is on the bus.
 `is_fresh`: whether it has started and its agent has not been shown the other sessions. `held`: the messages for which a
-stop was blocked. `pending`: the messages that a start has shown and no request to the model has carried yet. `seen`:
-the payloads of the last seconds, so that a hook that is configured twice runs once.
+stop was blocked. `named`: a digest of what the client calls the session, as the bus has been told. `pending`: the
+messages that a start has shown and no request to the model has carried yet. `seen`: the payloads of the last seconds,
+so that a hook that is configured twice runs once.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ DIGESTS = 2**32 - 5  # a prime: all of a payload counts, and there is no module 
 class HookState:
     """The hook state of one session, locked until it is closed."""
 
-    __slots__ = ("_file", "_read", "held", "is_fresh", "is_registered", "last_seq", "path", "pending", "seen")
+    __slots__ = ("_file", "_read", "held", "is_fresh", "is_registered", "last_seq", "named", "path", "pending", "seen")
 
     def __init__(self, gate_file: str) -> None:
         self.path = gate_file + SUFFIX
@@ -39,6 +40,7 @@ class HookState:
         self.is_registered = words.get("is_registered") == "1"
         self.is_fresh = words.get("is_fresh") == "1"
         self.held = [each for each in words.get("held", "").split(",") if each]
+        self.named = words.get("named", "")
         self.pending = [each for each in words.get("pending", "").split(",") if each]
         self.seen = [each for each in words.get("seen", "").split(",") if each]
 
@@ -57,11 +59,19 @@ class HookState:
             pass  # Windows: a digest may come twice
         return file
 
+    def new_name(self, name: str) -> str:
+        """Return what the client calls the session if the bus has not been told, and note that it is; else nothing."""
+        digest = _digest(name.encode("utf-8", "replace"))
+        if not name or digest == self.named:
+            return ""
+        self.named = digest
+        return name
+
     def is_first(self, payload: bytes) -> bool:
         """Return whether this payload is new; a hook that is configured twice delivers each payload twice within
         seconds.
         """
-        digest, now = f"{int.from_bytes(payload, 'big') % DIGESTS:08x}", int(time.time() * 1000)
+        digest, now = _digest(payload), int(time.time() * 1000)
         recent = [each for each in self.seen if 0 <= now - int(each.partition(":")[2]) < SAME_WITHIN_MS]
         self.seen = [*recent, f"{digest}:{now}"][-MAX_SEEN:]
         return not any(each.startswith(digest) for each in recent)
@@ -70,7 +80,7 @@ class HookState:
         """Write the state if it has changed."""
         text = (
             f"last_seq={self.last_seq} is_registered={int(self.is_registered)} is_fresh={int(self.is_fresh)}"
-            f" held={','.join(self.held[-MAX_HELD:])} pending={','.join(self.pending[-MAX_HELD:])}"
+            f" held={','.join(self.held[-MAX_HELD:])} named={self.named} pending={','.join(self.pending[-MAX_HELD:])}"
             f" seen={','.join(self.seen)}\n"
         )
         if text != self._read:
@@ -83,6 +93,10 @@ class HookState:
 
     def close(self) -> None:
         os.close(self._file)
+
+
+def _digest(data: bytes) -> str:
+    return f"{int.from_bytes(data, 'big') % DIGESTS:08x}"
 
 
 class RelayedState:

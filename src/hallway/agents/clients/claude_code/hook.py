@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from hallway.agents.hook.event import ANSWERED, ASKED, END, IDLE, PROMPT, START, STOP, TOOL, ClientAdapter, text
+from hallway.agents.hook.event import (
+    ANSWERED,
+    ASKED,
+    END,
+    IDLE,
+    PROMPT,
+    START,
+    STOP,
+    TOOL,
+    ClientAdapter,
+    keeps_prompts_off,
+    text,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -69,6 +81,12 @@ class ClaudeCodeAdapter(ClientAdapter):
         if notification and notification not in BLOCKING and notification not in HARMLESS:
             raise ValueError(f"Claude Code has a notification that hallway does not know: {notification[:60]!r}")
         return "" if notification in HARMLESS else ASKED
+
+    def name_of(self, payload: Payload, session_id: str, environ: Any) -> str:
+        from hallway.agents.clients.claude_code.title import read_title
+
+        told = text(payload, "session_title")
+        return told or read_title(text(payload, "transcript_path"), is_typed=keeps_prompts_off(environ))
 
     def read(self, payload: Payload, event_name: str, environ: Any) -> HookEvent | None:
         event = super().read(payload, event_name, environ)

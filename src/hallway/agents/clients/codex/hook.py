@@ -6,6 +6,8 @@ from hallway.agents.hook.event import ASKED, END, PROMPT, START, STOP, SUCCESSIO
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from hallway.agents.hook.event import Payload
 
 PATCHED = ("*** Add File: ", "*** Update File: ", "*** Delete File: ", "*** Move to: ")
@@ -27,6 +29,11 @@ class CodexAdapter(ClientAdapter):
     }
     edits = frozenset(("Edit", "Write"))
     successions = (*SUCCESSIONS, "startup")  # `/new` begins a conversation as the start of the program does
+
+    def name_of(self, payload: Payload, session_id: str, environ: Any) -> str:
+        from hallway.agents.clients.codex.title import read_title
+
+        return read_title(session_id, environ)
 
     def has_one_conversation(self, process: int) -> bool:
         """Return whether a person has the conversation open in a terminal; an editor's server has several."""

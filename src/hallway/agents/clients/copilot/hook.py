@@ -8,6 +8,8 @@ from hallway.agents.hook.event import ASKED, END, PROMPT, START, STOP, TOOL, Cli
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from hallway.agents.hook.event import HookEvent, Payload
 
 
@@ -37,6 +39,11 @@ class CopilotAdapter(ClientAdapter):
         from hallway.agents.clients.copilot.turn import last_answer
 
         return reason, last_answer(text(payload, "sessionId"), os.environ)
+
+    def name_of(self, payload: Payload, session_id: str, environ: Any) -> str:
+        from hallway.agents.clients.copilot.title import read_title
+
+        return read_title(session_id, environ)
 
     def asked_for(self, payload: Payload) -> tuple[str, str]:
         reason, detail = super().asked_for(payload)

@@ -11,9 +11,8 @@ import os
 import time
 
 from hallway.agents.hook.event import is_limit
+from hallway.agents.hook.light_json import loads
 from hallway.agents.turn_note import TurnNote, read_tail
-from hallway.core.clock import parse_time
-from hallway.core.schema import decode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -74,15 +73,17 @@ def _lines_until_now(session_id: str, environ: Mapping[str, str]) -> list[bytes]
 
 def _data(line: bytes) -> dict[str, Any]:
     try:
-        data = decode(line)["data"]
-    except (ValueError, TypeError, KeyError):
+        data = loads(line.decode("utf-8", "replace"))["data"]
+    except (ValueError, KeyError):
         return {}
     return data if isinstance(data, dict) else {}
 
 
 def _note(line: bytes) -> TurnNote | None:
+    from hallway.core.clock import parse_time  # no hook needs it
+
     try:
-        at = parse_time(decode(line)["timestamp"]).timestamp()
+        at = parse_time(loads(line.decode("utf-8", "replace"))["timestamp"]).timestamp()
     except (ValueError, TypeError, KeyError):
         return None
     if line.startswith(ABORTED):

@@ -9,9 +9,8 @@ from __future__ import annotations
 import os
 
 from hallway.agents.hook.event import is_limit
+from hallway.agents.hook.light_json import loads
 from hallway.agents.turn_note import TurnNote, read_tail
-from hallway.core.clock import parse_time
-from hallway.core.schema import decode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -51,15 +50,17 @@ def last_answer(path: str, texts: str) -> str:
 
 def _content(line: bytes) -> str:
     try:
-        content = decode(line)["content"]
-    except (ValueError, TypeError, KeyError):
+        content = loads(line.decode("utf-8", "replace"))["content"]
+    except (ValueError, KeyError):
         return ""
     return content if isinstance(content, str) else ""
 
 
 def _note(line: bytes) -> TurnNote | None:
+    from hallway.core.clock import parse_time  # few hooks need it
+
     try:
-        record = decode(line)
+        record = loads(line.decode("utf-8", "replace"))
         at, content = parse_time(record["timestamp"]).timestamp(), str(record["content"])
     except (ValueError, TypeError, KeyError):
         return None
@@ -72,7 +73,7 @@ def _message(content: str) -> str:
     """Return the message in an error of the model's API, which is quoted as JSON."""
     quoted = content.removeprefix(API_ERROR).removesuffix("]")
     try:
-        return str(decode(quoted)["error"]["message"])
+        return str(loads(quoted)["error"]["message"])
     except (ValueError, TypeError, KeyError):
         return quoted
 

@@ -10,6 +10,7 @@ export const Hallway = async ({ client, directory }) => {
   const running = new Set() // those whose turn is not: OpenCode tells twice that an aborted turn is over
   const failed = new Map() // why a turn that is not over yet will end
   const answers = new Map() // the last text of a session's agent
+  const titles = new Map()
 
   const failure = (error) => {
     const detail = error?.data?.message ?? ""
@@ -28,7 +29,7 @@ export const Hallway = async ({ client, directory }) => {
     const session = owner(id)
     const inner = session === id ? {} : { agent_id: id }
     if (kind !== "start" && kind !== "end" && !begun.has(session)) await begin(session)
-    return runHook({ cwd: directory, hook_event_name: kind, session_id: session, ...inner, ...more })
+    return runHook({ cwd: directory, hook_event_name: kind, session_id: session, name: titles.get(session), ...inner, ...more })
   }
 
   const begin = async (id) => {
@@ -56,6 +57,7 @@ export const Hallway = async ({ client, directory }) => {
   return {
     event: async ({ event }) => {
       const { type, properties } = event
+      if (/^session\.(created|updated)$/.test(type) && properties.info?.title) titles.set(properties.info.id, properties.info.title)
       if (type === "session.created" && properties.info?.parentID) parents.set(properties.info.id, properties.info.parentID)
       else if (type === "session.deleted" && !parents.has(properties.info?.id)) await report("end", properties.info.id)
       else if (type === "permission.asked" || type === "permission.updated") {

@@ -103,7 +103,13 @@ export default async function (pi) {
   const { server, instructions } = await offerTools(pi)
 
   const report = (context, kind, more = {}) =>
-    runHook({ cwd: context.cwd, hook_event_name: kind, session_id: context.sessionManager.getSessionId(), ...more })
+    runHook({
+      cwd: context.cwd,
+      hook_event_name: kind,
+      session_id: context.sessionManager.getSessionId(),
+      name: context.sessionManager.getSessionName?.(),
+      ...more,
+    })
 
   pi.on("session_start", async (event, context) => {
     const { text } = await report(context, "start", { source: event.reason })

@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from hallway.agents.hook.event import ASKED, END, IDLE, PROMPT, START, STOP, TOOL, ClientAdapter, text
+from hallway.agents.hook.event import (
+    ASKED,
+    END,
+    IDLE,
+    PROMPT,
+    START,
+    STOP,
+    TOOL,
+    ClientAdapter,
+    keeps_prompts_off,
+    text,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,6 +42,11 @@ class QwenAdapter(ClientAdapter):
     }
     edits = frozenset(("write_file", "edit", "replace"))
     reports_wake_ups = False  # no hook is run for what peers say through its socket
+
+    def name_of(self, payload: Payload, session_id: str, environ: Any) -> str:
+        from hallway.agents.clients.qwen.title import read_title
+
+        return read_title(text(payload, "transcript_path"), is_typed=keeps_prompts_off(environ))
 
     def read(self, payload: Payload, event_name: str, environ: Any) -> HookEvent | None:
         event = super().read(payload, event_name, environ)
