@@ -34,6 +34,7 @@ class Program:
     interface: tuple[str, ...] | None = None  # the arguments of a run in its own interface, where a test uses it
     stop_hint = "esc to interrupt"  # what its interface shows while a turn runs
     stop_key = "Escape"
+    is_woken = True  # whether hallway has a way to start a turn in an idle session
     ready = ">"  # what its interface shows once it takes a prompt
     renamed = "renamed to"  # what its interface shows then
     rename = ""  # the command by which the person names the session

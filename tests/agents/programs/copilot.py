@@ -16,6 +16,7 @@ class Copilot(Program):
     ready = "tab next tab"
     rename = "/rename"
     dialog = "Do you want to run this command?"
+    is_woken = False
     stop_hint, stop_key = "Working", "C-c"
 
     def settings(self, model_url: str) -> dict[str, str]:

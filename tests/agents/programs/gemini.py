@@ -11,6 +11,7 @@ class Gemini(Program):
     name, package = "gemini", "@google/gemini-cli@0.61.0"
     shell = "^run_shell_command$"
     interface = ("--yolo",)
+    is_woken = False
     ready = "Type your message"
     dialog = "Allow execution of"
     stop_hint = "esc to cancel"
