@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -19,6 +20,7 @@ pytestmark = [
     pytest.mark.promise("S11"),
 ]
 TASK = "mend the login"
+QUEUED_S = 12  # longer than Codex takes to look into its queue
 SOON_S = 30  # it takes up to 4 seconds on a machine that does nothing else
 
 
@@ -150,5 +152,30 @@ def test_a_new_conversation_in_codex_continues_the_one_before(machine: Machine) 
         after = machine.session_of(program).session_id
         assert machine.bus.sessions.get(before).end_reason == f"continued as {after}"
         assert [each.subject for each in machine.bus.messages.inbox(after)] == ["tests"]
+    finally:
+        print(terminal.screen)
+
+
+@pytest.mark.promise("S14")
+def test_a_conversation_that_was_left_by_new_takes_no_turn_unseen(machine: Machine) -> None:
+    program, body = needs("codex"), "The tests are red since your last change."
+    machine.bus.sessions.register("alice", "alice's session", "human")
+    model = machine.model(Reply("Ready."), Reply("Done."))
+    terminal = begin(machine, program, model)
+    try:
+        until(lambda: status_of(machine, program) == ("idle", "done"), TIMEOUT_S)
+        before = machine.session_of(program).session_id
+        until(lambda: "Worked for" in terminal.screen, TIMEOUT_S)
+        terminal.enters("/new")
+        terminal.approves("Where should the new conversation run?")
+        until(lambda: "Ready." not in terminal.screen and program.ready in terminal.screen, TIMEOUT_S)
+        machine.bus.messages.send("alice", before, "request", "tests", body)
+        end = time.monotonic() + QUEUED_S
+        while time.monotonic() < end:
+            assert len(model.requests) == 1
+            time.sleep(0.2)
+        machine.give(program, model, terminal, "and the logout")
+        until(lambda: len(model.requests) == 2, TIMEOUT_S)
+        assert body in model.requests[1].context
     finally:
         print(terminal.screen)

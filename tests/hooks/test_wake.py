@@ -466,3 +466,53 @@ def test_an_idle_qwen_is_woken_through_its_registry(
     client.does("stop")
     assert shop.sessions.get(SESSION).status == "idle"
     assert shop.messages.deliveries(message_id)[0].state == "injected"
+
+
+# -- a conversation that its person has left --------------------------------------------------------------------------
+
+OLD, NEW = "01a2237c-89d0-7103-bf17-056b06109674", "01a2237c-9697-77b3-b62c-21e970fb2d2b"
+
+
+@pytest.fixture
+def codex_home(home: Path) -> Iterator[Path]:
+    """The home of a Codex whose process, this one, has two conversations open in a terminal, the new one without a
+    prompt."""
+    folder = home / ".codex"
+    for name in ("thread-writer-locks", codex.SHOWN):
+        (folder / name).mkdir(parents=True)
+    locks = [folder / "thread-writer-locks" / f"{each}.lock" for each in (OLD, NEW)]
+    files = [lock.open("w") for lock in locks]
+    (folder / codex.SHOWN / OLD).touch()
+    (folder / codex.SHOWN / NEW).touch()
+    yield folder
+    for file in files:
+        file.close()
+
+
+def is_left(session_id: str, folder: Path) -> bool:
+    return codex.is_left(session_id, os.getpid(), {"CODEX_HOME": str(folder)})
+
+
+def test_a_conversation_of_codex_that_its_person_left_for_a_new_one_is_not_woken(codex_home: Path) -> None:
+    assert is_left(OLD, codex_home)
+    assert not is_left(NEW, codex_home)
+
+
+def test_a_conversation_is_not_left_for_a_subagents(codex_home: Path) -> None:
+    (codex_home / codex.SHOWN / NEW).unlink()
+    assert not is_left(OLD, codex_home)
+
+
+def test_a_conversation_that_has_begun_is_a_hooks_to_tell(codex_home: Path) -> None:
+    day = time.strftime("%Y/%m/%d", time.localtime(int(NEW.replace("-", "")[:12], 16) / 1000))
+    path = codex_home / "sessions" / day / f"rollout-{NEW}.jsonl"
+    path.parent.mkdir(parents=True)
+    path.touch()
+    assert not is_left(OLD, codex_home)
+
+
+def test_a_conversation_that_another_process_began_leaves_none(home: Path) -> None:
+    (home / ".codex" / codex.SHOWN).mkdir(parents=True)
+    (home / ".codex" / codex.SHOWN / NEW).touch()
+    assert not codex.is_left(OLD, os.getpid(), {"HOME": str(home)})
+    assert not codex.is_left(OLD, 2**22 + 1, {"HOME": str(home)})

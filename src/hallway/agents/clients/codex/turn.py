@@ -27,14 +27,15 @@ ABOUT_TURNS = ("task_started", "turn_aborted", "task_complete")
 
 def read_turn(session_id: str, client: int, environ: Mapping[str, str]) -> TurnNote | None:
     """Return what the conversation's file says last about a turn; None if it is not found, or says nothing."""
-    path = _path(session_id, environ)
+    path = path_of(session_id, environ)
     for line in reversed(read_tail(path, TAIL_BYTES) if path else []):
         if MARK in line and (payload := _payload(line)):
             return _note(*payload)
     return None
 
 
-def _path(session_id: str, environ: Mapping[str, str]) -> str | None:
+def path_of(session_id: str, environ: Mapping[str, str]) -> str | None:
+    """Return the path of a conversation's file; None before its first prompt."""
     try:
         began = time.localtime(int(session_id.replace("-", "")[:12], 16) / 1000)
         home = environ.get("CODEX_HOME") or os.path.join(os.path.expanduser("~"), ".codex")

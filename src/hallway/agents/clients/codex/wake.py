@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 UNATTENDED = frozenset(("exec", "e", "review", "app-server", "mcp-server", "mcp", "exec-server"))
 PATIENCE_S = 3.0
+LOCKS, SHOWN = "/thread-writer-locks/", "tui-thread-reference-capabilities"
 
 
 def deliver(session_id: str, words: str, client: int, environ: Mapping[str, str]) -> bool:
@@ -26,7 +27,37 @@ def deliver(session_id: str, words: str, client: int, environ: Mapping[str, str]
     environment: dict[str, str] = {
         name: variables[name] for name in ("CODEX_HOME", "HOME", "PATH") if name in variables
     }
+    if is_left(session_id, client, environment):
+        return False
     return run([f"/proc/{client}/exe", "queue", "--thread", session_id, "--message", words], {**environ, **environment})
+
+
+def is_left(session_id: str, client: int, environ: Mapping[str, str]) -> bool:
+    """Return whether the person has left a conversation for a new one that has no prompt yet (`/new`).
+
+    No hook tells of the new one, and a queued message would run a turn in the old one unseen. Codex keeps a lock open
+    for each conversation of its process, has a file for those that a terminal shows, and begins a conversation's own
+    file with its first prompt (seen in 0.169.0). An id begins with the time (UUIDv7).
+    """
+    from hallway.agents.clients.codex.turn import path_of
+
+    home = environ.get("CODEX_HOME") or os.path.join(environ.get("HOME") or os.path.expanduser("~"), ".codex")
+    return any(
+        other > session_id
+        and os.path.exists(os.path.join(home, SHOWN, other))
+        and path_of(other, {"CODEX_HOME": home}) is None
+        for other in _open_conversations(client)
+    )
+
+
+def _open_conversations(client: int) -> list[str]:
+    """Return the ids of the conversations whose locks a process of Codex has open."""
+    try:
+        numbers = os.listdir(f"/proc/{client}/fd")
+        paths = [os.readlink(f"/proc/{client}/fd/{number}") for number in numbers]
+    except OSError:  # it has ended, or closes a file
+        return []
+    return [os.path.basename(path).removesuffix(".lock") for path in paths if LOCKS in path and path.endswith(".lock")]
 
 
 def is_in_terminal(client: int) -> bool:
