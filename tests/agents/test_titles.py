@@ -5,12 +5,12 @@ from __future__ import annotations
 import shutil
 
 import pytest
-from hallway.core.naming import slug
 
 from agents.conftest import needs
 from agents.machine import TIMEOUT_S, Machine
 from agents.model import ASIDE, Reply
 from agents.programs import Program
+from hallway.core.naming import slug
 from support import until
 
 pytestmark = [

@@ -52,12 +52,20 @@ def is_left(session_id: str, client: int, environ: Mapping[str, str]) -> bool:
 
 def _open_conversations(client: int) -> list[str]:
     """Return the ids of the conversations whose locks a process of Codex has open."""
+    folder = f"/proc/{client}/fd"
     try:
-        numbers = os.listdir(f"/proc/{client}/fd")
-        paths = [os.readlink(f"/proc/{client}/fd/{number}") for number in numbers]
-    except OSError:  # it has ended, or closes a file
+        paths = [_target(os.path.join(folder, number)) for number in os.listdir(folder)]
+    except OSError:  # it has ended
         return []
     return [os.path.basename(path).removesuffix(".lock") for path in paths if LOCKS in path and path.endswith(".lock")]
+
+
+def _target(path: str) -> str:
+    """Return what a link leads to; empty for one that is gone, as that of a file that is closed meanwhile."""
+    try:
+        return os.readlink(path)
+    except OSError:
+        return ""
 
 
 def is_in_terminal(client: int) -> bool:
