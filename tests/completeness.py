@@ -112,7 +112,7 @@ def fragments() -> Iterator[str]:
         if (record := records.get(name)) is None:
             continue
         file = f"{SQL}/common/{record.__name__.lower()}s.sql"
-        found = [column.partition(" AS ")[0].rpartition(".")[2] for column in columns.split(", ")]
+        found = [column.rpartition(" AS ")[2].rpartition(".")[2] for column in columns.split(", ")]
         for field in record._fields:
             if field not in found:
                 yield f"{file}: the fragment {name} lacks {field!r}, a field of {record.__name__} in core/model.py"

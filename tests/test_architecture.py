@@ -111,6 +111,7 @@ NOUNS = {
     "memory",
     "messages",
     "projects",
+    "requests",
     "retention",
     "sessions",
     "stats",

@@ -27,7 +27,7 @@ OTHER = "github.com/acme/other"
 NOT_EXPORTED = {
     # Numbers of this file's own, and what follows from the rest.
     "sessions": {"id", "expires_at", "check_at", "progress_at"},
-    "messages": set(),
+    "messages": {"expired_at"},
     "tasks": {"id", "former_owner"},
     "events": set(),
 }
@@ -251,6 +251,10 @@ def edge_lines(at: str, number: int) -> list[dict[str, Any]]:
     sent = {"message_id": "m", "type": "request", "from_session": "s1", "to_session": "s1", "project": SHOP}
     sent |= {"subject": "x", "body": "", "data": {}, "priority": "normal", "in_reply_to": None, "thread_id": "m"}
     sent |= {"task_id": None, "sent_at": at, "expires_at": at, "idempotency_key": None, "digest": 0, "seq": number}
+    request = {"message_id": "m", "from_session": "s1", "to_session": "s2", "state": "open", "times_gone": 0}
+    request |= {"reply_within": 600, "answer_id": None}
+    request |= dict.fromkeys(("state_since", "asked_at", "reply_by", "due_at"), at)
+    request |= dict.fromkeys(("overdue_at", "turn_ended_at", "closed_at"))
     delivery = {"message_id": "m", "recipient": "s1", "expires_at": at, "injected_at": at, "acknowledged_at": at}
     task = {"task_id": "t", "project": SHOP, "subject": "x", "body": "", "data": {}, "status": "offered"}
     task |= {"address": "*", "offered_by": "s1", "offered_to": "*", "owner": None, "result": None}
@@ -261,6 +265,7 @@ def edge_lines(at: str, number: int) -> list[dict[str, Any]]:
         {"record": "session", **session, **made},
         {"record": "message", **sent},
         {"record": "delivery", **delivery},
+        {"record": "request", **request},
         {"record": "task", **task},
         {"record": "memory", **entry, **made, "expires_at": None},
         {"record": "memory_key", "project": SHOP, "key": "j", "last_version": number},
@@ -290,7 +295,7 @@ def test_records_at_the_edges_of_what_is_allowed_can_be_read_and_written_after(e
     assert empty.messages.get("m").seq == MAX_NUMBER
     empty.sessions.register("s2", "bob", "codex")
     assert empty.memory.set("s2", "k", 2).version == empty.memory.set("s2", "j", 2).version == MAX_NUMBER + 1
-    assert empty.messages.send("s2", "s1", "request", "x").seq == MAX_NUMBER + 1
+    assert empty.messages.send("s2", "s1", "request", "x").seq > MAX_NUMBER
     assert empty.tasks.accept("s2", "t").owner == "s2"
     assert all_events(empty)[-1].seq > MAX_NUMBER
 
@@ -770,3 +775,17 @@ def test_an_older_handoff_that_is_left_out_makes_no_task(bus: LocalBus, tmp_path
     older_thread(tmp_path, {**OWN, "subject": "x" * 300})
     outcome = import_folder(bus, str(tmp_path), SHOP)
     assert (outcome.refused, "task" in outcome.added) == ({"message": 1}, False)
+
+
+@pytest.mark.promise("M9")
+def test_a_request_goes_on_waiting_on_the_bus_that_it_was_moved_to(
+    full: LocalBus, empty: LocalBus, tmp_path: Path, clock: FakeClock
+) -> None:
+    full.messages.send("s1", "s2", "request", "which port?", reply_within_s=60)
+    path = export_to(full, tmp_path / "x")
+    import_file(empty, str(path))
+    assert empty.requests.find() == full.requests.find()
+    assert [each.state for each in empty.requests.find()] == ["open", "answered"]
+    clock.advance(61)
+    assert [each.state for each in empty.requests.find()] == ["overdue", "answered"]
+    assert import_file(empty, str(path)).added == {}

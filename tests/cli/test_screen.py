@@ -74,7 +74,24 @@ def test_messages_that_answer_each_other_are_shown_once_each():
 
     def message(name, answers):
         return Message.of(
-            (name, 1, "response", "s1", "s2", "p", f"subject of {name}", "", {}, "normal", answers, "a", None, at, None)
+            (
+                name,
+                1,
+                "response",
+                "s1",
+                "s2",
+                "p",
+                f"subject of {name}",
+                "",
+                {},
+                "normal",
+                answers,
+                "a",
+                None,
+                at,
+                None,
+                None,
+            )
         )
 
     found = Thread.of(("a", [message("a", "b"), message("b", "a"), message("c", "c")], []))

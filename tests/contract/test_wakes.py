@@ -158,13 +158,13 @@ def test_a_thread_that_works_with_a_person_in_between_is_never_held_back(shop: L
             clock.advance(60)
             assert turn(shop, who) == [message_id]
             if number < BUDGET - 1:
-                sent = shop.messages.reply(who, message_id, f"Step {number}", type="request")
+                sent = shop.messages.reply(who, message_id, f"Step {number}", type="notification")
                 assert sent.held_back is None
                 message_id = sent.message_id
-        sent = shop.messages.reply("user:carol", message_id, "Go on", type="request")
+        sent = shop.messages.reply("user:carol", message_id, "Go on", type="notification")
         assert turn(shop, "bob") == [sent.message_id]
         shop.wakes.refill("bob")
-        message_id = shop.messages.send("alice", "bob", "request", "next").message_id
+        message_id = shop.messages.send("alice", "bob", "notification", "next").message_id
 
 
 @pytest.mark.promise("M8")

@@ -14,6 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from schemathesis import openapi
 
 from hallway.bus.http_hints import HINTS
+from hallway.core.model import UNANSWERED_STATES
 from hallway.services.base import Service
 from hub.client import SHOP, Answer, Client, raw_exchange
 from hub.process import HubProcess, environment
@@ -521,6 +522,21 @@ def test_metrics_count_what_happened(start_hub: Callable[..., HubProcess]) -> No
     assert 0 < counted["hallway_request_seconds_sum", "sessions.heartbeat"] < 10
     assert counted["hallway_commits_total",] == counted["hallway_jobs_total", "writer"] == 6
     assert counted["hallway_streams",] == counted["hallway_queued", "writer"] == 0
+
+
+@pytest.mark.promise("M9")
+def test_metrics_count_the_unanswered_requests_by_state(start_hub: Callable[..., HubProcess]) -> None:
+    with Client(start_hub().port) as client:
+        client.register("alice", "bob")
+        for subject in ("which port?", "which host?"):
+            client.post(
+                "/messages", {"from_session": "alice", "to_session": "bob", "type": "request", "subject": subject}
+            )
+        counted = samples(client.get("/metrics"))
+        assert [counted["hallway_open_requests", each] for each in UNANSWERED_STATES] == [2, 0, 0, 0]
+        client.post("/sessions/bob/end")
+        counted = samples(client.get("/metrics"))
+        assert [counted["hallway_open_requests", each] for each in UNANSWERED_STATES] == [0, 0, 0, 2]
 
 
 def test_the_document_is_openapi_and_lists_exactly_the_catalogue(client: Client) -> None:

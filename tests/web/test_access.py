@@ -43,6 +43,7 @@ def test_no_page_has_a_serious_barrier(
         "/page/session?id=login",
         "/page/inbox",
         "/page/messages",
+        "/page/messages?requests=unanswered",
         address("/page/thread", id=sent.message_id),
         "/page/tasks",
         address("/page/task", id=task.task_id),

@@ -290,6 +290,24 @@ def test_events_of_any_shape_are_shown_and_hurt_no_page(hub: HubProcess, bus: Lo
     assert "new.kind" in exchange(hub, "GET", "/page/events?kind=new")[2]
 
 
+@pytest.mark.promise("M9")
+def test_the_messages_can_be_those_requests_that_wait_for_an_answer(hub: HubProcess, bus: LocalBus) -> None:
+    for name in ("alice", "bob"):
+        bus.sessions.register(name, name, "codex", project=SHOP)
+    asked = bus.messages.send("alice", "bob", "request", "which <port>?").message_id
+    answered = bus.messages.send("alice", "bob", "request", "which host?").message_id
+    bus.messages.reply("bob", answered, "localhost")
+    bus.sessions.end("bob")
+    status, _, text = exchange(hub, "GET", "/page/messages?requests=unanswered")
+    assert (status, f'id="r-{asked}"' in text, "which host?" in text) == (200, True, False)
+    assert "which &lt;port&gt;?" in text
+    assert "recipient_gone" in text
+    twin = json.loads(exchange(hub, "GET", "/page/messages.json?requests=unanswered&q=PORT")[2])
+    assert [each["message_id"] for each in twin["requests"]] == [asked]
+    assert json.loads(exchange(hub, "GET", "/page/messages.json?requests=unanswered&q=none")[2])["requests"] == []
+    assert "has nobody who could answer it" in exchange(hub, "GET", f"/page/thread?id={asked}")[2]
+
+
 def test_a_twin_of_what_is_not_there_is_an_error_as_everywhere(hub: HubProcess) -> None:
     status, _, text = exchange(hub, "GET", "/page/session.json?id=nobody")
     assert (status, json.loads(text)["error"]["code"]) == (404, "session_not_found")

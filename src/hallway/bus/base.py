@@ -14,6 +14,7 @@ from hallway.services.logins import LoginRegistry
 from hallway.services.memory import SharedMemory
 from hallway.services.messages import CollaborationHub
 from hallway.services.projects import ProjectRegistry
+from hallway.services.requests import RequestBook
 from hallway.services.retention import KEEP_S, Retention
 from hallway.services.sessions import SessionRegistry
 from hallway.services.stats import Statistics
@@ -64,6 +65,7 @@ class Bus:
         self.sessions = SessionRegistry(self)
         self.messages = CollaborationHub(self)
         self.wakes = WakeUps(self)
+        self.requests = RequestBook(self)
         self.tasks = TaskBoard(self)
         self.events = EventLog(self)
         self.memory = SharedMemory(self)

@@ -102,6 +102,7 @@ class LocalBus(Bus):
                 self.sweep()  # what waits for a claim waits for its end, too
                 if self.is_closed:
                     raise Unavailable("the bus was closed while this call waited", hint="Open the bus again")
+                self.sweep()  # what is due meanwhile may be what is waited for
                 service.before_read()
             return result
         finally:

@@ -54,6 +54,7 @@ class Context(Protocol):
     look_again_s: float
     sessions: Any
     messages: Any
+    requests: Any
     tasks: Any
     events: Any
     memory: Any

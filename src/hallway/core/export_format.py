@@ -25,6 +25,13 @@ TIMES = {
     "ended_at",
     "sent_at",
     "expires_at",
+    "reply_by",
+    "state_since",
+    "asked_at",
+    "due_at",
+    "overdue_at",
+    "turn_ended_at",
+    "closed_at",
     "injected_at",
     "acknowledged_at",
     "created_at",
@@ -33,7 +40,7 @@ TIMES = {
 }
 JSON = {"capabilities", "metadata", "status_detail", "data", "tags", "value", "projects"}
 COUNTERS = {"seq", "version", "last_version"}
-NUMBERS = {"ttl_s", "digest"}
+NUMBERS = {"ttl_s", "digest", "reply_within", "times_gone"}
 ANY_TEXT = Text(least=0, most=100_000, many_lines=True)
 ANY_JSON = Json(size_bytes=1024 * 1024)
 ANY_OBJECT = JsonObject(size_bytes=1024 * 1024)
@@ -99,8 +106,13 @@ SHAPES = {
         "human_user? location? branch? capabilities metadata started_at last_seen ttl_s ended_at? end_reason? "
         "continued_by? principal?",
     ),
-    "message": RecordFormat("messages", f"{fields_of(Message)} idempotency_key? digest"),
+    "message": RecordFormat("messages", f"{fields_of(Message).removesuffix(' reply_by?')} idempotency_key? digest"),
     "delivery": RecordFormat("deliveries", "message_id recipient expires_at? injected_at? acknowledged_at?"),
+    "request": RecordFormat(
+        "requests",
+        "message_id from_session to_session state state_since asked_at reply_within? reply_by? due_at? overdue_at? "
+        "times_gone turn_ended_at? closed_at? answer_id?",
+    ),
     "task": RecordFormat("tasks", f"{fields_of(Task)} address"),
     "memory": RecordFormat(
         "memory",

@@ -35,9 +35,11 @@ MESSAGE_TYPES = (
     "handoff",
 )
 PRIORITIES = ("low", "normal", "high", "urgent")
-DELIVERY_STATES = ("stored", "injected", "acknowledged")
 CLAIM_MODES = ("exclusive", "shared")
 CLAIM_STATES = ("granted", "waiting")
+DELIVERY_STATES = ("stored", "injected", "acknowledged", "expired")
+UNANSWERED_STATES = ("open", "turn_ended", "overdue", "recipient_gone")
+REQUEST_STATES = (*UNANSWERED_STATES, "expired", "answered")
 TASK_STATUSES = ("offered", "accepted", "completed", "cancelled")
 ATTENTION_KINDS = (  # in the order of the list
     "permission",
@@ -230,6 +232,7 @@ class Message(Record):
     task_id: str | None
     sent_at: datetime
     expires_at: datetime | None
+    reply_by: datetime | None
 
 
 class Receipt(Record):
@@ -261,9 +264,11 @@ class WakeUp(Record):
 
 
 class Delivery(Record):
-    """The state of a message for one recipient: stored, injected (the recipient's client took it) or acknowledged.
+    """The state of a message for one recipient: stored, injected (the recipient's client took it), acknowledged or
+    expired, which is one that was never taken.
 
     `held_back`: the reason why a stored message does not wake its recipient though its kind would (M8), else None.
+    `request_state`: how the request stands that the message is, else None.
     """
 
     message_id: str
@@ -273,6 +278,29 @@ class Delivery(Record):
     injected_at: datetime | None
     acknowledged_at: datetime | None
     held_back: str | None
+    request_state: str | None
+
+
+class Request(Record):
+    """A request and how it stands: who waits for whose answer, since when, and until when.
+
+    `state` is open, turn_ended (the recipient saw it and ended its turn without answering), overdue, recipient_gone,
+    expired or answered. A reply closes it in every state, `answer_id` is the first one.
+    """
+
+    message_id: str
+    seq: int
+    from_session: str
+    to_session: str
+    project: str
+    subject: str
+    priority: str
+    thread_id: str
+    state: str
+    state_since: datetime
+    asked_at: datetime
+    reply_by: datetime | None
+    answer_id: str | None
 
 
 class InboxSummary(Record):
@@ -451,6 +479,13 @@ class TaskStats(Record):
 
     total: int
     by_status: dict[str, int]
+
+
+class RequestStats(Record):
+    """Counts of the requests that wait for an answer."""
+
+    total: int
+    by_state: dict[str, int]
 
 
 class MemoryEntry(Record):

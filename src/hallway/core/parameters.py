@@ -13,6 +13,7 @@ from hallway.core.model import (
     MESSAGE_TYPES,
     PRIORITIES,
     REASONS,
+    REQUEST_STATES,
     ROLES,
     STATUSES,
     TASK_STATUSES,
@@ -161,6 +162,12 @@ MESSAGES: dict[str, FieldType] = {
         flag="--expires-in",
         metavar="SECONDS",
     ),
+    "reply_within_s": Duration(
+        "Seconds within which a request is to be answered; unset, 600; 0: no deadline",
+        most=365 * DAY_S,
+        flag="--reply-within",
+        metavar="SECONDS",
+    ),
     "idempotency_key": IDEMPOTENCY_KEY,
     "include_broadcasts": Boolean("Include broadcasts to the project", flag="--no-broadcasts"),
     "unread_only": Boolean("Only what is not acknowledged yet", flag="--unread"),
@@ -168,6 +175,17 @@ MESSAGES: dict[str, FieldType] = {
     "new_only": Boolean("Only what no client has taken yet", flag="--new"),
     "wait_s": WAIT_S,
     "after_id": PartyId("Only recipients after this one: the last of the page before", metavar="ID"),
+}
+
+REQUESTS: dict[str, FieldType] = {
+    "session_id": PartyId("Who asked: a session's id, or user:NAME", metavar="ID"),
+    "message_id": Identifier("The request's id", metavar="MESSAGE"),
+    "from_session": PartyId("Only requests of this session or user:NAME", flag="--from", metavar="ID"),
+    "to_session": Recipient("Only requests to this session, user:NAME, or group", flag="--to", metavar="ID"),
+    "unanswered": Boolean("Only requests that still wait for an answer"),
+    "other_than": Choice(*REQUEST_STATES, about="Only once it stands otherwise than so", metavar="STATE"),
+    "before": Integer("Only requests before this seq: the last of the page before", least=1, metavar="SEQ"),
+    "wait_s": Number("How long to wait for another state", least=0, most=MAX_WAIT_S, flag="--wait", metavar="SECONDS"),
 }
 
 TASKS: dict[str, FieldType] = {
@@ -268,6 +286,7 @@ IMPORTS: dict[str, FieldType] = {
 NOUNS: dict[str, dict[str, FieldType]] = {
     "sessions": SESSIONS,
     "messages": MESSAGES,
+    "requests": REQUESTS,
     "tasks": TASKS,
     "memory": MEMORY,
     "events": EVENTS,

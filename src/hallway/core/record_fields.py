@@ -14,6 +14,7 @@ from hallway.core.model import (
     MESSAGE_TYPES,
     PRIORITIES,
     REASONS,
+    REQUEST_STATES,
     ROLES,
     STATUSES,
     TASK_STATUSES,
@@ -106,6 +107,7 @@ OWN: dict[str, dict[str, str]] = {
         "task_id": "The task that it is about",
         "sent_at": "When it was sent",
         "expires_at": "After when nobody needs it any more; null: it does not expire",
+        "reply_by": "By when a request is to be answered; null: it has no deadline, or is no request",
     },
     "Receipt": {
         "seq": "The message's place in the order of all messages",
@@ -123,11 +125,21 @@ OWN: dict[str, dict[str, str]] = {
     },
     "Delivery": {
         "recipient": "The session or person it was stored for",
-        "state": "How far it has come: stored, injected (its client took it), acknowledged",
+        "state": "How far it has come: stored, injected (its client took it), acknowledged, expired (never taken)",
         "stored_at": "When it was stored for the recipient",
         "injected_at": "When the recipient's client took it",
         "acknowledged_at": "When the recipient acknowledged it",
         "held_back": "Why it does not wake the recipient, though messages of its kind do; null: it does, or has",
+        "request_state": "How the request stands that the message is; null: it is no request",
+    },
+    "Request": {
+        "from_session": "Who asked: a session's id, or user:NAME",
+        "to_session": "Whose answer is waited for: a session's id, user:NAME, or a group of sessions",
+        "state": "How it stands; turn_ended: its recipient saw it and stopped working without an answer",
+        "state_since": "Since when it stands so",
+        "asked_at": "When it was sent",
+        "reply_by": "By when it is to be answered; null: it has no deadline",
+        "answer_id": "The id of the first reply; null: there is none",
     },
     "InboxSummary": {
         "recipient": "The session or person whose inbox it is",
@@ -235,6 +247,7 @@ OWN: dict[str, dict[str, str]] = {
         "size_bytes": "How many bytes their texts and data have",
         "unread": "How many deliveries are not acknowledged",
     },
+    "RequestStats": {"total": "How many requests wait for an answer", "by_state": "How many stand so"},
     "TaskStats": {"total": "How many tasks the bus knows"},
     "MemoryEntry": ENTRY,
     "MemoryHit": {
@@ -301,6 +314,9 @@ WORDS: dict[tuple[str, str], tuple[str, ...]] = {
     ("Message", "type"): MESSAGE_TYPES,
     ("Message", "priority"): PRIORITIES,
     ("Delivery", "state"): DELIVERY_STATES,
+    ("Delivery", "request_state"): REQUEST_STATES,
+    ("Request", "state"): REQUEST_STATES,
+    ("Request", "priority"): PRIORITIES,
     **{(record, "type"): MEMORY_TYPES for record in ("MemoryEntry", "MemoryHit")},
     **{(record, "role"): ROLES for record in ("Token", "NewToken", "Identity")},
 }

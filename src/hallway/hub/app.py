@@ -34,6 +34,7 @@ from hallway.hub.workers.wait_pings import WaitPings
 from hallway.hub.workers.watchdog import StallWatchdog
 from hallway.hub.workers.writer import Reader, ThreadWriter, Writer
 from hallway.local.pauses import HubLooks
+from hallway.services.requests import RequestBook
 from hallway.services.sessions import SessionRegistry
 
 if TYPE_CHECKING:
@@ -41,7 +42,9 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp, Receive, Scope, Send
 
+    from hallway.core.model import RequestStats
     from hallway.core.operation import Operation
+    from hallway.hub.auth.caller import Caller
     from hallway.hub.workers.writer import Worker
     from hallway.store.postgres.pipeline import PostgresPipeline
 
@@ -55,6 +58,8 @@ LONG_READERS = 2  # threads for reads that may take long
 READ_WITHIN_S = 10.0  # time limit of a long read
 CONNECTIONS = 2  # connections for heartbeats
 HINT = "See one project's: GET /stats?project=NAME"
+COUNTED_WITHIN_S = 1.0  # for the bus's numbers among the hub's own, which are there without a bus
+REQUEST_COUNTS = RequestBook.operations["counts"]
 HEARTBEAT = SessionRegistry.operations["heartbeat"]  # the router checks its path first
 
 
@@ -224,8 +229,18 @@ class Hub:
             caller.note_refusal("metrics", error)
             await respond_error(send, error)
             return
-        text = render(HubCollector(self._meter, self._workers(), self._wakes, self._feed))
+        requests = await self._unanswered_requests(caller)
+        text = render(HubCollector(self._meter, self._workers(), self._wakes, self._feed, requests))
         await respond(send, text, headers=((b"content-type", CONTENT_TYPE),))
+
+    async def _unanswered_requests(self, caller: Caller) -> dict[str, int] | None:
+        """Return how many requests wait for an answer, by state; None if the bus does not say so in time."""
+        try:
+            asked = self._reader.run(REQUEST_COUNTS, REQUEST_COUNTS.arguments((), {}), caller)
+            counts: RequestStats = await asyncio.wait_for(asked, COUNTED_WITHIN_S)
+        except (HallwayError, TimeoutError):
+            return None
+        return counts.by_state
 
     async def _openapi(self, scope: Scope, receive: Receive, send: Send) -> None:
         await respond(send, encode_json(document(self.operations())))

@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
+from hallway.core.model import UNANSWERED_STATES
 from hallway.hub.workers.writer import Reader
 
 if TYPE_CHECKING:
@@ -49,19 +50,35 @@ class HubCollector:
     """The hub's current metrics, collected at each request."""
 
     def __init__(
-        self, meter: RequestMetrics, workers: dict[str, Reader | Writer | HeartbeatBatcher], wakes: Notifier, feed: Feed
+        self,
+        meter: RequestMetrics,
+        workers: dict[str, Reader | Writer | HeartbeatBatcher],
+        wakes: Notifier,
+        feed: Feed,
+        open_requests: dict[str, int] | None,
     ) -> None:
         self._meter = meter
         self._workers = workers
         self._wakes = wakes
         self._feed = feed
+        self._open_requests = open_requests
 
     def collect(self) -> Iterator[Metric]:
         yield self._requests()
         yield self._latencies()
         yield from self._batches()
         yield GaugeMetricFamily("hallway_streams", "Open event streams", value=self._feed.streams)
+        yield self._unanswered()
         yield GaugeMetricFamily("hallway_waits", "Waits for news, streams included", value=self._wakes.waiting)
+
+    def _unanswered(self) -> Metric:
+        family = GaugeMetricFamily(
+            "hallway_open_requests", "Requests between sessions that wait for an answer", labels=("state",)
+        )
+        if self._open_requests is not None:
+            for state in UNANSWERED_STATES:
+                family.add_metric((state,), self._open_requests.get(state, 0))
+        return family
 
     def _requests(self) -> Metric:
         family = CounterMetricFamily("hallway_requests", "Requests answered", labels=("operation", "status"))

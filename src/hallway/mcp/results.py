@@ -79,7 +79,9 @@ def inbox(result: list[Message]) -> Json:
 
 def thread(result: Thread) -> Json:
     messages = _noted("messages", (_message(each) for each in result.messages))
-    deliveries = [_brief(each, "message_id", "recipient", "state", "held_back") for each in result.deliveries]
+    deliveries = [
+        _brief(each, "message_id", "recipient", "state", "held_back", "request_state") for each in result.deliveries
+    ]
     return {"thread_id": result.thread_id, **messages, "deliveries": deliveries}
 
 
@@ -141,6 +143,8 @@ def _message(message: Message, most: int | None = None) -> Json:
     )
     if message.priority != "normal":
         fields["priority"] = message.priority
+    if message.reply_by:
+        fields["reply_by"] = message.reply_by
     body = message.body if most is None else _shortened(message.body, most)
     return {**fields, "body": body} if body and body != message.subject else fields
 

@@ -12,6 +12,7 @@ from hallway.core.operation import KEEP, operation
 from hallway.core.schema import decode
 from hallway.core.topics import EVENTS
 from hallway.services.base import Service
+from hallway.services.requests import is_group
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -101,12 +102,21 @@ class ImportReceiver(Service, noun="imports"):
     def _add_message(self, **columns: Any) -> Outcome:
         if self._store.one("transfer.has_message", message_id=columns["message_id"]):
             return EXISTING, ""
-        if self._add_row("message", {**columns, "seq": self._free_seq("messages", columns["seq"])}):
+        if self._add_row(
+            "message", {**columns, "seq": self._free_seq("messages", columns["seq"]), "now": self._store.now}
+        ):
             return ADDED, ""
         return REFUSED, f"{columns['from_session']} has sent another message with the key of {columns['message_id']}"
 
     def _add_delivery(self, **columns: Any) -> Outcome:
         if self._add_row("delivery", columns):
+            return ADDED, ""
+        if self._store.one("transfer.has_message", message_id=columns["message_id"]):
+            return EXISTING, ""
+        return REFUSED, f"there is no message {columns['message_id']}"
+
+    def _add_request(self, **columns: Any) -> Outcome:
+        if self._add_row("request", {**columns, "to_group": is_group(columns["to_session"])}):
             return ADDED, ""
         if self._store.one("transfer.has_message", message_id=columns["message_id"]):
             return EXISTING, ""

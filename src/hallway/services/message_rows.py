@@ -19,10 +19,12 @@ def stored_message(draft: dict[str, Any], seq: int, now: int) -> Message:
     return record_of(Message, tuple(values[name] for name in Message._fields))
 
 
-def delivery_of(row: Row, held_back: str | None) -> Delivery:
-    """Return a delivery from the columns of `messages.deliveries`, with its state."""
-    message_id, recipient, stored_at, injected_at, acknowledged_at, _ = row
+def delivery_of(row: Row, held_back: str | None, now: int) -> Delivery:
+    """Return a delivery from the columns of `messages.deliveries`, with its state at a time."""
+    message_id, recipient, stored_at, injected_at, acknowledged_at, _, expires_at, request_state = row
     state = "acknowledged" if acknowledged_at else "injected" if injected_at else "stored"
+    if state == "stored" and expires_at is not None and expires_at <= now:
+        state = "expired"
     return Delivery.of(
         (
             message_id,
@@ -32,5 +34,6 @@ def delivery_of(row: Row, held_back: str | None) -> Delivery:
             to_datetime(injected_at) if injected_at else None,
             to_datetime(acknowledged_at) if acknowledged_at else None,
             held_back,
+            request_state,
         )
     )

@@ -7,10 +7,8 @@ message is sent: a session that registers later finds a broadcast in the history
 
 from __future__ import annotations
 
-import time
 from _collections_abc import Callable  # which is there without importing `collections`
 
-from hallway.core.backoff import Backoff
 from hallway.core.clock import SECOND, new_id, to_datetime
 from hallway.core.errors import (
     DuplicateMessage,
@@ -43,6 +41,7 @@ from hallway.core.schema import encode
 from hallway.core.topics import topic
 from hallway.services.base import Service, require_callable, whole_number_setting
 from hallway.services.message_rows import delivery_of, stored_message
+from hallway.services.reply_wait import await_reply, deadline_of, persist, state_of, still_possible
 from hallway.services.rows import record_of
 
 TYPE_CHECKING = False
@@ -66,8 +65,6 @@ REPEAT_S = 60  # within which saying the same again is refused
 DIGESTS = 2**63 - 25  # a prime: a column's worth of different digests, and no module to import for them
 LOOK_BACK = 50_000  # messages among which one sender's are looked for
 STATES_SHOWN = 1000  # deliveries that a thread tells with its messages
-ONE_WAIT_S = 20.0  # of a longer wait: what a connection's own time limit allows with room to spare
-LONGEST_PAUSE_S = 2.0  # between attempts to reach a bus that is away
 CONTENT = ("from_session", "to_session", "type", "subject", "body", "data", "in_reply_to")  # a message's content
 TASK_TYPES = ("task_offer", "task_accept", "handoff")
 
@@ -104,6 +101,7 @@ class CollaborationHub(Service, noun="messages"):
         *,
         priority: str = "normal",
         expires_in_s: int | None = None,
+        reply_within_s: int | None = None,
         idempotency_key: str | None = None,
         project: str | None = None,
         allow_secret: bool = False,
@@ -112,13 +110,14 @@ class CollaborationHub(Service, noun="messages"):
 
         The message is on disk when this returns. An offline recipient finds it when it resumes (see
         `recipient_status`). `capability:NAME` reaches every live session of the project with that capability. A
-        task_offer creates a task, a task_accept in reply to it accepts the task, a handoff hands it over. The project
-        is the sender's; a person may name one. Using the same idempotency key again sends nothing and returns the first
-        message. Raises SessionNotFound for an unknown party, DuplicateMessage for content that was sent less than a
-        minute ago, RateLimited for too many messages, and SecretFound for texts that look like a key or a token, unless
-        that is allowed.
+        task_offer creates a task, a task_accept in reply to it accepts the task, a handoff hands it over. A request is
+        to be answered within `reply_within_s` seconds (600; 0: no deadline): if it is not, or its recipient ends or
+        stops working first, the sender gets a notification. The project is the sender's; a person may name one. Using
+        the same idempotency key again sends nothing and returns the first message. Raises SessionNotFound for an
+        unknown party, DuplicateMessage for content that was sent less than a minute ago, RateLimited for too many
+        messages, and SecretFound for texts that look like a key or a token, unless that is allowed.
         """
-        parent = self.require(in_reply_to) if in_reply_to is not None else None
+        parent = self.bus.requests.original(self.require(in_reply_to)) if in_reply_to is not None else None
         return self._send(
             idempotency_key,
             from_session,
@@ -130,6 +129,7 @@ class CollaborationHub(Service, noun="messages"):
             parent,
             priority=priority,
             expires_in_s=expires_in_s,
+            reply_within_s=reply_within_s,
             project=project,
         )
 
@@ -181,11 +181,11 @@ class CollaborationHub(Service, noun="messages"):
     ) -> Receipt:
         """Answer a message, in its thread, and acknowledge it.
 
-        It goes to the sender of that message; a reply to one's own message goes to its recipient. With `keep` the
-        answered message stays in the inbox. Raises MessageNotFound if the message was pruned. In Python, `to_message`
-        may be the message itself.
+        It goes to the sender of that message; a reply to one's own message goes to its recipient, and one to a reminder
+        of a request answers the request. With `keep` the answered message stays in the inbox. Raises MessageNotFound
+        if the message was pruned. In Python, `to_message` may be the message itself.
         """
-        parent = self.require(to_message)
+        parent = self.bus.requests.original(self.require(to_message))
         to_session = parent.to_session if parent.from_session == from_session else parent.from_session
         subject = subject or f"Re: {parent.subject.removeprefix('Re: ')}"[:200]
         receipt = self._send(
@@ -200,7 +200,7 @@ class CollaborationHub(Service, noun="messages"):
             priority=priority,
         )
         if not keep:
-            self._mark("acknowledge", "message.acknowledged", from_session, [parent.message_id])
+            self._mark("acknowledge", "message.acknowledged", from_session, [parent.message_id, to_message])
         return receipt
 
     @operation("POST /messages/ping")
@@ -236,6 +236,7 @@ class CollaborationHub(Service, noun="messages"):
         data: dict[str, Json] | None = None,
         *,
         timeout_s: float | None = 60.0,
+        reply_within_s: int | None = None,
         priority: str = "normal",
         allow_secret: bool = False,
         idempotency_key: str | None = None,
@@ -244,11 +245,13 @@ class CollaborationHub(Service, noun="messages"):
 
         A reply is whatever its recipient sends with `in_reply_to`, of any type, acknowledged by a handler or not. If
         the hub or the database goes away meanwhile, it tries again until the time is up; None waits for ever. Raises
-        NoAnswer when the time is up; the request stays sent, and `wait_reply` goes on waiting. Every error has the
-        request's `message_id` among its details, which is None if nothing is known to have been sent, and the
+        NoAnswer when the time is up (the error's `cause` is `timeout`), and earlier when the recipient is gone
+        (`recipient_gone`), has ended its turn without answering (`turn_ended`), or the request has expired
+        (`expired`). The request stays sent, and `wait_reply` goes on waiting. Every error has the request's
+        `message_id` among its details, which is None if nothing is known to have been sent, and the
         `idempotency_key`: with that the same request can be made again, and is sent only once.
         """
-        deadline = _deadline(timeout_s)
+        deadline = deadline_of(timeout_s)
         details: dict[str, Any] = {"message_id": None, "idempotency_key": idempotency_key or new_id()}
 
         def send() -> Receipt:
@@ -260,21 +263,24 @@ class CollaborationHub(Service, noun="messages"):
                 body,
                 data,
                 priority=priority,
+                reply_within_s=reply_within_s,
                 allow_secret=allow_secret,
                 idempotency_key=details["idempotency_key"],
             )
 
         try:
-            sent = self._persist(send, deadline)
+            sent = persist(self.bus, send, deadline)
             details["message_id"] = sent.message_id
-            if reply := self._await_reply(from_session, sent.message_id, deadline):
+            state = state_of(self.bus, from_session, sent.message_id, deadline) if sent.is_repeat else "open"
+            if reply := await_reply(self.bus, from_session, sent.message_id, deadline, state):
                 return reply
         except HallwayError as error:
             error.details = {**details, **error.details}
             raise
         raise NoAnswer(
             f"{to_session} has not answered within {timeout_s:g} s (it is {sent.recipient_status or 'addressed'})",
-            hint=f"The reply may still come. Go on waiting: wait_reply({sent.message_id!r})",
+            hint=still_possible(sent.message_id),
+            cause="timeout",
             **details,
         )
 
@@ -282,49 +288,26 @@ class CollaborationHub(Service, noun="messages"):
         """Wait for the reply to a message that was sent before; it is acknowledged and returned.
 
         It goes on where `request` ended, also in another process: a reply that came meanwhile is returned at once. None
-        waits for ever. Raises MessageNotFound for an unknown message and NoAnswer when the time is up; every error has
-        the `message_id` among its details.
+        waits for ever. Raises MessageNotFound for an unknown message, and NoAnswer when the time is up or the recipient
+        is gone or ends its turn from now on, as `request` does; every error has the `message_id` among its details.
         """
-        deadline = _deadline(timeout_s)
+        deadline = deadline_of(timeout_s)
         try:
-            message = self._persist(lambda: self.get(message_id), deadline)
+            message = persist(self.bus, lambda: self.get(message_id), deadline)
             if message is None:  # what an unknown id is where the service was opened on its own
                 raise _no_message(message_id)
-            if reply := self._await_reply(message.from_session, message_id, deadline):
+            state = state_of(self.bus, message.from_session, message_id, deadline)
+            if reply := await_reply(self.bus, message.from_session, message_id, deadline, state):
                 return reply
         except HallwayError as error:
             error.details = {"message_id": message_id, **error.details}
             raise
         raise NoAnswer(
             f"{message.to_session} has not answered within {timeout_s:g} s",
-            hint=f"The reply may still come. Go on waiting: wait_reply({message_id!r})",
+            hint=still_possible(message_id),
+            cause="timeout",
             message_id=message_id,
         )
-
-    def _await_reply(self, session_id: str, message_id: str, deadline: float) -> Message | None:
-        """Return the first reply to a message, acknowledged; None if there is none by the deadline."""
-        while True:
-            left_s = max(deadline - time.monotonic(), 0)
-            wait_s = min(left_s, ONE_WAIT_S)
-            replies = self._persist(lambda: self.replies(session_id, message_id, wait_s, limit=1), deadline)  # noqa: B023
-            if replies:
-                reply: Message = replies[0]
-                self._persist(lambda: self.acknowledge(session_id, [reply.message_id]), deadline)  # noqa: B023
-                return reply
-            if not left_s:
-                return None
-
-    def _persist(self, call: Callable[[], Any], deadline: float) -> Any:
-        """Return what a call returns; if the bus is away, try again until the deadline or until the bus is closed."""
-        backoff = Backoff(most_s=LONGEST_PAUSE_S)
-        while True:
-            try:
-                return call()
-            except HallwayError as error:
-                pause_s = backoff.next_s()
-                if not error.is_passing or self.bus.is_closed or time.monotonic() + pause_s > deadline:
-                    raise
-                time.sleep(pause_s)
 
     # -- receiving ----------------------------------------------------------------------------------------------------
 
@@ -505,7 +488,10 @@ class CollaborationHub(Service, noun="messages"):
 
     @operation("GET /messages/{message_id}/deliveries", verb="deliveries")
     def deliveries(self, message_id: str, *, after_id: str | None = None, limit: int = 200) -> list[Delivery]:
-        """Return a message's delivery state for each recipient: stored, injected, acknowledged (M3)."""
+        """Return a message's delivery state for each recipient: stored, injected, acknowledged, expired (M3, M10).
+
+        For a request, each also has how that stands: open, answered, overdue …
+        """
         message = self.require(message_id)
         rows = self._store.rows("messages.deliveries", message_id=message_id, after_id=after_id or "", limit=limit)
         return [self._delivery(row, message) for row in rows]
@@ -581,6 +567,24 @@ class CollaborationHub(Service, noun="messages"):
         )
         self._deliver({**draft, "task_id": task.task_id, "thread_id": parent.thread_id if parent else task.task_id})
 
+    def notify_of_request(
+        self, from_session: str, to_session: str, text: str, about: dict[str, Any], cause: str, priority: str = "normal"
+    ) -> None:
+        """Send a notice about what became of a request, in its thread but not as a reply to it; no limits apply."""
+        if self._is_reachable(to_session):
+            data = {"request_id": about["message_id"], "cause": cause}
+            draft = self._draft(
+                from_session,
+                to_session,
+                "notification",
+                text[:200],
+                about["subject"],
+                data,
+                priority=priority,
+                project=about["project"],
+            )
+            self._deliver({**draft, "thread_id": about["thread_id"]})
+
     def succeed(self, session_id: str, continues: str) -> int:
         """Give a session what its predecessor has not acknowledged; returns how many messages moved (S14)."""
         moved = len(self._store.rows("messages.move", session_id=session_id, continues=continues))
@@ -633,9 +637,10 @@ class CollaborationHub(Service, noun="messages"):
 
     def _delivery(self, row: Row, message: Message) -> Delivery:
         """Return a delivery; a direct message that is still new carries the reason why it wakes nobody."""
-        recipient, *reached_at = row[1], *row[3:]
+        recipient, *reached_at = row[1], *row[3:6]
         is_new = message.to_session == recipient and not is_person(recipient) and not any(reached_at)
-        return delivery_of(row, self.bus.wakes.held_back(message, recipient) if is_new else None)
+        held_back = self.bus.wakes.held_back(message, recipient) if is_new else None
+        return delivery_of(row, held_back, self._store.now)
 
     def _send(self, idempotency_key: str | None, *parts: Any, **options: Any) -> Receipt:
         """Send a message and return its receipt; `said` and `options` are those of `_draft`."""
@@ -670,13 +675,14 @@ class CollaborationHub(Service, noun="messages"):
         *,
         priority: str = "normal",
         expires_in_s: int | None = None,
+        reply_within_s: int | None = None,
         project: str | None = None,
     ) -> dict[str, Any]:
         """Return a message's columns, before its recipients are known."""
         message_id, subject, text = new_id(), subject or _first_line(body), encode(data) if data else "{}"
         in_reply_to = parent.message_id if parent else None
         content = f"{from_session}\n{to_session}\n{type}\n{subject}\n{in_reply_to}\n{text}\n{body}"
-        return {
+        draft = {
             "message_id": message_id,
             "type": type,
             "from_session": from_session,
@@ -693,6 +699,7 @@ class CollaborationHub(Service, noun="messages"):
             "idempotency_key": None,
             "digest": int.from_bytes(content.encode(), "big") % DIGESTS,
         }
+        return {**draft, "reply_by": self.bus.requests.deadline(draft, reply_within_s)}
 
     def _forward(self, draft: dict[str, Any]) -> str | None:
         """Return the session that a message's recipient goes on as, which gets it instead; None where it does not."""
@@ -741,6 +748,7 @@ class CollaborationHub(Service, noun="messages"):
         self.bus.changed_topics.update(topic(self.noun, recipient) for recipient in recipients)
         self.bus.due_sessions.update(recipients)
         self.bus.wakes.sent(draft)
+        self.bus.requests.sent(draft, seq)
         return Receipt.of(
             (
                 draft["message_id"],
@@ -886,10 +894,6 @@ class CollaborationHub(Service, noun="messages"):
         if rows:
             return str(rows[0][1])
         return self.bus.here.project if _is_no_session(party) else None
-
-
-def _deadline(timeout_s: float | None) -> float:
-    return float("inf") if timeout_s is None else time.monotonic() + timeout_s
 
 
 def _is_no_session(address: str) -> bool:

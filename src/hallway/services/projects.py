@@ -76,6 +76,8 @@ class ProjectRegistry(Service, noun="projects"):
             if noun == "sessions":
                 self.bus.sessions.names.make_room(**places)
             rows = self._store.rows(f"projects.move_{noun}", id=move_id, **places)
+            if noun == "messages" and rows:
+                self._store.rows("projects.move_requests", id=move_id, **places)
             if rows:
                 moved[noun] = len(rows)
             if noun == "memory" and not is_dry:

@@ -302,6 +302,7 @@ class SessionRegistry(Service, noun="sessions"):
         tasks = self.bus.tasks.succeed(session_id, continues)
         messages = self.bus.messages.succeed(session_id, continues)
         self.bus.claims.succeed(session_id, continues)
+        self.bus.requests.succeed(session_id, continues)
         if is_known:
             return session
         self.bus.messages.tell_of_successor(session_id, continues, session.project)
@@ -393,10 +394,12 @@ class SessionRegistry(Service, noun="sessions"):
         if self._store.rows("sessions.rewind_clock", now=now):
             self._store.rows("sessions.rewind", now=now)
             self._store.rows("claims.rewind", now=now)
+            self.bus.requests.on_clock_set_back()
         self._leave_out_pauses()
         self._store.rows("sessions.postpone_check", now=now, limit=SWEEP_AT_ONCE)
         self._expired(self._store.rows("sessions.expire", now=now, limit=SWEEP_AT_ONCE))
         self.bus.claims.sweep()
+        self.bus.requests.sweep()
         return self._store.one("sessions.due", now=now) is None
 
     def _leave_out_pauses(self) -> None:
@@ -404,6 +407,7 @@ class SessionRegistry(Service, noun="sessions"):
         now = self._store.now
         for before, pause in self.bus.take_pauses():
             self._store.rows("sessions.leave_out_pause", before=before, pause=pause, now=now)
+            self.bus.requests.on_pause(before, pause)
             self._store.rows("sessions.advance_clock", now=now)
 
     def _expired(self, rows: list[Row]) -> None:
@@ -496,6 +500,7 @@ class SessionRegistry(Service, noun="sessions"):
         if not before.is_live:
             self.bus.events.append("session.resumed", columns["project"], session_id, was=before.end_reason, **changed)
             self.bus.tasks.on_session_resumed(session_id)
+            self.bus.requests.on_session_resumed(session_id, columns["project"])
             self._mark_peers_due(columns["project"])
         elif is_moved:
             self.bus.events.append("session.left", before.project, session_id)
@@ -508,6 +513,8 @@ class SessionRegistry(Service, noun="sessions"):
                 self.names.tell(before, changed.pop("name"))
             if changed:
                 self.bus.events.append("session.updated", columns["project"], session_id, **changed)
+        if before.is_live and changed.get("status") == "idle":
+            self.bus.requests.on_turn_ended(session_id)
         return self.require(session_id) if naming or changed or not before.is_live else self._seen_now(before)
 
     def _moved(self, session: Session, values: dict[str, Any], *, is_meant: bool) -> dict[str, Any]:

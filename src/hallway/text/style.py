@@ -59,6 +59,15 @@ DELIVERY_LOOKS = {
     "acknowledged": Style("✓", "green", "is dealt with"),
     "injected": Style("◐", "cyan", "was taken by the agent's client"),
     "stored": Style("○", "yellow", "is in the inbox"),
+    "expired": Style("×", "red", "has expired unread"),
+}
+REQUEST_LOOKS = {
+    "open": Style("○", "yellow", "waits for an answer"),
+    "turn_ended": Style("◐", "yellow", "was seen, and the turn ended without an answer"),
+    "overdue": Style("!", "red", "was not answered in time"),
+    "recipient_gone": Style("×", "red", "has nobody who could answer it"),
+    "expired": Style("×", "grey", "has expired without an answer"),
+    "answered": Style("✓", "green", "is answered"),
 }
 TASK_LOOKS = {
     "offered": Style("◇", "yellow", "waits for somebody"),
@@ -99,6 +108,10 @@ EVENT_WORDS = {
     "message.sent": "sends",
     "message.acknowledged": "dealt with",
     "message.injected": "took",
+    "message.expired": "nobody saw, and it has expired:",
+    "request.answered": "answers",
+    "request.overdue": "has not answered in time:",
+    "request.unanswered": "leaves unanswered:",
     "task.offered": "offers",
     "task.accepted": "takes",
     "task.handed_off": "hands over",

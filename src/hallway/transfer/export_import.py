@@ -86,7 +86,7 @@ def count_records(bus: Bus, project: str | None = None) -> int:
 
 
 def _records(bus: LocalBus, record: str, project: str | None) -> Iterator[tuple[str, tuple[Any, ...]]]:
-    """Yield the kind and the columns of each record; a message's deliveries follow it."""
+    """Yield the kind and the columns of each record; a message's deliveries, and how a request stands, follow it."""
     after = 0
     now = {"now": bus.store.now} if record.startswith(("memory", "token")) else {}
     while rows := bus.store.rows(f"transfer.read_{record}", after=after, project=project, limit=PAGE, **now):
@@ -97,6 +97,8 @@ def _records(bus: LocalBus, record: str, project: str | None) -> Iterator[tuple[
             if record == "message":
                 for row in bus.store.rows("transfer.read_deliveries", seq=after):
                     yield "delivery", row
+                for row in bus.store.rows("transfer.read_requests", seq=after):
+                    yield "request", row
 
 
 def _is_for(projects: str | None, project: str | None) -> bool:

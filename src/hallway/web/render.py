@@ -33,6 +33,7 @@ LOOKS = {
     "session": style.STYLES,
     "message": style.MESSAGE_LOOKS,
     "delivery": style.DELIVERY_LOOKS,
+    "request": style.REQUEST_LOOKS,
     "task": style.TASK_LOOKS,
     "attention": style.ATTENTION_LOOKS,
 }

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from hallway.cli.render.parts import first_few, how_many, next_page, when_short
 from hallway.cli.terminal import Column, table, wrap
-from hallway.core.model import CAPABILITY, EVERYBODY
+from hallway.core.model import CAPABILITY, EVERYBODY, UNANSWERED_STATES
 from hallway.core.schema import encode
 from hallway.text.sanitize import sanitize
-from hallway.text.style import DELIVERY_LOOKS, MESSAGE_LOOKS, PRIORITY_COLOURS, age, duration, style_of
+from hallway.text.style import DELIVERY_LOOKS, MESSAGE_LOOKS, PRIORITY_COLOURS, REQUEST_LOOKS, age, duration, style_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -128,6 +128,8 @@ def _facts(screen: Terminal, each: Message) -> Iterator[tuple[str, str]]:
         yield "task", each.task_id
     if each.expires_at:
         yield "expires", f"in {duration(each.expires_at.timestamp() - screen.now_s)}"
+    if each.reply_by and (left_s := each.reply_by.timestamp() - screen.now_s) > 0:
+        yield "reply", f"within {duration(left_s)}"
 
 
 def history(screen: Terminal, messages: list[Message], arguments: dict[str, Any]) -> list[str]:
@@ -185,6 +187,8 @@ def thread(screen: Terminal, conversation: Thread, arguments: dict[str, Any]) ->
 def _in_thread(screen: Terminal, each: Message, depth: int, states: list[Delivery]) -> list[str]:
     indent, arrow = "    " * min(max(depth - 1, 0), DEEPEST), "  ↳ " if depth else ""
     below = indent + " " * len(arrow) + "  "
+    if states and states[0].request_state not in UNANSWERED_STATES:
+        each = each.replace(reply_by=None)  # which no longer matters
     lines = message(screen, each, indent=indent, arrow=arrow)
     if each.in_reply_to and not depth:
         lines.insert(1, below + screen.paint(f"answers {each.in_reply_to}, which is not here", "grey"))
@@ -197,7 +201,16 @@ def _states(screen: Terminal, states: list[Delivery], indent_cells: int) -> Iter
         names = [each.recipient for each in states if each.state == state]
         if names:
             yield screen.paint(f"{seen.glyph} {state}", seen.colour) + f": {first_few(names)}"
+    yield from _request_state(screen, states)
     yield from _held_back(screen, states, indent_cells)
+
+
+def _request_state(screen: Terminal, states: list[Delivery]) -> Iterator[str]:
+    """Yield how a request stands, unless its reply or the lack of one says so."""
+    state = states[0].request_state if states else None
+    if state not in (None, "open", "answered"):
+        seen = style_of(str(state), REQUEST_LOOKS)
+        yield screen.paint(f"{seen.glyph} It {seen.meaning}.", seen.colour)
 
 
 def _held_back(screen: Terminal, states: list[Delivery], indent_cells: int = 0) -> Iterator[str]:
@@ -218,7 +231,8 @@ def deliveries(screen: Terminal, states: list[Delivery], arguments: dict[str, An
         )
         for each in states
     ]
-    lines = [*table(screen, (RECIPIENT, STATE, AGE), rows), *_held_back(screen, states)]
+    lines = [*table(screen, (RECIPIENT, STATE, AGE), rows), *_request_state(screen, states)]
+    lines += _held_back(screen, states)
     return [*lines, *next_page(states, arguments, "after-id", states[-1].recipient)]
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from hallway.services.messages import CollaborationHub
+from hallway.services.requests import RequestBook
 
 if TYPE_CHECKING:
-    from hallway.core.model import Message, Thread
+    from hallway.core.model import Message, Request, Thread
     from hallway.web.site import Site
 
+UNANSWERED = RequestBook.operations["find"]
 SENT = CollaborationHub.operations["sent"]
 THREAD = CollaborationHub.operations["get_conversation"]
 
@@ -22,12 +24,15 @@ DEEPEST = 6  # levels of indentation: deeper replies are not indented further
 async def messages(site: Site, query: dict[str, str]) -> dict[str, Any]:
     """Return the data of the threads page; the thread with the newest message is first."""
     before = query.get("before", "")
-    wanted = {name: query.get(name, "") for name in ("project", "type", "q")}
+    wanted = {name: query.get(name, "") for name in ("project", "type", "requests", "q")}
+    older_than = int(before) if before.isascii() and before.isdigit() and 0 < len(before) < 18 else None
+    if wanted["requests"]:
+        return await _unanswered(site, wanted, older_than)
     messages: list[Message] = await site.ask(
         SENT,
         project=wanted["project"] or None,
         limit=LOOKED_AT,
-        before=int(before) if before.isascii() and before.isdigit() and 0 < len(before) < 18 else None,
+        before=older_than,
     )
     fitting = [each for each in messages if _fits(each, wanted)]
     threads: dict[str, list[Message]] = {}
@@ -38,10 +43,34 @@ async def messages(site: Site, query: dict[str, str]) -> dict[str, Any]:
         "filters": wanted,
         "is_filtered": any(wanted.values()) or bool(before),
         "choices": {"project": sorted({*site.activity.projects, *filter(None, [wanted["project"]])})},
+        "requests": [],
         "threads": summaries,
         "names": await site.names.of(party for each in summaries for party in each["parties"][:SHOWN_PARTIES]),
         "looked_at": len(messages),
         "older": messages[-1].seq if len(messages) == LOOKED_AT else None,
+    }
+
+
+async def _unanswered(site: Site, wanted: dict[str, str], older_than: int | None) -> dict[str, Any]:
+    """Return the data of the page with the requests that wait for an answer, newest first."""
+    page: list[Request] = await site.ask(
+        UNANSWERED, project=wanted["project"] or None, unanswered=True, limit=LOOKED_AT, before=older_than
+    )
+    text = wanted["q"].casefold()
+    requests = [
+        each
+        for each in page
+        if any(text in words.casefold() for words in (each.subject, each.from_session, each.to_session))
+    ]
+    return {
+        "filters": wanted,
+        "is_filtered": True,
+        "choices": {"project": sorted({*site.activity.projects, *filter(None, [wanted["project"]])})},
+        "requests": requests,
+        "threads": [],
+        "names": await site.names.of(party for each in requests for party in (each.from_session, each.to_session)),
+        "looked_at": len(page),
+        "older": page[-1].seq if len(page) == LOOKED_AT else None,
     }
 
 

@@ -1,7 +1,13 @@
 -- fragment: message_columns
 -- The columns of a message, in the order of the fields of Message in core/model.py.
 m.message_id, m.seq AS seq, m.type, m.from_session, m.to_session, m.project, m.subject, m.body, m.data, m.priority,
-m.in_reply_to, m.thread_id, m.task_id, m.sent_at, m.expires_at
+m.in_reply_to, m.thread_id, m.task_id, m.sent_at, m.expires_at,
+CASE WHEN m.type = 'request' THEN (SELECT requests.reply_by FROM requests WHERE requests.seq = m.seq) END AS reply_by
+
+-- fragment: delivery_row
+-- What a delivery's state is derived from; `expires_at` is the delivery's.
+message_id, recipient, sent_at, injected_at, acknowledged_at, handed_at, d.expires_at,
+CASE WHEN m.type = 'request' THEN (SELECT requests.state FROM requests WHERE requests.seq = m.seq) END AS request_state
 
 -- fragment: message_is_visible
 (:visible IS NULL OR project IN (SELECT value FROM json_each(:visible)) OR :person IN (from_session, to_session)
@@ -105,3 +111,12 @@ JOIN sessions AS s ON s.session_id = CASE WHEN m.from_session = :continues THEN 
 WHERE (m.from_session = :continues OR m.to_session = :continues)
   AND s.ended_at IS NULL AND s.expires_at > :now AND s.session_id NOT IN (:continues, :session_id)
 LIMIT 50;
+
+-- name: messages.expire
+-- M10: each expiry is recorded once. The rows say whether somebody never saw the message.
+UPDATE messages SET expired_at = :now
+WHERE seq IN (SELECT e.seq FROM messages AS e WHERE e.expires_at <= :now AND e.expired_at IS NULL
+              ORDER BY e.expires_at LIMIT :limit)
+RETURNING seq, message_id, project, type, from_session, to_session, subject,
+    (SELECT count(*) FROM deliveries AS d
+     WHERE d.seq = messages.seq AND d.injected_at IS NULL AND d.acknowledged_at IS NULL) AS unread;

@@ -36,6 +36,13 @@ WHERE project = :from_project
   AND message_id IN (SELECT name FROM moved_records WHERE move_id = :id AND noun = 'messages')
 RETURNING 1;
 
+-- name: projects.move_requests
+-- What became of the requests among the messages.
+UPDATE requests SET project = :to_project
+WHERE project = :from_project
+  AND seq IN (SELECT seq FROM messages AS m JOIN moved_records AS moved ON moved.name = m.message_id
+              WHERE moved.move_id = :id AND moved.noun = 'messages' AND m.project = :to_project);
+
 -- name: projects.list_tasks
 INSERT INTO moved_records (move_id, noun, name)
 SELECT :id, 'tasks', task_id FROM tasks WHERE project = :from_project;

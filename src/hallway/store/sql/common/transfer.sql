@@ -24,8 +24,10 @@ WHERE id > :after AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at >
 ORDER BY id LIMIT :limit;
 
 -- name: transfer.read_message
-SELECT seq, {message_columns}, idempotency_key, digest
-FROM messages AS m WHERE seq > :after AND (:project IS NULL OR project = :project) ORDER BY seq LIMIT :limit;
+-- How a request stands, with its deadline, is a record of its own.
+SELECT seq, message_id, seq, type, from_session, to_session, project, subject, body, data, priority, in_reply_to, thread_id,
+       task_id, sent_at, expires_at, idempotency_key, digest
+FROM messages WHERE seq > :after AND (:project IS NULL OR project = :project) ORDER BY seq LIMIT :limit;
 
 -- name: transfer.has_message
 SELECT 1 FROM messages WHERE message_id = :message_id;
@@ -37,6 +39,19 @@ FROM messages AS m JOIN deliveries AS d ON d.seq = m.seq WHERE m.seq = :seq ORDE
 -- name: transfer.add_delivery
 INSERT INTO deliveries (seq, recipient, expires_at, injected_at, acknowledged_at)
 SELECT seq, :recipient, :expires_at, :injected_at, :acknowledged_at FROM messages WHERE message_id = :message_id
+ON CONFLICT DO NOTHING RETURNING seq;
+
+-- name: transfer.read_requests
+SELECT m.message_id, r.from_session, r.to_session, r.state, r.state_since, r.asked_at, r.reply_within, r.reply_by, r.due_at,
+       r.overdue_at, r.times_gone, r.turn_ended_at, r.closed_at, r.answer_id
+FROM messages AS m JOIN requests AS r ON r.seq = m.seq WHERE m.seq = :seq;
+
+-- name: transfer.add_request
+INSERT INTO requests (seq, project, from_session, to_session, is_group, state, state_since, asked_at, reply_within,
+                      reply_by, due_at, overdue_at, times_gone, turn_ended_at, closed_at, answer_id)
+SELECT seq, project, :from_session, :to_session, CAST(:to_group AS boolean), :state, :state_since, :asked_at,
+       :reply_within, :reply_by, :due_at, :overdue_at, :times_gone, :turn_ended_at, :closed_at, :answer_id
+FROM messages WHERE message_id = :message_id
 ON CONFLICT DO NOTHING RETURNING seq;
 
 -- name: transfer.read_task

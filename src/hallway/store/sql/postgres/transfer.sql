@@ -8,9 +8,10 @@ WITH next AS (
            OR (from_session = :from_session AND idempotency_key = :idempotency_key AND :idempotency_key IS NOT NULL))
     RETURNING last)
 INSERT INTO messages (seq, message_id, type, from_session, to_session, project, subject, body, data, priority,
-                      in_reply_to, thread_id, task_id, sent_at, expires_at, idempotency_key, digest)
+                      in_reply_to, thread_id, task_id, sent_at, expires_at, expired_at, idempotency_key, digest)
 SELECT last, :message_id, :type, :from_session, :to_session, :project, :subject, :body, :data, :priority,
-       :in_reply_to, :thread_id, :task_id, :sent_at, :expires_at, :idempotency_key, :digest FROM next
+       :in_reply_to, :thread_id, :task_id, :sent_at, :expires_at,
+        CASE WHEN :expires_at <= :now THEN :expires_at END, :idempotency_key, :digest FROM next
 RETURNING seq;
 
 -- name: transfer.add_event

@@ -133,13 +133,13 @@ ORDER BY seq LIMIT :limit;
 
 -- name: messages.deliveries_in_thread
 -- The deliveries of the given messages, in order.
-SELECT message_id, recipient, sent_at, injected_at, acknowledged_at, handed_at
+SELECT {delivery_row}
 FROM json_each(:seqs) AS wanted CROSS JOIN messages AS m ON m.seq = wanted.value CROSS JOIN deliveries AS d USING (seq)
 ORDER BY wanted.id, recipient LIMIT :limit;
 
 -- name: messages.deliveries
-SELECT message_id, recipient, sent_at, injected_at, acknowledged_at, handed_at
-FROM messages CROSS JOIN deliveries USING (seq)
+SELECT {delivery_row}
+FROM messages AS m CROSS JOIN deliveries AS d USING (seq)
 WHERE message_id = :message_id AND recipient > :after_id ORDER BY recipient LIMIT :limit;
 
 -- name: messages.has_inbox
@@ -159,7 +159,8 @@ RETURNING 1;
 
 -- name: messages.prune_expired
 DELETE FROM messages WHERE seq IN (
-    SELECT seq FROM messages INDEXED BY messages_expiry WHERE expires_at <= :now ORDER BY expires_at LIMIT :limit)
+    SELECT seq FROM messages INDEXED BY messages_expiry
+    WHERE expires_at <= :now AND expired_at IS NOT NULL ORDER BY expires_at LIMIT :limit)
 RETURNING 1;
 
 -- name: messages.prune_size

@@ -1,8 +1,9 @@
 -- name: transfer.add_message
 INSERT INTO messages (seq, message_id, type, from_session, to_session, project, subject, body, data, priority,
-                      in_reply_to, thread_id, task_id, sent_at, expires_at, idempotency_key, digest)
+                      in_reply_to, thread_id, task_id, sent_at, expires_at, expired_at, idempotency_key, digest)
 VALUES (:seq, :message_id, :type, :from_session, :to_session, :project, :subject, :body, :data, :priority,
-        :in_reply_to, :thread_id, :task_id, :sent_at, :expires_at, :idempotency_key, :digest)
+        :in_reply_to, :thread_id, :task_id, :sent_at, :expires_at,
+        CASE WHEN :expires_at <= :now THEN :expires_at END, :idempotency_key, :digest)
 ON CONFLICT DO NOTHING RETURNING seq;
 
 -- name: transfer.add_event
