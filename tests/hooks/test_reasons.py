@@ -100,6 +100,30 @@ def test_copilots_question_is_read_in_its_conversation(shop: LocalBus, home: Pat
     assert why(shop) == ("waiting", "question", ASKED)
 
 
+def test_a_question_that_a_client_notes_later_is_told_later(desk: Desk) -> None:  # noqa: F811
+    desk.reports("asked")
+    desk.bus.sessions.update_status("alice", "waiting", reason="question", detail="Information requested")
+    desk.note = TurnNote("waiting", "question", ASKED)
+    desk.looks()
+    assert desk.bus.sessions.get("alice").detail == ASKED
+    count = len(desk.bus.events.read(0, limit=1000))
+    desk.looks(60)
+    assert len(desk.bus.events.read(0, limit=1000)) == count
+
+
+@pytest.mark.parametrize(("status", "reason"), [("waiting", "permission"), ("working", None)])
+def test_a_noted_question_changes_nothing_else(
+    desk: Desk,  # noqa: F811
+    status: str,
+    reason: str | None,
+) -> None:
+    desk.reports("asked")
+    desk.bus.sessions.update_status("alice", status, reason=reason)
+    desk.note = TurnNote("waiting", "question", ASKED)
+    desk.looks()
+    assert desk.status == (status, reason)
+
+
 def test_a_question_of_copilots_servers_is_told_by_its_notification(shop: LocalBus, start_client: StartClient) -> None:
     client = at_work(start_client, "copilot")
     client.does("asked", notification_type="elicitation_dialog", message="Information requested")
@@ -164,6 +188,9 @@ def test_a_turn_of_copilots_without_an_answer_is_done(shop: LocalBus, home: Path
     assert why(shop) == ("idle", "done", None)
 
 
+ASKS = noted(
+    "tool.execution_start", toolName="ask_user", arguments={"message": "Which port?", "requestedSchema": SCHEMA}
+)
 BEGUN = noted("assistant.turn_start")
 ENDED = noted("assistant.turn_end")
 
@@ -180,6 +207,11 @@ ENDED = noted("assistant.turn_end")
         ([BEGUN, noted("session.error", errorType="query", message="Broken.")], ("idle", "error", "Broken.", 1000.0)),
         ([noted("abort"), BEGUN], None),
         ([{"type": "abort"}], None),
+        ([BEGUN, ASKS], ("waiting", "question", ASKED, 0.0)),
+        ([BEGUN, ASKS, noted("hook.start"), noted("hook.end")], ("waiting", "question", ASKED, 0.0)),
+        ([BEGUN, ASKS, noted("tool.execution_complete")], None),
+        ([BEGUN, ASKS, ENDED, BEGUN], None),
+        ([BEGUN, noted("tool.execution_start", toolName="ask_user", arguments=1)], None),
         ([], None),
     ],
 )

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from hallway.agents.client_parts import ReadTurn
     from hallway.agents.hook.event import HookEvent
+    from hallway.agents.turn_note import TurnNote
     from hallway.bus.base import Bus
 
 LOOK_EVERY_S = 1.0
@@ -31,11 +32,12 @@ SETTLES_S = 2.0
 class _Turn:
     """A turn that is watched: its client's reader, and since when the client's note says the same."""
 
-    __slots__ = ("is_asked", "read", "reported_at", "since", "status")
+    __slots__ = ("is_asked", "is_detailed", "read", "reported_at", "since", "status")
 
     def __init__(self, read: ReadTurn, reported_at: float, *, is_asked: bool) -> None:
         self.read = read
         self.is_asked = is_asked  # the session waits for the person
+        self.is_detailed = False  # what the client's note says of that has been passed on
         self.reported_at = reported_at  # a note from before is about an earlier turn
         self.status = ""
         self.since = time.monotonic()
@@ -99,6 +101,9 @@ class TurnWatch:
         note = turn.read(session_id, self._client(), os.environ)
         if note is None or 0 < note.at < turn.reported_at or not turn.settled(note.status):
             return False
+        if note.status == "waiting" and note.detail and not turn.is_detailed:
+            turn.is_detailed = True
+            self._add_detail(session_id, note)
         if note.status == "working" and turn.is_asked:
             turn.is_asked = False
             if self._bus.sessions.get(session_id).status == "waiting":
@@ -106,7 +111,19 @@ class TurnWatch:
         if note.status != "idle":
             return False
         if is_at_work := self._bus.sessions.get(session_id).status in AT_WORK:
-            detail = None if is_switched_off(os.environ, "HALLWAY_DETAIL") else detail_line(note.reason, note.detail)
-            self._bus.sessions.heartbeat(session_id, status="idle", reason=note.reason, detail=detail, limit=1)
+            self._bus.sessions.heartbeat(
+                session_id, status="idle", reason=note.reason, detail=_detail_of(note), limit=1
+            )
         del self._turns[session_id]
         return is_at_work
+
+    def _add_detail(self, session_id: str, note: TurnNote) -> None:
+        """Say what a session waits for that a hook has reported as waiting, where the client's note knows more."""
+        session, detail = self._bus.sessions.get(session_id), _detail_of(note)
+        if detail and (session.status, session.reason) == ("waiting", note.reason) and session.detail != detail:
+            self._bus.sessions.heartbeat(session_id, status="waiting", reason=note.reason, detail=detail, limit=1)
+
+
+def _detail_of(note: TurnNote) -> str | None:
+    """Return a note's detail for the bus; None where the person keeps details off it."""
+    return None if is_switched_off(os.environ, "HALLWAY_DETAIL") else detail_line(note.reason, note.detail)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import time
 
-from hallway.agents.hook.event import is_limit
+from hallway.agents.hook.event import is_limit, question_of
 from hallway.agents.hook.light_json import loads
 from hallway.agents.turn_note import TurnNote, read_tail
 
@@ -22,15 +22,18 @@ if TYPE_CHECKING:
 TAIL_BYTES = 256 * 1024
 BEGINS, ABORTED, FAILED = b'{"type":"assistant.turn_start"', b'{"type":"abort"', b'{"type":"session.error"'
 ANSWERED, ASKED = b'{"type":"assistant.message"', b'"toolName":"ask_user"'
-HOOK = b'{"type":"hook.start"'
+HOOK, TOOL_ENDS = b'{"type":"hook.start"', b'{"type":"tool.execution_complete"'
 LOOKS, LOOK_EVERY_S = 8, 0.02  # how often a hook looks whether the file is up to date
 
 
 def read_turn(session_id: str, client: int, environ: Mapping[str, str]) -> TurnNote | None:
-    """Return how the last turn of a conversation ended; None if it goes on, or ended well."""
+    """Return how the last turn of a conversation ended, or what it asks; None if it goes on, or ended well."""
     for line in _lines(session_id, environ):
-        if line.startswith(BEGINS):
+        if line.startswith((BEGINS, TOOL_ENDS)):
             return None
+        if ASKED in line:
+            question = _data(line).get("arguments")
+            return TurnNote("waiting", "question", question_of(question)) if isinstance(question, dict) else None
         if line.startswith((ABORTED, FAILED)):
             return _note(line)
     return None
