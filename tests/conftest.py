@@ -37,7 +37,7 @@ def clock() -> FakeClock:
 
 @pytest.fixture(params=STORES)
 def address(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """Where the test's bus is: a file that is not there yet, or an empty schema of a real PostgreSQL."""
+    """Where the test's bus is, which nobody has used: a file, or an empty schema of a real PostgreSQL."""
     address = postgres.new_address(request.param, tmp_path / "bus")
     yield address
     postgres.forget(address)

@@ -14,6 +14,7 @@ import socket
 import subprocess
 import tempfile
 import uuid
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import quote
@@ -21,6 +22,8 @@ from urllib.parse import quote
 import psycopg
 import pytest
 
+from hallway.local.paths import make_private_folder
+from hallway.store.sqlite import SQLiteStore
 from support import until
 
 VERSION = os.environ.get("HALLWAY_TEST_POSTGRES_VERSION", "16")
@@ -179,8 +182,24 @@ def drop_bus(url: str) -> None:
 
 
 def new_address(store: str, folder: Path) -> str:
-    """Where a new bus of a kind of store is to be."""
-    return str(folder / "bus.db") if store == "sqlite" else new_bus(server_url())
+    """Where a bus of a kind of store is that nobody has used: a file, or an empty schema."""
+    if store != "sqlite":
+        return new_bus(server_url())
+    make_private_folder(str(folder))
+    path = folder / "bus.db"
+    path.touch(0o600)
+    path.write_bytes(_unused_file())
+    return str(path)
+
+
+@cache
+def _unused_file() -> bytes:
+    """The file of a bus that nobody has used: copying it takes a fifth of the time of migrating an empty one."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "bus.db"
+        SQLiteStore(str(path)).close()
+        assert not path.with_name("bus.db-wal").exists()
+        return path.read_bytes()
 
 
 def forget(address: str) -> None:
