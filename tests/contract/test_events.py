@@ -255,7 +255,7 @@ def test_closing_ends_the_threads_and_the_sockets(bus: LocalBus, open_bus: Calla
     register(bus, "alice")
     until(lambda: len(heard) == 1)
     bus.close()
-    assert threading.active_count() == before
+    until(lambda: threading.active_count() == before)
     until(lambda: not waits(other, EVENTS))
 
 

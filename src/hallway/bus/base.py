@@ -229,6 +229,8 @@ class Bus:
             wait.interrupt()
         for follower in list(self._followers):
             follower.close()
+        if self._keep_alive:
+            self._keep_alive.join()
 
     def __enter__(self) -> Self:
         return self

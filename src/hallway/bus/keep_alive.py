@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 PINGS_PER_TTL = 3
 RETRY_S = 5.0  # after a ping that the bus did not answer
+CLOSE_WITHIN_S = 0.05  # how long the close of a bus waits for the thread
 
 log = logging.getLogger("hallway.bus.keep_alive")
 
@@ -72,6 +73,12 @@ class KeepAlive:
             if not is_running and self._sessions():
                 self._thread = threading.Thread(target=self._run, name="hallway-keep-alive", daemon=True)
                 self._thread.start()
+
+    def join(self) -> None:
+        """Wait for the thread's end, unless it waits for an answer of the bus; it then ends later."""
+        thread = self._thread
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(CLOSE_WITHIN_S)
 
     def _sessions(self) -> set[str]:
         """Return the sessions to keep live; empty if nothing waits."""
