@@ -70,6 +70,7 @@ EXPECTED = [
     Needed("request", "checkout", "Which currency comes first?", 40),
     Needed("request", "login-form", "One form or two?", 9),
     Needed("request", "login-form", "Keep the old route?", 8),
+    Needed("overdue", "emails", "Is the template yours?", 15),
     Needed("stuck", "search", "try full-text search", 22),
     Needed("orphaned", "certs", "Rotate the certificates", 15),
     Needed("unclaimed", "store-page", "Translate the store page", 50),
@@ -129,6 +130,9 @@ def play(bus: LocalBus, clock: FakeClock) -> None:
     says("cart", "waiting", "permission", "Bash: npm publish")
     at(28)
     messages.reply("user:alice", ask("icons", "Round or square?"), "Round.")
+    at(25)
+    ask("flaky-tests", "Is the template yours?", to="emails")  # to be answered within ten minutes
+    messages.reply("icons", ask("store-page", "Which size?", to="icons"), "512 pixels.")
     at(22)
     sessions.heartbeat(STANDS_STILL, status="working", current_task="try full-text search")
     at(20)

@@ -444,6 +444,33 @@ def test_a_nudge_reminds_whom_an_item_waits_for_and_the_item_stays(shop: LocalBu
     assert {"stuck", "unclaimed"} <= {kind for kind, _ in seen(shop)}
 
 
+@pytest.mark.promise("H1")
+def test_a_request_between_agents_is_an_item_when_its_time_is_over_until_it_is_answered(
+    shop: LocalBus, clock: FakeClock
+) -> None:
+    asked = ask(shop, "login", "Is the cart yours?", to="cart")
+    clock.advance(10 * MINUTE)
+    assert seen(shop) == []
+    clock.advance(1)
+    item = only(shop)
+    assert (item.kind, item.what, item.session_id) == ("overdue", "Is the cart yours?", "cart")
+    shop.attention.nudge(item.item_id)
+    reminder = shop.messages.inbox("cart")[-1]
+    assert (reminder.in_reply_to, reminder.from_session) == (asked, "user:alice")
+    assert "still waits for your answer" in reminder.body
+    assert only(shop).item_id == item.item_id
+    shop.messages.reply("cart", asked, "Yes.")
+    assert seen(shop) == []
+    assert announced(shop) == [("appeared", "overdue"), ("resolved", "overdue")]
+
+
+def test_a_request_of_a_person_or_to_one_is_not_overdue_between_agents(shop: LocalBus, clock: FakeClock) -> None:
+    shop.messages.send("user:alice", "cart", "request", "Is the cart yours?")
+    ask(shop)
+    clock.advance(11 * MINUTE)
+    assert [kind for kind, _ in seen(shop)] == ["request"]
+
+
 def test_nobody_is_nudged_for_what_waits_for_a_person(shop: LocalBus) -> None:
     ask(shop)
     with pytest.raises(Refused, match="waits for a person"):

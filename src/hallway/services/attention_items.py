@@ -129,7 +129,7 @@ class Look:
         self.until = NEVER
         self.store = store
         self._stuck_after = stuck_after
-        self.entries = [*self._sessions(), *self._requests(), *self._urgent(), *self._tasks()]
+        self.entries = [*self._sessions(), *self._requests(), *self._overdue(), *self._urgent(), *self._tasks()]
 
     def _ends_at(self, at: int | None) -> None:
         """Record a time at which the list may change by itself."""
@@ -171,6 +171,21 @@ class Look:
                 message_id=message_id,
                 recipient=recipient,
                 people=[sender, recipient],
+            )
+
+    def _overdue(self) -> Iterator[Entry]:
+        for message_id, project, subject, priority, sender, to, reply_by, *session in self._rows("attention.overdue"):
+            yield _entry(
+                "overdue",
+                (message_id, str(reply_by)),
+                session,
+                subject,
+                reply_by,
+                project=project,
+                who=to,
+                is_urgent=priority == "urgent",
+                message_id=message_id,
+                people=[sender, to],
             )
 
     def _urgent(self) -> Iterator[Entry]:

@@ -33,6 +33,15 @@ WHERE d.seq IN (SELECT seq FROM watched_messages)
                   WHERE r.thread_id = m.thread_id AND r.thread_id <> r.message_id
                     AND r.in_reply_to = m.message_id AND r.from_session = d.recipient);
 
+-- name: attention.overdue
+-- The requests between agents whose time is over and that are not answered; with who has not answered. A request to several
+-- sessions has no session.
+SELECT m.message_id, r.project, m.subject, m.priority, r.from_session, r.to_session, coalesce(r.reply_by, r.overdue_at),
+       {attention_session}
+FROM requests AS r JOIN messages AS m USING (seq) LEFT JOIN sessions AS s ON s.session_id = r.to_session
+WHERE r.closed_at IS NULL AND r.overdue_at IS NOT NULL
+  AND substr(r.from_session, 1, 5) <> 'user:' AND substr(r.to_session, 1, 5) <> 'user:';
+
 -- name: attention.urgent
 -- The urgent messages that a session's client has not taken; with that session.
 SELECT m.message_id, m.project, m.subject, m.from_session, m.to_session, m.sent_at, d.expires_at, {attention_session}
