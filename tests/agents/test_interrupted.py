@@ -134,6 +134,33 @@ def test_a_subagent_of_codex_leaves_its_parents_task_and_conversation_alone(mach
         print(terminal.screen, model.errors)
 
 
+@pytest.mark.promise("A6")
+def test_a_subagent_of_codex_that_outlives_its_parents_turn_leaves_the_parent_idle(machine: Machine) -> None:
+    program, parents, inner = needs("codex"), "mend the logout", "count the files"
+    seen: list[tuple[str, str | None, str | None]] = []
+
+    def answer(request: Request) -> Reply:
+        """The parent starts a subagent and stops; the subagent goes on, with a tool, once the parent idles."""
+        if parents in request.context:
+            start = Call("spawn_agent$", message=inner, task_name="count_files", agent_type="default")
+            return Reply("Started.") if inner in request.context else Reply(None, start)
+        until(lambda: status_of(machine, program) == ("idle", "done"), TIMEOUT_S)
+        session = machine.session_of(program)
+        seen.append((session.status, session.detail, session.current_task))
+        return Reply("Three.") if len(seen) > 1 else Reply(None, program.runs("ls"))
+
+    model = machine.model(*[answer] * 4)
+    machine.prepare(program, model)
+    terminal = machine.begin_turn(program, model, parents)
+    try:
+        until(lambda: len(seen) == 2, TIMEOUT_S)
+        assert seen == [("idle", "Started.", parents)] * 2
+        (session,) = machine.bus.sessions.list_sessions(include_offline=True)
+        assert session.status == "idle"
+    finally:
+        print(terminal.screen, model.errors, seen)
+
+
 @pytest.mark.promise("S14")
 def test_a_new_conversation_in_codex_continues_the_one_before(machine: Machine) -> None:
     program = needs("codex")
