@@ -59,7 +59,7 @@ TABLE = {
     "messages.get_conversation": READS,
     "messages.deliveries": READS,
     "requests.find": LISTS,
-    "requests.counts": OPEN,
+    "requests.counts": LISTS,
     "requests.outcome": ACTS,
     "tasks.offer": ACTS,
     "tasks.accept": ACTS,
