@@ -8,6 +8,9 @@ JUDGES := tests/mcp/node_modules/installed
 # Tests run beside each other; a worker more than there are processors, as many of them wait.
 PYTEST := $(BIN)/python -m pytest -q -n $(or $(WORKERS),3) --dist worksteal
 
+# pytest keeps the modules that it has rewritten, which each worker would otherwise rewrite in each run.
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: demo test test-fast test-all test-team coverage agents check lint types conformance bench docs lock browser screenshots clean
 
 demo: $(STAMP)  ## the main job on real processes; its exit status says whether its claims held

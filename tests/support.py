@@ -7,10 +7,12 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
+
+import pytest
 
 from hallway.bus.base import Bus
 from hallway.bus.local import LocalBus
@@ -64,6 +66,14 @@ def run_apart(coroutine: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine on a loop in a thread of its own: a browser's tests leave theirs running in this one."""
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(asyncio.run, coroutine).result()
+
+
+def sampled(values: Iterable[Any], one_in: int = 4) -> list[Any]:
+    """Parameters of a long matrix: one in so many for `make test`, the others only for `make test-all`."""
+    return [
+        each if number % one_in == 0 else pytest.param(each, marks=pytest.mark.slow)
+        for number, each in enumerate(values)
+    ]
 
 
 def until(condition: Callable[[], object], within_s: float = PATIENCE_S) -> None:
