@@ -77,6 +77,21 @@ def test_a_poll_answers_at_once(own, way):
         assert waits(client) == 0
 
 
+@pytest.mark.promise("S10")
+@pytest.mark.parametrize("reference", ["cart", "@cart", "bob-1"])
+def test_a_poll_under_a_name_hears_of_the_sessions_messages(own, reference):
+    with Client(own.port) as client:
+        client.register("alice", "bob-1234")
+        client.post("/sessions/bob-1234/rename", {"name": "cart"})
+        poll = Poll(own.port, reference)
+        until(lambda: waits(client) == 1)
+        client.post("/messages", {"from_session": "alice", "to_session": "cart", "subject": "hello"})
+        began = time.monotonic()
+        (message,) = poll.answer()
+        assert (message["subject"], message["to_session"]) == ("hello", "bob-1234")
+        assert time.monotonic() - began < LONG_S / 2
+
+
 @pytest.mark.promise("M6")
 def test_a_poll_of_what_is_there_does_not_wait_and_one_of_nothing_ends_in_time(own):
     with Client(own.port) as client:

@@ -41,6 +41,7 @@ TABLE = {
     "sessions.get": READS,
     "sessions.find_sessions": LISTS,
     "sessions.end": ACTS,
+    "sessions.rename": ACTS,
     "sessions.succeed": ACTS,
     "sessions.clear_offline": ADMINS,
     "sessions.current_project": OPEN,

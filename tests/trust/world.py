@@ -111,6 +111,7 @@ CALLS: dict[str, dict[str, Any]] = {
     "sessions.get": {"session_id": "$session"},
     "sessions.find_sessions": {"project": "$project"},
     "sessions.end": {"session_id": "$session"},
+    "sessions.rename": {"session_id": "$session", "name": "renamed"},
     "sessions.succeed": {"session_id": "$session", "continues": "$neighbour"},
     "sessions.clear_offline": {"project": "$project"},
     "sessions.current_project": {"session_id": "$session"},

@@ -71,7 +71,11 @@ class LocalBus(Bus):
         return result
 
     def run(self, operation: Operation, service: Service, arguments: dict[str, Any]) -> Any:
-        """Call an operation's own method inside the open transaction, after its caller is authorised."""
+        """Call an operation's own method inside the open transaction, after its caller is authorised.
+
+        References to sessions are replaced by ids in the given arguments (S10).
+        """
+        self.sessions.references.resolve_arguments(operation, arguments)
         if self.principal is not None:
             authorise(self, self.principal, operation, arguments)
         if not operation.is_write:

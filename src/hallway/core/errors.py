@@ -4,6 +4,7 @@
     ├── InvalidInput            a parameter is missing, unknown or has a wrong value
     │   ├── TooLarge            a value is larger than its limit
     │   ├── IdentityMissing     a write without a session id (S7)
+    │   ├── AmbiguousSession    a name or the beginning of an id fits several sessions (S10)
     │   ├── ProjectNeeded       nothing says which project a call is about
     │   └── SecretFound         a text that others would read contains a key or a token
     ├── Refused                 the caller may not do this
@@ -19,6 +20,7 @@
     │   ├── AttentionNotFound
     │   └── ClaimNotFound
     ├── AlreadyTaken            somebody else was first
+    │   ├── NameTaken           another session of the project has this name (S9)
     │   ├── SessionElsewhere    a session lives in another project than the call says
     │   ├── VersionConflict     a memory entry is at another version than expected
     │   ├── DuplicateMessage    the sender sent the same message less than a minute ago
@@ -112,6 +114,13 @@ class IdentityMissing(InvalidInput):
     hint = "Name the session: pass its id, as its agent knows it, or export HALLWAY_SESSION=ID and say me"
 
 
+class AmbiguousSession(InvalidInput):
+    """Several sessions fit a name or the beginning of an id; nothing was done. `candidates` lists some of them."""
+
+    code, status, exit_status = "session_ambiguous", 400, 2
+    hint = "Say which one: its id, or more of it"
+
+
 class ProjectNeeded(InvalidInput):
     """Nothing says which project the call is about: no project, session, folder or token; nothing was done (P1)."""
 
@@ -148,7 +157,7 @@ class NotFound(HallwayError):
 
 
 class SessionNotFound(NotFound):
-    """No session has this id, or it was pruned."""
+    """No session has this name or id, or it was pruned."""
 
     code = "session_not_found"
     hint = "See all sessions: hallway list --all. Or register this one: hallway register ID NAME TYPE"
@@ -215,6 +224,13 @@ class AlreadyTaken(HallwayError):
 
     code, status, exit_status = "conflict", 409, 5
     hint = "Read the state as it is now, then decide again"
+
+
+class NameTaken(AlreadyTaken):
+    """Another live session of the project has this name; nothing was changed (S9). `free` is a name that nobody has."""
+
+    code = "name_taken"
+    hint = "Choose another name"
 
 
 class SessionElsewhere(AlreadyTaken):

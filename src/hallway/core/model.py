@@ -57,7 +57,15 @@ ATTENTION_STATES = ("open", "answered", "dismissed")
 ROLES = OBSERVER, AGENT, ADMIN = "observer", "agent", "admin"
 EVERYBODY = "*"  # the address of all sessions of a project
 CAPABILITY = "capability:"  # prefix of the address of a project's sessions with one capability
+CLIENT_TYPE = "type:"  # prefix of the address of a project's sessions of one client
+BRANCH = "branch:"  # prefix of the address of a project's sessions on one branch
 PERSON = "user:"  # prefix of a person's address
+GROUPS = (CAPABILITY, CLIENT_TYPE, BRANCH)  # prefixes of addresses that any number of sessions may fit
+
+
+def is_session(party: str) -> bool:
+    """Return whether an address is one session's, and not a person's or that of many sessions."""
+    return party != EVERYBODY and not party.startswith((PERSON, *GROUPS))
 
 
 def _field(index: int) -> property:

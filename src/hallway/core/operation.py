@@ -90,6 +90,8 @@ class Operation:
     answers with where there is nothing of the id. `is_of_all`: with its project left out it is about every project.
     `registers`: an act by a session that the bus has never seen registers it, as a heartbeat does; so does any act of a
     `from_session`, and of a required `session_id` that is not the address (`/sessions/ID/…`) of what is asked for.
+    `takes_id`: the session that it registers is taken as an id, whatever another one is called. `references` are the
+    parameters that name sessions (S10).
     """
 
     def __init__(
@@ -108,6 +110,7 @@ class Operation:
         is_of_all: bool = False,
         registers: bool = False,
         is_persons: bool = False,
+        takes_id: bool = False,
     ) -> None:
         self.function = function
         self.preparation = preparation
@@ -115,6 +118,8 @@ class Operation:
         self.unknown = unknown
         self.is_of_all = is_of_all
         self.registers = registers
+        self.takes_id = takes_id
+        self.references: tuple[str, ...] = ()
         self.secrets = secrets or REPLACE
         self.method, self.path = http.split(" ")
         self.verb = verb
@@ -148,6 +153,7 @@ class Operation:
                 raise self._incomplete(f"has {{{name}}} in its path, but no parameter {name!r}")
         if not self.about:
             raise self._incomplete("has no docstring, whose first line is its help")
+        self.references = tuple(name for name, each in self.parameters.items() if each.kind.is_reference)
         if self.is_of_all:
             self.parameters["project"].kind = PROJECT_OR_ALL
         self.words = self.words or tuple(each.name for each in self.parameters.values() if each.is_required)
@@ -295,6 +301,7 @@ def operation(
     is_of_all: bool = False,
     registers: bool = False,
     is_persons: bool = False,
+    takes_id: bool = False,
 ) -> Callable[[Callable[Concatenate[S, P], R]], Callable[Concatenate[S, P], R]]:
     """Declare a service method as an operation; see `Operation` for what the words mean."""
 
@@ -314,6 +321,7 @@ def operation(
             is_of_all,
             registers,
             is_persons,
+            takes_id,
         )
 
         def call(self: S, /, *args: P.args, **kwargs: P.kwargs) -> R:

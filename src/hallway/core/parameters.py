@@ -36,6 +36,7 @@ from hallway.core.schema import (
     Recipient,
     SearchText,
     SessionName,
+    SessionReference,
     Text,
 )
 
@@ -55,7 +56,7 @@ MAX_DETAIL = 200
 RECORD_BYTES = 1_000_000  # of a line of an export, as JSON; a hub's request takes 1 MiB
 
 COMMON: dict[str, FieldType] = {
-    "session_id": Identifier("The session's id, as its agent knows it", metavar="ID"),
+    "session_id": SessionReference("The session: its id, its name, or the beginning of its id", metavar="SESSION"),
     "agent_name": Text("What the agent is, such as Claude Code in shop", metavar="NAME", flag="--agent"),
     "agent_type": Text("The kind of agent: claude-code, codex, gemini …", most=64, metavar="TYPE", flag="--type"),
     "project": Text(
@@ -71,7 +72,7 @@ COMMON: dict[str, FieldType] = {
 }
 
 SESSIONS: dict[str, FieldType] = {
-    "name": SessionName("What to call the session; where another has the name, a number is added", metavar="NAME"),
+    "name": SessionName("What to call the session: letters a to z, digits and hyphens", metavar="NAME"),
     "client_name": Text("What the client itself calls the session, such as its title", least=0, metavar="TITLE"),
     "status": Choice(*STATUSES, about="What the session does; waiting: it needs a person or an answer"),
     "reason": Choice(*REASONS, about="Why the session is waiting or idle", metavar="REASON"),
@@ -82,7 +83,7 @@ SESSIONS: dict[str, FieldType] = {
     "location": Text("Host and directory, as HOST:DIRECTORY", most=4200, metavar="HOST:DIR"),
     "branch": Text("The branch that is checked out", most=500, metavar="BRANCH"),
     "capabilities": ArrayOf(Text(most=64), "What the session can do for others, by name", metavar="A,B"),
-    "continues": Identifier("The session that goes on under the new id", metavar="OLD"),
+    "continues": SessionReference("The session that goes on under the new id", metavar="OLD"),
     "capability": Text("Only sessions that have this capability", most=64, metavar="NAME"),
     "metadata": JsonObject("Anything else worth knowing, as a JSON object", metavar="JSON"),
     "ttl_s": Duration(
@@ -104,7 +105,7 @@ SESSIONS: dict[str, FieldType] = {
 }
 
 MEMORY: dict[str, FieldType] = {
-    "session_id": PartyId("Who writes or wrote it: a session's id, or user:NAME", flag="--session", metavar="SESSION"),
+    "session_id": PartyId("Who writes or wrote it: a session, or user:NAME", flag="--session", metavar="SESSION"),
     "key": Text("What it is remembered under; slashes and spaces are fine", most=512, metavar="KEY"),
     "value": JsonOrText("Any JSON; as text, what is not JSON is a string", size_bytes=256 * 1024, metavar="VALUE"),
     "type": Choice(*MEMORY_TYPES, about="What kind of thing it is", metavar="TYPE"),
@@ -134,13 +135,16 @@ MESSAGE_TYPE = Choice(*MESSAGE_TYPES, about="What kind of message it is", flag="
 SUBJECT = Text("What it is about, in a line; unset, the body's first line", least=0, metavar="SUBJECT")
 BODY = Text("The text, of any number of lines", least=0, most=MAX_BODY, many_lines=True, metavar="BODY")
 DATA = JsonObject("What a program should read of it, as a JSON object", size_bytes=MAX_BODY, metavar="JSON")
-FROM_SESSION = PartyId("Who says it: a session's id, or user:NAME", metavar="FROM")
-TO_SESSION = Recipient("Whom it is for: a session's id, user:NAME, capability:NAME, or * for the project", metavar="TO")
+FROM_SESSION = PartyId("Who says it: a session, or user:NAME", metavar="FROM")
+TO_SESSION = Recipient(
+    "Whom it is for: a session, user:NAME, capability:NAME, type:CLIENT, branch:NAME, or * for the project",
+    metavar="TO",
+)
 WAIT_S = Number("How long to wait for something", least=0, most=MAX_WAIT_S, flag="--wait", metavar="SECONDS")
 IDEMPOTENCY_KEY = Text("A key of the sender's choice: sent twice, it is one message", flag="--key", metavar="KEY")
 
 MESSAGES: dict[str, FieldType] = {
-    "session_id": PartyId("Whose messages: a session's id, or user:NAME", metavar="ID"),
+    "session_id": PartyId("Whose messages: a session, or user:NAME", metavar="SESSION"),
     "from_session": FROM_SESSION,
     "to_session": TO_SESSION,
     "type": MESSAGE_TYPE,
@@ -174,7 +178,9 @@ MESSAGES: dict[str, FieldType] = {
     "keep": Boolean("Leave the answered message in the inbox"),
     "new_only": Boolean("Only what no client has taken yet", flag="--new"),
     "wait_s": WAIT_S,
-    "after_id": PartyId("Only recipients after this one: the last of the page before", metavar="ID"),
+    "after_id": PartyId(
+        "Only recipients after this one: the last of the page before", is_reference=False, metavar="ID"
+    ),
 }
 
 REQUESTS: dict[str, FieldType] = {
@@ -189,7 +195,7 @@ REQUESTS: dict[str, FieldType] = {
 }
 
 TASKS: dict[str, FieldType] = {
-    "session_id": PartyId("Who does it: a session's id, or user:NAME", metavar="ID"),
+    "session_id": PartyId("Who does it: a session, or user:NAME", metavar="SESSION"),
     "from_session": FROM_SESSION,
     "to_session": TO_SESSION,
     "subject": SUBJECT,
@@ -198,7 +204,7 @@ TASKS: dict[str, FieldType] = {
     "idempotency_key": IDEMPOTENCY_KEY,
     "task_id": Identifier("The task's id: that of the message which offered it", metavar="TASK"),
     "status": Choice(*TASK_STATUSES, about="Only tasks of this status"),
-    "owner": PartyId("Only tasks that this session or user:NAME has accepted", metavar="ID"),
+    "owner": PartyId("Only tasks that this session or user:NAME has accepted", metavar="SESSION"),
     "include_done": Boolean("Completed and cancelled tasks, too", flag="--all"),
     "result": Text("What came of it", least=0, most=MAX_BODY, many_lines=True, metavar="TEXT"),
     "reason": Text("Why", least=0, most=1000, metavar="TEXT"),

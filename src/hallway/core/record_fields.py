@@ -102,7 +102,7 @@ OWN: dict[str, dict[str, str]] = {
     },
     "Message": {
         "from_session": "Who sent it: a session's id, or user:NAME",
-        "to_session": "Whom it is for: a session's id, user:NAME, capability:NAME, or * for the project",
+        "to_session": "Whom it is for: a session's id, user:NAME, capability:NAME, type:CLIENT, branch:NAME, or *",
         "in_reply_to": "The id of the message that it answers",
         "task_id": "The task that it is about",
         "sent_at": "When it was sent",

@@ -8,7 +8,7 @@ operations. Why this is ours and not a library's: docs/decisions/0003.
 from __future__ import annotations
 
 from hallway.core.errors import InvalidInput, TooLarge
-from hallway.core.model import CAPABILITY, EVERYBODY, PERSON, Message, Record
+from hallway.core.model import EVERYBODY, GROUPS, PERSON, Message, Record
 from hallway.core.naming import MAX_NAME, RESERVED, is_name, slug
 
 TYPE_CHECKING = False
@@ -50,6 +50,7 @@ class FieldType:
 
     json_type: dict[str, Any] = {}
     is_nullable = False  # whether None is a value; else it means: left out
+    is_reference = False  # whether it names a session by its id, its name or the beginning of its id (S10)
 
     def __init__(
         self, about: str = "", *, flag: str | None = None, metavar: str | None = None, short: str | None = None
@@ -128,7 +129,7 @@ class Identifier(Text):
     """A name for addressing: printable, without spaces or slashes, and no word that means something else."""
 
     RESERVED = frozenset({EVERYBODY, "active", "me", ".", ".."})
-    RESERVED_PREFIXES = (CAPABILITY, PERSON)
+    RESERVED_PREFIXES = (PERSON, *GROUPS)
 
     def check(self, name: str, value: Any) -> str:
         checked = super().check(name, value)
@@ -170,8 +171,18 @@ class MessageReference(Identifier):
         return super().check(name, value.message_id if isinstance(value, Message) else value)
 
 
-class PartyId(Identifier):
-    """Who speaks or is spoken to: a session's id or `user:NAME`."""
+class SessionReference(Identifier):
+    """A session: its id, its name with or without an `@`, or the first four characters of its id or more."""
+
+    is_reference = True
+
+
+class PartyId(SessionReference):
+    """Who speaks or is spoken to: a session or `user:NAME`. The id of the last one of a page is no reference."""
+
+    def __init__(self, about: str = "", *, is_reference: bool = True, **rest: Any) -> None:
+        super().__init__(about, **rest)
+        self.is_reference = is_reference
 
     PREFIXES: tuple[str, ...] = (PERSON,)
     PATTERN = r"^(?:user:[^/\x00-\x1f\x7f-\x9f]+|[^\s/\x00-\x20\x7f-\x9f]+)$"
@@ -190,10 +201,13 @@ class PartyId(Identifier):
 
 
 class Recipient(PartyId):
-    """Whom a message is for: a party, `capability:NAME`, or `*` for everybody in the project."""
+    """Whom a message is for: a party, `*` for all, or who fits `capability:NAME`, `type:CLIENT` or `branch:NAME`."""
 
-    PREFIXES = (PERSON, CAPABILITY)
-    PATTERN = r"^(?:user:[^/\x00-\x1f\x7f-\x9f]+|capability:[^\x00-\x1f\x7f-\x9f]+|[^\s/\x00-\x20\x7f-\x9f]+)$"
+    PREFIXES = (PERSON, *GROUPS)
+    PATTERN = (
+        r"^(?:user:[^/\x00-\x1f\x7f-\x9f]+|(?:capability|type|branch):[^\x00-\x1f\x7f-\x9f]+"
+        r"|[^\s/\x00-\x20\x7f-\x9f]+)$"
+    )
     RESERVED = Identifier.RESERVED - {EVERYBODY}
 
 

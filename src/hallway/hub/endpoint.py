@@ -110,17 +110,20 @@ class OperationEndpoint:
 
     async def _awaited(self, arguments: dict[str, Any], caller: Caller, gone: asyncio.Future[None]) -> Any:
         """Repeat a read until it has a result, the time is up or the caller disconnects; no thread waits meanwhile."""
-        topic, deadline = self._operation.topic(arguments), time.monotonic() + arguments["wait_s"]
+        deadline = time.monotonic() + arguments["wait_s"]
         arguments = {**arguments, "wait_s": 0}  # the waiting is done here, not on the reader's thread
         while True:
+            topic = self._operation.topic(arguments)
             news = self._wakes.expect(topic)
             try:
                 result = await self._worker.run(self._operation, arguments, caller)
                 left_s = deadline - time.monotonic()
                 is_news = self._operation.is_news(result, arguments)
                 if not (is_news or left_s <= 0 or self._wakes.is_closed):
-                    await asyncio.wait((news, gone, *caller.end), timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
-                    caller.require_valid()
+                    if topic == self._operation.topic(arguments):  # else it was a name's, and is the session's now
+                        news_or_end = (news, gone, *caller.end)
+                        await asyncio.wait(news_or_end, timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
+                        caller.require_valid()
                     if not (gone.done() or self._wakes.is_closed):
                         continue
                 return result

@@ -47,7 +47,7 @@ def _active(result: ActiveSessions, *fields: str) -> Json:
 
 
 def heartbeat(result: Heartbeat) -> Json:
-    answer = _brief(result, "session_id", "project", "status", "unread", "others_total", "conflicts") | {
+    answer = _brief(result, "session_id", "name", "project", "status", "unread", "others_total", "conflicts") | {
         "unread": result.unread,
         "others_total": result.others_total,
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hallway import __version__
 from hallway.core.errors import EntryNotFound, ProjectNeeded
-from hallway.core.model import CAPABILITY, EVERYBODY
+from hallway.core.model import EVERYBODY, GROUPS
 from hallway.core.schema import encode
 from hallway.local.identity import agent_type_of
 from hallway.mcp import results
@@ -116,7 +116,7 @@ def changed(event: Event, session_id: str, project: str) -> list[str | None]:
     noun = event.kind.partition(".")[0]
     if noun == "message":
         to = str(event.data.get("to_session"))
-        is_concerned = session_id in (to, event.session_id) or to == EVERYBODY or to.startswith(CAPABILITY)
+        is_concerned = session_id in (to, event.session_id) or to == EVERYBODY or to.startswith(GROUPS)
         return [INBOX_URI] if is_concerned else []
     if event.project != project:
         return []

@@ -20,7 +20,9 @@ from hallway.core.errors import (
     SessionNotFound,
 )
 from hallway.core.model import (
+    BRANCH,
     CAPABILITY,
+    CLIENT_TYPE,
     EVERYBODY,
     PERSON,
     Delivery,
@@ -33,6 +35,7 @@ from hallway.core.model import (
     Receipt,
     Task,
     Thread,
+    is_session,
 )
 from hallway.core.near_names import did_you_mean, near_matches
 from hallway.core.operation import operation
@@ -66,6 +69,7 @@ DIGESTS = 2**63 - 25  # a prime: a column's worth of different digests, and no m
 LOOK_BACK = 50_000  # messages among which one sender's are looked for
 STATES_SHOWN = 1000  # deliveries that a thread tells with its messages
 CONTENT = ("from_session", "to_session", "type", "subject", "body", "data", "in_reply_to")  # a message's content
+GROUP_WORDS = {CAPABILITY: "has the capability", CLIENT_TYPE: "runs in", BRANCH: "is on the branch"}
 TASK_TYPES = ("task_offer", "task_accept", "handoff")
 
 
@@ -106,10 +110,11 @@ class CollaborationHub(Service, noun="messages"):
         project: str | None = None,
         allow_secret: bool = False,
     ) -> Receipt:
-        """Send a message to a session, a person (user:NAME), a capability (capability:NAME) or everybody (*).
+        """Send a message to a session, a person (user:NAME), or many: capability:NAME, type:CLIENT, branch:NAME or *.
 
         The message is on disk when this returns. An offline recipient finds it when it resumes (see
-        `recipient_status`). `capability:NAME` reaches every live session of the project with that capability. A
+        `recipient_status`). `capability:NAME`, `type:CLIENT` and `branch:NAME` reach every other live session of the
+        project that has the capability, runs in the client or is on the branch; `*` reaches all of them. A
         task_offer creates a task, a task_accept in reply to it accepts the task, a handoff hands it over. A request is
         to be answered within `reply_within_s` seconds (600; 0: no deadline): if it is not, or its recipient ends or
         stops working first, the sender gets a notification. The project is the sender's; a person may name one. Using
@@ -401,7 +406,7 @@ class CollaborationHub(Service, noun="messages"):
             project=self._project_of(session_id),
             visible=None if self._is_own(session_id) else self.bus.visible,
         )
-        if not rows and not _is_no_session(session_id):
+        if not rows and is_session(session_id):
             self.bus.sessions.require(session_id)  # of a session that the caller does not see: the same error
         return [record_of(Message, row) for row in (reversed(rows) if after is None else rows)]
 
@@ -723,7 +728,7 @@ class CollaborationHub(Service, noun="messages"):
         )
         parties = {session_id: (project, status) for session_id, project, status in rows}
         for party in (from_session, to_session):
-            if party not in parties and not _is_no_session(party):
+            if party not in parties and is_session(party):
                 self.bus.sessions.require(party)  # raises SessionNotFound with similar ids
         if draft["project"] is None:
             speaker = parties.get(from_session) or parties.get(to_session)
@@ -765,8 +770,7 @@ class CollaborationHub(Service, noun="messages"):
 
     def _store_for(self, seq: int, draft: dict[str, Any]) -> list[str]:
         to_session, expires_at = draft["to_session"], draft["expires_at"]
-        capability = to_session.removeprefix(CAPABILITY) if to_session.startswith(CAPABILITY) else None
-        if capability is None and to_session != EVERYBODY:
+        if is_session(to_session) or is_person(to_session):
             self._store.rows("messages.deliver", recipient=to_session, seq=seq, expires_at=expires_at)
             return [to_session]
         rows = self._store.rows(
@@ -774,18 +778,22 @@ class CollaborationHub(Service, noun="messages"):
             now=self._store.now,
             seq=seq,
             expires_at=expires_at,
-            capability=capability,
+            capability=_of_group(to_session, CAPABILITY),
+            agent_type=_of_group(to_session, CLIENT_TYPE),
+            branch=_of_group(to_session, BRANCH),
             project=draft["project"],
             from_session=draft["from_session"],
         )
         return [row[0] for row in rows]
 
     def _nobody_can(self, draft: dict[str, Any]) -> SessionNotFound:
-        capability, project = draft["to_session"].removeprefix(CAPABILITY), draft["project"]
-        rows = self._store.rows("messages.capabilities", project=project, now=self._store.now)
-        near = near_matches(capability, [str(each) for (each,) in rows])
+        to_session, project = draft["to_session"], draft["project"]
+        group = to_session[: to_session.index(":") + 1]
+        groups = [str(each) for (each,) in self._store.rows("messages.groups", project=project, now=self._store.now)]
+        wanted = to_session.removeprefix(group)
+        near = near_matches(wanted, [each.removeprefix(group) for each in groups if each.startswith(group)])
         return SessionNotFound(
-            f"no other live session of {project} has the capability {capability!r}",
+            f"no other live session of {project} {GROUP_WORDS[group]} {wanted!r}",
             hint=did_you_mean(near) or "Send it to a session, or to everybody (*)",
             near=near,
         )
@@ -859,7 +867,7 @@ class CollaborationHub(Service, noun="messages"):
             self.bus.sessions.require(session_id)
 
     def _is_reachable(self, to_session: str) -> bool:
-        return _is_no_session(to_session) or bool(self._store.one("messages.has_inbox", session_id=to_session))
+        return not is_session(to_session) or bool(self._store.one("messages.has_inbox", session_id=to_session))
 
     def _is_own(self, party: str) -> bool:
         """Return whether the caller may act as a party."""
@@ -893,11 +901,12 @@ class CollaborationHub(Service, noun="messages"):
         )
         if rows:
             return str(rows[0][1])
-        return self.bus.here.project if _is_no_session(party) else None
+        return self.bus.here.project if not is_session(party) else None
 
 
-def _is_no_session(address: str) -> bool:
-    return address == EVERYBODY or address.startswith((CAPABILITY, PERSON))
+def _of_group(to_session: str, group: str) -> str | None:
+    """Return what sessions of a group have in common; None where a message is not for such a group."""
+    return to_session.removeprefix(group) if to_session.startswith(group) else None
 
 
 def _first_line(body: str) -> str:

@@ -6,6 +6,7 @@ same; the store's unique index would refuse it.
 
 from __future__ import annotations
 
+from hallway.core.errors import NameTaken
 from hallway.core.naming import (
     LAST_RESORT,
     RESERVED,
@@ -83,6 +84,19 @@ class SessionNames:
             name = self.keep(session.name, base, project, session.session_id)
             return {} if name == session.name else dict(zip(COLUMNS, (name, base, source), strict=True))
         return self._columns(base, source, project, session.session_id)
+
+    def rename(self, session: Session, name: str) -> None:
+        """Give a session a name that somebody chose; raises NameTaken if another one has it."""
+        if self._taken([name], session.session_id, [session.project]):
+            free = self._free_name(name, session.project, session.session_id)
+            raise NameTaken(
+                f"another session of {session.project} has the name {name!r}, or an id that begins so",
+                hint=f"Choose another one, such as {free}",
+                free=free,
+            )
+        self._set(session.session_id, name, name, PERSON)
+        if name != session.name:
+            self.tell(session, name)
 
     def pass_on(self, session: Session, before: Session) -> None:
         """Give a session the name of the one that it continues, which has ended (S14), unless it was named itself."""

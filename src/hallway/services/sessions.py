@@ -11,12 +11,12 @@ from hallway.core.clock import SECOND, to_datetime
 from hallway.core.errors import InvalidInput, SessionElsewhere, SessionNotFound
 from hallway.core.model import ActiveSession, ActiveSessions, Heartbeat, Json, PeerSession, Session, SessionStats
 from hallway.core.naming import UNNAMED
-from hallway.core.near_names import did_you_mean, near_matches
 from hallway.core.operation import operation
 from hallway.core.parameters import OTHERS_DEFAULT, TTL_DEFAULT_S
 from hallway.core.schema import decode, encode
 from hallway.services.base import Service
 from hallway.services.session_names import SessionNames
+from hallway.services.session_references import SessionReferences
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,8 +38,9 @@ class SessionRegistry(Service, noun="sessions"):
     def __init__(self, bus: Context | Service | str | PathLike[str] | None = None) -> None:
         super().__init__(bus)
         self.names = SessionNames(self.bus)
+        self.references = SessionReferences(self.bus)
 
-    @operation("POST /sessions", verb="register")
+    @operation("POST /sessions", verb="register", takes_id=True)
     def register(
         self,
         session_id: str,
@@ -90,7 +91,9 @@ class SessionRegistry(Service, noun="sessions"):
         }
         return self._upsert_alive(session_id, values, move=move)
 
-    @operation("POST /sessions/{session_id}/heartbeat", verb="heartbeat", is_durable=False, registers=True)
+    @operation(
+        "POST /sessions/{session_id}/heartbeat", verb="heartbeat", is_durable=False, registers=True, takes_id=True
+    )
     def heartbeat(
         self,
         session_id: str,
@@ -314,6 +317,17 @@ class SessionRegistry(Service, noun="sessions"):
         )
         return self.require(session_id)
 
+    @operation("POST /sessions/{session_id}/rename", verb="rename")
+    def rename(self, session_id: str, name: str) -> Session:
+        """Give a session another name; an agent may rename its own. What is sent to it reaches it as before.
+
+        It keeps the name from then on: neither its client nor hallway changes it. Raises NameTaken if another live
+        session of the project has the name, and SessionNotFound for an unknown session.
+        """
+        session = self.require(session_id)
+        self.names.rename(session, name)
+        return self.require(session.session_id)
+
     def unregister(self, session_id: str) -> Session:
         """End a session: another name for `end`."""
         return self.end(session_id)
@@ -417,14 +431,15 @@ class SessionRegistry(Service, noun="sessions"):
             if session_id not in present:
                 self.bus.on_session_ended(session_id, project)
 
+    def resolve(self, reference: str, project: str | None = None) -> str:
+        """Return the id of the session that a reference means: see `SessionReferences.resolve`."""
+        return self.references.resolve(reference, project)
+
     def require(self, session_id: str) -> Session:
         """Return a session that the caller may see; else raise SessionNotFound, suggesting similar ids."""
         row = self._store.one("sessions.get", now=self._store.now, session_id=session_id)
         if row is None or not self.bus.sees(row[4]):
-            rows = self._store.rows("sessions.ids", wanted=session_id, visible=self.bus.visible)
-            near = near_matches(session_id, [each for (each,) in rows])
-            hint = did_you_mean(near)
-            raise SessionNotFound(f"no session has the id {session_id!r}", hint=hint, near=near)
+            raise self.references.unknown(session_id)
         return _session(row)
 
     def _require_anchor(self, after_id: str) -> None:

@@ -10,7 +10,7 @@ sessions, refills the budget.
 from __future__ import annotations
 
 from hallway.core.clock import SECOND, new_id
-from hallway.core.model import PERSON, Message, WakeUp
+from hallway.core.model import PERSON, Message, WakeUp, is_session
 from hallway.core.operation import operation
 from hallway.core.schema import encode
 from hallway.services.base import Service, whole_number_setting
@@ -30,7 +30,6 @@ IN_FLIGHT_S = 60  # how long a message handed to a client counts as on its way; 
 GATHER_S = 0.3  # from a message to the wake-up, so that a burst is one turn
 LOOKED_AT = 20
 IDLE = ("idle", "active")
-GROUPS = ("*", "capability:", "type:", "branch:")
 
 
 class Budget:
@@ -126,7 +125,7 @@ class WakeUps(Service, noun="wakes"):
         """
         if message.type == "response":
             return self._is_answer_wanted(message, session_id)
-        is_own = not message.to_session.startswith(GROUPS) and message.type != "ping"
+        is_own = is_session(message.to_session) and message.type != "ping"
         return message.priority == "urgent" or (is_own and message.priority != "low")
 
     def sent(self, message: dict[str, Any]) -> None:

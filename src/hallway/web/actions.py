@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from hallway.core.errors import InvalidInput
+from hallway.core.model import is_session
 from hallway.services.attention import AttentionList
 from hallway.services.messages import CollaborationHub
 from hallway.text.sanitize import sanitize
-from hallway.web.render import address, is_session, party
+from hallway.web.render import address, party
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

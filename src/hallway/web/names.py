@@ -7,8 +7,8 @@ import time
 from typing import TYPE_CHECKING
 
 from hallway.core.errors import HallwayError
+from hallway.core.model import is_session
 from hallway.services.sessions import SessionRegistry
-from hallway.web.render import is_session
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

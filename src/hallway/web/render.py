@@ -15,7 +15,7 @@ from urllib.parse import urlencode
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from hallway.core.model import CAPABILITY, EVERYBODY, MESSAGE_TYPES, PERSON, Event
+from hallway.core.model import EVERYBODY, MESSAGE_TYPES, PERSON, Event, is_session
 from hallway.core.schema import to_builtins
 from hallway.text import style
 from hallway.text.sanitize import sanitize
@@ -104,10 +104,6 @@ def party(name: str) -> str:
     if name == EVERYBODY:
         return "everybody"
     return line(name.removeprefix(PERSON) if name.startswith(PERSON) else name)
-
-
-def is_session(name: str) -> bool:
-    return name != EVERYBODY and not name.startswith((PERSON, CAPABILITY))
 
 
 def short_project(project: str) -> str:

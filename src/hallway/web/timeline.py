@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from hallway.web.render import is_session
+from hallway.core.model import is_session
 
 if TYPE_CHECKING:
     from hallway.core.model import Session

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hallway.cli.render.parts import first_few, how_many, next_page, when_short
 from hallway.cli.terminal import Column, table, wrap
-from hallway.core.model import CAPABILITY, EVERYBODY, UNANSWERED_STATES
+from hallway.core.model import EVERYBODY, GROUPS, UNANSWERED_STATES
 from hallway.core.schema import encode
 from hallway.text.sanitize import sanitize
 from hallway.text.style import DELIVERY_LOOKS, MESSAGE_LOOKS, PRIORITY_COLOURS, REQUEST_LOOKS, age, duration, style_of
@@ -55,7 +55,7 @@ def _notice(screen: Terminal, text: str, indent_cells: int = 0) -> list[str]:
 def _whom(sent: Receipt, to_session: str) -> str:
     if to_session == EVERYBODY:
         return f"to {how_many(sent.recipients, 'session')}"
-    if to_session.startswith(CAPABILITY):
+    if to_session.startswith(GROUPS):
         return f"to {how_many(sent.recipients, 'session')} with {sanitize(to_session)}"
     status = f", who is {sanitize(sent.recipient_status)}" if sent.recipient_status not in (None, "offline") else ""
     return f"to {sanitize(to_session)}{status}" if to_session else f"in the thread {sanitize(sent.thread_id)}"

@@ -142,6 +142,10 @@ def session_line(screen: Terminal, each: Session, arguments: dict[str, Any]) -> 
     return [f"{status}  {sanitize(each.session_id)} ({sanitize(each.agent_name)}) in {sanitize(each.project)}{task}"]
 
 
+def renamed(screen: Terminal, each: Session, arguments: dict[str, Any]) -> list[str]:
+    return [f"{sanitize(each.session_id)} is now called {screen.paint(each.name, 'bold')}."]
+
+
 def cleared(screen: Terminal, count: int, arguments: dict[str, Any]) -> list[str]:
     return [f"Forgot {how_many(count, 'session')}."]
 
@@ -153,5 +157,6 @@ RENDERERS: dict[str, Renderer] = {
     "ping": session_line,
     "update_status": session_line,
     "end": session_line,
+    "rename": renamed,
     "clear_offline": cleared,
 }

@@ -1,3 +1,6 @@
+-- fragment: reference_columns
+session_id, name, agent_type, project, ended_at IS NULL AND expires_at > :now
+
 -- name: sessions.get
 -- A row that is overdue but not swept yet counts as offline (S2).
 SELECT session_id, name, agent_name, agent_type, project, status, reason, detail, status_since, current_task,
@@ -94,9 +97,22 @@ WHERE (:project IS NULL OR project = :project)
   AND {is_visible}
 GROUP BY 1, 2, 3;
 
--- name: sessions.ids
--- Session ids to suggest for a misspelt one, of those that the caller may see: its neighbours in alphabetical order,
--- the newest sessions, and live ones of the caller's projects. Reads about a hundred rows on a bus of any size.
+-- name: sessions.named
+-- The sessions of a name that the caller may see: live ones, then those that ended last (S10).
+SELECT {reference_columns} FROM sessions WHERE name = :name AND ended_at IS NULL AND {is_visible}
+UNION ALL
+SELECT * FROM (
+    SELECT {reference_columns} FROM sessions
+    WHERE name = :name AND ended_at IS NOT NULL AND {is_visible} ORDER BY ended_at DESC LIMIT 100) AS former;
+
+-- name: sessions.beginning_with
+-- The sessions whose id begins so, of those that the caller may see.
+SELECT {reference_columns} FROM sessions
+WHERE session_id >= :reference AND session_id < :reference || :after_all AND {is_visible} LIMIT :limit;
+
+-- name: sessions.near
+-- Ids and names to suggest for an unknown one, of sessions that the caller may see: its neighbours in alphabetical order,
+-- the newest sessions, and live ones of the caller's projects. Reads about two hundred rows on a bus of any size.
 SELECT session_id FROM (
     SELECT session_id, project FROM sessions WHERE session_id >= :wanted ORDER BY session_id LIMIT 15) AS after_it
 WHERE {is_visible}
@@ -110,7 +126,18 @@ WHERE {is_visible}
 UNION
 SELECT session_id FROM (
     SELECT session_id FROM sessions
-    WHERE ended_at IS NULL AND project IN (SELECT value FROM json_each(:visible)) LIMIT 40) AS own;
+    WHERE ended_at IS NULL AND project IN (SELECT value FROM json_each(:visible)) LIMIT 40) AS own
+UNION
+SELECT name FROM (
+    SELECT name, project FROM sessions WHERE ended_at IS NULL AND name >= :wanted ORDER BY name LIMIT 15) AS named_after
+WHERE {is_visible}
+UNION
+SELECT name FROM (
+    SELECT name, project FROM sessions WHERE ended_at IS NULL AND name < :wanted ORDER BY name DESC LIMIT 15) AS named_before
+WHERE {is_visible}
+UNION
+SELECT name FROM (SELECT name, project FROM sessions ORDER BY id DESC LIMIT 40) AS newest_names
+WHERE {is_visible};
 
 -- name: sessions.correct_reason
 -- Adds the client's reason to a session that already ended because its process died or its TTL passed.

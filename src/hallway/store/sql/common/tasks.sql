@@ -39,7 +39,8 @@ RETURNING project;
 -- T3: offers a session's accepted tasks again, to their first address; to everybody if that was a single recipient.
 UPDATE tasks
 SET status = 'offered', owner = NULL, former_owner = :session_id, updated_at = :now,
-    offered_to = CASE WHEN offered_to IS NULL AND substr(address, 1, 11) = 'capability:' THEN address ELSE '*' END
+    offered_to = CASE WHEN offered_to IS NULL AND (substr(address, 1, 11) = 'capability:'
+        OR substr(address, 1, 5) = 'type:' OR substr(address, 1, 7) = 'branch:') THEN address ELSE '*' END
 WHERE owner = :session_id AND status = 'accepted'
 RETURNING task_id;
 

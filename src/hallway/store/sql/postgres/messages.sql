@@ -8,18 +8,25 @@ SELECT last, :message_id, :thread_id, :in_reply_to, :task_id, :type, :from_sessi
 RETURNING seq;
 
 -- name: messages.deliver_to_all
--- Delivers to every live session of a project except the sender, or only to those with a capability (null: any).
+-- Delivers to every live session of a project except the sender, or only to those with a capability, of a client or on a
+-- branch (null: any).
 INSERT INTO deliveries (recipient, seq, expires_at)
 SELECT session_id, :seq, :expires_at FROM sessions
 WHERE project = :project AND ended_at IS NULL AND expires_at > :now AND session_id <> :from_session
   AND (:capability IS NULL OR EXISTS (
         SELECT 1 FROM json_array_elements_text(capabilities::json) AS each WHERE each = :capability))
+  AND (:agent_type IS NULL OR agent_type = :agent_type)
+  AND (:branch IS NULL OR branch = :branch)
 RETURNING recipient;
 
--- name: messages.capabilities
--- The capabilities of a project's live sessions, to suggest similar names.
-SELECT DISTINCT each FROM sessions, json_array_elements_text(capabilities::json) AS each
-WHERE project = :project AND ended_at IS NULL AND expires_at > :now LIMIT 100;
+-- name: messages.groups
+-- What a project's live sessions may be addressed by, to suggest similar names.
+SELECT DISTINCT 'capability:' || each FROM sessions, json_array_elements_text(capabilities::json) AS each
+WHERE project = :project AND ended_at IS NULL AND expires_at > :now
+UNION SELECT 'type:' || agent_type FROM sessions WHERE project = :project AND ended_at IS NULL AND expires_at > :now
+UNION SELECT 'branch:' || branch FROM sessions
+WHERE project = :project AND ended_at IS NULL AND expires_at > :now AND branch IS NOT NULL
+LIMIT 200;
 
 -- name: messages.take_quota
 -- M8: takes one message from a pair's rate limit, which refills by one every `interval` up to `burst`. No row: the

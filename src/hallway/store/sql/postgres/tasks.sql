@@ -3,7 +3,10 @@
 UPDATE tasks SET status = 'accepted', owner = :session_id, offered_to = NULL, former_owner = NULL,
     updated_at = :now
 WHERE task_id = :task_id AND status IN ('offered', 'accepted')
-  AND (offered_to IN ('*', :session_id) OR EXISTS (
+  AND (offered_to IN ('*', :session_id)
+    OR offered_to IN (SELECT 'type:' || agent_type FROM sessions WHERE session_id = :session_id)
+    OR offered_to IN (SELECT 'branch:' || branch FROM sessions WHERE session_id = :session_id)
+    OR EXISTS (
         SELECT 1 FROM sessions, json_array_elements_text(capabilities::json) AS each
         WHERE session_id = :session_id AND offered_to = 'capability:' || each))
 RETURNING project;
