@@ -272,11 +272,12 @@ async def test_every_engram_tool_does_its_work(way: Way, bus: Bus, names: tuple[
         assert len(agent.used) == 3
 
 
-async def test_the_full_profile_has_every_operation(way: Way, bus: Bus, names: tuple[str, str]) -> None:
+async def test_the_full_profile_has_every_operation_but_a_persons(way: Way, bus: Bus, names: tuple[str, str]) -> None:
     operations = {
         operation.name.replace(".", "_")
         for service in bus.services.values()
         for operation in service.operations.values()
+        if not operation.is_persons
     }
     async with way.client(names[0], "full") as client:
         agent = Agent(client)
