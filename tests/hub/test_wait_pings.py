@@ -110,7 +110,7 @@ def test_a_frozen_hub_delays_no_follower_and_hears_of_its_session_afterwards(
     hub = start_hub()
     with open_store(str(hub.bus_file)) as beside, RemoteBus(hub.url, Here()) as bus:
         bus.sessions.register("alice", "agent", "codex")
-        seen, follower = Seen(beside, "alice"), bus.events.follow(timeout_s=4)
+        seen, follower = Seen(beside, "alice"), bus.events.follow(timeout_s=8)
         with ThreadPoolExecutor(1) as pool, Client(hub.port) as client:
             events = pool.submit(list[Event], follower)
             until(lambda: client.get("/health").json["streams"] == 1)
