@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from hallway.cli.render.messages import thread
+from hallway.cli.render.requests import requests
 from hallway.cli.terminal import Column, Terminal, cut, table
-from hallway.core.model import Message, Thread
+from hallway.core.model import Message, Request, Thread
 
 COLUMNS = (
     Column("ID", least=4, is_precious=True),
@@ -97,3 +98,22 @@ def test_messages_that_answer_each_other_are_shown_once_each():
     found = Thread.of(("a", [message("a", "b"), message("b", "a"), message("c", "c")], []))
     shown = "\n".join(thread(screen(), found, {}))
     assert [shown.count(f"subject of {name}") for name in "abc"] == [1, 1, 1]
+
+
+@pytest.mark.promise("M9")
+def test_requests_say_how_they_stand_and_when_they_are_due() -> None:
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+
+    def request(state: str, minutes: int | None) -> Request:
+        due = at + timedelta(minutes=minutes) if minutes is not None else None
+        return Request.of(("m", 7, "alice", "*", "p", "which port?", "normal", "m", state, at, at, due, None))
+
+    on_screen = screen()
+    on_screen.now_s = (at + timedelta(minutes=5)).timestamp()
+    lines = requests(on_screen, [request("open", 10), request("recipient_gone", 2), request("answered", 2)], {})
+    assert [line.split() for line in lines[1:4]] == [
+        ["○", "open", "alice", "everybody", "which", "port?", "5m", "in", "5m", "m"],
+        ["×", "recipient", "gone", "alice", "everybody", "which", "port?", "5m", "3m", "ago", "m"],
+        ["✓", "answered", "alice", "everybody", "which", "port?", "5m", "m"],
+    ]
+    assert requests(on_screen, [], {"unanswered": True}) == ["No request waits for an answer."]

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from hallway.agents.hook.digest import Digest
 from hallway.bus.local import LocalBus
 from hallway.core import errors
 from hallway.core.clock import FakeClock
@@ -26,7 +27,7 @@ pytestmark = pytest.mark.promise("M9")
 def shop(bus: LocalBus) -> LocalBus:
     """A bus with three working sessions in one project."""
     for name in NAMES:
-        bus.sessions.register(name, f"{name}'s agent", "claude-code", ttl_s=86_400, status="working")
+        bus.sessions.register(name, f"{name}'s agent", "claude-code", ttl_s=86_400, status="working", name=name)
     return bus
 
 
@@ -307,6 +308,16 @@ def test_a_request_to_a_predecessor_is_one_to_the_successor(shop: LocalBus) -> N
     see(shop, "alice-2", message_id)
     end_turn(shop, "alice-2")
     assert causes(shop, "bob") == ["turn_ended"]
+
+
+@pytest.mark.promise("S14")
+def test_a_late_reply_to_an_expired_request_of_a_predecessor_answers_it(shop: LocalBus, clock: FakeClock) -> None:
+    message_id = ask(shop, expires_in_s=60)
+    clock.advance(61)
+    shop.sessions.register("bob-2", "bob's agent", "claude-code", ttl_s=86_400, status="working")
+    shop.sessions.succeed("bob-2", "bob")
+    shop.messages.reply("alice", message_id, "8080")
+    assert state(shop, message_id) == "answered"
 
 
 # -- groups and persons -----------------------------------------------------------------------------------------------
@@ -633,3 +644,23 @@ def test_a_wait_tells_what_is_due_meanwhile_though_nobody_else_looks(
     clock.advance(2)
     thread.join(60)
     assert [each.data["cause"] for each in outcomes[0]] == ["overdue"]
+
+
+@pytest.mark.promise("A2")
+def test_a_digest_shows_each_notice_in_one_line_once(shop: LocalBus, clock: FakeClock) -> None:
+    message_id = ask(shop, subject="which port does the hub listen on? " * 5)
+    see(shop, "alice", message_id)
+    clock.advance(601)
+
+    def digest(session_id: str) -> list[str]:
+        new = Digest(shop, session_id, -1, project=SHOP, is_start=False, except_ids=[])
+        assert len(new.words.encode()) <= 1024
+        if new.shown:
+            see(shop, session_id, *new.shown)
+        return [line for line in new.words.splitlines() if line.startswith("- ")]
+
+    (to_bob,), (to_alice,) = digest("bob"), digest("alice")
+    assert "alice has not answered your request by" in to_bob
+    assert "which port" in to_bob
+    assert "bob has waited for your answer since" in to_alice
+    assert (digest("bob"), digest("alice")) == ([], [])

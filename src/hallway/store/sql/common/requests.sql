@@ -87,7 +87,8 @@ WHERE to_session = :continues AND closed_at IS NULL
 RETURNING seq;
 
 -- name: requests.move_from
-UPDATE requests SET from_session = :session_id WHERE from_session = :continues AND closed_at IS NULL;
+-- One that expired, too: a late reply to it reaches the successor and answers it.
+UPDATE requests SET from_session = :session_id WHERE from_session = :continues AND state <> 'answered';
 
 -- name: requests.rewind
 -- The clock was set back: what was asked in the future was asked now, and has its whole time.
