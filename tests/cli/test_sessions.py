@@ -11,17 +11,17 @@ def test_a_registered_session_is_in_the_list(team):
     done = team.types("list")
     assert done.returncode == 0
     headings, *rows = done.stdout.splitlines()
-    assert headings.split() == ["STATUS", "ID", "NAME", "TYPE", "USER", "PROJECT", "SEEN"] or "BRANCH" in headings
-    assert [row.split()[2] for row in rows] == ["s2", "s1"]  # who waits comes first
+    assert headings.split() == ["STATUS", "NAME", "TYPE", "USER", "PROJECT", "SEEN", "ID"] or "BRANCH" in headings
+    assert [row.split()[-1] for row in rows] == ["s2", "s1"]  # who waits comes first
     assert rows[0].startswith("◆ waiting")
-    assert "alice's claude" in rows[1]
+    assert [row.split()[2] for row in rows] == [team.gets("show", each)["name"] for each in ("s2", "s1")]
 
 
 def test_an_empty_bus_says_what_to_type(person):
     done = person.types("list")
     command = next(line.strip() for line in done.stdout.splitlines() if line.strip().startswith("hallway register"))
     assert person.runs(["sh", "-c", command.replace("hallway", " ".join(person.command()), 1)]).returncode == 0
-    assert "my first session" in person.types("list").stdout
+    assert person.gets("list")[0]["agent_name"] == "my first session"
 
 
 def test_a_filter_that_nothing_fits_does_not_claim_that_nobody_is_here(team):
@@ -48,8 +48,11 @@ def test_an_ended_session_is_listed_only_when_asked_for(team):
 
 def test_a_heartbeat_tells_who_else_is_here(team):
     done = team.types("heartbeat", "s1", "--task", "mend the login")
-    assert done.stdout.splitlines()[:2] == ["○ active  s1 in github.com/acme/shop", "1 other here:"]
-    assert "bob's codex" in done.stdout
+    assert done.stdout.splitlines()[:2] == [
+        f"○ active  {team.gets('show', 's1')['name']} (s1) in github.com/acme/shop",
+        "1 other here:",
+    ]
+    assert team.gets("show", "s2")["name"] in done.stdout
     assert team.gets("show", "s1")["current_task"] == "mend the login"
 
 
@@ -64,7 +67,7 @@ def test_more_others_than_the_limit_are_counted(team):
 
 def test_a_status_is_set_with_its_task(team):
     assert team.types("status", "s1", "working", "--task", "tests").stdout == (
-        "● working  s1 (alice's claude) in github.com/acme/shop: tests\n"
+        f"● working  {team.gets('show', 's1')['name']} (s1) in github.com/acme/shop: tests\n"
     )
 
 

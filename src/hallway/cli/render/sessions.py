@@ -6,7 +6,7 @@ from hallway.cli.render.parts import fact_lines, how_many, next_page, when
 from hallway.cli.terminal import Column, table
 from hallway.core.schema import encode
 from hallway.text.sanitize import sanitize
-from hallway.text.style import EMPTY, age, duration, in_order, style_of
+from hallway.text.style import EMPTY, age, duration, in_order, short_ids, style_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,8 +26,8 @@ def colour_of_status(cell: str) -> str:
 
 
 STATUS = Column("STATUS", colour_of=colour_of_status)
-ID = Column("ID", least=8, is_precious=True)
-NAME = Column("NAME", least=8)
+NAME = Column("NAME", least=8, is_precious=True)
+ID = Column("ID", least=8)
 TYPE = Column("TYPE", least=6)
 USER = Column("USER", least=5)
 PROJECT = Column("PROJECT", least=10, is_cut_left=True)
@@ -40,7 +40,7 @@ SEEN = Column("SEEN")
 def heartbeat(screen: Terminal, beat: Heartbeat, arguments: dict[str, Any]) -> list[str]:
     """Return a few lines: the session's status, its unread messages and conflicts, and the other sessions."""
     own = screen.paint(status_cell(beat.status), style_of(beat.status).colour)
-    lines = [f"{own}  {sanitize(beat.session_id)} in {sanitize(beat.project)}"]
+    lines = [f"{own}  {_called(screen, beat)} in {sanitize(beat.project)}"]
     if beat.unread:
         lines.append(screen.paint(how_many(beat.unread, "unread message"), "yellow"))
     lines += [
@@ -55,32 +55,33 @@ def heartbeat(screen: Terminal, beat: Heartbeat, arguments: dict[str, Any]) -> l
 
 
 def _peers(screen: Terminal, peers: list[PeerSession]) -> list[str]:
+    ids = short_ids(each.session_id for each in peers)
     rows = [
         (
             status_cell(each.status, each.reason),
-            each.session_id,
-            each.agent_name,
+            each.name,
             each.agent_type,
             each.human_user or "",
             each.branch or "",
             each.current_task or "",
             each.detail or "",
             duration(each.silent_s),
+            ids[each.session_id],
         )
         for each in in_order(peers)
     ]
-    return table(screen, (STATUS, ID, NAME, TYPE, USER, BRANCH, TASK, DETAIL, SEEN), rows) if rows else []
+    return table(screen, (STATUS, NAME, TYPE, USER, BRANCH, TASK, DETAIL, SEEN, ID), rows) if rows else []
 
 
 def sessions(screen: Terminal, page: list[Session], arguments: dict[str, Any]) -> list[str]:
     """Return a table of sessions, those that wait for a person first; without any session, a command to type."""
     if not page:
         return _nobody(arguments)
+    ids = short_ids(each.session_id for each in page)
     rows = [
         (
             status_cell(each.status, each.reason),
-            each.session_id,
-            each.agent_name,
+            each.name,
             each.agent_type,
             each.human_user or "",
             "" if arguments.get("project") else each.project,
@@ -88,10 +89,11 @@ def sessions(screen: Terminal, page: list[Session], arguments: dict[str, Any]) -
             each.current_task or "",
             each.detail or "",
             age(each.ended_at or each.last_seen, screen.now_s),
+            ids[each.session_id],
         )
         for each in in_order(sorted(page, key=lambda session: session.last_seen, reverse=True))
     ]
-    lines = table(screen, (STATUS, ID, NAME, TYPE, USER, PROJECT, BRANCH, TASK, DETAIL, SEEN), rows)
+    lines = table(screen, (STATUS, NAME, TYPE, USER, PROJECT, BRANCH, TASK, DETAIL, SEEN, ID), rows)
     return [*lines, *next_page(page, arguments, "after-id", page[-1].session_id)]
 
 
@@ -110,7 +112,6 @@ def session(screen: Terminal, each: Session, arguments: dict[str, Any]) -> list[
     """Return everything about one session, one line for each field that has a value."""
     meaning = style_of(each.status).meaning
     facts = {
-        "name": each.name,
         "agent": each.agent_name,
         "type": each.agent_type,
         "status": f"{status_cell(each.status)} ({meaning})",
@@ -128,9 +129,10 @@ def session(screen: Terminal, each: Session, arguments: dict[str, Any]) -> list[
         "started": when(screen, each.started_at),
         "seen": f"{when(screen, each.last_seen)}, offline after {duration(each.ttl_s)} of silence",
         "ended": f"{when(screen, each.ended_at)}: {each.end_reason}" if each.ended_at else None,
+        "id": each.session_id,
     }
     return [
-        screen.paint(each.session_id, "bold"),
+        screen.paint(each.name, "bold"),
         *fact_lines(screen, facts.items(), status=style_of(each.status).colour),
     ]
 
@@ -139,11 +141,16 @@ def session_line(screen: Terminal, each: Session, arguments: dict[str, Any]) -> 
     """Return a session as one line, shown after a change of it."""
     task = f": {sanitize(each.current_task)}" if each.current_task else ""
     status = screen.paint(status_cell(each.status, each.reason), style_of(each.status).colour)
-    return [f"{status}  {sanitize(each.session_id)} ({sanitize(each.agent_name)}) in {sanitize(each.project)}{task}"]
+    return [f"{status}  {_called(screen, each)} in {sanitize(each.project)}{task}"]
 
 
 def renamed(screen: Terminal, each: Session, arguments: dict[str, Any]) -> list[str]:
-    return [f"{sanitize(each.session_id)} is now called {screen.paint(each.name, 'bold')}."]
+    return [f"It is called {_called(screen, each)} from now on."]
+
+
+def _called(screen: Terminal, each: Session | Heartbeat) -> str:
+    """Return a session's name, and its id as short as it may be typed."""
+    return f"{screen.paint(each.name, 'bold')} ({sanitize(short_ids([each.session_id])[each.session_id])})"
 
 
 def cleared(screen: Terminal, count: int, arguments: dict[str, Any]) -> list[str]:
