@@ -74,8 +74,10 @@ class ProjectRegistry(Service, noun="projects"):
         self.bus.claims.end_all(from_project)
         for noun in MOVED_NOUNS:
             if noun == "sessions":
-                self.bus.sessions.names.make_room(**places)
+                self.bus.sessions.names.make_room(move_id, **places)
             rows = self._store.rows(f"projects.move_{noun}", id=move_id, **places)
+            if noun == "sessions" and undone is not None:
+                self.bus.sessions.names.restore(undone, to_project)
             if noun == "messages" and rows:
                 self._store.rows("projects.move_requests", id=move_id, **places)
             if rows:

@@ -108,11 +108,20 @@ class SessionNames:
         if name != session.name:
             self.tell(session, name)
 
-    def make_room(self, from_project: str, to_project: str) -> None:
-        """Rename live sessions of a project whose names another project has, to which they will move."""
-        rows = self._bus.store.rows("sessions.shared_names", from_project=from_project, to_project=to_project)
+    def make_room(self, move_id: int, from_project: str, to_project: str) -> None:
+        """Rename the live sessions of a move whose names the other project has."""
+        rows = self._bus.store.rows(
+            "sessions.shared_names", id=move_id, from_project=from_project, to_project=to_project
+        )
         for session_id, base, source in rows:
             self._set(session_id, self._free_name(base, from_project, session_id, to_project), base, source)
+
+    def restore(self, move_id: int, project: str) -> None:
+        """Give the sessions of a move that was taken back the names from before, where these are free."""
+        for session_id, name in self._bus.store.rows("projects.former_names", id=move_id, to_project=project):
+            base, source, _ = self._bus.store.one("sessions.naming", session_id=session_id)
+            if not self._taken([name], session_id, [project]):
+                self._set(session_id, name, base, source)
 
     def tell(self, session: Session, name: str) -> None:
         """Append the event of a session's new name."""

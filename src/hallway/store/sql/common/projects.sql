@@ -17,8 +17,15 @@ DELETE FROM project_moves WHERE id IN (
 SELECT noun, count(*) FROM moved_records WHERE move_id = :id GROUP BY noun;
 
 -- name: projects.list_sessions
-INSERT INTO moved_records (move_id, noun, name)
-SELECT :id, 'sessions', session_id FROM sessions WHERE project = :from_project;
+-- With the name that each session has, which it gets back when the move is taken back.
+INSERT INTO moved_records (move_id, noun, name, part)
+SELECT :id, 'sessions', session_id, name FROM sessions WHERE project = :from_project;
+
+-- name: projects.former_names
+-- The sessions that a move gave other names, with those from before; without those that were renamed since.
+SELECT s.session_id, m.part FROM moved_records AS m JOIN sessions AS s ON s.session_id = m.name
+WHERE m.move_id = :id AND m.noun = 'sessions' AND s.project = :to_project AND s.name <> m.part
+  AND (m.part = s.name_base OR substr(m.part, 1, length(s.name_base) + 1) = s.name_base || '-');
 
 -- name: projects.move_sessions
 UPDATE sessions SET project = :to_project

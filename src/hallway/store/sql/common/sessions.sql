@@ -180,5 +180,6 @@ WHERE EXISTS (
 -- The sessions of one project that have not ended and have the name of such a session of another.
 SELECT session_id, name_base, name_source FROM sessions AS s
 WHERE project = :from_project AND ended_at IS NULL
+  AND session_id IN (SELECT name FROM moved_records WHERE move_id = :id AND noun = 'sessions')
   AND EXISTS (SELECT 1 FROM sessions AS other
               WHERE other.name = s.name AND other.project = :to_project AND other.ended_at IS NULL);
