@@ -13,7 +13,7 @@ import time
 from hallway.core.clock import SECOND, new_id
 from hallway.core.errors import ClaimNotFound, ClaimRefused, InvalidInput, Refused, SessionElsewhere
 from hallway.core.globs import glob_of, normalize
-from hallway.core.model import PERSON, Claim
+from hallway.core.model import PERSON, Claim, Json
 from hallway.core.near_names import did_you_mean, near_matches
 from hallway.core.operation import operation
 from hallway.core.parameters import CLAIM_TTL_S
@@ -111,7 +111,7 @@ class ClaimRegistry(Service, noun="claims"):
         return [claim] if claim.state == "granted" else []
 
     def claim_when_free(
-        self, session_id: str, paths: list[str], intent: str = "", *, wait_s: float, **options: Any
+        self, session_id: str, paths: list[str], intent: str = "", *, wait_s: float, **options: Json
     ) -> Claim:
         """Claim paths, waiting for those that are held, first come first served.
 

@@ -573,7 +573,13 @@ class CollaborationHub(Service, noun="messages"):
         self._deliver({**draft, "task_id": task.task_id, "thread_id": parent.thread_id if parent else task.task_id})
 
     def notify_of_request(
-        self, from_session: str, to_session: str, text: str, about: dict[str, Any], cause: str, priority: str = "normal"
+        self,
+        from_session: str,
+        to_session: str,
+        text: str,
+        about: dict[str, Json],
+        cause: str,
+        priority: str = "normal",
     ) -> None:
         """Send a notice about what became of a request, in its thread but not as a reply to it; no limits apply."""
         if self._is_reachable(to_session):

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from hallway.core.clock import SECOND, to_datetime
 from hallway.core.errors import InvalidInput
-from hallway.core.model import CAPABILITY, EVERYBODY, PERSON, Request, RequestStats
+from hallway.core.model import CAPABILITY, EVERYBODY, PERSON, Json, Message, Request, RequestStats
 from hallway.core.operation import operation
 from hallway.core.topics import topic
 from hallway.services.base import Service
@@ -20,7 +20,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from hallway.core.model import Message
     from hallway.store import Row
 
 REPLY_WITHIN_S = 600  # unless the sender says otherwise
@@ -88,7 +87,7 @@ class RequestBook(Service, noun="requests"):
 
     # -- called by the bus and by other services, inside a transaction ------------------------------------------------
 
-    def deadline(self, draft: dict[str, Any], reply_within_s: int | None) -> int | None:
+    def deadline(self, draft: dict[str, Json], reply_within_s: int | None) -> int | None:
         """Return by when a message is to be answered: a request's time, at most until it expires; None for no time."""
         if draft["type"] != "request":
             if reply_within_s is not None:

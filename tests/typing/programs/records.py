@@ -6,6 +6,7 @@ from hallway.core.model import Message, PeerSession
 
 peer = PeerSession(
     session_id="s1",
+    name="shop",
     agent_name="alice's claude",
     agent_type="claude-code",
     status="working",
@@ -33,6 +34,7 @@ message = Message(
     task_id=None,
     sent_at=datetime.now(UTC),
     expires_at=None,
+    reply_by=None,
 )
 name: str = peer.replace(status="idle").agent_name
 seq: int = message.seq
