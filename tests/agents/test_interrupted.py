@@ -88,7 +88,7 @@ def test_what_came_during_a_turn_that_was_stopped_starts_the_next(machine: Machi
 @pytest.mark.parametrize("name", ["claude-code", "codex", "gemini"])
 def test_a_dialog_that_the_person_leaves_with_esc_waits_no_longer(machine: Machine, name: str) -> None:
     program = needs(name)
-    model = machine.model(Reply(None, program.runs("touch made.txt")))
+    model = machine.model(Reply(None, program.asks_to_run("touch made.txt")))
     machine.prepare(program, model)
     terminal = machine.begin_turn(program, model, TASK, *program.lets_ask(machine.home))
     try:

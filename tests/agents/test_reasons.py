@@ -61,7 +61,7 @@ def becomes(machine: Machine, program: Program, *expected: str | None) -> None:
 def test_a_permission_says_which_command_until_it_is_given(machine: Machine, program: Program) -> None:
     if not program.dialog:
         pytest.skip(f"{program.name} asks for no permission")
-    model = machine.model(Reply(None, program.runs(COMMAND)), Reply("Made.\nIt is empty."))
+    model = machine.model(Reply(None, program.asks_to_run(COMMAND)), Reply("Made.\nIt is empty."))
     machine.prepare(program, model)
     terminal = machine.begin_turn(program, model, TASK, *program.lets_ask(machine.home))
     try:

@@ -82,6 +82,10 @@ class Program:
         """The call of the tool that runs commands."""
         return Call(self.shell, **{"command": command, **self.shell_arguments})
 
+    def asks_to_run(self, command: str) -> Call:
+        """The call of that tool with a command that the person has to allow, where the client `lets_ask`."""
+        return self.runs(command)
+
     def hallway(self, tool: str, **arguments: Any) -> Call:
         """The call of one of hallway's tools, however the client spells it."""
         return Call(rf"hallway[-_/]+{tool}$", **arguments)

@@ -73,6 +73,9 @@ trust_level = "trusted"
         return ["-c", "mcp_servers.hallway.required=true"]
 
     def runs(self, command: str) -> Call:
+        return Call(self.shell, cmd=command, command=command)
+
+    def asks_to_run(self, command: str) -> Call:
         outside = {"sandbox_permissions": "require_escalated", "justification": "x"}
         return Call(self.shell, cmd=command, command=command, **outside)
 
