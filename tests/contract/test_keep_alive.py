@@ -68,13 +68,28 @@ def stay_live(bus: LocalBus, clock: FakeClock, *names: str) -> None:
 def test_a_program_that_only_follows_is_live_for_as_long_as_it_does(open_bus: Open, clock: FakeClock, way: str) -> None:
     bus, other = open_bus(), open_bus()
     bus.sessions.register("alice", "a", "codex")
-    bus.sessions.heartbeat("alice-2")  # one program may have several sessions
+    bus.sessions.register("alice-2", "a", "codex")  # one program may have several sessions
     follower = FOLLOWS[way](bus)
     stay_live(other, clock, "alice", "alice-2")
     follower.close()
     until(lambda: bus.keep_alive._thread is None)
     clock.advance(121)
     assert live_ids(other) == set()
+
+
+@pytest.mark.promise("S2")
+@pytest.mark.usefixtures("quick_pings")
+def test_a_program_that_sent_a_heartbeat_for_another_session_does_not_keep_it_live(
+    open_bus: Open, clock: FakeClock
+) -> None:
+    bus, other = open_bus(), open_bus()
+    other.sessions.register("bob", "b", "codex")
+    bus.sessions.register("alice", "a", "codex")
+    bus.sessions.heartbeat("bob")
+    follower = FOLLOWS["follows"](bus)
+    stay_live(other, clock, "alice")
+    assert "bob" not in live_ids(other)
+    follower.close()
 
 
 @pytest.mark.promise("S12")

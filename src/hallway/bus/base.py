@@ -60,7 +60,7 @@ class Bus:
         self.is_closed = False
         self._waits: set[Subscription] = set()  # of calls that wait in other threads
         self._followers: Any = ()  # a set of weak references, once there is a follower or listener
-        self._registered: set[str] = set()  # the sessions that this object has registered or sent a heartbeat for
+        self._registered: set[str] = set()  # the sessions that this object has registered
         self._keep_alive: KeepAlive | None = None
         self.sessions = SessionRegistry(self)
         self.messages = CollaborationHub(self)
@@ -108,7 +108,7 @@ class Bus:
         return not own or session_id in own
 
     def act_as(self, session_id: str) -> None:
-        """Take note that the program behind this object registered a session, or sent a heartbeat for it."""
+        """Take note that the program behind this object registered a session."""
         self._registered.add(session_id)
         if self._keep_alive:
             self._keep_alive.refresh()

@@ -173,8 +173,8 @@ class Operation:
 
     @property
     def introduces(self) -> bool:
-        """Return whether who calls it is the session it names: registering, heartbeats and other words on itself."""
-        return self.registers and self.noun == "sessions"
+        """Return whether the program that calls it is the session it names; a heartbeat may also be another's."""
+        return self.name == "sessions.register"
 
     @property
     def long_place(self) -> str | None:
