@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from hallway.core.errors import InvalidInput
-from hallway.local.repository_paths import ignores_case, path_in_repository, worktree_root
+from hallway.local.repository_paths import ignores_case, path_in_repository
+from hallway.local.workspace import find_repository
 from test_repositories import git
 
 
@@ -62,7 +63,9 @@ def test_every_worktree_means_the_same_file(shop: Path, tmp_path: Path) -> None:
     other = tmp_path.resolve() / "other"
     git(shop, "worktree", "add", "--quiet", str(other))
     (other / "src").mkdir()
-    assert worktree_root(str(other / "src")) == str(other)
+    repository = find_repository(str(other / "src"))
+    assert repository is not None
+    assert repository.folder == str(other)
     assert path_in_repository("a.py", str(other / "src")) == path_in_repository("a.py", str(shop / "src")) == "src/a.py"
 
 

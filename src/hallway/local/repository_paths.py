@@ -11,18 +11,6 @@ from hallway.local.workspace import find_repository, read_settings
 GLOB_SIGNS = frozenset("*?[{\\")
 
 
-def worktree_root(directory: str | None = None) -> str | None:
-    """Return the root of the worktree that a directory (default: the working directory) is in; None outside of one."""
-    directory = os.path.realpath(directory or os.getcwd())
-    while True:
-        if os.path.lexists(os.path.join(directory, ".git")):
-            return directory
-        parent = os.path.dirname(directory)
-        if parent == directory:
-            return None
-        directory = parent
-
-
 def ignores_case(directory: str | None = None) -> bool:
     """Return whether names that differ only in case are one file for git here (`core.ignorecase`), as on macOS."""
     repository = find_repository(os.path.realpath(directory or os.getcwd()))
@@ -40,7 +28,8 @@ def path_in_repository(typed: str, directory: str | None = None) -> str:
     path outside of the repository. Outside of any repository the directory itself is the root.
     """
     directory = os.path.realpath(directory or os.getcwd())
-    root = worktree_root(directory) or directory
+    repository = find_repository(directory)
+    root = repository.folder if repository else directory
     names = os.path.expanduser(typed).split(os.sep)
     literal = next((at for at, name in enumerate(names) if not GLOB_SIGNS.isdisjoint(name)), len(names))
     fixed = os.path.realpath(os.path.join(directory, os.sep.join(names[:literal]) or (os.sep if literal else "")))

@@ -20,6 +20,7 @@ from hallway.core.parameters import CLAIM_TTL_S
 from hallway.core.schema import encode, quote_value
 from hallway.core.topics import topic
 from hallway.services.base import Service
+from hallway.services.reply_wait import ONE_WAIT_S
 from hallway.services.rows import record_of
 
 TYPE_CHECKING = False
@@ -30,7 +31,6 @@ RESOURCE = "resource:"  # prefix of a name that is no path
 MAX_CLAIMS = 1000  # of one session
 ENDED_AT_ONCE = 500  # so that one writer never pays for a night of claims that ran out
 LAST_NUMBER = 2**62  # after every place in a queue
-ONE_WAIT_S = 20.0  # of a longer wait: what a connection's own time limit allows with room to spare
 AFTER_ALL = "\U0010ffff"  # sorts after every continuation of a text
 
 
@@ -253,22 +253,22 @@ class ClaimRegistry(Service, noun="claims"):
 
     def _end(self, claim: Claim, kind: str, **more: Any) -> None:
         """Delete a claim, publish its end, and grant those that only it kept waiting."""
-        row = self._store.one("claims.ignores_case", claim_id=claim.claim_id)
-        ignores_case = bool(row and row[0])
+        ids = self._rivals_of(claim, LAST_NUMBER)
         self._store.rows("claims.delete", claim_id=claim.claim_id)
         self._publish(kind, claim, **more)
-        ids = self._rivals(
-            claim.project, claim.session_id, claim.paths, claim.mode, LAST_NUMBER, ignores_case=ignores_case
-        )
         for row in self._store.rows("claims.some", claim_ids=encode(ids)) if ids else []:
             waiting = record_of(Claim, row)
             if waiting.state == "waiting":
                 self._grant_if_free(waiting)
 
-    def _grant_if_free(self, claim: Claim) -> None:
+    def _rivals_of(self, claim: Claim, number: int) -> list[str]:
+        """Return the ids of the claims that a stored one cannot be beside, if it had this place in the queue."""
         row = self._store.one("claims.ignores_case", claim_id=claim.claim_id)
-        number, mode = claim.number, claim.mode
-        if self._rivals(claim.project, claim.session_id, claim.paths, mode, number, ignores_case=bool(row and row[0])):
+        ignores_case = row is not None and bool(row[0])
+        return self._rivals(claim.project, claim.session_id, claim.paths, claim.mode, number, ignores_case=ignores_case)
+
+    def _grant_if_free(self, claim: Claim) -> None:
+        if self._rivals_of(claim, claim.number):
             return
         fence = self._draw_number(claim.project)
         self._store.rows("claims.grant", claim_id=claim.claim_id, fence=fence, now=self._store.now)
