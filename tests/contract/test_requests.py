@@ -655,8 +655,8 @@ def test_a_digest_shows_each_notice_in_one_line_once(shop: LocalBus, clock: Fake
     def digest(session_id: str) -> list[str]:
         new = Digest(shop, session_id, -1, project=SHOP, is_start=False, except_ids=[])
         assert len(new.words.encode()) <= 1024
-        if new.shown:
-            see(shop, session_id, *new.shown)
+        if new.message_ids:
+            see(shop, session_id, *new.message_ids)
         return [line for line in new.words.splitlines() if line.startswith("- ")]
 
     (to_bob,), (to_alice,) = digest("bob"), digest("alice")

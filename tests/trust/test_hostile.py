@@ -51,13 +51,13 @@ def told(bus: Any) -> int:
 def test_a_digest_keeps_each_text_in_its_line(bus: Any) -> None:
     assert told(bus) > 100
     looks = 0
-    while (digest := Digest(bus, "alice", 0, project=SHOP, is_start=True, except_ids=[])).shown:
+    while (digest := Digest(bus, "alice", 0, project=SHOP, is_start=True, except_ids=[])).message_ids:
         head, *lines = digest.words.split("\n")
         assert head.endswith(DIGEST_NOTE)
         for line in lines:
             assert is_harmless(line)
             assert line.startswith(("- ", "… and ", "Read with hallway's inbox tool"))
-        bus.messages.acknowledge("alice", digest.shown)
+        bus.messages.acknowledge("alice", digest.message_ids)
         looks += 1
     assert looks > 3
 

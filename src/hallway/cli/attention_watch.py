@@ -22,13 +22,13 @@ CLEAR = "\x1b[H\x1b[2J"
 MAX_PAUSE_S = 5.0  # between attempts to reach a bus that is away
 
 
-def watch_attention(bus: Bus, found: Attention, arguments: dict[str, Any], *, is_json: bool) -> None:
+def watch_attention(bus: Bus, attention: Attention, arguments: dict[str, Any], *, is_json: bool) -> None:
     """Show the list after every change of it; on a terminal, in place of the one before."""
     render = renderer_of(READ, is_json=is_json)
     backoff = Backoff(most_s=MAX_PAUSE_S)
     while True:
         has_screen = out().width is not None and not is_json
-        wait = {"wait_s": AGES_S if has_screen else WAIT_S, "version": found.version}
+        wait = {"wait_s": AGES_S if has_screen else WAIT_S, "version": attention.version}
         try:
             latest: Attention = bus.execute(READ, bus.attention, {**arguments, **wait})
         except HallwayError as error:
@@ -37,8 +37,8 @@ def watch_attention(bus: Bus, found: Attention, arguments: dict[str, Any], *, is
             time.sleep(backoff.next_s())
             continue
         backoff = Backoff(most_s=MAX_PAUSE_S)
-        if has_screen or latest.version != found.version:
+        if has_screen or latest.version != attention.version:
             screen = out()
             screen.stream.write(CLEAR if has_screen else "")
             screen.write(*render(screen, latest, arguments))
-        found = latest
+        attention = latest

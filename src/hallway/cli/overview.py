@@ -45,24 +45,24 @@ class Section:
         """Return the section with at most `room` rows, and how many more there are; without room, one line."""
         if not room:
             return [screen.paint(f"{self.title} ({self.total}): {self.others}", self.colour)]
-        shown = self.rows[:room]
-        more = self.total - len(shown)
+        rows = self.rows[:room]
+        more = self.total - len(rows)
         count = [screen.paint(f"  and {more} more: {self.others}", "grey")] if more else []
-        return [screen.paint(f"{self.title} ({self.total})", self.colour), self.heading, *shown, *count, ""]
+        return [screen.paint(f"{self.title} ({self.total})", self.colour), self.heading, *rows, *count, ""]
 
 
 def show(url: str | None = None, *, is_json: bool = False) -> None:
     """Print the overview; on a terminal, no more than fits its height."""
     with connect(url) as bus:
-        found = bus.attention.read(limit=AT_ONCE)
+        attention = bus.attention.read(limit=AT_ONCE)
         working = [*bus.sessions.find_sessions(status="working", limit=AT_ONCE)]
         working += bus.sessions.find_sessions(status="active", limit=AT_ONCE)
-        is_empty = not (working or found.total or bus.sessions.find_sessions(limit=1))
+        is_empty = not (working or attention.total or bus.sessions.find_sessions(limit=1))
     screen = out()
     if is_json:
-        screen.write(clean_json(encode({"attention": found, "working": working})))
+        screen.write(clean_json(encode({"attention": attention, "working": working})))
         return
-    screen.write(*overview(screen, found, working, is_empty=is_empty, height=height_of(screen)))
+    screen.write(*overview(screen, attention, working, is_empty=is_empty, height=height_of(screen)))
 
 
 def height_of(screen: Terminal) -> int | None:
@@ -79,16 +79,16 @@ def height_of(screen: Terminal) -> int | None:
 
 
 def overview(
-    screen: Terminal, found: Attention, working: list[Session], *, is_empty: bool, height: int | None
+    screen: Terminal, attention: Attention, working: list[Session], *, is_empty: bool, height: int | None
 ) -> list[str]:
     """Return the lines of the overview; with a height, as many rows of each section as fit."""
-    stuck = {each.session_id for each in found.items if each.kind == "stuck"}
-    needs = [each for each in found.items if each.kind not in APART]
+    stuck = {each.session_id for each in attention.items if each.kind == "stuck"}
+    needs = [each for each in attention.items if each.kind not in APART]
     sections = [
         _of_items(screen, "Needs attention", "yellow", needs),
-        _of_items(screen, "Stuck", "red", [each for each in found.items if each.kind == "stuck"]),
+        _of_items(screen, "Stuck", "red", [each for each in attention.items if each.kind == "stuck"]),
         _of_sessions(screen, [each for each in working if each.session_id not in stuck]),
-        _of_items(screen, "Finished", "green", [each for each in found.items if each.kind == "finished"]),
+        _of_items(screen, "Finished", "green", [each for each in attention.items if each.kind == "finished"]),
     ]
     sections = [each for each in sections if each.total]
     clear = [] if needs else [screen.paint("All clear.", "green"), ""]
@@ -110,11 +110,11 @@ def _footer(screen: Terminal, needs: list[AttentionItem]) -> str:
     return screen.paint(text if screen.width is None else cut(text, screen.width), "grey")
 
 
-def _of_items(screen: Terminal, title: str, colour: str, found: list[AttentionItem]) -> Section:
-    return Section(title, colour, len(found), items(screen, found, indent="  "), "hallway attention")
+def _of_items(screen: Terminal, title: str, colour: str, listed: list[AttentionItem]) -> Section:
+    return Section(title, colour, len(listed), items(screen, listed, indent="  "), "hallway attention")
 
 
-def _of_sessions(screen: Terminal, found: list[Session]) -> Section:
+def _of_sessions(screen: Terminal, sessions: list[Session]) -> Section:
     rows = [
         (
             each.name,
@@ -125,11 +125,11 @@ def _of_sessions(screen: Terminal, found: list[Session]) -> Section:
             age(each.status_since, screen.now_s),
             age(each.last_seen, screen.now_s),
         )
-        for each in sorted(found, key=lambda each: each.last_seen, reverse=True)
+        for each in sorted(sessions, key=lambda each: each.last_seen, reverse=True)
     ]
     columns = (NAME, TASK, TYPE, PROJECT, BRANCH, SINCE, SEEN)
     return Section(
-        "Working", "green", len(found), table(screen, columns, rows, indent="  ") if rows else [], "hallway list"
+        "Working", "green", len(sessions), table(screen, columns, rows, indent="  ") if rows else [], "hallway list"
     )
 
 

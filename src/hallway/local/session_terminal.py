@@ -34,7 +34,7 @@ def describe(pid: int, folder: str, environ: Mapping[str, str]) -> dict[str, Any
 
     `tmux` has the pane, its session and the server's socket, as `tmux -S SOCKET switch-client -t PANE` takes them.
     """
-    found = {
+    place = {
         "tmux": _tmux(environ),
         "program": _program(environ),
         "window": next((environ[name] for name in PROGRAMS if environ.get(name) and name not in WITHOUT_WINDOW), ""),
@@ -42,7 +42,7 @@ def describe(pid: int, folder: str, environ: Mapping[str, str]) -> dict[str, Any
         "pid": pid,
         "folder": folder,
     }
-    return {name: _bounded(value) for name, value in found.items() if value}
+    return {name: _bounded(value) for name, value in place.items() if value}
 
 
 def _tmux(environ: Mapping[str, str]) -> dict[str, str]:

@@ -268,16 +268,16 @@ class AttentionList(Service, noun="attention"):
             item = item.replace(actions=["open"])
         return item
 
-    def _page(self, found: list[AttentionItem], after_id: str | None, limit: int) -> list[AttentionItem]:
+    def _page(self, items: list[AttentionItem], after_id: str | None, limit: int) -> list[AttentionItem]:
         if after_id is None:
-            return found[:limit]
-        places = [place for place, each in enumerate(found) if each.item_id == after_id]
+            return items[:limit]
+        places = [place for place, each in enumerate(items) if each.item_id == after_id]
         if not places:
             raise AttentionNotFound(
                 f"{after_id} is not on the list any more, so the page after it is not known",
                 hint="Begin with the first page again",
             )
-        return found[places[0] + 1 :][:limit]
+        return items[places[0] + 1 :][:limit]
 
     # -- one item -----------------------------------------------------------------------------------------------------
 
@@ -285,12 +285,12 @@ class AttentionList(Service, noun="attention"):
         """Return the entry that an id or the beginning of one names, among those that the caller may see."""
         visible = [each for each in self._announce().entries if self._shown(each) is not None]
         is_long = len(item_id) >= MIN_REFERENCE
-        found = [each for each in visible if is_long and each.item.item_id.startswith(item_id)]
-        exact = [each for each in found if each.item.item_id == item_id]
-        if len(exact or found) == 1:
-            return (exact or found)[0]
-        if found:
-            ids = ", ".join(each.item.item_id for each in found[:5])
+        entries = [each for each in visible if is_long and each.item.item_id.startswith(item_id)]
+        exact = [each for each in entries if each.item.item_id == item_id]
+        if len(exact or entries) == 1:
+            return (exact or entries)[0]
+        if entries:
+            ids = ", ".join(each.item.item_id for each in entries[:5])
             raise InvalidInput(f"{item_id!r} may be any of {ids}", hint="Write more of the id")
         raise AttentionNotFound(f"nothing that needs attention has the id {item_id!r}")
 
@@ -333,9 +333,9 @@ class AttentionList(Service, noun="attention"):
         self._tell("attention.answered", entry.item, by=entry.recipient or self._person)
 
     def _replied(self, item: AttentionItem, receipt: Receipt) -> AttentionReply:
-        found = next((each for each in self._take().entries if each.item.item_id == item.item_id), None)
-        shown = self._shown(found) if found else None
-        return AttentionReply.of((shown or item, receipt.message_id, receipt.recipient_status, receipt.held_back))
+        entry = next((each for each in self._take().entries if each.item.item_id == item.item_id), None)
+        item_now = self._shown(entry) if entry else None
+        return AttentionReply.of((item_now or item, receipt.message_id, receipt.recipient_status, receipt.held_back))
 
     def _not_answerable(self, item: AttentionItem) -> Refused:
         if item.kind == "permission":
@@ -355,7 +355,7 @@ def version_of(items: list[AttentionItem]) -> str:
     """Return a word that differs for any two lists that a person would see as different."""
     from hashlib import sha256
 
-    shown = "\n".join(
+    text = "\n".join(
         f"{each.item_id} {each.state} {each.is_urgent} {each.name!r} {each.branch!r} {each.what!r}" for each in items
     )
-    return sha256(shown.encode("utf-8", "replace")).hexdigest()[:16]
+    return sha256(text.encode("utf-8", "replace")).hexdigest()[:16]

@@ -121,9 +121,9 @@ class ClaimRegistry(Service, noun="claims"):
         claim: Claim = self.claim(session_id, paths, intent, queue_s=max(int(wait_s + 1), 1), **options)
         while claim.state == "waiting":
             left_s = max(deadline - time.monotonic(), 0)
-            found = self.granted(session_id, claim.claim_id, min(left_s, ONE_WAIT_S))
-            if found:
-                return found[0]
+            granted = self.granted(session_id, claim.claim_id, min(left_s, ONE_WAIT_S))
+            if granted:
+                return granted[0]
             if not left_s:
                 self.release(session_id, claim.claim_id)
                 return self.claim(session_id, paths, intent, **options)

@@ -48,8 +48,8 @@ def await_reply(bus: Context, session_id: str, message_id: str, deadline: float,
     """
 
     def read_replies(wait_s: float) -> list[Message]:
-        found: list[Message] = bus.messages.replies(session_id, message_id, wait_s, limit=1)
-        return found
+        replies: list[Message] = bus.messages.replies(session_id, message_id, wait_s, limit=1)
+        return replies
 
     while True:
         left_s = max(deadline - time.monotonic(), 0)

@@ -146,22 +146,22 @@ class SessionNames:
         """
         places = [project, *also_in]
         free = self._first_free(base, SMALL, session_id, places)
-        taken = free - 1 if free else SMALL[-1]
+        in_use = free - 1 if free else SMALL[-1]
         if not free:
             free = self._first_free(base, LARGE, session_id, places)
-            taken = free // 2
-        while free - taken > 1:
-            step = -(-(free - taken) // len(SMALL))
-            numbers = [*range(taken + step, free, step), free]
+            in_use = free // 2
+        while free - in_use > 1:
+            step = -(-(free - in_use) // len(SMALL))
+            numbers = [*range(in_use + step, free, step), free]
             free = self._first_free(base, numbers, session_id, places)
-            taken = max((number for number in numbers if number < free), default=taken)
+            in_use = max((number for number in numbers if number < free), default=in_use)
         return numbered(base, free)
 
     def _first_free(self, base: str, numbers: list[int], session_id: str, projects: list[str]) -> int:
         """Return the first of the numbers with which the name is free in the projects; 0 if it is with none."""
         names = [numbered(base, number) for number in numbers]
-        taken = self._taken(names, session_id, projects)
-        return next((number for number, name in zip(numbers, names, strict=True) if name not in taken), 0)
+        in_use = self._taken(names, session_id, projects)
+        return next((number for number, name in zip(numbers, names, strict=True) if name not in in_use), 0)
 
     def _taken(self, names: list[str], session_id: str, projects: list[str]) -> set[str]:
         """Return which names another session has, or would be mistaken for another session's id."""

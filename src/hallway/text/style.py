@@ -164,11 +164,11 @@ def style_of(word: str, looks: Mapping[str, Style] = STYLES) -> Style:
 
 def short_ids(ids: Iterable[str]) -> dict[str, str]:
     """Return the first eight characters of each id, or as many as tell them apart; a short id stays whole."""
-    known = list(dict.fromkeys(ids))
+    unique = list(dict.fromkeys(ids))
     length = SHORT_ID
-    while len({each[:length] for each in known}) < len(known):
+    while len({each[:length] for each in unique}) < len(unique):
         length += 1
-    return {each: each if len(each) <= LONGEST_WHOLE_ID else each[:length] for each in known}
+    return {each: each if len(each) <= LONGEST_WHOLE_ID else each[:length] for each in unique}
 
 
 def in_order(sessions: Iterable[S]) -> list[S]:

@@ -139,16 +139,16 @@ def import_records(
     path: str,
     lines: Iterable[Line],
     progress: Progress | None = None,
-    told: Iterable[tuple[str, str]] = (),
+    refused: Iterable[tuple[str, str]] = (),
     *,
     with_tokens: bool = False,
 ) -> Imported:
     """Add the missing records, batch by batch, so that other writers wait only briefly for the lock.
 
-    `path` is where the lines are from. `told` lists records that the caller has already refused, with the reasons.
+    `path` is where the lines are from. `refused` lists records that the caller has already refused, with the reasons.
     """
     sender = _Sender(bus, path, with_tokens=with_tokens)
-    for record, why in told:
+    for record, why in refused:
         sender.refuse(record, why)
     for batch in _batches(lines):
         sender.send(batch)

@@ -1,7 +1,7 @@
 """What is new on the bus for a session, in at most a kilobyte, with the ids by which its agent fetches the rest (A2).
 
 It quotes what other sessions wrote (A3), under a line that says who wrote it. It only reads the bus: once the client
-has the digest, the caller marks its messages (`shown`) and remembers the last event that it covers (`last_seq`).
+has the digest, the caller marks its messages (`message_ids`) and remembers the last event that it covers (`last_seq`).
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ MORE = "Read with hallway's inbox tool, answer with its reply tool and the id."
 class Digest:
     """One look at what is new; `words` is empty when nothing is."""
 
-    __slots__ = ("has_more", "last_seq", "shown", "words")
+    __slots__ = ("has_more", "last_seq", "message_ids", "words")
 
     def __init__(
         self,
@@ -58,8 +58,8 @@ class Digest:
         )
         lines = [(message_line(each), each.message_id) for each in messages]
         lines += [(line, "") for line in (*peers, *news)]
-        self.words, self.shown = compose(lines, has_messages=bool(messages)) if lines else ("", [])
-        self.has_more = len(self.shown) < len(messages)  # the next hook shows them
+        self.words, self.message_ids = compose(lines, has_messages=bool(messages)) if lines else ("", [])
+        self.has_more = len(self.message_ids) < len(messages)  # the next hook shows them
 
 
 def compose(lines: list[tuple[str, str]], *, head: str = HEAD, has_messages: bool = False) -> tuple[str, list[str]]:

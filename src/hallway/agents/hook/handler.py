@@ -217,9 +217,9 @@ class HookHandler:
         self._state.last_seq = digest.last_seq
         self._state.is_fresh = False
         if is_early:
-            self._state.pending += digest.shown
+            self._state.pending += digest.message_ids
         else:
-            self._delivered_ids += digest.shown
+            self._delivered_ids += digest.message_ids
         if digest.has_more:
             mark_due(self._bus.folder, [event.session_id])
         return self._adapter.inject_context(event, digest.words) if digest.words else None

@@ -80,12 +80,12 @@ def what_of(screen: Terminal, item: AttentionItem) -> str:
     return f"({item.state} {age(item.state_since, screen.now_s)} ago{more}) {what}"
 
 
-def attention(screen: Terminal, found: Attention, arguments: dict[str, Any]) -> list[str]:
+def attention(screen: Terminal, page: Attention, arguments: dict[str, Any]) -> list[str]:
     """Return the list, the most important first."""
-    if not found.items:
+    if not page.items:
         return ["Nothing fits." if arguments.get("project") or arguments.get("person") else "All clear."]
-    lines = items(screen, found.items, has_project=not arguments.get("project"))
-    return [*lines, *next_page(found.items, arguments, "after-id", found.items[-1].item_id)]
+    lines = items(screen, page.items, has_project=not arguments.get("project"))
+    return [*lines, *next_page(page.items, arguments, "after-id", page.items[-1].item_id)]
 
 
 def item_line(screen: Terminal, item: AttentionItem, arguments: dict[str, Any]) -> list[str]:

@@ -145,11 +145,14 @@ async def unread(site: Site) -> dict[str, InboxSummary]:
 
 async def needs(site: Site, live: list[Session]) -> dict[str, Any]:
     """Return what needs a person, the most important first, and the files that two sessions have written."""
-    found, with_dismissed = await site.ask(ATTENTION, limit=NEEDS), await site.ask(ATTENTION, include_dismissed=True)
+    attention, with_dismissed = (
+        await site.ask(ATTENTION, limit=NEEDS),
+        await site.ask(ATTENTION, include_dismissed=True),
+    )
     mine: list[InboxSummary] = [] if _is_observer(site) else await site.ask(INBOXES, session_id=site.person)
     conflicts = shared_files(await site.ask(TOUCHED, within_s=MEET_WITHIN_S, limit=READ_AT_ONCE), live)
     return {
-        "top": found.items,
+        "top": attention.items,
         "dismissed": sorted(
             (each for each in with_dismissed.items if each.state == "dismissed"),
             key=lambda each: each.state_since,
@@ -158,15 +161,15 @@ async def needs(site: Site, live: list[Session]) -> dict[str, Any]:
         "conflicts": conflicts[:NEEDS],
         "names": await site.names.of(each for conflict in conflicts for each in conflict["sessions"]),
         "for_you_total": mine[0].unread if mine else 0,
-        "total": found.total + len(conflicts),
-        "more": found.total - len(found.items) + max(len(conflicts) - NEEDS, 0),
+        "total": attention.total + len(conflicts),
+        "more": attention.total - len(attention.items) + max(len(conflicts) - NEEDS, 0),
     }
 
 
 async def attention(site: Site, query: dict[str, str]) -> dict[str, Any]:
     """Return the whole list of what needs a person, by pages, with what was dismissed at its end."""
-    found = await site.ask(ATTENTION, include_dismissed=True, after_id=query.get("after") or None, limit=ROWS)
-    return {"items": found.items, "total": found.total, "is_last": len(found.items) < ROWS}
+    page = await site.ask(ATTENTION, include_dismissed=True, after_id=query.get("after") or None, limit=ROWS)
+    return {"items": page.items, "total": page.total, "is_last": len(page.items) < ROWS}
 
 
 def shared_files(touched: list[FileTouch], live: list[Session]) -> list[dict[str, Any]]:

@@ -85,8 +85,8 @@ class ClaudeCodeAdapter(ClientAdapter):
     def name_of(self, payload: Payload, session_id: str, environ: Any) -> str:
         from hallway.agents.clients.claude_code.title import read_title
 
-        told = text(payload, "session_title")
-        return told or read_title(text(payload, "transcript_path"), is_typed=keeps_prompts_off(environ))
+        title = text(payload, "session_title")
+        return title or read_title(text(payload, "transcript_path"), is_typed=keeps_prompts_off(environ))
 
     def read(self, payload: Payload, event_name: str, environ: Any) -> HookEvent | None:
         event = super().read(payload, event_name, environ)

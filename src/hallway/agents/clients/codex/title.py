@@ -21,9 +21,9 @@ def read_title(session_id: str, environ: Mapping[str, str]) -> str:
     for line in reversed(read_tail(os.path.join(home, "session_index.jsonl"), TAIL_BYTES)):
         if mark in line:
             try:
-                said = loads(line.decode("utf-8", "replace"))
+                record = loads(line.decode("utf-8", "replace"))
             except ValueError:
                 continue  # it is not whole
-            if said.get("id") == session_id:
-                return str(said.get("thread_name") or "")
+            if record.get("id") == session_id:
+                return str(record.get("thread_name") or "")
     return ""

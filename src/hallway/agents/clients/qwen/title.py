@@ -20,8 +20,8 @@ def read_title(path: str, *, is_typed: bool) -> str:
 
 def _title(line: bytes, *, is_typed: bool) -> str:
     try:
-        said = loads(line.decode("utf-8", "replace"))["systemPayload"]
-        is_wanted = not is_typed or said.get("titleSource") == TYPED
-        return str(said["customTitle"]) if is_wanted else ""
+        record = loads(line.decode("utf-8", "replace"))["systemPayload"]
+        is_wanted = not is_typed or record.get("titleSource") == TYPED
+        return str(record["customTitle"]) if is_wanted else ""
     except (ValueError, TypeError, KeyError, AttributeError):
         return ""
