@@ -237,6 +237,17 @@ def test_pages_are_the_same_on_postgresql(tmp_path: Path) -> None:
         postgres.drop_bus(url)
 
 
+def test_an_event_says_what_it_is_about(hub: HubProcess, bus: LocalBus) -> None:
+    bus.sessions.register("s1", "login claude", "claude-code")
+    bus.claims.claim("s1", ["src/api/**"])
+    bus.sessions.rename("s1", "login-form")
+    bus.events.append("request.overdue", SHOP, None, message_id="m1", subject="Which port?", to_session="user:alice")
+    text = re.sub(r"<[^>]*>|\s+", " ", exchange(hub, "GET", "/")[2])
+    text = re.sub(r" +", " ", text)
+    for sentence in ("claims src/api/**", "is now called login-form", "alice has not answered in time: Which port?"):
+        assert sentence in text
+
+
 def test_events_of_any_shape_are_shown_and_hurt_no_page(hub: HubProcess, bus: LocalBus) -> None:
     """As an import of a file may bring them, or a newer hallway writes them."""
     bus.sessions.register("s1", "login claude", "claude-code")
@@ -259,6 +270,9 @@ def test_events_of_any_shape_are_shown_and_hurt_no_page(hub: HubProcess, bus: Lo
         "items",
         "keys",
         "get",
+        "paths",
+        "what",
+        "name",
     )
     kinds = (
         "session.registered",
@@ -272,6 +286,10 @@ def test_events_of_any_shape_are_shown_and_hurt_no_page(hub: HubProcess, bus: Lo
         "message.injected",
         "task.offered",
         "memory.set",
+        "request.overdue",
+        "claim.granted",
+        "attention.appeared",
+        "session.renamed",
         "new.kind",
         "odd",
         "",
