@@ -21,7 +21,7 @@ class TurnNote:
 
 
 def read_tail(path: str, size_bytes: int) -> list[bytes]:
-    """Return the lines at the end of a file, of which the first may lack its beginning; none if it cannot be read."""
+    """Return the last lines of a file, the first of them perhaps incomplete; none if the file cannot be read."""
     try:
         with open(path, "rb") as file:
             file.seek(max(0, os.fstat(file.fileno()).st_size - size_bytes))

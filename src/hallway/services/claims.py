@@ -1,9 +1,9 @@
 """Claims: leases on paths and other resources, so that two sessions do not work on one thing unknowingly.
 
-A claim is granted whole or refused whole, in one write transaction, of which a bus runs one at a time (C1). Who asks to
-wait keeps a place in the queue: nobody who asked later gets an overlapping claim before. A claim that ends lets the
-next ones in its way be granted in the same transaction. Every grant has a number that only rises in its project, so
-that a resource can tell a holder from one that was frozen and lost its claim meanwhile.
+A claim is granted whole or refused whole, in one write transaction, of which a bus runs one at a time (C1). A
+claim that waits has a place in the queue: no overlapping claim that was asked for later is granted before it. When a
+claim ends, the waiting claims that it blocked are granted in the same transaction. Each grant has a number, which only
+rises in its project: a resource that is passed the number can refuse a process that has lost its claim meanwhile.
 """
 
 from __future__ import annotations
@@ -231,7 +231,7 @@ class ClaimRegistry(Service, noun="claims"):
     def _rivals(
         self, project: str, session_id: str, wanted: list[str], mode: str, number: int, *, ignores_case: bool
     ) -> list[str]:
-        """Return the ids of the claims that one with these paths cannot be beside."""
+        """Return the ids of the claims of others that conflict with a claim of these paths."""
         rivals: dict[str, None] = {}
         for each in wanted:
             prefix = _prefix(each)
@@ -252,7 +252,7 @@ class ClaimRegistry(Service, noun="claims"):
         return list(rivals)
 
     def _end(self, claim: Claim, kind: str, **more: Any) -> None:
-        """Delete a claim, publish its end, and grant those that only it kept waiting."""
+        """Delete a claim, publish its end, and grant the waiting claims that nothing else blocks."""
         ids = self._rivals_of(claim, LAST_NUMBER)
         self._store.rows("claims.delete", claim_id=claim.claim_id)
         self._publish(kind, claim, **more)
@@ -262,7 +262,7 @@ class ClaimRegistry(Service, noun="claims"):
                 self._grant_if_free(waiting)
 
     def _rivals_of(self, claim: Claim, number: int) -> list[str]:
-        """Return the ids of the claims that a stored one cannot be beside, if it had this place in the queue."""
+        """Return the ids of the claims of others that conflict with a stored claim at this place in the queue."""
         row = self._store.one("claims.ignores_case", claim_id=claim.claim_id)
         ignores_case = row is not None and bool(row[0])
         return self._rivals(claim.project, claim.session_id, claim.paths, claim.mode, number, ignores_case=ignores_case)
@@ -297,7 +297,7 @@ class ClaimRegistry(Service, noun="claims"):
     def _refused(
         self, session_id: str, project: str, wanted: list[str], mode: str, intent: str, rivals: list[str]
     ) -> Any:
-        """Return the error for a claim that others are in the way of; its event is published nevertheless."""
+        """Publish that a claim is refused, and return the error that names the claims in conflict with it."""
         rows = self._store.rows("claims.some", claim_ids=encode(rivals))
         holders = [record_of(Claim, row) for row in rows]
         held_by = sorted({each.session_id for each in holders})

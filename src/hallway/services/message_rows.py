@@ -20,7 +20,7 @@ def stored_message(draft: dict[str, Any], seq: int, now: int) -> Message:
 
 
 def delivery_of(row: Row, held_back: str | None, now: int) -> Delivery:
-    """Return a delivery from the columns of `messages.deliveries`, with its state at a time."""
+    """Return a delivery from the columns of `messages.deliveries`, with the state that it has at the time `now`."""
     message_id, recipient, stored_at, injected_at, acknowledged_at, _, expires_at, request_state = row
     state = "acknowledged" if acknowledged_at else "injected" if injected_at else "stored"
     if state == "stored" and expires_at is not None and expires_at <= now:

@@ -158,7 +158,7 @@ class SessionNames:
         return numbered(base, free)
 
     def _first_free(self, base: str, numbers: list[int], session_id: str, projects: list[str]) -> int:
-        """Return the first of the numbers with which the name is free in the projects; 0 if it is with none."""
+        """Return the first number with which the name is free in these projects; 0 if there is none."""
         names = [numbered(base, number) for number in numbers]
         in_use = self._taken(names, session_id, projects)
         return next((number for number, name in zip(numbers, names, strict=True) if name not in in_use), 0)

@@ -4,8 +4,8 @@ c.claim_id, c.project, c.session_id, c.paths, c.mode, c.intent, c.task_id, c.sta
 c.granted_at, c.ttl_s, c.expires_at
 
 -- fragment: is_rival
--- A claim of another session that a session's claim cannot be beside: one of them is exclusive, and it is granted, or
--- it waits and asked before.
+-- A claim of another session that conflicts with the wanted one: one of the two is exclusive, and this one is granted,
+-- or it waits and was asked for earlier.
 p.project = :project AND c.session_id <> :session_id AND c.expires_at > :now
 AND (:mode = 'exclusive' OR c.mode = 'exclusive') AND (c.state = 'granted' OR c.number < :number)
 

@@ -1,8 +1,8 @@
 -- Claims: leases on paths and other resources, and those that wait for one. Times are microseconds since 1970, UTC.
 
--- One row for each claim that is granted or waits; one that ended is deleted. `number` is its place in the queue and
--- `fence` the number of its grant; both are drawn from the project's counter, which only rises. A waiting claim's
--- `expires_at` is the end of its waiting, a granted one's the end of the lease.
+-- One row for each claim that is granted or waits. The row of a claim that has ended is deleted. `number` is the claim's
+-- place in the queue, and `fence` the number of its grant; both come from the project's counter, which only rises.
+-- `expires_at` is when a granted claim ends, or when a waiting one is given up.
 CREATE TABLE claims (
     claim_id     text COLLATE "C" PRIMARY KEY,
     project      text COLLATE "C" NOT NULL,
@@ -28,8 +28,8 @@ CREATE INDEX claims_session ON claims (session_id);
 CREATE INDEX claims_task ON claims (task_id) WHERE task_id IS NOT NULL;
 CREATE INDEX claims_expiry ON claims (expires_at);
 
--- The paths of each claim. `prefix` is what every path that the glob matches begins with, in lower case: two globs
--- overlap only if one's prefix begins with the other's.
+-- The globs of each claim. Every path that a glob matches begins with its `prefix`, which is in lower case. Two globs can
+-- overlap only if one prefix begins with the other.
 CREATE TABLE claim_paths (
     project  text COLLATE "C" NOT NULL,
     prefix   text COLLATE "C" NOT NULL,

@@ -1,7 +1,7 @@
 -- What needs a person: which items are known, dismissed or answered, and what the list is made from.
 -- Times are microseconds since 1970, UTC.
 
--- When a session last did something; a server's heartbeat, which only says that the process runs, leaves it alone.
+-- The time of a session's last act. A server's heartbeat, which only shows that the process runs, does not change it.
 ALTER TABLE sessions ADD COLUMN progress_at INTEGER NOT NULL DEFAULT 0;
 UPDATE sessions SET progress_at = last_seen;
 
