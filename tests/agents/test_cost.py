@@ -13,7 +13,7 @@ from agents.programs import Program
 
 MAX_BYTES = 8000
 # Gemini CLI adds a parameter of 264 bytes to each tool.
-MORE_BYTES = {"gemini": 2400}
+MORE_BYTES = {"gemini": 2928}
 
 
 def definitions(request: Request) -> dict[str, int]:

@@ -20,7 +20,7 @@ NAMES = ("alice", "bob", "carol")
 def shop(bus: LocalBus) -> LocalBus:
     """A bus with three sessions in one project."""
     for name in NAMES:
-        bus.sessions.register(name, f"{name}'s agent", "claude-code", ttl_s=3600)
+        bus.sessions.register(name, f"{name}'s agent", "claude-code", ttl_s=3600, name=f"{name}-works")
     return bus
 
 
@@ -42,7 +42,8 @@ def test_a_claim_is_granted_and_a_refusal_names_every_holder(shop: LocalBus) -> 
         ("bob", "the tutorial"),
     ]
     assert [each["expires_at"] for each in holders] == [api.expires_at, docs.expires_at]
-    assert "alice holds src/api/** for" in str(refused.value)
+    assert [each["name"] for each in holders] == ["alice-works", "bob-works"]
+    assert f"alice-works holds src/api/** for 'new handlers' since {api.granted_at:%H:%M} UTC" in str(refused.value)
 
 
 @pytest.mark.promise("C1")
@@ -334,3 +335,75 @@ def test_pages(shop: LocalBus, clock: FakeClock) -> None:
     page = shop.claims.list_claims(limit=2)
     rest = shop.claims.list_claims(after_id=page[-1].claim_id)
     assert [each.claim_id for each in page + rest] == ids
+
+
+# -- edits ------------------------------------------------------------------------------------------------------------
+
+
+def in_the_way(bus: LocalBus, session_id: str, *files: str, **options: bool) -> list[str]:
+    """The sessions whose claims forbid an edit."""
+    check = bus.claims.check_edit(session_id, list(files), **options)
+    assert check.is_claimed or not check.claims
+    return [each.session_id for each in check.claims]
+
+
+def test_an_edit_is_forbidden_by_what_another_session_holds_exclusively(shop: LocalBus) -> None:
+    claim(shop, "alice", "src/api/**", "docs/*.md")
+    assert in_the_way(shop, "bob", "src/api/users.py") == ["alice"]
+    assert in_the_way(shop, "bob", "README.md", "docs/a.md") == ["alice"]  # one of several is enough
+    assert in_the_way(shop, "bob", "src/**") == ["alice"]  # a folder that is removed
+    assert in_the_way(shop, "bob", "src/web.py") == []
+    assert in_the_way(shop, "alice", "src/api/users.py") == []
+
+
+def test_a_shared_claim_forbids_nobodys_edit_and_one_that_waits_neither(shop: LocalBus) -> None:
+    claim(shop, "alice", "docs/**", mode="shared")
+    claim(shop, "carol", "docs/**", queue_s=60)
+    assert in_the_way(shop, "bob", "docs/a.md") == []
+    assert not shop.claims.check_edit("bob", []).is_claimed
+    shop.claims.release("alice", shop.claims.list_claims(session_id="alice")[0].claim_id)
+    assert in_the_way(shop, "bob", "docs/a.md") == ["carol"]
+
+
+def test_a_claim_that_has_ended_forbids_nothing(shop: LocalBus, clock: FakeClock) -> None:
+    claim(shop, "alice", "a.py", ttl_s=60)
+    claim(shop, "carol", "b.py")
+    shop.sessions.end("carol")
+    clock.advance(61)
+    assert in_the_way(shop, "bob", "a.py", "b.py") == []
+    assert not shop.claims.check_edit("bob", ["a.py"]).is_claimed
+
+
+def test_what_a_person_claims_forbids_edits_too(shop: LocalBus) -> None:
+    shop.claims.claim("user:dora", ["**"], "I clean up by hand")
+    assert in_the_way(shop, "bob", "a.py") == ["user:dora"]
+
+
+def test_claims_of_resources_and_of_other_projects_make_no_check_necessary(shop: LocalBus) -> None:
+    shop.sessions.register("dora", "Dora", "codex", project="github.com/acme/site")
+    claim(shop, "dora", "**")
+    claim(shop, "alice", "resource:staging")
+    assert not shop.claims.check_edit("bob", ["a.py"]).is_claimed
+    claim(shop, "alice", "b.py")
+    check = shop.claims.check_edit("bob", ["a.py"])
+    assert (check.is_claimed, check.claims) == (True, [])
+
+
+def test_names_of_files_are_compared_as_the_file_system_does(shop: LocalBus) -> None:
+    claim(shop, "alice", "docs/caf\u00e9.md", "src/Api.py")
+    assert in_the_way(shop, "bob", "docs/cafe\u0301.md") == ["alice"]
+    assert in_the_way(shop, "bob", "src/api.py") == []
+    assert in_the_way(shop, "bob", "src/api.py", ignores_case=True) == ["alice"]
+    assert in_the_way(shop, "bob", "x" * 200 + "/" + "y" * 200) == []  # longer than any claim may be
+
+
+def test_a_long_wait_ends_with_a_message_from_who_held_the_paths(shop: LocalBus) -> None:
+    held = claim(shop, "alice", "src/**")
+    claim(shop, "bob", "src/a.py", queue_s=600, notify=True, intent="the cart")
+    claim(shop, "carol", "src/b.py", queue_s=600)
+    shop.claims.release("alice", held.claim_id)
+    [told] = shop.messages.inbox("bob")
+    assert (told.type, told.from_session, told.data["paths"]) == ("notification", "alice", ["src/a.py"])
+    assert told.subject.startswith("Yours until ")
+    assert shop.messages.inbox("carol") == []
+    assert shop.wakes.start("bob").messages[0].message_id == told.message_id  # it is worth a turn of an idle session

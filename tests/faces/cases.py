@@ -1436,6 +1436,7 @@ CLAIMS = [
             queue_s=5,
             task_id=earlier(1, "task_id"),
             ignores_case=True,
+            notify=True,
             project=SHOP,
         ),
         gives={
@@ -1507,6 +1508,21 @@ CLAIMS = [
         gives=[{"claim_id": "id-1", "intent": "new handlers"}],
     ),
     case("the next page of claims", ALICE, HELD, call("claims.list_claims", after_id=earlier(1, "claim_id")), gives=[]),
+    case(
+        "an edit of what another session holds",
+        ALICE,
+        BOB,
+        HELD,
+        call("claims.check_edit", session_id="bob", files=["docs/a,b.md", "README.md"], ignores_case=True),
+        gives={"is_claimed": True, "claims": [{"session_id": "alice", "intent": "new handlers"}]},
+    ),
+    case(
+        "an edit while nobody else holds anything",
+        ALICE,
+        HELD,
+        call("claims.check_edit", session_id="alice", files=["docs/a.md"]),
+        gives={"is_claimed": False, "claims": []},
+    ),
     case(
         "a path out of the repository",
         ALICE,

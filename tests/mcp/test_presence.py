@@ -517,7 +517,7 @@ def test_a_bus_that_cannot_be_opened_leaves_the_agent_its_server(home: Path, ser
     (home / "hallway" / "bus.db").write_bytes(b"no database at all, but quite some text" * 100)
     server = serve(**CLAUDE)
     server.initialize()
-    assert len(server.ask("tools/list")["tools"]) == 15
+    assert len(server.ask("tools/list")["tools"]) == 17
     failed = server.call("status")
     assert failed["code"] == "not_a_bus"
     assert failed["hint"]

@@ -171,7 +171,7 @@ async def test_the_tools_are_cheap_in_words(way: Way, profile: str, hub: HubProc
             headers = {"MCP-Protocol-Version": "2026-07-28", "Mcp-Method": "tools/list"}
             answer = (await http.post(f"{hub.url}/mcp?profile={profile}", json=asked, headers=headers)).content
     told = json.loads(answer)
-    assert len(told.get("result", told)["tools"]) == {"daily": 15, "engram": 18}[profile]
+    assert len(told.get("result", told)["tools"]) == {"daily": 17, "engram": 20}[profile]
     assert len(answer) <= MAX_LIST_BYTES + (1600 if profile == "engram" else 0)  # three more, for who asks for them
 
 
@@ -188,7 +188,7 @@ async def test_no_tool_makes_an_agent_ask_its_user(way: Way, profile: str) -> No
             assert tool.output_schema
         readers = {name for name, tool in tools.items() if tool.annotations.read_only_hint}
         assert {"sessions", "thread", "tasks", "recall", "search_memory"} <= readers
-        assert not readers & {"status", "send", "reply", "ack", "remember", "mem_session_heartbeat"}
+        assert not readers & {"status", "send", "reply", "ack", "remember", "claim", "release", "mem_session_heartbeat"}
 
 
 async def test_the_order_of_the_tools_is_always_the_same(way: Way) -> None:
@@ -209,7 +209,7 @@ async def test_every_daily_tool_does_its_work(way: Way, bus: Bus, names: tuple[s
         said = await agent("status", status="working", current_task="mends the cart")
         assert (said["session_id"], said["unread"]) == (alice, 0)
         assert bus.sessions.get(alice).current_task == "mends the cart"
-        here = await agent("sessions", limit=200)
+        here = await agent("sessions")
         assert here["you"] == alice
         assert bob in {each["session_id"] for each in here["sessions"]}
 
@@ -251,6 +251,11 @@ async def test_every_daily_tool_does_its_work(way: Way, bus: Bus, names: tuple[s
         assert (await agent("recall", key=key))["value"] == {"till": "noon"}
         found = await agent("search_memory", query="noon", tags=["cart"], pattern="cart/*")
         assert key in {each["key"] for each in found["entries"]}
+
+        folder = f"{way.name}/**"
+        assert (await agent("claim", paths=[folder], intent="new tests"))["state"] == "granted"
+        assert [each.intent for each in bus.claims.list_claims(session_id=alice)] == ["new tests"]
+        assert await agent("release", paths=[folder]) == {"released": [folder]}
         assert agent.used == (await agent.tools()).keys()
 
 

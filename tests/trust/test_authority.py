@@ -92,6 +92,7 @@ TABLE = {
     "files.touched": LISTS,
     "claims.claim": ACTS,
     "claims.granted": ACTS,
+    "claims.check_edit": READS,
     "claims.renew": ACTS,
     "claims.release": ACTS,
     "claims.list_claims": LISTS,

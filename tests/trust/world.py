@@ -46,6 +46,7 @@ class World:
             self.tasks[target] = bus.tasks.offer(f"{target}-2", target, f"task of {target}").task_id
             bus.files.touch(target, ["/shop/cart.py"])
             self.claims[target] = bus.claims.claim(target, [f"{target}/**"], f"claim of {target}").claim_id
+            bus.claims.claim(f"{target}-2", [f"{target}-2/**"])
             bus.memory.set(target, f"key-{target}", f"value of {target}", tags=["t"])
             bus.sessions.update_status(f"{target}-2", "waiting", reason="question", detail=f"question of {target}")
         bus.principal = None
@@ -162,6 +163,7 @@ CALLS: dict[str, dict[str, Any]] = {
     "files.touched": {"project": "$project"},
     "claims.claim": {"session_id": "$session", "paths": ["new/**"], "intent": "work"},
     "claims.granted": {"session_id": "$session", "claim_id": "$claim"},
+    "claims.check_edit": {"session_id": "$session", "files": ["new/a.py"]},
     "claims.renew": {"session_id": "$session", "claim_id": "$claim"},
     "claims.release": {"session_id": "$session", "claim_id": "$claim"},
     "claims.list_claims": {"project": "$project"},

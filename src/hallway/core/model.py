@@ -385,6 +385,16 @@ class Claim(Record):
     expires_at: datetime
 
 
+class EditCheck(Record):
+    """Whether a session may edit paths: not those that other sessions hold exclusively, whose claims are in `claims`.
+
+    `is_claimed`: whether other sessions hold any path of the project exclusively.
+    """
+
+    is_claimed: bool
+    claims: list[Claim]
+
+
 class Pruned(Record):
     """The numbers of removed records, by noun. If `is_complete` is false, more is old: prune again."""
 

@@ -112,9 +112,7 @@ MEMORY: dict[str, FieldType] = {
     "ttl": Duration("Seconds until it is forgotten", least=1, most=MAX_AGE_S, metavar="SECONDS"),
     "tags": ArrayOf(Text(most=64), "Words to find it by", metavar="A,B"),
     "metadata": JsonObject("Anything else worth knowing, as a JSON object", metavar="JSON"),
-    "expected_version": Integer(
-        "Write only if this is the newest version; 0: only if there is none", flag="--if-version", metavar="N"
-    ),
+    "expected_version": Integer("Write only over this version; 0: over none", flag="--if-version", metavar="N"),
     "idempotency_key": Text("A key of the writer's choice: set twice, it is one version", metavar="KEY"),
     "before_version": Integer("Only versions before this one: the last of the page before", metavar="N"),
     "query": SearchText("Words to look for in keys, tags, values", least=0, most=1000, metavar="QUERY", short="q"),
@@ -227,6 +225,12 @@ CLAIMS: dict[str, FieldType] = {
         most=100,
         metavar="PATH",
     ),
+    "files": ArrayOf(
+        Text("A file's path", most=4096),
+        "The files' paths relative to the repository's root, or globs",
+        most=100,
+        metavar="PATH",
+    ),
     "intent": Text("What it is claimed for, in a line", least=0, most=500, metavar="TEXT"),
     "mode": Choice(*CLAIM_MODES, about="Whether others may claim the same; shared: those that are shared, too"),
     "ttl_s": Duration(
@@ -237,6 +241,7 @@ CLAIMS: dict[str, FieldType] = {
         "The task it is for: it goes along when the task is handed over", flag="--task", metavar="TASK"
     ),
     "ignores_case": Boolean("Names that differ only in case are one file, as on macOS and Windows"),
+    "notify": Boolean("Send a message when a claim that waits is granted"),
     "claim_id": Identifier("The claim's id", metavar="CLAIM"),
     "state": Choice(*CLAIM_STATES, about="Only claims that are granted, or that wait"),
     "force": Boolean("End another session's claim, as a person"),

@@ -210,6 +210,10 @@ OWN: dict[str, dict[str, str]] = {
         "ttl_s": "For how many seconds it is granted",
         "expires_at": "When it ends, or, while it waits, when it is given up",
     },
+    "EditCheck": {
+        "is_claimed": "Whether other sessions hold any path of the project exclusively",
+        "claims": "The claims that forbid the edit",
+    },
     "Pruned": {
         "removed": "How many were removed, by noun",
         "is_complete": "Whether all that is old is removed; false: ask again",

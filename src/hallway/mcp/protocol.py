@@ -103,6 +103,12 @@ class Peer:
         """Return a hint for a search that found nothing in a project; None if there is none."""
         return None
 
+    ignores_case = False  # whether names that differ only in case are one file for the caller
+
+    def path_in_repository(self, path: str) -> str:
+        """Return a path as the repository's other sessions name it, where the caller's files can be seen."""
+        return path
+
 
 class ListenStream:
     """The answer to `subscriptions/listen`: the transport keeps it open and sends the requested notifications."""

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from hallway.core.model import (
         ActiveSessions,
+        Claim,
         Heartbeat,
         MemoryEntry,
         MemoryHit,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 BODY_SHOWN = 2000  # characters of a message's body in a list; `thread` and `accept_task` return whole bodies
 TASK_SHOWN = 300
+WAITING = "A message tells you when it is granted. Until then work on something else, or end your turn."
 THEIR_WORDS = f"Texts here were written in {NOTE}."
 
 
@@ -112,6 +114,15 @@ def findings(result: list[MemoryHit]) -> Json:
     )
     about = {"matches": LOOSE} if any(each.is_loose for each in result) else {}
     return {**about, **entries, **({"after": result[-1].cursor} if result else {})}
+
+
+def claim(result: Claim) -> Json:
+    brief = _brief(result, "claim_id", "state", "paths", "expires_at")
+    return brief | {"next": WAITING} if result.state == "waiting" else brief
+
+
+def released(result: list[Claim]) -> Json:
+    return {"released": [path for each in result for path in each.paths]}
 
 
 def count(name: str) -> Callable[[int], Json]:

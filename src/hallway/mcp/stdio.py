@@ -86,6 +86,18 @@ class StdioPeer(Peer):
         """Return a hint if the memory of this repository is stored under a former project."""
         return self._server.offer_former_memory(project)
 
+    @property
+    def ignores_case(self) -> bool:  # type: ignore[override]
+        from hallway.local.repository_paths import ignores_case
+
+        return ignores_case()
+
+    def path_in_repository(self, path: str) -> str:
+        """Return an absolute path relative to the repository; another path is that already."""
+        from hallway.local.repository_paths import path_in_repository
+
+        return path_in_repository(path) if os.path.isabs(path) else path
+
 
 class Pending:
     """A call that waits for messages: its generator, and the operation to repeat after a wake-up."""

@@ -8,11 +8,12 @@ agent needs.
 
 from __future__ import annotations
 
-from hallway.core.errors import HallwayError, InvalidInput, Refused, SessionElsewhere
+from hallway.core.errors import ClaimNotFound, HallwayError, InvalidInput, Refused, SessionElsewhere
 from hallway.core.near_names import near_matches
 from hallway.core.schema import ArrayOf, Boolean, Choice, Integer, JsonObject, Number, Text, encode
 from hallway.mcp import results
 from hallway.services.base import Service
+from hallway.services.claims import MAX_CLAIMS, ClaimRegistry, checked_path
 from hallway.services.memory import SharedMemory
 from hallway.services.messages import CollaborationHub
 from hallway.services.sessions import SessionRegistry
@@ -34,6 +35,7 @@ SESSIONS = SessionRegistry.operations
 MESSAGES = CollaborationHub.operations
 TASKS = TaskBoard.operations
 MEMORY = SharedMemory.operations
+CLAIMS = ClaimRegistry.operations
 PROJECT = SESSIONS["current_project"]
 
 READS = {"readOnlyHint": True}
@@ -49,16 +51,19 @@ PLAIN = frozenset(
         "data",
         "detail",
         "include_done",
+        "intent",
         "key",
         "limit",
         "message_id",
         "message_ids",
         "name",
         "owner",
+        "paths",
         "pattern",
         "priority",
         "project",
         "query",
+        "queue_s",
         "reason",
         "result",
         "status",
@@ -67,6 +72,7 @@ PLAIN = frozenset(
         "task_id",
         "to_message",
         "to_session",
+        "ttl",
         "type",
         "wait_s",
     }
@@ -81,6 +87,8 @@ HINTS = {
     "session_elsewhere": "Leave the project out: a call is about the project that your session lives in",
     "project_needed": "Put your session on the bus, in its project: status, with the parameter project",
     "conflict": "See how it is now: tasks",
+    "claim_not_found": "Your claim has ended, or it never was: you need not release it",
+    "claim_refused": "Ask the holder (send, type request), claim again with queue_s, or work on something else",
 }
 WHOLE_HINTS = {
     "claim_not_found": "See the claims: claims_list_claims",
@@ -94,6 +102,7 @@ WHOLE_HINTS = {
     "version_conflict": "Read the entry, merge your change, and set it with expected_version, its version",
     "conflict": "See how it is now: tasks_get",
 }
+MAX_CALL_WAIT_S = 45  # of a claim: clients give up a call after a minute
 TYPES = ((Boolean, "boolean"), (Integer, "integer"), (Number, "number"), (JsonObject, "object"), (Text, "string"))
 
 
@@ -103,7 +112,8 @@ class Tool:
     `takes` names the tool's parameters, `fixed` holds fixed arguments, `gives` is the output schema. `then` lists
     operations to run after the first, each with a function that makes its arguments (None: do not run it).
     `is_of_project`: the project is the caller's unless another is named. `tells_project`: a caller that names its
-    session may also name its project.
+    session may also name its project. `choices`: the words that the schema lists for a parameter instead of all that
+    the operation takes; none: any text.
     """
 
     def __init__(
@@ -121,6 +131,7 @@ class Tool:
         is_of_project: bool = False,
         tells_project: bool = False,
         says_you: bool = False,
+        choices: dict[str, tuple[str, ...]] | None = None,
     ) -> None:
         self.name = name
         self.operation = operation
@@ -134,13 +145,14 @@ class Tool:
         self.is_of_project = is_of_project
         self.tells_project = tells_project
         self.says_you = says_you
+        self.choices = choices or {}
         self.actor = actor(operation)
         self.is_of_somebody = is_of_project or self.actor is not None
 
     def definition(self, *, names_session: bool) -> Json:
         """Return the tool's entry in `tools/list`; with `names_session` it has a parameter for the caller's id."""
         takes = self.takes_of(names_session=names_session)
-        properties = {name: _schema(name, self.operation.parameters[name].kind) for name in takes}
+        properties = {name: self._schema(name) for name in takes}
         properties = {name: each if name in self.needs else _nullable(each) for name, each in properties.items()}
         if names_session and self.is_of_somebody and SESSION not in self.takes:
             properties[SESSION] = {"type": "string"}  # no description: the instructions tell the caller its id
@@ -157,6 +169,15 @@ class Tool:
             },
             "annotations": self.annotations,
         }
+
+    def _schema(self, name: str) -> Json:
+        """Return a parameter's JSON schema, as short as possible; the operation checks the rest."""
+        kind = self.operation.parameters[name].kind
+        schema = _bare(kind) if name in PLAIN or not kind.about else {**_bare(kind), "description": kind.about}
+        if name in self.choices:
+            schema.pop("enum")
+            schema |= {"enum": list(self.choices[name])} if self.choices[name] else {}
+        return schema
 
     def takes_of(self, *, names_session: bool) -> tuple[str, ...]:
         """Return the parameters that a caller may pass."""
@@ -176,13 +197,19 @@ class Tool:
             return {"content": [_text(self.error_answer(error))], "isError": True}
         return {"content": [_text(result)], "structuredContent": result}
 
-    def _run(self, arguments: Json, peer: Peer, meta: Json) -> Work:
+    def _begin(self, arguments: Json, peer: Peer, meta: Json) -> str | None:
+        """Return the calling session, which is on the bus then, after a check of the arguments' names."""
         session_id = self._session(arguments, peer, meta)
         self._check(arguments, self.takes_of(names_session=peer.names_session))
+        if self.actor and session_id:
+            self.introduce(peer, session_id)
+        return session_id
+
+    def _run(self, arguments: Json, peer: Peer, meta: Json) -> Work:
+        session_id = self._begin(arguments, peer, meta)
         call = {**self.fixed, **{name: value for name, value in arguments.items() if self._is_given(name, value)}}
         if self.actor and session_id:
             call[self.actor] = session_id
-            self.introduce(peer, session_id)
         if self.is_of_project and "project" not in call and not call.get("all_projects"):
             call["project"] = yield PROJECT, {SESSION: session_id}
         result = yield self.operation, self.operation.arguments((), call, title=self.name)
@@ -242,6 +269,55 @@ class WholeTool(Tool):
         return answer
 
 
+class ClaimTool(Tool):
+    """Claim paths; with `queue_s` the session waits for paths that others hold.
+
+    The call itself waits as long as clients wait for a call. A longer wait outlasts the call and ends with a message.
+    """
+
+    def _run(self, arguments: Json, peer: Peer, meta: Json) -> Work:
+        session_id = self._begin(arguments, peer, meta)
+        given = {name: value for name, value in arguments.items() if value is not None}
+        wait_s = given.pop("queue_s", 0)
+        given |= {SESSION: session_id, "paths": _paths(given, peer), "ignores_case": peer.ignores_case}
+        is_long = isinstance(wait_s, int) and wait_s > MAX_CALL_WAIT_S
+        claim = yield self._claim({**given, "queue_s": wait_s, "notify": is_long})
+        if claim.state == "waiting" and not is_long:
+            place = {SESSION: session_id, "claim_id": claim.claim_id}
+            try:
+                granted = yield CLAIMS["granted"], CLAIMS["granted"].arguments((), {**place, "wait_s": wait_s})
+            except ClaimNotFound:  # its time to wait is over
+                granted = []
+            if not granted:
+                yield CLAIMS["release"], CLAIMS["release"].arguments((), place)
+            claim = granted[0] if granted else (yield self._claim(given))
+        return self.shape(claim)
+
+    def _claim(self, call: Json) -> tuple[Operation, Json]:
+        return self.operation, self.operation.arguments((), call, title=self.name)
+
+
+class ReleaseTool(Tool):
+    """Release the caller's claims that have one of some paths; without a path, all of them."""
+
+    def __init__(self, name: str, shape: Callable[[Any], Json], gives: dict[str, str], about: str) -> None:
+        super().__init__(name, CLAIMS["claim"], ("paths",), shape, gives, about=about)
+        self.needs = ()
+
+    def _run(self, arguments: Json, peer: Peer, meta: Json) -> Work:
+        session_id = self._begin(arguments, peer, meta)
+        own = {SESSION: session_id, "limit": MAX_CLAIMS}
+        claims = yield CLAIMS["list_claims"], CLAIMS["list_claims"].arguments((), own)
+        named = {checked_path(each) for each in _paths(arguments, peer)}
+        ended = [each for each in claims if not named or named & set(each.paths)]
+        if named and not ended:
+            raise ClaimNotFound(f"you have no claim of {', '.join(sorted(named))}")
+        for each in ended:
+            call = {SESSION: session_id, "claim_id": each.claim_id}
+            yield CLAIMS["release"], CLAIMS["release"].arguments((), call)
+        return self.shape(ended)
+
+
 class EngramTool(Tool):
     """A tool of the older contract, whose agents may send a session id; it must be the caller's id."""
 
@@ -276,6 +352,12 @@ def full() -> list[Tool]:
     return [WholeTool(each) for each in operations if not each.is_persons]
 
 
+def _paths(arguments: Json, peer: Peer) -> list[str]:
+    """Return the paths of a call in the repository; raises InvalidInput for what is no list of texts."""
+    paths: list[str] = CLAIMS["claim"].parameters["paths"].kind.check("paths", arguments.get("paths") or [])
+    return [peer.path_in_repository(each) for each in paths]
+
+
 def _new(messages: Any, call: Json) -> Json | None:
     return {"message_ids": [each.message_id for each in messages]} if messages else None
 
@@ -284,10 +366,10 @@ DAILY = (
     Tool(
         "sessions",
         SESSIONS["active"],
-        ("project", "limit"),
+        ("project",),
         results.active,
         {"sessions": "array", "total": "integer"},
-        about="Who works in this project, and on what, newest first",
+        about="Who works in this project, and on what",
         is_of_project=True,
         says_you=True,
     ),
@@ -297,9 +379,10 @@ DAILY = (
         ("status", "reason", "detail", "current_task", "name"),
         results.heartbeat,
         {"session_id": "string", "name": "string", "status": "string", "unread": "integer"},
-        about="Tell others what you do, or why you wait (detail); returns the unread count",
+        about="Tell others what you do, or why you wait (detail)",
         fixed={"limit": 1},
         tells_project=True,
+        choices={"status": ("working", "waiting", "idle")},  # the others follow from coming and leaving
     ),
     Tool(
         "send",
@@ -308,14 +391,16 @@ DAILY = (
         results.receipt,
         {"message_id": "string", "recipients": "integer"},
         needs=("to_session", "body"),
+        about="Write to a session, a person (user:NAME) or many: capability:NAME, type:CLIENT, branch:NAME, *",
+        choices={"type": ("ping", "request", "broadcast", "notification", "sync")},  # the others are tools
     ),
     Tool(
         "reply",
         MESSAGES["reply"],
-        ("to_message", "body", "data"),
+        ("to_message", "body"),
         results.receipt,
         {"message_id": "string"},
-        about="Answer a message, in its thread; it then leaves your inbox",
+        about="Answer a message; it then leaves your inbox",
     ),
     Tool(
         "inbox",
@@ -323,7 +408,7 @@ DAILY = (
         ("wait_s", "limit"),
         results.inbox,
         {"messages": "array"},
-        about="Your unacknowledged messages, oldest first; wait_s: seconds to wait",
+        about="Your messages, oldest first; wait_s: seconds to wait",
         fixed={"limit": 10},
         then=((MESSAGES["mark_injected"], _new),),
     ),
@@ -333,7 +418,7 @@ DAILY = (
         ("message_ids",),
         results.count("acknowledged"),
         {"acknowledged": "integer"},
-        about="Remove messages from your inbox that need no answer",
+        about="Remove messages that need no answer",
     ),
     Tool(
         "thread",
@@ -341,16 +426,16 @@ DAILY = (
         ("message_id", "limit"),
         results.thread,
         {"messages": "array", "deliveries": "array"},
-        about="A message and all replies, with how far each has come",
+        about="A message, its replies, and who has seen them",
         fixed={"limit": 50},
     ),
     Tool(
         "tasks",
         TASKS["list_tasks"],
-        ("status", "owner", "include_done", "project", "limit"),
+        ("owner", "include_done", "project", "limit"),
         results.tasks,
         {"tasks": "array"},
-        about="Tasks that are offered or accepted, newest first",
+        about="The open tasks",
         fixed={"limit": 20},
         is_of_project=True,
     ),
@@ -361,7 +446,7 @@ DAILY = (
         results.task,
         {"task_id": "string"},
         needs=("to_session", "subject"),
-        about="Offer work to a session, capability:NAME or * for whoever takes it first",
+        about="Offer work to a session, capability:NAME or *",
     ),
     Tool(
         "accept_task",
@@ -369,7 +454,7 @@ DAILY = (
         ("task_id",),
         results.task_in_full,
         {"task_id": "string", "body": "string"},
-        about="Take a task offered or handed to you; only one session gets it",
+        about="Take a task; only one session gets it",
         then=((MESSAGES["acknowledge"], lambda _, call: {"message_ids": [call["task_id"]]}),),
     ),
     Tool(
@@ -379,7 +464,7 @@ DAILY = (
         results.task,
         {"task_id": "string"},
         needs=("task_id", "to_session", "body"),
-        about="Hand your task over, with what the other needs; yours until it accepts",
+        about="Hand your task over; yours until the other accepts",
     ),
     Tool(
         "complete_task",
@@ -387,7 +472,7 @@ DAILY = (
         ("task_id", "result"),
         results.task,
         {"task_id": "string"},
-        about="Say that your task is done, and its result",
+        about="Finish your task",
     ),
     Tool(
         "remember",
@@ -395,7 +480,7 @@ DAILY = (
         ("key", "value", "type", "tags", "ttl", "expected_version"),
         results.remembered,
         {"key": "string", "version": "integer"},
-        about="Keep a fact, decision or note under a key, for the project",
+        about="Keep a fact, decision or note for the project (ttl: seconds)",
     ),
     Tool(
         "recall",
@@ -412,10 +497,21 @@ DAILY = (
         ("query", "pattern", "tags", "type", "limit", "after"),
         results.findings,
         {"entries": "array"},
-        about="Find memory by words, key (pattern: task_*), tags or type; after: the last cursor",
+        about="Search by words, key (pattern: task_*), tags, type; after: the last cursor",
         fixed={"limit": 10},
         is_of_project=True,
+        choices={"type": ()},
     ),
+    ClaimTool(
+        "claim",
+        CLAIMS["claim"],
+        ("paths", "intent", "queue_s"),
+        results.claim,
+        {"state": "string"},
+        needs=("paths", "intent"),
+        about="Claim paths (src/api/**) or resource:NAME, so that others keep off; queue_s: seconds to wait",
+    ),
+    ReleaseTool("release", results.released, {"released": "array"}, "End your claims of these paths, or all"),
 )
 
 ENGRAM = (
@@ -450,11 +546,6 @@ ENGRAM = (
 def of_profile(profile: str) -> tuple[Tool, ...]:
     """Return the tools of a profile: daily, engram or full."""
     return tuple(full()) if profile == "full" else (*DAILY, *(ENGRAM if profile == "engram" else ()))
-
-
-def _schema(name: str, kind: FieldType) -> Json:
-    """Return a parameter's JSON schema, as short as possible; the operation checks the rest."""
-    return _bare(kind) if name in PLAIN or not kind.about else {**_bare(kind), "description": kind.about}
 
 
 def _bare(kind: FieldType) -> Json:

@@ -13,7 +13,7 @@ import time
 from hallway.core.clock import SECOND, new_id
 from hallway.core.errors import ClaimNotFound, ClaimRefused, InvalidInput, Refused, SessionElsewhere
 from hallway.core.globs import glob_of, normalize
-from hallway.core.model import PERSON, Claim, Json
+from hallway.core.model import PERSON, Claim, EditCheck, Json
 from hallway.core.near_names import did_you_mean, near_matches
 from hallway.core.operation import operation
 from hallway.core.parameters import CLAIM_TTL_S
@@ -49,6 +49,7 @@ class ClaimRegistry(Service, noun="claims"):
         queue_s: int = 0,
         task_id: str | None = None,
         ignores_case: bool = False,
+        notify: bool = False,
         project: str | None = None,
     ) -> Claim:
         """Claim paths or resources for a session or person: all of them or none.
@@ -56,8 +57,9 @@ class ClaimRegistry(Service, noun="claims"):
         Paths are globs relative to the repository's root (`src/api/**`); `resource:NAME` is anything else. The claim
         ends when it is released, after `ttl_s` seconds, or with its session. Claiming the same again renews it. Shared
         claims may overlap each other. If another session's claim is in the way, ClaimRefused names every holder; with
-        `queue_s` the claim waits for its turn that long instead, and its `state` is `waiting` (see `wait_for_grant`).
-        A claim for a task goes along when the task is handed over. The project is the session's; a person may name one.
+        `queue_s` the claim waits for its turn that long instead, and its `state` is `waiting` (see `granted`). With
+        `notify` a message says when it is granted, which starts a turn in an idle session. A claim for a task goes
+        along when the task is handed over. The project is the session's; a person may name one.
         """
         project = self._project_of(session_id, project)
         wanted = sorted({checked_path(each) for each in paths})
@@ -90,6 +92,7 @@ class ClaimRegistry(Service, noun="claims"):
             ttl_s=ttl_s,
             expires_at=now + (ttl_s if is_granted else queue_s) * SECOND,
             ignores_case=ignores_case,
+            notify=notify,
             **named,
         )
         for each in wanted:
@@ -157,6 +160,22 @@ class ClaimRegistry(Service, noun="claims"):
             )
         self._end(claim, "claim.released", by=session_id)
         return True
+
+    @operation("GET /sessions/{session_id}/edit-check")
+    def check_edit(self, session_id: str, files: list[str], *, ignores_case: bool = False) -> EditCheck:
+        """Return the claims that forbid a session to edit files: those that another session holds exclusively.
+
+        A file may be a glob, such as a folder that is removed. `is_claimed` says whether others hold any path of the
+        project exclusively; while they do not, no edit needs a check.
+        """
+        project = self._project_of(session_id, None)
+        others = {"session_id": session_id, "project": project, "now": self._store.now}
+        if self._store.one("claims.of_others", **others) is None:
+            return EditCheck.of((False, []))
+        wanted = [checked_path(each) for each in files]
+        rivals = self._rivals(project, session_id, wanted, "shared", 0, ignores_case=ignores_case)
+        rows = self._store.rows("claims.some", claim_ids=encode(rivals)) if rivals else []
+        return EditCheck.of((True, [record_of(Claim, row) for row in rows]))
 
     @operation("GET /claims", verb="claims", is_of_all=True)
     def list_claims(
@@ -259,7 +278,7 @@ class ClaimRegistry(Service, noun="claims"):
         for row in self._store.rows("claims.some", claim_ids=encode(ids)) if ids else []:
             waiting = record_of(Claim, row)
             if waiting.state == "waiting":
-                self._grant_if_free(waiting)
+                self._grant_if_free(waiting, claim)
 
     def _rivals_of(self, claim: Claim, number: int) -> list[str]:
         """Return the ids of the claims of others that conflict with a stored claim at this place in the queue."""
@@ -267,12 +286,17 @@ class ClaimRegistry(Service, noun="claims"):
         ignores_case = row is not None and bool(row[0])
         return self._rivals(claim.project, claim.session_id, claim.paths, claim.mode, number, ignores_case=ignores_case)
 
-    def _grant_if_free(self, claim: Claim) -> None:
+    def _grant_if_free(self, claim: Claim, ended: Claim) -> None:
+        """Give a waiting claim its grant, unless another claim than the ended one is in its way, too."""
         if self._rivals_of(claim, claim.number):
             return
         fence = self._draw_number(claim.project)
         self._store.rows("claims.grant", claim_id=claim.claim_id, fence=fence, now=self._store.now)
-        self._publish("claim.granted", self.require(claim.claim_id))
+        claim = self.require(claim.claim_id)
+        self._publish("claim.granted", claim)
+        row = self._store.one("claims.notifies", claim_id=claim.claim_id)
+        if row is not None and row[0]:
+            self.bus.messages.notify_of_claim(ended.session_id, claim)
         self.bus.changed_topics.add(topic(self.noun, claim.session_id))
         self.bus.due_sessions.add(claim.session_id)
 
@@ -304,15 +328,17 @@ class ClaimRegistry(Service, noun="claims"):
         self.bus.events.append(
             "claim.refused", project, session_id, paths=wanted, mode=mode, intent=intent, held_by=held_by
         )
+        names = {each: self.bus.requests.called(each) for each in held_by}
         first = holders[0]
         about = f" for {quote_value(first.intent)}" if first.intent else ""
         more = f", and {len(holders) - 1} more are in the way" if len(holders) > 1 else ""
         left_s = first.expires_at.timestamp() - self._store.now / SECOND
         does = "holds" if first.state == "granted" else "waits for"
+        since = f"{first.granted_at or first.asked_at:%H:%M} UTC"
         return ClaimRefused(
-            f"{', '.join(wanted)} cannot be claimed: {first.session_id} {does} {', '.join(first.paths)}{about}"
-            f" for {-(-left_s // 60):.0f} min more{more}",
-            holders=[each.to_dict() for each in holders],
+            f"{', '.join(wanted)} cannot be claimed: {names[first.session_id]} {does} {', '.join(first.paths)}{about}"
+            f" since {since}, for {-(-left_s // 60):.0f} min more{more}",
+            holders=[{"name": names[each.session_id], **each.to_dict()} for each in holders],
         )
 
     def _project_of(self, session_id: str, project: str | None) -> str:

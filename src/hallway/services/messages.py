@@ -25,6 +25,7 @@ from hallway.core.model import (
     CLIENT_TYPE,
     EVERYBODY,
     PERSON,
+    Claim,
     Delivery,
     InboxSummary,
     Json,
@@ -595,6 +596,24 @@ class CollaborationHub(Service, noun="messages"):
                 project=about["project"],
             )
             self._deliver({**draft, "thread_id": about["thread_id"]})
+
+    def notify_of_claim(self, from_session: str, claim: Claim) -> None:
+        """Send a session the notice that a claim for which it waited is granted, from the one that held the paths."""
+        if self._is_reachable(claim.session_id):
+            until = f"until {claim.expires_at:%H:%M} UTC"
+            text = f"Yours {until}, as you asked: {', '.join(claim.paths)}"
+            data = {"claim_id": claim.claim_id, "paths": list(claim.paths)}
+            self._deliver(
+                self._draft(
+                    from_session,
+                    claim.session_id,
+                    "notification",
+                    text if len(text) <= 200 else f"Your claim of {len(claim.paths)} paths is granted {until}",
+                    claim.intent,
+                    data,
+                    project=claim.project,
+                )
+            )
 
     def succeed(self, session_id: str, continues: str) -> int:
         """Give a session what its predecessor has not acknowledged; returns how many messages moved (S14)."""

@@ -16,9 +16,9 @@ RETURNING last;
 
 -- name: claims.insert
 INSERT INTO claims (claim_id, project, session_id, paths, mode, intent, task_id, state, number, fence, asked_at,
-                    granted_at, ttl_s, expires_at, ignores_case)
+                    granted_at, ttl_s, expires_at, ignores_case, notifies)
 VALUES (:claim_id, :project, :session_id, :paths, :mode, :intent, :task_id, :state, :number, :fence, :now,
-        :granted_at, :ttl_s, :expires_at, :ignores_case);
+        :granted_at, :ttl_s, :expires_at, :ignores_case, :notify);
 
 -- name: claims.insert_path
 INSERT INTO claim_paths (project, prefix, claim_id, glob) VALUES (:project, :prefix, :claim_id, :glob);
@@ -32,6 +32,14 @@ UNION ALL
 SELECT c.claim_id, p.glob, c.ignores_case
 FROM claim_paths AS p JOIN claims AS c ON c.claim_id = p.claim_id
 WHERE p.prefix IN (SELECT value FROM json_each(:shorter)) AND {is_rival};
+
+-- name: claims.of_others
+-- Whether sessions other than this one hold paths of a project exclusively. A resource is no path.
+SELECT 1 FROM claims AS c
+WHERE c.project = :project AND c.session_id <> :session_id AND c.state = 'granted' AND c.mode = 'exclusive'
+  AND c.expires_at > :now
+  AND EXISTS (SELECT 1 FROM claim_paths AS p WHERE p.claim_id = c.claim_id AND p.prefix NOT LIKE 'resource:%')
+LIMIT 1;
 
 -- name: claims.get
 SELECT {claim_columns} FROM claims AS c WHERE claim_id = :claim_id;
@@ -95,3 +103,6 @@ WHERE expires_at > :now AND (:project IS NULL OR project = :project) AND {is_vis
 
 -- name: claims.ignores_case
 SELECT ignores_case FROM claims WHERE claim_id = :claim_id;
+
+-- name: claims.notifies
+SELECT notifies FROM claims WHERE claim_id = :claim_id;

@@ -1,0 +1,2 @@
+-- Waiting claims whose session gets a message when its turn comes.
+ALTER TABLE claims ADD COLUMN notifies INTEGER NOT NULL DEFAULT 0;
