@@ -46,6 +46,7 @@ EDGES = {
     "agents/hook/main.py",
     "agents/hook/bootstrap.py",
     "agents/hook/server.py",
+    "cli/guard.py",
     "bus/subscriptions.py",
     "mcp/stdio.py",
     "hub/workers/writer.py",

@@ -124,6 +124,36 @@ def test_what_names_no_path_of_the_repository_is_refused(shop: LocalBus, wrong: 
     assert shop.claims.list_claims() == []
 
 
+def test_the_holders_of_many_paths_are_found_as_their_claims_would_be_refused(shop: LocalBus) -> None:
+    project = shop.sessions.get("alice").project
+    claim(shop, "alice", "src/api/**", "README.md")
+    claim(shop, "bob", "docs/*.md", mode="shared")
+    claim(shop, "bob", "resource:src", "tests/**/test_*.py")
+    claim(shop, "carol", "lib/deep/**")
+    claim(shop, "carol", "src/api/waits.py", queue_s=60)
+    free = ["src/api", "src/apix.py", "docs/a.md", "x/test_b.py"]
+    files = ["src/api/a.py", *free, "README.md", "tests/test_a.py", "lib/**", "tests/x/test_b.py"]
+    held = shop.claims.find_holders(files, {"carol"}, project=project)
+    assert {file: each.session_id for file, each in held.items()} == {
+        "src/api/a.py": "alice",
+        "README.md": "alice",
+        "tests/test_a.py": "bob",
+        "tests/x/test_b.py": "bob",
+    }
+    assert list(shop.claims.find_holders(files, {"alice", "bob"}, project=project)) == ["lib/**"]
+    assert list(shop.claims.find_holders(["readme.md"], set(), project=project, ignores_case=True)) == ["readme.md"]
+    assert shop.claims.find_holders(["readme.md", "README.md"], set(), project="github.com/acme/site") == {}
+
+
+def test_the_holders_of_paths_are_found_among_pages_of_claims(shop: LocalBus, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hallway.services.claims.PAGE", 3)
+    for number in range(7):
+        claim(shop, "alice", f"src/{number}.py")
+    files = [f"src/{number}.py" for number in range(9)]
+    held = shop.claims.find_holders(files, set(), project=shop.sessions.get("alice").project)
+    assert sorted(held) == files[:7]
+
+
 # -- how a claim ends -------------------------------------------------------------------------------------------------
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from hallway.bus.connect import connect
 from hallway.cli.claims import claim, claim_options, release, release_options
+from hallway.cli.guard import guard, guard_options
 from hallway.cli.login import address_option, login, login_options, logout
 from hallway.cli.open_page import open_, open_options
 from hallway.cli.render.events import event_line
@@ -39,6 +40,7 @@ def add_to(verbs: Any, shared: ArgumentParser) -> None:
         watch,
         claim,
         release,
+        guard,
         serve,
         open_,
         mcp,
@@ -267,20 +269,28 @@ def install(args: Namespace) -> int:
     copilot, cursor, pi.
     It adds hallway's tools and hooks to the agent's configuration and changes nothing else in it; hallway uninstall
     removes them. With --dry-run it only shows the changes.
+
+    With --guard it adds hallway guard to the git hooks of this repository, before what they do already. Then a commit
+    or a push of files that another session has claimed is refused.
     """
     from hallway.agents.install.all_clients import install
 
-    return _tell_outcomes(install(args.agents, is_project=args.is_project, is_dry=args.is_dry), args, is_undoing=False)
+    return _tell_outcomes(install(args.agents, **_install_scope(args)), args, is_undoing=False)
 
 
 def uninstall(args: Namespace) -> int:
-    """Remove hallway from the configuration of the coding agents.
+    """Remove hallway from the configuration of the coding agents, and from the git hooks of every repository.
 
-    A file that nobody has changed since the installation becomes byte for byte what it was before.
+    With --guard only from the git hooks of this repository. A file that nobody has changed since the installation
+    becomes byte for byte what it was before.
     """
     from hallway.agents.install.all_clients import uninstall
 
-    return _tell_outcomes(uninstall(args.agents, is_project=args.is_project, is_dry=args.is_dry), args, is_undoing=True)
+    return _tell_outcomes(uninstall(args.agents, **_install_scope(args)), args, is_undoing=True)
+
+
+def _install_scope(args: Namespace) -> dict[str, bool]:
+    return {"is_project": args.is_project, "is_dry": args.is_dry, "has_guard": args.has_guard}
 
 
 def _tell_outcomes(outcomes: list[Outcome], args: Namespace, *, is_undoing: bool) -> int:
@@ -446,6 +456,7 @@ def _hook_options(parser: ArgumentParser) -> None:
 def _install_options(parser: ArgumentParser) -> None:
     parser.add_argument("agents", nargs="*", metavar="AGENT", help="the agents (all that are found)")
     parser.add_argument("--project", action="store_true", dest="is_project", help="in this repository's configuration")
+    parser.add_argument("--guard", action="store_true", dest="has_guard", help="hallway guard in the git hooks here")
     parser.add_argument("--dry-run", action="store_true", dest="is_dry", help="show the changes, but do not make them")
 
 
@@ -461,6 +472,7 @@ OPTIONS = {
     "watch": _watch_options,
     "claim": claim_options,
     "release": release_options,
+    "guard": guard_options,
     "serve": _serve_options,
     "open": open_options,
     "mcp": _mcp_options,

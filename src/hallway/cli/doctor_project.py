@@ -7,11 +7,15 @@ from typing import TYPE_CHECKING
 
 import apsw
 
+from hallway.agents.install.configs import HOOKS
+from hallway.agents.install.git_hooks import GuardInstaller
+from hallway.agents.install.plan import current
 from hallway.bus.connect import connect
 from hallway.bus.former_memory import move_command
 from hallway.cli.doctor import OK, WARN, CheckResult, bus_kind
+from hallway.cli.doctor_agents import last_error
 from hallway.cli.render.parts import how_many
-from hallway.core.errors import HallwayError
+from hallway.core.errors import HallwayError, InvalidInput
 from hallway.local.paths import bus_file
 from hallway.local.workspace import LocalWorkspace
 
@@ -31,6 +35,7 @@ def examine_project(address: str | None) -> Iterator[CheckResult]:
     project = here.project
     source = " (HALLWAY_PROJECT)" if os.environ.get("HALLWAY_PROJECT", "").strip() else ""
     yield CheckResult(OK, "project", f"{project}{source}")
+    yield from _guard()
     former = here.former_projects
     if not former:
         return
@@ -42,6 +47,27 @@ def examine_project(address: str | None) -> Iterator[CheckResult]:
             detail = f"this repository's project was {name} before, which has {has}"
             level = OK if counts[project][0] else WARN
             yield CheckResult(level, "project", detail, move_command(name, project))
+
+
+def _guard() -> Iterator[CheckResult]:
+    """Yield whether this repository's git hooks check claims, if they do, and why the last check was left out."""
+    try:
+        hooks = GuardInstaller().configs(None)
+        lines = [text for hook in hooks if (text := current(hook)) is not None and hook.take(text) != text]
+        if not lines:
+            return
+        is_current = all(hook.has(HOOKS, current(hook) or "") for hook in hooks)
+    except HallwayError as error:  # no repository, or a hook that cannot be read
+        if not isinstance(error, InvalidInput):
+            yield CheckResult(WARN, "guard", error.message, error.hint)
+        return
+    detail = "the git hooks here refuse what others have claimed"
+    if is_current:
+        yield CheckResult(OK, "guard", detail)
+    else:
+        yield CheckResult(WARN, "guard", f"{detail}, but one is missing or out of date", "hallway install --guard")
+    if wrong := last_error(GuardInstaller.name):
+        yield CheckResult(WARN, "guard", f"claims were not checked: {wrong}")
 
 
 def _counts(address: str | None, projects: list[str]) -> dict[str, tuple[int, int]]:

@@ -55,7 +55,7 @@ class Glob:
 
     def matches(self, path: str, *, ignore_case: bool = False) -> bool:
         """Return whether the pattern matches a path."""
-        return self.overlaps(glob_of(_escaped(path)), ignore_case=ignore_case)
+        return self.overlaps(glob_of(escape(path)), ignore_case=ignore_case)
 
 
 _globs: dict[str, Glob] = {}
@@ -90,6 +90,11 @@ def normalize(pattern: str) -> str:
     text = SLASH.join(names)
     Glob(text)
     return text
+
+
+def escape(path: str) -> str:
+    """Return the pattern that matches a path and nothing else."""
+    return path if SPECIAL.isdisjoint(path) else "".join(f"\\{sign}" if sign in SPECIAL else sign for sign in path)
 
 
 def _alternatives(text: str) -> list[str]:
@@ -267,7 +272,3 @@ def _literal_suffix(text: str) -> str:
         return ""
     begin = max(map(text.rfind, "*?]}")) + 1
     return text[begin:].lstrip(SLASH) if text.endswith(("**", "}"), 0, begin) else text[begin:]
-
-
-def _escaped(path: str) -> str:
-    return path if SPECIAL.isdisjoint(path) else "".join(f"\\{sign}" if sign in SPECIAL else sign for sign in path)

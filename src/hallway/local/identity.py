@@ -37,6 +37,12 @@ def from_environment(environ: Mapping[str, str] | None = None, agent_type: str |
     return next((variables[name] for name in names if name and variables.get(name)), None)
 
 
+def sessions_of_environment() -> set[str]:
+    """Return every session that the environment names: this process's, and those of the agents that started it."""
+    names = (*(row.session_variable for row in CATALOG.values()), SESSION)
+    return {value for name in names if name and (value := os.environ.get(name))}
+
+
 def from_metadata(meta: Mapping[str, Any]) -> str | None:
     """Return the session that a tool call's metadata names, or None. Codex sends its thread id with every call."""
     for name in ("sessionId", "threadId"):

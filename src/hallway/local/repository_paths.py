@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 
 from hallway.core.errors import InvalidInput
+from hallway.core.globs import SPECIAL, escape
 from hallway.core.schema import quote_value
 from hallway.local.workspace import find_repository, read_settings
-
-GLOB_SIGNS = frozenset("*?[{\\")
 
 
 def ignores_case(directory: str | None = None) -> bool:
@@ -31,7 +30,7 @@ def path_in_repository(typed: str, directory: str | None = None) -> str:
     repository = find_repository(directory)
     root = repository.folder if repository else directory
     names = os.path.expanduser(typed).split(os.sep)
-    literal = next((at for at, name in enumerate(names) if not GLOB_SIGNS.isdisjoint(name)), len(names))
+    literal = next((at for at, name in enumerate(names) if not SPECIAL.isdisjoint(name)), len(names))
     fixed = os.path.realpath(os.path.join(directory, os.sep.join(names[:literal]) or (os.sep if literal else "")))
     if fixed != root and not fixed.startswith(root.rstrip(os.sep) + os.sep):
         raise InvalidInput(
@@ -42,12 +41,8 @@ def path_in_repository(typed: str, directory: str | None = None) -> str:
     rest = names[literal:]
     is_folder = not rest and (typed.endswith(os.sep) or os.path.isdir(fixed))
     parts = [
-        *([] if relative == os.curdir else _escaped(relative).split(os.sep)),
+        *([] if relative == os.curdir else escape(relative).split(os.sep)),
         *rest,
         *(["**"] if is_folder else []),
     ]
     return "/".join(parts)
-
-
-def _escaped(path: str) -> str:
-    return "".join(f"\\{sign}" if sign in GLOB_SIGNS else sign for sign in path)

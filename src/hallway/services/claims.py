@@ -25,11 +25,13 @@ from hallway.services.rows import record_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Any
 
 RESOURCE = "resource:"  # prefix of a name that is no path
 MAX_CLAIMS = 1000  # of one session
 ENDED_AT_ONCE = 500  # so that one writer never pays for a night of claims that ran out
+PAGE = 1000  # claims that are read at once
 LAST_NUMBER = 2**62  # after every place in a queue
 AFTER_ALL = "\U0010ffff"  # sorts after every continuation of a text
 
@@ -203,6 +205,32 @@ class ClaimRegistry(Service, noun="claims"):
             visible=self.bus.visible,
         )
         return [record_of(Claim, row) for row in rows]
+
+    def find_holders(
+        self, globs: list[str], own: set[str], *, project: str, ignores_case: bool = False
+    ) -> dict[str, Claim]:
+        """Return which globs overlap an exclusive claim of others than `own`, with the one of it that was asked first.
+
+        Both may be many thousands: a claim is compared with the globs whose literal beginnings fit.
+        """
+        by_prefix: dict[str, list[str]] = {}
+        for glob in globs:
+            by_prefix.setdefault(_prefix(glob), []).append(glob)
+        prefixes = sorted(by_prefix)
+        held: dict[str, Claim] = {}
+        for claim in self._granted_in(project):
+            for path in claim.paths if claim.mode == "exclusive" and claim.session_id not in own else ():
+                near = [glob for prefix in _prefixes_near(_prefix(path), prefixes) for glob in by_prefix[prefix]]
+                held |= {glob: claim for glob in near if glob not in held and _overlap(path, glob, ignores_case)}
+        return held
+
+    def _granted_in(self, project: str) -> Iterator[Claim]:
+        page: list[Claim] = self.list_claims(project=project, state="granted", limit=PAGE)
+        while page:
+            yield from page
+            after = page[-1].claim_id
+            is_last = len(page) < PAGE
+            page = [] if is_last else self.list_claims(project=project, state="granted", limit=PAGE, after_id=after)
 
     @operation("GET /claims/{claim_id}", unknown=None)
     def get(self, claim_id: str) -> Claim:
@@ -397,6 +425,20 @@ def checked_path(path: str) -> str:
 
 def _prefix(path: str) -> str:
     return path.lower() if path.startswith(RESOURCE) else glob_of(path).prefix
+
+
+def _prefixes_near(prefix: str, prefixes: list[str]) -> Iterator[str]:
+    """Yield those of some sorted texts that begin with a prefix, and those that the prefix begins with."""
+    from bisect import bisect_left  # which no hook needs
+
+    at = bisect_left(prefixes, prefix)
+    while at < len(prefixes) and prefixes[at].startswith(prefix):
+        yield prefixes[at]
+        at += 1
+    for length in range(len(prefix)):
+        at = bisect_left(prefixes, prefix[:length])
+        if at < len(prefixes) and prefixes[at] == prefix[:length]:
+            yield prefixes[at]
 
 
 def _overlap(one: str, two: str, ignores_case: bool) -> bool:

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from hallway.agents.client_parts import installer_of
+from hallway.agents.install.git_hooks import GuardInstaller
 from hallway.agents.install.plan import ChangedMeanwhile, InstallLedger, apply, current, plan_install, plan_uninstall
 from hallway.agents.install.standalone import keep_standalone
 from hallway.core.errors import ConfigBroken, FileUnusable, InvalidInput, UnsupportedSystem
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
 CLIENTS: dict[str, ClientInstaller] = {name: installer_of(name) for name in CATALOG}
 
-UNDONE = "Running sessions keep hallway until they are restarted."
 ATTEMPTS = 3  # at a file that its client changes at the same moment
 
 
@@ -59,8 +59,12 @@ class Outcome:
         }
 
 
-def install(names: Sequence[str] = (), *, is_project: bool = False, is_dry: bool = False) -> list[Outcome]:
+def install(
+    names: Sequence[str] = (), *, is_project: bool = False, is_dry: bool = False, has_guard: bool = False
+) -> list[Outcome]:
     """Make clients know hallway; without names all that are on this machine.
+
+    `has_guard`: put `hallway guard` into the git hooks of this repository; without names nothing else.
 
     Done twice it changes nothing. Each client's files are changed all or none; one whose files cannot be edited stops
     none of the others, and its outcome says why and what to paste by hand. Raises UnsupportedSystem on Windows.
@@ -71,7 +75,8 @@ def install(names: Sequence[str] = (), *, is_project: bool = False, is_dry: bool
             " own shell there may take for an order to block a prompt"
         )
     root = repository() if is_project else None
-    clients = _chosen(names) if names else [client for client in CLIENTS.values() if client.is_here]
+    all_here = [] if has_guard else [client for client in CLIENTS.values() if client.is_here]
+    clients = [*(_chosen(names) if names else all_here), *([GuardInstaller()] if has_guard else [])]
 
     def plan(client: ClientInstaller, record: InstallLedger) -> list[Change]:
         return plan_install(client.name, client.configs(root))
@@ -83,10 +88,20 @@ def install(names: Sequence[str] = (), *, is_project: bool = False, is_dry: bool
     return outcomes
 
 
-def uninstall(names: Sequence[str] = (), *, is_project: bool = False, is_dry: bool = False) -> list[Outcome]:
-    """Take hallway out of clients again; without names out of all. Files that nobody changed since are as before."""
+def uninstall(
+    names: Sequence[str] = (), *, is_project: bool = False, is_dry: bool = False, has_guard: bool = False
+) -> list[Outcome]:
+    """Take hallway out of clients again; without names out of all, and of the git hooks of every repository.
+
+    `has_guard`: out of the git hooks of this repository. Files that nobody changed since are as before.
+    """
     root = repository() if is_project else None
-    clients = _chosen(names) if names else list(CLIENTS.values())
+    clients = _chosen(names)
+    if has_guard:
+        clients.append(GuardInstaller())
+    elif not names:
+        hooks = [path for path, held in InstallLedger().files.items() if held["client"] == GuardInstaller.name]
+        clients = [*CLIENTS.values(), *([GuardInstaller(hooks)] if hooks and not is_project else [])]
 
     def plan(client: ClientInstaller, record: InstallLedger) -> list[Change]:
         return plan_uninstall(client.name, client.configs(root), record)
@@ -109,7 +124,7 @@ def _carried_out(
 ) -> Outcome:
     """Change one client's files, again where the client itself changed one meanwhile."""
     for attempt in range(ATTEMPTS):
-        outcome = Outcome(client, [], [UNDONE] if is_undoing else client.remains(root))
+        outcome = Outcome(client, [], client.remains_undone if is_undoing else client.remains(root))
         try:
             outcome.changes = plan(client, record)
             if not is_dry:

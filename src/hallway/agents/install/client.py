@@ -41,6 +41,7 @@ class ClientInstaller:
     # Hooks: (event, matcher, when it runs). ANY: only if something is due. EDITS: beside ANY, for the tools that write
     # files; a hook that has run for a payload already does nothing. A matcher of None is not written.
     hooks: tuple[tuple[str, str | None, str], ...] = ()
+    remains_undone = ["Running sessions keep hallway until they are restarted."]  # what is left after an uninstall
     names_event = False  # whether the hook's command has to name the event, because the payload does not
 
     @property

@@ -19,15 +19,21 @@ if TYPE_CHECKING:
 SERVER, HOOKS = "server", "hooks"
 NAME = "hallway"  # what the MCP server is called in every client
 BOM = "\ufeff"
+PRIVATE_MODE = 0o600
 OTHER_NAME = "hallway-bus"  # where somebody has a server of their own that is called so
 
 
 class Config:
-    """A configuration file of a client that holds hallway's server, its hooks, or both."""
+    """A configuration file of a client that holds hallway's server, its hooks, or both.
+
+    `new_mode` is the mode of the file if it is made; None: that of the umask.
+    """
+
+    new_mode: int | None = None
 
     def __init__(self, path: str, *, is_private: bool = False) -> None:
         self.path = os.path.realpath(path)  # a file that is a link into somebody's dotfiles stays one
-        self.is_private = is_private
+        self.new_mode = PRIVATE_MODE if is_private else self.new_mode
 
     @property
     def holds(self) -> list[str]:

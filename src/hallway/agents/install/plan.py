@@ -13,6 +13,7 @@ import json
 import os
 from typing import TYPE_CHECKING, Any
 
+from hallway.agents.install.configs import PRIVATE_MODE
 from hallway.core.errors import ConfigBroken, FileUnusable
 from hallway.local.atomic_file import identity, read_file, replace_file
 from hallway.local.paths import data_folder, make_private_folder
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 RECORD = "installed.json"
 KEPT = "kept"  # the folder of what files held before
-PRIVATE_MODE = 0o600
 
 
 class ChangedMeanwhile(ConfigBroken):
@@ -107,7 +107,7 @@ def apply(changes: list[Change], record: InstallLedger) -> None:
     try:
         for change in changes:
             record.before_change(change)
-            _write(change.path, change.after, change.identity, is_private=change.config.is_private)
+            _write(change.path, change.after, change.identity, new_mode=change.config.new_mode)
             done.append(change)
             record.after_change(change)
         record.save()
@@ -119,14 +119,14 @@ def apply(changes: list[Change], record: InstallLedger) -> None:
     record.tidy(files_before)
 
 
-def _write(path: str, content: bytes | None, at: Identity | None, *, is_private: bool = False) -> None:
+def _write(path: str, content: bytes | None, at: Identity | None, *, new_mode: int | None = None) -> None:
     if content is None:
         try:
             os.unlink(path)
         except OSError as error:
             raise FileUnusable(f"{path} cannot be removed: {error.strerror}") from None
         return
-    if not replace_file(path, content, at, new_mode=PRIVATE_MODE if is_private else None):
+    if not replace_file(path, content, at, new_mode=new_mode):
         raise ChangedMeanwhile(f"{path} was changed by somebody else this very moment", hint="Try again")
 
 

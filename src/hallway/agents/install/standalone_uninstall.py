@@ -61,10 +61,13 @@ def _undo(entry: dict[str, Any], recorded: dict[str, Any] | None, kept: str) -> 
             return None
         os.unlink(path)
         return "removed"
-    after = _without_tables(text, entry["section"]) if entry["format"] == "toml" else _without_entries(text, entry)
+    if entry["format"] == "lines":
+        after = _without_lines(text, entry)
+    else:
+        after = _without_tables(text, entry["section"]) if entry["format"] == "toml" else _without_entries(text, entry)
     if after == text:
         return None
-    if recorded and recorded.get("is_made") and after.strip() in ("", "{}"):
+    if recorded and recorded.get("is_made") and after.strip() in ("", "{}", entry.get("first")):
         os.unlink(path)
         return "removed"
     _replace(path, after.encode("utf-8"))
@@ -135,6 +138,13 @@ def _without_tables(text: str, section: str) -> str:
         blocks[-1][1].append(line)
     own = {name for name, lines in blocks if name in NAMES and _starts_hallway("".join(lines))}
     return "".join(line for name, lines in blocks if name not in own for line in lines)
+
+
+def _without_lines(text: str, entry: dict[str, Any]) -> str:
+    """Return a script without the lines between the two marks."""
+    before, begin, rest = text.partition(f"{entry['begin']}\n")
+    _, end, after = rest.partition(f"{entry['end']}\n")
+    return before + after if begin and end else text
 
 
 def _starts_hallway(table: str) -> bool:
