@@ -47,6 +47,7 @@ def address(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
 def open_bus(address: str, clock: FakeClock) -> Iterator[Callable[[], LocalBus]]:
     """Opens the test's bus, each time with a connection of its own, as another process would."""
     opened: list[LocalBus] = []
+    assert "://" in address or os.path.isabs(address), "a parameter of the test has the name of this fixture: address"
 
     def open_bus() -> LocalBus:
         opened.append(LocalBus(store_at(address, clock), Here()))

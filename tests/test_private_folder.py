@@ -100,3 +100,10 @@ def test_without_a_home_the_password_database_says_where_it_is(
     else:
         monkeypatch.setenv("HOME", said)
     assert data_folder() == os.path.join(pwd.getpwuid(os.getuid()).pw_dir, ".local/share/hallway")
+
+
+def test_a_relative_folder_is_made_in_the_current_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    make_private_folder("some/where")
+    make_private_folder("")
+    assert stat.S_IMODE((tmp_path / "some" / "where").stat().st_mode) == 0o700

@@ -226,7 +226,7 @@ def test_waiting_for_the_inbox_of_a_name_hears_of_a_message(team: LocalBus, addr
 
 @pytest.mark.promise("M11")
 @pytest.mark.parametrize(
-    ("address", "recipients"),
+    ("group", "recipients"),
     [
         ("type:codex", {BOB, "3"}),
         ("type:claude-code", {ALICE}),
@@ -234,12 +234,12 @@ def test_waiting_for_the_inbox_of_a_name_hears_of_a_message(team: LocalBus, addr
         ("branch:feature/payments", {BOB}),
     ],
 )
-def test_a_group_is_every_live_session_that_fits(team: LocalBus, address: str, recipients: set[str]) -> None:
+def test_a_group_is_every_live_session_that_fits(team: LocalBus, group: str, recipients: set[str]) -> None:
     register(team, "3", branch="fix/login-form")
     register(team, "ended", branch="fix/login-form")
     team.sessions.end("ended")
     register(team, "elsewhere", branch="fix/login-form", project=OTHER)
-    sent = team.messages.send("user:alice", address, "request", "hello", project=SHOP)
+    sent = team.messages.send("user:alice", group, "request", "hello", project=SHOP)
     assert {each.recipient for each in team.messages.deliveries(sent.message_id)} == recipients
     assert sent.recipients == len(recipients)
 
@@ -253,25 +253,25 @@ def test_the_sender_is_not_among_the_recipients_of_a_group(team: LocalBus) -> No
 
 @pytest.mark.promise("M11")
 @pytest.mark.parametrize(
-    ("address", "near"),
+    ("group", "near"),
     [("type:claude", "claude-code"), ("branch:login-form", "fix/login-form"), ("type:nobody", "")],
 )
-def test_a_group_without_sessions_is_an_error_that_names_similar_ones(team: LocalBus, address: str, near: str) -> None:
+def test_a_group_without_sessions_is_an_error_that_names_similar_ones(team: LocalBus, group: str, near: str) -> None:
     with pytest.raises(errors.SessionNotFound, match="no other live session") as caught:
-        team.messages.send(BOB, address, "request", "hello")
+        team.messages.send(BOB, group, "request", "hello")
     assert near in (caught.value.hint or "")
 
 
 @pytest.mark.promise("M11")
-@pytest.mark.parametrize("address", ["type:claude-code", "branch:fix/login-form"])
-def test_a_task_for_a_group_is_for_whoever_fits(team: LocalBus, address: str) -> None:
+@pytest.mark.parametrize("group", ["type:claude-code", "branch:fix/login-form"])
+def test_a_task_for_a_group_is_for_whoever_fits(team: LocalBus, group: str) -> None:
     register(team, "3")
-    task = team.tasks.offer(BOB, address, "Mend it")
+    task = team.tasks.offer(BOB, group, "Mend it")
     with pytest.raises(errors.Refused):
         team.tasks.accept("3", task.task_id)
     assert team.tasks.accept(ALICE, task.task_id).owner == ALICE
     team.sessions.end(ALICE)
-    assert team.tasks.get(task.task_id).offered_to == address
+    assert team.tasks.get(task.task_id).offered_to == group
 
 
 @pytest.mark.promise("M11")

@@ -265,6 +265,7 @@ def _mode(check: str, path: str, wanted: int) -> CheckResult:
 
 def _nearest(folder: str) -> str:
     """Return the folder itself, or its nearest parent folder that exists."""
+    folder = os.path.abspath(folder)
     while not os.path.exists(folder):
         folder = os.path.dirname(folder)
     return folder

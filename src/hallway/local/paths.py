@@ -44,7 +44,7 @@ def make_private_folder(path: str) -> None:
 
     `os.makedirs` would make the parents with the umask's mode. Any part of hallway may be the first to make them.
     """
-    missing = []
+    missing, path = [], os.path.abspath(path)
     while not os.path.isdir(path):
         missing.append(path)
         path = os.path.dirname(path)

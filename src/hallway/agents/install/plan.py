@@ -232,7 +232,7 @@ def _holds_hallway(change: Change, *, after: bool = False) -> bool:
 
 def _make_folders(folder: str) -> list[str]:
     """Make a folder and those above it; returns the ones that were not there, outermost first."""
-    missing = []
+    missing, folder = [], os.path.abspath(folder)
     while not os.path.isdir(folder):
         missing.append(folder)
         folder = os.path.dirname(folder)
