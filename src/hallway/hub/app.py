@@ -86,9 +86,9 @@ class Hub:
         self._limits = limits or Limits()
         self._looks = HubLooks()
         self.is_stopping = False  # whether the hub was asked to stop and only finishes open requests
-        routes = Router(lifespan=self._lifespan, default=self._paths)
         origin = OriginCheck(hosts, is_secure=is_secure)
-        self.app = AuthMiddleware(routes, origin, self._audit, owner_is)
+        self.answer_headers = origin.answer_headers  # of every answer that does not set them itself
+        self.app = AuthMiddleware(self._paths, Router(lifespan=self._lifespan), origin, self._audit, owner_is)
 
     def open(self) -> LocalBus:
         """Open a bus for one thread; raises the store's errors."""
@@ -132,7 +132,7 @@ class Hub:
         long_readers = [self.open() for _ in range(LONG_READERS)]
         for each in long_readers:
             each.store.limit_reads(READ_WITHIN_S)
-        self._reader = Reader(readers, long_readers, loop)
+        self._reader = Reader(readers, long_readers, loop, self.open() if bus.store.is_local else None)
         self._heartbeats = (
             None if bus.store.is_local else HeartbeatBatcher(_pipelines(bus.store.url), self._writer, loop)
         )

@@ -7,18 +7,21 @@ module limits each of these, in every state of a connection.
 
 from __future__ import annotations
 
+import asyncio
 import re
 import select
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from hallway.hub.auth.peers import owner_of
+from hallway.hub.exchange import AnswerHeads, Exchange
 
 if TYPE_CHECKING:
-    import asyncio
+    from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 HEAD_BYTES = 32 * 1024
 HEAD_WITHIN_S = 10.0
@@ -51,6 +54,10 @@ class DrainState(ServerState):
     is_draining = False
     is_ending = False  # whether the hub has stopped listening
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.heads = AnswerHeads()
+
 
 class BoundedProtocol(HttpToolsProtocol):
     """uvicorn's protocol, which also cuts off clients that do not complete a request or do not read the answers.
@@ -58,6 +65,8 @@ class BoundedProtocol(HttpToolsProtocol):
     While the hub drains, every answer has `Connection: close`, so that callers and proxies connect elsewhere. An idle
     connection is closed when the hub stops, but not while a request may be on its way.
     """
+
+    server_state: DrainState
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
@@ -76,7 +85,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().connection_made(transport)
         self._within(HEAD_WITHIN_S)
         self._closing: asyncio.TimerHandle | None = None
-        if getattr(self.server_state, "is_ending", False):  # accepted just before the hub stopped listening
+        if self.server_state.is_ending:  # accepted just before the hub stopped listening
             self._closing = self.loop.call_later(LAST_REQUEST_WITHIN_S, self._close_idle)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -174,9 +183,41 @@ class BoundedProtocol(HttpToolsProtocol):
         if not self._is_refused:
             if self.url[:1] != b"/":
                 self._use_origin_form()
-            super().on_headers_complete()
-            if getattr(self.server_state, "is_draining", False):
+            self._begin_exchange()
+            if self.server_state.is_draining:
                 self.cycle.keep_alive = False
+
+    def _begin_exchange(self) -> None:
+        """Complete the request's scope and run it, or queue it behind the one that is being answered."""
+        version, url = self.parser.get_http_version(), httptools.parse_url(self.url)
+        path = url.path.decode("ascii")
+        self.scope |= {
+            "method": self.parser.get_method().decode("ascii"),
+            "http_version": version,
+            "path": unquote(path) if "%" in path else path,
+            "raw_path": url.path,
+            "query_string": url.query or b"",
+        }
+        former = self.cycle
+        self.cycle = Exchange(
+            self.server_state.heads,
+            scope=self.scope,
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=False,
+            default_headers=self.server_state.default_headers,
+            message_event=asyncio.Event(),
+            expect_100_continue=self.expect_100_continue,
+            keep_alive=version != "1.0" and self.parser.should_keep_alive(),
+            on_response=self.on_response_complete,
+        )
+        if former is None or former.response_complete:
+            self._start_asgi_task(self.cycle, self.app)
+        else:
+            self.flow.pause_reading()
+            self.pipeline.appendleft((self.cycle, self.app))
 
     def _use_origin_form(self) -> None:
         """Split a target in absolute form: its host replaces the Host header (RFC 9112, 3.2.2)."""

@@ -66,33 +66,62 @@ class Route:
             await respond_error(send, error, (b"allow", self.allowed.encode()))
 
 
+class Segment:
+    """A node of the tree of paths: the segments that may follow, and the route that ends here."""
+
+    __slots__ = ("fixed", "parameter", "route")
+
+    def __init__(self) -> None:
+        self.fixed: dict[str, Segment] = {}
+        self.parameter: Segment | None = None
+        self.route: Route | None = None
+
+    def add(self, words: list[str], route: Route) -> None:
+        if not words:
+            self.route = route
+        elif words[0][:1] == "{":
+            self.parameter = self.parameter or Segment()
+            self.parameter.add(words[1:], route)
+        else:
+            self.fixed.setdefault(words[0], Segment()).add(words[1:], route)
+
+    def find(self, words: list[str], at: int = 0) -> Route | None:
+        """Return the route of a path's segments from `at` on, a fixed segment preferred to a parameter."""
+        if at == len(words):
+            return self.route
+        found = self.fixed[words[at]].find(words, at + 1) if words[at] in self.fixed else None
+        if found is None and self.parameter is not None and words[at]:
+            return self.parameter.find(words, at + 1)
+        return found
+
+
 class PathRouter:
     """All routes of the hub: an ASGI application that passes each request to its endpoint."""
 
     def __init__(self) -> None:
         self._paths: dict[str, Route] = {}
-        self._by_length: dict[int, list[Route]] = {}
+        self._tree = Segment()
         self._long: list[Route] = []  # those with the most segments first
 
     def add(self, method: str, template: str, endpoint: ASGIApp, long_place: str | None = None) -> None:
         if template not in self._paths:
             path = self._paths[template] = Route(template, long_place)
-            alike = self._by_length.setdefault(len(path.words), [])
-            alike.append(path)
-            alike.sort(key=lambda each: [word[:1] == "{" for word in each.words])
+            self._tree.add(path.words, path)
             if long_place:
                 self._long.append(path)
                 self._long.sort(key=lambda each: -len(each.words))
         self._paths[template].methods[method] = endpoint
 
-    def _alike(self, count: int) -> Iterator[Route]:
-        """Yield the routes that may match a path of this many segments, best first."""
-        yield from self._by_length.get(count, ())
-        yield from (each for each in self._long if len(each.words) < count)
+    def _alike(self, words: list[str]) -> Iterator[Route]:
+        """Yield the routes that may match a path, best first."""
+        route = self._tree.find(words)
+        if route is not None:
+            yield route
+        yield from (each for each in self._long if len(each.words) < len(words))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         words = scope["raw_path"].decode("ascii").split("/")
-        for path in self._alike(len(words)):
+        for path in self._alike(words):
             filled = path.match(words)
             if filled is not None:
                 try:

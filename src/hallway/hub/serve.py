@@ -128,7 +128,7 @@ def run(hub: Hub, listening: socket.socket, wire: NetworkOptions | None = None) 
         proxy_headers=wire.is_behind_proxy,
         forwarded_allow_ips=wire.trusted,
         timeout_keep_alive=IDLE_WITHIN_S,
-        headers=[KEEP_ALIVE],
+        headers=[KEEP_ALIVE, *hub.answer_headers],
         ssl_certfile=wire.tls_cert,
         ssl_keyfile=wire.tls_key,
     )
@@ -189,6 +189,7 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Print the hub's address when it can answer requests and react to signals."""
+        self.server_state.default_headers = self.config.encoded_headers  # later with the time, too
         await super().startup(sockets)
         log.info("serving", extra={"address": self._address, "pid": os.getpid()})
 

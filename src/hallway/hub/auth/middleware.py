@@ -37,8 +37,9 @@ class AuthMiddleware:
     On open paths the scope has no grant at all, so that no code there can treat the request as the owner's.
     """
 
-    def __init__(self, app: ASGIApp, origin: OriginCheck, audit: Audit, owner_is: str) -> None:
+    def __init__(self, app: ASGIApp, lifespan: ASGIApp, origin: OriginCheck, audit: Audit, owner_is: str) -> None:
         self._app = app
+        self._lifespan = lifespan
         self._origin = origin
         self._audit = audit
         self._owner_is = owner_is
@@ -46,9 +47,8 @@ class AuthMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
-            await self._app(scope, receive, send)
+            await self._lifespan(scope, receive, send)
             return
-        send = self._origin.with_headers(send)
         try:
             self._origin.check(scope)
         except HallwayError as error:

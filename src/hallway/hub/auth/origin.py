@@ -8,7 +8,8 @@ A proxy may pass the host on without its port (nginx's `$host`). The port of the
 itself says that the request comes from the page's own origin (Fetch Metadata), or if the hub was given its name with
 that port.
 
-Every answer says what a browser may do with it: nothing but this hub's own files, in no other page's frame.
+Every answer says what a browser may do with it: nothing but this hub's own files, in no other page's frame. The server
+adds these headers to all answers, also to those that no route gives.
 """
 
 from __future__ import annotations
@@ -20,20 +21,20 @@ from hallway.core.errors import InvalidInput, Refused
 from hallway.core.schema import quote_value
 
 if TYPE_CHECKING:
-    from starlette.types import Message, Scope, Send
+    from starlette.types import Scope
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; "
     "base-uri 'none'; frame-ancestors 'none'"
 )
 HEADERS = [
-    (b"content-security-policy", POLICY.encode()),
-    (b"x-content-type-options", b"nosniff"),
+    ("content-security-policy", POLICY),
+    ("x-content-type-options", "nosniff"),
     # Not no-referrer: with that a browser says `Origin: null` of the page's own forms.
-    (b"referrer-policy", b"same-origin"),
-    (b"cross-origin-resource-policy", b"same-origin"),
-    (b"x-frame-options", b"DENY"),
-    (b"cache-control", b"no-store"),
+    ("referrer-policy", "same-origin"),
+    ("cross-origin-resource-policy", "same-origin"),
+    ("x-frame-options", "DENY"),
+    ("cache-control", "no-store"),
 ]
 
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
@@ -65,29 +66,18 @@ ORIGIN_HINT = (
     "Open the page at the hub's own address. Behind a proxy: have it pass the header Host on with its port (nginx:"
     " proxy_set_header Host $http_host), or name both: hallway serve --behind-proxy --name HOST:PORT"
 )
-STRICT_TRANSPORT = (b"strict-transport-security", b"max-age=31536000")
+STRICT_TRANSPORT = ("strict-transport-security", "max-age=31536000")
 
 
 class OriginCheck:
-    """The check that a request names this hub as its host and, if any, its origin; and the headers of every answer."""
+    """The check that a request names this hub as its host and, if any, its origin."""
 
     def __init__(self, hosts: frozenset[str] = LOOPBACK_NAMES, *, is_secure: bool = False) -> None:
         self._hosts = frozenset(_split_port(each)[0] for each in hosts)
         self._scheme = "https" if is_secure else "http"
         self._origins = frozenset(self._origin_of(each) for each in hosts if _split_port(each)[1])
-        self._headers = (*HEADERS, *((STRICT_TRANSPORT,) if is_secure else ()))
+        self.answer_headers = (*HEADERS, *((STRICT_TRANSPORT,) if is_secure else ()))
         self._passed: set[tuple[bytes, bytes, bytes]] = set()
-
-    def with_headers(self, send: Send) -> Send:
-        """Return a function that adds the headers of every answer and sends it."""
-
-        async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                names = {name for name, _ in message["headers"]}
-                message["headers"] = [*message["headers"], *(each for each in self._headers if each[0] not in names)]
-            await send(message)
-
-        return send_with_headers
 
     def check(self, scope: Scope) -> None:
         """Raise Refused for a request that is meant for another host or comes from another page, else return."""
