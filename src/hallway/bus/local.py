@@ -88,8 +88,13 @@ class LocalBus(Bus):
 
     def _look(self, operation: Operation, service: Service, arguments: dict[str, Any]) -> Any:
         with self.store.read():
-            self.is_swept = not self._is_due()
+            self.needs_no_sweep()
             return self.run(operation, service, arguments)
+
+    def needs_no_sweep(self) -> bool:
+        """Return whether nothing is overdue in the open snapshot; the reads in it learn this, too."""
+        self.is_swept = not self._is_due()
+        return self.is_swept
 
     def _wait(self, operation: Operation, service: Service, arguments: dict[str, Any]) -> Any:
         """Read again and again until there is a result or the time is over. No lock is held between the reads."""

@@ -48,6 +48,7 @@ class Service:
 
     noun: ClassVar[str] = ""
     operations: ClassVar[dict[str, Operation]] = {}
+    is_refreshed_for_reads: ClassVar[bool] = False  # whether `before_read` does something
     connect: ClassVar[Callable[[str | PathLike[str] | None], Context]]  # set by bus/connect.py
 
     prepared: Any = None  # result of the running operation's preparation; writes run one at a time
@@ -66,6 +67,7 @@ class Service:
 
     def __init_subclass__(cls, noun: str) -> None:
         cls.noun = noun
+        cls.is_refreshed_for_reads = cls.before_read is not Service.before_read
         cls.operations = {name: member.operation for name, member in vars(cls).items() if hasattr(member, "operation")}
         for declared in cls.operations.values():
             declared.join(noun)

@@ -73,7 +73,7 @@ class SQLiteStore:
         self._depth = 0
         self._is_locked = False
         self._transaction_now = 0
-        self._read_within_s = self._read_until = math.inf
+        self._read_within_s = self._read_until = self._max_rows = math.inf
         self._newest_version = newest_version("sqlite")
         self._empty_wal_at_pages = MAX_WAL_PAGES
         self._was_disk_full = False
@@ -237,6 +237,13 @@ class SQLiteStore:
         self._read_within_s = within_s
         self._connection.set_progress_handler(self._is_overdue, PROGRESS_STEPS)
 
+    def limit_to_short_reads(self, within_s: float, rows: int) -> None:
+        """Set a limit of time and rows for every later read; one that would have to wait raises BusBusy at once."""
+        self._max_rows = rows
+        self.busy_timeout_s = 0
+        self._connection.set_busy_timeout(0)
+        self.limit_reads(within_s)
+
     def _is_overdue(self) -> bool:
         return time.monotonic() > self._read_until
 
@@ -273,13 +280,16 @@ class SQLiteStore:
         """Run a named statement and return its rows."""
         self._enter()
         try:
-            return self._connection.execute(self._statements[statement], parameters).fetchall()
+            found = self._connection.execute(self._statements[statement], parameters).fetchall()
         except KeyError as error:
             raise missing_parameter(statement, error.args[0]) from None
         except apsw.Error as error:
             raise self._translated(error) from error
         finally:
             self._mutex.release()
+        if len(found) > self._max_rows:
+            raise errors.TookTooLong(f"a read of {self.path} found more than {self._max_rows:g} rows")
+        return found
 
     def one(self, statement: str, **parameters: Any) -> Row | None:
         """Run a named statement and return its first row, or None if it has no rows."""

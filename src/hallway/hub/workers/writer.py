@@ -1,4 +1,4 @@
-"""Operations on the hub's event loop: writes in batches, reads on threads.
+"""Operations on the hub's event loop: writes in batches, short reads in slices, other reads on threads.
 
 Group commit: the writes that queue up during a commit run in the next transaction. Each job is a savepoint of that
 transaction, so it can fail without the others. It is answered after the commit, so an answered write is on disk.
@@ -19,7 +19,7 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Protocol
 
 from hallway.bus.remote import FAILOVER_TIMEOUT_S
-from hallway.core.errors import BusBusy, HallwayError, InvalidInput, Refused, Unavailable
+from hallway.core.errors import BusBusy, HallwayError, InvalidInput, Refused, TookTooLong, Unavailable
 from hallway.store.sqlite import SQLiteStore
 
 if TYPE_CHECKING:
@@ -44,10 +44,12 @@ log = logging.getLogger("hallway.hub")
 # Exceptions caused by input that passed its checks: nested too deeply, too large a number, half a character.
 BEYOND_BOUNDS = (RecursionError, OverflowError, UnicodeEncodeError)
 SHORT_LIMIT = 100  # most rows of a short read
+LIST_LIMIT = 200  # of a list that is probably short, though it may have this many rows: what most lists have unasked
 SEARCHES = ("query", "pattern")  # parameters that make a read examine more rows than it returns
 OWNER, NO_CALLER = " owner", ""  # used instead of a token's name; no token has these names
 
 BUS_FAILED = 500  # from this status on, an error is the bus's or the hub's, not the caller's
+READ_SLICE_S = 0.001  # of reads on the loop, between two of its turns
 MAX_AT_ONCE = 128  # so that the first of a batch does not wait for thousands
 
 
@@ -187,46 +189,129 @@ class BusWait:
 
 
 class Reader:
-    """Runs reads on threads, each with its own connection, so that a long list delays no write.
+    """Runs reads: short ones on the loop if the store is local, others on threads, each with its own connection.
 
     Long reads have separate threads, so that a short read never waits for them. Each caller has a queue for long reads:
     the callers take turns, and no caller can use all threads.
     """
 
-    def __init__(self, buses: list[LocalBus], long_buses: list[LocalBus], loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self,
+        buses: list[LocalBus],
+        long_buses: list[LocalBus],
+        loop: asyncio.AbstractEventLoop,
+        loop_bus: LocalBus | None = None,
+    ) -> None:
         self.jobs = 0
         self.bus_wait = BusWait()
         self._loop = loop
         self._threads = [_ReaderThread(bus, loop, self.bus_wait) for bus in buses]
         self._long = _LongReads([_ReaderThread(bus, loop, self.bus_wait) for bus in long_buses])
+        self._slices = None if loop_bus is None else _ReadSlices(loop_bus, loop, self.bus_wait, self._run_on_thread)
 
     @property
     def waiting(self) -> int:
         """Return how many jobs are queued and not begun."""
-        return sum(max(thread.open - 1, 0) for thread in self._threads) + self._long.waiting
+        sliced = 0 if self._slices is None else self._slices.waiting
+        return sum(max(thread.open - 1, 0) for thread in self._threads) + self._long.waiting + sliced
 
     def run(self, operation: Operation, arguments: dict[str, Any], caller: Caller) -> asyncio.Future[Any]:
         """Queue an operation whose arguments are checked; the future gets its result or its error."""
         job = Job(operation, arguments, caller, self._loop.create_future())
         self.jobs += 1
-        if may_take_long(operation, arguments):
+        if self._slices is not None and self._slices.takes(job):
+            self._slices.add(job)
+        else:
+            self._run_on_thread(job)
+        return job.future
+
+    def _run_on_thread(self, job: Job) -> None:
+        if may_take_long(job.operation, job.arguments):
             self._long.add(job)
         else:
             min(self._threads, key=lambda thread: thread.open).run(job)
-        return job.future
 
     def close(self) -> None:
         for thread in (*self._threads, *self._long.threads):
             thread.close()
+        if self._slices is not None:
+            self._slices.close()
 
 
-def may_take_long(operation: Operation, arguments: dict[str, Any]) -> bool:
+def may_take_long(operation: Operation, arguments: dict[str, Any], limit: int = SHORT_LIMIT) -> bool:
     """Return whether a read examines more than a page of rows: searches, long lists, statistics."""
     return (
         any(arguments.get(name) for name in SEARCHES)
-        or arguments.get("limit", 0) > SHORT_LIMIT
+        or arguments.get("limit", 0) > limit
         or operation.noun == "statistics"
     )
+
+
+class _ReadSlices:
+    """Short reads on the loop, which a local store answers faster than a thread takes over.
+
+    All that wait are answered from one snapshot, for a slice of time. What takes longer, finds many rows, or would wait
+    for a sweep or for another process, runs on a thread instead, from its beginning.
+    """
+
+    def __init__(
+        self, bus: LocalBus, loop: asyncio.AbstractEventLoop, bus_wait: BusWait, hand_over: Callable[[Job], None]
+    ) -> None:
+        bus.store.limit_to_short_reads(2 * READ_SLICE_S, SHORT_LIMIT)
+        self._bus = bus
+        self._loop = loop
+        self._bus_wait = bus_wait
+        self._hand_over = hand_over
+        self._queue: deque[Job] = deque()
+
+    @property
+    def waiting(self) -> int:
+        return len(self._queue)
+
+    def takes(self, job: Job) -> bool:
+        """Return whether a job is probably short, and only reads: some bring up to date, and write, what they read."""
+        if self._bus.services[job.operation.noun].is_refreshed_for_reads:
+            return False
+        return not may_take_long(job.operation, job.arguments, limit=LIST_LIMIT)
+
+    def add(self, job: Job) -> None:
+        """Queue a job; the snapshot that answers it begins after this turn of the loop, which may bring more."""
+        self._queue.append(job)
+        if len(self._queue) == 1:
+            self._loop.call_soon(self._run)
+
+    def _run(self) -> None:
+        self._bus_wait.begin()
+        try:
+            with self._bus.store.read():
+                if self._bus.needs_no_sweep():
+                    self._bus_wait.end(self._answer_some())
+                else:
+                    self._hand_over_all()
+        except HallwayError:  # the thread says why the bus cannot be read, after it has waited for the bus
+            self._hand_over_all()
+        if self._queue:
+            self._loop.call_soon(self._run)
+
+    def _answer_some(self) -> list[Any]:
+        """Answer jobs until the slice is over, at least one; return the results and errors."""
+        outcomes: list[Any] = []
+        until = time.monotonic() + READ_SLICE_S
+        while self._queue and (not outcomes or time.monotonic() < until):
+            job = self._queue.popleft()
+            outcomes.append(job.run(self._bus, self._bus.run))
+            if isinstance(outcomes[-1], TookTooLong | BusBusy):
+                self._hand_over(job)
+            else:
+                job.answer(outcomes[-1])
+        return outcomes
+
+    def _hand_over_all(self) -> None:
+        while self._queue:
+            self._hand_over(self._queue.popleft())
+
+    def close(self) -> None:
+        self._bus.close()
 
 
 class _LongReads:
