@@ -12,6 +12,7 @@ from bench.tools import HERE
 
 MODULES = (
     "sessions",
+    "hub_requests",
     "attention",
     "messages",
     "memory",

@@ -132,9 +132,10 @@ class HubProcess:
 
 
 class Load:
-    """What wrk saw: requests a second, the 99th percentile in ms, and answers that were no success."""
+    """What wrk saw: requests, also a second, the 99th percentile in ms, and answers that were no success."""
 
     def __init__(self, text: str) -> None:
+        self.requests = int(_found(r"(\d+) requests in", text))
         self.rate = float(_found(r"Requests/sec:\s+([\d.]+)", text))
         amount, unit = re.findall(r"99%\s+([\d.]+)(us|ms|s)", text)[-1]
         self.p99_ms = float(amount) * {"us": 0.001, "ms": 1.0, "s": 1000.0}[unit]
