@@ -44,10 +44,15 @@ class Bus:
     store: Any = None  # the store of a local bus; None for a remote one
     folder = ""  # this machine's folder for files about the bus's sessions, such as gate files and sockets
     due_sessions: set[str] = frozenset()  # type: ignore[assignment]
+    due_edits: set[str] = frozenset()  # type: ignore[assignment]
+    marks_every_grant = False  # whether each grant on this bus marks the gate files of this machine
     is_swept = True
     look_again_s = 1.0  # how often a wait for one inbox reads the bus anyway, in case a wake-up is lost
     timeout_s = rest_s = 0.0  # how long to wait for a hub's answer, and how long not to ask a hub that did not answer
     principal: Principal | None = None  # the caller; None: the owner of this bus
+
+    def end_gone(self) -> None:
+        """End the sessions whose process no longer runs here; behind a hub their own servers do it."""
 
     @property
     def changed_topics(self) -> set[str]:

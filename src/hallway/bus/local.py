@@ -10,7 +10,7 @@ from hallway.core.authorization import authorise
 from hallway.core.errors import HallwayError, StorageError, Unavailable
 from hallway.core.model import PERSON
 from hallway.core.topics import EVENTS, topic
-from hallway.local.hook_gate import mark_due
+from hallway.local.hook_gate import mark_due, mark_edits_due
 from hallway.local.paths import bus_folder
 from hallway.services.base import Service
 
@@ -40,6 +40,8 @@ class LocalBus(Bus):
         self.due_sessions: set[str] = (
             set()
         )  # the sessions for which the open transaction has news; their hooks are notified after the commit
+        self.due_edits: set[str] = set()  # the projects whose edits need a check after the open transaction
+        self.marks_every_grant = bool(store.folder)  # of a database elsewhere, other machines have claims, too
         self.is_swept = True
         self.hub_looks: HubLooks | None = None
         self._end_gone_at = 0.0
@@ -224,6 +226,7 @@ class WriteTransaction:
         if not self._is_outermost:
             return
         bus.due_sessions = set()
+        bus.due_edits = set()
         try:
             bus.is_swept = not bus._is_due() or bus.sessions.sweep()
         except BaseException as error:  # the `with` block has not begun, so nothing else would release the lock
@@ -236,10 +239,14 @@ class WriteTransaction:
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
         bus = self._bus
-        due = bus.due_sessions  # read before the commit, after which another thread may replace it
+        due, due_edits = bus.due_sessions, bus.due_edits  # read before the commit: another thread may replace them
         self._write.__exit__(kind, error, trace)
-        if self._is_outermost and due and kind is None:
+        if not self._is_outermost or kind is not None:
+            return
+        if due:
             mark_due(bus.folder, due)
+        for project in due_edits:
+            mark_edits_due(bus.folder, project)
 
 
 def _acting_session(operation: Operation, arguments: dict[str, Any]) -> str | None:

@@ -48,6 +48,7 @@ class Context(Protocol):
     here: Workspace
     principal: Principal | None
     due_sessions: set[str]
+    due_edits: set[str]
     is_swept: bool
     services: Any
     is_closed: bool

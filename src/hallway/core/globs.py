@@ -38,7 +38,7 @@ class Glob:
     def __init__(self, text: str) -> None:
         """Parse a pattern in the form that `normalize` returns; raises ValueError, which says what is wrong with it."""
         self.text = text
-        self._alternatives = [_steps_of(each) for each in _alternatives(text)]
+        self._alternatives = [_steps_of(each) for each in alternatives(text)]
         self.is_literal = SPECIAL.isdisjoint(text)
         self.prefix = _literal_prefix(text).lower()
         self.suffix = _literal_suffix(text).lower()
@@ -97,7 +97,7 @@ def escape(path: str) -> str:
     return path if SPECIAL.isdisjoint(path) else "".join(f"\\{sign}" if sign in SPECIAL else sign for sign in path)
 
 
-def _alternatives(text: str) -> list[str]:
+def alternatives(text: str) -> list[str]:
     """Return the patterns without braces that a pattern stands for."""
     done, left = [], [text]
     while left:

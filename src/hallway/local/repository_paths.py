@@ -7,7 +7,8 @@ import os
 from hallway.core.errors import InvalidInput
 from hallway.core.globs import SPECIAL, escape
 from hallway.core.schema import quote_value
-from hallway.local.workspace import find_repository, read_settings
+from hallway.local.former_projects import former_projects
+from hallway.local.workspace import find_repository, read_settings, resolve_project
 
 
 def ignores_case(directory: str | None = None) -> bool:
@@ -46,3 +47,29 @@ def path_in_repository(typed: str, directory: str | None = None) -> str:
         *(["**"] if is_folder else []),
     ]
     return "/".join(parts)
+
+
+def files_in_project(files: list[str], directory: str, project: str) -> list[str]:
+    """Return globs for those of some files that belong to a project, relative to the root of the repository of each.
+
+    A file need not exist. It is relative to a directory, or absolute; symbolic links are followed. A folder stands for
+    everything below it. Outside of any repository the directory itself is the root.
+    """
+    directory = os.path.realpath(directory)
+    projects: dict[str, bool] = {}  # whether each root is of the project
+    globs = []
+    for each in files:
+        path = os.path.realpath(os.path.join(directory, os.path.expanduser(each)))
+        repository = find_repository(os.path.dirname(path))
+        root = repository.folder if repository else directory
+        if not path.startswith(root.rstrip(os.sep) + os.sep):
+            continue  # in no repository, and not in the session's folder
+        if root not in projects:
+            current = resolve_project(root)
+            projects[root] = project == current or (
+                repository is not None and project in former_projects(repository.common, current)
+            )
+        if projects[root]:
+            glob = escape(os.path.relpath(path, root)).replace(os.sep, "/")
+            globs.append(f"{glob}/**" if each.endswith(os.sep) or os.path.isdir(path) else glob)
+    return globs

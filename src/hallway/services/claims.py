@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
+    from hallway.store import Row
+
 RESOURCE = "resource:"  # prefix of a name that is no path
 MAX_CLAIMS = 1000  # of one session
 ENDED_AT_ONCE = 500  # so that one writer never pays for a night of claims that ran out
@@ -253,6 +255,7 @@ class ClaimRegistry(Service, noun="claims"):
 
     def end_all(self, project: str) -> None:
         """End the claims of a project whose records move to another one, where their paths may be claimed already."""
+        self.bus.due_edits.add(project)  # its sessions are of the other project from now on
         for row in self._store.rows("claims.of_project", project=project):
             self._end(record_of(Claim, row), "claim.released", by=None)
 
@@ -260,13 +263,13 @@ class ClaimRegistry(Service, noun="claims"):
         """Give a session the claims of the one that it continues; return how many (S14)."""
         rows = self._store.rows("claims.of_session", session_id=continues)
         for row in rows:
-            self._store.rows("claims.give", claim_id=row[0], session_id=session_id)
+            self._give(row, session_id)
         return len(rows)
 
     def hand_over(self, task_id: str, old_owner: str, new_owner: str) -> None:
         """Give the claims that a session made for a task to the task's new owner."""
         for row in self._store.rows("claims.of_task", task_id=task_id, session_id=old_owner):
-            self._store.rows("claims.give", claim_id=row[0], session_id=new_owner)
+            self._give(row, new_owner)
 
     def sweep(self) -> None:
         """End the claims whose time is over, each exactly once; called at the start of each write that finds some."""
@@ -328,12 +331,18 @@ class ClaimRegistry(Service, noun="claims"):
         self.bus.changed_topics.add(topic(self.noun, claim.session_id))
         self.bus.due_sessions.add(claim.session_id)
 
+    def _give(self, row: Row, session_id: str) -> None:
+        self._store.rows("claims.give", claim_id=row[0], session_id=session_id)
+        self.bus.due_edits.add(row[1])
+
     def _draw_number(self, project: str) -> int:
         row = self._store.one("claims.draw_number", project=project)
         assert row is not None  # noqa: S101 (the statement returns the row that it wrote)
         return int(row[0])
 
     def _publish(self, kind: str, claim: Claim, **more: Any) -> None:
+        if kind == "claim.granted":
+            self.bus.due_edits.add(claim.project)
         self.bus.events.append(
             kind,
             claim.project,

@@ -520,6 +520,7 @@ class SessionRegistry(Service, noun="sessions"):
         elif is_moved:
             self.bus.events.append("session.left", before.project, session_id)
             self.bus.claims.on_session_ended(session_id, before.project)
+            self.bus.due_edits.add(before.project)  # where nobody claimed anything, unlike in the other project perhaps
             self.bus.events.append("session.moved", columns["project"], session_id, **changed)
             self._mark_peers_due(before.project)
             self._mark_peers_due(columns["project"])

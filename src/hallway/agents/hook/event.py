@@ -22,22 +22,26 @@ LIMITS = ("rate_limit", "rate limit", "quota", "usage_limit", "resource_exhauste
 ENDED_BY_FORCE = ("StopFailure", "Interrupt")  # stops that no answer can block
 NAMED = (START, PROMPT, ASKED, STOP)  # the events at which the client's name of the session is looked up
 OFF = ("0", "no", "off", "false")  # how a variable of hallway's is switched off
+EDIT = "edit"  # a tool that may write files is about to run
+DENY, WARN = "deny", "warn"  # what becomes of an edit of a file that another session has claimed: HALLWAY_CLAIMS
 NEWS = "news"  # an idle session has news; only clients whose plugin can start a turn report it
 
 
 class HookEvent:
     """An event of one session: its `kind` and what events of that kind carry; `event_name` is the client's word for it.
 
-    `prompt` is the user's prompt, `is_typed` whether a person typed it; `files` what a tool has written;
-    `is_new` whether a start is outside of a turn; `is_subagent` whether a subagent did it; `is_repeat` whether a stop
-    follows one that was blocked, or a dialog is on the bus already. `reason` is why the session waits, idles or
-    ended, and `detail` a text about it: the question, what wants permission, the last answer, the error.
+    `prompt` is the user's prompt, `is_typed` whether a person typed it; `files` what a tool has written, or is about to
+    write; `command` the shell command that is about to run; `is_new` whether a start is outside of a turn;
+    `is_subagent` whether a subagent did it; `is_repeat` whether a stop follows one that was blocked, or a dialog is on
+    the bus already. `reason` is why the session waits, idles or ended, and of an edit DENY or WARN; `detail` a text
+    about it: the question, what wants permission, the last answer, the error.
     `is_successor`: whether a start replaces the process's session before, which is `continues` once it is found.
     `timestamp` is the client's, empty if it gives none. `name` is what the client calls the session, empty if it has no
     name of its own or the event is one at which that is not looked up; `terminal` where its terminal is, at a start.
     """
 
     __slots__ = (
+        "command",
         "continues",
         "detail",
         "directory",
@@ -64,7 +68,7 @@ class HookEvent:
         self.directory = directory
         self.files: list[str] = []
         self.terminal: Payload = {}
-        self.prompt = self.reason = self.detail = self.continues = self.timestamp = self.name = ""
+        self.prompt = self.reason = self.detail = self.continues = self.timestamp = self.name = self.command = ""
         self.is_new = True
         self.is_subagent = self.is_repeat = self.is_successor = self.is_typed = False
 
@@ -80,6 +84,7 @@ class ClientAdapter:
     kinds: dict[str, str] = {}
     successions: tuple[str, ...] = SUCCESSIONS
     edits: frozenset[str] = frozenset()  # the tools that write the file their input names
+    shells: frozenset[str] = frozenset()  # the tools that run the shell command their input names
     process_variable = ""  # the environment variable with the process id of the client, if there is one
     reports_wake_ups = True  # whether a turn that a wake-up starts begins with a prompt's hook
     asks_when_idle = False  # whether the client's plugin asks for news while the session is idle
@@ -103,7 +108,8 @@ class ClientAdapter:
         event.is_repeat = payload.get("stop_hook_active") is True or event_name in ENDED_BY_FORCE
         event.is_new = text(payload, "source") != "compact"
         event.is_successor = kind == START and text(payload, "source") in self.successions
-        event.files = self.files(payload) if kind == TOOL else []
+        event.files = self.files(payload) if kind in (TOOL, EDIT) else []
+        event.command = self.command(payload) if kind == EDIT else ""
         return event
 
     def kind_of(self, event_name: str, payload: Payload) -> str:
@@ -164,6 +170,27 @@ class ClientAdapter:
         path = text(tool_input, "file_path", "notebook_path", "path")
         return [path] if path else []
 
+    def command(self, payload: Payload) -> str:
+        """Return the shell command that a tool runs; empty for another tool."""
+        tool_input = payload.get("tool_input")
+        if text(payload, "tool_name") not in self.shells or not isinstance(tool_input, dict):
+            return ""
+        return text(tool_input, "command")
+
+    def deny_edit(self, event: HookEvent, words: str) -> Payload:
+        """Return the answer that keeps a tool from running, with the reason for the agent."""
+        return {
+            "hookSpecificOutput": {
+                "hookEventName": event.event_name,
+                "permissionDecision": "deny",
+                "permissionDecisionReason": words,
+            }
+        }
+
+    def warn_of_edit(self, event: HookEvent, words: str) -> Payload:
+        """Return the answer that tells the agent something about a tool that is about to run."""
+        return self.inject_context(event, words)
+
     def inject_context(self, event: HookEvent, words: str) -> Payload:
         """Return the answer that adds context for the agent."""
         return {"hookSpecificOutput": {"hookEventName": event.event_name, "additionalContext": words}}
@@ -176,7 +203,8 @@ class ClientAdapter:
 class PluginAdapter(ClientAdapter):
     """An adapter for a plugin of hallway's own, which reports hallway's kinds and places the answer itself."""
 
-    kinds = {kind: kind for kind in (START, PROMPT, TOOL, ASKED, ANSWERED, STOP, END, NEWS)}
+    kinds = {kind: kind for kind in (START, PROMPT, TOOL, ASKED, ANSWERED, STOP, END, EDIT, NEWS)}
+    shells = frozenset(("bash",))
     asks_when_idle = True
 
     def reason_of(self, kind: str, event_name: str, payload: Payload) -> tuple[str, str]:
@@ -189,6 +217,9 @@ class PluginAdapter(ClientAdapter):
 
     def inject_context(self, event: HookEvent, words: str) -> Payload:
         return {"text": words}
+
+    def deny_edit(self, event: HookEvent, words: str) -> Payload:
+        return {"denied": words}
 
     def block_stop(self, event: HookEvent, words: str) -> Payload:
         return {"prompt": words}

@@ -14,6 +14,7 @@ from hallway.agents.hook.event import (
     ANSWERED,
     ASKED,
     AT_WORK,
+    EDIT,
     END,
     IDLE,
     NEWS,
@@ -62,6 +63,8 @@ class HookHandler:
     def handle(self, event: HookEvent) -> Payload | None:
         """Record on the bus what happened; return the answer for the client, None for none."""
         self._session_id, self._client_name = event.session_id, one_line(event.name)
+        if event.kind == EDIT:
+            return self._check_edit(event)
         if event.kind == END:
             self._end_session(event)
             return None
@@ -93,6 +96,17 @@ class HookHandler:
         if paths := _paths(event):
             self._bus.files.touch(event.session_id, paths)
         return self._digest(event)
+
+    def _check_edit(self, event: HookEvent) -> Payload | None:
+        """Return the answer for a tool that is about to write what another session holds."""
+        from hallway.agents.hook.edit_check import check_edit
+
+        try:
+            project = self._bus.sessions.get(self._session_id).project
+        except SessionNotFound:  # its start is in the spool, or was before the hooks were installed
+            self._ensure_registered(event)
+            project = self._project
+        return check_edit(self._bus, self._adapter, event, project)
 
     def _record_waiting(self, event: HookEvent) -> None:
         """Record what the session waits for; a reminder of a dialog that is on the bus already changes nothing."""

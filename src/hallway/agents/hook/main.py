@@ -12,14 +12,30 @@ import os
 import time
 
 from hallway.agents.client_parts import adapter_of
-from hallway.agents.hook.event import END, NEWS, PROMPT, START, STOP, TOOL, WOKEN, is_switched_off, keeps_prompts_off
+from hallway.agents.hook.event import (
+    DENY,
+    EDIT,
+    END,
+    NEWS,
+    OFF,
+    PROMPT,
+    START,
+    STOP,
+    TOOL,
+    WARN,
+    WOKEN,
+    is_switched_off,
+    keeps_prompts_off,
+)
 from hallway.agents.hook.light_json import dumps, loads
 from hallway.agents.hook.process import parent_process
-from hallway.agents.hook.state import HookState
+from hallway.agents.hook.state import HookState, SpooledState
 from hallway.local.client_catalog import CATALOG
 from hallway.local.hook_gate import (
+    EDITS_SUFFIX,
     WAITER,
     file_of,
+    forget_edits,
     forget_old,
     is_snoozed,
     link,
@@ -139,6 +155,9 @@ class HookRun:
         if is_switched_off(os.environ, "HALLWAY_DETAIL"):
             event.detail = ""  # neither does what it answers or asks leave the session
         gate_file = _gate_file(self.folder, event.session_id)
+        if event.kind == EDIT:
+            self._check_edit(adapter, event, gate_file)
+            return
         is_small = event.kind == TOOL and not event.files
         if is_small and is_snoozed(gate_file):
             return
@@ -156,7 +175,32 @@ class HookRun:
             self._event = None
         state.save()
 
-    def _ask_server(self, event: HookEvent, state: HookState) -> bool:
+    def _check_edit(self, adapter: ClientAdapter, event: HookEvent, gate_file: str) -> None:
+        """Answer for a tool that is about to write files: the edit goes on unless the answer denies it."""
+        setting = os.environ.get("HALLWAY_CLAIMS", "").lower() or DENY
+        if setting in OFF or is_snoozed(gate_file + EDITS_SUFFIX):
+            return
+        if setting not in (DENY, WARN):
+            self.log_error(f"HALLWAY_CLAIMS is {setting[:40]!r}: it is deny, warn or off, and deny is taken")
+        event.reason = WARN if setting == WARN else DENY
+        state = SpooledState(is_registered=True)
+        if self._ask_server(event, state):
+            return
+        if self._is_hub_silent():
+            raise _Deferred
+        import hallway.agents.hook.fast_heartbeat  # noqa: F401 (imports apsw the short way)
+        from hallway.agents.hook.handler import HookHandler
+        from hallway.bus.connect import connect
+
+        if event.directory:
+            _enter(event.directory)
+        with connect(self.url) as bus:
+            answer = HookHandler(bus, adapter, state).handle(event)
+            self._is_answered = True
+            if answer and self._has_output:
+                _write(dumps(answer))
+
+    def _ask_server(self, event: HookEvent, state: HookState | SpooledState) -> bool:
         """Return whether the session's own server handled the event; it is not asked about a start or an end."""
         if event.kind in (START, END) or not os.path.exists(socket_of(self.folder, event.session_id)):
             return False
@@ -214,6 +258,7 @@ class HookRun:
             self._notify_server()  # it was not asked, so it does not watch the turn yet
         if event.kind == END:
             state.remove()
+            forget_edits(self.folder, event.session_id)
             for path in (gate_file, f"{gate_file}{WAITER}"):
                 _unlink(path)
 

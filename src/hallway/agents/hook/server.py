@@ -6,7 +6,7 @@ import _socket as socket
 import os
 
 from hallway.agents.client_parts import adapter_of
-from hallway.agents.hook.event import HookEvent
+from hallway.agents.hook.event import EDIT, HookEvent
 from hallway.agents.hook.handler import HookHandler
 from hallway.agents.hook.spool import work_off
 from hallway.agents.hook.state import RelayedState
@@ -88,9 +88,10 @@ class HookServer:
             return
         handler = HookHandler(self._bus, adapter_of(request["client"]), state)
         event = _event(request)
-        self._turns.handle_event(request["client"], event)
         try:
-            work_off(self._bus)
+            if event.kind != EDIT:  # which changes nothing
+                self._turns.handle_event(request["client"], event)
+                work_off(self._bus)
             answer = handler.handle(event) or {}
             reply: dict[str, Any] = {
                 "answer": answer,

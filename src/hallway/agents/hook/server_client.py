@@ -15,9 +15,10 @@ from hallway.local.hook_gate import socket_of
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from hallway.agents.hook.event import Payload
-    from hallway.agents.hook.state import HookState
+    from hallway.agents.hook.state import HookState, SpooledState
 
 PATIENCE_S = 0.2
+MAX_COMMAND = 256 * 1024  # with the texts that it writes
 MAX_PROMPT = 16 * 1024  # its first line is the task, and what woke the session is within a kilobyte of its start
 
 
@@ -33,7 +34,7 @@ class ServerReply:
         self._connection.send(b"\n")
 
 
-def ask(folder: str, client: str, event: HookEvent, state: HookState) -> ServerReply | None:
+def ask(folder: str, client: str, event: HookEvent, state: HookState | SpooledState) -> ServerReply | None:
     """Ask the session's server to handle a hook event and return its reply; None if no server answers.
 
     Raises RuntimeError with what went wrong in the server.
@@ -45,6 +46,7 @@ def ask(folder: str, client: str, event: HookEvent, state: HookState) -> ServerR
         "client": client,
         "prompt": event.prompt[:MAX_PROMPT],
         "detail": event.detail[:MAX_PROMPT],
+        "command": event.command[:MAX_COMMAND],
         "last_seq": state.last_seq,
         "held": state.held,
         "is_registered": state.is_registered,

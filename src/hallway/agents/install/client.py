@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 VERSION_WAIT_S = 10
 HOOK_LIMIT_S = 5  # the client's time limit for a hook; a hook gives up long before (`hook/main.py`)
-IDLE, ANY, EDITS = "idle", "any", "edits"  # when a hook runs, if not every time
+IDLE, ANY, EDITS, CHECK = "idle", "any", "edits", "check"  # when a hook runs, if not every time
 
 
 class Diagnostic:
@@ -39,7 +39,8 @@ class ClientInstaller:
     title: str
     programs: tuple[str, ...]
     # Hooks: (event, matcher, when it runs). ANY: only if something is due. EDITS: beside ANY, for the tools that write
-    # files; a hook that has run for a payload already does nothing. A matcher of None is not written.
+    # files; a hook that has run for a payload already does nothing. CHECK: before those tools, only if another session
+    # has claimed files. A matcher of None is not written.
     hooks: tuple[tuple[str, str | None, str], ...] = ()
     remains_undone = ["Running sessions keep hallway until they are restarted."]  # what is left after an uninstall
     names_event = False  # whether the hook's command has to name the event, because the payload does not

@@ -22,11 +22,11 @@ import tempfile
 import time
 
 from hallway.agents.hook.process import PARENT, WOKEN_STATUS
-from hallway.agents.install.client import ANY, IDLE
+from hallway.agents.install.client import ANY, CHECK, IDLE
 from hallway.agents.install.configs import NAME
 from hallway.core.schema import encode
 from hallway.local.client_catalog import CATALOG
-from hallway.local.hook_gate import FOLDER
+from hallway.local.hook_gate import EDITS_SUFFIX, FOLDER
 from hallway.local.paths import bus_address, bus_folder
 
 TYPE_CHECKING = False
@@ -77,7 +77,10 @@ def command_of(client: ClientInstaller, event: str = "", runs_for: str = "", *, 
             f'[ "$CLAUDE_CODE_ENTRYPOINT" = cli ] && {is_there} || exit 0; '
             f"{run}; [ $? = {WOKEN_STATUS} ] && exit 2; exit 0"
         )
-    first = f"{gate_test(client.name)} && exit 0; " if runs_for == ANY and not is_shared else ""
+    tests = [] if runs_for not in (ANY, CHECK) or is_shared else [gate_test(client.name, is_edit=runs_for == CHECK)]
+    if runs_for == CHECK:
+        tests.insert(0, '[ "$HALLWAY_CLAIMS" = off ]')
+    first = "".join(f"{test} && exit 0; " for test in tests)
     return f"{first}{is_there} || exit 0; {run} 2>/dev/null; exit 0"
 
 
@@ -92,9 +95,13 @@ def interpreter() -> list[str]:
     return [sys.executable, "-I", "-S", LAUNCH, *([] if beside == source else [f"--beside={beside}"])]
 
 
-def gate_test(client: str) -> str:
-    """Return a shell test that is true while nothing is due: the session's gate file is newer than now."""
+def gate_test(client: str, *, is_edit: bool = False) -> str:
+    """Return a shell test that is true while nothing is due: the session's gate file is newer than now.
+
+    `is_edit`: while no edit needs a check, because no other session has claimed anything.
+    """
     name = "pid-$PPID" if CATALOG[client].links_process else f"${CATALOG[client].session_variable}"
+    name += EDITS_SUFFIX if is_edit else ""
     folder = _in_double_quotes(gate_folder())
     if has_process_times():
         return f'[ "{folder}/{name}" -nt /proc/self ]'

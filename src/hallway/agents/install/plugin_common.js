@@ -46,6 +46,8 @@ const gateTime = (id) => {
 }
 
 const isQuiet = (id) => gateTime(id) > Date.now()
+// Whether no edit of a session needs a check: no other session has claimed anything, or checks are switched off.
+const areEditsFree = (id) => process.env.HALLWAY_CLAIMS === "off" || gateTime(`${id}.edits`) > Date.now()
 const isMarkedDue = (id) => gateTime(id) < 1000
 
 // Ask for news of idle sessions when their gate files are marked as due; `ask(id)` returns the hook's answer,

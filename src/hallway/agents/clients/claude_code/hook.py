@@ -5,6 +5,7 @@ from __future__ import annotations
 from hallway.agents.hook.event import (
     ANSWERED,
     ASKED,
+    EDIT,
     END,
     IDLE,
     PROMPT,
@@ -58,6 +59,7 @@ class ClaudeCodeAdapter(ClientAdapter):
     kinds = {
         "SessionStart": START,
         "UserPromptSubmit": PROMPT,
+        "PreToolUse": EDIT,
         "PostToolUse": TOOL,
         "PostToolUseFailure": TOOL,
         "PermissionRequest": ASKED,
@@ -69,6 +71,7 @@ class ClaudeCodeAdapter(ClientAdapter):
     }
     process_variable = "CLAUDE_PID"
     edits = frozenset(("Edit", "Write", "MultiEdit", "NotebookEdit"))
+    shells = frozenset(("Bash",))
 
     def kind_of(self, event_name: str, payload: Payload) -> str:
         if event_name != "Notification":

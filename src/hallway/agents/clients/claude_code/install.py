@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from hallway.agents.install.client import ANY, EDITS, IDLE, ClientInstaller, home, place, stdio_server
+from hallway.agents.install.client import ANY, CHECK, EDITS, IDLE, ClientInstaller, home, place, stdio_server
 from hallway.agents.install.configs import NAME, HookEntries, JsonConfig, OwnKey
 from hallway.agents.install.hook_entries import grouped, is_hallways
 from hallway.agents.install.switch import NO_HOOKS, NO_SERVER, Switch, is_true, lists
@@ -22,6 +22,7 @@ class ClaudeCodeInstaller(ClientInstaller):
     hooks = (
         ("SessionStart", None, ""),
         ("UserPromptSubmit", None, ""),
+        ("PreToolUse", "Edit|Write|MultiEdit|NotebookEdit|Bash", CHECK),
         ("PostToolUse", "*", ANY),
         ("PostToolUse", "Edit|Write|MultiEdit|NotebookEdit", EDITS),
         ("PermissionRequest", "*", ""),

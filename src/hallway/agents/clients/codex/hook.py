@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from hallway.agents.hook.event import ASKED, END, PROMPT, START, STOP, SUCCESSIONS, TOOL, ClientAdapter, text
+from hallway.agents.hook.event import ASKED, EDIT, END, PROMPT, START, STOP, SUCCESSIONS, TOOL, ClientAdapter, text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
     from hallway.agents.hook.event import Payload
-
-PATCHED = ("*** Add File: ", "*** Update File: ", "*** Delete File: ", "*** Move to: ")
 
 
 class CodexAdapter(ClientAdapter):
@@ -19,7 +17,7 @@ class CodexAdapter(ClientAdapter):
     kinds = {
         "SessionStart": START,
         "UserPromptSubmit": PROMPT,
-        "PreToolUse": ASKED,  # installed for the tool that asks the person alone
+        "PreToolUse": EDIT,
         "PostToolUse": TOOL,
         "PermissionRequest": ASKED,
         "Stop": STOP,
@@ -28,7 +26,13 @@ class CodexAdapter(ClientAdapter):
         "SessionEnd": END,
     }
     edits = frozenset(("Edit", "Write"))
+    shells = frozenset(("Bash",))
     successions = (*SUCCESSIONS, "startup")  # `/new` begins a conversation as the start of the program does
+
+    def kind_of(self, event_name: str, payload: Payload) -> str:
+        if event_name == "PreToolUse" and text(payload, "tool_name") == "request_user_input":
+            return ASKED
+        return super().kind_of(event_name, payload)
 
     def name_of(self, payload: Payload, session_id: str, environ: Any) -> str:
         from hallway.agents.clients.codex.title import read_title
@@ -45,8 +49,9 @@ class CodexAdapter(ClientAdapter):
         tool_input = payload.get("tool_input")
         if text(payload, "tool_name") != "apply_patch" or not isinstance(tool_input, dict):
             return super().files(payload)
-        lines = [line.strip() for line in text(tool_input, "command", "input", "patch").splitlines()]
-        return [line[len(mark) :].strip() for line in lines for mark in PATCHED if line.startswith(mark)]
+        from hallway.agents.hook.shell_command import patched_files
+
+        return patched_files(text(tool_input, "command", "input", "patch"))
 
 
 ADAPTER = CodexAdapter()

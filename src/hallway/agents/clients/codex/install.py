@@ -7,7 +7,7 @@ import os
 import subprocess
 from typing import IO, TYPE_CHECKING, Any
 
-from hallway.agents.install.client import ANY, EDITS, ClientInstaller, Diagnostic, home, place, stdio_server
+from hallway.agents.install.client import ANY, CHECK, EDITS, ClientInstaller, Diagnostic, home, place, stdio_server
 from hallway.agents.install.configs import HookEntries, JsonConfig, TomlConfig
 from hallway.agents.install.hook_commands import is_ours
 from hallway.agents.install.hook_entries import grouped, is_hallways
@@ -45,6 +45,7 @@ class CodexInstaller(ClientInstaller):
         ("PostToolUse", None, ANY),
         ("PostToolUse", "apply_patch|Edit|Write", EDITS),
         ("PreToolUse", "request_user_input", ""),
+        ("PreToolUse", "apply_patch|Edit|Write|Bash", CHECK),
         ("PermissionRequest", None, ""),
         ("Stop", None, ""),
         ("SubagentStop", None, ANY),

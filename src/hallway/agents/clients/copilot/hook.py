@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from hallway.agents.hook.event import ASKED, END, PROMPT, START, STOP, TOOL, ClientAdapter, question_of, text
+from hallway.agents.hook.event import ASKED, EDIT, END, PROMPT, START, STOP, TOOL, ClientAdapter, question_of, text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,12 +19,14 @@ class CopilotAdapter(ClientAdapter):
     kinds = {
         "sessionStart": START,
         "userPromptSubmitted": PROMPT,
+        "preToolUse": EDIT,
         "postToolUse": TOOL,
         "notification": ASKED,
         "agentStop": STOP,
         "sessionEnd": END,
     }
     edits = frozenset(("create", "edit", "str_replace_editor", "write"))
+    shells = frozenset(("bash",))
 
     def kind_of(self, event_name: str, payload: Payload) -> str:
         asked = text(payload, "notification_type", "notificationType")
@@ -54,10 +56,23 @@ class CopilotAdapter(ClientAdapter):
         return reason, question_of(last_question(text(payload, "sessionId"), os.environ)) or detail
 
     def files(self, payload: Payload) -> list[str]:
-        return super().files({"tool_name": payload.get("toolName"), "tool_input": payload.get("toolArgs")})
+        return super().files(_with_usual_names(payload))
+
+    def command(self, payload: Payload) -> str:
+        return super().command(_with_usual_names(payload))
+
+    def deny_edit(self, event: HookEvent, words: str) -> Payload:
+        return {"permissionDecision": "deny", "permissionDecisionReason": words}
 
     def inject_context(self, event: HookEvent, words: str) -> Payload:
         return {"additionalContext": words}
+
+    def warn_of_edit(self, event: HookEvent, words: str) -> Payload:
+        return {"hookSpecificOutput": {"hookEventName": "PreToolUse", "additionalContext": words}}
+
+
+def _with_usual_names(payload: Payload) -> Payload:
+    return {"tool_name": payload.get("toolName"), "tool_input": payload.get("toolArgs")}
 
 
 ADAPTER = CopilotAdapter()

@@ -6,7 +6,7 @@ import json
 import os
 from typing import TYPE_CHECKING, Any
 
-from hallway.agents.install.client import ANY, EDITS, HOOK_LIMIT_S, ClientInstaller, home, place, stdio_server
+from hallway.agents.install.client import ANY, CHECK, EDITS, HOOK_LIMIT_S, ClientInstaller, home, place, stdio_server
 from hallway.agents.install.configs import HOOKS, NAME, JsonConfig, OldFile, OwnFile, OwnKey
 from hallway.agents.install.hook_entries import listed
 from hallway.agents.install.old_name import OLD_NAME
@@ -20,6 +20,7 @@ class CopilotInstaller(ClientInstaller):
     hooks = (
         ("sessionStart", None, ""),
         ("userPromptSubmitted", None, ""),
+        ("preToolUse", "create|edit|str_replace_editor|write|bash", CHECK),
         ("postToolUse", None, ANY),
         ("postToolUse", "create|edit|str_replace_editor|write", EDITS),
         ("notification", None, ""),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hallway.agents.hook.event import END, PROMPT, START, STOP, TOOL, ClientAdapter, text
+from hallway.agents.hook.event import EDIT, END, PROMPT, START, STOP, TOOL, ClientAdapter, text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,11 +17,14 @@ class CursorAdapter(ClientAdapter):
     kinds = {
         "sessionStart": START,
         "beforeSubmitPrompt": PROMPT,
+        "preToolUse": EDIT,
         "postToolUse": TOOL,
         "afterFileEdit": TOOL,
         "stop": STOP,
         "sessionEnd": END,
     }
+    edits = frozenset(("Write", "Edit", "MultiEdit", "StrReplace", "Delete", "NotebookEdit", "EditNotebook"))
+    shells = frozenset(("Shell",))
     shows = (START, TOOL)
 
     def read(self, payload: Payload, event_name: str, environ: Any) -> HookEvent | None:
@@ -39,7 +42,13 @@ class CursorAdapter(ClientAdapter):
 
     def files(self, payload: Payload) -> list[str]:
         path = text(payload, "file_path")
-        return [path] if path else []
+        return [path] if path else super().files(payload)
+
+    def deny_edit(self, event: HookEvent, words: str) -> Payload:
+        return {"permission": "deny", "user_message": words, "agent_message": words}
+
+    def warn_of_edit(self, event: HookEvent, words: str) -> Payload:
+        return {"permission": "allow", "agent_message": words}
 
     def inject_context(self, event: HookEvent, words: str) -> Payload:
         return {"additional_context": words}

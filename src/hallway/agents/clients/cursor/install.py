@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from hallway.agents.install.client import ANY, EDITS, HOOK_LIMIT_S, ClientInstaller, home, place, stdio_server
+from hallway.agents.install.client import ANY, CHECK, EDITS, HOOK_LIMIT_S, ClientInstaller, home, place, stdio_server
 from hallway.agents.install.configs import NAME, HookEntries, JsonConfig, OwnKey, RequiredKey
 from hallway.agents.install.hook_entries import is_hallways, listed
 
@@ -18,6 +18,7 @@ class CursorInstaller(ClientInstaller):
     hooks = (
         ("sessionStart", None, ""),
         ("beforeSubmitPrompt", None, ""),
+        ("preToolUse", None, CHECK),
         ("postToolUse", None, ANY),
         ("afterFileEdit", None, EDITS),
         ("stop", None, ""),

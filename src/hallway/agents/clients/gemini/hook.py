@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hallway.agents.hook.event import ASKED, END, PROMPT, START, STOP, TOOL, ClientAdapter, is_typed, text
+from hallway.agents.hook.event import ASKED, EDIT, END, PROMPT, START, STOP, TOOL, ClientAdapter, is_typed, text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,12 +23,14 @@ class GeminiAdapter(ClientAdapter):
     kinds = {
         "SessionStart": START,
         "BeforeAgent": PROMPT,
+        "BeforeTool": EDIT,
         "AfterTool": TOOL,
         "Notification": ASKED,
         "AfterAgent": STOP,
         "SessionEnd": END,
     }
     edits = frozenset(("write_file", "replace", "edit"))
+    shells = frozenset(("run_shell_command",))
 
     def read(self, payload: Payload, event_name: str, environ: Any) -> HookEvent | None:
         event = super().read(payload, event_name, environ)
@@ -53,6 +55,13 @@ class GeminiAdapter(ClientAdapter):
             return "question", ""  # it does not say what it asks
         what = text(details, "command", "filePath", "toolName", "title") or text(payload, "message")
         return "permission", f"{TOOLS[kind]}: {what}" if kind in TOOLS else what
+
+    def deny_edit(self, event: HookEvent, words: str) -> Payload:
+        return {"decision": "deny", "reason": words}
+
+    def warn_of_edit(self, event: HookEvent, words: str) -> Payload:
+        """Return the answer for the person: before a tool Gemini CLI takes no context for its agent."""
+        return {"systemMessage": words}
 
     def block_stop(self, event: HookEvent, words: str) -> Payload:
         return {"decision": "deny", "reason": words}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hallway.agents.install.client import ANY, EDITS, home
+from hallway.agents.install.client import ANY, CHECK, EDITS, home
 from hallway.agents.install.configs import NAME
 from hallway.agents.install.settings_file import SettingsFileInstaller
 from hallway.agents.install.switch import NO_HOOKS, NO_SERVER, Switch, excluded_servers, is_false, lists_beginning
@@ -19,6 +19,7 @@ class GeminiInstaller(SettingsFileInstaller):
     hooks = (
         ("SessionStart", None, ""),
         ("BeforeAgent", None, ""),
+        ("BeforeTool", "write_file|replace|edit|run_shell_command", CHECK),
         ("AfterTool", "*", ANY),
         ("AfterTool", "write_file|replace|edit", EDITS),
         ("Notification", "*", ""),

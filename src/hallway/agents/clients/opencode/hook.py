@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hallway.agents.hook.event import PluginAdapter, keeps_prompts_off
+from hallway.agents.hook.event import PluginAdapter, keeps_prompts_off, text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ UNTITLED = ("New session - ", "Child session - ")  # with the time: what a sessi
 class OpenCodeAdapter(PluginAdapter):
     client = "opencode"
     title = "OpenCode"
-    edits = frozenset(("edit", "write", "patch", "multiedit"))
+    edits = frozenset(("edit", "write", "patch", "apply_patch", "multiedit"))
 
     def name_of(self, payload: Payload, session_id: str, environ: Any) -> str:
         """Return a session's title, which the model has made of the first prompt unless the person has changed it."""
@@ -25,6 +25,10 @@ class OpenCodeAdapter(PluginAdapter):
 
     def files(self, payload: Payload) -> list[str]:
         tool_input = payload.get("tool_input")
+        if isinstance(tool_input, dict) and (patch := text(tool_input, "patchText")):
+            from hallway.agents.hook.shell_command import patched_files
+
+            return patched_files(patch)
         if isinstance(tool_input, dict) and isinstance(path := tool_input.get("filePath"), str):
             tool_input = {"file_path": path}
         return super().files({**payload, "tool_input": tool_input})

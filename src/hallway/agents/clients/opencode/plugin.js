@@ -1,5 +1,6 @@
 // hallway in OpenCode: reports what happens in a session, and adds what is new to its agent's context.
-const EDITS = new Set(["edit", "write", "patch", "multiedit"])
+const EDITS = new Set(["edit", "write", "patch", "apply_patch", "multiedit"])
+const SHELL = "bash"
 
 export const Hallway = async ({ client, directory }) => {
   const parents = new Map() // a subagent's session, and the one that it works for
@@ -11,6 +12,7 @@ export const Hallway = async ({ client, directory }) => {
   const failed = new Map() // why a turn that is not over yet will end
   const answers = new Map() // the last text of a session's agent
   const titles = new Map()
+  const warnings = new Map() // about calls that are about to run
 
   const failure = (error) => {
     const detail = error?.data?.message ?? ""
@@ -90,8 +92,17 @@ export const Hallway = async ({ client, directory }) => {
     "experimental.text.complete": async (input, output) => {
       if (output.text.trim()) answers.set(input.sessionID, output.text)
     },
+    "tool.execute.before": async (input, output) => {
+      if (!(EDITS.has(input.tool) || input.tool === SHELL) || areEditsFree(owner(input.sessionID))) return
+      const { denied, text } = await report("edit", input.sessionID, { tool_name: input.tool, tool_input: output.args })
+      if (denied) throw new Error(denied)
+      if (text) warnings.set(input.callID, text)
+    },
     "tool.execute.after": async (input, output) => {
       const session = owner(input.sessionID)
+      const warning = warnings.get(input.callID)
+      warnings.delete(input.callID)
+      if (warning && typeof output.output === "string") output.output += `\n\n${warning}`
       if (!EDITS.has(input.tool) && !idle.has(session) && isQuiet(session)) return
       idle.delete(session)
       running.add(session)

@@ -1,5 +1,6 @@
 // hallway in pi: reports what happens in a session, adds what is new to its agent's context, and offers hallway's tools.
 const EDITS = new Set(["edit", "write"])
+const SHELL = "bash"
 const CALL_LIMIT_MS = 60_000 // a tool may wait for an answer that long
 const START_LIMIT_MS = 5000
 
@@ -99,6 +100,7 @@ const ending = (messages: any[]) => {
 export default async function (pi) {
   const idle = new Set() // this session's id while its turn is over
   let timer
+  const warnings = new Map() // about calls that are about to run
   let atStart = "" // what the start had to show, until the first prompt
   const { server, instructions } = await offerTools(pi)
 
@@ -132,10 +134,22 @@ export default async function (pi) {
     }
   })
 
+  pi.on("tool_call", async (event, context) => {
+    const isChecked = EDITS.has(event.toolName) || event.toolName === SHELL
+    if (!isChecked || areEditsFree(context.sessionManager.getSessionId())) return
+    const { denied, text } = await report(context, "edit", { tool_name: event.toolName, tool_input: event.input })
+    if (denied) return { block: true, reason: denied }
+    if (text) warnings.set(event.toolCallId, text)
+  })
+
   pi.on("tool_result", async (event, context) => {
-    if (!EDITS.has(event.toolName) && isQuiet(context.sessionManager.getSessionId())) return
-    const { text } = await report(context, "tool", { tool_name: event.toolName, tool_input: event.input })
-    if (text) return { content: [...event.content, { type: "text", text }] }
+    const texts = [warnings.get(event.toolCallId)].filter(Boolean)
+    warnings.delete(event.toolCallId)
+    if (EDITS.has(event.toolName) || !isQuiet(context.sessionManager.getSessionId())) {
+      const { text } = await report(context, "tool", { tool_name: event.toolName, tool_input: event.input })
+      if (text) texts.push(text)
+    }
+    if (texts.length) return { content: [...event.content, ...texts.map((text) => ({ type: "text", text }))] }
   })
 
   pi.on("agent_end", async (event, context) => {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hallway.agents.hook.event import (
     ASKED,
+    EDIT,
     END,
     IDLE,
     PROMPT,
@@ -32,6 +33,7 @@ class QwenAdapter(ClientAdapter):
     kinds = {
         "SessionStart": START,
         "UserPromptSubmit": PROMPT,
+        "PreToolUse": EDIT,
         "PostToolUse": TOOL,
         "PermissionRequest": ASKED,
         "Notification": ASKED,
@@ -41,6 +43,7 @@ class QwenAdapter(ClientAdapter):
         "SessionEnd": END,
     }
     edits = frozenset(("write_file", "edit", "replace"))
+    shells = frozenset(("run_shell_command",))
     reports_wake_ups = False  # no hook is run for what peers say through its socket
 
     def name_of(self, payload: Payload, session_id: str, environ: Any) -> str:

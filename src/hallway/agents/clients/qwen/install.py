@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hallway.agents.install.client import ANY, EDITS, home
+from hallway.agents.install.client import ANY, CHECK, EDITS, home
 from hallway.agents.install.settings_file import SettingsFileInstaller
 from hallway.agents.install.switch import NO_HOOKS, Switch, excluded_servers, is_true
 
@@ -13,6 +13,7 @@ class QwenInstaller(SettingsFileInstaller):
     hooks = (
         ("SessionStart", None, ""),
         ("UserPromptSubmit", None, ""),
+        ("PreToolUse", "write_file|edit|replace|run_shell_command", CHECK),
         ("PostToolUse", "*", ANY),
         ("PostToolUse", "write_file|edit|replace", EDITS),
         ("PermissionRequest", "*", ""),
