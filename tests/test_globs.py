@@ -83,6 +83,8 @@ def test_every_match_has_the_literal_beginning_and_end(pattern: str, path: str) 
     if is_match(pattern, path):
         assert path.lower().startswith(glob.prefix)
         assert path.lower().endswith(glob.suffix)
+        least, most = glob.depths
+        assert least <= path.count("/") + 1 <= most
 
 
 @pytest.mark.parametrize(

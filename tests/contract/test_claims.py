@@ -11,6 +11,7 @@ from hallway.bus.local import LocalBus
 from hallway.core import errors
 from hallway.core.clock import FakeClock
 from hallway.core.model import Claim
+from hallway.services import claims
 from support import all_events, kinds, until
 
 NAMES = ("alice", "bob", "carol")
@@ -152,6 +153,25 @@ def test_the_holders_of_paths_are_found_among_pages_of_claims(shop: LocalBus, mo
     files = [f"src/{number}.py" for number in range(9)]
     held = shop.claims.find_holders(files, set(), project=shop.sessions.get("alice").project)
     assert sorted(held) == files[:7]
+
+
+def test_a_claim_is_compared_with_those_alone_that_begin_and_end_alike_and_lie_as_deep(
+    shop: LocalBus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many claims there are, a glob with the same beginning as all of them costs little."""
+    for number in range(20):
+        claim(shop, "alice", f"src/{number}/*.py", f"src/{number}/**/x.md", f"src/a/b/{number}.md", "resource:src")
+    compared: list[str] = []
+    overlap = claims._overlap
+    monkeypatch.setattr(
+        claims, "_overlap", lambda one, two, ignores_case: compared.append(two) or overlap(one, two, ignores_case)
+    )
+    assert claim(shop, "bob", "src/*.md").state == "granted"
+    assert compared == []
+    assert claim(shop, "bob", "src/??/*.md", queue_s=60).state == "waiting"
+    assert set(compared) == {f"src/{number}/**/x.md" for number in range(20)}
+    with pytest.raises(errors.ClaimRefused):
+        claim(shop, "carol", "src/a/**")
 
 
 # -- how a claim ends -------------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ SLASH = "/"
 SPECIAL = frozenset("*?[{\\")
 MAX_ALTERNATIVES = 64  # that the braces of one pattern make
 MAX_CODE = 0x10FFFF
+MAX_DEPTH = 2**31 - 1  # of a path: any number of folders
 ALL = ((0, 46), (48, MAX_CODE))  # every character but the slash
 MAX_GLOBS_KEPT = 4096
 
@@ -28,17 +29,18 @@ ONE, LOOP, SKIP = "one", "loop", "skip"  # one character; any number of them; th
 
 
 class Glob:
-    """A parsed pattern; `overlaps` and `matches` decide, `prefix` and `suffix` are for an index.
+    """A pattern; `overlaps` and `matches` decide, `prefix`, `suffix` and `depths` are for an index.
 
-    Every path that it matches begins with `prefix` and ends with `suffix`, both in lower case.
+    Every path that it matches begins with `prefix` and ends with `suffix`, both in lower case. It is parsed when it is
+    first compared with a pattern that begins and ends alike: most are not.
     """
 
-    __slots__ = ("_alternatives", "is_literal", "prefix", "suffix", "text")
+    __slots__ = ("_automata", "is_literal", "prefix", "suffix", "text")
 
     def __init__(self, text: str) -> None:
-        """Parse a pattern in the form that `normalize` returns; raises ValueError, which says what is wrong with it."""
+        """Take a pattern in the form that `normalize` returns."""
         self.text = text
-        self._alternatives = [_steps_of(each) for each in alternatives(text)]
+        self._automata: list[list[Step]] | None = None
         self.is_literal = SPECIAL.isdisjoint(text)
         self.prefix = _literal_prefix(text).lower()
         self.suffix = _literal_suffix(text).lower()
@@ -51,7 +53,20 @@ class Glob:
             return self.text == other.text
         if not _can_meet(self.prefix, other.prefix) or not _can_meet(self.suffix[::-1], other.suffix[::-1]):
             return False
-        return any(_meet(one, two) for one in self._alternatives for two in other._alternatives)
+        return any(_meet(one, two) for one in self.automata for two in other.automata)
+
+    @property
+    def automata(self) -> list[list[Step]]:
+        """Return an automaton for each alternative; raises ValueError, which says what is wrong with the pattern."""
+        if self._automata is None:
+            self._automata = [_steps_of(each) for each in alternatives(self.text)]
+        return self._automata
+
+    @property
+    def depths(self) -> tuple[int, int]:
+        """Return how many names a path that it matches has at the least and at the most."""
+        depths = [_depths_of([name for name in each.split(SLASH) if name]) for each in alternatives(self.text)]
+        return min(least for least, _ in depths), max(most for _, most in depths)
 
     def matches(self, path: str, *, ignore_case: bool = False) -> bool:
         """Return whether the pattern matches a path."""
@@ -88,7 +103,7 @@ def normalize(pattern: str) -> str:
     if pattern.endswith(SLASH) and names[-1] != "**":
         names.append("**")
     text = SLASH.join(names)
-    Glob(text)
+    _ = Glob(text).automata  # raises ValueError
     return text
 
 
@@ -147,6 +162,13 @@ def _end_of_set(text: str, at: int) -> int:
     if end < 0:
         raise ValueError("a bracket is not closed")
     return end
+
+
+def _depths_of(names: list[str]) -> tuple[int, int]:
+    """Return the numbers of names of the shortest and the longest path that fits names without braces."""
+    if "**" not in names:
+        return len(names), len(names)
+    return len(names) - names[:-1].count("**"), MAX_DEPTH
 
 
 def _steps_of(text: str) -> list[Step]:

@@ -12,7 +12,7 @@ import time
 
 from hallway.core.clock import SECOND, new_id
 from hallway.core.errors import ClaimNotFound, ClaimRefused, InvalidInput, Refused, SessionElsewhere
-from hallway.core.globs import glob_of, normalize
+from hallway.core.globs import MAX_DEPTH, glob_of, normalize
 from hallway.core.model import PERSON, Claim, EditCheck, Json
 from hallway.core.near_names import did_you_mean, near_matches
 from hallway.core.operation import operation
@@ -100,7 +100,7 @@ class ClaimRegistry(Service, noun="claims"):
             **named,
         )
         for each in wanted:
-            self._store.rows("claims.insert_path", project=project, prefix=_prefix(each), claim_id=claim_id, glob=each)
+            self._store.rows("claims.insert_path", project=project, claim_id=claim_id, glob=each, **_index_of(each))
         claim = self.require(claim_id)
         self._publish("claim.granted" if is_granted else "claim.queued", claim)
         return claim
@@ -284,7 +284,8 @@ class ClaimRegistry(Service, noun="claims"):
         """Return the ids of the claims of others that conflict with a claim of these paths."""
         rivals: dict[str, None] = {}
         for each in wanted:
-            prefix = _prefix(each)
+            index = _index_of(each)
+            prefix = index["prefix"]
             rows = self._store.rows(
                 "claims.rivals",
                 now=self._store.now,
@@ -292,7 +293,7 @@ class ClaimRegistry(Service, noun="claims"):
                 session_id=session_id,
                 mode=mode,
                 number=number,
-                prefix=prefix,
+                **index,
                 prefix_end=prefix + AFTER_ALL,
                 shorter=encode([prefix[:length] for length in range(len(prefix))]),
             )
@@ -434,6 +435,15 @@ def checked_path(path: str) -> str:
 
 def _prefix(path: str) -> str:
     return path.lower() if path.startswith(RESOURCE) else glob_of(path).prefix
+
+
+def _index_of(path: str) -> dict[str, Any]:
+    """Return what tells most pairs of paths apart without parsing them; the end is kept backwards."""
+    if path.startswith(RESOURCE):
+        return {"prefix": path.lower(), "ending": "", "min_depth": 0, "max_depth": MAX_DEPTH}
+    glob = glob_of(path)
+    min_depth, max_depth = glob.depths
+    return {"prefix": glob.prefix, "ending": glob.suffix[::-1], "min_depth": min_depth, "max_depth": max_depth}
 
 
 def _prefixes_near(prefix: str, prefixes: list[str]) -> Iterator[str]:

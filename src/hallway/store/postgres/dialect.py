@@ -33,6 +33,8 @@ INTEGERS = {
     "last",
     "last_seen",
     "last_version",
+    "max_depth",
+    "min_depth",
     "most",
     "now",
     "number",

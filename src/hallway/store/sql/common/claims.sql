@@ -5,9 +5,12 @@ c.granted_at, c.ttl_s, c.expires_at
 
 -- fragment: is_rival
 -- A claim of another session that conflicts with the wanted one: one of the two is exclusive, and this one is granted,
--- or it waits and was asked for earlier.
+-- or it waits and was asked for earlier. One of the two paths' endings, which are kept backwards, begins with the other,
+-- and a path may have a number of names that both allow.
 p.project = :project AND c.session_id <> :session_id AND c.expires_at > :now
 AND (:mode = 'exclusive' OR c.mode = 'exclusive') AND (c.state = 'granted' OR c.number < :number)
+AND p.min_depth <= :max_depth AND p.max_depth >= :min_depth
+AND substr(p.ending, 1, length(:ending)) = substr(:ending, 1, length(p.ending))
 
 -- name: claims.draw_number
 INSERT INTO claim_numbers (project, last) VALUES (:project, 1)
@@ -21,7 +24,8 @@ VALUES (:claim_id, :project, :session_id, :paths, :mode, :intent, :task_id, :sta
         :granted_at, :ttl_s, :expires_at, :ignores_case, :notify);
 
 -- name: claims.insert_path
-INSERT INTO claim_paths (project, prefix, claim_id, glob) VALUES (:project, :prefix, :claim_id, :glob);
+INSERT INTO claim_paths (project, prefix, claim_id, glob, ending, min_depth, max_depth)
+VALUES (:project, :prefix, :claim_id, :glob, :ending, :min_depth, :max_depth);
 
 -- name: claims.rivals
 -- The claims with a glob that may overlap one with a prefix: theirs begins with it, or it begins with theirs.

@@ -1,0 +1,5 @@
+-- What tells most globs apart before they are compared: how a match ends, backwards and in lower case, and how many names
+-- it may have. The globs that are there may have any.
+ALTER TABLE claim_paths ADD COLUMN ending text COLLATE "C" NOT NULL DEFAULT '';
+ALTER TABLE claim_paths ADD COLUMN min_depth integer NOT NULL DEFAULT 0;
+ALTER TABLE claim_paths ADD COLUMN max_depth integer NOT NULL DEFAULT 2147483647;
