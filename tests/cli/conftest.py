@@ -20,6 +20,6 @@ def person(tmp_path: Path) -> Person:
 @pytest.fixture
 def team(person: Person) -> Person:
     """A person on a bus with two sessions."""
-    person.types("register", "s1", "alice's claude", "claude-code", "--capabilities", "go,review")
-    person.types("register", "s2", "bob's codex", "codex", "--user", "bob", "--status", "waiting")
+    person.types("register", "s1", "alice's claude", "claude-code", "--name", "s1", "--capabilities", "go,review")
+    person.types("register", "s2", "bob's codex", "codex", "--name", "s2", "--user", "bob", "--status", "waiting")
     return person

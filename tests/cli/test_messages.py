@@ -274,7 +274,7 @@ def test_a_reply_to_what_is_gone_says_so(team):
 
 def test_a_thread_names_a_few_recipients_and_counts_the_rest(team):
     for number in range(8):
-        team.types("register", f"a{number}", "x", "x")
+        team.types("register", f"a{number}", "x", "x", "--name", f"a{number}")
     message_id = team.gets("broadcast", "s1", "all hear")["message_id"]
     assert "○ stored: a0, a1, a2, a3, a4 and 4 more" in team.types("thread", message_id).stdout
 

@@ -13,7 +13,7 @@ def task_id(team):
 def test_an_offer_says_to_whom_and_under_which_id(team):
     said = team.types("task", "offer", "me", "*", "Mend the login").stdout
     (task,) = team.gets("task", "list")
-    assert said == f"◇ offered to *: Mend the login  {task['task_id']}\n"
+    assert said == f"◇ offered to everybody: Mend the login  {task['task_id']}\n"
     assert [message["type"] for message in team.gets("inbox", "s1")] == ["task_offer"]
 
 

@@ -287,6 +287,40 @@ def test_a_session_that_goes_on_under_a_new_id_gets_the_name(bus: LocalBus) -> N
     assert name_of(bus, "3") == "mine"
 
 
+# -- the names in a result --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.promise("S9")
+def test_a_result_comes_with_the_names_of_its_sessions(bus: LocalBus) -> None:
+    register(bus, "1", name="login")
+    register(bus, "2", name="cart")
+    bus.messages.send("1", "2", "request", "hello")
+    bus.messages.send("user:alice", "2", "request", "hello")
+    inbox = bus.messages.inbox("2")
+    assert bus.sessions.names_in(inbox) == {"1": "login", "2": "cart"}
+    assert bus.sessions.names_in(bus.messages.get_conversation(inbox[0].message_id)) == {"1": "login", "2": "cart"}
+    assert bus.sessions.names_in(all_events(bus)[-1]) == {"2": "cart"}
+    assert bus.sessions.names_in(["user:alice", "*", "type:codex", "nobody", None, "bad\nid"]) == {}
+    assert bus.sessions.names_in(bus.sessions.list_sessions()) == {}  # which have their names
+
+
+@pytest.mark.promise("S10")
+def test_a_name_that_another_session_has_now_comes_with_the_beginning_of_the_id(bus: LocalBus) -> None:
+    former, other, elsewhere = f"{'a' * 30}1", f"{'a' * 30}2", f"{'b' * 30}3"
+    register(bus, former, name="login")
+    bus.sessions.end(former)
+    assert bus.sessions.names_in(former) == {former: "login"}
+    register(bus, other, name="login")
+    register(bus, elsewhere, name="login", project=OTHER)
+    assert bus.sessions.names_in(former) == {former: "login (aaaaaaaa)"}
+    assert bus.sessions.names_in(other) == {other: "login"}
+    assert bus.sessions.names_in([former, other, elsewhere]) == {
+        former: f"login ({former})",
+        other: f"login ({other})",
+        elsewhere: f"login ({elsewhere})",
+    }
+
+
 # -- races ------------------------------------------------------------------------------------------------------------
 
 

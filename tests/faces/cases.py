@@ -393,6 +393,14 @@ SESSIONS = [
         gives={"project": SHOP, "total": 1, "sessions": [{"session_id": "alice"}]},
     ),
     case(
+        "what sessions are called",
+        ALICE,
+        BOB,
+        call("sessions.rename", session_id="alice", name="login-form"),
+        call("sessions.find_names", session_ids=["alice", "nobody"]),
+        gives=[{"session_id": "alice", "name": "login-form", "is_shared": False}],
+    ),
+    case(
         "ended sessions are cleared",
         ALICE,
         BOB,

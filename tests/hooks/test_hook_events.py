@@ -115,7 +115,7 @@ def say(bus: LocalBus, subject: str, body: str = "", **more: object) -> str:
     try:
         bus.sessions.get("bob")
     except SessionNotFound:
-        bus.sessions.register("bob", "bob's agent", "codex")
+        bus.sessions.register("bob", "bob's agent", "codex", name="bob")
     return bus.messages.send("bob", SESSION, more.pop("type", "notification"), subject, body, **more).message_id
 
 
@@ -206,11 +206,11 @@ def test_who_came_and_who_left_is_told(shop: LocalBus, start_client: StartClient
     client = start_client()
     client.does("start")
     client.does("prompt", prompt="go on")
-    shop.sessions.register("bob", "bob's agent", "codex")
+    shop.sessions.register("bob", "bob's agent", "codex", name="bob")
     shop.sessions.register("carol", "carol's agent", "codex", project="github.com/acme/other")
     assert '- came: "bob"' in client.does("tool").shown
     shop.sessions.end("bob")
-    shop.sessions.register("dave", "dave's agent", "codex")
+    shop.sessions.register("dave", "dave's agent", "codex", name="dave")
     shown = client.does("tool").shown
     assert '- left: "bob"' in shown
     assert '- came: "dave"' in shown
@@ -219,7 +219,7 @@ def test_who_came_and_who_left_is_told(shop: LocalBus, start_client: StartClient
 
 
 def test_a_new_session_is_told_who_is_here(shop: LocalBus, start_client: StartClient) -> None:
-    shop.sessions.register("bob", "bob's agent", "codex", current_task="the cart", status="working")
+    shop.sessions.register("bob", "bob's agent", "codex", name="bob", current_task="the cart", status="working")
     for number in range(10):
         shop.sessions.register(f"more-{number}", "x" * 200, "codex", current_task="y" * 1000)
     shop.sessions.heartbeat("bob")

@@ -115,6 +115,7 @@ CALLS: dict[str, dict[str, Any]] = {
     "sessions.rename": {"session_id": "$session", "name": "renamed"},
     "sessions.succeed": {"session_id": "$session", "continues": "$neighbour"},
     "sessions.clear_offline": {"project": "$project"},
+    "sessions.find_names": {"session_ids": ["$session", "$neighbour"]},
     "sessions.current_project": {"session_id": "$session"},
     "messages.send": {"from_session": "$session", "to_session": "$neighbour", "subject": "hello"},
     "messages.broadcast": {"from_session": "$session", "subject": "hello"},

@@ -74,7 +74,7 @@ def test_a_message_typed_on_the_page_reaches_a_session_and_its_reply_shows_up(
     page.keyboard.type("Which form do you mean?\nThe old one?")
     page.locator("[name=priority]").check()
     page.locator("[data-reply]").press("Control+Enter")
-    expect(page.locator("#said")).to_contain_text("In the inbox of s1, who is active.")
+    expect(page.locator("#said")).to_contain_text("In the inbox of shop, who is active.")
     expect(page.locator("[data-reply]")).to_have_value("")
     assert agent.stdout.readline() == "urgent request from user:alice: 'Which form do you mean?\\nThe old one?'\n"
     expect(page.locator("#talk")).to_contain_text("the new one")
@@ -199,12 +199,31 @@ def test_an_error_is_told_where_the_form_is_and_the_text_stays(open_tab: Callabl
     bus.sessions.register("s1", "login claude", "claude-code")
     page = open_tab("/page/session?id=s1")
     live(page)
-    for said in ("In the inbox of s1", "said exactly this"):
+    for said in ("In the inbox of shop", "said exactly this"):
         page.locator("[data-reply]").fill("the same twice")
         page.get_by_role("button", name="Send").click()
         expect(page.locator("#said")).to_contain_text(said)
     expect(page.locator("[data-reply]")).to_have_value("the same twice")
     assert len(bus.messages.inbox("s1")) == 1
+
+
+@pytest.mark.promise("S9")
+def test_a_session_is_renamed_on_its_page(open_tab: Callable[..., Page], bus: LocalBus) -> None:
+    bus.sessions.register("s1", "login claude", "claude-code")
+    bus.sessions.register("s2", "cart codex", "codex", name="cart")
+    page = open_tab("/page/session?id=s1")
+    live(page)
+    page.get_by_text("Rename").first.click()
+    name = page.get_by_label("New name")
+    name.fill("cart")
+    name.press("Enter")
+    expect(page.locator("#renamed")).to_contain_text("cart")
+    expect(page.locator("#renamed .c-red")).to_have_count(1)
+    name.fill("login-form")
+    name.press("Enter")
+    expect(page.locator("#renamed")).to_contain_text("It is called login-form now.")
+    expect(page.locator("h1")).to_have_text("login-form")
+    assert bus.sessions.get("s1").name == "login-form"
 
 
 def test_the_page_writes_without_script_too(open_tab: Callable[..., Page], bus: LocalBus) -> None:
@@ -395,7 +414,7 @@ def test_a_restart_of_the_hub_is_survived_and_caught_up(tab: Page, hub: HubProce
         tab.locator("#row-s1").click()
         tab.locator("[data-reply]").fill("the token of before the restart is good")
         tab.get_by_role("button", name="Send").click()
-        expect(tab.locator("#said")).to_contain_text("In the inbox of s1")
+        expect(tab.locator("#said")).to_contain_text("In the inbox of shop")
 
 
 def test_a_message_that_cannot_be_sent_stays_in_its_field(
@@ -456,7 +475,7 @@ def test_a_thousand_sessions_come_in_pages(open_tab: Callable[..., Page], bus: L
     page = open_tab("/")
     live(page)
     expect(page.locator("tbody tr")).to_have_count(100)
-    expect(page.locator("tbody tr").first).to_contain_text("agent 7")
+    expect(page.locator("tbody tr").first).to_contain_text("s7")
     page.get_by_role("link", name="next").click()
     page.get_by_role("link", name="next").click()
     expect(page.locator("tbody tr")).to_have_count(50)

@@ -85,6 +85,8 @@ def watch(args: Namespace) -> None:
     with connect(args.url) as bus:
         after = checked["after"] if "after" in parsed else None
         for event in bus.events.follow(after, project=checked["project"], kinds=checked["kinds"]):
+            if not args.is_json:
+                screen.names = bus.sessions.names_in(event)
             screen.write(event_line(screen, event, is_json=args.is_json))
 
 

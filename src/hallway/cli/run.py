@@ -151,6 +151,8 @@ def _perform(
         else:
             result = bus.execute(operation, bus.services[operation.noun], arguments)
         screen = out()
+        if not is_json:
+            screen.names = bus.sessions.names_in(result)
         screen.write(*render(screen, result, arguments))
         if operation.name == "tokens.whoami" and not is_json:
             out().write(f"Bus: {sanitize(bus_in_use(url))}")

@@ -10,6 +10,7 @@ import os
 import sys
 import time
 
+from hallway.core.model import EVERYBODY
 from hallway.text.sanitize import sanitize
 
 TYPE_CHECKING = False
@@ -24,13 +25,17 @@ MIN_WRAP = 20  # the smallest width in cells to which a text is wrapped
 
 
 class Terminal:
-    """An output stream with its width in cells (None: nothing is cut), its colours, and the time to compute ages."""
+    """An output stream with its width in cells (None: nothing is cut), its colours, and the time to compute ages.
+
+    `names` are the names of the sessions whose ids are in what is shown.
+    """
 
     def __init__(self, stream: TextIO, *, width: int | None = None, has_colour: bool = False) -> None:
         self.stream = stream
         self.width = width
         self.has_colour = has_colour
         self.now_s = time.time()
+        self.names: dict[str, str] = {}
 
     @classmethod
     def of(cls, stream: TextIO) -> Terminal:
@@ -41,6 +46,10 @@ class Terminal:
         is_terminal = stream.isatty()
         is_colourful = is_terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
         return cls(stream, width=_width(stream) if is_terminal else None, has_colour=is_colourful)
+
+    def name_of(self, party: str) -> str:
+        """Return what people call a party: a session's name, `everybody`, or the address itself."""
+        return "everybody" if party == EVERYBODY else self.names.get(party, party)
 
     def paint(self, text: str, colour: str) -> str:
         """Sanitize a text, and colour it if this terminal shows colours."""

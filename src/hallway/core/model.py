@@ -192,6 +192,14 @@ class ActiveSession(PeerSession):
     last_seen: datetime
 
 
+class SessionLabel(Record):
+    """What a session, live or not, is called. `is_shared`: another session of the project, live now, has the name."""
+
+    session_id: str
+    name: str
+    is_shared: bool
+
+
 class FileConflict(Record):
     """A conflict between two live sessions that work on the same thing."""
 

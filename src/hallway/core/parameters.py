@@ -83,6 +83,7 @@ SESSIONS: dict[str, FieldType] = {
     "location": Text("Host and directory, as HOST:DIRECTORY", most=4200, metavar="HOST:DIR"),
     "branch": Text("The branch that is checked out", most=500, metavar="BRANCH"),
     "capabilities": ArrayOf(Text(most=64), "What the session can do for others, by name", metavar="A,B"),
+    "session_ids": ArrayOf(Identifier(), "The sessions' ids", most=1000, metavar="A,B"),
     "continues": SessionReference("The session that goes on under the new id", metavar="OLD"),
     "capability": Text("Only sessions that have this capability", most=64, metavar="NAME"),
     "metadata": JsonObject("Anything else worth knowing, as a JSON object", metavar="JSON"),

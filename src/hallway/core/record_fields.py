@@ -82,6 +82,7 @@ OWN: dict[str, dict[str, str]] = {
         "ended_at": "When it ended or expired; null: it is live",
         "end_reason": "Why it ended; null: it is live",
     },
+    "SessionLabel": {"is_shared": "Whether another session of its project, live now, has the name"},
     "PeerSession": PEER,
     "ActiveSession": PEER,
     "FileConflict": {

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from hallway.core.errors import ClaimNotFound, HallwayError, InvalidInput, Refused, SessionElsewhere
 from hallway.core.near_names import near_matches
+from hallway.core.parties import sessions_in
 from hallway.core.schema import ArrayOf, Boolean, Choice, Integer, JsonObject, Number, Text, encode
 from hallway.mcp import results
 from hallway.services.base import Service
@@ -37,6 +38,8 @@ TASKS = TaskBoard.operations
 MEMORY = SharedMemory.operations
 CLAIMS = ClaimRegistry.operations
 PROJECT = SESSIONS["current_project"]
+FIND_NAMES = SESSIONS["find_names"]
+MAX_NAMES = 100  # in one answer
 
 READS = {"readOnlyHint": True}
 # With these annotations Codex runs a tool without asking its user each time.
@@ -217,6 +220,9 @@ class Tool:
             if more := arguments_of(result, call):
                 yield operation, operation.arguments((), {SESSION: session_id, **more})
         answer = self.shape(result)
+        if ids := self.named_in(result):
+            labels = yield FIND_NAMES, {"session_ids": ids}
+            answer["names"] = {each.session_id: each.name for each in labels if each.name != each.session_id}
         if self.operation is MEMORY["find"] and not result and (hint := peer.offer_former_memory(call.get("project"))):
             answer["hint"] = hint
         return {"you": session_id, **answer} if self.says_you and session_id else answer
@@ -227,6 +233,10 @@ class Tool:
             return None
         identity = {} if SESSION in self.takes else arguments
         return peer.session_of(identity, meta, is_needed=bool(self.actor))
+
+    def named_in(self, result: Any) -> list[str]:
+        """Return the ids of the sessions whose names the answer gives beside its result."""
+        return sorted(sessions_in(result))[:MAX_NAMES]
 
     def introduce(self, peer: Peer, session_id: str) -> None:
         peer.introduce(session_id)
@@ -259,6 +269,9 @@ class WholeTool(Tool):
         is_of_project = "project" in operation.parameters and not (operation.is_of_all or actor(operation))
         name = operation.name.replace(".", "_")
         super().__init__(name, operation, takes, results.whole, {"result": ""}, is_of_project=is_of_project)
+
+    def named_in(self, result: Any) -> list[str]:
+        return []  # the whole result, as HTTP gives it
 
     def introduce(self, peer: Peer, session_id: str) -> None:
         """Leave it to the caller: callers of the full profile register themselves with `sessions_register`."""

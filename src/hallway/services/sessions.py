@@ -9,10 +9,20 @@ from __future__ import annotations
 from hallway.core.authorization import authorise
 from hallway.core.clock import SECOND, to_datetime
 from hallway.core.errors import InvalidInput, SessionElsewhere, SessionNotFound
-from hallway.core.model import ActiveSession, ActiveSessions, Heartbeat, Json, PeerSession, Session, SessionStats
+from hallway.core.model import (
+    ActiveSession,
+    ActiveSessions,
+    Heartbeat,
+    Json,
+    PeerSession,
+    Session,
+    SessionLabel,
+    SessionStats,
+)
 from hallway.core.naming import UNNAMED
 from hallway.core.operation import operation
 from hallway.core.parameters import OTHERS_DEFAULT, TTL_DEFAULT_S
+from hallway.core.parties import distinct_names, sessions_in
 from hallway.core.schema import decode, encode
 from hallway.services.base import Service
 from hallway.services.session_names import SessionNames
@@ -256,6 +266,22 @@ class SessionRegistry(Service, noun="sessions"):
         if after_id is not None and not rows:
             self._require_anchor(after_id)
         return [_session(row) for row in rows]
+
+    @operation("GET /names")
+    def find_names(self, session_ids: list[str]) -> list[SessionLabel]:
+        """Return what sessions are called, live or not; those that are not on the bus are left out."""
+        rows = self._store.rows("sessions.find_names", session_ids=encode(session_ids), visible=self.bus.visible)
+        return [SessionLabel.of((session_id, name, bool(is_shared))) for session_id, name, is_shared in rows]
+
+    def names_in(self, result: object) -> dict[str, str]:
+        """Return the names of the sessions that a result is about, by their ids.
+
+        The result is a record, an address, or a list of them; a record that has its session's name needs none. A name
+        that several sessions have or had comes with the beginning of the session's id.
+        """
+        ids = sorted(sessions_in(result))
+        pages = (ids[at : at + LIST_PAGE] for at in range(0, len(ids), LIST_PAGE))
+        return distinct_names(each for page in pages for each in self.find_names(page))
 
     def list_sessions(self, include_offline: bool = False, project: str | None = None) -> list[Session]:
         """Return all matching sessions, newest registration first, reading as many pages as necessary."""

@@ -153,22 +153,12 @@ EMPTY = {
     "events": ("Nothing has happened yet. Make something happen:", "hallway heartbeat s1 --task 'look around'"),
 }
 
-SHORT_ID, LONGEST_WHOLE_ID = 8, 16  # characters of a session's id: cut, and up to which it is not cut
 UNITS = ((86_400, "d"), (3_600, "h"), (60, "m"))
 
 
 def style_of(word: str, looks: Mapping[str, Style] = STYLES) -> Style:
     """Return the style of a status or another word; `UNKNOWN` for a word that only a newer version defines."""
     return looks.get(word, UNKNOWN)
-
-
-def short_ids(ids: Iterable[str]) -> dict[str, str]:
-    """Return the first eight characters of each id, or as many as tell them apart; a short id stays whole."""
-    unique = list(dict.fromkeys(ids))
-    length = SHORT_ID
-    while len({each[:length] for each in unique}) < len(unique):
-        length += 1
-    return {each: each if len(each) <= LONGEST_WHOLE_ID else each[:length] for each in unique}
 
 
 def in_order(sessions: Iterable[S]) -> list[S]:

@@ -8,6 +8,7 @@ from hallway.core.errors import InvalidInput
 from hallway.core.model import is_session
 from hallway.services.attention import AttentionList
 from hallway.services.messages import CollaborationHub
+from hallway.services.sessions import SessionRegistry
 from hallway.text.sanitize import sanitize
 from hallway.web.render import address, party
 
@@ -23,6 +24,7 @@ SEND = CollaborationHub.operations["send"]
 REPLY = CollaborationHub.operations["reply"]
 GET = CollaborationHub.operations["get"]
 ACKNOWLEDGE = CollaborationHub.operations["acknowledge"]
+RENAME = SessionRegistry.operations["rename"]
 ANSWER = AttentionList.operations["answer"]
 DISMISS = AttentionList.operations["dismiss"]
 RESTORE = AttentionList.operations["restore"]
@@ -49,7 +51,7 @@ async def send(site: Site, fields: dict[str, str]) -> tuple[str, str]:
         priority=fields.get("priority", "normal"),
     )
     where = address("/page/session", id=to_session) if is_session(to_session) else _thread(sent)
-    return _came_to(sent, party(to_session)), where
+    return _came_to(sent, await _name(site, to_session)), where
 
 
 async def reply(site: Site, fields: dict[str, str]) -> tuple[str, str]:
@@ -63,7 +65,13 @@ async def reply(site: Site, fields: dict[str, str]) -> tuple[str, str]:
         priority=fields.get("priority", "normal"),
     )
     to_session = parent.to_session if parent.from_session == site.person else parent.from_session
-    return _came_to(sent, party(to_session)), _thread(sent)
+    return _came_to(sent, await _name(site, to_session)), _thread(sent)
+
+
+async def rename(site: Site, fields: dict[str, str]) -> tuple[str, str]:
+    """Give a session another name."""
+    session = await site.ask(RENAME, session_id=fields.get("session_id", ""), name=fields.get("name", "").strip())
+    return f"It is called {sanitize(session.name)} now.", address("/page/session", id=session.session_id)
 
 
 async def acknowledge(site: Site, fields: dict[str, str]) -> tuple[str, str]:
@@ -110,6 +118,10 @@ def _text(fields: dict[str, str]) -> str:
     return text
 
 
+async def _name(site: Site, to_session: str) -> str:
+    return (await site.names_of([to_session])).get(to_session) or party(to_session)
+
+
 def _thread(sent: Receipt) -> str:
     return address("/page/thread", id=sent.thread_id)
 
@@ -129,6 +141,7 @@ WRITES = (
     Action("/page/say", send),
     Action("/page/answer", reply),
     Action("/page/put-aside", acknowledge),
+    Action("/page/rename", rename),
     Action("/page/attention/answer", answer_item),
     Action("/page/attention/nudge", nudge_item),
     Action("/page/attention/dismiss", dismiss_item),

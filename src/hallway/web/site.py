@@ -1,4 +1,4 @@
-"""The objects that the page's endpoints share: operation runner, recent activity, session names, and the viewer."""
+"""The objects that the page's endpoints share: operation runner, recent activity, names of sessions, and the viewer."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ from copy import copy
 from typing import TYPE_CHECKING, Any
 
 from hallway.core.model import PERSON
+from hallway.core.parties import distinct_names, sessions_in
 from hallway.hub.http import parse_query
 from hallway.local.workspace import current_user
+from hallway.services.sessions import SessionRegistry
 from hallway.web.activity import ActivityLog
-from hallway.web.names import Names
 from hallway.web.render import Renderer
 from hallway.web.static_files import StaticFiles
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterable
 
     from starlette.types import Scope
 
@@ -25,17 +26,19 @@ if TYPE_CHECKING:
 
     Show = Callable[["Site", dict[str, str]], Awaitable[dict[str, Any]]]
 
+FIND_NAMES = SessionRegistry.operations["find_names"]
+
 NOBODY = "owner"
+MAX_NAMES = 1000  # looked up for one page; other sessions are shown by their ids
 MAX_READERS = 50  # tokens for which a site is kept in memory
 
 
 class Site:
-    """The page as one viewer sees it: operation runner, recent activity, session names and the viewer's name."""
+    """The page as one viewer sees it: operation runner, recent activity, and the viewer's name."""
 
     def __init__(self, ask: OperationRunner) -> None:
         self.ask = ask
         self.activity = ActivityLog(ask)
-        self.names = Names(ask)
         self.files = StaticFiles()
         self.renderer = Renderer(self.files)
         # A party's name cannot contain a slash.
@@ -43,7 +46,7 @@ class Site:
         self._others: OrderedDict[str, Site] = OrderedDict()
 
     def for_caller(self, caller: Caller) -> Site:
-        """Return the site of a caller's token; its activity and names are read and kept for that token alone."""
+        """Return the site of a caller's token; its activity is read and kept for that token alone."""
         grant = caller.grant
         if grant is None:
             return self
@@ -51,7 +54,7 @@ class Site:
         if token not in self._others:
             other = self._others[token] = copy(self)
             other.ask = self.ask.on_behalf_of(caller)
-            other.activity, other.names = ActivityLog(other.ask), Names(other.ask)
+            other.activity = ActivityLog(other.ask)
             other.person = grant.principal.person
             if len(self._others) > MAX_READERS:
                 self._others.popitem(last=False)
@@ -62,6 +65,12 @@ class Site:
     def principal(self) -> Principal | None:
         """Return the principal of the viewer's token; None for the owner of the bus."""
         return self.ask.caller.principal
+
+    async def names_of(self, parties: Iterable[str | None]) -> dict[str, str]:
+        """Return the names of the sessions among some parties, by their ids; of at most `MAX_NAMES`."""
+        ids = sorted(sessions_in(list(parties)))[:MAX_NAMES]
+        labels = await self.ask(FIND_NAMES, session_ids=ids) if ids else []
+        return distinct_names(labels)
 
     async def data(self, show: Show, scope: Scope) -> tuple[dict[str, str], dict[str, Any]]:
         """Return a page request's query, and the page's data for it."""

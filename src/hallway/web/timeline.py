@@ -46,7 +46,7 @@ class Timeline:
         spans = self._activity.life(session, self._begin_s, self._end_s)
         return {
             "session_id": session.session_id,
-            "name": session.agent_name,
+            "name": session.name,
             "bars": [
                 {
                     "x": self._x(span.begin_s),

@@ -6,6 +6,7 @@ has the digest, the caller marks its messages (`message_ids`) and remembers the 
 
 from __future__ import annotations
 
+from hallway.core.naming import MAX_NAME
 from hallway.text.framing import DIGEST_NOTE, frame_line, in_quotes
 
 TYPE_CHECKING = False
@@ -56,7 +57,7 @@ class Digest:
             if not is_start and -1 < last_seq < self.last_seq
             else []
         )
-        lines = [(message_line(each), each.message_id) for each in messages]
+        lines = message_lines(bus, messages)
         lines += [(line, "") for line in (*peers, *news)]
         self.words, self.message_ids = compose(lines, has_messages=bool(messages)) if lines else ("", [])
         self.has_more = len(self.message_ids) < len(messages)  # the next hook shows them
@@ -83,12 +84,19 @@ def compose(lines: list[tuple[str, str]], *, head: str = HEAD, has_messages: boo
     return "\n".join((first, *kept, *([f"… and {left} more."] if left else []), *tail)), message_ids
 
 
-def message_line(message: Message) -> str:
-    """Return the line of a digest for one message."""
+def message_lines(bus: Bus, messages: list[Message]) -> list[tuple[str, str]]:
+    """Return a line of a digest for each message, with the message's id. A sender has the name it can be written to."""
+    names = bus.sessions.names_in([each.from_session for each in messages])
+    return [
+        (_message_line(each, names.get(each.from_session, each.from_session)), each.message_id) for each in messages
+    ]
+
+
+def _message_line(message: Message, sender: str) -> str:
     kind = f"urgent {message.type}" if message.priority == "urgent" else message.type
     starts_alike = message.body.startswith(message.subject)
     text = message.body if starts_alike else f"{message.subject}: {message.body}" if message.body else message.subject
-    return f"- {kind} {message.message_id} {frame_line(message.from_session, text, MAX_TEXT)}"
+    return f"- {kind} {message.message_id} {frame_line(sender, text, MAX_TEXT)}"
 
 
 def _urgent_first(messages: list[Message]) -> list[Message]:
@@ -106,16 +114,19 @@ def _others(bus: Bus, session_id: str, project: str) -> list[str]:
 def _peer_line(peer: ActiveSession) -> str:
     task = f" on {in_quotes(peer.current_task, MAX_TASK)}" if peer.current_task else ""
     reason = f" ({peer.reason})" if peer.reason else ""
-    return f"- here, {peer.status}{reason}: {in_quotes(peer.session_id, 80)} ({in_quotes(peer.agent_name, 40)}){task}"
+    return f"- here, {peer.status}{reason}: {in_quotes(peer.name, MAX_NAME)} ({in_quotes(peer.agent_name, 40)}){task}"
 
 
 def _presence_changes(bus: Bus, session_id: str, project: str, last_seq: int) -> list[str]:
     """Return lines about the sessions that came or left since the last digest; of each session its last change."""
     events = bus.events.read(last_seq, project=project, kinds=list(PRESENCE_EVENTS), limit=EVENTS_LOOKED_AT)
     last = {
-        event.session_id: PRESENCE_EVENTS[event.kind] for event in events if event.session_id not in (None, session_id)
+        event.session_id: PRESENCE_EVENTS[event.kind]
+        for event in events
+        if event.session_id and event.session_id != session_id
     }
-    return [f"- {did}: {in_quotes(str(who), 80)}" for who, did in last.items()]
+    names = bus.sessions.names_in(list(last))
+    return [f"- {did}: {in_quotes(names.get(who, who), 80)}" for who, did in last.items()]
 
 
 def _size(line: str) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 
 from hallway.agents.hook.detail import detail_line, one_line
-from hallway.agents.hook.digest import Digest, message_line
+from hallway.agents.hook.digest import Digest, message_lines
 from hallway.agents.hook.event import (
     ANSWERED,
     ASKED,
@@ -248,7 +248,8 @@ class HookHandler:
         self._state.held += [each.message_id for each in asked]
         self._delivered_ids = [each.message_id for each in asked]
         self._send_heartbeat("working")
-        return self._adapter.block_stop(event, "\n".join((HELD, DIGEST_NOTE, *map(message_line, asked))))
+        lines = message_lines(self._bus, asked)
+        return self._adapter.block_stop(event, "\n".join((HELD, DIGEST_NOTE, *(line for line, _ in lines))))
 
     def _start_turn(self, event: HookEvent) -> Payload | None:
         """Return the text that starts a turn in an idle session, if a message is worth a turn."""

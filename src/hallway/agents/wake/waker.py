@@ -10,7 +10,7 @@ import os
 import sys
 
 from hallway.agents.client_parts import adapter_of, waker_of
-from hallway.agents.hook.digest import compose, message_line
+from hallway.agents.hook.digest import compose, message_lines
 from hallway.agents.hook.event import WOKEN
 from hallway.core.errors import HallwayError, SessionNotFound
 from hallway.local.client_catalog import CATALOG
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from hallway.agents.client_parts import Deliver
     from hallway.bus.base import Bus
-    from hallway.core.model import Message
 
 ID_DASHES = (8, 13, 18, 23)
 
@@ -78,7 +77,7 @@ def wake_up(bus: Bus, session_id: str) -> tuple[str, list[str], float | None]:
     wake = bus.wakes.start(session_id)
     if not wake.messages:
         return "", [], wake.retry_after_s
-    words, message_ids = wake_words(wake.messages)
+    words, message_ids = compose(message_lines(bus, wake.messages), head=WOKEN, has_messages=True)
     if rest := [each.message_id for each in wake.messages if each.message_id not in message_ids]:
         bus.wakes.undo(session_id, rest)
     return words, message_ids, None
@@ -87,8 +86,3 @@ def wake_up(bus: Bus, session_id: str) -> tuple[str, list[str], float | None]:
 def ids_in(text: str) -> list[str]:
     """Return the messages' ids in what a wake-up said."""
     return [word for word in text.split() if len(word) == 36 and all(word[at] == "-" for at in ID_DASHES)]
-
-
-def wake_words(messages: list[Message]) -> tuple[str, list[str]]:
-    """Return the text that wakes an agent, and the ids of the messages in it."""
-    return compose([(message_line(each), each.message_id) for each in messages], head=WOKEN, has_messages=True)

@@ -30,7 +30,14 @@ def claims(screen: Terminal, page: list[Claim], arguments: dict[str, Any]) -> li
     if not page:
         return ["No claim fits." if any(arguments.get(name) for name in FILTERS) else "Nothing is claimed."]
     rows = [
-        (", ".join(each.paths), each.session_id, each.intent, _state(each), _left(screen, each), each.claim_id)
+        (
+            ", ".join(each.paths),
+            screen.name_of(each.session_id),
+            each.intent,
+            _state(each),
+            _left(screen, each),
+            each.claim_id,
+        )
         for each in page
     ]
     return [*table(screen, COLUMNS, rows), *next_page(page, arguments, "after-id", page[-1].claim_id)]

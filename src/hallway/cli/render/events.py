@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hallway.cli.terminal import cut
+from hallway.core.parties import FIELDS
 from hallway.core.schema import encode
 from hallway.text.sanitize import clean_json, sanitize
 
@@ -19,14 +20,20 @@ def event(screen: Terminal, each: Event) -> str:
     at = each.at.astimezone().strftime("%H:%M:%S")
     kind = screen.paint(each.kind.ljust(18), EVENT_COLOURS.get(each.kind.rpartition(".")[2], ""))
     data = " ".join(
-        f"{name}={value if isinstance(value, str) and ' ' not in value else encode(value)}"
+        f"{name}={_value(screen, name, value)}"
         for name, value in sorted(each.data.items(), key=lambda item: item[0].endswith(("_id", "_ids")))
         if value is not None
     )
     head = f"{screen.paint(str(each.seq).rjust(6), 'grey')}  {screen.paint(at, 'grey')}  {kind}  "
-    body = sanitize(f"{each.session_id or '-'}  {each.project}  {data}".rstrip())
+    body = sanitize(f"{screen.name_of(each.session_id or '-')}  {each.project}  {data}".rstrip())
     width = 6 + 2 + 8 + 2 + max(len(each.kind), 18) + 2
     return head + (body if screen.width is None else cut(body, max(screen.width - width, 20)))
+
+
+def _value(screen: Terminal, name: str, value: object) -> str:
+    if name in FIELDS and isinstance(value, str):
+        value = screen.name_of(value)
+    return value if isinstance(value, str) and " " not in value else encode(value)
 
 
 def event_line(screen: Terminal, each: Event, *, is_json: bool) -> str:

@@ -30,7 +30,14 @@ def findings(screen: Terminal, hits: list[MemoryHit], arguments: dict[str, Any])
     if not hits:
         return ["No matching entries."]
     rows = [
-        (each.key, each.type, str(each.version), each.session_id, age(each.created_at, screen.now_s), each.line)
+        (
+            each.key,
+            each.type,
+            str(each.version),
+            screen.name_of(each.session_id),
+            age(each.created_at, screen.now_s),
+            each.line,
+        )
         for each in hits
     ]
     lines = table(screen, (KEY, TYPE, VERSION, AUTHOR, AGE, LINE), rows)
@@ -47,7 +54,7 @@ def entry(screen: Terminal, each: MemoryEntry, arguments: dict[str, Any]) -> lis
     facts = {
         "type": each.type,
         "tags": ", ".join(each.tags),
-        "version": f"{each.version} by {each.session_id}, {when(screen, each.created_at)}",
+        "version": f"{each.version} by {screen.name_of(each.session_id)}, {when(screen, each.created_at)}",
         "expires": f"in {duration(each.expires_at.timestamp() - screen.now_s)}" if each.expires_at else None,
         "metadata": encode(each.metadata) if each.metadata else None,
     }
@@ -63,7 +70,13 @@ def entry(screen: Terminal, each: MemoryEntry, arguments: dict[str, Any]) -> lis
 def history(screen: Terminal, entries: list[MemoryEntry], arguments: dict[str, Any]) -> list[str]:
     """Return one line for each version of a key, newest first."""
     rows = [
-        (str(each.version), each.type, each.session_id, age(each.created_at, screen.now_s), encode(each.value))
+        (
+            str(each.version),
+            each.type,
+            screen.name_of(each.session_id),
+            age(each.created_at, screen.now_s),
+            encode(each.value),
+        )
         for each in entries
     ]
     return table(screen, (VERSION, TYPE, AUTHOR, AGE, VALUE), rows) if rows else ["Nothing is remembered under it."]

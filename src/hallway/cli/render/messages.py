@@ -91,7 +91,7 @@ def message(screen: Terminal, each: Message, *, indent: str = "", arrow: str = "
     seen = style_of(each.type, MESSAGE_LOOKS)
     head = [
         screen.paint(f"{seen.glyph} {each.type}", seen.colour),
-        screen.paint(f"{each.from_session} → {_called(each.to_session)}", "bold"),
+        screen.paint(f"{screen.name_of(each.from_session)} → {screen.name_of(each.to_session)}", "bold"),
         screen.paint(each.priority, PRIORITY_COLOURS.get(each.priority, "")) if each.priority != "normal" else "",
         screen.paint(when_short(screen, each.sent_at), "grey"),
         screen.paint(each.message_id, "grey"),
@@ -103,10 +103,6 @@ def message(screen: Terminal, each: Message, *, indent: str = "", arrow: str = "
     lines += _indented(screen, body, below + "  ") if body else []
     lines += [below + screen.paint(f"{name}: {value}", "grey") for name, value in _facts(screen, each)]
     return lines
-
-
-def _called(to_session: str) -> str:
-    return "everybody" if to_session == EVERYBODY else to_session
 
 
 def _indented(screen: Terminal, text: str, indent: str, colour: str = "") -> list[str]:
@@ -139,8 +135,8 @@ def history(screen: Terminal, messages: list[Message], arguments: dict[str, Any]
     rows = [
         (
             f"{style_of(each.type, MESSAGE_LOOKS).glyph} {each.type}",
-            each.from_session,
-            _called(each.to_session),
+            screen.name_of(each.from_session),
+            screen.name_of(each.to_session),
             each.priority if each.priority != "normal" else "",
             each.subject,
             age(each.sent_at, screen.now_s),
@@ -198,7 +194,7 @@ def _in_thread(screen: Terminal, each: Message, depth: int, states: list[Deliver
 def _states(screen: Terminal, states: list[Delivery], indent_cells: int) -> Iterator[str]:
     """Yield one line for each delivery state that occurs, with the first few recipients in this state."""
     for state, seen in DELIVERY_LOOKS.items():
-        names = [each.recipient for each in states if each.state == state]
+        names = [screen.name_of(each.recipient) for each in states if each.state == state]
         if names:
             yield screen.paint(f"{seen.glyph} {state}", seen.colour) + f": {first_few(names)}"
     yield from _request_state(screen, states)
@@ -216,7 +212,9 @@ def _request_state(screen: Terminal, states: list[Delivery]) -> Iterator[str]:
 def _held_back(screen: Terminal, states: list[Delivery], indent_cells: int = 0) -> Iterator[str]:
     for each in states:
         if each.held_back:
-            yield from _notice(screen, f"It does not wake {sanitize(each.recipient)}: {each.held_back}.", indent_cells)
+            yield from _notice(
+                screen, f"It does not wake {sanitize(screen.name_of(each.recipient))}: {each.held_back}.", indent_cells
+            )
 
 
 def deliveries(screen: Terminal, states: list[Delivery], arguments: dict[str, Any]) -> list[str]:
@@ -225,7 +223,7 @@ def deliveries(screen: Terminal, states: list[Delivery], arguments: dict[str, An
         return ["It had no recipients."]
     rows = [
         (
-            each.recipient,
+            screen.name_of(each.recipient),
             f"{style_of(each.state, DELIVERY_LOOKS).glyph} {each.state}",
             age(each.acknowledged_at or each.injected_at or each.stored_at, screen.now_s),
         )

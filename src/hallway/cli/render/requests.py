@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from hallway.cli.render.parts import next_page
 from hallway.cli.terminal import Column, table
-from hallway.core.model import EVERYBODY
 from hallway.text.style import REQUEST_LOOKS, age, duration, style_of
 
 TYPE_CHECKING = False
@@ -31,8 +30,8 @@ def requests(screen: Terminal, page: list[Request], arguments: dict[str, Any]) -
     rows = [
         (
             f"{style_of(each.state, REQUEST_LOOKS).glyph} {each.state.replace('_', ' ')}",
-            each.from_session,
-            "everybody" if each.to_session == EVERYBODY else each.to_session,
+            screen.name_of(each.from_session),
+            screen.name_of(each.to_session),
             each.subject,
             age(each.asked_at, screen.now_s),
             _due(screen, each),

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from hallway.cli.render.parts import fact_lines, how_many, next_page, when
 from hallway.cli.terminal import Column, table
+from hallway.core.parties import short_ids
 from hallway.core.schema import encode
 from hallway.text.sanitize import sanitize
-from hallway.text.style import EMPTY, age, duration, in_order, short_ids, style_of
+from hallway.text.style import EMPTY, age, duration, in_order, style_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,7 +45,9 @@ def heartbeat(screen: Terminal, beat: Heartbeat, arguments: dict[str, Any]) -> l
     if beat.unread:
         lines.append(screen.paint(how_many(beat.unread, "unread message"), "yellow"))
     lines += [
-        screen.paint(f"conflict: {each.kind} on {each.subject} with {each.session_id}: {each.detail}", "red")
+        screen.paint(
+            f"conflict: {each.kind} on {each.subject} with {screen.name_of(each.session_id)}: {each.detail}", "red"
+        )
         for each in beat.conflicts
     ]
     if not beat.others_total:

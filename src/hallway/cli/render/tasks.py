@@ -40,9 +40,9 @@ def tasks(screen: Terminal, page: list[Task], arguments: dict[str, Any]) -> list
         (
             _status(each.status),
             each.subject,
-            each.offered_by,
-            each.offered_to or "",
-            each.owner or "",
+            screen.name_of(each.offered_by),
+            screen.name_of(each.offered_to or ""),
+            screen.name_of(each.owner or ""),
             age(each.created_at, screen.now_s),
             each.task_id,
         )
@@ -57,14 +57,14 @@ def task(screen: Terminal, each: Task, arguments: dict[str, Any]) -> list[str]:
     seen = style_of(each.status, TASK_LOOKS)
     facts = {
         "status": f"{_status(each.status)} ({seen.meaning})",
-        "task": each.task_id,
-        "from": each.offered_by,
-        "offered to": each.offered_to,
-        "owner": each.owner,
+        "from": screen.name_of(each.offered_by),
+        "offered to": screen.name_of(each.offered_to or ""),
+        "owner": screen.name_of(each.owner or ""),
         "project": each.project,
         "data": encode(each.data) if each.data else None,
         "offered": when(screen, each.created_at),
         "changed": when(screen, each.updated_at),
+        "task": each.task_id,
     }
     lines = [screen.paint(each.subject, "bold"), *fact_lines(screen, facts.items(), status=seen.colour)]
     lines += ["", *_text(screen, each.body)] if each.body else []
@@ -77,9 +77,10 @@ def _text(screen: Terminal, text: str) -> list[str]:
 
 def task_line(screen: Terminal, each: Task, arguments: dict[str, Any]) -> list[str]:
     """Return a task as one line, shown after a change of it."""
-    parties = {"offered": f"to {each.offered_to}", "accepted": f"by {each.owner}", "completed": f"by {each.owner}"}
+    offered_to, owner = screen.name_of(each.offered_to or ""), screen.name_of(each.owner or "")
+    parties = {"offered": f"to {offered_to}", "accepted": f"by {owner}", "completed": f"by {owner}"}
     if each.status == "accepted" and each.offered_to:
-        parties["accepted"] += f", who hands it to {each.offered_to}"
+        parties["accepted"] += f", who hands it to {offered_to}"
     status = screen.paint(_status(each.status), style_of(each.status, TASK_LOOKS).colour)
     return [
         f"{status} {sanitize(parties.get(each.status, '')):s}".rstrip() + f": {sanitize(each.subject)}  {each.task_id}"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from hallway.core.errors import Refused, SessionNotFound
 from hallway.core.model import OBSERVER
+from hallway.core.parties import short_ids
 from hallway.services.attention import AttentionList
 from hallway.services.files import FileLog
 from hallway.services.memory import SharedMemory
@@ -62,7 +63,6 @@ async def home(site: Site, query: dict[str, str]) -> dict[str, Any]:
     sessions = [each for each in everyone if fits(each, wanted)]
     number = page_number(query, len(sessions))
     feed = [each for each in site.activity.newest(3 * FEED, wanted["project"] or None) if _is_news(each)][:FEED]
-    site.names.learn(everyone)
     rows = sessions[(number - 1) * ROWS : number * ROWS]
     return {
         "filters": wanted,
@@ -73,6 +73,7 @@ async def home(site: Site, query: dict[str, str]) -> dict[str, Any]:
         "needs": await needs(site, live),
         "is_long": len(rows) > MANY,
         "rows": [{**each.to_dict(), "unread": _unread(inboxes, each), "is_live": each.is_live} for each in rows],
+        "ids": short_ids(each.session_id for each in rows),
         "total": len(sessions),
         "page_number": number,
         "pages_total": -(-len(sessions) // ROWS),
@@ -80,7 +81,7 @@ async def home(site: Site, query: dict[str, str]) -> dict[str, Any]:
             site.activity, rows[: DRAWN_OF_MANY if len(rows) > MANY else DRAWN], now_s - WINDOW_S, now_s
         ).to_dict(),
         "feed": feed,
-        "names": await site.names.of(_parties(feed)),
+        "names": await site.names_of(_parties(feed)),
     }
 
 
@@ -159,7 +160,7 @@ async def needs(site: Site, live: list[Session]) -> dict[str, Any]:
             reverse=True,
         ),
         "conflicts": conflicts[:NEEDS],
-        "names": await site.names.of(each for conflict in conflicts for each in conflict["sessions"]),
+        "names": await site.names_of(each for conflict in conflicts for each in conflict["sessions"]),
         "for_you_total": mine[0].unread if mine else 0,
         "total": attention.total + len(conflicts),
         "more": attention.total - len(attention.items) + max(len(conflicts) - NEEDS, 0),
@@ -205,7 +206,7 @@ async def inbox(site: Site, query: dict[str, str]) -> dict[str, Any]:
     return {
         "messages": messages[::-1],
         "is_cut": len(messages) == MESSAGES,
-        "names": await site.names.of(each.from_session for each in messages),
+        "names": await site.names_of(each.from_session for each in messages),
     }
 
 
@@ -223,7 +224,14 @@ def fits(session: Session, wanted: dict[str, str]) -> bool:
 
 def _texts(session: Session) -> list[str]:
     maybe = (session.detail, session.current_task, session.branch, session.location, session.human_user)
-    return [session.session_id, session.agent_name, session.agent_type, session.project, *filter(None, maybe)]
+    return [
+        session.session_id,
+        session.name,
+        session.agent_name,
+        session.agent_type,
+        session.project,
+        *filter(None, maybe),
+    ]
 
 
 def choices(sessions: list[Session]) -> dict[str, list[str]]:
@@ -261,7 +269,7 @@ async def session(site: Site, query: dict[str, str]) -> dict[str, Any]:
         "session": session,
         "is_live": session.is_live,
         "talk": talk,
-        "names": await site.names.of(
+        "names": await site.names_of(
             [*(each.from_session for each in messages), *(each.to_session for each in messages), *_parties(events)]
         ),
         "unread_total": in_inbox[0].unread if in_inbox else 0,

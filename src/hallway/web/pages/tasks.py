@@ -35,7 +35,7 @@ async def tasks(site: Site, query: dict[str, str]) -> dict[str, Any]:
     listed = [*tasks["offered"], *tasks["accepted"], *done[:DONE]]
     return {
         "filters": wanted,
-        "names": await site.names.of(_parties(listed)),
+        "names": await site.names_of(_parties(listed)),
         "is_filtered": any(wanted.values()),
         "choices": {"project": sorted({*site.activity.projects, *filter(None, [wanted["project"]])})},
         "columns": [
@@ -62,7 +62,7 @@ async def task(site: Site, query: dict[str, str]) -> dict[str, Any]:
     except MessageNotFound:
         pass  # the messages were pruned; the task still exists
     parties = [*_parties([task]), *(parties_of(thread) if thread else ())]
-    return {"task": task, "tree": in_tree(thread) if thread else [], "names": await site.names.of(parties)}
+    return {"task": task, "tree": in_tree(thread) if thread else [], "names": await site.names_of(parties)}
 
 
 def _parties(tasks: list[Task]) -> list[str | None]:

@@ -45,7 +45,7 @@ async def messages(site: Site, query: dict[str, str]) -> dict[str, Any]:
         "choices": {"project": sorted({*site.activity.projects, *filter(None, [wanted["project"]])})},
         "requests": [],
         "threads": summaries,
-        "names": await site.names.of(party for each in summaries for party in each["parties"][:SHOWN_PARTIES]),
+        "names": await site.names_of(party for each in summaries for party in each["parties"][:SHOWN_PARTIES]),
         "looked_at": len(messages),
         "older": messages[-1].seq if len(messages) == LOOKED_AT else None,
     }
@@ -68,7 +68,7 @@ async def _unanswered(site: Site, wanted: dict[str, str], older_than: int | None
         "choices": {"project": sorted({*site.activity.projects, *filter(None, [wanted["project"]])})},
         "requests": requests,
         "threads": [],
-        "names": await site.names.of(party for each in requests for party in (each.from_session, each.to_session)),
+        "names": await site.names_of(party for each in requests for party in (each.from_session, each.to_session)),
         "looked_at": len(page),
         "older": page[-1].seq if len(page) == LOOKED_AT else None,
     }
@@ -103,7 +103,7 @@ async def thread(site: Site, query: dict[str, str]) -> dict[str, Any]:
         "tree": in_tree(thread),
         "to_answer": _to_answer(thread.messages, site.person),
         "is_cut": len(thread.messages) == MAX_IN_THREAD,
-        "names": await site.names.of(parties_of(thread)),
+        "names": await site.names_of(parties_of(thread)),
     }
 
 

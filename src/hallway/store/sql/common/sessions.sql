@@ -183,3 +183,10 @@ WHERE project = :from_project AND ended_at IS NULL
   AND session_id IN (SELECT name FROM moved_records WHERE move_id = :id AND noun = 'sessions')
   AND EXISTS (SELECT 1 FROM sessions AS other
               WHERE other.name = s.name AND other.project = :to_project AND other.ended_at IS NULL);
+
+-- name: sessions.find_names
+SELECT session_id, name, EXISTS (SELECT 1 FROM sessions AS other
+    WHERE other.project = s.project AND other.name = s.name AND other.ended_at IS NULL
+      AND other.session_id <> s.session_id)
+FROM sessions AS s
+WHERE session_id IN (SELECT value FROM json_each(:session_ids)) AND {is_visible};
