@@ -157,6 +157,15 @@ def test_another_project_is_another_tree(shop: Repository) -> None:
     assert shop.commits("a.py", "1\n", HALLWAY_PROJECT="github.com/acme/site").returncode == 0
 
 
+def test_the_setting_of_the_check_at_the_edit_is_the_guards_too(shop: Repository) -> None:
+    shop.claims("a.py")
+    assert is_refused(shop.commits("a.py", "1\n", HALLWAY_CLAIMS="deny"), "a.py")
+    done = shop.tries("commit", "--message", "warned", HALLWAY_CLAIMS="warn")
+    assert (done.returncode, "  a.py: bob holds it" in done.stderr) == (0, True)
+    done = shop.commits("a.py", "2\n", HALLWAY_CLAIMS="off")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 # -- which paths a commit changes -------------------------------------------------------------------------------------
 
 

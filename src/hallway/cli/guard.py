@@ -14,6 +14,7 @@ from threading import Timer
 from typing import TYPE_CHECKING
 
 from hallway.agents.hook import log
+from hallway.agents.hook.event import WARN
 from hallway.agents.install.git_hooks import GUARDED, PRE_COMMIT, PRE_PUSH, GuardInstaller
 from hallway.bus.connect import connect
 from hallway.cli.render.parts import how_many
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from hallway.core.model import Claim
     from hallway.local.git_changes import ChangedPath
 
+OFF = "off"  # HALLWAY_CLAIMS, as for the check at the edit
 WAIT_S = 5.0  # for the bus
 MAX_SHOWN = 20  # paths that a refusal names
 
@@ -48,10 +50,14 @@ def guard(args: Namespace) -> int:
 
     Without a hook's name it checks what is staged. pre-push checks the commits that are pushed, as git lists them on
     standard input. Your own claims, and those of the session that started yours, refuse nothing. If the bus does not
-    answer within five seconds, the commit goes on. git commit --no-verify leaves out the check.
+    answer within five seconds, the commit goes on. git commit --no-verify leaves out the check, as HALLWAY_CLAIMS=off
+    does; with HALLWAY_CLAIMS=warn the commit goes on after the warning.
 
     To install it in this repository: hallway install --guard
     """
+    setting = os.environ.get("HALLWAY_CLAIMS", "").lower()
+    if setting == OFF:
+        return 0
     try:
         held = _held(_changed_paths(args.hook, args.arguments), args.url)
     except Exception as error:  # the edge between git and hallway
@@ -61,7 +67,7 @@ def guard(args: Namespace) -> int:
         out().write(clean_json(encode([{"path": path, "claim": each.to_dict()} for path, (each, _) in held.items()])))
     elif held:
         err().write(*refusal(err(), held, args.hook))
-    return ClaimRefused.exit_status if held else 0
+    return ClaimRefused.exit_status if held and setting != WARN else 0
 
 
 def refusal(screen: Terminal, held: dict[str, tuple[Claim, str]], hook: str) -> list[str]:
@@ -71,7 +77,7 @@ def refusal(screen: Terminal, held: dict[str, tuple[Claim, str]], hook: str) -> 
     for path, (claim, name) in list(held.items())[:MAX_SHOWN]:
         what = "" if claim.paths == [path] else f" {', '.join(claim.paths)}"
         intent = f" for {quote_value(claim.intent)}" if claim.intent else ""
-        until = claim.expires_at.astimezone().strftime("%H:%M")
+        until = claim.expires_at.strftime("%H:%M UTC")
         left = duration(max(claim.expires_at.timestamp() - screen.now_s, 0))
         lines.append(sanitize(f"  {path}: {name} holds{what or ' it'}{intent} until {until}, for {left} more"))
     lines += [f"  and {len(held) - MAX_SHOWN} more"] if len(held) > MAX_SHOWN else []
