@@ -70,6 +70,7 @@ EXPECTED = [
     Needed("request", "checkout", "Which currency comes first?", 40),
     Needed("request", "login-form", "One form or two?", 9),
     Needed("request", "login-form", "Keep the old route?", 8),
+    Needed("conflict", "docs", "web/cart.py: reviews writes it, too, in another worktree", 44),
     Needed("overdue", "emails", "Is the template yours?", 15),
     Needed("stuck", "search", "try full-text search", 22),
     Needed("orphaned", "certs", "Rotate the certificates", 15),
@@ -118,8 +119,12 @@ def play(bus: LocalBus, clock: FakeClock) -> None:
     tasks.accept("backups", backups)
     at(50)
     tasks.offer("store-page", "*", "Translate the store page")
+    at(46)
+    bus.files.touch("docs", ["/src/shop/web/cart.py", "/src/shop/README.md"], worktree="laptop:/src/shop")
     at(45)
     says("reviews", "idle", "done", "All reviews are answered.")
+    at(44)
+    bus.files.touch("reviews", ["/src/shop-2/web/cart.py"], worktree="laptop:/src/shop-2")
     at(40)
     ask("checkout", "Which currency comes first?")
     at(38)

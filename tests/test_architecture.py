@@ -117,6 +117,7 @@ NOUNS = {
     "sessions",
     "stats",
     "claims",
+    "conflicts",
     "tasks",
     "tokens",
     "wakes",

@@ -55,9 +55,17 @@ ACTS: dict[str, dict[str, Any]] = {
     "claims.claim": {"session_id": "new", "paths": ["src/**"]},
     "claims.renew": {"session_id": "new", "claim_id": "$claim"},
     "claims.release": {"session_id": "new", "claim_id": "$claim"},
+    "conflicts.settle": {"session_id": "new", "conflict_id": "$conflict"},
 }
-# Who is new owns no task and no claim: a refusal.
-NOT_YOURS = ("tasks.handoff", "tasks.complete", "tasks.cancel", "claims.renew", "claims.release")
+# Who is new owns no task and no claim, and is in no conflict: a refusal.
+NOT_YOURS = (
+    "tasks.handoff",
+    "tasks.complete",
+    "tasks.cancel",
+    "claims.renew",
+    "claims.release",
+    "conflicts.settle",
+)
 
 
 class Speaking(NoWorkspace):
@@ -181,9 +189,13 @@ def test_an_act_of_a_session_that_was_never_seen_registers_it(team: LocalBus, na
     message = team.messages.send("s1", "user:alice", "request", "well?").message_id
     task = team.tasks.offer("s1", "*", "work").task_id
     claim = team.claims.claim("s2", ["docs/**"]).claim_id
+    team.sessions.register("s3", "carol's codex", "codex", project=SHOP)
+    for session_id in ("s2", "s3"):
+        team.files.touch(session_id, ["/shop/login.py"])
+    conflict = team.conflicts.find()[0].conflict_id
     if role == "agent":
         team.principal = Principal("alice", "agent", [SHOP, SITE])
-    named = {"$message": message, "$task": task, "$claim": claim}
+    named = {"$message": message, "$task": task, "$claim": claim, "$conflict": conflict}
     arguments = {key: named.get(str(value), value) for key, value in ACTS[name].items()}
     if name in NOT_YOURS:
         with pytest.raises((errors.AlreadyTaken, errors.Refused)):

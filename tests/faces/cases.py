@@ -1539,6 +1539,46 @@ CLAIMS = [
     ),
 ]
 
+IN_CART = {"paths": ["/src/shop/web/cart.py"], "worktree": "host-1:/src/shop", "branch": "main"}
+BOTH_WRITE = (
+    ALICE,
+    BOB,
+    call("files.touch", session_id="alice", **IN_CART, repository="", ignores_case=False, is_shared=True),
+    call("files.touch", session_id="bob", **IN_CART),
+)
+FOUND = call("conflicts.find")
+
+CONFLICTS = [
+    case(
+        "a file that two sessions write",
+        *BOTH_WRITE,
+        call("conflicts.find", project=SHOP, session_id="alice", before=1000, limit=5),
+        gives=[{"path": "web/cart.py", "kind": "same_worktree", "project": SHOP, "merge": None}],
+    ),
+    case(
+        "a heartbeat in a conflict",
+        *BOTH_WRITE,
+        call("sessions.heartbeat", session_id="alice"),
+        gives={"conflicts": [{"kind": "same_worktree", "subject": "web/cart.py", "session_id": "bob"}]},
+    ),
+    case(
+        "a conflict that is settled",
+        *BOTH_WRITE,
+        FOUND,
+        call("conflicts.settle", session_id="bob", conflict_id=earlier(4, "0.conflict_id")),
+        gives=True,
+    ),
+    case(
+        "a conflict that a person settles, and that is none any more",
+        *BOTH_WRITE,
+        FOUND,
+        call("conflicts.settle", session_id="user:carol", conflict_id=earlier(4, "0.conflict_id")),
+        FOUND,
+        gives=[],
+    ),
+    case("no conflict", ALICE, call("conflicts.settle", session_id="alice", conflict_id="none"), gives=False),
+]
+
 WAKES = [
     case(
         "what an idle session is woken with",
@@ -1851,6 +1891,7 @@ CASES = [
     *MEMORY,
     *FILES,
     *CLAIMS,
+    *CONFLICTS,
     *WAKES,
     *TOKENS,
     *PROJECTS,

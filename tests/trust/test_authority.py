@@ -98,6 +98,8 @@ TABLE = {
     "claims.release": ACTS,
     "claims.list_claims": LISTS,
     "claims.get": READS,
+    "conflicts.find": LISTS,
+    "conflicts.settle": ACTS,
     "projects.move": ADMINS,
     "projects.undo": ADMINS,
     "retention.prune": ADMINS,
@@ -380,6 +382,8 @@ READINGS: list[tuple[str, dict[str, Any]]] = [
     ("events.read", {"project": BANK}),
     ("files.touched", {}),
     ("files.touched", {"project": BANK}),
+    ("conflicts.find", {}),
+    ("conflicts.find", {"project": BANK}),
     ("attention.read", {}),
     ("attention.read", {"project": BANK}),
     ("attention.read", {"person": "carol"}),
@@ -400,7 +404,8 @@ def test_what_happens_elsewhere_changes_nothing_that_a_token_reads(bus: LocalBus
         bus.sessions.register(f"elsewhere{number}", "a", "b", project=BANK, capabilities=["go"])
         bus.memory.set("elsewhere", f"key-hidden-{number}", "value text hidden " * 50, tags=["t"])
     bus.messages.broadcast("elsewhere", "hidden news", "value")
-    bus.files.touch("elsewhere", ["/hidden"])
+    for name in ("elsewhere", "elsewhere0"):
+        bus.files.touch(name, ["/hidden"])
     task = bus.tasks.offer("elsewhere", "*", "hidden")
     bus.tasks.accept("elsewhere-2", task.task_id)
     bus.principal = None

@@ -36,6 +36,7 @@ class World:
         self.messages: dict[str, str] = {}
         self.tasks: dict[str, str] = {}
         self.claims: dict[str, str] = {}
+        self.conflicts: dict[str, str] = {}
         self.logins: dict[str, str] = {}
         for target, (owner, project) in OWNERS.items():
             bus.principal = Principal(owner, "agent", [project])
@@ -44,7 +45,9 @@ class World:
             sent = bus.messages.send(f"{target}-2", target, "request", f"about {target}", f"{target} {owner} text")
             self.messages[target] = sent.message_id
             self.tasks[target] = bus.tasks.offer(f"{target}-2", target, f"task of {target}").task_id
-            bus.files.touch(target, ["/shop/cart.py"])
+            for session_id in (target, f"{target}-2"):
+                bus.files.touch(session_id, ["/shop/cart.py"])
+            self.conflicts[target] = bus.conflicts.find(session_id=target)[0].conflict_id
             self.claims[target] = bus.claims.claim(target, [f"{target}/**"], f"claim of {target}").claim_id
             bus.claims.claim(f"{target}-2", [f"{target}-2/**"])
             bus.memory.set(target, f"key-{target}", f"value of {target}", tags=["t"])
@@ -83,6 +86,7 @@ class World:
             "$message": self.messages[target],
             "$task": self.tasks[target],
             "$claim": self.claims[target],
+            "$conflict": self.conflicts[target],
             "$key": f"key-{target}",
             "$project": OWNERS[target][1],
             "$owner": OWNERS[target][0],
@@ -169,6 +173,8 @@ CALLS: dict[str, dict[str, Any]] = {
     "claims.release": {"session_id": "$session", "claim_id": "$claim"},
     "claims.list_claims": {"project": "$project"},
     "claims.get": {"claim_id": "$claim"},
+    "conflicts.find": {"project": "$project"},
+    "conflicts.settle": {"session_id": "$session", "conflict_id": "$conflict"},
     "projects.move": {"old_project": "$project", "new_project": "github.com/acme/new"},
     "projects.undo": {"old_project": "$project", "new_project": "github.com/acme/new"},
     "retention.prune": {},

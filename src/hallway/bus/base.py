@@ -7,6 +7,7 @@ from hallway.core.model import PERSON, Pruned
 from hallway.services.attention import AttentionList
 from hallway.services.base import Service
 from hallway.services.claims import ClaimRegistry
+from hallway.services.conflicts import ConflictRegistry
 from hallway.services.events import EventLog
 from hallway.services.files import FileLog
 from hallway.services.imports import ImportReceiver
@@ -76,6 +77,7 @@ class Bus:
         self.memory = SharedMemory(self)
         self.files = FileLog(self)
         self.claims = ClaimRegistry(self)
+        self.conflicts = ConflictRegistry(self)
         self.tokens = TokenRegistry(self)
         self.logins = LoginRegistry(self)
         self.projects = ProjectRegistry(self)

@@ -122,12 +122,19 @@ def build_parser(*, has_choices: bool = False) -> Parser:
             continue
         group, _, word = verb.rpartition(" ")
         if group and group not in groups:
-            top = verbs.add_parser(group, help=f"{group} …: see hallway {group} --help", parents=[shared])
-            top.set_defaults(parser=top)
-            groups[group] = top.add_subparsers(title="commands", metavar="COMMAND")
+            groups[group] = _add_group(verbs, group, parsers, shared)
         parsers[verb] = _add_operation(groups.get(group, verbs), word, operation, shared, has_choices)
     commands.add_to(verbs, shared)
     return parser
+
+
+def _add_group(verbs: Any, group: str, parsers: dict[str, Parser], shared: Any) -> Any:
+    """Return where the commands of a group are added: below its own parser, or below that of a command of its name."""
+    top = parsers.get(group)
+    if top is None:
+        top = verbs.add_parser(group, help=f"{group} …: see hallway {group} --help", parents=[shared])
+        top.set_defaults(parser=top)
+    return top.add_subparsers(title="commands", metavar="COMMAND")
 
 
 def _about() -> str:

@@ -61,6 +61,7 @@ class Context(Protocol):
     memory: Any
     files: Any
     claims: Any
+    conflicts: Any
     tokens: Any
     projects: Any
     retention: Any

@@ -201,12 +201,51 @@ class SessionLabel(Record):
 
 
 class FileConflict(Record):
-    """A conflict between two live sessions that work on the same thing."""
+    """A conflict between two live sessions that have written the same file, as one of the two sees it.
 
+    `session_id` and `name` are the other session's, `subject` is the file, `detail` says what the conflict means.
+    """
+
+    conflict_id: str
+    seq: int
     kind: str
     subject: str
     session_id: str
+    name: str
     detail: str
+
+
+class ConflictParty(Record):
+    """One of the two sessions of a conflict: where it has written the file, and when last.
+
+    `worktree` is HOST:FOLDER, `path` the file's absolute path there.
+    """
+
+    session_id: str
+    name: str
+    branch: str | None
+    worktree: str
+    path: str
+    written_at: datetime
+
+
+class Conflict(Record):
+    """A file that two live sessions of a project have written within an hour (C3); `path` is relative to the
+    repository's root.
+
+    `kind` is same_worktree or other_worktree. `seq` is that of the event `conflict.found`. `merge` is clean or conflict
+    once the merge of two worktrees was tried, and `merge_detail` says in a line what it gave.
+    """
+
+    conflict_id: str
+    seq: int
+    project: str
+    path: str
+    kind: str
+    found_at: datetime
+    merge: str | None
+    merge_detail: str | None
+    sessions: list[ConflictParty]
 
 
 class Heartbeat(Record):

@@ -210,12 +210,26 @@ TASKS: dict[str, FieldType] = {
     "after_id": Identifier("Only tasks made before this one: the last of the page before", metavar="TASK"),
 }
 
+IGNORES_CASE = Boolean("Names that differ only in case are one file, as on macOS and Windows")
 PATH = Text("A file's absolute path on the session's machine", most=4096, metavar="PATH")
 
 FILES: dict[str, FieldType] = {
     "paths": ArrayOf(PATH, "The files' absolute paths on the session's machine", most=100, metavar="A,B"),
     "path": PATH,
     "within_s": Duration("Only what was written within so many seconds", most=MAX_AGE_S, metavar="SECONDS"),
+    "worktree": Text("The worktree that the files are in, as HOST:FOLDER", most=4096 + 256, metavar="HOST:FOLDER"),
+    "branch": Text("The branch that is checked out in the worktree", most=500, metavar="BRANCH"),
+    "repository": Text("Which of the project's repositories it is, if it has several", least=0, most=1024),
+    "ignores_case": IGNORES_CASE,
+    "is_shared": Boolean(
+        "Whether other sessions may be in conflict over them; not over ignored files", flag="--shared"
+    ),
+}
+
+CONFLICTS: dict[str, FieldType] = {
+    "session_id": PartyId("One of the two sessions; who settles it may be user:NAME, too", metavar="ID"),
+    "conflict_id": Identifier("The conflict's id", metavar="CONFLICT"),
+    "before": Integer("Only conflicts before this seq: the last of the page before", metavar="SEQ"),
 }
 
 CLAIMS: dict[str, FieldType] = {
@@ -241,7 +255,7 @@ CLAIMS: dict[str, FieldType] = {
     "task_id": Identifier(
         "The task it is for: it goes along when the task is handed over", flag="--task", metavar="TASK"
     ),
-    "ignores_case": Boolean("Names that differ only in case are one file, as on macOS and Windows"),
+    "ignores_case": IGNORES_CASE,
     "notify": Boolean("Send a message when a claim that waits is granted"),
     "claim_id": Identifier("The claim's id", metavar="CLAIM"),
     "state": Choice(*CLAIM_STATES, about="Only claims that are granted, or that wait"),
@@ -304,6 +318,7 @@ NOUNS: dict[str, dict[str, FieldType]] = {
     "events": EVENTS,
     "files": FILES,
     "claims": CLAIMS,
+    "conflicts": CONFLICTS,
     "tokens": TOKENS,
     "logins": {"login_id": Identifier("The login's id", metavar="LOGIN")},
     "projects": PROJECTS,

@@ -8,7 +8,23 @@ from hallway.core.errors import InvalidInput
 from hallway.core.globs import SPECIAL, escape
 from hallway.core.schema import quote_value
 from hallway.local.former_projects import former_projects
-from hallway.local.workspace import find_repository, read_settings, resolve_project
+from hallway.local.workspace import (
+    current_branch,
+    find_repository,
+    host_name,
+    normalise_remote,
+    read_settings,
+    remote_url,
+    resolve_project,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from hallway.local.workspace import Repository
+
+CHECK_IGNORED_S = 1.0
 
 
 def ignores_case(directory: str | None = None) -> bool:
@@ -65,11 +81,60 @@ def files_in_project(files: list[str], directory: str, project: str) -> list[str
         if not path.startswith(root.rstrip(os.sep) + os.sep):
             continue  # in no repository, and not in the session's folder
         if root not in projects:
-            current = resolve_project(root)
-            projects[root] = project == current or (
-                repository is not None and project in former_projects(repository.common, current)
-            )
+            projects[root] = _is_of(repository, root, project)
         if projects[root]:
             glob = escape(os.path.relpath(path, root)).replace(os.sep, "/")
             globs.append(f"{glob}/**" if each.endswith(os.sep) or os.path.isdir(path) else glob)
     return globs
+
+
+def place_in_project(path: str, project: str) -> dict[str, Any] | None:
+    """Return the worktree, branch and repository of a written file, in the words of `files.touch`.
+
+    Empty for a file of a project outside of any repository; None for a file that is not part of the project, such as
+    git's own or another repository's. The path is absolute, without symbolic links.
+    """
+    directory, is_named = os.path.dirname(path), bool(os.environ.get("HALLWAY_PROJECT", "").strip())
+    repository = find_repository(directory)
+    if repository is None:
+        return {} if is_named or path.startswith(project.rstrip("/") + "/") else None
+    if repository.folder == repository.own:
+        return None  # git's own file
+    if not is_named and not _is_of(repository, directory, project):
+        is_folder = os.path.isabs(project) and path.startswith(project + "/") and find_repository(project) is None
+        return {} if is_folder else None
+    return {
+        "worktree": f"{host_name()}:{repository.folder}",
+        "branch": current_branch(directory),
+        "repository": _identity(repository) if is_named else None,
+        "ignores_case": ignores_case(directory),
+    }
+
+
+def _is_of(repository: Repository | None, folder: str, project: str) -> bool:
+    """Return whether a folder, in a repository or in none, belongs to a project, by its name of now or of before."""
+    current = resolve_project(folder)
+    return project == current or (repository is not None and project in former_projects(repository.common, current))
+
+
+def _identity(repository: Repository) -> str:
+    """Return what tells a repository apart from others of a project that a setting names."""
+    url = remote_url(repository)
+    return normalise_remote(url, repository.worktree) if url else f"{host_name()}:{repository.common}"
+
+
+def ignored(folder: str, paths: list[str]) -> set[str]:
+    """Return those of some paths in a worktree that git ignores; none if git is missing, fails or takes too long."""
+    import subprocess
+
+    try:
+        done = subprocess.run(
+            ["git", "-c", "core.fsmonitor=false", "-C", folder, "check-ignore", "-z", "--stdin"],
+            input="\0".join(paths).encode(),
+            capture_output=True,
+            timeout=CHECK_IGNORED_S,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return set()
+    return set(done.stdout.decode(errors="replace").split("\0")) & set(paths)

@@ -129,7 +129,14 @@ class Look:
         self.until = NEVER
         self.store = store
         self._stuck_after = stuck_after
-        self.entries = [*self._sessions(), *self._requests(), *self._overdue(), *self._urgent(), *self._tasks()]
+        self.entries = [
+            *self._sessions(),
+            *self._requests(),
+            *self._conflicts(),
+            *self._overdue(),
+            *self._urgent(),
+            *self._tasks(),
+        ]
 
     def _ends_at(self, at: int | None) -> None:
         """Record a time at which the list may change by itself."""
@@ -172,6 +179,14 @@ class Look:
                 recipient=recipient,
                 people=[sender, recipient],
             )
+
+    def _conflicts(self) -> Iterator[Entry]:
+        for row in self._rows("attention.conflicts"):
+            conflict_id, project, path, found_at, expires_at, detail, is_same, other, *session = row
+            self._ends_at(expires_at)
+            where = "in the same worktree" if is_same else f"in another worktree{f', {detail}' if detail else ''}"
+            what = f"{path}: {other} writes it, too, {where}"
+            yield _entry("conflict", (conflict_id,), session, what, found_at, project=project, who=session[0] or other)
 
     def _overdue(self) -> Iterator[Entry]:
         for message_id, project, subject, priority, sender, to, reply_by, *session in self._rows("attention.overdue"):

@@ -84,6 +84,7 @@ class ProjectRegistry(Service, noun="projects"):
                 moved[noun] = len(rows)
             if noun == "memory" and not is_dry:
                 self.bus.memory.reindex([entry for (entry,) in rows if entry is not None])
+        self.bus.conflicts.move(from_project, to_project)
         if undone is not None or not moved:
             self._store.rows("projects.forget_move", id=move_id)
         if not listed and not kept_keys:

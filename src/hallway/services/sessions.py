@@ -331,6 +331,8 @@ class SessionRegistry(Service, noun="sessions"):
         tasks = self.bus.tasks.succeed(session_id, continues)
         messages = self.bus.messages.succeed(session_id, continues)
         self.bus.claims.succeed(session_id, continues)
+        self.bus.files.succeed(session_id, continues)
+        self.bus.conflicts.succeed(session_id, continues)
         self.bus.requests.succeed(session_id, continues)
         if is_known:
             return session
@@ -434,11 +436,13 @@ class SessionRegistry(Service, noun="sessions"):
         if self._store.rows("sessions.rewind_clock", now=now):
             self._store.rows("sessions.rewind", now=now)
             self._store.rows("claims.rewind", now=now)
+            self.bus.conflicts.on_clock_set_back()
             self.bus.requests.on_clock_set_back()
         self._leave_out_pauses()
         self._store.rows("sessions.postpone_check", now=now, limit=SWEEP_AT_ONCE)
         self._expired(self._store.rows("sessions.expire", now=now, limit=SWEEP_AT_ONCE))
         self.bus.claims.sweep()
+        self.bus.conflicts.sweep()
         self.bus.requests.sweep()
         return self._store.one("sessions.due", now=now) is None
 
@@ -479,8 +483,9 @@ class SessionRegistry(Service, noun="sessions"):
 
     def _answer(self, session_id: str, name: str, own_id: int, project: str, status: str, limit: int) -> Heartbeat:
         others = self._peers(project, own_id, limit)
-        live, unread = self._heartbeat_counts(session_id, project)
-        return Heartbeat.of((session_id, name, project, status, others, max(live - 1, 0), unread, []))
+        live, unread, is_in_conflict = self._heartbeat_counts(session_id, project)
+        conflicts = self.bus.conflicts.in_heartbeat(session_id) if is_in_conflict else []
+        return Heartbeat.of((session_id, name, project, status, others, max(live - 1, 0), unread, conflicts))
 
     def _peers(self, project: str, except_id: int, limit: int) -> list[PeerSession]:
         rows = self._store.rows(
@@ -488,11 +493,13 @@ class SessionRegistry(Service, noun="sessions"):
         )
         return [PeerSession.of(row) for row in rows]
 
-    def _heartbeat_counts(self, session_id: str, project: str) -> tuple[int, int]:
-        """Return the numbers of a project's live sessions and of a session's waiting messages (at most 1000)."""
+    def _heartbeat_counts(self, session_id: str, project: str) -> tuple[int, int, bool]:
+        """Return the numbers of a project's live sessions and of a session's waiting messages (at most 1000), and
+        whether the session is in a conflict.
+        """
         row = self._store.one("sessions.heartbeat_counts", session_id=session_id, project=project, now=self._store.now)
-        live, unread = row or (0, 0)
-        return (live or 0) if self.bus.is_swept else self._count_live(project), unread
+        live, unread, is_in_conflict = row or (0, 0, False)
+        return (live or 0) if self.bus.is_swept else self._count_live(project), unread, is_in_conflict
 
     def _count_live(self, project: str) -> int:
         if self.bus.is_swept:
@@ -547,6 +554,7 @@ class SessionRegistry(Service, noun="sessions"):
             self.bus.events.append("session.left", before.project, session_id)
             self.bus.claims.on_session_ended(session_id, before.project)
             self.bus.due_edits.add(before.project)  # where nobody claimed anything, unlike in the other project perhaps
+            self.bus.conflicts.on_session_ended(session_id, before.project)
             self.bus.events.append("session.moved", columns["project"], session_id, **changed)
             self._mark_peers_due(before.project)
             self._mark_peers_due(columns["project"])

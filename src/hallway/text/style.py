@@ -81,7 +81,7 @@ ATTENTION_LOOKS = {
     "permission": Style("◆", "yellow", "asks for a permission"),
     "question": Style("?", "yellow", "asks a question"),
     "request": Style("?", "yellow", "asks you"),
-    "conflict": Style("≠", "red", "works on the same thing as another session"),
+    "conflict": Style("≠", "red", "writes a file that another session writes, too"),
     "overdue": Style("!", "yellow", "has not answered in time"),
     "stuck": Style("●", "red", "is at work, but shows no progress"),
     "urgent": Style("!", "red", "has not read an urgent message"),
@@ -89,7 +89,6 @@ ATTENTION_LOOKS = {
     "unclaimed": Style("◇", "yellow", "offers a task that nobody has accepted"),
     "finished": Style("✓", "green", "has finished a turn"),
 }
-CONFLICT = Style("≠", "red", "two sessions have written the same file within an hour")
 LOOSE = "No entry has all of the words. These have some of them:"  # above the results of a search
 
 # The verb that describes a session's part in an event; for an event of no session, what happened. A kind that only a
@@ -126,6 +125,8 @@ EVENT_WORDS = {
     "claim.refused": "is refused",
     "claim.released": "releases",
     "claim.expired": "no longer claims",
+    "conflict.found": "writes what another session writes, too:",
+    "conflict.settled": "conflict settled:",
     "memory.set": "remembers",
     "memory.deleted": "forgets",
     "memory.cleared": "forgets",

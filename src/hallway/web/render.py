@@ -157,7 +157,6 @@ class Renderer:
             LOOKS=style.STYLES,
             EMPTY=style.EMPTY,
             EVENT_WORDS=style.EVENT_WORDS,
-            CONFLICT=style.CONFLICT,
             LOOSE=style.LOOSE,
             PRIORITY_COLOURS=style.PRIORITY_COLOURS,
             EVERYBODY=EVERYBODY,

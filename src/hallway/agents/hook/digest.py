@@ -7,17 +7,19 @@ has the digest, the caller marks its messages (`message_ids`) and remembers the 
 from __future__ import annotations
 
 from hallway.core.naming import MAX_NAME
+from hallway.services.conflicts import as_seen_by
 from hallway.text.framing import DIGEST_NOTE, frame_line, in_quotes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from hallway.bus.base import Bus
-    from hallway.core.model import ActiveSession, Message
+    from hallway.core.model import ActiveSession, FileConflict, Message
 
 MAX_SIZE = 1024
 MESSAGES_LOOKED_AT = 50
 PEERS_SHOWN = 5
 EVENTS_LOOKED_AT = 100
+CONFLICTS_SHOWN = 3
 MAX_TASK = 60
 MAX_TEXT = 120
 PRESENCE_EVENTS = {
@@ -52,12 +54,11 @@ class Digest:
         new = bus.messages.inbox(session_id, limit=MESSAGES_LOOKED_AT, new_only=True) if has_messages else []
         messages = _urgent_first([each for each in new if each.message_id not in except_ids])
         peers = _others(bus, session_id, project) if is_start else []
-        news = (
-            _presence_changes(bus, session_id, project, last_seq)
-            if not is_start and -1 < last_seq < self.last_seq
-            else []
-        )
-        lines = message_lines(bus, messages)
+        has_news = -1 < last_seq < self.last_seq
+        news = _presence_changes(bus, session_id, project, last_seq) if has_news and not is_start else []
+        conflicts = _new_conflicts(bus, session_id, last_seq) if has_news or is_start else []
+        lines = [(line, "") for line in conflicts]
+        lines += message_lines(bus, messages)
         lines += [(line, "") for line in (*peers, *news)]
         self.words, self.message_ids = compose(lines, has_messages=bool(messages)) if lines else ("", [])
         self.has_more = len(self.message_ids) < len(messages)  # the next hook shows them
@@ -97,6 +98,20 @@ def _message_line(message: Message, sender: str) -> str:
     starts_alike = message.body.startswith(message.subject)
     text = message.body if starts_alike else f"{message.subject}: {message.body}" if message.body else message.subject
     return f"- {kind} {message.message_id} {frame_line(sender, text, MAX_TEXT)}"
+
+
+def _new_conflicts(bus: Bus, session_id: str, last_seq: int) -> list[str]:
+    """Return lines about the session's conflicts that were found since the last digest (C3)."""
+    conflicts = [as_seen_by(session_id, each) for each in bus.conflicts.find(session_id=session_id)]
+    new = [each for each in conflicts if each.seq > last_seq]
+    lines = [_conflict_line(each) for each in new[:CONFLICTS_SHOWN]]
+    left = len(new) - len(lines)
+    return [*lines, *([f"- and {left} more conflicts: hallway conflicts"] if left else [])]
+
+
+def _conflict_line(conflict: FileConflict) -> str:
+    file, other = in_quotes(conflict.subject, MAX_TEXT), in_quotes(conflict.name or conflict.session_id, 80)
+    return f"- conflict with {other} over {file}: {conflict.detail}"
 
 
 def _urgent_first(messages: list[Message]) -> list[Message]:

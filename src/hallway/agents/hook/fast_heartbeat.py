@@ -41,8 +41,9 @@ if not TYPE_CHECKING:
 from hallway.store import load_statement  # noqa: E402
 from hallway.store.lock import SideLock  # noqa: E402
 
-PRESENCE_EVENTS = (
-    '["session.registered","session.resumed","session.moved","session.ended","session.expired","session.left"]'
+NEWS = (
+    '["session.registered","session.resumed","session.moved","session.ended","session.expired","session.left",'
+    '"conflict.found"]'
 )
 LOCK_WAIT_S = 0.1
 
@@ -87,7 +88,7 @@ def _send_heartbeat(path: str, session_id: str, last_seq: int) -> int | None:
 def _last_seq(connection: apsw.Connection, session_id: str, project: str, last_seq: int, now: int) -> int | None:
     """Return the last event's seq, or None if there is news that only the services can show."""
     last = int(_run(connection, "events.last_seq")[0][0])
-    news = {"after": last_seq, "project": project, "kinds": PRESENCE_EVENTS, "visible": None, "limit": 1}
+    news = {"after": last_seq, "project": project, "kinds": NEWS, "visible": None, "limit": 1}
     if last > last_seq and _run(connection, "events.read", **news):
         return None
     waiting = _run(

@@ -58,6 +58,7 @@ class HookHandler:
         self._state = state
         self._delivered_ids: list[str] = []
         self._session_id = self._project = ""
+        self._others_total = 0
         self._client_name: str | None = None
 
     def handle(self, event: HookEvent) -> Payload | None:
@@ -93,8 +94,7 @@ class HookHandler:
             self._send_heartbeat("working", _task(event.prompt) if event.kind == PROMPT else None)
         if event.kind == PROMPT:
             self._confirm_delivery(event)
-        if paths := _paths(event):
-            self._bus.files.touch(event.session_id, paths)
+        self._record_files(event)
         return self._digest(event)
 
     def _check_edit(self, event: HookEvent) -> Payload | None:
@@ -132,8 +132,7 @@ class HookHandler:
     def _handle_subagent(self, event: HookEvent) -> Payload | None:
         """Record what a subagent did: it is a sign of life and may write files, but its task is not the session's."""
         self._send_heartbeat(None)
-        if paths := _paths(event):
-            self._bus.files.touch(event.session_id, paths)
+        self._record_files(event)
         return self._digest(event)
 
     def mark_delivered(self) -> None:
@@ -210,6 +209,13 @@ class HookHandler:
             limit=1,
         )
         self._project, self._client_name = heartbeat.project, None
+        self._others_total = heartbeat.others_total
+
+    def _record_files(self, event: HookEvent) -> None:
+        if paths := _paths(event):
+            from hallway.agents.hook.written_files import record_files
+
+            record_files(self._bus, event.session_id, self._project, paths, is_alone=not self._others_total)
 
     def _digest(self, event: HookEvent) -> Payload | None:
         if event.is_subagent or event.kind not in self._adapter.shows:

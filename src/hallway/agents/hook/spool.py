@@ -150,7 +150,7 @@ def _do(bus: Bus, entry: Payload) -> None:
             state = SpooledState(is_registered=_is_known(bus, event.session_id))
             HookHandler(bus, adapter_of(entry["client"]), state).handle(event)
         elif event.kind == TOOL and event.files and _is_known(bus, event.session_id):
-            bus.files.touch(event.session_id, event.files)
+            bus.files.touch(event.session_id, event.files, is_shared=False)  # when is not known
     except (SessionNotFound, InvalidInput):
         pass  # pruned since, or nothing that a bus could keep: it would fail for ever
     finally:

@@ -3,8 +3,8 @@
 Most requests to a hub are heartbeats that change nothing. On PostgreSQL they need not wait for the bus's writers: the
 heartbeats that arrive while a statement runs become the next statement, sent from the event loop without a thread.
 There are two connections, so that the database works on one batch while the other's answers are sent. The writer
-handles the heartbeats that the batches leave out: of sessions that are new, expired, changed, or registered by another
-token. It also checks the caller's rights.
+handles the heartbeats that the batches leave out: of sessions that are new, expired, changed, in a conflict, or
+registered by another token. It also checks the caller's rights.
 """
 
 from __future__ import annotations

@@ -43,6 +43,7 @@ INTEGERS = {
     "reply_within",
     "peer_user",
     "seq",
+    "side",
     "since",
     "size_bytes",
     "state_since",

@@ -19,11 +19,10 @@ from hallway.services.sessions import SessionRegistry
 from hallway.services.tasks import TaskBoard
 from hallway.text.style import STYLES, in_order
 from hallway.web.activity import WINDOW_S
-from hallway.web.render import host_of
 from hallway.web.timeline import Timeline
 
 if TYPE_CHECKING:
-    from hallway.core.model import Delivery, Event, FileTouch, InboxSummary, Message, Session
+    from hallway.core.model import Delivery, Event, InboxSummary, Message, Session
     from hallway.web.site import Site
 
 FIND = SessionRegistry.operations["find_sessions"]
@@ -47,7 +46,6 @@ MAX_GONE = 50
 DRAWN = 24  # sessions on the timeline
 DRAWN_OF_MANY = 12
 MANY = 30  # rows; with more, the timeline comes before the table
-MEET_WITHIN_S = 3600  # two sessions that wrote one file within this time are shown as a conflict
 FEED = 30
 NEEDS = 12  # items shown; the others are counted
 TALK = 30
@@ -70,7 +68,7 @@ async def home(site: Site, query: dict[str, str]) -> dict[str, Any]:
         "choices": choices(everyone),
         "counts": _by_status(everyone),
         "is_cut": len(live) >= MAX_SESSIONS,
-        "needs": await needs(site, live),
+        "needs": await needs(site),
         "is_long": len(rows) > MANY,
         "rows": [{**each.to_dict(), "unread": _unread(inboxes, each), "is_live": each.is_live} for each in rows],
         "ids": short_ids(each.session_id for each in rows),
@@ -144,14 +142,13 @@ async def unread(site: Site) -> dict[str, InboxSummary]:
     return {each.recipient: each for each in await site.ask(INBOXES)}
 
 
-async def needs(site: Site, live: list[Session]) -> dict[str, Any]:
-    """Return what needs a person, the most important first, and the files that two sessions have written."""
+async def needs(site: Site) -> dict[str, Any]:
+    """Return what needs a person, the most important first."""
     attention, with_dismissed = (
         await site.ask(ATTENTION, limit=NEEDS),
         await site.ask(ATTENTION, include_dismissed=True),
     )
     mine: list[InboxSummary] = [] if _is_observer(site) else await site.ask(INBOXES, session_id=site.person)
-    conflicts = shared_files(await site.ask(TOUCHED, within_s=MEET_WITHIN_S, limit=READ_AT_ONCE), live)
     return {
         "top": attention.items,
         "dismissed": sorted(
@@ -159,11 +156,9 @@ async def needs(site: Site, live: list[Session]) -> dict[str, Any]:
             key=lambda each: each.state_since,
             reverse=True,
         ),
-        "conflicts": conflicts[:NEEDS],
-        "names": await site.names_of(each for conflict in conflicts for each in conflict["sessions"]),
         "for_you_total": mine[0].unread if mine else 0,
-        "total": attention.total + len(conflicts),
-        "more": attention.total - len(attention.items) + max(len(conflicts) - NEEDS, 0),
+        "total": attention.total,
+        "more": attention.total - len(attention.items),
     }
 
 
@@ -171,20 +166,6 @@ async def attention(site: Site, query: dict[str, str]) -> dict[str, Any]:
     """Return the whole list of what needs a person, by pages, with what was dismissed at its end."""
     page = await site.ask(ATTENTION, include_dismissed=True, after_id=query.get("after") or None, limit=ROWS)
     return {"items": page.items, "total": page.total, "is_last": len(page.items) < ROWS}
-
-
-def shared_files(touched: list[FileTouch], live: list[Session]) -> list[dict[str, Any]]:
-    """Return files that two live sessions on one machine have written, the newest first; `touched` is newest first."""
-    hosts = {each.session_id: host_of(each.location) for each in live}
-    writers: dict[tuple[str, str, str], list[FileTouch]] = {}
-    for each in touched:
-        if each.session_id in hosts:
-            writers.setdefault((each.project, hosts[each.session_id], each.path), []).append(each)
-    return [
-        {"project": project, "path": path, "at": writes[0].at, "sessions": [each.session_id for each in writes]}
-        for (project, _, path), writes in writers.items()
-        if len(writes) > 1
-    ]
 
 
 def _is_observer(site: Site) -> bool:

@@ -33,6 +33,17 @@ WHERE d.seq IN (SELECT seq FROM watched_messages)
                   WHERE r.thread_id = m.thread_id AND r.thread_id <> r.message_id
                     AND r.in_reply_to = m.message_id AND r.from_session = d.recipient);
 
+-- name: attention.conflicts
+-- The files that two live sessions write; with the session that wrote first, and the name of the other.
+SELECT c.conflict_id, c.project, c.path, c.found_at, c.expires_at, c.merge_detail, a.worktree = b.worktree,
+       coalesce(o.name, b.session_id), {attention_session}
+FROM conflicts AS c
+     JOIN conflict_parties AS a ON a.conflict_id = c.conflict_id AND a.side = 0
+     JOIN conflict_parties AS b ON b.conflict_id = c.conflict_id AND b.side = 1
+     LEFT JOIN sessions AS s ON s.session_id = a.session_id
+     LEFT JOIN sessions AS o ON o.session_id = b.session_id
+WHERE c.settled_at IS NULL AND c.expires_at > :now;
+
 -- name: attention.overdue
 -- The requests between agents whose time is over and that are not answered; with who has not answered. A request to several
 -- sessions has no session.

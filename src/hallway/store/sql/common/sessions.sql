@@ -28,11 +28,13 @@ UPDATE sessions SET status = 'offline', reason = NULL, detail = NULL, status_sin
 WHERE session_id = :session_id AND ended_at IS NULL;
 
 -- name: sessions.due
--- Whether a sweep is needed: a session is due for a check, a claim's time is over, a request's deadline has passed, a message
+-- Whether a sweep is needed: a session is due for a check, a claim's or conflict's time is over, a request's deadline has passed, a message
 -- has expired, or the clock was set back.
 SELECT 1 WHERE (SELECT min(check_at) FROM sessions WHERE ended_at IS NULL) <= :now
 UNION ALL
 SELECT 1 WHERE (SELECT min(expires_at) FROM claims) <= :now
+UNION ALL
+SELECT 1 WHERE (SELECT min(expires_at) FROM conflicts) <= :now
 UNION ALL
 SELECT 1 WHERE (SELECT min(due_at) FROM requests WHERE due_at IS NOT NULL) < :now
 UNION ALL

@@ -1,5 +1,5 @@
 -- name: heartbeats.many
--- Many heartbeats at once, of sessions that are live and say nothing new; the others are not among the rows. First a
+-- Many heartbeats at once, of sessions that are live, say nothing new and are in no conflict; the others are not among the rows. First a
 -- row for each, with its place in the question: its id, project and status, how many are live in the project (without
 -- those that are overdue and not swept yet) and how many messages wait. Then, without a place, the newest of each of
 -- these projects, as they were before this. Rows that others are writing are skipped, so nothing is ever waited for.
@@ -20,6 +20,7 @@ mine AS MATERIALIZED (
       AND (asked.project IS NULL OR s.project = asked.project)
       AND (asked.ttl_s IS NULL OR s.ttl_s = asked.ttl_s)
       AND (asked.principal IS NULL OR s.principal = asked.principal)
+      AND NOT EXISTS (SELECT 1 FROM conflict_parties WHERE session_id = s.session_id AND is_open)
       AND (SELECT max(number) FROM hallway_migrations) <= :version
     FOR NO KEY UPDATE OF s SKIP LOCKED),
 ticked AS MATERIALIZED (SELECT seen(now) AS now FROM moment),

@@ -49,10 +49,12 @@ UPDATE sessions SET expires_at = min(expires_at + :pause, :now + ttl_s * 1000000
 WHERE ended_at IS NULL AND last_seen < :before;
 
 -- name: sessions.heartbeat_counts
--- The counts in a heartbeat's result: live sessions of the project, and messages that wait for the session.
+-- The counts in a heartbeat's result: live sessions of the project, messages that wait for the session,
+-- and whether it is in a conflict.
 SELECT (SELECT live FROM projects WHERE project = :project),
        (SELECT count(*) FROM (SELECT 1 FROM deliveries INDEXED BY deliveries_inbox
-            WHERE recipient = :session_id AND is_read = 0 AND (expires_at IS NULL OR expires_at > :now) LIMIT 1000));
+            WHERE recipient = :session_id AND is_read = 0 AND (expires_at IS NULL OR expires_at > :now) LIMIT 1000)),
+       EXISTS (SELECT 1 FROM conflict_parties WHERE session_id = :session_id AND is_open);
 
 -- name: sessions.find
 -- Newest registration first. A row that is overdue but not swept yet counts as offline (S2).
