@@ -72,7 +72,7 @@ def test_a_heartbeat_carries_the_conflicts_of_its_session_alone(team: LocalBus) 
     (hers,) = team.sessions.heartbeat("alice").conflicts
     (his,) = team.sessions.heartbeat("bob", status="working").conflicts
     assert (hers.session_id, hers.name, hers.subject, hers.kind) == ("bob", "bob", "web/cart.py", "other_worktree")
-    assert hers.detail == "same file, other worktree on login: the merge will meet"
+    assert (hers.branch, hers.detail) == ("login", "same file, other worktree: both changes meet at the merge")
     assert (his.session_id, his.conflict_id, his.seq) == ("alice", hers.conflict_id, hers.seq)
     assert team.sessions.heartbeat("carol").conflicts == []
 

@@ -65,9 +65,9 @@ def test_sessions_of_two_vendors_in_two_worktrees_are_each_told_once(
     shown = edit(bob, "web/cart.py")
     (conflict,) = shop.conflicts.find(SHOP)
     one, two = conflict.sessions
-    assert f'conflict with "{one.name}" over "web/cart.py": same file, other worktree on cart' in shown
+    assert f'conflict with "{one.name}" on "cart" over "web/cart.py": same file, other worktree: both' in shown
     shown = alice.does("tool").shown
-    assert f'conflict with "{two.name}" over "web/cart.py": same file, other worktree on login' in shown
+    assert f'conflict with "{two.name}" on "login" over "web/cart.py": same file, other worktree: both' in shown
     assert (conflict.path, conflict.kind) == ("web/cart.py", "other_worktree")
     assert (two.branch, two.worktree) == ("login", f"{host_name()}:{worktree}")
     for client in (alice, bob):

@@ -212,6 +212,7 @@ class FileConflict(Record):
     subject: str
     session_id: str
     name: str
+    branch: str | None
     detail: str
 
 
@@ -234,7 +235,9 @@ class Conflict(Record):
     repository's root.
 
     `kind` is same_worktree or other_worktree. `seq` is that of the event `conflict.found`. `merge` is clean or conflict
-    once the merge of two worktrees was tried, and `merge_detail` says in a line what it gave.
+    once a merge of the two worktrees was tried: with what each session has committed, and what it has written of this
+    file and not committed. `merge_lines` are the lines of the first session's file that conflict, `merge_files` the
+    files that do.
     """
 
     conflict_id: str
@@ -244,7 +247,8 @@ class Conflict(Record):
     kind: str
     found_at: datetime
     merge: str | None
-    merge_detail: str | None
+    merge_lines: str | None
+    merge_files: list[str]
     sessions: list[ConflictParty]
 
 

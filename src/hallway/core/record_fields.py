@@ -92,6 +92,7 @@ OWN: dict[str, dict[str, str]] = {
         "subject": "The file that both sessions write, relative to the repository's root",
         "session_id": "The other session's id",
         "name": "The other session's name",
+        "branch": "The branch that the other session wrote the file on",
         "detail": "What the conflict means, in a line",
     },
     "ConflictParty": {
@@ -109,7 +110,8 @@ OWN: dict[str, dict[str, str]] = {
         "kind": "same_worktree, or other_worktree: what both write meets when it is merged",
         "found_at": "When it was found",
         "merge": "clean or conflict: what a merge of the two worktrees gave; null: it was not tried",
-        "merge_detail": "What the merge gave, in a line; null: it was not tried",
+        "merge_lines": "The lines of the first session's file that conflict: 10-14, 30",
+        "merge_files": "The files that conflict, at most ten of them",
         "sessions": "The two sessions, the one that wrote first at first",
     },
     "Heartbeat": {

@@ -31,6 +31,7 @@ MAX_LISTS = 100  # of callers, kept with a snapshot
 OPEN, ANSWERED, DISMISSED = "open", "answered", "dismissed"
 RANKS = {kind: rank for rank, kind in enumerate(ATTENTION_KINDS)}
 OF_SESSIONS = ("permission", "question", "stuck", "finished")  # kinds that are about the status of a session
+MERGES = {"clean": ", and the two merge cleanly", "conflict": ", and the merge conflicts"}
 ACTIONS = {
     "permission": ["open", "dismiss"],  # no client takes the answer from outside
     "question": ["answer", "open", "dismiss"],
@@ -182,9 +183,9 @@ class Look:
 
     def _conflicts(self) -> Iterator[Entry]:
         for row in self._rows("attention.conflicts"):
-            conflict_id, project, path, found_at, expires_at, detail, is_same, other, *session = row
+            conflict_id, project, path, found_at, expires_at, merge, is_same, other, *session = row
             self._ends_at(expires_at)
-            where = "in the same worktree" if is_same else f"in another worktree{f', {detail}' if detail else ''}"
+            where = "in the same worktree" if is_same else f"in another worktree{MERGES.get(merge, '')}"
             what = f"{path}: {other} writes it, too, {where}"
             yield _entry("conflict", (conflict_id,), session, what, found_at, project=project, who=session[0] or other)
 

@@ -12,6 +12,7 @@ from hallway.core.clock import SECOND, new_id, to_datetime
 from hallway.core.errors import Refused
 from hallway.core.model import PERSON, Conflict, ConflictParty, FileConflict
 from hallway.core.operation import operation
+from hallway.core.schema import decode
 from hallway.services.base import Service
 
 TYPE_CHECKING = False
@@ -25,6 +26,7 @@ MAX_WRITERS = 10  # of one file that a writer is in conflict with, the last ones
 MAX_CONFLICTS = 200  # of one session; what it writes after that is found in none
 MAX_IN_HEARTBEAT = 20
 ENDED_AT_ONCE = 500  # so that one writer never pays for a night of conflicts
+BOTH_WRITE = "both write it, in one worktree"
 SAME_WORKTREE, OTHER_WORKTREE = "same_worktree", "other_worktree"
 PARTY = len(ConflictParty._fields)
 
@@ -226,21 +228,23 @@ class ConflictRegistry(Service, noun="conflicts"):
         )
 
 
-SETTLED_AT = 7  # its column among `both_sides`, before the columns of the two sessions
+SETTLED_AT = 8  # its column among `both_sides`, before the columns of the two sessions
 
 
 def _conflict(row: Row) -> Conflict:
     """Return the columns of the fragment `both_sides` as a record."""
-    conflict_id, seq, project, path, found_at, merge, merge_detail, _ = row[: SETTLED_AT + 1]
+    conflict_id, seq, project, path, found_at, merge, lines, files, _ = row[: SETTLED_AT + 1]
     sides = [row[SETTLED_AT + 1 :][:PARTY], row[SETTLED_AT + 1 + PARTY :]]
     one, two = (ConflictParty.of((*side[:-1], to_datetime(side[-1]))) for side in sides)
     kind = SAME_WORKTREE if one.worktree == two.worktree else OTHER_WORKTREE
-    return Conflict.of((conflict_id, seq, project, path, kind, to_datetime(found_at), merge, merge_detail, [one, two]))
+    named = decode(files) if files else []
+    return Conflict.of((conflict_id, seq, project, path, kind, to_datetime(found_at), merge, lines, named, [one, two]))
 
 
 def as_seen_by(session_id: str, conflict: Conflict) -> FileConflict:
     """Return a conflict as one of its two sessions sees it: the file, the other session, and what it means."""
     (other,) = (each for each in conflict.sessions if each.session_id != session_id)
+    meaning = BOTH_WRITE if conflict.kind == SAME_WORKTREE else f"same file, other worktree: {_at_the_merge(conflict)}"
     return FileConflict.of(
         (
             conflict.conflict_id,
@@ -249,14 +253,15 @@ def as_seen_by(session_id: str, conflict: Conflict) -> FileConflict:
             conflict.path,
             other.session_id,
             other.name,
-            what_it_means(conflict, other),
+            other.branch,
+            meaning,
         )
     )
 
 
-def what_it_means(conflict: Conflict, other: ConflictParty) -> str:
-    """Return what a conflict with another session means, in a line."""
-    if conflict.kind == SAME_WORKTREE:
-        return "both write it, in one worktree"
-    where = f" on {other.branch}" if other.branch else ""
-    return f"same file, other worktree{where}: {conflict.merge_detail or 'the merge will meet'}"
+def _at_the_merge(conflict: Conflict) -> str:
+    if conflict.merge == "clean":
+        return "as they are now, the two merge cleanly"
+    if conflict.merge == "conflict":
+        return "the merge conflicts" + (f" at lines {conflict.merge_lines}" if conflict.merge_lines else "")
+    return "both changes meet at the merge"

@@ -111,7 +111,8 @@ def _new_conflicts(bus: Bus, session_id: str, last_seq: int) -> list[str]:
 
 def _conflict_line(conflict: FileConflict) -> str:
     file, other = in_quotes(conflict.subject, MAX_TEXT), in_quotes(conflict.name or conflict.session_id, 80)
-    return f"- conflict with {other} over {file}: {conflict.detail}"
+    branch = f" on {in_quotes(conflict.branch, 80)}" if conflict.branch else ""
+    return f"- conflict with {other}{branch} over {file}: {conflict.detail}"
 
 
 def _urgent_first(messages: list[Message]) -> list[Message]:

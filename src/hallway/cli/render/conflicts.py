@@ -32,7 +32,7 @@ def conflicts(screen: Terminal, page: list[Conflict], arguments: dict[str, Any])
             each.path,
             ", ".join(party.name or party.session_id for party in each.sessions),
             "one worktree" if each.kind == "same_worktree" else _branches(each),
-            each.merge or "",
+            f"{each.merge or ''}{f' at {each.merge_lines}' if each.merge_lines else ''}",
             when_short(screen, each.found_at),
             each.conflict_id,
         )

@@ -35,7 +35,7 @@ WHERE d.seq IN (SELECT seq FROM watched_messages)
 
 -- name: attention.conflicts
 -- The files that two live sessions write; with the session that wrote first, and the name of the other.
-SELECT c.conflict_id, c.project, c.path, c.found_at, c.expires_at, c.merge_detail, a.worktree = b.worktree,
+SELECT c.conflict_id, c.project, c.path, c.found_at, c.expires_at, c.merge, a.worktree = b.worktree,
        coalesce(o.name, b.session_id), {attention_session}
 FROM conflicts AS c
      JOIN conflict_parties AS a ON a.conflict_id = c.conflict_id AND a.side = 0

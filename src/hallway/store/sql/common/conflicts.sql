@@ -1,6 +1,6 @@
 -- fragment: both_sides
 -- A conflict, then each of its two sessions: the fields of a ConflictParty, in order.
-c.conflict_id, c.seq, c.project, c.path, c.found_at, c.merge, c.merge_detail, c.settled_at,
+c.conflict_id, c.seq, c.project, c.path, c.found_at, c.merge, c.merge_lines, c.merge_files, c.settled_at,
 a.session_id, coalesce(sa.name, ''), a.branch, a.worktree, a.path, a.written_at,
 b.session_id, coalesce(sb.name, ''), b.branch, b.worktree, b.path, b.written_at
 

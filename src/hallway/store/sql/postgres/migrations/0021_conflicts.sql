@@ -12,7 +12,7 @@ ALTER TABLE files ADD COLUMN ignores_case boolean NOT NULL DEFAULT FALSE;
 CREATE INDEX files_place ON files (project, place, repository, at) WHERE place IS NOT NULL;
 
 -- One row for each conflict that has not ended, and for one that was settled, until the same may be a conflict again.
--- `seq` is that of its event.
+-- `seq` is that of its event. `merge` is clean or conflict once a merge of the two worktrees was tried, at `tried_at`.
 CREATE TABLE conflicts (
     conflict_id  text COLLATE "C" PRIMARY KEY,
     seq          bigint NOT NULL,
@@ -24,7 +24,8 @@ CREATE TABLE conflicts (
     expires_at   bigint NOT NULL,
     settled_at   bigint,
     merge        text COLLATE "C",
-    merge_detail text COLLATE "C",
+    merge_lines  text COLLATE "C",
+    merge_files  text COLLATE "C",
     tried_at     bigint
 );
 

@@ -12,7 +12,7 @@ ALTER TABLE files ADD COLUMN ignores_case INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX files_place ON files (project, place, repository, at) WHERE place IS NOT NULL;
 
 -- One row for each conflict that has not ended, and for one that was settled, until the same may be a conflict again.
--- `seq` is that of its event.
+-- `seq` is that of its event. `merge` is clean or conflict once a merge of the two worktrees was tried, at `tried_at`.
 CREATE TABLE conflicts (
     conflict_id  TEXT    PRIMARY KEY,
     seq          INTEGER NOT NULL,
@@ -24,7 +24,8 @@ CREATE TABLE conflicts (
     expires_at   INTEGER NOT NULL,
     settled_at   INTEGER,
     merge        TEXT,
-    merge_detail TEXT,
+    merge_lines  TEXT,
+    merge_files  TEXT,
     tried_at     INTEGER
 ) STRICT, WITHOUT ROWID;
 
