@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from hallway.core.clock import SECOND, new_id, to_datetime
 from hallway.core.errors import Refused
-from hallway.core.model import PERSON, Conflict, ConflictParty, FileConflict
+from hallway.core.model import PERSON, Conflict, ConflictParty, FileConflict, Json
 from hallway.core.operation import operation
 from hallway.core.schema import decode
 from hallway.services.base import Service
@@ -82,7 +82,7 @@ class ConflictRegistry(Service, noun="conflicts"):
 
     # -- called by the bus and by other services, inside a transaction ------------------------------------------------
 
-    def written(self, file: dict[str, Any]) -> None:
+    def written(self, file: dict[str, Json]) -> None:
         """Find the conflicts that a session's write of a file makes, and prolong those that it is in already."""
         now = self._store.now
         rows = self._store.rows(
