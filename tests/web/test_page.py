@@ -98,7 +98,7 @@ def test_what_needs_a_person_is_on_top(tab: Page, bus: LocalBus) -> None:
     bus.sessions.update_status("c", "waiting", reason="permission", detail="Bash: make deploy")
     bus.messages.send("b", "user:alice", "request", "production is down", priority="urgent")
     expect(needs.locator(".card")).to_have_count(4)
-    expect(needs.locator(".card").nth(3)).to_contain_text("src/shop/cart.py: shop-2 writes it, too, in the same worktree")
+    expect(needs.locator(".card").nth(3)).to_contain_text("cart.py: shop-2 writes it, too, in the same worktree")
     expect(needs.locator(".card").nth(0)).to_contain_text("production is down")
     expect(needs.locator(".card").nth(1)).to_contain_text("Bash: make deploy")
     expect(needs.locator(".card").nth(2)).to_contain_text("mend the cart")
