@@ -20,6 +20,7 @@ MESSAGES_LOOKED_AT = 50
 PEERS_SHOWN = 5
 EVENTS_LOOKED_AT = 100
 CONFLICTS_SHOWN = 3
+MAX_PATH = 80
 MAX_TASK = 60
 MAX_TEXT = 120
 PRESENCE_EVENTS = {
@@ -110,8 +111,8 @@ def _new_conflicts(bus: Bus, session_id: str, last_seq: int) -> list[str]:
 
 
 def _conflict_line(conflict: FileConflict) -> str:
-    file, other = in_quotes(conflict.subject, MAX_TEXT), in_quotes(conflict.name or conflict.session_id, 80)
-    branch = f" on {in_quotes(conflict.branch, 80)}" if conflict.branch else ""
+    file, other = in_quotes(conflict.subject, MAX_PATH), in_quotes(conflict.name or conflict.session_id, MAX_NAME)
+    branch = f" on {in_quotes(conflict.branch, MAX_NAME)}" if conflict.branch else ""
     return f"- conflict with {other}{branch} over {file}: {conflict.detail}"
 
 
