@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+import hallway
 from test_repositories import git
 
 
@@ -30,13 +31,68 @@ def test_a_refusal_says_who_holds_it_and_what_can_be_done(team, held):
 def test_the_list(team, held):
     team.types("claim", "docs/**", "--as", "s2", "--shared")
     headings, first, second = team.types("claims").stdout.splitlines()
-    assert headings.split() == ["PATHS", "HOLDER", "FOR", "STATE", "ENDS", "IN", "CLAIM"]
-    assert first.split()[:5] == ["src/api/**", "s1", "new", "handlers", "granted"]
+    assert headings.split() == ["HOLDER", "PATHS", "FOR", "STATE", "ENDS", "IN", "CLAIM"]
+    name = team.gets("show", "s1")["name"]
+    *facts, short = first.split()
+    assert facts == [name, "src/api/**", "new", "handlers", "granted", "30", "min"]
+    assert held["claim_id"].startswith(short)
     assert "shared granted" in second
     team.types("release", "--as", "s1")
     team.types("release", "--as", "s2")
     assert team.types("claims").stdout == "Nothing is claimed.\n"
     assert team.types("release", "--as", "s2").stdout == "Nothing to release.\n"
+
+
+def test_the_tree_of_paths(team, held):
+    team.types(
+        "claim", "src/web/a.css", "src/web/cart/*.html", "resource:staging", "--as", "s2", "--intent", "currencies"
+    )
+    team.types("claim", "docs/**", "--shared", "--as", "s1")
+    team.types("claim", "docs/**", "--shared", "--as", "s2")
+    one, two = (team.gets("show", each)["name"] for each in ("s1", "s2"))
+    lines = team.types("claims", "--tree").stdout.splitlines()
+    assert lines[0].split() == ["PATH", "HOLDER", "FOR", "STATE", "ENDS", "IN", "CLAIM"]
+    at = lines[0].index("HOLDER")
+    assert [(line[:at].rstrip(), line[at:].split(" ")[0]) for line in lines[1:]] == [
+        ("docs/**", one),
+        ("", two),
+        ("resource:staging", two),
+        ("src/", ""),
+        ("  api/**", one),
+        ("  web/", ""),
+        ("    a.css", two),
+        ("    cart/*.html", two),
+    ]
+    assert team.gets("claims", "--tree") == team.gets("claims")
+    team.types("claim", "a.py", "--as", "user:alice", "--project", "github.com/acme/site")
+    both = team.types("claims", "--tree").stdout.splitlines()
+    assert [line for line in both if line.startswith("github.com/")] == [
+        "github.com/acme/shop:",
+        "github.com/acme/site:",
+    ]
+
+
+@pytest.mark.parametrize("option", [(), ("--tree",)])
+def test_a_list_fits_a_terminal_of_80_columns(team, option):
+    intent = "new handlers for the orders API, with all of their tests"
+    team.types("claim", "src/components/checkout/pages/**", "--as", "s1", "--intent", intent, "--shared")
+    team.types("claim", "src/components/checkout/styles/*.css", "--as", "s1", "--intent", intent)
+    status, shown = team.on_a_terminal("claims", *option, COLUMNS="80")
+    assert status == 0
+    assert max(map(len, shown.splitlines())) <= 80
+    assert team.gets("show", "s1")["name"] in shown
+
+
+def test_a_claim_is_released_by_the_beginning_of_its_id(team, held):
+    other = team.gets("claim", "docs/**", "--as", "s1")
+    short = team.types("claims", "--tree").stdout.splitlines()[1].split()[-1]
+    assert other["claim_id"].startswith(short)
+    assert team.types("release", short, "--as", "s1").stdout == "released docs/**\n"
+    with hallway.connect(team.home, project="github.com/acme/shop") as bus:
+        bus.claims.claim("s1", ["a.md"])
+        last = bus.claims.claim("s1", ["b.md"]).claim_id
+    done = team.types("release", last[:8], "--as", "s1")
+    assert (done.returncode, "is the beginning of " in done.stderr) == (2, True)
 
 
 def test_a_claim_is_released_by_id_and_by_path(team, held):

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from hallway.core.model import Claim
 
 CLAIM, RELEASE = ClaimRegistry.operations["claim"], ClaimRegistry.operations["release"]
+MIN_PREFIX = 8  # characters of a claim's id, of which lists show as many or more
 OPTIONS = {"intent": "--intent", "ttl_s": "--for", "task_id": "--task", "project": "--project"}
 
 
@@ -84,14 +85,19 @@ def release(args: Namespace) -> None:
 
 
 def _named(bus: Bus, session_id: str, names: list[str], *, is_forced: bool) -> list[Claim]:
-    """Return the claims that are meant: by id, or by one of their paths; all of the session's without a name."""
+    """Return the claims meant, by the beginning of their id or by a path; without names all of the session's."""
     filters: dict[str, Any] = {"limit": 1000, **({} if is_forced else {"session_id": session_id})}
     claims: list[Claim] = bus.claims.list_claims(**filters)
     if not names:
         return claims
     chosen: dict[str, Claim] = {}
     for name in names:
-        by_id = [each for each in claims if each.claim_id == name]
+        by_id = [each for each in claims if len(name) >= MIN_PREFIX and each.claim_id.startswith(name)]
+        if len(by_id) > 1:
+            raise InvalidInput(
+                f"{quote_value(name)} is the beginning of {len(by_id)} claims",
+                hint="Type more of it: see hallway claims",
+            )
         meant = by_id or [each for each in claims if checked_path(_path(name)) in each.paths]
         if not meant:
             raise ClaimNotFound(f"{'there is' if is_forced else 'you have'} no claim {quote_value(name)}")
@@ -116,7 +122,9 @@ def claim_options(parser: ArgumentParser) -> None:
 
 
 def release_options(parser: ArgumentParser) -> None:
-    parser.add_argument("claims", nargs="*", metavar="CLAIM", help="the claims' ids, or paths (all of yours)")
+    parser.add_argument(
+        "claims", nargs="*", metavar="CLAIM", help="the claims' ids as lists show them, or paths (all of yours)"
+    )
     parser.add_argument("--force", action="store_true", dest="is_forced", help="end another session's claim")
     _as_option(parser)
 

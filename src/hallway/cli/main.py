@@ -18,6 +18,7 @@ from hallway.core.errors import InvalidInput
 from hallway.core.near_names import near_matches
 from hallway.core.schema import Boolean, Choice
 from hallway.services.attention import AttentionList
+from hallway.services.claims import ClaimRegistry
 from hallway.services.messages import CollaborationHub
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from hallway.core.operation import Operation, Parameter
 
 ATTENTION = AttentionList.operations["read"]
+CLAIMS = ClaimRegistry.operations["list_claims"]
 INBOX = CollaborationHub.operations["inbox"]
 FILE_OF = "file of "  # with the parameter's name: the parser's attribute that holds the path of the parameter's file
 EPILOG = """\
@@ -156,6 +158,8 @@ def _add_operation(verbs: Any, word: str, operation: Operation, shared: Any, has
         _add_acknowledging(parser)
     if operation is ATTENTION:
         _add_watching(parser)
+    if operation is CLAIMS:
+        _add_tree(parser)
     if confirmation := CONFIRMATIONS.get(operation.name):
         confirmation.add_options(parser)
     return parser
@@ -192,6 +196,18 @@ def _add_watching(parser: Parser) -> None:
         const=watch,
         default=argparse.SUPPRESS,
         help="show the list again whenever it changes, until Ctrl-C",
+    )
+
+
+def _add_tree(parser: Parser) -> None:
+    """Add `--tree` to the claims command: it shows the claimed paths as a tree."""
+    parser.add_argument(
+        "--tree",
+        dest="command",
+        action="store_const",
+        const=partial(_perform, CLAIMS, variant="--tree"),
+        default=argparse.SUPPRESS,
+        help="show the claimed paths as a tree",
     )
 
 
