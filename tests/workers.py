@@ -334,5 +334,22 @@ def race_for_claims(path: str, name: str, rounds: str, marks: str) -> None:
     print(json.dumps([granted, refused]))
 
 
+def hold_a_claim(path: str, name: str, ttl_s: str) -> None:
+    """Claim files and say the number; once told to go on, say what a renewal and a release answer."""
+    from hallway.core.errors import HallwayError
+
+    with open_bus(path) as bus:
+        bus.sessions.register(name, name, "codex", ttl_s=86_400)
+        claim = bus.claims.claim(name, ["src/**"], ttl_s=int(ttl_s))
+        print(claim.fence, flush=True)
+        sys.stdin.readline()
+        try:
+            bus.claims.renew(name, claim.claim_id)
+            print("renewed")
+        except HallwayError as error:
+            print(type(error).__name__)
+        print(bus.claims.release(name, claim.claim_id), flush=True)
+
+
 if __name__ == "__main__":
     globals()[sys.argv[1]](*sys.argv[2:])

@@ -162,7 +162,7 @@ class ClaimRegistry(Service, noun="claims"):
                 hint="Ask its holder to release it. A person may end it: force",
                 holder=claim.session_id,
             )
-        self._end(claim, "claim.released", by=session_id)
+        self._end([claim], "claim.released", by=session_id)
         return True
 
     @operation("GET /sessions/{session_id}/edit-check")
@@ -250,14 +250,20 @@ class ClaimRegistry(Service, noun="claims"):
 
     def on_session_ended(self, session_id: str, project: str) -> None:
         """End the claims of a session that ended, expired, or moved to another project."""
-        for row in self._store.rows("claims.of_session", session_id=session_id):
-            self._end(record_of(Claim, row), "claim.released", by=session_id)
+        self._end(
+            [record_of(Claim, row) for row in self._store.rows("claims.of_session", session_id=session_id)],
+            "claim.released",
+            by=session_id,
+        )
 
     def end_all(self, project: str) -> None:
         """End the claims of a project whose records move to another one, where their paths may be claimed already."""
         self.bus.due_edits.add(project)  # its sessions are of the other project from now on
-        for row in self._store.rows("claims.of_project", project=project):
-            self._end(record_of(Claim, row), "claim.released", by=None)
+        self._end(
+            [record_of(Claim, row) for row in self._store.rows("claims.of_project", project=project)],
+            "claim.released",
+            by=None,
+        )
 
     def succeed(self, session_id: str, continues: str) -> int:
         """Give a session the claims of the one that it continues; return how many (S14)."""
@@ -273,8 +279,13 @@ class ClaimRegistry(Service, noun="claims"):
 
     def sweep(self) -> None:
         """End the claims whose time is over, each exactly once; called at the start of each write that finds some."""
-        for row in self._store.rows("claims.overdue", now=self._store.now, limit=ENDED_AT_ONCE):
-            self._end(record_of(Claim, row), "claim.expired")
+        self._end(
+            [
+                record_of(Claim, row)
+                for row in self._store.rows("claims.overdue", now=self._store.now, limit=ENDED_AT_ONCE)
+            ],
+            "claim.expired",
+        )
 
     # -- small parts --------------------------------------------------------------------------------------------------
 
@@ -302,15 +313,20 @@ class ClaimRegistry(Service, noun="claims"):
                     rivals[claim_id] = None
         return list(rivals)
 
-    def _end(self, claim: Claim, kind: str, **more: Any) -> None:
-        """Delete a claim, publish its end, and grant the waiting claims that nothing else blocks."""
-        ids = self._rivals_of(claim, LAST_NUMBER)
-        self._store.rows("claims.delete", claim_id=claim.claim_id)
-        self._publish(kind, claim, **more)
-        for row in self._store.rows("claims.some", claim_ids=encode(ids)) if ids else []:
+    def _end(self, ended: list[Claim], kind: str, **more: Any) -> None:
+        """Delete claims, publish their ends, and then grant the waiting claims that nothing else blocks.
+
+        All are deleted first, so that no grant is published before the end of a claim that was in its way.
+        """
+        blocked: dict[str, Claim] = {}
+        for claim in ended:
+            blocked |= dict.fromkeys(self._rivals_of(claim, LAST_NUMBER), claim)
+            self._store.rows("claims.delete", claim_id=claim.claim_id)
+            self._publish(kind, claim, **more)
+        for row in self._store.rows("claims.some", claim_ids=encode(list(blocked))) if blocked else []:
             waiting = record_of(Claim, row)
             if waiting.state == "waiting":
-                self._grant_if_free(waiting, claim)
+                self._grant_if_free(waiting, blocked[waiting.claim_id])
 
     def _rivals_of(self, claim: Claim, number: int) -> list[str]:
         """Return the ids of the claims of others that conflict with a stored claim at this place in the queue."""
