@@ -6,6 +6,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import resource
 import shutil
 import statistics
 import subprocess
@@ -53,11 +54,13 @@ class Session:
         }
         self.environ.pop("HALLWAY_URL", None)
         self.bus = hallway.connect(home, project="bench")
+        self.clock = time.perf_counter
         self._numbers = itertools.count()
         with mock.patch.dict(os.environ, {"HALLWAY_HOME": home}):
             os.environ.pop("HALLWAY_URL", None)
             client = installer_of("claude-code")
             self.quick, self.always = command_of(client, runs_for="any"), command_of(client)
+            self.check = command_of(client, runs_for="check")
         self.bus.sessions.register("bob", "bob's agent", "codex", ttl_s=86_400)
         self.hook("SessionStart")
         self.prompt()
@@ -68,9 +71,9 @@ class Session:
         return self.run(["/bin/sh", "-c", command or self.always], json.dumps(told).encode())
 
     def run(self, command: list[str], told: bytes = b"") -> tuple[float, bytes]:
-        began = time.perf_counter()
+        began = self.clock()
         done = subprocess.run(command, input=told, stdout=subprocess.PIPE, env=self.environ, check=True)
-        return time.perf_counter() - began, done.stdout
+        return self.clock() - began, done.stdout
 
     def nothing(self) -> float:
         return self.run([*interpreter()[:3], "-c", "pass"])[0]
@@ -96,6 +99,25 @@ class Session:
         self.bus.messages.send("bob", SESSION, "notification", f"The cart, {next(self._numbers)}", "is broken")
         taken, said = self.hook("PostToolUse", self.quick, tool_name="Bash")
         assert said
+        return taken
+
+    def edit(self, path: str) -> tuple[float, bytes]:
+        return self.hook("PreToolUse", self.check, tool_name="Edit", tool_input={"file_path": path})
+
+    def free_edit(self) -> float:
+        """Before an edit while nobody else has claimed anything."""
+        return self.edit("src/web.py")[0]
+
+    def checked_edit(self) -> float:
+        """Before an edit of what nobody has claimed, while another session has claimed something else."""
+        taken, said = self.edit("src/web.py")
+        assert not said
+        return taken
+
+    def denied_edit(self) -> float:
+        """Before an edit of what another session has claimed."""
+        taken, said = self.edit("src/api/users.py")
+        assert b"deny" in said
         return taken
 
     def wrote(self) -> float:
@@ -128,6 +150,12 @@ class Session:
             server.stdin.close()
 
 
+def processor_time() -> float:
+    """Return the processor time of all processes that this one has started and that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def turns(cases: dict[str, Callable[[], float]], rounds: int = ROUNDS) -> dict[str, float]:
     """Each case's median, measured in turns."""
     taken: dict[str, list[float]] = {name: [] for name in cases}
@@ -140,6 +168,7 @@ def turns(cases: dict[str, Callable[[], float]], rounds: int = ROUNDS) -> dict[s
 def all_results() -> Iterator[Result]:
     yield from in_a_session()
     yield from in_a_crowd()
+    yield from before_edits()
     yield from in_open_code()
     yield digest()
 
@@ -186,6 +215,45 @@ def in_a_session() -> Iterator[Result]:
                 2,
                 at_least=False,
                 note=note,
+            )
+
+
+def before_edits() -> Iterator[Result]:
+    """The check before an edit: while nobody has claimed anything, and while another session has.
+
+    It is processor time, of the hook and what it starts: on a busy machine the server's turn comes at any time.
+    """
+    with folder() as home:
+        session = Session(home, 0)
+        session.clock = processor_time
+        os.makedirs(os.path.join(home, ".git", "objects"))
+        os.makedirs(os.path.join(home, ".git", "refs"))
+        with open(os.path.join(home, ".git", "HEAD"), "w") as head:
+            head.write("ref: refs/heads/main\n")
+        session.free_edit()  # which marks the gate file
+        free = turns({"shell": session.shell, "free": session.free_edit})
+        session.bus.claims.claim("bob", ["src/api/**"], "new handlers", ttl_s=86_400)
+        cases = {"nothing": session.nothing, "checked": session.checked_edit, "denied": session.denied_edit}
+        alone = turns(cases)
+        with session.server():
+            served = turns(cases)
+        session.bus.close()
+    yield Result(
+        "before an edit, nobody else has claimed anything, against `sh -c :`",
+        free["free"] / free["shell"],
+        1.5,
+        at_least=False,
+        note=f"{free['free'] * 1000:.2f} against {free['shell'] * 1000:.2f} ms",
+    )
+    told = {"checked": "before an edit, others have claimed something else", "denied": "an edit is denied"}
+    for where, seconds in (("", served), (", without the session's server", alone)):
+        for name, what in told.items():
+            yield Result(
+                f"{what}{where}, against `python -I -S -c pass`",
+                seconds[name] / seconds["nothing"],
+                2,
+                at_least=False,
+                note=f"{seconds[name] * 1000:.1f} against {seconds['nothing'] * 1000:.1f} ms",
             )
 
 

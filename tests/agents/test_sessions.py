@@ -33,7 +33,7 @@ def path_of(machine: Machine, session_id: str) -> list[str]:
 @pytest.mark.promise("A5")
 @pytest.mark.promise("S7")
 def test_a_session_is_on_the_bus_from_start_to_end(machine: Machine, program: Program) -> None:
-    machine.bus.sessions.register("alice", "alice's session", "human")
+    machine.bus.sessions.register("alice", "alice's session", "human", name="alice")
 
     def while_it_works(request: Request) -> Reply:
         """The session is there, at work on the prompt; then somebody asks it something."""

@@ -10,7 +10,6 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -18,71 +17,14 @@ from hallway.agents.client_parts import adapter_of
 from hallway.agents.hook import log
 from hallway.agents.hook.edit_check import check_edit
 from hallway.agents.hook.event import EDIT, HookEvent
-from hallway.agents.install.all_clients import CLIENTS
-from hallway.agents.install.hook_commands import command_of, hooks_of
 from hallway.bus.local import LocalBus
 from hallway.local import hook_gate, presence
-from hooks.client import SESSION, Client, Ran
+from hooks.client import SESSION, Client
 from hooks.conftest import SHOP
+from hooks.edits import TOOLS, before, before_command, before_edit, denial, hook_command, payload_of
 from support import until
 
 StartClient = Callable[..., Client]
-
-# For each client: the event before a tool, a tool that edits a file, its parameter, and the tool that runs commands.
-TOOLS = {
-    "claude-code": ("PreToolUse", "Edit", "file_path", "Bash"),
-    "codex": ("PreToolUse", "Write", "file_path", "Bash"),
-    "gemini": ("BeforeTool", "write_file", "file_path", "run_shell_command"),
-    "qwen": ("PreToolUse", "edit", "file_path", "run_shell_command"),
-    "copilot": ("preToolUse", "edit", "path", "bash"),
-    "cursor": ("preToolUse", "Write", "file_path", "Shell"),
-    "opencode": ("edit", "write", "filePath", "bash"),
-}
-
-
-def payload_of(client: Client, tool: str, tool_input: dict[str, Any], **more: Any) -> dict[str, Any]:
-    names = ("toolName", "toolArgs") if client.kind == "copilot" else ("tool_name", "tool_input")
-    payload = client.payload("tool", **dict(zip(names, (tool, tool_input), strict=True)), **more)
-    if "hook_event_name" in payload:
-        payload["hook_event_name"] = TOOLS[client.kind][0]
-    return payload
-
-
-def hook_command(client: Client) -> str:
-    if client.kind == "opencode":
-        return command_of(CLIENTS["opencode"])
-    (entry,) = [
-        each.entry
-        for each in hooks_of(CLIENTS[client.kind])
-        if each.event == TOOLS[client.kind][0] and "HALLWAY_CLAIMS" in str(each.entry)
-    ]
-    return str(entry.get("command") or entry["bash"])
-
-
-def before(client: Client, tool: str, tool_input: dict[str, Any], **environ: str) -> Ran:
-    ran = client.runs(hook_command(client), json.dumps(payload_of(client, tool, tool_input)), **environ)
-    assert (ran.status, ran.err) == (0, "")
-    return ran
-
-
-def before_edit(client: Client, path: str, **environ: str) -> Ran:
-    _, tool, parameter, _ = TOOLS[client.kind]
-    return before(client, tool, {parameter: path}, **environ)
-
-
-def before_command(client: Client, command: str, **environ: str) -> Ran:
-    return before(client, TOOLS[client.kind][3], {"command": command}, **environ)
-
-
-def denial(ran: Ran) -> str:
-    """Why an edit is denied, wherever the client wants it; empty where it goes on."""
-    answer = ran.answer.get("hookSpecificOutput", ran.answer)
-    is_denied = "deny" in (answer.get("permissionDecision"), answer.get("decision"), answer.get("permission"))
-    if not is_denied and "denied" not in answer:
-        return ""
-    return next(
-        answer[name] for name in ("permissionDecisionReason", "reason", "agent_message", "denied") if name in answer
-    )
 
 
 @pytest.fixture

@@ -25,6 +25,7 @@ from hallway.agents.wake.waker import Waker
 from hallway.bus.local import LocalBus
 from hallway.services.wakes import BUDGET, IN_FLIGHT_S
 from hooks.client import SESSION, Client
+from mcp_server import Server
 from support import until
 
 StartClient = Callable[..., Client]
@@ -117,6 +118,29 @@ def test_an_idle_claude_code_is_woken_through_its_inbox(
     assert shown.out == ""
     assert shop.messages.deliveries(message_id)[0].state == "injected"
     assert shop.sessions.get(SESSION).current_task == "mend the login"
+
+
+@pytest.mark.promise("C1")
+def test_a_release_wakes_the_idle_session_that_waits_for_the_paths(
+    shop: LocalBus, idle: Client, inbox: Inbox, terminal: dict[str, str]
+) -> None:
+    """The session's own server does it, once its turn is over and nobody looks."""
+    held = shop.claims.claim("bob", ["src/**"], "new handlers")
+    server = Server(Path(shop.folder), **terminal)
+    try:
+        server.initialize()
+        waiting = server.call("claim", paths=["src/a.py"], intent="the cart", queue_s=600)
+        assert waiting["state"] == "waiting"
+        assert inbox.said == []
+        shop.claims.release("bob", held.claim_id)
+        until(lambda: inbox.said)
+        assert inbox.said[0].startswith("Not from your user")
+        assert "Yours until " in inbox.said[0]
+        assert "src/a.py" in inbox.said[0]
+        (mine,) = shop.claims.list_claims(session_id=SESSION)
+        assert mine.state == "granted"
+    finally:
+        server.kill()
 
 
 def test_what_is_on_its_way_is_shown_by_no_hook_and_shown_when_the_client_dropped_it(
