@@ -208,7 +208,15 @@ class Scene:
         def remember(session_id: str, key: str, value: Any, kind: str, *tags: str) -> None:
             bus.memory.set(session_id, key, value, kind, tags=list(tags))
 
+        def claim(session_id: str, intent: str, *paths: str, **more: Any) -> None:
+            bus.claims.claim(session_id, list(paths), intent, ttl_s=4 * 3600, **more)
+
         return [
+            (95, lambda: claim("login", "one form for login and sign-up", "src/login/**", "templates/login/*.html")),
+            (62, lambda: claim("release", "dry run of release 4.2", "resource:staging")),
+            (44, lambda: claim("docs", "", "docs/api/**", mode="shared")),
+            (25, lambda: claim("schema", "backfill orders.region", "migrations/**", "src/orders/region.py")),
+            (9, lambda: claim("flaky", "pin the clock in the cart test", "src/login/session.py", queue_s=4 * 3600)),
             (
                 330,
                 lambda: offer(

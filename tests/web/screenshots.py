@@ -22,6 +22,7 @@ PAGES = {
     "thread": "THREAD",
     "tasks": "/page/tasks",
     "task": "TASK",
+    "claims": "/page/claims",
     "memory": f"/page/memory?project={SHOP}&q=orders",
     "entry": f"/page/entry?key=db/orders&project={SHOP}",
     "events": "/page/events",

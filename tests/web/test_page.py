@@ -113,6 +113,38 @@ def test_what_needs_a_person_is_on_top(tab: Page, bus: LocalBus) -> None:
     expect(needs).to_contain_text("All clear.")
 
 
+def test_claims_are_shown_and_a_person_ends_one(open_tab: Callable[..., Page], bus: LocalBus) -> None:
+    page = open_tab("/page/claims")
+    live(page)
+    expect(page.locator("#live")).to_contain_text("Nothing is claimed.")
+    for session_id, name in (("s1", "login-form"), ("s2", "checkout")):
+        bus.sessions.register(session_id, f"{name}'s agent", "codex", name=name, ttl_s=86_400)
+    bus.claims.claim("s1", ["src/api/**", "README.md"], "new <b>handlers</b>", ttl_s=7200)
+    bus.claims.claim("s2", ["src/api/users.py"], queue_s=3600)
+    bus.claims.claim("s2", ["docs/**"], mode="shared")
+    cards = page.locator("#live .card")
+    expect(cards).to_have_count(3)
+    expect(cards.nth(0)).to_contain_text("login-form holds")
+    expect(cards.nth(0).locator("code")).to_have_text(["README.md", "src/api/**"])
+    expect(cards.nth(0)).to_contain_text("new <b>handlers</b>")
+    expect(cards.nth(0)).to_contain_text(re.compile(r"ends \d\d:\d\d.*, in 1h"))
+    expect(cards.nth(1)).to_contain_text("checkout waits for")
+    expect(cards.nth(2)).to_contain_text("holds (shared)")
+    button = cards.nth(0).get_by_role("button", name="End this claim")
+    expect(button).to_be_hidden()
+    cards.nth(0).get_by_text("Release", exact=True).click()
+    bus.claims.claim("s2", ["src/web/**"])  # the page changes meanwhile
+    expect(cards).to_have_count(4)
+    button.click()
+    expect(page.locator("#said")).to_contain_text("login-form no longer holds README.md, src/api/**.")
+    expect(cards).to_have_count(3)
+    expect(cards.nth(0)).to_contain_text("checkout holds")
+    released = [each for each in bus.events.read(limit=1000) if each.kind == "claim.released"]
+    assert [(each.session_id, each.data["by"]) for each in released] == [("s1", "user:alice")]
+    page.locator("[data-search]").fill("docs/")
+    expect(cards).to_have_count(1)
+
+
 @pytest.mark.promise("H2")
 def test_an_item_is_dismissed_and_the_dismissal_undone_on_the_page(tab: Page, bus: LocalBus) -> None:
     bus.sessions.register("s1", "login claude", "claude-code", status="waiting", reason="permission", detail="Bash: ls")

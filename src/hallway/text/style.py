@@ -150,6 +150,7 @@ EMPTY = {
     "sessions": ("Nobody is here. Register a session:", "hallway register s1 'my first session' claude-code"),
     "messages": ("Nothing has been said yet. Say something:", "hallway send me s1 'How is it going?' --type request"),
     "tasks": ("No task is open. Offer one:", "hallway task offer me '*' 'mend the login form'"),
+    "claims": ("Nothing is claimed. Claim what you change:", "hallway claim 'src/api/**' --intent 'new handlers'"),
     "memory": ("Nothing is remembered here. Remember something:", "hallway memory set me db/port 5432 --type fact"),
     "events": ("Nothing has happened yet. Make something happen:", "hallway heartbeat s1 --task 'look around'"),
 }

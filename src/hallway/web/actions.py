@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from hallway.core.errors import InvalidInput
 from hallway.core.model import is_session
 from hallway.services.attention import AttentionList
+from hallway.services.claims import ClaimRegistry
 from hallway.services.messages import CollaborationHub
 from hallway.services.sessions import SessionRegistry
 from hallway.text.sanitize import sanitize
@@ -15,7 +16,7 @@ from hallway.web.render import address, party
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from hallway.core.model import AttentionReply, Receipt
+    from hallway.core.model import AttentionReply, Claim, Receipt
     from hallway.web.site import Site
 
     Run = Callable[[Site, dict[str, str]], Awaitable[tuple[str, str]]]
@@ -26,6 +27,7 @@ GET = CollaborationHub.operations["get"]
 ACKNOWLEDGE = CollaborationHub.operations["acknowledge"]
 RENAME = SessionRegistry.operations["rename"]
 ANSWER = AttentionList.operations["answer"]
+GET_CLAIM, RELEASE = ClaimRegistry.operations["get"], ClaimRegistry.operations["release"]
 DISMISS = AttentionList.operations["dismiss"]
 RESTORE = AttentionList.operations["restore"]
 NUDGE = AttentionList.operations["nudge"]
@@ -103,6 +105,18 @@ async def restore_item(site: Site, fields: dict[str, str]) -> tuple[str, str]:
     return "It is back on the list.", "/"
 
 
+async def release_claim(site: Site, fields: dict[str, str]) -> tuple[str, str]:
+    """End the claim of a session or person."""
+    claim_id = fields.get("claim_id", "")
+    claim: Claim = await site.ask(GET_CLAIM, claim_id=claim_id)
+    names = await site.names_of([claim.session_id])
+    await site.ask(RELEASE, session_id=site.person, claim_id=claim_id, force=True)
+    holder = party(names.get(claim.session_id, claim.session_id))
+    return f"{holder} no longer {'holds' if claim.state == 'granted' else 'waits for'} {', '.join(claim.paths)}.", (
+        "/page/claims"
+    )
+
+
 def _sent_about(sent: AttentionReply) -> str:
     name = sanitize(sent.item.name)
     if sent.recipient_status == "offline":
@@ -146,4 +160,5 @@ WRITES = (
     Action("/page/attention/nudge", nudge_item),
     Action("/page/attention/dismiss", dismiss_item),
     Action("/page/attention/restore", restore_item),
+    Action("/page/claims/release", release_claim),
 )

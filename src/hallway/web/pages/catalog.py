@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from hallway.web.pages import events, memory, sessions, tasks, threads
+from hallway.web.pages import claims, events, memory, sessions, tasks, threads
 
 if TYPE_CHECKING:
     from hallway.web.site import Show
@@ -38,6 +38,7 @@ PAGES = (
     Page("thread", "Thread", threads.thread, "message", in_menu=False),
     Page("tasks", "Tasks", tasks.tasks, "task"),
     Page("task", "Task", tasks.task, "task message", in_menu=False),
+    Page("claims", "Claims", claims.claims, "claim session"),
     Page("memory", "Memory", memory.memory, "memory"),
     Page("entry", "Entry", memory.entry, "memory", in_menu=False),
     Page("events", "Events", events.events, "*"),
