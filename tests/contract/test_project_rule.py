@@ -55,6 +55,7 @@ ACTS: dict[str, dict[str, Any]] = {
     "claims.claim": {"session_id": "new", "paths": ["src/**"]},
     "claims.renew": {"session_id": "new", "claim_id": "$claim"},
     "claims.release": {"session_id": "new", "claim_id": "$claim"},
+    "conflicts.report_merge": {"session_id": "new", "conflict_id": "$conflict"},
     "conflicts.settle": {"session_id": "new", "conflict_id": "$conflict"},
 }
 # Who is new owns no task and no claim, and is in no conflict: a refusal.
@@ -64,6 +65,7 @@ NOT_YOURS = (
     "tasks.cancel",
     "claims.renew",
     "claims.release",
+    "conflicts.report_merge",
     "conflicts.settle",
 )
 

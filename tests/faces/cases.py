@@ -1576,6 +1576,22 @@ CONFLICTS = [
         FOUND,
         gives=[],
     ),
+    case(
+        "a merge that was tried",
+        *BOTH_WRITE,
+        FOUND,
+        call(
+            "conflicts.report_merge",
+            session_id="bob",
+            conflict_id=earlier(4, "0.conflict_id"),
+            merge="conflict",
+            merge_lines="10-14, 30",
+            merge_files=["web/cart.py"],
+            is_committed=False,
+        ),
+        FOUND,
+        gives=[{"merge": "conflict", "merge_lines": "10-14, 30", "merge_files": ["web/cart.py"]}],
+    ),
     case("no conflict", ALICE, call("conflicts.settle", session_id="alice", conflict_id="none"), gives=False),
 ]
 

@@ -99,6 +99,7 @@ TABLE = {
     "claims.list_claims": LISTS,
     "claims.get": READS,
     "conflicts.find": LISTS,
+    "conflicts.report_merge": ACTS,
     "conflicts.settle": ACTS,
     "projects.move": ADMINS,
     "projects.undo": ADMINS,

@@ -174,6 +174,7 @@ CALLS: dict[str, dict[str, Any]] = {
     "claims.list_claims": {"project": "$project"},
     "claims.get": {"claim_id": "$claim"},
     "conflicts.find": {"project": "$project"},
+    "conflicts.report_merge": {"session_id": "$session", "conflict_id": "$conflict", "merge": "clean"},
     "conflicts.settle": {"session_id": "$session", "conflict_id": "$conflict"},
     "projects.move": {"old_project": "$project", "new_project": "github.com/acme/new"},
     "projects.undo": {"old_project": "$project", "new_project": "github.com/acme/new"},

@@ -249,6 +249,7 @@ class Conflict(Record):
     merge: str | None
     merge_lines: str | None
     merge_files: list[str]
+    tried_at: datetime | None
     sessions: list[ConflictParty]
 
 

@@ -229,6 +229,10 @@ FILES: dict[str, FieldType] = {
 CONFLICTS: dict[str, FieldType] = {
     "session_id": PartyId("One of the two sessions; who settles it may be user:NAME, too", metavar="ID"),
     "conflict_id": Identifier("The conflict's id", metavar="CONFLICT"),
+    "merge": Choice("clean", "conflict", about="What a merge of the two worktrees gave; unset: nothing is known"),
+    "merge_lines": Text("The lines of the first session's file that conflict: 10-14, 30", least=0, most=200),
+    "merge_files": ArrayOf(Text(most=4096), "The files that conflict, relative to the repository's root", most=10),
+    "is_committed": Boolean("A commit contains what both sessions wrote"),
     "before": Integer("Only conflicts before this seq: the last of the page before", metavar="SEQ"),
 }
 

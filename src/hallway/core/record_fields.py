@@ -112,6 +112,7 @@ OWN: dict[str, dict[str, str]] = {
         "merge": "clean or conflict: what a merge of the two worktrees gave; null: it was not tried",
         "merge_lines": "The lines of the first session's file that conflict: 10-14, 30",
         "merge_files": "The files that conflict, at most ten of them",
+        "tried_at": "When the merge was tried last",
         "sessions": "The two sessions, the one that wrote first at first",
     },
     "Heartbeat": {

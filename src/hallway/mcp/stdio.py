@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from hallway.bus.base import Bus
     from hallway.core.model import Event
     from hallway.core.operation import Operation
+    from hallway.mcp.merge_trials import MergeTrials
     from hallway.mcp.protocol import Json, Work
     from hallway.store import Subscription
 
@@ -122,6 +123,7 @@ class StdioServer:
         self._binding: SessionBinding | None = None
         self._hooks: HookServer | None = None
         self._turns: TurnWatch | None = None
+        self._merges: MergeTrials | None = None
         self._in = Lines()
         self._lines: list[bytes | None] = []  # lines that are read and not answered yet; the next line is last
         self._out = bytearray()
@@ -178,6 +180,8 @@ class StdioServer:
             self._events.close()
         if self._hooks:
             self._hooks.close()
+        if self._merges:
+            self._merges.close()
         if self._binding:
             self._binding.bus.timeout_s = ASIDE_S
             self._binding.end_all()
@@ -193,7 +197,8 @@ class StdioServer:
         news = self._binding.sockets if self._binding else {}
         hooks = self._listen_for_hooks()
         bindings = self._binding.bindings if self._binding else set()
-        for descriptor in {*ends, *news, *hooks, *bindings} - {-1}:
+        trials = {self._merges.fileno()} if self._merges else set()
+        for descriptor in {*ends, *news, *hooks, *bindings, *trials} - {-1}:
             poll.register(descriptor, select.POLLIN)
         if self._events and self._events.fileno() >= 0:
             poll.register(self._events.fileno(), select.POLLIN)
@@ -212,6 +217,8 @@ class StdioServer:
                 self._due_at = time.monotonic()  # a hook has bound a session to this process
             elif self._hooks and descriptor in hooks:
                 self._hooks.answer(descriptor)
+            elif self._merges and descriptor in trials:
+                self._merges.report()
             else:
                 self._tell_changes()
         self._answer_lines()
@@ -281,12 +288,21 @@ class StdioServer:
                 self._wake(session_id)  # a message may have come without a wake-up
                 if self._turns:
                     self._turns.resume(session_id)
+            self._try_merges()
         except HallwayError as error:  # the agent's next call returns the error; this line is for the log
             self._due_at = time.monotonic() + REST_S
             sys.stderr.write(f"hallway mcp: {error}\n")
         finally:
             if self._binding:
                 self._binding.bus.timeout_s = CALL_S
+
+    def _try_merges(self) -> None:
+        """Try the merges that the sessions are in conflict over (C3)."""
+        if self._merges is None:
+            from hallway.mcp.merge_trials import MergeTrials
+
+            self._merges = MergeTrials(self._bus)
+        self._merges.begin(self.binding.sessions)
 
     def _work_off_spool(self) -> None:
         """Run the spooled operations: those that a hook could not finish in time."""

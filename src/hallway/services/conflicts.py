@@ -9,10 +9,10 @@ says that it is settled; also when a commit contains what both wrote. What was s
 from __future__ import annotations
 
 from hallway.core.clock import SECOND, new_id, to_datetime
-from hallway.core.errors import Refused
+from hallway.core.errors import InvalidInput, Refused
 from hallway.core.model import PERSON, Conflict, ConflictParty, FileConflict, Json
 from hallway.core.operation import operation
-from hallway.core.schema import decode
+from hallway.core.schema import decode, encode, quote_value
 from hallway.services.base import Service
 
 TYPE_CHECKING = False
@@ -25,6 +25,7 @@ WITHIN_S = 3600  # both sessions wrote the file within this time
 MAX_WRITERS = 10  # of one file that a writer is in conflict with, the last ones
 MAX_CONFLICTS = 200  # of one session; what it writes after that is found in none
 MAX_IN_HEARTBEAT = 20
+LINES = frozenset("0123456789-, ")  # what names lines
 ENDED_AT_ONCE = 500  # so that one writer never pays for a night of conflicts
 BOTH_WRITE = "both write it, in one worktree"
 SAME_WORKTREE, OTHER_WORKTREE = "same_worktree", "other_worktree"
@@ -64,8 +65,8 @@ class ConflictRegistry(Service, noun="conflicts"):
 
         What they write is no conflict again for an hour. Either of the two may say it, and a person.
         """
-        row = self._store.one("conflicts.get", conflict_id=conflict_id)
-        if row is None or row[SETTLED_AT] is not None or not self.bus.sees(row[2]):
+        row = self._open_row(conflict_id)
+        if row is None:
             return False
         conflict = _conflict(row)
         names = [each.session_id for each in conflict.sessions]
@@ -78,6 +79,38 @@ class ConflictRegistry(Service, noun="conflicts"):
         self._store.rows("conflicts.settle", conflict_id=conflict_id, now=self._store.now, expires_at=until)
         self._store.rows("conflicts.close_parties", conflict_id=conflict_id)
         self._publish("conflict.settled", conflict, session_id, cause="settled")
+        return True
+
+    @operation("POST /conflicts/{conflict_id}/merge")
+    def report_merge(
+        self,
+        session_id: str,
+        conflict_id: str,
+        *,
+        merge: str | None = None,
+        merge_lines: str | None = None,
+        merge_files: list[str] | None = None,
+        is_committed: bool = False,
+    ) -> bool:
+        """Report what a merge of a conflict's two worktrees gave; return whether the conflict was open.
+
+        One of the two sessions says so. The conflict ends if a commit contains what both wrote (`is_committed`).
+        """
+        row = self._open_row(conflict_id)
+        if row is None:
+            return False
+        if session_id not in [each.session_id for each in _conflict(row).sessions]:
+            raise Refused(f"{session_id} is not in the conflict {conflict_id}", hint="Leave it to the two sessions")
+        if merge_lines and not set(merge_lines) <= LINES:
+            raise InvalidInput(f"{quote_value(merge_lines)} are no lines", hint="Name them as 10-14, 30")
+        if is_committed:
+            self._end(row, "committed")
+            return True
+        files = encode(merge_files) if merge_files else None
+        said = {"merge": merge, "merge_lines": merge_lines, "merge_files": files}
+        self._store.rows("conflicts.tried", conflict_id=conflict_id, now=self._store.now, **said)
+        if merge != row[MERGE]:
+            self._publish("conflict.tried", self._require(conflict_id), None, merge=merge or "unknown")
         return True
 
     # -- called by the bus and by other services, inside a transaction ------------------------------------------------
@@ -194,6 +227,11 @@ class ConflictRegistry(Service, noun="conflicts"):
         self._store.rows("conflicts.number", conflict_id=conflict_id)
         self.bus.due_sessions.update((file["session_id"], theirs["session_id"]))
 
+    def _open_row(self, conflict_id: str) -> Row | None:
+        """Return the row of a conflict that is not settled and that the caller may see."""
+        row = self._store.one("conflicts.get", conflict_id=conflict_id)
+        return None if row is None or row[SETTLED_AT] is not None or not self.bus.sees(row[2]) else row
+
     def _between(self, session_id: str, other_id: str, **about: str) -> Row | None:
         return self._store.one("conflicts.between", session_id=session_id, other_id=other_id, **about)
 
@@ -228,17 +266,19 @@ class ConflictRegistry(Service, noun="conflicts"):
         )
 
 
-SETTLED_AT = 8  # its column among `both_sides`, before the columns of the two sessions
+MERGE, SETTLED_AT = 5, 9  # columns of `both_sides`, before those of the two sessions
 
 
 def _conflict(row: Row) -> Conflict:
     """Return the columns of the fragment `both_sides` as a record."""
-    conflict_id, seq, project, path, found_at, merge, lines, files, _ = row[: SETTLED_AT + 1]
+    conflict_id, seq, project, path, found_at, merge, lines, files, tried_at, _ = row[: SETTLED_AT + 1]
     sides = [row[SETTLED_AT + 1 :][:PARTY], row[SETTLED_AT + 1 + PARTY :]]
     one, two = (ConflictParty.of((*side[:-1], to_datetime(side[-1]))) for side in sides)
     kind = SAME_WORKTREE if one.worktree == two.worktree else OTHER_WORKTREE
     named = decode(files) if files else []
-    return Conflict.of((conflict_id, seq, project, path, kind, to_datetime(found_at), merge, lines, named, [one, two]))
+    tried = None if tried_at is None else to_datetime(tried_at)
+    facts = (conflict_id, seq, project, path, kind, to_datetime(found_at), merge, lines, named, tried)
+    return Conflict.of((*facts, [one, two]))
 
 
 def as_seen_by(session_id: str, conflict: Conflict) -> FileConflict:

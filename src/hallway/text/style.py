@@ -126,6 +126,7 @@ EVENT_WORDS = {
     "claim.released": "releases",
     "claim.expired": "no longer claims",
     "conflict.found": "writes what another session writes, too:",
+    "conflict.tried": "merge tried:",
     "conflict.settled": "conflict settled:",
     "memory.set": "remembers",
     "memory.deleted": "forgets",

@@ -1,6 +1,6 @@
 -- fragment: both_sides
 -- A conflict, then each of its two sessions: the fields of a ConflictParty, in order.
-c.conflict_id, c.seq, c.project, c.path, c.found_at, c.merge, c.merge_lines, c.merge_files, c.settled_at,
+c.conflict_id, c.seq, c.project, c.path, c.found_at, c.merge, c.merge_lines, c.merge_files, c.tried_at, c.settled_at,
 a.session_id, coalesce(sa.name, ''), a.branch, a.worktree, a.path, a.written_at,
 b.session_id, coalesce(sb.name, ''), b.branch, b.worktree, b.path, b.written_at
 
@@ -60,6 +60,10 @@ WHERE c.conflict_id IN (SELECT conflict_id FROM conflict_parties WHERE session_i
 
 -- name: conflicts.of_project
 SELECT {both_sides} FROM conflicts AS c {with_sides} WHERE c.project = :project ORDER BY c.seq;
+
+-- name: conflicts.tried
+UPDATE conflicts SET merge = :merge, merge_lines = :merge_lines, merge_files = :merge_files, tried_at = :now
+WHERE conflict_id = :conflict_id;
 
 -- name: conflicts.where
 SELECT project, place, repository FROM conflicts WHERE conflict_id = :conflict_id;
