@@ -188,6 +188,6 @@ def test_a_sessions_server_tries_the_merge_and_both_sessions_see_what_it_gave(
             server.call("sessions")
             until(lambda: bus.conflicts.find()[0].merge == "conflict")
             (conflict,) = bus.sessions.heartbeat("alice").conflicts
-            assert conflict.detail == "same file, other worktree: the merge conflicts at lines 4"
+            assert conflict.detail == "same file, other worktree: the merge conflicts at line 4"
         finally:
             server.kill()

@@ -303,5 +303,6 @@ def _at_the_merge(conflict: Conflict) -> str:
     if conflict.merge == "clean":
         return "as they are now, the two merge cleanly"
     if conflict.merge == "conflict":
-        return "the merge conflicts" + (f" at lines {conflict.merge_lines}" if conflict.merge_lines else "")
+        word, lines = "line" if (conflict.merge_lines or "").isdigit() else "lines", conflict.merge_lines
+        return f"the merge conflicts at {word} {lines}" if lines else "the merge conflicts"
     return "both changes meet at the merge"
