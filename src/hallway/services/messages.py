@@ -888,7 +888,8 @@ class CollaborationHub(Service, noun="messages"):
 
     def _require_inbox(self, session_id: str) -> None:
         """Raise SessionNotFound for an id that was never on the bus: a wait for its messages would never end."""
-        if not self._is_reachable(session_id):
+        row = self._store.one("sessions.owner", session_id=session_id)
+        if not (row is not None and self.bus.sees(row[1])) and not self._is_reachable(session_id):
             self.bus.sessions.require(session_id)
 
     def _is_reachable(self, to_session: str) -> bool:

@@ -48,7 +48,7 @@ class SessionReferences:
             if value is None or _is_plain(value):
                 continue
             may_be_new = operation.registers and parameter == operation.actor and not value.startswith(NAMED)
-            if not (may_be_new and operation.takes_id):
+            if not (may_be_new and operation.takes_id) and not self._is_id(value):
                 project = self._project_of(operation, arguments)
                 arguments[parameter] = self._resolve(value, project, may_be_new=may_be_new)
 
@@ -57,7 +57,7 @@ class SessionReferences:
 
         Raises AmbiguousSession if several sessions fit, and SessionNotFound if nobody has the name of an `@NAME`.
         """
-        return reference if _is_plain(reference) else self._resolve(reference, project)
+        return reference if _is_plain(reference) or self._is_id(reference) else self._resolve(reference, project)
 
     def unknown(self, reference: str) -> SessionNotFound:
         """Return the error for a reference that no session fits, with the names and ids that look like it."""
@@ -74,12 +74,14 @@ class SessionReferences:
         except (ProjectNeeded, Refused):
             return None
 
-    def _resolve(self, reference: str, project: str | None, *, may_be_new: bool = False) -> str:
+    def _is_id(self, reference: str) -> bool:
+        """Return whether a reference is the id of a session that the caller sees, or of one that was pruned."""
         row = self._bus.store.one("sessions.owner", session_id=reference)
-        if row is not None and self._bus.sees(row[1]):
-            return reference
-        if row is None and self._bus.store.one("messages.has_inbox", session_id=reference):
-            return reference  # of a session that was pruned, which has messages still
+        if row is not None:
+            return self._bus.sees(row[1])
+        return self._bus.store.one("messages.has_inbox", session_id=reference) is not None  # it has messages still
+
+    def _resolve(self, reference: str, project: str | None, *, may_be_new: bool = False) -> str:
         rows = self._new_actor(reference, project) if may_be_new else self._meant(reference, project)
         if len(rows) > 1:
             raise _ambiguous(reference, rows)
