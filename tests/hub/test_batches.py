@@ -6,9 +6,11 @@ import asyncio
 import http.client
 import socket
 import sqlite3
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,6 +21,7 @@ from hallway.core import errors
 from hallway.core.operation import Operation
 from hallway.hub.auth.caller import Caller
 from hallway.hub.workers.writer import MAX_AT_ONCE, InternalError, Writer
+from hallway.store import sqlite
 from hallway.store.sqlite import SQLiteStore
 from hub.client import Answer, Client, Stream
 from support import Here, run_apart, until
@@ -50,22 +53,31 @@ def bus(tmp_path: Path) -> Iterator[LocalBus]:
 class Batches:
     """What came of a writer's batches: an outcome for each job, and how many commits it took."""
 
-    def __init__(self, folder: Path, *batches: list[Work], change: Callable[[LocalBus], object] = bool) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *batches: list[Work],
+        change: Callable[[LocalBus], object] = bool,
+        durable: tuple[bool, ...] = (True,),
+    ) -> None:
         self.outcomes: list[list[Any]] = []
+        self._durable = cycle(durable)  # whether each operation in turn is
         run_apart(self._run(folder, batches, change))
 
     async def _run(self, folder: Path, batches: tuple[list[Work], ...], change: Callable[[LocalBus], object]) -> None:
         writer = Writer(open_bus(folder), asyncio.get_running_loop())
         change(writer.bus)
         for batch in batches:
-            jobs = [writer.run(as_operation(work), {}, Caller(Here())) for work in batch]
+            jobs = [
+                writer.run(as_operation(work, is_durable=next(self._durable)), {}, Caller(Here())) for work in batch
+            ]
             self.outcomes.append(await asyncio.wait_for(asyncio.gather(*jobs, return_exceptions=True), 20))
         await writer.close()
         self.commits = writer.batches
 
 
-def as_operation(work: Work) -> Operation:
-    operation = Operation(work, "POST /test", None, None, True, (), None)
+def as_operation(work: Work, *, is_durable: bool = True) -> Operation:
+    operation = Operation(work, "POST /test", None, None, is_durable, (), None)
     operation.noun, operation.name = "sessions", "sessions.test"
     return operation
 
@@ -117,6 +129,60 @@ def test_a_batch_is_bounded(tmp_path: Path, bus: LocalBus) -> None:
     assert len(written(bus)) == 2 * MAX_AT_ONCE + 1
 
 
+SYNCS = {True: 2, False: 1}  # SQLite's numbers of FULL and NORMAL
+
+
+@pytest.mark.parametrize(("durable", "on_thread"), [((True,), True), ((False,), False), ((False, True), True)], ids=str)
+def test_a_batch_waits_for_the_disk_on_a_thread_if_one_of_its_operations_is_durable(
+    tmp_path: Path, bus: LocalBus, durable: tuple[bool, ...], on_thread: bool
+) -> None:
+    seen: list[tuple[bool, int]] = []
+    ran = Batches(tmp_path, [registers("alice"), registers("bob")], change=noting_commits(seen), durable=durable)
+    assert seen == [(on_thread, SYNCS[on_thread])]
+    assert written(bus) == ran.outcomes[0] == ["alice", "bob"]
+
+
+def noting_commits(seen: list[tuple[bool, int]]) -> Callable[[LocalBus], object]:
+    """A change of a bus that notes of each commit whether it is on the writer's thread, and how far it syncs."""
+
+    def change(bus: LocalBus) -> None:
+        store: Any = bus.store
+        whole = store._commit
+
+        def commit(**options: Any) -> None:
+            is_on_thread = threading.current_thread().name == "hallway-writer"
+            seen.append((is_on_thread, store._pragma("synchronous")))
+            whole(**options)
+
+        store._commit = commit
+
+    return change
+
+
+def test_a_checkpoint_is_never_on_the_loop_and_comes_with_heartbeats_alone(
+    tmp_path: Path, bus: LocalBus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "CHECKPOINT_PAGES", 30)
+    seen: list[str] = []
+
+    def change(bus: LocalBus) -> None:
+        store: Any = bus.store
+        whole = store._checkpoint
+
+        def checkpoint(**options: Any) -> None:
+            seen.append(threading.current_thread().name)
+            whole(**options)
+
+        store._checkpoint = checkpoint
+
+    batches = [[registers(f"s{number}")] for number in range(60)]
+    Batches(tmp_path, *batches, change=change, durable=(False,))
+    assert set(seen) == {"hallway-writer"}
+    assert len(seen) > 5
+    assert (tmp_path / "bus.db-wal").stat().st_size < 200 * sqlite.PAGE_BYTES
+    assert len(written(bus)) == len(batches)
+
+
 @pytest.mark.parametrize(
     ("fails", "error"),
     [
@@ -147,17 +213,18 @@ def test_a_disk_that_is_full_in_the_middle_fails_the_batch_and_writes_nothing(tm
     assert Batches(tmp_path, [registers("alice")]).outcomes == [["alice"]]
 
 
+@pytest.mark.parametrize("is_durable", [True, False])
 @pytest.mark.parametrize(
     ("raised", "told"), [(errors.DiskFull("full"), errors.DiskFull), (ZeroDivisionError(), InternalError)]
 )
 @pytest.mark.parametrize("where", ["_begin", "_commit"])
 def test_a_commit_that_fails_is_told_to_all_and_the_next_one_goes_through(
-    tmp_path: Path, bus: LocalBus, raised: Exception, told: type[Exception], where: str
+    tmp_path: Path, bus: LocalBus, raised: Exception, told: type[Exception], where: str, is_durable: bool
 ) -> None:
     def fails_once(bus: LocalBus) -> None:
         whole = getattr(bus.store, where)
 
-        def fail(*_: object) -> None:
+        def fail(*_: object, **__: object) -> None:
             setattr(bus.store, where, whole)
             bus.store._unlock()
             bus.store._rollback("ROLLBACK")
@@ -165,7 +232,8 @@ def test_a_commit_that_fails_is_told_to_all_and_the_next_one_goes_through(
 
         setattr(bus.store, where, fail)
 
-    ran = Batches(tmp_path, [registers("alice"), registers("bob")], [registers("carol")], change=fails_once)
+    batches = [registers("alice"), registers("bob")], [registers("carol")]
+    ran = Batches(tmp_path, *batches, change=fails_once, durable=(is_durable,))
     assert [type(outcome) for outcome in ran.outcomes[0]] == [told, told]
     assert ran.outcomes[1] == ["carol"]
     assert written(bus) == ["carol"]

@@ -237,6 +237,10 @@ class WriteTransaction:
         """Commit before the block ends; another thread, which can wait for the disk, may call this."""
         self._write.commit()
 
+    def commit_at_once(self) -> None:
+        """Commit a transaction that is not durable, without the checkpoint that may be due."""
+        self._write.commit(may_checkpoint=False)
+
     def __exit__(self, kind: object, error: object, trace: object) -> None:
         bus = self._bus
         due, due_edits = bus.due_sessions, bus.due_edits  # read before the commit: another thread may replace them

@@ -77,6 +77,7 @@ class SQLiteStore:
         self._newest_version = newest_version("sqlite")
         self._empty_wal_at_pages = MAX_WAL_PAGES
         self._was_disk_full = False
+        self.is_checkpoint_due = False  # after a commit that was not to take the time for it
         self._files: BusFiles | None = None
         self._check_files_at = 0.0
         self._data_version = -1  # after the last write: it differs when others wrote since
@@ -339,9 +340,9 @@ class SQLiteStore:
         self._is_locked = False
         self._lock.release()
 
-    def _commit(self) -> None:
+    def _commit(self, *, may_checkpoint: bool = True) -> None:
         try:
-            if self._is_durable:
+            if self._is_durable or not may_checkpoint:  # a hub acknowledges heartbeats to other programs
                 self._require_files(is_ending=True)
             self._execute("COMMIT")
         except errors.HallwayError:
@@ -349,7 +350,8 @@ class SQLiteStore:
             raise
         self._data_version = self._connection.data_version()
         wal_pages, _ = self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_NOOP)
-        if wal_pages >= CHECKPOINT_PAGES:
+        self.is_checkpoint_due = wal_pages >= CHECKPOINT_PAGES and not may_checkpoint
+        if wal_pages >= CHECKPOINT_PAGES and may_checkpoint:
             self._checkpoint(must_empty=wal_pages >= self._empty_wal_at_pages)
 
     def _checkpoint(self, *, must_empty: bool = False) -> None:
@@ -513,9 +515,12 @@ class _Write:
         if news and kind is None:
             notify(store.wake_folder, news)
 
-    def commit(self) -> None:
-        """Commit before the block ends, from any thread that may wait for the disk; write nothing afterwards."""
-        self._store._commit()
+    def commit(self, *, may_checkpoint: bool = True) -> None:
+        """Commit before the block ends, from any thread that may wait for the disk; write nothing afterwards.
+
+        A commit that is neither durable nor checkpoints waits for no disk.
+        """
+        self._store._commit(may_checkpoint=may_checkpoint)
         self._is_committed = True
 
 

@@ -70,6 +70,14 @@ def _as_hallway_error(error: Exception, what: str) -> HallwayError:
     return InternalError(f"{what} failed")
 
 
+def _error_of(commit: Callable[[], None]) -> HallwayError | None:
+    try:
+        commit()
+    except Exception as error:  # an escape from here would leave all writes waiting
+        return _as_hallway_error(error, "a commit")
+    return None
+
+
 class Job:
     """An operation to run for a caller, and the future for its result."""
 
@@ -385,7 +393,10 @@ class _ReaderThread:
 
 
 class Writer:
-    """Runs writes in batches, each in one durable transaction."""
+    """Runs writes in batches, each in one transaction, which is durable if one of its operations is.
+
+    Heartbeats alone wait for no disk: their transaction commits on the loop.
+    """
 
     def __init__(self, bus: LocalBus, loop: asyncio.AbstractEventLoop) -> None:
         self.bus = bus
@@ -457,7 +468,8 @@ class Writer:
 
     def _begin(self, is_locked: bool | HallwayError) -> None:
         batch = self._batch()
-        transaction = self.bus.transaction()
+        is_durable = any(job.operation.is_durable for job in batch)
+        transaction = self.bus.transaction(is_durable=is_durable)
         try:
             if isinstance(is_locked, HallwayError):
                 raise is_locked
@@ -478,7 +490,10 @@ class Writer:
             transaction.__exit__(type(error) if error else None, error, None)
             self._answer(batch, [error] * len(batch) if error else outcomes)
 
-        self._thread.call(transaction.commit, committed)
+        if is_durable or self.bus.store.is_checkpoint_due:
+            self._thread.call(transaction.commit, committed)
+        else:
+            committed(_error_of(transaction.commit_at_once))
 
     def _run(self, batch: list[Job]) -> list[Any]:
         """Run a batch; return each job's result or error.
