@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import _thread
 import os
+import time
 
 try:
     import fcntl
 except ImportError:  # Windows has no flock; only SQLite's busy timeout applies there
     fcntl = None  # type: ignore[assignment]
+
+YIELD_FOR_S = 10.0  # after another process began to wait; more than the busy timeout, with which a wait ends
 
 
 class SideLock:
@@ -45,6 +48,7 @@ class SideLock:
         granted, given_up = _thread.allocate_lock(), _thread.allocate_lock()
         granted.acquire()
         file = self._file
+        os.utime(file)  # tells the process that has the lock that one waits
 
         def wait() -> None:
             fcntl.flock(file, fcntl.LOCK_EX)
@@ -65,8 +69,10 @@ class SideLock:
         if fcntl is not None and self._file >= 0:
             fcntl.flock(self._file, fcntl.LOCK_UN)
             # The kernel has woken a waiting process, but on a busy machine this process would take the lock again
-            # before the other runs, and others would starve for seconds. Yielding is free if no process is waiting.
-            os.sched_yield()
+            # before the other runs, and others would starve for seconds. Where none waits, yielding would only let
+            # programs run that have nothing to do with the bus.
+            if time.time() - os.fstat(self._file).st_mtime < YIELD_FOR_S:
+                os.sched_yield()
 
     def close(self) -> None:
         if self._file >= 0:
