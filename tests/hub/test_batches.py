@@ -86,6 +86,10 @@ def registers(session_id: str) -> Work:
     return lambda sessions: sessions.register(session_id, "alice's agent", "codex").session_id
 
 
+def beats(session_id: str) -> Work:
+    return lambda sessions: sessions.heartbeat(session_id).session_id
+
+
 def finds_nobody(sessions: SessionRegistry) -> None:
     sessions.require("nobody")
 
@@ -132,14 +136,37 @@ def test_a_batch_is_bounded(tmp_path: Path, bus: LocalBus) -> None:
 SYNCS = {True: 2, False: 1}  # SQLite's numbers of FULL and NORMAL
 
 
-@pytest.mark.parametrize(("durable", "on_thread"), [((True,), True), ((False,), False), ((False, True), True)], ids=str)
-def test_a_batch_waits_for_the_disk_on_a_thread_if_one_of_its_operations_is_durable(
+@pytest.mark.parametrize("durable", [(True,), (False,), (False, True)], ids=str)
+def test_what_others_read_waits_for_the_disk_on_a_thread(
+    tmp_path: Path, bus: LocalBus, durable: tuple[bool, ...]
+) -> None:
+    seen: list[tuple[bool, int]] = []
+    batch = [registers("alice"), registers("bob")]
+    ran = Batches(tmp_path, batch, change=noting_commits(seen), durable=durable)
+    assert seen == [(True, SYNCS[True])]
+    assert written(bus) == ran.outcomes[0] == ["alice", "bob"]
+    assert ran.commits == 1
+
+
+@pytest.mark.parametrize(("durable", "on_thread"), [((False,), False), ((False, True), True)], ids=str)
+def test_heartbeats_without_news_wait_for_no_disk_unless_another_operation_does(
     tmp_path: Path, bus: LocalBus, durable: tuple[bool, ...], on_thread: bool
 ) -> None:
     seen: list[tuple[bool, int]] = []
-    ran = Batches(tmp_path, [registers("alice"), registers("bob")], change=noting_commits(seen), durable=durable)
+    for each in ("alice", "bob"):
+        bus.sessions.register(each, each, "codex")
+    ran = Batches(tmp_path, [beats("alice"), beats("bob")], change=noting_commits(seen), durable=durable)
+    assert ran.outcomes[0] == ["alice", "bob"]
     assert seen == [(on_thread, SYNCS[on_thread])]
-    assert written(bus) == ran.outcomes[0] == ["alice", "bob"]
+
+
+def test_news_between_heartbeats_makes_only_its_own_batch_durable(tmp_path: Path, bus: LocalBus) -> None:
+    seen: list[tuple[bool, int]] = []
+    bus.sessions.register("alice", "alice", "codex")
+    batches = [beats("alice")], [beats("alice"), registers("bob"), beats("alice")], [beats("alice")]
+    Batches(tmp_path, *batches, change=noting_commits(seen), durable=(False,))
+    assert seen == [(False, SYNCS[False]), (True, SYNCS[True]), (False, SYNCS[False])]
+    assert written(bus) == ["alice", "bob"]
 
 
 def noting_commits(seen: list[tuple[bool, int]]) -> Callable[[LocalBus], object]:
@@ -175,12 +202,11 @@ def test_a_checkpoint_is_never_on_the_loop_and_comes_with_heartbeats_alone(
 
         store._checkpoint = checkpoint
 
-    batches = [[registers(f"s{number}")] for number in range(60)]
-    Batches(tmp_path, *batches, change=change, durable=(False,))
+    bus.sessions.register("alice", "alice", "codex")
+    Batches(tmp_path, *([beats("alice")] for _ in range(300)), change=change, durable=(False,))
     assert set(seen) == {"hallway-writer"}
     assert len(seen) > 5
     assert (tmp_path / "bus.db-wal").stat().st_size < 200 * sqlite.PAGE_BYTES
-    assert len(written(bus)) == len(batches)
 
 
 @pytest.mark.parametrize(

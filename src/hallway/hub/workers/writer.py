@@ -133,6 +133,10 @@ class _WroteAndFailed(Exception):
     """A job left half of its writes in a batch that had no savepoint for it."""
 
 
+class _MustBeDurable(Exception):
+    """A batch that was to wait for no disk has changed something that others read."""
+
+
 class WorkerThread:
     """A thread that calls functions in turn and passes each result to the loop."""
 
@@ -393,9 +397,10 @@ class _ReaderThread:
 
 
 class Writer:
-    """Runs writes in batches, each in one transaction, which is durable if one of its operations is.
+    """Runs writes in batches, each in one transaction.
 
-    Heartbeats alone wait for no disk: their transaction commits on the loop.
+    Heartbeats that change nothing but the time of their sessions wait for no disk: their transaction commits on the
+    loop. Every other transaction is durable, and commits on the thread.
     """
 
     def __init__(self, bus: LocalBus, loop: asyncio.AbstractEventLoop) -> None:
@@ -406,6 +411,7 @@ class Writer:
         self._thread = WorkerThread("hallway-writer", loop)
         self._preparer = WorkerThread("hallway-preparer", loop)
         self._queue: deque[Job] = deque()
+        self._has_news = False  # whether the next batch must be durable, whatever it runs
         self._is_running = False
         self._idle: asyncio.Future[None] | None = None  # what `close` waits for
 
@@ -468,7 +474,8 @@ class Writer:
 
     def _begin(self, is_locked: bool | HallwayError) -> None:
         batch = self._batch()
-        is_durable = any(job.operation.is_durable for job in batch)
+        is_durable = self._has_news or any(job.operation.is_durable for job in batch)
+        self._has_news = False
         transaction = self.bus.transaction(is_durable=is_durable)
         try:
             if isinstance(is_locked, HallwayError):
@@ -485,6 +492,11 @@ class Writer:
             transaction.__exit__(type(error), error, None)
             self._answer(batch, [error] * len(batch))
             return
+        if not is_durable and self.bus.changed_topics:
+            undone = _MustBeDurable()
+            transaction.__exit__(type(undone), undone, None)
+            self._run_again(batch)
+            return
 
         def committed(error: HallwayError | None) -> None:
             transaction.__exit__(type(error) if error else None, error, None)
@@ -494,6 +506,14 @@ class Writer:
             self._thread.call(transaction.commit, committed)
         else:
             committed(_error_of(transaction.commit_at_once))
+
+    def _run_again(self, batch: list[Job]) -> None:
+        """Run a batch in a durable transaction: others read its events, whose numbers must never be given twice."""
+        self._queue.extendleft(reversed(batch))
+        self.batches -= 1
+        self.jobs -= len(batch)
+        self._has_news = True
+        self._start()
 
     def _run(self, batch: list[Job]) -> list[Any]:
         """Run a batch; return each job's result or error.
