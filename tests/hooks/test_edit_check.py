@@ -104,6 +104,16 @@ def test_a_patch_of_several_files_is_denied_whole(start_client: StartClient, sho
     assert denial(before_command(client, f"apply_patch <<'EOF'\n{patch}EOF\n"))
 
 
+def test_of_a_patch_of_many_files_the_last_one_is_checked_too(
+    start_client: StartClient, shop: LocalBus, bob: str
+) -> None:
+    client = start_client("codex")
+    client.does("start")
+    files = "".join(f"*** Add File: docs/{number}.md\n+x\n" for number in range(250))
+    patch = f"*** Begin Patch\n{files}*** Update File: src/api/users.py\n@@\n-a\n+b\n*** End Patch\n"
+    assert denial(before(client, "apply_patch", {"command": patch}))
+
+
 @pytest.mark.parametrize("tool", ["Edit", "Write", "MultiEdit", "NotebookEdit"])
 def test_every_tool_that_edits_is_checked(claude: Client, bob: str, tool: str) -> None:
     parameter = "notebook_path" if tool == "NotebookEdit" else "file_path"
@@ -315,6 +325,18 @@ def test_on_a_bus_elsewhere_a_check_holds_no_longer_than_a_heartbeat(claude: Cli
         shop.marks_every_grant = is_here
         assert check_edit(shop, adapter_of("claude-code"), event, SHOP) is None
         assert longest - 20 < os.stat(path).st_mtime - time.time() <= longest
+
+
+def test_without_gate_files_every_edit_is_checked(
+    claude: Client, shop: LocalBus, bob: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path(shop.folder, hook_gate.EDITS).write_text("no folder")
+    assert denial(before_edit(claude, "src/api/users.py"))
+    assert before_edit(claude, "src/web.py").out == ""
+    assert starts_process(claude, monkeypatch)
+    shop.claims.release("bob", shop.claims.list_claims()[0].claim_id)
+    assert before_edit(claude, "src/api/users.py").out == ""
+    assert starts_process(claude, monkeypatch)
 
 
 # -- what goes wrong --------------------------------------------------------------------------------------------------

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from hallway.bus.base import Bus
     from hallway.core.model import Claim
 
-MAX_FILES = 100  # of one tool's call
+MAX_FILES = 1000  # of one tool's call
+FILES_AT_ONCE = 100  # that one look may name
 MAX_PATH = 4096
 SHOWN = 3  # claims in a denial, and paths of each
 MAX_TEXT = 120
@@ -32,22 +33,37 @@ def check_edit(bus: Bus, adapter: ClientAdapter, event: HookEvent, project: str)
     files = [*event.files, *written_files(event.command, event.directory)]
     globs = [each for each in files_in_project(files, event.directory, project) if _is_storable(each)][:MAX_FILES]
     folds = bool(globs) and ignores_case(event.directory)
-    gate = EditGate(bus.folder, project)
     try:
-        check = bus.claims.check_edit(event.session_id, globs, ignores_case=folds)
-        if not check.is_claimed:
+        gate = EditGate(bus.folder, project)
+    except OSError:  # a folder that cannot be written: every edit is then checked
+        gate = None
+    try:
+        is_claimed, claims = _look(bus, event.session_id, globs, ignores_case=folds)
+        if gate and not is_claimed:
             gate.snooze(event.session_id, EDITS_SNOOZE_S if bus.marks_every_grant else SNOOZE_S)
     finally:
-        gate.close()
-    if check.claims:
+        if gate:
+            gate.close()
+    if claims:
         bus.end_gone()  # a holder that was killed a moment ago holds nothing
-        check = bus.claims.check_edit(event.session_id, globs, ignores_case=folds)
-    starters = _sessions_that_started_this(bus) if check.claims else set()
-    claims = [each for each in check.claims if each.session_id not in starters]
+        _, claims = _look(bus, event.session_id, globs, ignores_case=folds)
+    starters = _sessions_that_started_this(bus) if claims else set()
+    claims = [each for each in claims if each.session_id not in starters]
     if not claims:
         return None
     words = denial(bus, claims, is_denied=event.reason != WARN)
     return adapter.warn_of_edit(event, words) if event.reason == WARN else adapter.deny_edit(event, words)
+
+
+def _look(bus: Bus, session_id: str, globs: list[str], *, ignores_case: bool) -> tuple[bool, list[Claim]]:
+    """Return whether others have claimed paths of the project, and which of their claims forbid to write some."""
+    claims: dict[str, Claim] = {}
+    for at in range(0, len(globs) or 1, FILES_AT_ONCE):
+        check = bus.claims.check_edit(session_id, globs[at : at + FILES_AT_ONCE], ignores_case=ignores_case)
+        claims |= {each.claim_id: each for each in check.claims}
+        if not check.is_claimed:
+            return False, []
+    return True, list(claims.values())
 
 
 def denial(bus: Bus, claims: list[Claim], *, is_denied: bool) -> str:
