@@ -64,6 +64,7 @@ def test_a_dry_run_shows_and_changes_nothing(shop: Repository) -> None:
     assert hooks(shop) == {}
 
 
+@pytest.mark.promise("I1")
 def test_a_persons_own_hooks_go_on_and_are_as_before_in_the_end(shop: Repository) -> None:
     """Both run, with git's arguments, standard input and their own name, and the own one may refuse, too."""
     mark = shop.folder.parent / "mark"
