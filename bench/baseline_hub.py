@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 from starlette.routing import Router
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from bench.hub import Empty
 from hallway.hub import serve as server
 from hallway.hub.app import Hub
 from hallway.hub.auth.limits import Limits
+from hallway.hub.http import parse_object, read_body, respond
 from hallway.hub.http_protocol import BoundedProtocol
 from hallway.hub.router import Route
 
@@ -62,7 +62,8 @@ class FormerPath:
         words = scope["raw_path"].decode("ascii").split("/")
         if self._route.match(words) is not None:
             scope["path_params"] = {}
-            await Empty()(scope, receive, send)
+            parse_object(await read_body(scope, receive))
+            await respond(send, b"{}")
 
 
 class FormerHub(Hub):
