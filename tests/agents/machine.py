@@ -79,13 +79,15 @@ class Machine:
         (found,) = [each for each in self.bus.sessions.list_sessions() if each.agent_type == program.name]
         return found
 
-    def start(self, program: Program, model: Model, prompt: str) -> subprocess.Popen[str]:
+    def start(
+        self, program: Program, model: Model, prompt: str, *, folder: Path | None = None
+    ) -> subprocess.Popen[str]:
         more = program.words_with_hallway() if program.name in self._with_hallway else []
         self._processes.append(
             subprocess.Popen(
                 [program.path, *program.words(prompt), *more],
                 env=self.environ(program, model.url),
-                cwd=self.repository,
+                cwd=folder or self.repository,
                 text=True,
                 start_new_session=True,
                 stdin=subprocess.DEVNULL,

@@ -46,7 +46,7 @@ class ClaudeCode(Program):
             "-p",
             prompt,
             "--allowedTools",
-            "Bash,mcp__hallway",
+            "Bash,Write,mcp__hallway",
             "--output-format",
             "stream-json",
             "--verbose",
