@@ -34,7 +34,7 @@ def hooks(shop: Repository, folder: str = ".git/hooks") -> dict[str, tuple[int, 
 
 def is_guarded(shop: Repository) -> bool:
     shop.claims("a.py")
-    done = shop.commits("a.py", f"{shop.types('claims').stdout}\n")
+    done = shop.commits("a.py", f"{shop.types('claims', '--json').stdout}\n")
     shop.releases()
     return done.returncode != 0 and "bob holds it" in done.stderr
 
