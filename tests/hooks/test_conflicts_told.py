@@ -121,6 +121,17 @@ def test_what_is_not_part_of_the_project_is_no_conflict(
     assert shop.conflicts.find() == []
 
 
+def test_an_agent_in_a_hook_of_another_repository_asks_its_own_what_is_ignored(
+    shop: LocalBus, start_client: StartClient, directory: Path, worktree: Path, tmp_path: Path
+) -> None:
+    git(tmp_path, "init", "-q", "other")
+    for name in ("alice", "bob"):
+        client = start(start_client, "claude-code", name, directory)
+        client.environ |= {"GIT_DIR": str(tmp_path / "other" / ".git"), "GIT_WORK_TREE": str(tmp_path / "other")}
+        edit(client, "build/out.js")
+    assert shop.conflicts.find() == []
+
+
 def test_without_git_an_ignored_file_counts_and_the_hook_goes_on(
     shop: LocalBus, start_client: StartClient, directory: Path, worktree: Path
 ) -> None:

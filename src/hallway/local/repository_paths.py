@@ -132,6 +132,7 @@ def ignored(folder: str, paths: list[str]) -> set[str]:
             ["git", "-c", "core.fsmonitor=false", "-C", folder, "check-ignore", "-z", "--stdin"],
             input="\0".join(paths).encode(),
             capture_output=True,
+            env={name: value for name, value in os.environ.items() if not name.startswith("GIT_")},
             timeout=CHECK_IGNORED_S,
             check=False,
         )
