@@ -103,7 +103,7 @@ UPDATE claims SET session_id = :session_id WHERE claim_id = :claim_id;
 
 -- name: claims.stats
 SELECT state, count(*) FROM claims
-WHERE expires_at > :now AND (:project IS NULL OR project = :project) AND {is_visible} GROUP BY state;
+WHERE expires_at > :now AND (:project IS NULL OR project = :project) AND {is_visible} GROUP BY state ORDER BY state;
 
 -- name: claims.ignores_case
 SELECT ignores_case FROM claims WHERE claim_id = :claim_id;

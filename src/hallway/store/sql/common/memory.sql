@@ -75,4 +75,4 @@ SELECT count(*) FROM (
 SELECT type, count(*) FROM memory_keys
 WHERE entry IS NOT NULL AND (expires_at IS NULL OR expires_at > :now) AND (:project IS NULL OR project = :project)
   AND {is_visible}
-GROUP BY type;
+GROUP BY type ORDER BY type;

@@ -73,7 +73,7 @@ SELECT count(*) FROM deliveries WHERE seq = :seq;
 SELECT type, sum(total), sum(size_bytes) FROM message_totals
 WHERE (:project IS NULL OR project = :project)
   AND {is_visible}
-GROUP BY type HAVING sum(total) > 0;
+GROUP BY type HAVING sum(total) > 0 ORDER BY type;
 
 -- name: messages.from
 -- The first message from a seq on, and when it was sent.

@@ -133,4 +133,4 @@ ORDER BY r.overdue_at LIMIT :limit;
 SELECT state, count(*) FROM requests
 WHERE closed_at IS NULL AND (:project IS NULL OR project = :project)
   AND {is_visible}
-GROUP BY state;
+GROUP BY state ORDER BY state;

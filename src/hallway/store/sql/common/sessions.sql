@@ -97,7 +97,7 @@ SELECT CASE WHEN ended_at IS NULL AND expires_at <= :now THEN 'offline' ELSE sta
 FROM sessions
 WHERE (:project IS NULL OR project = :project)
   AND {is_visible}
-GROUP BY 1, 2, 3;
+GROUP BY 1, 2, 3 ORDER BY 1, 2, 3;
 
 -- name: sessions.named
 -- The sessions of a name that the caller may see: live ones, then those that ended last (S10).

@@ -72,7 +72,7 @@ ORDER BY id DESC LIMIT :limit;
 SELECT status, count(*) FROM tasks
 WHERE (:project IS NULL OR project = :project)
   AND {is_visible}
-GROUP BY status;
+GROUP BY status ORDER BY status;
 
 -- name: tasks.ids
 -- Task ids to suggest for a misspelt one: the newest that the caller may see. Reads at most a hundred rows.
