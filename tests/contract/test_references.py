@@ -221,6 +221,18 @@ def test_waiting_for_the_inbox_of_a_name_hears_of_a_message(team: LocalBus, addr
     assert [each.subject for each in found] == ["hello"]
 
 
+@pytest.mark.promise("S10")
+def test_a_handler_of_a_name_hears_what_comes_at_once_and_after_a_rename(team: LocalBus) -> None:
+    heard: list[str] = []
+    handler = team.messages.register_handler("request", lambda message: heard.append(message.subject), "login-form")
+    team.messages.send(BOB, ALICE, "request", "before")
+    until(lambda: heard == ["before"])
+    team.sessions.rename(ALICE, "checkout")
+    team.messages.send(BOB, ALICE, "request", "after")
+    until(lambda: heard == ["before", "after"])
+    handler.close()
+
+
 # -- groups -----------------------------------------------------------------------------------------------------------
 
 

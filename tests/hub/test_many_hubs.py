@@ -257,3 +257,60 @@ def test_hubs_announce_each_item_once_and_wake_who_waits_for_the_list(clients: l
     for _ in range(3):  # looks of both hubs
         a.get("/attention"), b.get("/attention")
     assert announced() == ["attention.appeared", "attention.resolved"]
+
+
+@pytest.mark.promise("S9")
+def test_sessions_that_want_one_name_on_two_hubs_at_once_get_different_ones(
+    hubs: list[HubProcess], bus: LocalBus
+) -> None:
+    names: list[str] = []
+
+    def register(number: int) -> None:
+        with Client(hubs[number % 2].port) as client:
+            for each in range(10):
+                said = {"session_id": f"named-{number}-{each}", "agent_name": "x", "agent_type": "codex"}
+                session = client.post("/sessions", {**said, "project": "names", "branch": "fix/login"}).json
+                asked = client.post(f"/sessions/{session['session_id']}/rename", {"name": "chosen"})
+                names.append(asked.json["name"] if asked.status == 200 else session["name"])
+
+    threads = [threading.Thread(target=register, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert names.count("chosen") == 1
+    assert len(names) == 40
+    here = [each.name for each in bus.sessions.list_sessions(project="names")]
+    assert sorted(names) == sorted(here)
+    assert len(set(here)) == 40
+
+
+@pytest.mark.promise("M9")
+def test_two_hubs_tell_of_an_overdue_request_once(hubs: list[HubProcess], clients: list[Client], bus: LocalBus) -> None:
+    seq = bus.events.last_seq()
+    for name in ("due-1", "due-2"):
+        clients[0].register(name, project="due")
+    asked = []
+    for number in range(20):
+        ask = {"from_session": "due-1", "to_session": "due-2", "type": "request", "subject": f"{number}?"}
+        sent = clients[number % 2].post("/messages", {**ask, "reply_within_s": 1}).json
+        asked.append(sent["message_id"])
+    over = time.monotonic() + 60
+
+    def look(number: int) -> None:
+        with Client(hubs[number % 2].port) as client:
+            while time.monotonic() < over:
+                states = {each["state"] for each in client.get("/requests?project=due").json}
+                if states == {"overdue"}:
+                    return
+                client.post(f"/sessions/due-{1 + number % 2}/heartbeat", {})
+
+    threads = [threading.Thread(target=look, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    events = bus.events.read(seq, project="due", kinds=["request.overdue"], limit=100)
+    assert sorted(str(event.data["message_id"]) for event in events) == sorted(asked)
+    notices = [each for each in bus.messages.inbox("due-1", limit=100) if each.type == "notification"]
+    assert len(notices) == 20

@@ -34,6 +34,8 @@ WRONG = {"Authorization": "Bearer hallway_" + "A" * 43}
 def test_near_matches_are_found_and_cost_the_same_however_many_and_long_names_are() -> None:
     assert near_matches("alcie", ["alice", "bob"]) == ["alice"]
     assert near_matches("login-from", [f"session-{n}" for n in range(150)] + ["login-form"]) == ["login-form"]
+    assert near_matches("logn", ["session-1", "login-form", "billing"]) == ["login-form"]
+    assert near_matches("login", ["login-form", "login-page", "cart"]) == ["login-form", "login-page"]
     assert near_matches("x", ["y"]) == []
     assert near_matches("", ["alice"]) == []
     few = median_s(lambda: near_matches("ab" * 30, [f"{n}" + "ab" * 30 for n in range(400)]))

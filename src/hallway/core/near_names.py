@@ -6,10 +6,11 @@ MAX_NEAR = 3
 MAX_CANDIDATES = 200  # names that are compared by pairs of letters
 MAX_COMPARED = 6  # names that are compared letter by letter, which costs a hundred times as much
 MAX_COMPARED_LENGTH = 64
+MIN_BEGINNING = 3  # letters of a typed name that may be the beginning of a longer one
 
 
 def near_matches(wanted: str, names: list[str]) -> list[str]:
-    """Return the known names that look most like the wanted one.
+    """Return the known names that look most like the wanted one, as a whole or where they begin.
 
     The work is bounded, however many and however long the names are: otherwise many refused calls could stop a hub.
     """
@@ -18,8 +19,11 @@ def near_matches(wanted: str, names: list[str]) -> list[str]:
 
     pairs = _pairs_of(wanted)
     likest = nlargest(MAX_COMPARED, names[:MAX_CANDIDATES], key=lambda name: len(pairs & _pairs_of(name)))
-    whole = {name[:MAX_COMPARED_LENGTH]: name for name in reversed(likest)}
-    return [whole[name] for name in get_close_matches(wanted[:MAX_COMPARED_LENGTH], list(whole), MAX_NEAR)]
+    wanted = wanted[:MAX_COMPARED_LENGTH]
+    beginnings = {name[: len(wanted) + 1]: name for name in reversed(likest)} if len(wanted) >= MIN_BEGINNING else {}
+    compared = {**beginnings, **{name[:MAX_COMPARED_LENGTH]: name for name in reversed(likest)}}
+    near = get_close_matches(wanted, list(compared), len(compared) or 1)
+    return list(dict.fromkeys(compared[each] for each in near))[:MAX_NEAR]
 
 
 def did_you_mean(near: list[str]) -> str | None:

@@ -513,13 +513,20 @@ class CollaborationHub(Service, noun="messages"):
         types = None if message_type == "*" else [MESSAGE_TYPE.check("message_type", message_type)]
         require_callable(handler)
         if session_id is not None:
-            return self.bus.on_message(session_id, types, handler)
+            return self.bus.on_message(self._id_of(session_id), types, handler)
 
         def handle(event: Event) -> None:
             if types is None or event.data["type"] in types:
                 handler(self.get(event.data["message_id"]))
 
         return self.bus.on_event("message.sent", handle)
+
+    def _id_of(self, reference: str) -> str:
+        """Return the id of the session that a reference means, which its messages reach under whatever name."""
+        try:
+            return self.bus.sessions.get(reference).session_id if is_session(reference) else reference
+        except SessionNotFound:
+            return reference  # a session that was pruned may have messages still; else the first look says so
 
     def prune(self, older_than_s: int | None = None, keep_bytes: int | None = None) -> Pruned:
         """Remove old data from the whole bus: see `Bus.prune`."""
