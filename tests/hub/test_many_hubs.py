@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
+from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -314,3 +315,36 @@ def test_two_hubs_tell_of_an_overdue_request_once(hubs: list[HubProcess], client
     assert sorted(str(event.data["message_id"]) for event in events) == sorted(asked)
     notices = [each for each in bus.messages.inbox("due-1", limit=100) if each.type == "notification"]
     assert len(notices) == 20
+
+
+@pytest.mark.promise("C3")
+def test_sessions_that_write_one_file_through_two_hubs_are_in_one_conflict_each(
+    hubs: list[HubProcess], clients: list[Client], bus: LocalBus
+) -> None:
+    seq = bus.events.last_seq()
+    writers = [f"writer-{number}" for number in range(6)]
+    for name in writers:
+        clients[0].register(name, project="written")
+    failed: list[Any] = []
+
+    def write(number: int) -> None:
+        with Client(hubs[number % 2].port) as client:
+            for _ in range(10):
+                wrote = {"paths": ["/src/shop/cart.py"], "worktree": f"host-{number}:/src/shop"}
+                answer = client.post(f"/sessions/{writers[number]}/files", wrote)
+                failed.extend([answer.body] if answer.status != 200 else [])
+
+    threads = [threading.Thread(target=write, args=(number,)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failed == []
+    found = bus.events.read(seq, project="written", kinds=["conflict.found"], limit=100)
+    pairs = Counter(tuple(sorted(event.data["session_ids"])) for event in found)
+    assert pairs == dict.fromkeys(combinations(writers, 2), 1)
+    assert len(clients[1].get("/conflicts?project=written").json) == 15
+    assert clients[1].post("/sessions/writer-0/end", {}).status == 200
+    assert len(clients[0].get("/conflicts?project=written").json) == 10
+    settled = bus.events.read(seq, project="written", kinds=["conflict.settled"], limit=100)
+    assert len(settled) == 5

@@ -110,10 +110,9 @@ class LocalBus(Bus):
                 if left_s <= 0:
                     break
                 waiter.wait(min(left_s, self.look_again_s))
-                self.sweep()  # what waits for a claim waits for its end, too
                 if self.is_closed:
                     raise Unavailable("the bus was closed while this call waited", hint="Open the bus again")
-                self.sweep()  # what is due meanwhile may be what is waited for
+                self.sweep()  # what is due meanwhile may be what is waited for: a claim ends, a session is gone
                 service.before_read()
             return result
         finally:
