@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from hallway.bus.connect import connect
 from hallway.cli.claims import claim, claim_options, release, release_options
 from hallway.cli.guard import guard, guard_options
+from hallway.cli.help import described
 from hallway.cli.login import address_option, login, login_options, logout
 from hallway.cli.open_page import open_, open_options
 from hallway.cli.render.events import event_line
@@ -57,16 +58,11 @@ def add_to(verbs: Any, shared: ArgumentParser) -> None:
         doctor,
         completion,
     ):
-        about, _, _ = (command.__doc__ or "").partition("\n")
+        about, _, _ = described(command.__doc__).partition("\n")
         name = command.__name__.rstrip("_")
         parser = verbs.add_parser(name, help=about, description=described(command.__doc__), parents=[shared])
         parser.set_defaults(command=command, parser=parser)
         OPTIONS[name](parser)
-
-
-def described(docstring: str | None) -> str:
-    """Return a docstring as the text of a help page."""
-    return "\n".join(line.strip() for line in (docstring or "").strip().splitlines())
 
 
 def watch(args: Namespace) -> None:

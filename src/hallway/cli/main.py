@@ -11,9 +11,11 @@ import hallway
 from hallway.cli import commands
 from hallway.cli.attention_watch import watch_attention
 from hallway.cli.confirmation import CONFIRMATIONS
+from hallway.cli.help import PLUMBING, command_groups, described
 from hallway.cli.labels import STANDARD_INPUT, file_flag, flag, label, switched
 from hallway.cli.overview import show
 from hallway.cli.run import guarded, operations, perform
+from hallway.cli.terminal import out
 from hallway.core.errors import InvalidInput
 from hallway.core.near_names import near_matches
 from hallway.core.schema import Boolean, Choice
@@ -48,6 +50,10 @@ def run(argv: Sequence[str]) -> int:
 
 def _run(argv: Sequence[str]) -> int | None:
     parser = build_parser()
+    if argv[:1] == ["help"]:  # as git, gh and docker have it
+        argv = [*argv[1:], "--help"]
+    elif argv[:1] == ["version"]:
+        argv = ["--version", *argv[1:]]
     args, unknown = parser.parse_known_args(argv)
     used = getattr(args, "parser", parser)
     if unknown := _words_left(args, unknown):
@@ -98,9 +104,36 @@ class Parser(argparse.ArgumentParser):
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         if action.choices is not None and value not in action.choices:
-            near = near_matches(str(value), [str(choice) for choice in action.choices])
+            # Commands of two words are known in one, too: memory-set.
+            known = {each.replace(" ", "-"): each for each in (*operations(), *map(str, action.choices))}
+            known = {name: each for name, each in known.items() if each.split()[0] in action.choices}
+            near = [known[each] for each in near_matches(str(value), list(known))]
             hint = f"Did you mean {' or '.join(near)}?" if near else f"See: {self.prog} --help"
             raise InvalidInput(f"there is no {self.prog} {value}", hint=hint)
+
+
+class TopParser(Parser):
+    """The parser of the whole command line, whose help shows the commands in groups."""
+
+    def format_help(self, *, has_plumbing: bool = False) -> str:
+        formatter = self._get_formatter()
+        formatter.add_usage(self.usage, self._actions, self._mutually_exclusive_groups)
+        formatter.add_text(self.description)
+        formatter.add_text(command_groups(has_plumbing=has_plumbing))
+        formatter.start_section("options")
+        formatter.add_arguments(self._optionals._group_actions)
+        formatter.end_section()
+        formatter.add_text(self.epilog)
+        return formatter.format_help()
+
+
+class HelpAll(argparse.Action):
+    """Prints the help with the commands that agents and scripts run, and ends the program."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *rest: Any) -> NoReturn:
+        assert isinstance(parser, TopParser)  # noqa: S101 (only this parser has the flag)
+        out().stream.write(parser.format_help(has_plumbing=True))
+        parser.exit()
 
 
 def build_parser(*, has_choices: bool = False) -> Parser:
@@ -112,9 +145,11 @@ def build_parser(*, has_choices: bool = False) -> Parser:
     shared = Parser(add_help=False, argument_default=argparse.SUPPRESS)
     shared.add_argument("--json", action="store_true", dest="is_json", help="print the result as JSON, as HTTP does")
     shared.add_argument("--url", metavar="URL", help="the bus: a folder, a file or an address (else: HALLWAY_URL)")
-    parser = Parser(prog="hallway", description=_about(), epilog=EPILOG, parents=[shared])
+    parser = TopParser(prog="hallway", description=_about(), epilog=EPILOG, parents=[shared])
+    about_all = f"show this help with the commands {PLUMBING[:1].lower()}{PLUMBING[1:]}, too"
+    parser.add_argument("--help-all", action=HelpAll, nargs=0, default=argparse.SUPPRESS, help=about_all)
     parser.add_argument("--version", action="version", version=f"hallway {hallway.__version__}")
-    verbs = parser.add_subparsers(title="commands", metavar="COMMAND")
+    verbs = parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=Parser)
     groups: dict[str, Any] = {}
     parsers: dict[str, Parser] = {}
     for verb, operation in operations().items():
@@ -146,8 +181,8 @@ def _about() -> str:
 def _add_operation(verbs: Any, word: str, operation: Operation, shared: Any, has_choices: bool) -> Parser:
     parser: Parser = verbs.add_parser(
         word,
-        help=_escaped(operation.about),
-        description=commands.described(operation.function.__doc__) + _about_texts(operation),
+        help=_escaped(described(operation.about, operation)),
+        description=described(operation.function.__doc__, operation) + _about_texts(operation),
         parents=[shared],
     )
     words = [operation.parameters[name] for name in operation.words]
@@ -220,7 +255,7 @@ def _add_variant(parser: Parser, option: str, operation: Operation, has_choices:
         action="store_const",
         const=_command(operation),
         default=argparse.SUPPRESS,
-        help=_escaped(operation.about),
+        help=_escaped(described(operation.about, operation)),
     )
     for parameter in operation.parameters.values():
         if parameter.name not in options:

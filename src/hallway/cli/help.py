@@ -1,0 +1,107 @@
+"""The help of the command line: commands in groups, and docstrings of operations as a person reads them."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from hallway.cli.labels import label
+
+if TYPE_CHECKING:
+    from hallway.core.operation import Operation
+
+PLUMBING = "For agents and scripts"
+GROUPS: dict[str, dict[str, str]] = {
+    "Everyday": {
+        "list": "who is here, and on what",
+        "show": "everything about one session",
+        "attention": "what needs you, the most important first",
+        "answer": "answer an item that needs you",
+        "dismiss": "take an item off that list",
+        "nudge": "remind whoever an item waits for",
+        "rename": "call a session by another name",
+        "watch": "follow what happens, until Ctrl-C",
+        "stats": "the bus in numbers",
+        "open": "open the page in the browser",
+    },
+    "Messages": {
+        "send": "write to a session, a person, or several",
+        "broadcast": "write to every session of the project",
+        "inbox": "what waits to be read",
+        "reply": "answer a message",
+        "thread": "a message and all its replies",
+        "messages": "what somebody was sent, read or not",
+        "requests": "who waits for whose answer, and until when",
+        "ack": "take messages out of an inbox",
+        "replies": "the replies to a message",
+        "deliveries": "how far a message has come, for each recipient",
+    },
+    "Tasks and memory": {
+        "task": "offer, accept, hand over and complete tasks",
+        "memory": "what the project's sessions remember",
+    },
+    "Claims": {
+        "claim": "claim files, so that others work elsewhere",
+        "claims": "who holds and who waits for what",
+        "release": "end claims",
+        "conflicts": "files that two sessions write",
+        "guard": "refuse a commit of what another session has claimed",
+    },
+    "Setup": {
+        "install": "connect the coding agents of this machine",
+        "doctor": "check the installation, and say what to type",
+        "uninstall": "undo the installation",
+        "use": "choose the bus or hub that commands use",
+        "completion": "completion of commands for your shell",
+    },
+    "Hub and administration": {
+        "serve": "serve this bus to other programs and machines",
+        "login": "use a hub with a token",
+        "logout": "forget the token of a hub",
+        "whoami": "who you are on the bus",
+        "token": "tokens and logins of a hub",
+        "project": "move records to another project",
+        "prune": "remove what is old",
+        "clear-offline": "forget sessions that have ended",
+        "backup": "copy the bus while it is in use",
+        "export": "write the bus as lines of JSON",
+        "import": "read such lines",
+    },
+    PLUMBING: {
+        "register": "put a session on the bus",
+        "heartbeat": "say that a session is alive, and what it does",
+        "status": "say what a session does",
+        "ping": "keep a session alive",
+        "continue": "go on for another session",
+        "end": "end a session",
+        "mcp": "serve the bus to an agent",
+        "hook": "what the agents' hooks run",
+        "beacon": "write the project's .STATUS file",
+    },
+}
+PROMISES = re.compile(r"\s*\((?:[A-Z]\d+(?:, )?)+\)")
+EXCEPTION = re.compile(r"[,;:]? ?\b[Rr]aises [A-Z]\w*(?:[^.]|\.(?=\S))*(?=\.)")
+CODE = re.compile(r"`([^`]*)`")
+
+
+def command_groups(*, has_plumbing: bool) -> str:
+    """Return the commands in their groups, a line each; those that agents and scripts run only if asked for."""
+    longest = max(len(name) for commands in GROUPS.values() for name in commands)
+    lines = []
+    for title, commands in GROUPS.items():
+        if title != PLUMBING or has_plumbing:
+            lines += [f"{title}:", *(f"  {name.ljust(longest)}  {about}" for name, about in commands.items()), ""]
+    return "\n".join(lines)
+
+
+def described(docstring: str | None, operation: Operation | None = None) -> str:
+    """Return a docstring as a person reads it: without what programs catch, with parameters as they are typed."""
+    text = "\n".join(line.strip() for line in (docstring or "").strip().splitlines())
+    text = EXCEPTION.sub("", PROMISES.sub("", text))
+    text = re.sub(r"(?:(?<=\.)|^)[ \n]*\.", "", text, flags=re.MULTILINE)  # what is left of a sentence
+    return CODE.sub(lambda match: _typed(match[1], operation), text).strip()
+
+
+def _typed(code: str, operation: Operation | None) -> str:
+    """Return a name in a docstring as a person types it."""
+    return label(operation, code) if operation and code in operation.parameters else code
