@@ -15,7 +15,7 @@ from support import PATIENCE_S, until
 
 
 @ON_A_FILE
-@pytest.mark.promise("C3")
+@pytest.mark.promise("A5", "C3")
 def test_a_conflict_ends_when_the_process_of_one_session_is_killed(bus: LocalBus) -> None:
     """Nobody ends the session: its process, which a hook had bound, is not there any more."""
     program = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(3600)"])
@@ -30,6 +30,7 @@ def test_a_conflict_ends_when_the_process_of_one_session_is_killed(bus: LocalBus
     finally:
         program.kill()
         program.wait(timeout=PATIENCE_S)
-    until(lambda: bus.conflicts.find() == [])
+    until(lambda: bus.sessions.heartbeat("alice").others == [])
     assert bus.sessions.heartbeat("alice").conflicts == []
+    assert bus.conflicts.find() == []
     assert [event.data["cause"] for event in bus.events.read(0, kinds=["conflict.settled"])] == ["session_ended"]

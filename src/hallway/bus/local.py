@@ -53,6 +53,8 @@ class LocalBus(Bus):
         """
         if operation.is_write:
             arguments = operation.prepare(service, arguments)
+            if not self.store.is_in_transaction:
+                self._look_for_gone()
             with self.transaction(is_durable=operation.is_durable):
                 result = self.run(operation, service, arguments)
             if isinstance(result, HallwayError):
@@ -144,15 +146,13 @@ class LocalBus(Bus):
         return WriteTransaction(self, is_durable)
 
     def sweep(self) -> None:
-        """Expire what is overdue (S3), and end the sessions whose process no longer runs (A5).
+        """End the sessions whose process no longer runs (A5), and expire what is overdue (S3).
 
         The bus does this as its owner, not as the principal whose request caused the sweep.
         """
+        self._look_for_gone()
         principal, self.principal = self.principal, None
         try:
-            if time.monotonic() >= self._end_gone_at:
-                self._end_gone_at = time.monotonic() + END_GONE_EVERY_S
-                self.end_gone()
             if self.hub_looks:
                 self.hub_looks.note(self.store.now)
             if self._is_due():
@@ -160,6 +160,22 @@ class LocalBus(Bus):
                     pass
         except (StorageError, Unavailable):
             pass  # a full disk or a stuck writer must not stop a reader: readers derive who is live (S2)
+        finally:
+            self.principal = principal
+
+    def _look_for_gone(self) -> None:
+        """End the sessions whose process no longer runs, if nobody of this process has looked within a second (A5).
+
+        Reads and writes do so: of sessions that only send heartbeats, each is to hear that another one is gone.
+        """
+        if time.monotonic() < self._end_gone_at:
+            return
+        self._end_gone_at = time.monotonic() + END_GONE_EVERY_S
+        principal, self.principal = self.principal, None
+        try:
+            self.end_gone()
+        except (StorageError, Unavailable):
+            pass  # what the call itself does says what is wrong with the bus
         finally:
             self.principal = principal
 
