@@ -79,8 +79,9 @@ GROUPS: dict[str, dict[str, str]] = {
         "beacon": "write the project's .STATUS file",
     },
 }
-PROMISES = re.compile(r"\s*\((?:[A-Z]\d+(?:, )?)+\)")
-EXCEPTION = re.compile(r"[,;:]? ?\b[Rr]aises [A-Z]\w*(?:[^.]|\.(?=\S))*(?=\.)")
+PROMISES = re.compile(r"\s?\([A-Z]\d+(?:, [A-Z]\d+)*\)")
+EXCEPTION = re.compile(r"[,;:]? ?\b[Rr]aises [A-Z][^.]*(?:\.(?=\S)[^.]*)*")
+LEFT_OVER = re.compile(r"(?:(?<=\.)|^)[ \n]?\.", re.MULTILINE)  # the full stop of a sentence that was taken out
 CODE = re.compile(r"`([^`]*)`")
 
 
@@ -98,7 +99,7 @@ def described(docstring: str | None, operation: Operation | None = None) -> str:
     """Return a docstring as a person reads it: without what programs catch, with parameters as they are typed."""
     text = "\n".join(line.strip() for line in (docstring or "").strip().splitlines())
     text = EXCEPTION.sub("", PROMISES.sub("", text))
-    text = re.sub(r"(?:(?<=\.)|^)[ \n]*\.", "", text, flags=re.MULTILINE)  # what is left of a sentence
+    text = LEFT_OVER.sub("", text)
     return CODE.sub(lambda match: _typed(match[1], operation), text).strip()
 
 
