@@ -203,10 +203,8 @@ def test_a_conversation_that_was_left_by_new_takes_no_turn_unseen(machine: Machi
             time.sleep(0.2)
         machine.give(program, model, terminal, "and the logout")
         until(lambda: len(model.requests) == 2, TIMEOUT_S)
-        if body not in model.requests[1].context:  # a wake-up had it in hand when the prompt came: the next turn has it
-            until(lambda: status_of(machine, program) == ("idle", "done"), TIMEOUT_S)
-            machine.give(program, model, terminal, "go on")
-            until(lambda: len(model.requests) == 3, TIMEOUT_S)
-        assert body in model.requests[-1].context
+        # The wake-up may have queued the message in Codex by then, which begins the next turn with it, unasked.
+        until(lambda: body in model.requests[-1].context, TIMEOUT_S)
+        assert len(model.requests) <= 3
     finally:
         print(terminal.screen)

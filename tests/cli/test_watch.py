@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
+import hallway
+
 
 def test_an_event_of_another_process_is_shown_as_it_happens(team):
     with team.starts("watch", "--after", "0", "--json") as process:
@@ -35,3 +39,16 @@ def test_only_what_was_asked_for_is_shown(team):
     with team.starts("watch", "--after", "0", "--json", "--project", "github.com/acme/other") as process:
         assert json.loads(process.stdout.readline())["session_id"] == "x1"
         process.terminate()
+
+
+@pytest.mark.promise("S9")
+def test_lists_of_sessions_in_an_event_are_shown_by_name(team):
+    with hallway.connect(str(team.bus_file)) as bus:
+        bus.sessions.rename("s2", "checkout")
+        for session_id in ("s1", "s2"):
+            bus.files.touch(session_id, ["/src/shop/cart.py"], worktree="host:/src/shop")
+        bus.sessions.rename("s2", "payments")
+    with team.starts("watch", "--after", "0", "--kind", "conflict.found,session.renamed") as process:
+        lines = [process.stdout.readline() for _ in range(3)]
+        process.terminate()
+    assert 'session_ids=["s1","payments"]' in lines[1]

@@ -229,8 +229,8 @@ def test_a_file_outside_of_the_named_worktree_is_in_conflict_with_nothing(team: 
 
 def test_without_a_worktree_the_same_path_on_one_host_is_the_same_file(bus: LocalBus) -> None:
     for name, host in (("alice", "host-1"), ("bob", "host-1"), ("carol", "host-2")):
-        bus.sessions.register(name, name, "codex", project=SHOP, location=f"{host}:/work")
-        bus.files.touch(name, ["/work/notes.md"])
+        bus.sessions.register(name, name, "codex", project=SHOP, location=f"{host}:/srv")
+        bus.files.touch(name, ["/srv/notes.md"])
     assert [each.session_id for each in found(bus).sessions] == ["alice", "bob"]
 
 

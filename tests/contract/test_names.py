@@ -302,6 +302,9 @@ def test_a_result_comes_with_the_names_of_its_sessions(bus: LocalBus) -> None:
     assert bus.sessions.names_in(all_events(bus)[-1]) == {"2": "cart"}
     assert bus.sessions.names_in(["user:alice", "*", "type:codex", "nobody", None, "bad\nid"]) == {}
     assert bus.sessions.names_in(bus.sessions.list_sessions()) == {}  # which have their names
+    for session_id in ("1", "2"):
+        bus.files.touch(session_id, ["/src/shop/cart.py"], worktree="host:/src/shop")
+    assert bus.sessions.names_in(all_events(bus)[-1]) == {"1": "login", "2": "cart"}  # of a conflict, in a list
 
 
 @pytest.mark.promise("S10")

@@ -27,13 +27,17 @@ def hub(tmp_path: Path) -> Iterator[HubProcess]:
         yield hub
 
 
-def test_a_turn_is_known_on_the_hub_and_news_comes_from_there(
-    home: Path, hub: HubProcess, start_client: StartClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def client(hub: HubProcess, start_client: StartClient, monkeypatch: pytest.MonkeyPatch) -> Client:
+    """A client at work, whose hooks use the hub."""
     monkeypatch.setenv("HALLWAY_URL", hub.url)
     client = start_client()
     client.does("start")
     client.does("prompt", prompt="mend the login")
+    return client
+
+
+def test_a_turn_is_known_on_the_hub_and_news_comes_from_there(home: Path, hub: HubProcess, client: Client) -> None:
     gate = file_of(bus_folder(hub.url), SESSION)
     assert is_snoozed(gate)
     assert gate.startswith(str(home))
@@ -55,12 +59,8 @@ def test_a_turn_is_known_on_the_hub_and_news_comes_from_there(
 @pytest.mark.promise("C2")
 @pytest.mark.promise("C4")
 def test_a_claim_on_a_hub_is_felt_within_half_a_minute_and_a_hub_that_is_gone_stops_no_edit(
-    home: Path, hub: HubProcess, start_client: StartClient, monkeypatch: pytest.MonkeyPatch
+    hub: HubProcess, client: Client
 ) -> None:
-    monkeypatch.setenv("HALLWAY_URL", hub.url)
-    client = start_client()
-    client.does("start")
-    client.does("prompt", prompt="mend the login")
     gate = file_of(bus_folder(hub.url), SESSION) + EDITS_SUFFIX
     with hallway.connect(hub.url, project=SHOP) as bus:
         bus.sessions.register("bob", "bob's agent", "codex", name="checkout")

@@ -16,6 +16,7 @@ from hallway.cli.run import bus_in_use
 from hallway.cli.terminal import err, out
 from hallway.cli.use import use, use_options
 from hallway.core.errors import ExportEmpty, InvalidInput
+from hallway.core.parties import sessions_in
 from hallway.core.schema import Choice, Integer, Number, encode
 from hallway.local.paths import HUBS, bus_address, bus_file
 from hallway.services.events import EventLog
@@ -26,8 +27,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from hallway.agents.install.all_clients import Outcome
+    from hallway.bus.base import Bus
+    from hallway.cli.terminal import Terminal
+    from hallway.core.model import Event
     from hallway.hub.auth.limits import Limits
 
+MAX_NAMES = 10_000  # that `hallway watch` keeps
+RENAMES = ("session.renamed", "session.resumed", "session.continued")  # events after which a name may be another one
 SHELLS = ("bash", "zsh", "fish")
 PORT = Integer(least=0, most=65535)
 SECONDS_TO_STOP = Number(least=1, most=3600)
@@ -82,8 +88,17 @@ def watch(args: Namespace) -> None:
         after = checked["after"] if "after" in parsed else None
         for event in bus.events.follow(after, project=checked["project"], kinds=checked["kinds"]):
             if not args.is_json:
-                screen.names = bus.sessions.names_in(event)
+                _learn_names(screen, bus, event)
             screen.write(event_line(screen, event, is_json=args.is_json))
+
+
+def _learn_names(screen: Terminal, bus: Bus, event: Event) -> None:
+    """Look up the names of an event's sessions that are not known yet, or that the event may have changed."""
+    if event.kind in RENAMES or len(screen.names) > MAX_NAMES:
+        screen.names.clear()
+    unknown = [each for each in sessions_in(event) if each not in screen.names]
+    if unknown:
+        screen.names |= {**dict(zip(unknown, unknown, strict=True)), **bus.sessions.names_in(unknown)}
 
 
 def serve(args: Namespace) -> None:

@@ -19,14 +19,13 @@ from hallway.agents.install.git_hooks import GUARDED, PRE_COMMIT, PRE_PUSH, Guar
 from hallway.bus.connect import connect
 from hallway.cli.render.parts import how_many
 from hallway.cli.terminal import err, out
-from hallway.core.errors import ClaimRefused, HallwayError, SessionNotFound
+from hallway.core.errors import ClaimRefused, HallwayError
 from hallway.core.globs import escape, normalize
 from hallway.core.model import PERSON
 from hallway.core.schema import encode, quote_value
 from hallway.local.git_changes import Push, pushed_paths, pushes_of, staged_paths
-from hallway.local.identity import sessions_of_environment
 from hallway.local.paths import bus_address, bus_folder
-from hallway.local.presence import ancestors, bound
+from hallway.local.presence import sessions_of_this_process
 from hallway.local.repository_paths import ignores_case
 from hallway.local.workspace import current_user, resolve_project
 from hallway.text.sanitize import clean_json, sanitize
@@ -108,9 +107,13 @@ def _held(changed: list[ChangedPath], url: str | None) -> dict[str, tuple[Claim,
         bus.timeout_s = WAIT_S
         own = _own_parties(bus)
         claims = bus.claims.find_holders([*globs], own, project=resolve_project(), ignores_case=ignores_case())
-        names = {holder: _name_of(bus, holder) for holder in {claim.session_id for claim in claims.values()}}
+        names = bus.sessions.names_in(list(claims.values()))
     timer.cancel()
-    return {globs[glob]: (claim, names[claim.session_id]) for glob, claim in sorted(claims.items())}
+    return {globs[glob]: (each, _called(each.session_id, names)) for glob, each in sorted(claims.items())}
+
+
+def _called(holder: str, names: dict[str, str]) -> str:
+    return names.get(holder) or holder.removeprefix(PERSON)
 
 
 def _changed_paths(hook: str, arguments: list[str]) -> list[ChangedPath]:
@@ -127,19 +130,8 @@ def _changed_paths(hook: str, arguments: list[str]) -> list[ChangedPath]:
 
 def _own_parties(bus: Bus) -> set[str]:
     """Return whose claims are the caller's own: the sessions around this process, else the person at the machine."""
-    sessions = sessions_of_environment()
-    sessions |= {session_id for pid in ancestors() if (session_id := bound(bus.folder, pid))}
     user = current_user()
-    return sessions or ({f"{PERSON}{user}"} if user else set())
-
-
-def _name_of(bus: Bus, holder: str) -> str:
-    if holder.startswith(PERSON):
-        return holder.removeprefix(PERSON)
-    try:
-        return bus.sessions.get(holder).name or holder
-    except SessionNotFound:  # it ended this very moment
-        return holder
+    return sessions_of_this_process(bus.folder) or ({f"{PERSON}{user}"} if user else set())
 
 
 def _let_go_on(cause: str) -> None:

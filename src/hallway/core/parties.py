@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from hallway.core.errors import HallwayError
-from hallway.core.model import Record
+from hallway.core.model import Event, Record
 from hallway.core.schema import Identifier
+from hallway.core.short_ids import short_ids
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -12,8 +13,9 @@ if TYPE_CHECKING:
 
     from hallway.core.model import SessionLabel
 
-FIELDS = (  # of a record, or of an event's data, with the address of a party or a list of them
+FIELDS = (  # fields of records and of events' data that hold an address, or a list of addresses
     "session_id",
+    "session_ids",
     "from_session",
     "to_session",
     "recipient",
@@ -21,13 +23,11 @@ FIELDS = (  # of a record, or of an event's data, with the address of a party or
     "offered_to",
     "owner",
     "held_by",
-    "holder",
     "continues",
     "by",
 )
-NESTED = ("messages", "deliveries", "conflicts", "recipients", "data")
+RECORDS = ("messages", "deliveries", "conflicts")  # fields that hold lists of records
 SESSION_ID = Identifier()
-SHORT_ID, LONGEST_WHOLE_ID = 8, 16  # characters of a session's id: cut, and up to which it is not cut
 
 
 def sessions_in(result: object) -> set[str]:
@@ -35,38 +35,41 @@ def sessions_in(result: object) -> set[str]:
 
     A record that has a name beside its session's id is left out.
     """
-    return {each for each in _parties(result) if _is_session_id(each)}
+    return {each for each in _parties(result) if isinstance(each, str) and _is_session_id(each)}
 
 
 def _is_session_id(text: str) -> bool:
-    """Return whether a text can be a session's id: the data of an imported event may be anything."""
+    """Return whether a text has the form of a session's id: an imported event may hold any text."""
     try:
         return bool(SESSION_ID.check("session_id", text))
     except HallwayError:
         return False
 
 
-def _parties(value: object) -> Iterator[str]:
+def _parties(value: object) -> Iterator[object]:
     if isinstance(value, str):
         yield value
-    elif isinstance(value, Record):
-        yield from _in_fields(value.to_dict())
     elif isinstance(value, list | tuple | set):
         for each in value:
             yield from _parties(each)
+    elif isinstance(value, Record):
+        fields = value.to_dict()
+        yield from _in_fields(fields)
+        for name in RECORDS:
+            yield from _parties(fields.get(name))
+        if isinstance(value, Event):
+            yield from _in_fields(value.data)
 
 
-def _in_fields(fields: Mapping[str, object]) -> Iterator[str]:
+def _in_fields(fields: Mapping[str, object]) -> Iterator[object]:
     for name in FIELDS:
-        if name in fields and not (name == "session_id" and fields.get("name")):
-            yield from _parties(fields[name])
-    for name in NESTED:
-        value = fields.get(name)
-        yield from _in_fields(value) if isinstance(value, dict) else () if name == "data" else _parties(value)
+        if not (name == "session_id" and fields.get("name")):
+            value = fields.get(name)
+            yield from value if isinstance(value, list) else (value,)
 
 
 def distinct_names(labels: Iterable[SessionLabel]) -> dict[str, str]:
-    """Return names by session ids in which no two are the same: a shared one has the beginning of the id behind it."""
+    """Return each session's name by its id. A name that several have is followed by the beginning of the id."""
     labels = list(labels)
     count: dict[str, int] = {}
     for each in labels:
@@ -76,12 +79,3 @@ def distinct_names(labels: Iterable[SessionLabel]) -> dict[str, str]:
         each.session_id: f"{each.name} ({shared[each.session_id]})" if each.session_id in shared else each.name
         for each in labels
     }
-
-
-def short_ids(ids: Iterable[str]) -> dict[str, str]:
-    """Return the first eight characters of each id, or as many as tell them apart; a short id stays whole."""
-    known = list(dict.fromkeys(ids))
-    length = SHORT_ID
-    while len({each[:length] for each in known}) < len(known):
-        length += 1
-    return {each: each if len(each) <= LONGEST_WHOLE_ID else each[:length] for each in known}

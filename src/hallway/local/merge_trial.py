@@ -13,7 +13,7 @@ import subprocess
 import tempfile
 import time
 
-from hallway.local.workspace import find_repository, host_name
+from hallway.local.workspace import environment_without_git, find_repository, host_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -171,7 +171,7 @@ class _Git:
         objects = os.path.join(folder, "objects")
         os.makedirs(objects, exist_ok=True)
         self._environ = {
-            **{name: value for name, value in os.environ.items() if not name.startswith("GIT_")},
+            **environment_without_git(),
             **AUTHOR,
             "GIT_DIR": repository.own,
             "GIT_WORK_TREE": repository.folder,

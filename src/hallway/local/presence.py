@@ -95,6 +95,16 @@ def client_process(pid: int | None = None) -> int:
     return parent
 
 
+def sessions_of_this_process(folder: str) -> set[str]:
+    """Return the sessions that this process works for: those in its environment, and those of the processes above it.
+
+    There may be several: an agent that starts another agent passes its environment on.
+    """
+    from hallway.local.identity import sessions_of_environment
+
+    return sessions_of_environment() | {each for pid in ancestors() if (each := bound(folder, pid))}
+
+
 def ancestors() -> list[int]:
     """Return this process's ancestors without shells, the nearest first: its client, or a launcher of its client's."""
     processes = [client_process()]

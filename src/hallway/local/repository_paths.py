@@ -10,6 +10,7 @@ from hallway.core.schema import quote_value
 from hallway.local.former_projects import former_projects
 from hallway.local.workspace import (
     current_branch,
+    environment_without_git,
     find_repository,
     host_name,
     normalise_remote,
@@ -132,7 +133,7 @@ def ignored(folder: str, paths: list[str]) -> set[str]:
             ["git", "-c", "core.fsmonitor=false", "-C", folder, "check-ignore", "-z", "--stdin"],
             input="\0".join(paths).encode(),
             capture_output=True,
-            env={name: value for name, value in os.environ.items() if not name.startswith("GIT_")},
+            env=environment_without_git(),
             timeout=CHECK_IGNORED_S,
             check=False,
         )

@@ -482,3 +482,8 @@ class NoWorkspace:
     """The workspace of a caller that sent none."""
 
     project = branch = location = user = suggested_name = session_id = None
+
+
+def environment_without_git() -> dict[str, str]:
+    """Return this process's environment without git's variables, which name another repository inside of a git hook."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}

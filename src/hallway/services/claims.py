@@ -382,7 +382,7 @@ class ClaimRegistry(Service, noun="claims"):
         self.bus.events.append(
             "claim.refused", project, session_id, paths=wanted, mode=mode, intent=intent, held_by=held_by
         )
-        names = {each: self.bus.requests.called(each) for each in held_by}
+        names = {each: self.bus.sessions.called(each) for each in held_by}
         first = holders[0]
         about = f" for {quote_value(first.intent)}" if first.intent else ""
         more = f", and {len(holders) - 1} more are in the way" if len(holders) > 1 else ""

@@ -167,11 +167,6 @@ class RequestBook(Service, noun="requests"):
         self._store.rows("requests.move_to", session_id=session_id, continues=continues)
         self._store.rows("requests.move_from", session_id=session_id, continues=continues)
 
-    def called(self, party: str) -> str:
-        """Return what people call a party: a session's name, else its address."""
-        row = self._store.one("sessions.naming", session_id=party)
-        return "the project" if party == EVERYBODY else str(row[2]) if row and row[2] else party
-
     # -- telling ------------------------------------------------------------------------------------------------------
 
     def _overdue(self, row: Row) -> None:
@@ -179,10 +174,11 @@ class RequestBook(Service, noun="requests"):
         self._changed("request.overdue", row, about["to_session"])
         due = f"{to_datetime(about['reply_by']):%H:%M} UTC"
         self._tell_sender(
-            about, "overdue", f"{self.called(about['to_session'])} has not answered your request by {due}"
+            about, "overdue", f"{self.bus.sessions.called(about['to_session'])} has not answered your request by {due}"
         )
         if not about["is_group"] and not about["to_session"].startswith(PERSON):
-            text = f"{self.called(about['from_session'])} has waited for your answer since it was due at {due}"
+            asker = self.bus.sessions.called(about["from_session"])
+            text = f"{asker} has waited for your answer since it was due at {due}"
             self.bus.messages.notify_of_request(
                 about["from_session"],
                 about["to_session"],
@@ -199,7 +195,7 @@ class RequestBook(Service, noun="requests"):
             self.bus.changed_topics.add(topic(self.noun, about["from_session"]))
             return
         self._changed("request.unanswered", row, about["to_session"], cause=cause)
-        self._tell_sender(about, cause, CAUSES[cause].format(who=self.called(about["to_session"])))
+        self._tell_sender(about, cause, CAUSES[cause].format(who=self.bus.sessions.called(about["to_session"])))
 
     def _tell_sender(self, about: dict[str, Any], cause: str, text: str) -> None:
         """Send the notice for a request's sender, from its recipient or, if that is no session, from the sender."""

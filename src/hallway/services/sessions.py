@@ -10,6 +10,7 @@ from hallway.core.authorization import authorise
 from hallway.core.clock import SECOND, to_datetime
 from hallway.core.errors import InvalidInput, SessionElsewhere, SessionNotFound
 from hallway.core.model import (
+    EVERYBODY,
     ActiveSession,
     ActiveSessions,
     Heartbeat,
@@ -464,6 +465,11 @@ class SessionRegistry(Service, noun="sessions"):
     def resolve(self, reference: str, project: str | None = None) -> str:
         """Return the id of the session that a reference means: see `SessionReferences.resolve`."""
         return self.references.resolve(reference, project)
+
+    def called(self, party: str) -> str:
+        """Return the name of a session, for an error or a notice; of another address, the address itself."""
+        row = self._store.one("sessions.naming", session_id=party)
+        return "the project" if party == EVERYBODY else str(row[2]) if row and row[2] else party
 
     def require(self, session_id: str) -> Session:
         """Return a session that the caller may see; else raise SessionNotFound, suggesting similar ids."""

@@ -66,9 +66,9 @@ class Site:
         """Return the principal of the viewer's token; None for the owner of the bus."""
         return self.ask.caller.principal
 
-    async def names_of(self, parties: Iterable[str | None]) -> dict[str, str]:
-        """Return the names of the sessions among some parties, by their ids; of at most `MAX_NAMES`."""
-        ids = sorted(sessions_in(list(parties)))[:MAX_NAMES]
+    async def names_of(self, shown: Iterable[object]) -> dict[str, str]:
+        """Return the names of the sessions in the records or addresses that a page shows, by the sessions' ids."""
+        ids = sorted(sessions_in(list(shown)))[:MAX_NAMES]
         labels = await self.ask(FIND_NAMES, session_ids=ids) if ids else []
         return distinct_names(labels)
 

@@ -47,8 +47,11 @@ def check_edit(bus: Bus, adapter: ClientAdapter, event: HookEvent, project: str)
     if claims:
         bus.end_gone()  # a holder that was killed a moment ago holds nothing
         _, claims = _look(bus, event.session_id, globs, ignores_case=folds)
-    starters = _sessions_that_started_this(bus) if claims else set()
-    claims = [each for each in claims if each.session_id not in starters]
+    if claims:
+        from hallway.local.presence import sessions_of_this_process
+
+        own = sessions_of_this_process(bus.folder)  # an agent that starts another one waits for it
+        claims = [each for each in claims if each.session_id not in own]
     if not claims:
         return None
     words = denial(bus, claims, is_denied=event.reason != WARN)
@@ -83,14 +86,6 @@ def denial(bus: Bus, claims: list[Claim], *, is_denied: bool) -> str:
             f"The ways out: {ask}; {wait}; work on something else; {end}",
         )
     )
-
-
-def _sessions_that_started_this(bus: Bus) -> set[str]:
-    """Return the sessions of the agents that this process descends from: one that starts another agent waits for it."""
-    from hallway.local.identity import sessions_of_environment
-    from hallway.local.presence import ancestors, bound
-
-    return {*sessions_of_environment(), *(each for pid in ancestors() if (each := bound(bus.folder, pid)))}
 
 
 class _Holder:

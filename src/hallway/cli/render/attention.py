@@ -6,6 +6,7 @@ import os
 
 from hallway.cli.render.parts import next_page
 from hallway.cli.terminal import Column, table
+from hallway.core.short_ids import id_length
 from hallway.text.sanitize import sanitize
 from hallway.text.style import ATTENTION_LOOKS, age, short_project, style_of
 from hallway.text.terminal_place import way_to_terminal
@@ -46,7 +47,7 @@ SINCE = Column("SINCE")
 def items(screen: Terminal, page: list[AttentionItem], *, has_project: bool = True, indent: str = "") -> list[str]:
     """Return a table of items; each is named by as much of its id as tells it from the others."""
     width = screen.width or WIDE
-    length = id_length([each.item_id for each in page])
+    length = id_length([each.item_id for each in page], MIN_ID)
     rows = [
         (
             each.item_id[:length],
@@ -61,14 +62,6 @@ def items(screen: Terminal, page: list[AttentionItem], *, has_project: bool = Tr
         for each in page
     ]
     return table(screen, (ITEM, KIND, WHO, WHAT, CLIENT, PROJECT, BRANCH, SINCE), rows, indent=indent) if rows else []
-
-
-def id_length(ids: list[str]) -> int:
-    """Return how many characters of these ids are needed to tell them apart."""
-    length = MIN_ID
-    while len({each[:length] for each in ids}) < len(set(ids)):
-        length += 1
-    return length
 
 
 def what_of(screen: Terminal, item: AttentionItem) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hallway.cli.render.parts import next_page
 from hallway.cli.terminal import Column, table
-from hallway.core.parties import short_ids
+from hallway.core.short_ids import short_ids
 from hallway.services.claims import RESOURCE
 from hallway.text.sanitize import sanitize
 

@@ -33,6 +33,8 @@ def event(screen: Terminal, each: Event) -> str:
 def _value(screen: Terminal, name: str, value: object) -> str:
     if name in FIELDS and isinstance(value, str):
         value = screen.name_of(value)
+    elif name in FIELDS and isinstance(value, list):
+        value = [screen.name_of(each) if isinstance(each, str) else each for each in value]
     return value if isinstance(value, str) and " " not in value else encode(value)
 
 

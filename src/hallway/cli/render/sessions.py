@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from hallway.cli.render.parts import fact_lines, how_many, next_page, when
 from hallway.cli.terminal import Column, table
-from hallway.core.parties import short_ids
 from hallway.core.schema import encode
+from hallway.core.short_ids import short_ids
 from hallway.text.sanitize import sanitize
 from hallway.text.style import EMPTY, age, duration, in_order, style_of
 

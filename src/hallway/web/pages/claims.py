@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from hallway.core.parties import short_ids
+from hallway.core.short_ids import short_ids
 from hallway.services.claims import ClaimRegistry
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ async def claims(site: Site, query: dict[str, str]) -> dict[str, Any]:
     """Return the claims that are granted or wait, in the order in which they were asked for."""
     wanted = {name: query.get(name, "") for name in ("project", "q")}
     listed: list[Claim] = await site.ask(LIST, project=wanted["project"] or None, limit=MAX_SHOWN)
-    names = await site.names_of(each.session_id for each in listed)
+    names = await site.names_of(listed)
     return {
         "filters": wanted,
         "is_filtered": any(wanted.values()),

@@ -39,7 +39,7 @@ async def events(site: Site, query: dict[str, str]) -> dict[str, Any]:
             "kind": sorted({*KINDS, *(each.kind for each in site.activity.events), *filter(None, [wanted["kind"]])}),
         },
         "events": page,
-        "names": await site.names_of(each.session_id for each in page),
+        "names": await site.names_of(page),
         "older": looked_to if looked_to > 1 else None,
     }
 

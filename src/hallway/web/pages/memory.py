@@ -43,7 +43,7 @@ async def memory(site: Site, query: dict[str, str]) -> dict[str, Any]:
         "is_filtered": bool(wanted["q"] or wanted["type"] or wanted["tag"]),
         "choices": {"project": projects, "type": list(MEMORY_TYPES)},
         "entries": hits,
-        "names": await site.names_of(each.session_id for each in hits),
+        "names": await site.names_of(hits),
         "older": hits[-1].cursor if len(hits) == ENTRIES else None,
     }
 
@@ -63,7 +63,7 @@ async def entry(site: Site, query: dict[str, str]) -> dict[str, Any]:
     older: list[MemoryEntry | None] = [*kept[1:], None]
     return {
         "entry": newest,
-        "names": await site.names_of([newest.session_id, *(each.session_id for each in kept)]),
+        "names": await site.names_of([newest, *kept]),
         "versions": [
             {"entry": each, "changes": changes(before, each) if before else None}
             for each, before in zip(kept, older, strict=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from hallway.core.errors import Refused, SessionNotFound
 from hallway.core.model import OBSERVER
-from hallway.core.parties import short_ids
+from hallway.core.short_ids import short_ids
 from hallway.services.attention import AttentionList
 from hallway.services.files import FileLog
 from hallway.services.memory import SharedMemory
@@ -79,7 +79,7 @@ async def home(site: Site, query: dict[str, str]) -> dict[str, Any]:
             site.activity, rows[: DRAWN_OF_MANY if len(rows) > MANY else DRAWN], now_s - WINDOW_S, now_s
         ).to_dict(),
         "feed": feed,
-        "names": await site.names_of(_parties(feed)),
+        "names": await site.names_of(feed),
     }
 
 
@@ -87,11 +87,6 @@ def _is_news(event: Event) -> bool:
     """Return whether an event is worth showing: not repeated by a task's event at the same time."""
     is_told_by_task = event.kind == "message.sent" and event.data.get("type") in TASK_TYPES
     return not is_told_by_task and event.kind != "message.injected" and not event.kind.startswith("attention.")
-
-
-def _parties(events: list[Event]) -> list[str | None]:
-    named = ("to_session", "owner", "offered_to")
-    return [party for each in events for party in (each.session_id, *(each.data.get(name) for name in named))]
 
 
 def _by_status(everyone: list[Session]) -> dict[str, int]:
@@ -250,9 +245,7 @@ async def session(site: Site, query: dict[str, str]) -> dict[str, Any]:
         "session": session,
         "is_live": session.is_live,
         "talk": talk,
-        "names": await site.names_of(
-            [*(each.from_session for each in messages), *(each.to_session for each in messages), *_parties(events)]
-        ),
+        "names": await site.names_of([*messages, *events]),
         "unread_total": in_inbox[0].unread if in_inbox else 0,
         "tasks": [*(each for each in offered if each.offered_to == session_id), *owned],
         "memory": await site.ask(REMEMBERED, session_id=session_id, project=session.project, limit=TALK),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from hallway.core.errors import MessageNotFound
 from hallway.services.messages import CollaborationHub
 from hallway.services.tasks import TaskBoard
-from hallway.web.pages.threads import MAX_IN_THREAD, in_tree, parties_of
+from hallway.web.pages.threads import MAX_IN_THREAD, in_tree
 
 if TYPE_CHECKING:
     from hallway.core.model import Task, Thread
@@ -35,7 +35,7 @@ async def tasks(site: Site, query: dict[str, str]) -> dict[str, Any]:
     listed = [*tasks["offered"], *tasks["accepted"], *done[:DONE]]
     return {
         "filters": wanted,
-        "names": await site.names_of(_parties(listed)),
+        "names": await site.names_of(listed),
         "is_filtered": any(wanted.values()),
         "choices": {"project": sorted({*site.activity.projects, *filter(None, [wanted["project"]])})},
         "columns": [
@@ -61,9 +61,4 @@ async def task(site: Site, query: dict[str, str]) -> dict[str, Any]:
         thread = await site.ask(THREAD, message_id=task.task_id, limit=MAX_IN_THREAD)
     except MessageNotFound:
         pass  # the messages were pruned; the task still exists
-    parties = [*_parties([task]), *(parties_of(thread) if thread else ())]
-    return {"task": task, "tree": in_tree(thread) if thread else [], "names": await site.names_of(parties)}
-
-
-def _parties(tasks: list[Task]) -> list[str | None]:
-    return [party for each in tasks for party in (each.offered_by, each.owner, each.offered_to)]
+    return {"task": task, "tree": in_tree(thread) if thread else [], "names": await site.names_of([task, thread])}

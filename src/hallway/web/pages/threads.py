@@ -68,7 +68,7 @@ async def _unanswered(site: Site, wanted: dict[str, str], older_than: int | None
         "choices": {"project": sorted({*site.activity.projects, *filter(None, [wanted["project"]])})},
         "requests": requests,
         "threads": [],
-        "names": await site.names_of(party for each in requests for party in (each.from_session, each.to_session)),
+        "names": await site.names_of(requests),
         "looked_at": len(page),
         "older": page[-1].seq if len(page) == LOOKED_AT else None,
     }
@@ -103,14 +103,8 @@ async def thread(site: Site, query: dict[str, str]) -> dict[str, Any]:
         "tree": in_tree(thread),
         "to_answer": _to_answer(thread.messages, site.person),
         "is_cut": len(thread.messages) == MAX_IN_THREAD,
-        "names": await site.names_of(parties_of(thread)),
+        "names": await site.names_of([thread]),
     }
-
-
-def parties_of(thread: Thread) -> list[str]:
-    """Return all parties named in a thread."""
-    parties = [party for each in thread.messages for party in (each.from_session, each.to_session)]
-    return [*parties, *(each.recipient for each in thread.deliveries)]
 
 
 def in_tree(thread: Thread) -> list[dict[str, Any]]:
