@@ -46,7 +46,7 @@ class Bus:
     folder = ""  # this machine's folder for files about the bus's sessions, such as gate files and sockets
     due_sessions: set[str] = frozenset()  # type: ignore[assignment]
     due_edits: set[str] = frozenset()  # type: ignore[assignment]
-    marks_every_grant = False  # whether each grant on this bus marks the gate files of this machine
+    marks_every_grant = False  # whether all claims on this bus are granted on this machine, which marks its gate files
     is_swept = True
     look_again_s = 1.0  # how often a wait for one inbox reads the bus anyway, in case a wake-up is lost
     timeout_s = rest_s = 0.0  # how long to wait for a hub's answer, and how long not to ask a hub that did not answer

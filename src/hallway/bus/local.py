@@ -40,8 +40,8 @@ class LocalBus(Bus):
         self.due_sessions: set[str] = (
             set()
         )  # the sessions for which the open transaction has news; their hooks are notified after the commit
-        self.due_edits: set[str] = set()  # the projects whose edits need a check after the open transaction
-        self.marks_every_grant = bool(store.folder)  # of a database elsewhere, other machines have claims, too
+        self.due_edits: set[str] = set()  # the projects in which edits need a check once the open transaction commits
+        self.marks_every_grant = bool(store.folder)  # a database elsewhere may have claims that other machines grant
         self.is_swept = True
         self.hub_looks: HubLooks | None = None
         self._end_gone_at = 0.0
@@ -96,7 +96,7 @@ class LocalBus(Bus):
             return self.run(operation, service, arguments)
 
     def needs_no_sweep(self) -> bool:
-        """Return whether nothing is overdue in the open snapshot; the reads in it learn this, too."""
+        """Return whether nothing is overdue in the open snapshot, and record it in `is_swept` for the reads in it."""
         self.is_swept = not self._is_due()
         return self.is_swept
 
@@ -164,9 +164,9 @@ class LocalBus(Bus):
             self.principal = principal
 
     def _look_for_gone(self) -> None:
-        """End the sessions whose process no longer runs, if nobody of this process has looked within a second (A5).
+        """End the sessions whose process no longer runs, unless this was done within the last second (A5).
 
-        Reads and writes do so: of sessions that only send heartbeats, each is to hear that another one is gone.
+        Reads and writes call this, so a session that only sends heartbeats also learns which others are gone.
         """
         if time.monotonic() < self._end_gone_at:
             return
@@ -175,7 +175,7 @@ class LocalBus(Bus):
         try:
             self.end_gone()
         except (StorageError, Unavailable):
-            pass  # what the call itself does says what is wrong with the bus
+            pass  # the operation itself will raise the error
         finally:
             self.principal = principal
 

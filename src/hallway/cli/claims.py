@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from hallway.core.model import Claim
 
 CLAIM, RELEASE = ClaimRegistry.operations["claim"], ClaimRegistry.operations["release"]
-MIN_PREFIX = 8  # characters of a claim's id, of which lists show as many or more
+MIN_PREFIX = 8  # the fewest characters of a claim's id that are taken; lists show at least as many
 OPTIONS = {"intent": "--intent", "ttl_s": "--for", "task_id": "--task", "project": "--project"}
 
 
@@ -85,7 +85,7 @@ def release(args: Namespace) -> None:
 
 
 def _named(bus: Bus, session_id: str, names: list[str], *, is_forced: bool) -> list[Claim]:
-    """Return the claims meant, by the beginning of their id or by a path; without names all of the session's."""
+    """Return the claims that are named by the beginning of an id or by a path; without names, all of the session's."""
     filters: dict[str, Any] = {"limit": 1000, **({} if is_forced else {"session_id": session_id})}
     claims: list[Claim] = bus.claims.list_claims(**filters)
     if not names:
@@ -123,7 +123,7 @@ def claim_options(parser: ArgumentParser) -> None:
 
 def release_options(parser: ArgumentParser) -> None:
     parser.add_argument(
-        "claims", nargs="*", metavar="CLAIM", help="the claims' ids as lists show them, or paths (all of yours)"
+        "claims", nargs="*", metavar="CLAIM", help="ids, as hallway claims shows them, or paths; none: all your claims"
     )
     parser.add_argument("--force", action="store_true", dest="is_forced", help="end another session's claim")
     _as_option(parser)

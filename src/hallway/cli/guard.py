@@ -39,9 +39,9 @@ if TYPE_CHECKING:
     from hallway.core.model import Claim
     from hallway.local.git_changes import ChangedPath
 
-OFF = "off"  # HALLWAY_CLAIMS, as for the check at the edit
-WAIT_S = 5.0  # for the bus
-MAX_SHOWN = 20  # paths that a refusal names
+OFF = "off"  # the value of HALLWAY_CLAIMS that switches this check off, and the check before an edit
+WAIT_S = 5.0  # how long to wait for the bus
+MAX_SHOWN = 20  # how many paths a refusal names
 
 
 def guard(args: Namespace) -> int:
@@ -70,7 +70,7 @@ def guard(args: Namespace) -> int:
 
 
 def refusal(screen: Terminal, held: dict[str, tuple[Claim, str]], hook: str) -> list[str]:
-    """Return what is said about paths that others hold: a line for each, and the ways out."""
+    """Return the text of a refusal: a line for each path that another session holds, and what can be done."""
     command = "push" if hook == PRE_PUSH else "commit"
     lines = [f"{screen.paint('hallway:', 'red')} others have claimed {how_many(len(held), 'file')} of this {command}:"]
     for path, (claim, name) in list(held.items())[:MAX_SHOWN]:
@@ -117,7 +117,7 @@ def _called(holder: str, names: dict[str, str]) -> str:
 
 
 def _changed_paths(hook: str, arguments: list[str]) -> list[ChangedPath]:
-    """Return the paths of a commit or a push, of which the pre-commit framework speaks in its own variables."""
+    """Return the changed paths of a commit or a push. The pre-commit framework describes a push in variables."""
     environ = os.environ
     remote = environ.get("PRE_COMMIT_REMOTE_NAME", "")
     commit = environ.get("PRE_COMMIT_TO_REF") or (environ.get("PRE_COMMIT_LOCAL_BRANCH") if remote else "")
@@ -129,7 +129,7 @@ def _changed_paths(hook: str, arguments: list[str]) -> list[ChangedPath]:
 
 
 def _own_parties(bus: Bus) -> set[str]:
-    """Return whose claims are the caller's own: the sessions around this process, else the person at the machine."""
+    """Return the sessions whose claims never refuse: those that this process works for, or else the person."""
     user = current_user()
     return sessions_of_this_process(bus.folder) or ({f"{PERSON}{user}"} if user else set())
 

@@ -1,4 +1,4 @@
-"""The help of the command line: commands in groups, and docstrings of operations as a person reads them."""
+"""The texts of `hallway --help`: the list of commands, in groups, and the description of each command."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ GROUPS: dict[str, dict[str, str]] = {
 }
 PROMISES = re.compile(r"\s?\([A-Z]\d+(?:, [A-Z]\d+)*\)")
 EXCEPTION = re.compile(r"[,;:]? ?\b[Rr]aises [A-Z][^.]*(?:\.(?=\S)[^.]*)*")
-LEFT_OVER = re.compile(r"(?:(?<=\.)|^)[ \n]?\.", re.MULTILINE)  # the full stop of a sentence that was taken out
+LEFT_OVER = re.compile(r"(?:(?<=\.)|^)[ \n]?\.", re.MULTILINE)  # the full stop of a sentence that was removed
 CODE = re.compile(r"`([^`]*)`")
 
 
@@ -96,7 +96,7 @@ def command_groups(*, has_plumbing: bool) -> str:
 
 
 def described(docstring: str | None, operation: Operation | None = None) -> str:
-    """Return a docstring as a person reads it: without what programs catch, with parameters as they are typed."""
+    """Return a docstring without exceptions and promise ids, and with its parameters named as a person types them."""
     text = "\n".join(line.strip() for line in (docstring or "").strip().splitlines())
     text = EXCEPTION.sub("", PROMISES.sub("", text))
     text = LEFT_OVER.sub("", text)

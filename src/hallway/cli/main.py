@@ -104,7 +104,7 @@ class Parser(argparse.ArgumentParser):
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         if action.choices is not None and value not in action.choices:
-            # Commands of two words are known in one, too: memory-set.
+            # A command of two words may be typed as one: memory-set.
             known = {each.replace(" ", "-"): each for each in (*operations(), *map(str, action.choices))}
             known = {name: each for name, each in known.items() if each.split()[0] in action.choices}
             near = [known[each] for each in near_matches(str(value), list(known))]

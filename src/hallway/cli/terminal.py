@@ -48,7 +48,7 @@ class Terminal:
         return cls(stream, width=_width(stream) if is_terminal else None, has_colour=is_colourful)
 
     def name_of(self, party: str) -> str:
-        """Return what people call a party: a session's name, `everybody`, or the address itself."""
+        """Return how a sender or recipient is shown: by a session's name, as `everybody`, or by the address."""
         return "everybody" if party == EVERYBODY else self.names.get(party, party)
 
     def paint(self, text: str, colour: str) -> str:

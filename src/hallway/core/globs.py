@@ -14,7 +14,7 @@ SLASH = "/"
 SPECIAL = frozenset("*?[{\\")
 MAX_ALTERNATIVES = 64  # that the braces of one pattern make
 MAX_CODE = 0x10FFFF
-MAX_DEPTH = 2**31 - 1  # of a path: any number of folders
+MAX_DEPTH = 2**31 - 1  # stands for any number of names in a path
 ALL = ((0, 46), (48, MAX_CODE))  # every character but the slash
 MAX_GLOBS_KEPT = 4096
 
@@ -64,7 +64,7 @@ class Glob:
 
     @property
     def depths(self) -> tuple[int, int]:
-        """Return how many names a path that it matches has at the least and at the most."""
+        """Return how many names the shortest and the longest matching path have."""
         depths = [_depths_of([name for name in each.split(SLASH) if name]) for each in alternatives(self.text)]
         return min(least for least, _ in depths), max(most for _, most in depths)
 
@@ -165,7 +165,7 @@ def _end_of_set(text: str, at: int) -> int:
 
 
 def _depths_of(names: list[str]) -> tuple[int, int]:
-    """Return the numbers of names of the shortest and the longest path that fits names without braces."""
+    """Return how many names the shortest and the longest path have that a pattern without braces matches."""
     if "**" not in names:
         return len(names), len(names)
     return len(names) - names[:-1].count("**"), MAX_DEPTH

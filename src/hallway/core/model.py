@@ -193,7 +193,7 @@ class ActiveSession(PeerSession):
 
 
 class SessionLabel(Record):
-    """What a session, live or not, is called. `is_shared`: another session of the project, live now, has the name."""
+    """The name of a session, live or not. `is_shared`: another live session of the project has this name now."""
 
     session_id: str
     name: str

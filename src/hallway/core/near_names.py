@@ -6,11 +6,11 @@ MAX_NEAR = 3
 MAX_CANDIDATES = 200  # names that are compared by pairs of letters
 MAX_COMPARED = 6  # names that are compared letter by letter, which costs a hundred times as much
 MAX_COMPARED_LENGTH = 64
-MIN_BEGINNING = 3  # letters of a typed name that may be the beginning of a longer one
+MIN_BEGINNING = 3  # how many letters a typed name needs to be compared with the beginnings of longer names
 
 
 def near_matches(wanted: str, names: list[str]) -> list[str]:
-    """Return the known names that look most like the wanted one, as a whole or where they begin.
+    """Return the known names that are most like the wanted one, or that begin with something like it.
 
     The work is bounded, however many and however long the names are: otherwise many refused calls could stop a hub.
     """

@@ -1,4 +1,4 @@
-"""One request and its answer on a connection: uvicorn's cycle, whose whole answers take one `write`.
+"""One request and its answer on a connection: uvicorn's cycle, but head and body are written in one call.
 
 uvicorn writes an answer's head and body apart, and checks each header of each answer. The hub's answers differ in
 little but their bodies: each head is checked and rendered once, for all answers that have it.
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
     Headers = list[tuple[bytes, bytes]]
 
-MAX_HEADS = 500  # that are kept; version tags make many of them
+MAX_HEADS = 500  # in the cache; answers with an ETag have different heads
 LENGTH = b"content-length"
 CLOSE = (b"connection", b"close")
 
 
 class AnswerHeads:
-    """The heads of recent answers as bytes, for the defaults of this second: `Date` is one of them."""
+    """A cache of the heads of recent answers as bytes. It is emptied when the default headers change: `Date` is one."""
 
     def __init__(self) -> None:
         self._defaults: Headers = []
@@ -57,7 +57,7 @@ def missing(defaults: Headers, headers: Headers) -> Headers:
 
 
 class Exchange(RequestResponseCycle):
-    """A request and its answer. An answer whose last header is its length is written at once, head and body."""
+    """A request and its answer. If the last header of an answer is its length, one call writes head and body."""
 
     def __init__(self, heads: AnswerHeads, **named: Any) -> None:
         super().__init__(**named)

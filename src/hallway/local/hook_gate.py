@@ -29,11 +29,11 @@ if TYPE_CHECKING:
 FOLDER = "gates"
 EDITS = "edits"
 EDITS_SUFFIX = ".edits"
-GONE = ".gone"  # in the name of a folder of gate files for edits that a grant has renamed
+GONE = ".gone"  # part of the new name of a folder that a grant has renamed
 SOCKETS = "hooks"
 NAMES = 2**32 - 5  # a prime, so that every byte of a session's id affects the socket's name
 SNOOZE_S = 30  # between two heartbeats of a working session; also how late news can be if `mark_due` failed
-EDITS_SNOOZE_S = 600  # between two checks of edits on a bus whose every grant marks the gate files of this machine
+EDITS_SNOOZE_S = 600  # between two checks of edits where every grant marks the gate files (`Bus.marks_every_grant`)
 FORGET_S = 7 * 24 * 3600
 LOOKED_AT = 200
 MAX_NAME = 128
@@ -134,7 +134,7 @@ def forget_edits(folder: str, session_id: str) -> None:
         try:
             os.unlink(each)
         except OSError:
-            pass  # it had none
+            pass  # the session had no such file
 
 
 def _edits_folder(folder: str, project: str) -> str:

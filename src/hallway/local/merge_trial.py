@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from hallway.core.model import Conflict, ConflictParty
     from hallway.local.workspace import Repository
 
-TRIAL_S = 20.0  # all commands of a trial together
+TRIAL_S = 20.0  # the time limit for all git commands of a trial together
 MAX_INDEX_BYTES = 32 * 1024 * 1024  # about 300,000 files
 MAX_FILE_BYTES = 4 * 1024 * 1024
 MAX_HUNKS = 5
@@ -58,7 +58,7 @@ def can_try(conflict: Conflict) -> bool:
 
 
 def try_merge(conflict: Conflict) -> Trial | None:
-    """Try the merge of a conflict's two worktrees; None if nothing can be said."""
+    """Try the merge of a conflict's two worktrees; return None if it could not be tried."""
     try:
         with tempfile.TemporaryDirectory(prefix="hallway-merge-") as folder:
             sides = [_Side(each, folder) for each in conflict.sessions]

@@ -73,7 +73,7 @@ def files_in_project(files: list[str], directory: str, project: str) -> list[str
     everything below it. Outside of any repository the directory itself is the root.
     """
     directory = os.path.realpath(directory)
-    projects: dict[str, bool] = {}  # whether each root is of the project
+    projects: dict[str, bool] = {}  # by the root of a repository: whether the repository belongs to the project
     globs = []
     for each in files:
         path = os.path.realpath(os.path.join(directory, os.path.expanduser(each)))
@@ -113,13 +113,13 @@ def place_in_project(path: str, project: str) -> dict[str, Any] | None:
 
 
 def _is_of(repository: Repository | None, folder: str, project: str) -> bool:
-    """Return whether a folder, in a repository or in none, belongs to a project, by its name of now or of before."""
+    """Return whether a folder belongs to a project, under the project's present name or a former one."""
     current = resolve_project(folder)
     return project == current or (repository is not None and project in former_projects(repository.common, current))
 
 
 def _identity(repository: Repository) -> str:
-    """Return what tells a repository apart from others of a project that a setting names."""
+    """Return what identifies a repository among several of one project: its remote, else its host and folder."""
     url = remote_url(repository)
     return normalise_remote(url, repository.worktree) if url else f"{host_name()}:{repository.common}"
 

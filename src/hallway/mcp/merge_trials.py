@@ -16,7 +16,7 @@ MAX_AT_ONCE = 5
 
 
 class MergeTrials:
-    """One round of trials at a time; what they give is reported by the loop, which alone uses the bus."""
+    """Runs one round of trials at a time. The loop reports the results, because it alone uses the bus."""
 
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
@@ -71,5 +71,5 @@ class MergeTrials:
             )
 
     def close(self) -> None:
-        """Forget the rest; a thread that still tries ends with the process."""
+        """Close the pipe; a thread that still runs ends with the process."""
         self._pipe.close()

@@ -39,7 +39,7 @@ MEMORY = SharedMemory.operations
 CLAIMS = ClaimRegistry.operations
 PROJECT = SESSIONS["current_project"]
 FIND_NAMES = SESSIONS["find_names"]
-MAX_NAMES = 100  # in one answer
+MAX_NAMES = 100  # names that one answer gives
 
 READS = {"readOnlyHint": True}
 # With these annotations Codex runs a tool without asking its user each time.
@@ -271,7 +271,7 @@ class WholeTool(Tool):
         super().__init__(name, operation, takes, results.whole, {"result": ""}, is_of_project=is_of_project)
 
     def named_in(self, result: Any) -> list[str]:
-        return []  # the whole result, as HTTP gives it
+        return []  # this tool gives the whole result, as HTTP does
 
     def introduce(self, peer: Peer, session_id: str) -> None:
         """Leave it to the caller: callers of the full profile register themselves with `sessions_register`."""

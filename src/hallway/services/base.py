@@ -48,7 +48,7 @@ class Service:
 
     noun: ClassVar[str] = ""
     operations: ClassVar[dict[str, Operation]] = {}
-    is_refreshed_for_reads: ClassVar[bool] = False  # whether `before_read` does something
+    is_refreshed_for_reads: ClassVar[bool] = False  # whether a subclass has a `before_read` of its own
     connect: ClassVar[Callable[[str | PathLike[str] | None], Context]]  # set by bus/connect.py
 
     prepared: Any = None  # result of the running operation's preparation; writes run one at a time

@@ -211,7 +211,7 @@ class ClaimRegistry(Service, noun="claims"):
     def find_holders(
         self, globs: list[str], own: set[str], *, project: str, ignores_case: bool = False
     ) -> dict[str, Claim]:
-        """Return which globs overlap an exclusive claim of others than `own`, with the one of it that was asked first.
+        """Return the globs that overlap an exclusive claim of a session not in `own`, each with the oldest such claim.
 
         Both may be many thousands: a claim is compared with the globs whose literal beginnings fit.
         """
@@ -258,7 +258,7 @@ class ClaimRegistry(Service, noun="claims"):
 
     def end_all(self, project: str) -> None:
         """End the claims of a project whose records move to another one, where their paths may be claimed already."""
-        self.bus.due_edits.add(project)  # its sessions are of the other project from now on
+        self.bus.due_edits.add(project)  # its sessions belong to the other project from now on
         self._end(
             [record_of(Claim, row) for row in self._store.rows("claims.of_project", project=project)],
             "claim.released",
@@ -335,7 +335,7 @@ class ClaimRegistry(Service, noun="claims"):
         return self._rivals(claim.project, claim.session_id, claim.paths, claim.mode, number, ignores_case=ignores_case)
 
     def _grant_if_free(self, claim: Claim, ended: Claim) -> None:
-        """Give a waiting claim its grant, unless another claim than the ended one is in its way, too."""
+        """Grant a waiting claim unless another claim still conflicts with it; `ended` is the one it waited for."""
         if self._rivals_of(claim, claim.number):
             return
         fence = self._draw_number(claim.project)
@@ -454,7 +454,7 @@ def _prefix(path: str) -> str:
 
 
 def _index_of(path: str) -> dict[str, Any]:
-    """Return what tells most pairs of paths apart without parsing them; the end is kept backwards."""
+    """Return the columns by which the database excludes most paths that cannot overlap."""
     if path.startswith(RESOURCE):
         return {"prefix": path.lower(), "ending": "", "min_depth": 0, "max_depth": MAX_DEPTH}
     glob = glob_of(path)

@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from hallway.store import Row
 
 WITHIN_S = 3600  # both sessions wrote the file within this time
-MAX_WRITERS = 10  # of one file that a writer is in conflict with, the last ones
-MAX_CONFLICTS = 200  # of one session; what it writes after that is found in none
+MAX_WRITERS = 10  # sessions with which one write of a file can be in conflict: those that wrote it last
+MAX_CONFLICTS = 200  # of one session; further ones are not recorded
 MAX_IN_HEARTBEAT = 20
-LINES = frozenset("0123456789-, ")  # what names lines
+LINES = frozenset("0123456789-, ")  # the characters of a list of line numbers
 ENDED_AT_ONCE = 500  # so that one writer never pays for a night of conflicts
 BOTH_WRITE = "both write it, in one worktree"
 SAME_WORKTREE, OTHER_WORKTREE = "same_worktree", "other_worktree"
@@ -61,7 +61,7 @@ class ConflictRegistry(Service, noun="conflicts"):
 
     @operation("POST /conflicts/{conflict_id}/settle", verb="conflicts settle")
     def settle(self, session_id: str, conflict_id: str) -> bool:
-        """Say that the two sessions of a conflict know of each other; return whether it was open.
+        """Settle a conflict: its two sessions know of each other. Return whether it was open.
 
         What they write is no conflict again for an hour. Either of the two may say it, and a person.
         """
@@ -163,7 +163,7 @@ class ConflictRegistry(Service, noun="conflicts"):
                 self._store.rows("conflicts.give", conflict_id=row[0], session_id=session_id, continues=continues)
 
     def move(self, from_project: str, to_project: str) -> None:
-        """Have the conflicts follow their sessions to another project; end those whose sessions are now in two."""
+        """Move the conflicts of a project to another one; end those whose sessions are now in two projects."""
         self._store.rows("conflicts.move", from_project=from_project, to_project=to_project)
         for row in self._store.rows("conflicts.of_project", project=from_project):
             projects = {self.bus.sessions.require(each.session_id).project for each in _conflict(row).sessions}
@@ -176,7 +176,7 @@ class ConflictRegistry(Service, noun="conflicts"):
             self._end(row, "quiet")
 
     def on_clock_set_back(self) -> None:
-        """Let no conflict last longer from now than from when it was found."""
+        """Let every conflict end within an hour from now, because the clock was set back."""
         self._store.rows("files.rewind", now=self._store.now)
         self._store.rows("conflicts.rewind", expires_at=self._store.now + WITHIN_S * SECOND)
 
@@ -206,7 +206,7 @@ class ConflictRegistry(Service, noun="conflicts"):
         self._store.rows("conflicts.prolong", conflict_id=conflict_id, expires_at=until)
 
     def _find(self, file: dict[str, Any], theirs: dict[str, Any], written_at: int) -> None:
-        """Record a new conflict and publish it; both sessions' next hooks are to run."""
+        """Record and publish a new conflict, and mark both sessions' hooks as due."""
         now, conflict_id = self._store.now, new_id()
         about = {name: file[name] for name in ("project", "place", "repository")}
         mine = {name: file[name] for name in theirs}

@@ -88,7 +88,7 @@ class FileLog(Service, noun="files"):
 def _place(
     path: str, session: Session, worktree: str | None, repository: str | None, branch: str | None
 ) -> dict[str, Any]:
-    """Return where a file is, for every worktree or, outside of any, for every session of the host."""
+    """Return a file's place: its path in the repository, or on the host if it is in no repository."""
     if worktree is None:
         worktree = repository = f"{(session.location or '').partition(':')[0]}:/"
         branch = session.branch

@@ -522,11 +522,11 @@ class CollaborationHub(Service, noun="messages"):
         return self.bus.on_event("message.sent", handle)
 
     def _id_of(self, reference: str) -> str:
-        """Return the id of the session that a reference means, which its messages reach under whatever name."""
+        """Return the id of the session that a reference means; the id stays the same when the session is renamed."""
         try:
             return self.bus.sessions.get(reference).session_id if is_session(reference) else reference
         except SessionNotFound:
-            return reference  # a session that was pruned may have messages still; else the first look says so
+            return reference  # a pruned session may have messages; for an unknown one the first read raises
 
     def prune(self, older_than_s: int | None = None, keep_bytes: int | None = None) -> Pruned:
         """Remove old data from the whole bus: see `Bus.prune`."""
@@ -605,7 +605,7 @@ class CollaborationHub(Service, noun="messages"):
             self._deliver({**draft, "thread_id": about["thread_id"]})
 
     def notify_of_claim(self, from_session: str, claim: Claim) -> None:
-        """Send a session the notice that a claim for which it waited is granted, from the one that held the paths."""
+        """Tell a session that a claim for which it waited is granted; the sender is the session that held the paths."""
         if self._is_reachable(claim.session_id):
             until = f"until {claim.expires_at:%H:%M} UTC"
             text = f"Yours {until}, as you asked: {', '.join(claim.paths)}"

@@ -270,7 +270,7 @@ class SessionRegistry(Service, noun="sessions"):
 
     @operation("GET /names")
     def find_names(self, session_ids: list[str]) -> list[SessionLabel]:
-        """Return what sessions are called, live or not; those that are not on the bus are left out."""
+        """Return the names of sessions, live or not; ids that are not on the bus are left out."""
         rows = self._store.rows("sessions.find_names", session_ids=encode(session_ids), visible=self.bus.visible)
         return [SessionLabel.of((session_id, name, bool(is_shared))) for session_id, name, is_shared in rows]
 
@@ -467,7 +467,7 @@ class SessionRegistry(Service, noun="sessions"):
         return self.references.resolve(reference, project)
 
     def called(self, party: str) -> str:
-        """Return the name of a session, for an error or a notice; of another address, the address itself."""
+        """Return a session's name for an error or a notice; for another address, the address itself."""
         row = self._store.one("sessions.naming", session_id=party)
         return "the project" if party == EVERYBODY else str(row[2]) if row and row[2] else party
 

@@ -48,7 +48,7 @@ class SideLock:
         granted, given_up = _thread.allocate_lock(), _thread.allocate_lock()
         granted.acquire()
         file = self._file
-        os.utime(file)  # tells the process that has the lock that one waits
+        os.utime(file)  # by this time the process that has the lock sees that another one waits
 
         def wait() -> None:
             fcntl.flock(file, fcntl.LOCK_EX)

@@ -77,7 +77,7 @@ class SQLiteStore:
         self._newest_version = newest_version("sqlite")
         self._empty_wal_at_pages = MAX_WAL_PAGES
         self._was_disk_full = False
-        self.is_checkpoint_due = False  # after a commit that was not to take the time for it
+        self.is_checkpoint_due = False  # whether the last commit left a checkpoint to be done later
         self._files: BusFiles | None = None
         self._check_files_at = 0.0
         self._data_version = -1  # after the last write: it differs when others wrote since

@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from hallway.bus.base import Bus
     from hallway.core.model import Claim
 
-MAX_FILES = 1000  # of one tool's call
-FILES_AT_ONCE = 100  # that one look may name
+MAX_FILES = 1000  # that are checked for one call of a tool
+FILES_AT_ONCE = 100  # that are passed in one call of `check_edit`
 MAX_PATH = 4096
-SHOWN = 3  # claims in a denial, and paths of each
+SHOWN = 3  # how many claims a denial names, and how many paths of each
 MAX_TEXT = 120
 
 
@@ -59,7 +59,7 @@ def check_edit(bus: Bus, adapter: ClientAdapter, event: HookEvent, project: str)
 
 
 def _look(bus: Bus, session_id: str, globs: list[str], *, ignores_case: bool) -> tuple[bool, list[Claim]]:
-    """Return whether others have claimed paths of the project, and which of their claims forbid to write some."""
+    """Return whether others have claimed any path of the project, and which claims forbid to write these files."""
     claims: dict[str, Claim] = {}
     for at in range(0, len(globs) or 1, FILES_AT_ONCE):
         check = bus.claims.check_edit(session_id, globs[at : at + FILES_AT_ONCE], ignores_case=ignores_case)
@@ -89,7 +89,7 @@ def denial(bus: Bus, claims: list[Claim], *, is_denied: bool) -> str:
 
 
 class _Holder:
-    """The holder of a claim as an agent is told of it."""
+    """The holder of a claim, described in a line for an agent."""
 
     def __init__(self, bus: Bus, claim: Claim) -> None:
         now = to_datetime(SystemClock().now())

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 MAX_COMMAND = 64 * 1024
 MAX_EXPANDED = 100  # files that one pattern stands for
-MAX_NESTED = 3  # shells in shells
+MAX_NESTED = 3  # how deep `sh -c` inside of `sh -c` is read
 BREAKS = frozenset(" \t\n;&|<>()")
 OPERATORS = ("&&", "||", "|&", ";;", ";", "|", "&", "(", ")", "\n")
 REDIRECTIONS = ("<<<", "<<-", "&>>", "<<", ">>", ">|", ">&", "<&", "<>", "&>", ">", "<")
@@ -73,7 +73,7 @@ def written_files(command: str, directory: str, depth: int = 0) -> list[str]:
         elif isinstance(each, Command):
             folder = folders[-1]
             arguments = _arguments(each, folder)
-            if arguments[:1] != ["[["]:  # in which > compares
+            if arguments[:1] != ["[["]:  # between [[ and ]], > compares texts
                 paths += [path for target in each.targets for path in _expanded(target, folder)]
             if arguments[:1] == ["cd"]:
                 folders[-1] = _joined(folder, arguments[1] if len(arguments) > 1 else "~")
@@ -170,7 +170,7 @@ def _edited_by_sed(rest: list[str | None]) -> list[str | None]:
 
 
 def _operands(rest: list[str | None], takes: tuple[str, ...] = ()) -> list[str]:
-    """Return the arguments that are no options and no values of the options that take one; those that are known."""
+    """Return the arguments whose values are known and that are neither options nor the values of options."""
     operands, is_value, are_all = [], False, False
     for each in rest:
         if is_value:
@@ -207,7 +207,7 @@ def _script_of(rest: list[str | None]) -> str | None:
 
 
 def _arguments(command: Command, folder: str | None) -> list[str | None]:
-    """Return a command's program and arguments, without what stands before the program; patterns are expanded."""
+    """Return a command's program and arguments, with wildcards expanded; leading settings, `sudo` etc. are left out."""
     words = list(command.words)
     while words and (words[0].text in BEFORE_COMMANDS or _is_setting(words[0])):
         words.pop(0)
@@ -236,7 +236,7 @@ def _expanded(word: ShellWord, folder: str | None) -> list[str]:
 
 
 def _matches(word: ShellWord, folder: str | None) -> list[str]:
-    """Return the files that a pattern stands for, as the shell would expand it; the text itself if it fits none."""
+    """Return the files to which the shell would expand a pattern; the pattern's text if it matches no file."""
     found = []
     try:
         for pattern in sorted(alternatives(word.pattern)):
@@ -247,7 +247,7 @@ def _matches(word: ShellWord, folder: str | None) -> list[str]:
 
 
 def _fitting(pattern: str, folder: str | None) -> list[str]:
-    """Return the paths that fit a pattern without braces; one without a sign of a pattern stands for itself."""
+    """Return the paths that match a pattern without braces. A text without wildcards is returned as it is."""
     first, *names = pattern.split(os.sep)
     paths = [os.sep] if pattern.startswith(os.sep) else [""]
     for name in names if pattern.startswith(os.sep) else (first, *names):
@@ -260,7 +260,7 @@ def _fitting(pattern: str, folder: str | None) -> list[str]:
 
 
 def _unescaped(name: str) -> str:
-    """Return a name without the signs behind a backslash."""
+    """Return a name without the characters that a backslash escapes."""
     kept, is_escaped = "", False
     for c in name:
         kept += "" if is_escaped or c == "\\" else c
@@ -284,7 +284,7 @@ def _joined_all(folder: str | None, paths: list[str | None] | list[str]) -> list
 
 
 def _joined(folder: str | None, path: str | None) -> str | None:
-    """Return a path in a folder; None if it depends on what is not known."""
+    """Return a path in a folder; None if the folder or the path is not known."""
     if not path or path.startswith("-"):
         return None
     path = os.path.expanduser(path)
@@ -323,7 +323,8 @@ def _commands(text: str) -> Iterator[Command | str]:
             command = Command()
         else:
             word, at = _read_word(text, at)
-            if not (word.text.isdigit() and at < len(text) and text[at] in "<>"):  # no number of a descriptor
+            is_descriptor = word.text.isdigit() and at < len(text) and text[at] in "<>"  # the 2 of `2>file`
+            if not is_descriptor:
                 command.words.append(word)
     yield command
 

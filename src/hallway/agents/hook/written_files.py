@@ -28,7 +28,7 @@ def record_files(bus: Bus, session_id: str, project: str, paths: list[str], *, i
 
 
 def _by_place(paths: list[str], project: str) -> list[tuple[dict[str, Any] | None, list[str]]]:
-    """Return the files of each place together."""
+    """Return each place with the files in it."""
     grouped: list[tuple[dict[str, Any] | None, list[str]]] = []
     for path in paths:
         place = place_in_project(path, project)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from hallway.cli.terminal import Terminal
     from hallway.core.model import Claim
 
-    Folder = dict[str, "Folder"]  # of a tree of paths: what is below each name
+    Folder = dict[str, "Folder"]  # a folder of a tree of paths, by the names in it
 
 HOLDER, FOR, STATE = Column("HOLDER", least=8, is_precious=True), Column("FOR", least=10), Column("STATE")
 ENDS_IN, CLAIM = Column("ENDS IN"), Column("CLAIM")

@@ -44,12 +44,12 @@ log = logging.getLogger("hallway.hub")
 # Exceptions caused by input that passed its checks: nested too deeply, too large a number, half a character.
 BEYOND_BOUNDS = (RecursionError, OverflowError, UnicodeEncodeError)
 SHORT_LIMIT = 100  # most rows of a short read
-LIST_LIMIT = 200  # of a list that is probably short, though it may have this many rows: what most lists have unasked
+LIST_LIMIT = 200  # the default limit of most lists, which usually have far fewer rows
 SEARCHES = ("query", "pattern")  # parameters that make a read examine more rows than it returns
 OWNER, NO_CALLER = " owner", ""  # used instead of a token's name; no token has these names
 
 BUS_FAILED = 500  # from this status on, an error is the bus's or the hub's, not the caller's
-READ_SLICE_S = 0.001  # of reads on the loop, between two of its turns
+READ_SLICE_S = 0.001  # how long the event loop answers reads before it does its other work
 MAX_AT_ONCE = 128  # so that the first of a batch does not wait for thousands
 
 
@@ -134,7 +134,7 @@ class _WroteAndFailed(Exception):
 
 
 class _MustBeDurable(Exception):
-    """A batch that was to wait for no disk has changed something that others read."""
+    """A batch that was not to be durable has published something, so it must be durable."""
 
 
 class WorkerThread:
@@ -260,10 +260,10 @@ def may_take_long(operation: Operation, arguments: dict[str, Any], limit: int = 
 
 
 class _ReadSlices:
-    """Short reads on the loop, which a local store answers faster than a thread takes over.
+    """Answers short reads on the event loop: with a local store that takes less time than passing them to a thread.
 
-    All that wait are answered from one snapshot, for a slice of time. What takes longer, finds many rows, or would wait
-    for a sweep or for another process, runs on a thread instead, from its beginning.
+    The reads that wait are answered from one snapshot, for `READ_SLICE_S`. A read that takes longer, finds many rows,
+    or has to wait for a sweep or another process is run again on a thread.
     """
 
     def __init__(
@@ -281,7 +281,7 @@ class _ReadSlices:
         return len(self._queue)
 
     def takes(self, job: Job) -> bool:
-        """Return whether a job is probably short, and only reads: some bring up to date, and write, what they read."""
+        """Return whether a job probably takes little time and writes nothing; some reads update first."""
         if self._bus.services[job.operation.noun].is_refreshed_for_reads:
             return False
         return not may_take_long(job.operation, job.arguments, limit=LIST_LIMIT)
@@ -508,7 +508,7 @@ class Writer:
             committed(_error_of(transaction.commit_at_once))
 
     def _run_again(self, batch: list[Job]) -> None:
-        """Run a batch in a durable transaction: others read its events, whose numbers must never be given twice."""
+        """Run a batch again, durably: after a loss of power its events' numbers must not be given out twice."""
         self._queue.extendleft(reversed(batch))
         self.batches -= 1
         self.jobs -= len(batch)

@@ -4,9 +4,10 @@ c.claim_id, c.project, c.session_id, c.paths, c.mode, c.intent, c.task_id, c.sta
 c.granted_at, c.ttl_s, c.expires_at
 
 -- fragment: is_rival
--- A claim of another session that conflicts with the wanted one: one of the two is exclusive, and this one is granted,
--- or it waits and was asked for earlier. One of the two paths' endings, which are kept backwards, begins with the other,
--- and a path may have a number of names that both allow.
+-- The claims of other sessions that may conflict with the wanted one. At least one of the two claims must be exclusive,
+-- and the other session's claim must be granted, or wait since before the wanted one was asked for. Both globs must allow
+-- the same ending of a path and the same number of names in it. Endings are stored backwards, so they are compared as
+-- beginnings.
 p.project = :project AND c.session_id <> :session_id AND c.expires_at > :now
 AND (:mode = 'exclusive' OR c.mode = 'exclusive') AND (c.state = 'granted' OR c.number < :number)
 AND p.min_depth <= :max_depth AND p.max_depth >= :min_depth
@@ -38,7 +39,7 @@ FROM claim_paths AS p JOIN claims AS c ON c.claim_id = p.claim_id
 WHERE p.prefix IN (SELECT value FROM json_each(:shorter)) AND {is_rival};
 
 -- name: claims.of_others
--- Whether sessions other than this one hold paths of a project exclusively. A resource is no path.
+-- Whether other sessions have exclusive claims on paths of a project; claims on resources do not count.
 SELECT 1 FROM claims AS c
 WHERE c.project = :project AND c.session_id <> :session_id AND c.state = 'granted' AND c.mode = 'exclusive'
   AND c.expires_at > :now

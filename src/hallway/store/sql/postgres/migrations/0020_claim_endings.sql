@@ -1,5 +1,5 @@
--- What tells most globs apart before they are compared: how a match ends, backwards and in lower case, and how many names
--- it may have. The globs that are there may have any.
+-- By these columns the database excludes most globs that cannot overlap: the ending of every path that a glob matches
+-- (stored backwards, in lower case), and how many names such a path can have. Claims from before match any.
 ALTER TABLE claim_paths ADD COLUMN ending text COLLATE "C" NOT NULL DEFAULT '';
 ALTER TABLE claim_paths ADD COLUMN min_depth integer NOT NULL DEFAULT 0;
 ALTER TABLE claim_paths ADD COLUMN max_depth integer NOT NULL DEFAULT 2147483647;
