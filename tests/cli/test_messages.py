@@ -261,6 +261,15 @@ def test_a_thread_is_a_tree_with_how_far_each_message_has_come(team):
         ]
 
 
+def test_an_inbox_speaks_of_the_session_as_it_was_typed(team):
+    team.types("rename", "s2", "checkout")
+    assert team.types("inbox", "checkout").stdout == "Nothing is in the inbox of checkout.\n"
+    sends(team, "s1", "s2", "which port?")
+    assert "Dealt with? hallway inbox checkout --ack" in team.types("inbox", "checkout").stdout
+    assert team.types("inbox", "checkout", "--ack").returncode == 0
+    assert team.types("inbox", "checkout").stdout == "Nothing is in the inbox of checkout.\n"
+
+
 def test_a_reply_to_what_is_gone_says_so(team):
     asked = sends(team, "s1", "s2", "which port?")
     team.gets("reply", "s2", asked, "7433")

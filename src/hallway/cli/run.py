@@ -149,7 +149,8 @@ def _perform(
         if whole := MULTI_STEP.get(operation.name):
             result = whole(bus, arguments)
         else:
-            result = bus.execute(operation, bus.services[operation.noun], arguments)
+            # A copy, in which the bus replaces references by ids: what is shown has what the person typed.
+            result = bus.execute(operation, bus.services[operation.noun], {**arguments})
         screen = out()
         if not is_json:
             screen.names = bus.sessions.names_in(result)
