@@ -71,6 +71,7 @@ def test_sessions_of_two_vendors_in_two_worktrees_are_each_told_once(
     assert (conflict.path, conflict.kind) == ("web/cart.py", "other_worktree")
     assert (two.branch, two.worktree) == ("login", f"{host_name()}:{worktree}")
     for client in (alice, bob):
+        shop.sessions.register(f"beside-{client.kind}", "beside", "codex")  # something else is new
         assert "conflict" not in client.does("prompt", prompt="go on").shown
         assert "conflict" not in edit(client, str(client.directory / "web" / "cart.py"))
 

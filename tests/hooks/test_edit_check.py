@@ -419,6 +419,28 @@ def test_a_killed_holder_denies_nothing_and_a_frozen_one_does(claude: Client, sh
     until(lambda: shop.claims.list_claims() == [])
 
 
+@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="processes are watched through /proc")
+@pytest.mark.promise("C2")
+def test_a_server_that_looked_a_moment_ago_looks_again_before_it_denies(claude: Client, shop: LocalBus) -> None:
+    """The session's server, which checks most edits, looks for sessions without a process once a second only."""
+    payload = {"session_id": SESSION, "cwd": str(claude.directory), "tool_name": "Edit"}
+    event = adapter_of("claude-code").read(
+        {**payload, "tool_input": {"file_path": "src/api/users.py"}}, "PreToolUse", {}
+    )
+    assert event
+    holder = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    try:
+        shop.sessions.register("bob", "bob's agent", "codex", ttl_s=86_400)
+        presence.bind(shop.folder, "bob", holder.pid, client="codex")
+        shop.claims.claim("bob", ["src/api/**"])
+        shop._end_gone_at = time.monotonic() + 3600
+        assert check_edit(shop, adapter_of("claude-code"), event, SHOP)
+    finally:
+        holder.kill()
+        holder.communicate(timeout=30)
+    assert check_edit(shop, adapter_of("claude-code"), event, SHOP) is None
+
+
 def test_a_clock_that_is_set_back_prolongs_no_denial(claude: Client, shop: LocalBus, bob: str) -> None:
     (claim,) = shop.claims.list_claims()
     later = int(time.time() * 1_000_000) + 7200 * 1_000_000

@@ -115,7 +115,7 @@ def say(bus: LocalBus, subject: str, body: str = "", **more: object) -> str:
     try:
         bus.sessions.get("bob")
     except SessionNotFound:
-        bus.sessions.register("bob", "bob's agent", "codex", name="bob")
+        bus.sessions.register("bob", "bob's agent", "codex", name="checkout")
     return bus.messages.send("bob", SESSION, more.pop("type", "notification"), subject, body, **more).message_id
 
 
@@ -132,7 +132,7 @@ def test_news_is_shown_once_with_the_id_to_fetch_it_by(shop: LocalBus, client: C
     message_id = say(shop, "The cart", "is broken since Tuesday")
     shown = client.does("tool").shown
     assert message_id in shown
-    assert '"bob": "The cart: is broken since Tuesday"' in shown
+    assert '"checkout": "The cart: is broken since Tuesday"' in shown
     assert len(shown.encode()) <= 1024
     assert [client.does(kind, prompt="go on").out for kind in ("tool", "prompt", "tool", "stop")] == [""] * 4
 
@@ -206,27 +206,27 @@ def test_who_came_and_who_left_is_told(shop: LocalBus, start_client: StartClient
     client = start_client()
     client.does("start")
     client.does("prompt", prompt="go on")
-    shop.sessions.register("bob", "bob's agent", "codex", name="bob")
+    shop.sessions.register("bob", "bob's agent", "codex", name="checkout")
     shop.sessions.register("carol", "carol's agent", "codex", project="github.com/acme/other")
-    assert '- came: "bob"' in client.does("tool").shown
+    assert '- came: "checkout"' in client.does("tool").shown
     shop.sessions.end("bob")
     shop.sessions.register("dave", "dave's agent", "codex", name="dave")
     shown = client.does("tool").shown
-    assert '- left: "bob"' in shown
+    assert '- left: "checkout"' in shown
     assert '- came: "dave"' in shown
     assert "carol" not in shown
     assert client.does("tool").out == ""
 
 
 def test_a_new_session_is_told_who_is_here(shop: LocalBus, start_client: StartClient) -> None:
-    shop.sessions.register("bob", "bob's agent", "codex", name="bob", current_task="the cart", status="working")
+    shop.sessions.register("bob", "bob's agent", "codex", name="checkout", current_task="the cart", status="working")
     for number in range(10):
         shop.sessions.register(f"more-{number}", "x" * 200, "codex", current_task="y" * 1000)
     shop.sessions.heartbeat("bob")
     client = start_client()
     assert client.does("start").out == ""
     shown = client.does("prompt", prompt="who is here?").shown
-    assert '- here, working: "bob" ("bob\'s agent") on "the cart"' in shown
+    assert '- here, working: "checkout" ("bob\'s agent") on "the cart"' in shown
     assert len(shown.encode()) <= 1024
 
 
