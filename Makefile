@@ -11,7 +11,7 @@ PYTEST := $(BIN)/python -m pytest -q -n $(or $(WORKERS),3) --dist worksteal
 # pytest keeps the modules that it has rewritten, which each worker would otherwise rewrite in each run.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test test-fast test-all test-team coverage agents check lint types conformance bench docs lock browser screenshots clean
+.PHONY: demo test test-fast test-all test-team coverage agents check lint types conformance bench docs lock dist browser screenshots clean
 
 demo: $(STAMP)  ## the main job on real processes; its exit status says whether its claims held
 	$(BIN)/python examples/demo.py
@@ -64,8 +64,14 @@ screenshots: $(STAMP) browser  ## every page, in both themes and three widths, t
 lock: $(STAMP)  ## pin what hallway needs anew, with hashes, in requirements.lock
 	$(BIN)/python docs/lock.py
 
+dist: $(STAMP)  ## the source archive, the wheel and a bill of what is in them, to dist/, checked as an index checks them
+	rm -rf dist
+	$(BIN)/python -m build
+	$(BIN)/python -m twine check --strict dist/*
+	$(BIN)/python tools/sbom.py > dist/hallway.cdx.json
+
 clean:
-	rm -rf $(VENV) tests/mcp/node_modules
+	rm -rf $(VENV) tests/mcp/node_modules build dist
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
