@@ -11,7 +11,7 @@ PYTEST := $(BIN)/python -m pytest -q -n $(or $(WORKERS),3) --dist worksteal
 # pytest keeps the modules that it has rewritten, which each worker would otherwise rewrite in each run.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test test-fast test-all test-team coverage agents check lint types conformance bench docs lock dist browser screenshots clean
+.PHONY: demo test test-fast test-all test-team coverage agents check lint types conformance bench docs site lock dist browser screenshots clean
 
 demo: $(STAMP)  ## the main job on real processes; its exit status says whether its claims held
 	$(BIN)/python examples/demo.py
@@ -63,6 +63,9 @@ screenshots: $(STAMP) browser  ## every page, in both themes and three widths, t
 
 lock: $(STAMP)  ## pin what hallway needs anew, with hashes, in requirements.lock
 	$(BIN)/python docs/lock.py
+
+site: $(STAMP)  ## the documentation as a site, to build/site; nothing is fetched
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict  # without the theme's notice about its successor
 
 dist: $(STAMP)  ## the source archive, the wheel and a bill of what is in them, to dist/, checked as an index checks them
 	rm -rf dist
