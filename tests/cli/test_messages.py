@@ -375,3 +375,14 @@ def test_pruning_says_what_it_removed(team):
     assert team.gets("prune", "--keep-bytes", "0")["is_complete"]
     for words in (("--older-than", "30 days"), ("--older-than", str(2**62)), ("--older-than", "d")):
         assert team.types("prune", *words).returncode == 2
+
+
+def test_a_search_of_messages_shows_a_line_of_each(team: Person) -> None:
+    team.types("send", "s1", "s2", "May I run the migration?", "--type", "request")
+    shown = team.types("search", "migrations").stdout
+    assert "s1 → s2" in shown
+    assert "May I run the **migration**?" in shown
+    assert "hallway thread MESSAGE" in shown
+    assert team.types("search", "nowhere").stdout == "No matching messages.\n"
+    (hit,) = team.gets("search", "migration", "--from-session", "s1")
+    assert hit["subject"] == "May I run the migration?"

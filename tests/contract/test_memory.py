@@ -434,7 +434,7 @@ def test_history_is_paged(team: LocalBus) -> None:
 
 @pytest.mark.promise("R2")
 def test_a_page_of_values_is_bounded_in_bytes(team: LocalBus, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory, "PAGE_BYTES", 1000)
+    monkeypatch.setattr(search, "PAGE_BYTES", 1000)
     for number in range(5):
         remember(team, f"k{number}", "x" * 400)
     remember(team, "k5", "x" * 4000)

@@ -976,6 +976,26 @@ MESSAGES = [
         gives=[{"from_session": "bob", "seq": 2}, {"from_session": "alice"}],
     ),
     case(
+        "messages found by their words",
+        ALICE,
+        BOB,
+        SENT,
+        call("messages.search", query="Hello", project=SHOP, limit=1),
+        gives=[{"from_session": "alice", "is_loose": False}],
+    ),
+    case(
+        "messages found by no word",
+        ALICE,
+        call("messages.search", query="zebra"),
+        gives=[],
+    ),
+    case(
+        "a search with a cursor of another kind",
+        ALICE,
+        call("messages.search", query="hello", cursor="seven"),
+        fails="invalid_input",
+    ),
+    case(
         "what one session sent, by pages",
         ALICE,
         BOB,

@@ -65,6 +65,19 @@ def test_the_active_sessions_of_a_project_newest_first(client: Client) -> None:
     assert ids(client.get("/sessions/active?project=active&limit=1")) == ["active-2"]
 
 
+def test_messages_are_searched_at_two_addresses(client: Client) -> None:
+    client.register("search-1", "search-2", project="search")
+    text = {"from_session": "search-1", "to_session": "search-2", "subject": "May I move the pelican?"}
+    assert client.post("/messages", text).status == 200
+    (hit,) = client.get("/messages/search?query=pelicans&project=search").json
+    assert (hit["from_session"], hit["line"]) == ("search-1", "May I move the **pelican**?")
+    assert client.get("/messages/search?q=pelicans").json == [hit]
+    assert json.loads(client._exchange("GET", "/messages?q=pelicans").body) == [hit]
+    assert client.get("/messages?session_id=search-2").json[0]["subject"] == "May I move the pelican?"
+    refused = client.get("/messages?q=pelicans&session_id=search-2")
+    assert (refused.status, refused.error["code"]) == (400, "invalid_input")
+
+
 # -- sessions ---------------------------------------------------------------------------------------------------------
 
 

@@ -54,6 +54,7 @@ class World:
             bus.sessions.update_status(f"{target}-2", "waiting", reason="question", detail=f"question of {target}")
         bus.principal = None
         bus.attention.refresh()
+        bus.messages.index_new()
 
     def log_in(self) -> None:
         """Make a token for each owner, and log a browser in with it."""
@@ -131,6 +132,7 @@ CALLS: dict[str, dict[str, Any]] = {
     "messages.mark_injected": {"session_id": "$session", "message_ids": ["$message"]},
     "messages.get_messages": {"session_id": "$session"},
     "messages.sent": {"from_session": "$neighbour"},
+    "messages.search": {"query": "about", "from_session": "$neighbour"},
     "messages.inboxes": {"project": "$project"},
     "messages.get": {"message_id": "$message"},
     "messages.get_conversation": {"message_id": "$message"},

@@ -63,7 +63,7 @@ class LocalBus(Bus):
         if self.store.is_in_transaction:
             return self._look(operation, service, arguments)
         self.sweep()
-        service.before_read()
+        self._refresh(operation, service)
         result = self._look(operation, service, arguments)
         if operation.can_wait and arguments["wait_s"]:
             # Only a wait counts: the page, a status file and people also read inboxes of other sessions.
@@ -90,6 +90,10 @@ class LocalBus(Bus):
         service.prepared = prepared.work
         return operation.function(service, **prepared)
 
+    def _refresh(self, operation: Operation, service: Service) -> None:
+        if operation.refresh:
+            getattr(service, operation.refresh)()
+
     def _look(self, operation: Operation, service: Service, arguments: dict[str, Any]) -> Any:
         with self.store.read():
             self.needs_no_sweep()
@@ -115,7 +119,7 @@ class LocalBus(Bus):
                 if self.is_closed:
                     raise Unavailable("the bus was closed while this call waited", hint="Open the bus again")
                 self.sweep()  # what is due meanwhile may be what is waited for: a claim ends, a session is gone
-                service.before_read()
+                self._refresh(operation, service)
             return result
         finally:
             self._waits.discard(waiter)

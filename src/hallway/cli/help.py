@@ -31,6 +31,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "reply": "answer a message",
         "thread": "a message and all its replies",
         "messages": "what somebody was sent, read or not",
+        "search": "find messages by their words",
         "requests": "who waits for whose answer, and until when",
         "ack": "take messages out of an inbox",
         "replies": "the replies to a message",

@@ -295,6 +295,18 @@ class Message(Record):
     reply_by: datetime | None
 
 
+class MessageHit(Message):
+    """A message found by a search: its fields, a line of its text, and a page cursor.
+
+    In `line`, the words that were searched for are between `**`. `is_loose` if no message has all of the words, so that
+    this one has only some of them.
+    """
+
+    line: str
+    cursor: str
+    is_loose: bool
+
+
 class Receipt(Record):
     """The result of sending: the message is on disk, in `recipients` inboxes.
 

@@ -91,7 +91,8 @@ class Operation:
     `registers`: an act by a session that the bus has never seen registers it, as a heartbeat does; so does any act of a
     `from_session`, and of a required `session_id` that is not the address (`/sessions/ID/…`) of what is asked for.
     `takes_id`: the session that it registers is taken as an id, whatever another one is called. `references` are the
-    parameters that name sessions (S10).
+    parameters that name sessions (S10). `refresh` names the service's method that brings up to date what a read is
+    derived from, before its snapshot.
     """
 
     def __init__(
@@ -111,8 +112,10 @@ class Operation:
         registers: bool = False,
         is_persons: bool = False,
         takes_id: bool = False,
+        refresh: str | None = None,
     ) -> None:
         self.function = function
+        self.refresh = refresh
         self.preparation = preparation
         self.answers_unknown = unknown is not _MISSING
         self.unknown = unknown
@@ -302,6 +305,7 @@ def operation(
     registers: bool = False,
     is_persons: bool = False,
     takes_id: bool = False,
+    refresh: str | None = None,
 ) -> Callable[[Callable[Concatenate[S, P], R]], Callable[Concatenate[S, P], R]]:
     """Declare a service method as an operation; see `Operation` for what the words mean."""
 
@@ -322,6 +326,7 @@ def operation(
             registers,
             is_persons,
             takes_id,
+            refresh,
         )
 
         def call(self: S, /, *args: P.args, **kwargs: P.kwargs) -> R:

@@ -157,6 +157,10 @@ MESSAGES: dict[str, FieldType] = {
     "to_message": MessageReference("The id of the message that this answers", metavar="MESSAGE"),
     "in_reply_to": Identifier("The id of the message that this answers", flag="--reply-to", metavar="MESSAGE"),
     "before": Integer("Only what was sent before this seq", least=1, metavar="SEQ"),
+    "query": SearchText("Words to look for in subjects and texts", most=1000, metavar="QUERY", short="q"),
+    "cursor": Text(
+        "Only what comes after this cursor: the last of the page before", most=600, flag="--after", metavar="CURSOR"
+    ),
     "message_ids": ArrayOf(MESSAGE_ID, "The messages' ids", most=1000, metavar="A,B"),
     "expires_in_s": Duration(
         "Seconds after which nobody needs it any more",

@@ -56,6 +56,16 @@ SHARED = {
     "status_detail": "Any JSON that the session wants others to see beside its status",
     "last_seen": "When the session last gave a sign of life",
 }
+MESSAGE = {
+    "from_session": "Who sent it: a session's id, or user:NAME",
+    "to_session": "Whom it is for: a session's id, user:NAME, capability:NAME, type:CLIENT, branch:NAME, or *",
+    "in_reply_to": "The id of the message that it answers",
+    "task_id": "The task that it is about",
+    "sent_at": "When it was sent",
+    "expires_at": "After when nobody needs it any more; null: it does not expire",
+    "reply_by": "By when a request is to be answered; null: it has no deadline, or is no request",
+}
+
 ENTRY = {
     "entry_id": "The id of this version of the entry",
     "key": "What it is remembered under",
@@ -125,15 +135,13 @@ OWN: dict[str, dict[str, str]] = {
         "sessions": "The live sessions of the project, newest first",
         "total": "How many live sessions the project has",
     },
-    "Message": {
-        "from_session": "Who sent it: a session's id, or user:NAME",
-        "to_session": "Whom it is for: a session's id, user:NAME, capability:NAME, type:CLIENT, branch:NAME, or *",
-        "in_reply_to": "The id of the message that it answers",
-        "task_id": "The task that it is about",
-        "sent_at": "When it was sent",
-        "expires_at": "After when nobody needs it any more; null: it does not expire",
-        "reply_by": "By when a request is to be answered; null: it has no deadline, or is no request",
+    "MessageHit": {
+        **MESSAGE,
+        "line": "A line of the text, with what was found between **",
+        "cursor": "Where the page after this message begins",
+        "is_loose": "Whether it has only some of the words that were searched for, because no message has all",
     },
+    "Message": MESSAGE,
     "Receipt": {
         "seq": "The message's place in the order of all messages",
         "task_id": "The task that the message is about",
@@ -340,8 +348,8 @@ WORDS: dict[tuple[str, str], tuple[str, ...]] = {
     ("Task", "status"): TASK_STATUSES,
     ("AttentionItem", "kind"): ATTENTION_KINDS,
     ("AttentionItem", "state"): ATTENTION_STATES,
-    ("Message", "type"): MESSAGE_TYPES,
-    ("Message", "priority"): PRIORITIES,
+    **{(record, "type"): MESSAGE_TYPES for record in ("Message", "MessageHit")},
+    **{(record, "priority"): PRIORITIES for record in ("Message", "MessageHit")},
     ("Delivery", "state"): DELIVERY_STATES,
     ("Delivery", "request_state"): REQUEST_STATES,
     ("Request", "state"): REQUEST_STATES,

@@ -19,7 +19,7 @@ from hallway.hub.auth.limits import Limits
 from hallway.hub.auth.middleware import AuthMiddleware
 from hallway.hub.auth.origin import LOOPBACK_NAMES, OriginCheck
 from hallway.hub.auth.token_cache import TokenCache
-from hallway.hub.endpoint import OperationEndpoint
+from hallway.hub.endpoint import OperationEndpoint, SearchEndpoint
 from hallway.hub.http import encode_json, respond, respond_error
 from hallway.hub.mcp import McpEndpoint
 from hallway.hub.metrics import CONTENT_TYPE, HubCollector, RequestMetrics, render
@@ -34,6 +34,7 @@ from hallway.hub.workers.wait_pings import WaitPings
 from hallway.hub.workers.watchdog import StallWatchdog
 from hallway.hub.workers.writer import Reader, ThreadWriter, Writer
 from hallway.local.pauses import HubLooks
+from hallway.services.messages import CollaborationHub
 from hallway.services.requests import RequestBook
 from hallway.services.sessions import SessionRegistry
 
@@ -60,6 +61,7 @@ CONNECTIONS = 2  # connections for heartbeats
 HINT = "See one project's: GET /stats?project=NAME"
 COUNTED_WITHIN_S = 1.0  # for the bus's numbers among the hub's own, which are there without a bus
 REQUEST_COUNTS = RequestBook.operations["counts"]
+HISTORY, SEARCH = (CollaborationHub.operations[name] for name in ("get_messages", "search"))
 HEARTBEAT = SessionRegistry.operations["heartbeat"]  # the router checks its path first
 
 
@@ -173,7 +175,11 @@ class Hub:
 
     def _endpoint(self, operation: Operation) -> ASGIApp:
         endpoint = self._operation_endpoint(operation)
-        return EventsEndpoint(self._feed, self._wait_pings, endpoint) if operation is READ else endpoint
+        if operation is READ:
+            return EventsEndpoint(self._feed, self._wait_pings, endpoint)
+        if operation is HISTORY:
+            return SearchEndpoint(self._operation_endpoint(SEARCH), endpoint)
+        return endpoint
 
     def _operation_endpoint(self, operation: Operation) -> OperationEndpoint:
         worker: Worker = self._writer if operation.is_write else self._reader

@@ -24,7 +24,7 @@ from hallway.hub.http import (
 from hallway.hub.workers.writer import SHORT_LIMIT
 
 if TYPE_CHECKING:
-    from starlette.types import Receive, Scope, Send
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
     from hallway.core.operation import Operation
     from hallway.hub.auth.caller import Caller
@@ -129,6 +129,18 @@ class OperationEndpoint:
                 return result
             finally:
                 self._wakes.forget(topic, news)
+
+
+class SearchEndpoint:
+    """`GET /messages`: with words to look for (`?q=`) it is a search, as `GET /messages/search`; else another read."""
+
+    def __init__(self, search: ASGIApp, otherwise: ASGIApp) -> None:
+        self._search = search
+        self._otherwise = otherwise
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        names = {part.partition(b"=")[0] for part in scope["query_string"].split(b"&")}
+        await (self._search if b"q" in names else self._otherwise)(scope, receive, send)
 
 
 def _joined(named: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:

@@ -48,7 +48,7 @@ class AttentionList(Service, noun="attention"):
         self._seen: Snapshot | None = None
         self._version = ""
 
-    @operation("GET /attention", verb="attention", is_of_all=True)
+    @operation("GET /attention", verb="attention", is_of_all=True, refresh="refresh")
     def read(
         self,
         project: str | None = None,
@@ -152,9 +152,6 @@ class AttentionList(Service, noun="attention"):
             self.bus.principal = principal
         before, self._version = self._version, version_of([each.item for each in seen.entries])
         return before != self._version
-
-    def before_read(self) -> None:
-        self.refresh()
 
     def prune_old(self, before: int, limit: int) -> int:
         self._unwatch()

@@ -48,7 +48,6 @@ class Service:
 
     noun: ClassVar[str] = ""
     operations: ClassVar[dict[str, Operation]] = {}
-    is_refreshed_for_reads: ClassVar[bool] = False  # whether a subclass has a `before_read` of its own
     connect: ClassVar[Callable[[str | PathLike[str] | None], Context]]  # set by bus/connect.py
 
     prepared: Any = None  # result of the running operation's preparation; writes run one at a time
@@ -67,7 +66,6 @@ class Service:
 
     def __init_subclass__(cls, noun: str) -> None:
         cls.noun = noun
-        cls.is_refreshed_for_reads = cls.before_read is not Service.before_read
         cls.operations = {name: member.operation for name, member in vars(cls).items() if hasattr(member, "operation")}
         for declared in cls.operations.values():
             declared.join(noun)
@@ -79,9 +77,6 @@ class Service:
 
     def on_session_ended(self, session_id: str, project: str) -> None:
         """Release what an ended or expired session held, in the same transaction."""
-
-    def before_read(self) -> None:
-        """Bring up to date what the service derives from others, before one of its operations reads it."""
 
     def prune_old(self, before: int, limit: int) -> int:
         """Remove at most `limit` finished items older than a time; return the number removed."""

@@ -13,7 +13,7 @@ from hallway.core.operation import operation
 from hallway.core.parameters import VERSIONS_DEFAULT
 from hallway.core.schema import Integer, decode, encode
 from hallway.services.base import Service, whole_number_setting
-from hallway.services.search import Search, label_words, labels_of
+from hallway.services.search import MemorySearch, how_many_fit, label_words, labels_of
 from hallway.store import tokenize
 
 TYPE_CHECKING = False
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 SWEEP_AT_ONCE = 20  # expired keys that each `set` removes
 CLEAR_AT_ONCE = 10_000  # keys
 REINDEX_AT_ONCE = 500  # entries whose values are in memory at the same time
-PAGE_BYTES = 1024 * 1024  # of values; a page that reaches it ends early
 SHOWN_LENGTH = 8 * 1024  # characters of a value that are searched for its line in a list; fewer in a long list
 MIN_SHOWN_LENGTH = 512
 PAGE = 20
@@ -128,7 +127,7 @@ class SharedMemory(Service, noun="memory"):
             before_version=before_version,
             limit=limit,
         )
-        count = _how_many_fit([size_bytes for _, size_bytes in rows])
+        count = how_many_fit([size_bytes for _, size_bytes in rows])
         return [_entry(row) for row in self._entries([entry for entry, _ in rows[:count]])]
 
     @operation("GET /memory", verb="memory search", words=("query",))
@@ -156,7 +155,7 @@ class SharedMemory(Service, noun="memory"):
         """
         project = self._seen(project)
         labels = labels_of(self._store, project, type, session_id, tags or [], match_all)
-        search = Search(self._store, project, labels, pattern, limit, is_alone=self.bus.visible is not None)
+        search = MemorySearch(self._store, project, labels, pattern, limit, is_alone=self.bus.visible is not None)
         if query:
             hits = search.by_relevance(query, after)
         elif pattern and not (type or session_id or tags):
@@ -164,7 +163,7 @@ class SharedMemory(Service, noun="memory"):
         else:
             hits = search.newest_first(after)
         if include_values:
-            hits = hits[: _how_many_fit([hit.size_bytes for hit in hits])]
+            hits = hits[: how_many_fit([hit.size_bytes for hit in hits])]
         rows = self._entries([hit.entry for hit in hits])
         excerpts = tokenize.Excerpts(query or "", is_near=any(hit.is_near for hit in hits))
         # The total text searched is about the same for few and many results.
@@ -403,16 +402,6 @@ class PreparedEntry:
 def versions_kept() -> int:
     """Return how many versions of a key are kept: HALLWAY_MEMORY_VERSIONS, else 100."""
     return whole_number_setting("HALLWAY_MEMORY_VERSIONS", VERSIONS_DEFAULT, Integer(least=1, most=1_000_000))
-
-
-def _how_many_fit(sizes: list[int]) -> int:
-    """Return how many of these values fit in a page's bytes: at least one."""
-    total = 0
-    for count, size in enumerate(sizes):
-        total += size
-        if count and total > PAGE_BYTES:
-            return count
-    return len(sizes)
 
 
 def _entry(row: Row) -> MemoryEntry:

@@ -30,6 +30,7 @@ from hallway.core.model import (
     InboxSummary,
     Json,
     Message,
+    MessageHit,
     MessageStats,
     PingResult,
     Pruned,
@@ -43,6 +44,7 @@ from hallway.core.operation import operation
 from hallway.core.parameters import MESSAGE_TYPE
 from hallway.core.schema import encode
 from hallway.core.topics import topic
+from hallway.services import message_search
 from hallway.services.base import Service, require_callable, whole_number_setting
 from hallway.services.message_rows import delivery_of, stored_message
 from hallway.services.reply_wait import await_reply, deadline_of, persist, state_of, still_possible
@@ -436,6 +438,32 @@ class CollaborationHub(Service, noun="messages"):
         )
         return [record_of(Message, row) for row in rows]
 
+    @operation("GET /messages/search", verb="search", is_of_all=True, refresh="index_new")
+    def search(
+        self,
+        query: str,
+        *,
+        project: str | None = None,
+        from_session: str | None = None,
+        limit: int = 20,
+        cursor: str | None = None,
+    ) -> list[MessageHit]:
+        """Find messages by the words of their subject and text; the best match is first, with the words marked.
+
+        Messages with all of the words; if there are none, with other forms of them (longer words, plurals, parts of
+        identifiers); if there are none, with any word, marked `is_loose`. Of more than 500 matches only the newest 500
+        are ranked. Messages of all projects that the caller may see, or of one; of all senders, or of one. For the next
+        page pass the last `cursor` of this page; an empty page is the end. A page ends early when its texts reach
+        1 MiB. Over HTTP, `GET /messages?q=WORDS` is the same.
+        """
+        whose = {
+            "project": project,
+            "from_session": from_session,
+            "visible": self.bus.visible,
+            "person": self.bus.person,
+        }
+        return message_search.find(self.bus, query, whose, limit, cursor)
+
     @operation("GET /inboxes", is_of_all=True)
     def inboxes(
         self, project: str | None = None, *, session_id: str | None = None, limit: int = 1000
@@ -535,6 +563,10 @@ class CollaborationHub(Service, noun="messages"):
     def get_stats(self, project: str | None = None) -> MessageStats:
         """Return the number of messages, in total and by type."""
         return self.bus.stats(project).messages
+
+    def index_new(self) -> None:
+        """Index what was sent since the last search."""
+        message_search.index_new(self.bus)
 
     # -- called by the bus and by other services, inside a transaction ------------------------------------------------
 

@@ -1,6 +1,6 @@
-"""Search for memory entries: by relevance to words, newest first, or in the order of their keys.
+"""Full-text search of messages and of memory entries, which can also be read newest first or in order of their keys.
 
-A search returns row ids, sizes and cursors; `SharedMemory` reads the entries.
+A search returns row ids, sizes and cursors; the services read the messages and entries.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from hallway.store import Row, Store
     from hallway.store.tokenize import Word
 
+PAGE_BYTES = 1024 * 1024  # of values or texts; a page that reaches it ends early
 CANDIDATES = 500  # number of newest matches that are ranked
 LAST = 2**63 - 1
 BEST = 1e300
@@ -25,7 +26,7 @@ EXACT, NEAR, ANY = "", "^", "~"  # steps of a search: all words, their near form
 
 
 class Hit:
-    """A search result: the entry's row id, its value's size, and the cursor for the next page."""
+    """A search result: the row id of the entry or message, its text's size, and the cursor for the next page."""
 
     __slots__ = ("cursor", "entry", "size_bytes")
 
@@ -46,27 +47,33 @@ class Hit:
 
 
 class Search:
-    """One search in a project, narrowed by labels and a glob of keys.
+    """One search among the texts of a noun, with that noun's statements: `NOUN.by_relevance` and two that count.
 
-    The rarity of a word is counted over the whole bus, unless the project `is_alone`: a caller without access to other
-    projects must not learn from a score how often others use a word.
+    `labels` and the parameters `narrowed` say which texts may be found. The rarity of a word is counted over the texts
+    with the labels `counted_labels` that the parameters `counted` select: if the caller `is_alone`, without access to
+    other projects, it must not learn from a score how often others use a word.
     """
 
     def __init__(
-        self, store: Store, project: str, labels: str, pattern: str | None, limit: int, *, is_alone: bool = False
+        self,
+        store: Store,
+        noun: str,
+        narrowed: dict[str, Any],
+        counted: dict[str, Any],
+        *,
+        labels: str = "",
+        counted_labels: str = "",
+        is_alone: bool = False,
     ) -> None:
         self._store = store
         self._fulltext = store.fulltext
-        self._project = project
+        self._noun = noun
+        self._narrowed = narrowed
+        self._counted = counted
         self._labels = labels
+        self._counted_labels = counted_labels
         self._is_alone = is_alone
-        self._counted = labels_of(store, project, None, None, [], False) if is_alone else ""
         self._counts: dict[str, int] = {}
-        self._narrowed: dict[str, Any] = {
-            "pattern": self._fulltext.glob(pattern),
-            "limit": limit,
-            "now": store.now,
-        }
 
     def by_relevance(self, query: str, after: str | None) -> list[Hit]:
         """Search by relevance, best first: entries with all of the words as typed, else near forms, else any word.
@@ -80,21 +87,6 @@ class Search:
             if hits := self._best(self._words_of(query, step), position, step):
                 return hits
         return []
-
-    def newest_first(self, after: str | None) -> list[Hit]:
-        """Return the matching entries, newest first."""
-        _, after_id = _position(after)
-        match = self._fulltext.match(labels=self._labels)
-        rows = self._store.rows("memory.newest_first", match=match, after_id=after_id, **self._narrowed)
-        return [Hit(entry, f"0:{entry}", size_bytes) for entry, size_bytes in rows]
-
-    def in_key_order(self, pattern: str, after: str | None) -> list[Hit]:
-        """Return the entries whose keys match a glob; the text before its first wildcard limits the range searched."""
-        low, high = key_range(pattern)
-        rows = self._store.rows(
-            "memory.in_key_order", project=self._project, low=low, high=high, after=after or "", **self._narrowed
-        )
-        return [Hit(entry, key, size_bytes) for entry, key, size_bytes in rows]
 
     def _words_of(self, query: str, step: str) -> list[Word]:
         """Return what a step of a search looks for."""
@@ -110,7 +102,7 @@ class Search:
             return []
         after_score, after_id = position
         rows = self._store.rows(
-            "memory.by_relevance",
+            f"{self._noun}.by_relevance",
             match=self._fulltext.match(words, self._labels, is_any=is_any),
             candidates=CANDIDATES,
             after_score=after_score,
@@ -152,26 +144,69 @@ class Search:
         return chosen
 
     def _matches(self, word: Word) -> int:
-        """Return in how many entries a word is, of the whole bus or of this project alone."""
-        return self._count_once(self._fulltext.match([word], self._counted))
+        """Return in how many texts a word is, of all that count."""
+        return self._count_once(self._fulltext.match([word], self._counted_labels))
 
     def _matches_here(self, word: Word) -> int:
-        """Return in how many of the entries with the search's labels a word is."""
+        """Return in how many of the texts with the search's labels a word is."""
         return self._count_once(self._fulltext.match([word], self._labels))
 
     def _count_once(self, match: str) -> int:
         if match not in self._counts:
-            self._counts[match] = self._count("memory.count_matches", match=match)
+            self._counts[match] = self._count("count_matches", match=match)
         return self._counts[match]
 
     def _ranking(self, words: list[Word]) -> dict[str, Any]:
-        entries = self._count("memory.count_keys", project=self._project if self._is_alone else None)
-        weights = [weight(entries, self._matches(word)) for word in words]
+        texts = self._count("count_texts")
+        weights = [weight(texts, self._matches(word)) for word in words]
         return self._fulltext.ranking(words, weights, is_alone=self._is_alone)
 
-    def _count(self, statement: str, **parameters: str | None) -> int:
-        row: Row | None = self._store.one(statement, **parameters, most=MAX_COUNT)
+    def _count(self, statement: str, **parameters: str) -> int:
+        row: Row | None = self._store.one(f"{self._noun}.{statement}", **parameters, **self._counted, most=MAX_COUNT)
         return row[0] if row else 0
+
+
+class MemorySearch(Search):
+    """One search among the entries of a project, narrowed by labels and a glob of keys."""
+
+    def __init__(
+        self, store: Store, project: str, labels: str, pattern: str | None, limit: int, *, is_alone: bool = False
+    ) -> None:
+        super().__init__(
+            store,
+            "memory",
+            {"pattern": store.fulltext.glob(pattern), "limit": limit, "now": store.now},
+            {"project": project if is_alone else None},
+            labels=labels,
+            counted_labels=labels_of(store, project, None, None, [], False) if is_alone else "",
+            is_alone=is_alone,
+        )
+        self._project = project
+
+    def newest_first(self, after: str | None) -> list[Hit]:
+        """Return the matching entries, newest first."""
+        _, after_id = _position(after)
+        match = self._fulltext.match(labels=self._labels)
+        rows = self._store.rows("memory.newest_first", match=match, after_id=after_id, **self._narrowed)
+        return [Hit(entry, f"0:{entry}", size_bytes) for entry, size_bytes in rows]
+
+    def in_key_order(self, pattern: str, after: str | None) -> list[Hit]:
+        """Return the entries whose keys match a glob; the text before its first wildcard limits the range searched."""
+        low, high = key_range(pattern)
+        rows = self._store.rows(
+            "memory.in_key_order", project=self._project, low=low, high=high, after=after or "", **self._narrowed
+        )
+        return [Hit(entry, key, size_bytes) for entry, key, size_bytes in rows]
+
+
+def how_many_fit(sizes: list[int]) -> int:
+    """Return how many texts of these sizes fit in the bytes of a page: at least one."""
+    total = 0
+    for count, size in enumerate(sizes):
+        total += size
+        if count and total > PAGE_BYTES:
+            return count
+    return len(sizes)
 
 
 def label_words(project: str, type_: str, session_id: str, tags: list[str]) -> list[str]:
@@ -211,5 +246,5 @@ def _position(cursor: str | None) -> tuple[float, int]:
     except ValueError:
         position = math.nan, 0
     if not (math.isfinite(position[0]) and -LAST <= position[1] <= LAST):
-        raise InvalidInput(f"after is {cursor[:60]!r}, which is no cursor of a find like this one")
+        raise InvalidInput(f"{cursor[:60]!r} is no cursor of a search like this one")
     return position

@@ -89,6 +89,7 @@ ATTENTION_LOOKS = {
     "unclaimed": Style("◇", "yellow", "offers a task that nobody has accepted"),
     "finished": Style("✓", "green", "has finished a turn"),
 }
+LOOSE_MESSAGES = "No message has all of the words. These have some of them:"
 LOOSE = "No entry has all of the words. These have some of them:"  # above the results of a search
 
 # The verb that describes a session's part in an event; for an event of no session, what happened. A kind that only a

@@ -7,7 +7,16 @@ from hallway.cli.terminal import Column, table, wrap
 from hallway.core.model import EVERYBODY, GROUPS, UNANSWERED_STATES
 from hallway.core.schema import encode
 from hallway.text.sanitize import sanitize
-from hallway.text.style import DELIVERY_LOOKS, MESSAGE_LOOKS, PRIORITY_COLOURS, REQUEST_LOOKS, age, duration, style_of
+from hallway.text.style import (
+    DELIVERY_LOOKS,
+    LOOSE_MESSAGES,
+    MESSAGE_LOOKS,
+    PRIORITY_COLOURS,
+    REQUEST_LOOKS,
+    age,
+    duration,
+    style_of,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,7 +25,7 @@ if TYPE_CHECKING:
 
     from hallway.cli.render.parts import Renderer
     from hallway.cli.terminal import Terminal
-    from hallway.core.model import Delivery, Message, Receipt, Thread
+    from hallway.core.model import Delivery, Message, MessageHit, Receipt, Thread
 
 DEEPEST = 8  # levels of indentation in a thread; deeper replies are not indented further
 
@@ -238,6 +247,23 @@ def taken_out(screen: Terminal, count: int, arguments: dict[str, Any]) -> list[s
     return [f"Acknowledged {how_many(count, 'message')}."]
 
 
+def findings(screen: Terminal, hits: list[MessageHit], arguments: dict[str, Any]) -> list[str]:
+    """Return who wrote to whom and a line of text for each message found, and the command that shows its thread."""
+    if not hits:
+        return ["No matching messages."]
+    lines = [LOOSE_MESSAGES] if any(each.is_loose for each in hits) else []
+    for each in hits:
+        whom = f"{screen.name_of(each.from_session)} → {screen.name_of(each.to_session)}"
+        facts = [when_short(screen, each.sent_at), each.message_id]
+        lines.append("  ".join([screen.paint(whom, "bold"), *(screen.paint(fact, "grey") for fact in facts)]))
+        lines += [f"  {screen.paint_marked(line)}" for line in wrap(each.line, screen.width and screen.width - 2)]
+    return [
+        *lines,
+        *next_page(hits, arguments, "after", f"'{hits[-1].cursor}'"),
+        "A whole conversation: hallway thread MESSAGE",
+    ]
+
+
 RENDERERS: dict[str, Renderer] = {
     "Receipt": receipt,
     "Thread": thread,
@@ -246,5 +272,6 @@ RENDERERS: dict[str, Renderer] = {
     "inbox --ack": acknowledged,
     "get_messages": history,
     "deliveries": deliveries,
+    "list[MessageHit]": findings,
     "acknowledge": taken_out,
 }

@@ -282,7 +282,7 @@ class _ReadSlices:
 
     def takes(self, job: Job) -> bool:
         """Return whether a job probably takes little time and writes nothing; some reads update first."""
-        if self._bus.services[job.operation.noun].is_refreshed_for_reads:
+        if job.operation.refresh:
             return False
         return not may_take_long(job.operation, job.arguments, limit=LIST_LIMIT)
 

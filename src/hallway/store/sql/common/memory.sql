@@ -65,7 +65,7 @@ WHERE k.project = :project AND k.key = :key AND (k.expires_at IS NULL OR k.expir
   AND (:before_version IS NULL OR version < :before_version)
 ORDER BY version DESC LIMIT :limit;
 
--- name: memory.count_keys
+-- name: memory.count_texts
 -- The number of keys with an entry, of all projects or of one; counts no further than `most`.
 SELECT count(*) FROM (
     SELECT 1 FROM memory_keys WHERE entry IS NOT NULL AND (:project IS NULL OR project = :project) LIMIT :most) AS counted;

@@ -24,6 +24,9 @@ AND (:include_broadcasts OR to_session <> '*')
 AND (:message_type IS NULL OR type = :message_type) AND from_session <> :session_id
 AND NOT EXISTS (SELECT 1 FROM deliveries AS d WHERE d.recipient = :session_id AND d.seq = m.seq)
 
+-- fragment: is_searched
+(:project IS NULL OR project = :project) AND (:from_session IS NULL OR from_session = :from_session)
+
 -- name: messages.parties
 -- Which of the two ids are sessions that the caller may see, and their status. A row that is overdue but not swept yet
 -- counts as offline (S2).
@@ -120,3 +123,14 @@ WHERE seq IN (SELECT e.seq FROM messages AS e WHERE e.expires_at <= :now AND e.e
 RETURNING seq, message_id, project, type, from_session, to_session, subject,
     (SELECT count(*) FROM deliveries AS d
      WHERE d.seq = messages.seq AND d.injected_at IS NULL AND d.acknowledged_at IS NULL) AS unread;
+
+-- name: messages.not_indexed
+-- The oldest messages that are not in the full-text index, as many as have so many bytes: at least one.
+SELECT seq, subject, body FROM (
+    SELECT seq, subject, body, sum(octet_length(body)) OVER (ORDER BY seq) - octet_length(body) AS before_it
+    FROM (SELECT seq, subject, body FROM messages WHERE seq > :last ORDER BY seq LIMIT :limit) AS next) AS counted
+WHERE before_it < CAST(:most_bytes AS BIGINT) ORDER BY seq;
+
+-- name: messages.count_texts
+-- The number of messages that the caller may find; counts no further than `most`.
+SELECT count(*) FROM (SELECT 1 FROM messages WHERE {is_searched} AND {message_is_visible} LIMIT :most) AS counted;

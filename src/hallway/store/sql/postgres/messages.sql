@@ -183,3 +183,37 @@ DELETE FROM messages WHERE seq IN (
             ORDER BY seq LIMIT :limit) AS oldest) AS sums
     WHERE before_it < :excess)
 RETURNING 1;
+
+-- name: messages.last_indexed
+SELECT max(id) FROM message_index;
+
+-- name: messages.index_add
+-- Not for a message that was pruned meanwhile.
+INSERT INTO message_index (id, words)
+SELECT seq, :words::tsvector FROM messages WHERE seq = :id ON CONFLICT DO NOTHING;
+
+-- name: messages.by_relevance
+-- Ranks only the newest matches, as memory.by_relevance does.
+SELECT id, score, size_bytes FROM (
+    SELECT found.id, found.size_bytes, (
+        SELECT sum(asked.weight * ts_rank('{0.05, 0.25, 0.5, 1}', found.words, asked.word, 1))
+        FROM unnest(:asked::tsquery[], :weights::double precision[]) AS asked (word, weight)) AS score
+    FROM (
+        SELECT m.seq AS id, octet_length(m.body) AS size_bytes, i.words
+        FROM message_index AS i JOIN messages AS m ON m.seq = i.id
+        WHERE i.words @@ :match::tsquery AND {is_searched} AND {message_is_visible}
+        ORDER BY i.id DESC LIMIT :candidates) AS found) AS ranked
+WHERE score < :after_score OR (score = :after_score AND id < :after_id::bigint)
+ORDER BY score DESC, id DESC LIMIT :limit;
+
+-- name: messages.count_matches
+SELECT count(*) FROM (
+    SELECT 1 FROM message_index AS i JOIN messages AS m ON m.seq = i.id
+    WHERE i.words @@ :match::tsquery AND {is_searched} AND {message_is_visible} LIMIT :most) AS counted;
+
+-- name: messages.of_seqs
+-- The messages with the seqs of a JSON list, in the list's order.
+SELECT {message_columns}
+FROM json_array_elements_text(:seqs::json) WITH ORDINALITY AS wanted (seq, place)
+JOIN messages AS m ON m.seq = wanted.seq::bigint
+ORDER BY place;

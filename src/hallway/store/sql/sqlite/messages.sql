@@ -183,3 +183,32 @@ DELETE FROM messages WHERE seq IN (
             ORDER BY seq LIMIT :limit))
     WHERE before_it < :excess)
 RETURNING 1;
+
+-- name: messages.last_indexed
+SELECT max(id) FROM message_index_docsize;
+
+-- name: messages.index_add
+-- Not for a message that was pruned meanwhile.
+INSERT INTO message_index (rowid, key, tags, text, labels)
+SELECT :id, :key, :tags, :text, :labels WHERE EXISTS (SELECT 1 FROM messages WHERE seq = :id);
+
+-- name: messages.by_relevance
+-- Ranks only the newest matches, as memory.by_relevance does.
+SELECT id, score, size_bytes FROM (
+    SELECT m.seq AS id, octet_length(m.body) AS size_bytes, relevance(message_index, :weights) AS score
+    FROM message_index CROSS JOIN messages AS m ON m.seq = message_index.rowid
+    WHERE message_index MATCH :match AND {is_searched} AND {message_is_visible}
+    ORDER BY message_index.rowid DESC LIMIT :candidates)
+WHERE score < :after_score OR (score = :after_score AND id < :after_id)
+ORDER BY score DESC, id DESC LIMIT :limit;
+
+-- name: messages.count_matches
+SELECT count(*) FROM (
+    SELECT 1 FROM message_index CROSS JOIN messages AS m ON m.seq = message_index.rowid
+    WHERE message_index MATCH :match AND {is_searched} AND {message_is_visible} LIMIT :most);
+
+-- name: messages.of_seqs
+-- The messages with the seqs of a JSON list, in the list's order.
+SELECT {message_columns}
+FROM json_each(:seqs) AS wanted CROSS JOIN messages AS m ON m.seq = wanted.value
+ORDER BY wanted.id;
