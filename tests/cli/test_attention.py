@@ -35,7 +35,7 @@ def test_hallway_alone_says_that_all_is_clear_and_how_to_connect_agents(person: 
     assert done.returncode == 0
     assert done.stdout.splitlines()[:3] == [
         "All clear.",
-        "No session is here. Connect your coding agents:",
+        "No session is here yet. Connect your coding agents:",
         "  hallway install",
     ]
     found = json.loads(person.types("--json").stdout)

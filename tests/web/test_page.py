@@ -30,7 +30,7 @@ def row(page: Page, session_id: str):  # type: ignore[no-untyped-def]
 
 
 def test_an_empty_bus_says_what_to_type(tab: Page) -> None:
-    expect(tab.locator("#people")).to_contain_text("hallway register s1 'my first session' claude-code")
+    expect(tab.locator("#people")).to_contain_text("hallway install")
     expect(tab.locator("#needs")).to_contain_text("All clear.")
 
 

@@ -25,6 +25,7 @@ import hallway
 from hallway.agents.hook import log as hook_log
 from hallway.bus.hub_endpoint import new_connection
 from hallway.cli.mounts import UNSUITABLE, file_system_of
+from hallway.cli.render.setup import link_line, next_lines
 from hallway.cli.terminal import Column, table
 from hallway.core.errors import HallwayError, UnsuitableDisk
 from hallway.core.redaction import reason, redact, redact_url
@@ -39,11 +40,13 @@ from hallway.text.style import size
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from hallway.agents.install.chain import SetupChain
     from hallway.cli.terminal import Terminal
 
 OK, WARN, FAIL = "ok", "warn", "fail"
 GLYPHS = {OK: "✓", WARN: "!", FAIL: "✗"}
 COLOURS = {"✓": "green", "!": "yellow", "✗": "red"}
+INDENT = " " * 8
 
 MIN_POSTGRES = 140_000  # PostgreSQL 14, as a `server_version_num`
 MIN_SQLITE = (3, 51, 3)  # older versions can lose commits that several processes make at the same time
@@ -55,18 +58,25 @@ HUB_WAIT_S = 3.0
 
 
 class CheckResult:
-    """The result of one check: its name, its level, a detail, and the next command if there is a problem."""
+    """The result of one check: its name, its level, a detail, and the next command if there is a problem.
 
-    __slots__ = ("check", "detail", "level", "next")
+    The result for a client has its `chain`: which links from the installation to the first message are done.
+    """
 
-    def __init__(self, level: str, check: str, detail: str, following: str | None = None) -> None:
+    __slots__ = ("chain", "check", "detail", "level", "next")
+
+    def __init__(
+        self, level: str, check: str, detail: str, following: str | None = None, chain: SetupChain | None = None
+    ) -> None:
         self.level = level
         self.check = check
         self.detail = redact(detail)
         self.next = following and redact(following)
+        self.chain = chain
 
-    def to_dict(self) -> dict[str, str | None]:
-        return {"check": self.check, "level": self.level, "detail": self.detail, "next": self.next}
+    def to_dict(self) -> dict[str, object]:
+        chain = {"links": self.chain.to_dict()["links"]} if self.chain else {}
+        return {"check": self.check, "level": self.level, "detail": self.detail, "next": self.next, **chain}
 
 
 def examine(url: str | None) -> Iterator[CheckResult]:
@@ -138,7 +148,8 @@ def show_findings(screen: Terminal, findings: Iterator[CheckResult], *, is_json:
     columns = (Column("", colour_of=lambda cell: COLOURS[cell[0]]), Column("CHECK"), Column("FOUND"))
     rows = [(f"{GLYPHS[each.level]} {each.level}", each.check, each.detail) for each in listed]
     for each, line in zip(listed, table(screen, columns, rows)[1:], strict=True):
-        screen.write(line, *([f"        → {screen.paint(each.next, 'bold')}"] if each.next else []))
+        screen.write(line, *([f"{INDENT}{link_line(screen, each.chain)}"] if each.chain else []))
+        screen.write(*(next_lines(screen, each.next, indent=INDENT) if each.next else []))
     return int(not is_healthy)
 
 
@@ -275,8 +286,7 @@ def _file(path: str) -> Iterator[CheckResult]:
     away = f"mv {shlex.quote(path)} {shlex.quote(path)}.old"
     try:
         if not os.path.exists(path):
-            first = "hallway register s1 'my first session' claude-code"
-            yield CheckResult(OK, "bus", f"{path} is not there yet; the first session makes it", first)
+            yield CheckResult(OK, "bus", f"{path} is not there yet; the first session makes it", "hallway install")
             return
         if not os.path.isfile(path):
             yield CheckResult(FAIL, "bus", f"{path} is not a file", away)

@@ -13,6 +13,7 @@ import apsw
 from hallway.agents.hook import log as hook_log
 from hallway.agents.install.all_clients import CLIENTS, foreign_files, is_installed, repository
 from hallway.agents.install.causes import find_causes
+from hallway.agents.install.chain import chain_of
 from hallway.agents.install.configs import HOOKS, SERVER
 from hallway.cli.doctor import FAIL, OK, WARN, CheckResult
 from hallway.core.errors import HallwayError
@@ -52,17 +53,19 @@ def _client(client: ClientInstaller, seen_s: float | None) -> Iterator[CheckResu
         yield CheckResult(WARN, client.name, sentence, install)
         return
     if not any(has.values()):
-        yield CheckResult(OK, client.name, f"{client.title}, {version}: does not know hallway", install)
+        sentence = f"{client.title}, {version}: does not know hallway"
+        yield CheckResult(OK, client.name, sentence, install, chain_of(client))
         return
     sentence = ", ".join(
         f"{what} {place}" if (place := has[what]) else f"{what} missing or out of date" for what in has
     )
     heard = "no heartbeat yet" if seen_s is None else f"last heartbeat {duration(seen_s)} ago"
     level = OK if all(has.values()) else WARN
-    yield CheckResult(
-        level, client.name, f"{client.title}, {version}: {sentence}; {heard}", None if level == OK else install
-    )
-    for trouble in (*find_causes(client, repository()), *client.troubles()):
+    troubles = [*client.troubles()]
+    chain = chain_of(client, troubles if client.program else None)
+    following = chain.broken.following if chain.broken else None
+    yield CheckResult(level, client.name, f"{client.title}, {version}: {sentence}; {heard}", following, chain)
+    for trouble in (*find_causes(client, repository()), *troubles):
         yield CheckResult(WARN, client.name, trouble.detail, trouble.following)
     if wrong := last_error(client.name):
         log = shlex.quote(os.path.join(_log_folder(), hook_log.NAME))

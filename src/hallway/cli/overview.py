@@ -24,11 +24,6 @@ AT_ONCE = 1000
 AROUND = 4  # lines of a section beside its rows: title, headings, how many more there are, and an empty line
 APART = ("stuck", "finished")  # kinds of items with a section of their own
 SINCE = Column("SINCE")
-NOBODY = (
-    "No session is here. Connect your coding agents:",
-    "  hallway install",
-    "Check the connection: hallway doctor",
-)
 
 
 class Section:
@@ -93,7 +88,9 @@ def overview(
     sections = [each for each in sections if each.total]
     clear = [] if needs else [screen.paint("All clear.", "green"), ""]
     if is_empty:
-        return [*clear[:1], *NOBODY]
+        from hallway.cli.render.setup import nobody_here  # late: it imports the clients
+
+        return [*clear[:1], *nobody_here(screen), "Check the connection: hallway doctor"]
     if not sections:
         return [*clear[:1], "Nobody is at work. All sessions: hallway list"]
     rooms = _rooms([len(each.rows) for each in sections], None if height is None else height - len(clear) - 2)

@@ -149,12 +149,12 @@ EVENT_WORDS = {
 
 # For an empty list: a sentence, and an example command.
 EMPTY = {
-    "sessions": ("Nobody is here. Register a session:", "hallway register s1 'my first session' claude-code"),
+    "sessions": ("No session is here yet. Connect your coding agents:", "hallway install"),
     "messages": ("Nothing has been said yet. Say something:", "hallway send me s1 'How is it going?' --type request"),
     "tasks": ("No task is open. Offer one:", "hallway task offer me '*' 'mend the login form'"),
     "claims": ("Nothing is claimed. Claim what you change:", "hallway claim 'src/api/**' --intent 'new handlers'"),
     "memory": ("Nothing is remembered here. Remember something:", "hallway memory set me db/port 5432 --type fact"),
-    "events": ("Nothing has happened yet. Make something happen:", "hallway heartbeat s1 --task 'look around'"),
+    "events": ("Nothing has happened yet. Connect your coding agents:", "hallway install"),
 }
 
 UNITS = ((86_400, "d"), (3_600, "h"), (60, "m"))

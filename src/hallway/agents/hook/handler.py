@@ -31,6 +31,7 @@ from hallway.core.errors import SessionNotFound
 from hallway.core.topics import topic
 from hallway.local.hook_gate import mark_due
 from hallway.local.notify import notify
+from hallway.local.setup_marks import HOOK, MESSAGE, leave_mark
 from hallway.text.framing import DIGEST_NOTE
 
 TYPE_CHECKING = False
@@ -138,7 +139,7 @@ class HookHandler:
     def mark_delivered(self) -> None:
         """Mark the answer's messages as injected: the client has received the answer."""
         if self._delivered_ids:
-            self._bus.messages.mark_injected(self._session_id, self._delivered_ids)
+            self._mark_injected(self._delivered_ids)
 
     def _ensure_registered(self, event: HookEvent) -> None:
         """Register the session if needed, under the name it already has."""
@@ -183,6 +184,7 @@ class HookHandler:
                 )
         self._state.is_registered = True
         self._client_name = None  # it has been told
+        leave_mark(client.client, HOOK)
 
     def _continue_session(self, event: HookEvent) -> None:
         """Record that the session continues the one that its process was in before (S14)."""
@@ -269,8 +271,12 @@ class HookHandler:
         if event.is_typed:
             self._bus.wakes.refill(self._session_id)
         if delivered := [*ids_in(event.prompt), *self._state.pending]:
-            self._bus.messages.mark_injected(self._session_id, delivered)
+            self._mark_injected(delivered)
             self._state.pending = []
+
+    def _mark_injected(self, message_ids: list[str]) -> None:
+        self._bus.messages.mark_injected(self._session_id, message_ids)
+        leave_mark(self._adapter.client, MESSAGE)
 
     def _rearm_wake_up(self) -> None:
         """Notify the session's server again about messages that arrived after the turn's last tool call."""

@@ -19,6 +19,7 @@ from hallway.agents.install.standalone import keep_standalone
 from hallway.core.errors import ConfigBroken, FileUnusable, InvalidInput, UnsupportedSystem
 from hallway.core.near_names import near_matches
 from hallway.local.client_catalog import CATALOG
+from hallway.local.setup_marks import remove_marks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -130,6 +131,8 @@ def _carried_out(
             if not is_dry:
                 apply(outcome.changes, record)
                 outcome.is_done = True
+                if outcome.changes:
+                    remove_marks(client.name)
         except (ConfigBroken, FileUnusable) as error:
             outcome.error, outcome.changes, outcome.is_done = error, [], False
             if isinstance(error, ChangedMeanwhile) and attempt < ATTEMPTS - 1:

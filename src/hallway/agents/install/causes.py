@@ -40,7 +40,8 @@ def find_causes(client: ClientInstaller, root: str) -> Iterator[Diagnostic]:
             yield from _other_bus_of_hooks(client, config, text)
     for switch in client.switches(root, name):
         if switch.is_off(_settings(switch.path)):
-            yield Diagnostic(f"{switch.path} {switch.detail}", f"edit {switch.path}, then restart {client.title}")
+            following = f"edit {switch.path}, then restart {client.title}"
+            yield Diagnostic(switch.what, f"{switch.path} {switch.detail}", following)
 
 
 def _other_bus_of_server(client: ClientInstaller, config: Config, entry: dict[str, Any]) -> Iterator[Diagnostic]:
@@ -53,10 +54,10 @@ def _other_bus_of_server(client: ClientInstaller, config: Config, entry: dict[st
     if isinstance(url, str) and url and normalise_address(url) != own:
         own_bus = redact_url(own) if own else OWN_FILE
         detail = f"the entry in {config.path} sets HALLWAY_URL={redact_url(url)}, but commands here use {own_bus}"
-        yield Diagnostic(detail, f"hallway use {redact_url(url)}, or edit {config.path}")
+        yield Diagnostic(SERVER, detail, f"hallway use {redact_url(url)}, or edit {config.path}")
     if isinstance(home, str) and home and os.path.abspath(os.path.expanduser(home)) != data_folder():
         detail = f"the entry in {config.path} sets HALLWAY_HOME={home}, but commands here use {data_folder()}"
-        yield Diagnostic(detail, f"export HALLWAY_HOME={home}, or edit {config.path}")
+        yield Diagnostic(SERVER, detail, f"export HALLWAY_HOME={home}, or edit {config.path}")
 
 
 def _other_bus_of_hooks(client: ClientInstaller, config: Config, text: str) -> Iterator[Diagnostic]:
@@ -66,7 +67,7 @@ def _other_bus_of_hooks(client: ClientInstaller, config: Config, text: str) -> I
     own = bus_address()
     own_bus = redact_url(own) if own else OWN_FILE
     detail = f"the hooks were installed for another bus; commands here use {own_bus} ({address_source()})"
-    yield Diagnostic(detail, f"hallway install {client.name}")
+    yield Diagnostic(HOOKS, detail, f"hallway install {client.name}")
 
 
 def _names_gate_folder(text: str) -> bool:

@@ -18,16 +18,18 @@ if TYPE_CHECKING:
     from hallway.agents.install.switch import Switch
 
 VERSION_WAIT_S = 10
+FIRST_PROMPT = "Who else is on hallway, and what are they doing?"
 HOOK_LIMIT_S = 5  # the client's time limit for a hook; a hook gives up long before (`hook/main.py`)
 IDLE, ANY, EDITS, CHECK = "idle", "any", "edits", "check"  # when a hook runs, if not every time
 
 
 class Diagnostic:
-    """Something only this client has that keeps hallway from working, and what to type."""
+    """Something that keeps an installed server or its hooks from working in a client, and what to type."""
 
-    __slots__ = ("detail", "following")
+    __slots__ = ("detail", "following", "what")
 
-    def __init__(self, detail: str, following: str) -> None:
+    def __init__(self, what: str, detail: str, following: str) -> None:
+        self.what = what  # SERVER or HOOKS
         self.detail = detail
         self.following = following
 
@@ -43,6 +45,7 @@ class ClientInstaller:
     # has claimed files. A matcher of None is not written.
     hooks: tuple[tuple[str, str | None, str], ...] = ()
     remains_undone = ["Running sessions keep hallway until they are restarted."]  # what is left after an uninstall
+    trust = ""  # what the person does so that the client runs hallway's hooks; empty: it asks for nothing
     names_event = False  # whether the hook's command has to name the event, because the payload does not
 
     @property
@@ -59,8 +62,22 @@ class ClientInstaller:
         return {"type": "command", "command": command, "timeout": HOOK_LIMIT_S}
 
     def remains(self, root: str | None) -> list[str]:
-        """Return the steps that are left for the person after an installation."""
-        return ["Restart running sessions: a client reads its configuration only when it starts."]
+        """Return the steps that are left for the person after an installation, in order."""
+        restart = f"Restart {self._called}: it reads its configuration only when it starts."
+        return [restart, *self.asks(root), f"Type there: {FIRST_PROMPT}"]
+
+    def asks(self, root: str | None) -> list[str]:
+        """Return what the person confirms or switches on in the client before its first prompt."""
+        return [self.trust] if self.trust else []
+
+    @property
+    def start(self) -> str:
+        """Return what starts the first session that hallway can see."""
+        return f"Restart {self._called}, and type there: {FIRST_PROMPT}"
+
+    @property
+    def _called(self) -> str:
+        return f"{self.title} ({os.path.basename(self.program)})" if self.program else self.title
 
     def switches(self, root: str, name: str) -> list[Switch]:
         """Return the settings with which a person switches off hallway's hooks, or its server with this name."""

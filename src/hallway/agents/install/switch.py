@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from hallway.agents.install.configs import HOOKS, SERVER
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -11,12 +13,13 @@ if TYPE_CHECKING:
 class Switch:
     """A setting: its file, the keys that lead to it, whether a value switches hallway off, and what that means."""
 
-    __slots__ = ("_is_off", "_keys", "detail", "path")
+    __slots__ = ("_is_off", "_keys", "detail", "path", "what")
 
     def __init__(self, path: str, keys: tuple[str, ...], is_off: Callable[[Any], bool], effect: str) -> None:
         self.path = path
         self._keys = keys
         self._is_off = is_off
+        self.what = HOOKS if effect == NO_HOOKS else SERVER
         self.detail = f"has {'.'.join(keys)}, which {effect}"
 
     def is_off(self, settings: Any) -> bool:

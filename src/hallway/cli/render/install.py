@@ -5,7 +5,9 @@ from __future__ import annotations
 from shlex import quote
 from typing import TYPE_CHECKING
 
+from hallway.agents.install.chain import chain_of
 from hallway.agents.install.standalone import standalone_program
+from hallway.cli.render.setup import link_line, next_lines
 from hallway.text.sanitize import sanitize
 
 if TYPE_CHECKING:
@@ -25,6 +27,7 @@ def installed(screen: Terminal, outcomes: list[Outcome], *, is_undoing: bool) ->
         return [NOTHING if is_undoing else NOBODY]
     lines = [line for outcome in outcomes for line in _block(screen, outcome, is_undoing)]
     if not is_undoing and any(outcome.changes and outcome.is_done for outcome in outcomes):
+        lines.append("After that, see which steps are done: hallway doctor")
         lines.append(f"To undo it: hallway uninstall. Without hallway: python3 {sanitize(quote(standalone_program()))}")
     return lines
 
@@ -44,8 +47,14 @@ def _block(screen: Terminal, outcome: Outcome, is_undoing: bool) -> Iterator[str
             yield f"  {sanitize(change.path)}"
         else:
             yield from (screen.paint(line, COLOURS.get(line[:1], "")) for line in change.diff())
-    if outcome.changes or not outcome.is_done:
-        yield from (f"  → {screen.paint(each, 'bold')}" for each in outcome.remains)
+    remains = outcome.remains
+    if outcome.is_done and not (outcome.changes or is_undoing):
+        chain = chain_of(outcome.client)
+        yield f"  {link_line(screen, chain)}"
+        remains = [chain.broken.following] if chain.broken else []
+    if outcome.changes or not is_undoing:
+        for each in remains:
+            yield from next_lines(screen, each, indent="  ")
 
 
 def _said(outcome: Outcome, is_undoing: bool) -> str:

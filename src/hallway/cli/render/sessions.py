@@ -7,7 +7,7 @@ from hallway.cli.terminal import Column, table
 from hallway.core.schema import encode
 from hallway.core.short_ids import short_ids
 from hallway.text.sanitize import sanitize
-from hallway.text.style import EMPTY, age, duration, in_order, style_of
+from hallway.text.style import age, duration, in_order, style_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def _peers(screen: Terminal, peers: list[PeerSession]) -> list[str]:
 def sessions(screen: Terminal, page: list[Session], arguments: dict[str, Any]) -> list[str]:
     """Return a table of sessions, those that wait for a person first; without any session, a command to type."""
     if not page:
-        return _nobody(arguments)
+        return _nobody(screen, arguments)
     ids = short_ids(each.session_id for each in page)
     rows = [
         (
@@ -103,12 +103,13 @@ def sessions(screen: Terminal, page: list[Session], arguments: dict[str, Any]) -
 FILTERS = ("project", "status", "agent_type", "human_user", "capability", "after_id")
 
 
-def _nobody(arguments: dict[str, Any]) -> list[str]:
+def _nobody(screen: Terminal, arguments: dict[str, Any]) -> list[str]:
     if any(arguments.get(name) for name in FILTERS):
         return ["No session fits. Everybody: hallway list --all"]
     gone = [] if arguments.get("include_offline") else ["Those that have ended: hallway list --all"]
-    sentence, command = EMPTY["sessions"]
-    return [sentence, f"  {command}", *gone]
+    from hallway.cli.render.setup import nobody_here  # late: it imports the clients
+
+    return [*nobody_here(screen), *gone]
 
 
 def session(screen: Terminal, each: Session, arguments: dict[str, Any]) -> list[str]:

@@ -8,6 +8,7 @@ from collections import Counter
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
+from hallway.agents.install.chain import chains
 from hallway.core.errors import Refused, SessionNotFound
 from hallway.core.model import OBSERVER
 from hallway.core.short_ids import short_ids
@@ -80,7 +81,13 @@ async def home(site: Site, query: dict[str, str]) -> dict[str, Any]:
         ).to_dict(),
         "feed": feed,
         "names": await site.names_of(feed),
+        "setup": await _setup(site) if not everyone else [],
     }
+
+
+async def _setup(site: Site) -> list[dict[str, object]]:
+    """Return how far the clients of this machine are set up; nothing for a viewer who may be at another machine."""
+    return [] if site.principal else [each.to_dict() for each in await asyncio.to_thread(chains)]
 
 
 def _is_news(event: Event) -> bool:

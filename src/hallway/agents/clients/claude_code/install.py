@@ -68,11 +68,12 @@ class ClaudeCodeInstaller(ClientInstaller):
             ),
         ]
 
+    def asks(self, root: str | None) -> list[str]:
+        return ["Claude Code asks before it starts a repository's server: say yes once."] if root else []
+
     def remains(self, root: str | None) -> list[str]:
-        asked = ["Claude Code asks before it starts a repository's server: say yes once."] if root else []
         return [
             *super().remains(root),
-            *asked,
             'To let agents use all of hallway\'s tools without a question, add "mcp__hallway" to permissions.allow.',
         ]
 

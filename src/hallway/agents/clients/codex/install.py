@@ -8,7 +8,7 @@ import subprocess
 from typing import IO, TYPE_CHECKING, Any
 
 from hallway.agents.install.client import ANY, CHECK, EDITS, ClientInstaller, Diagnostic, home, place, stdio_server
-from hallway.agents.install.configs import HookEntries, JsonConfig, TomlConfig
+from hallway.agents.install.configs import HOOKS, HookEntries, JsonConfig, TomlConfig
 from hallway.agents.install.hook_commands import is_ours
 from hallway.agents.install.hook_entries import grouped, is_hallways
 from hallway.agents.install.switch import NO_HOOKS, NO_SERVER, Switch, is_false
@@ -39,6 +39,7 @@ HOOKS_ASKED = 2  # the question's number
 
 class CodexInstaller(ClientInstaller):
     name, title, programs = "codex", "Codex", ("codex",)
+    trust = TRUST
     hooks = (
         ("SessionStart", None, ""),
         ("UserPromptSubmit", None, ""),
@@ -71,9 +72,9 @@ class CodexInstaller(ClientInstaller):
             *(Switch(file, ("features", "hooks"), is_false, NO_HOOKS) for file in files),
         ]
 
-    def remains(self, root: str | None) -> list[str]:
+    def asks(self, root: str | None) -> list[str]:
         trusted = ["Codex reads a repository's files once you trust its folder."] if root else []
-        return [*super().remains(root), *trusted, TRUST]
+        return [*trusted, TRUST]
 
     def troubles(self) -> Iterator[Diagnostic]:
         """Yield a diagnostic for hallway's hooks that Codex does not trust yet, as Codex itself reports."""
@@ -82,7 +83,8 @@ class CodexInstaller(ClientInstaller):
         hooks = [hook for hook in listed_hooks(self.program) if is_ours(str(hook.get("command", "")))]
         waiting = [hook for hook in hooks if hook.get("trustStatus") not in ("trusted", "managed")]
         if waiting:
-            yield Diagnostic(f"{len(waiting)} of {len(hooks)} hooks are not trusted, so Codex skips them", TRUST)
+            detail = f"{len(waiting)} of {len(hooks)} hooks are not trusted, so Codex skips them"
+            yield Diagnostic(HOOKS, detail, TRUST)
 
 
 def listed_hooks(program: str) -> list[dict[str, Any]]:

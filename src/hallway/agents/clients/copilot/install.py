@@ -49,9 +49,8 @@ class CopilotInstaller(ClientInstaller):
     def hook_entry(self, event: str, command: str, runs_for: str) -> dict[str, Any]:
         return {"type": "command", "bash": command, "timeoutSec": HOOK_LIMIT_S}
 
-    def remains(self, root: str | None) -> list[str]:
-        trusted = ["Copilot CLI reads a repository's hooks once you trust its folder."] if root else []
-        return [*super().remains(root), *trusted]
+    def asks(self, root: str | None) -> list[str]:
+        return ["Copilot CLI reads a repository's hooks once you trust its folder."] if root else []
 
 
 CLIENT = CopilotInstaller()

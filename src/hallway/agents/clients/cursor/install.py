@@ -43,8 +43,8 @@ class CursorInstaller(ClientInstaller):
     def hook_entry(self, event: str, command: str, runs_for: str) -> dict[str, Any]:
         return {"command": command, "timeout": HOOK_LIMIT_S}
 
-    def remains(self, root: str | None) -> list[str]:
-        return [*super().remains(root), "Cursor shows new servers switched off: switch hallway on in its settings."]
+    def asks(self, root: str | None) -> list[str]:
+        return ["Cursor shows new servers switched off: switch hallway on in its settings."]
 
 
 CLIENT = CursorInstaller()

@@ -40,9 +40,8 @@ class GeminiInstaller(SettingsFileInstaller):
             *(Switch(file, ("hooksConfig", "disabled"), lists_beginning(f"{NAME}-"), NO_HOOKS) for file in files),
         ]
 
-    def remains(self, root: str | None) -> list[str]:
-        asked = ["Gemini CLI asks before it runs a repository's hooks: say yes once."] if root else []
-        return [*super().remains(root), *asked]
+    def asks(self, root: str | None) -> list[str]:
+        return ["Gemini CLI asks before it runs a repository's hooks: say yes once."] if root else []
 
 
 CLIENT = GeminiInstaller()

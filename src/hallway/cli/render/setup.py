@@ -1,0 +1,41 @@
+"""Rendering of the way from an installed client to its first message, and of an empty list of sessions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hallway.agents.install.chain import chains
+from hallway.cli.terminal import wrap
+from hallway.text.style import EMPTY
+
+if TYPE_CHECKING:
+    from hallway.agents.install.chain import SetupChain
+    from hallway.cli.terminal import Terminal
+
+DONE, BROKEN, LATER = ("✓", "green"), ("✗", "red"), ("○", "grey")
+
+
+def link_line(screen: Terminal, chain: SetupChain) -> str:
+    """Return the links of a chain on one line: done, the first broken one, and those after it."""
+    marks = [(DONE if link.is_done else BROKEN if link is chain.broken else LATER, link.short) for link in chain.links]
+    return "  ".join(f"{screen.paint(glyph, colour)} {short}" for (glyph, colour), short in marks)
+
+
+def next_lines(screen: Terminal, text: str, *, indent: str) -> list[str]:
+    """Return what to do next, wrapped at the terminal's width."""
+    first, *rest = wrap(text, None if screen.width is None else screen.width - len(indent) - 2)
+    return [f"{indent}→ {screen.paint(first, 'bold')}", *(f"{indent}  {screen.paint(line, 'bold')}" for line in rest)]
+
+
+def nobody_here(screen: Terminal) -> list[str]:
+    """Return what an empty list of sessions says: what is done for each client here, and what to do next."""
+    found = chains()
+    if found and not any(chain.broken for chain in found):
+        program = next((chain.client.programs[0] for chain in found if chain.client.program), None)
+        return ["No session is here now. Start one of your agents" + (f": {program}" if program else ".")]
+    sentence, command = EMPTY["sessions"]
+    lines = [sentence, f"  {command}"]
+    for chain in found:
+        lines += ["", screen.paint(chain.client.title, "bold"), f"  {link_line(screen, chain)}"]
+        lines += next_lines(screen, chain.broken.following, indent="  ") if chain.broken else []
+    return lines
