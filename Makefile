@@ -11,7 +11,7 @@ PYTEST := $(BIN)/python -m pytest -q -n $(or $(WORKERS),3) --dist worksteal
 # pytest keeps the modules that it has rewritten, which each worker would otherwise rewrite in each run.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test test-fast test-all test-team coverage agents check lint types conformance bench docs site lock dist browser screenshots clean
+.PHONY: demo test test-fast test-all test-team coverage agents check lint types conformance bench bench-peers docs site lock dist browser screenshots clean
 
 demo: $(STAMP)  ## the main job on real processes; its exit status says whether its claims held
 	$(BIN)/python examples/demo.py
@@ -49,6 +49,9 @@ conformance: $(STAMP) $(JUDGES)  ## the protocol's own suite and Inspector again
 
 bench: $(STAMP)  ## the benchmarks, as ratios within one run
 	$(BIN)/python -m bench
+
+bench-peers: $(STAMP)  ## hallway beside other programs for the same work, installed by name; needs wrk
+	$(BIN)/python -m bench.peers
 
 docs: $(STAMP)  ## write docs/reference anew from the code
 	$(BIN)/python docs/generate.py

@@ -52,7 +52,9 @@ def write(sections: dict[str, str]) -> None:
     machine = f"{os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}"
     for module, table in sections.items():
         begin, end = f"<!-- {module} -->", f"<!-- end of {module} -->"
-        before, _, rest = text.partition(begin)
+        before, found, rest = text.partition(begin)
+        if not found:
+            raise SystemExit(f"{PAGE} has no place for a table: it needs the lines {begin} and {end}")
         _, _, after = rest.partition(end)
         text = f"{before}{begin}\nMeasured {time.strftime('%Y-%m-%d')}, {machine}.\n\n{table}\n{end}{after}"
     PAGE.write_text(text, encoding="utf-8")

@@ -14,7 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import hallway
 from hallway.core.principal import Principal
@@ -151,7 +151,14 @@ def _found(pattern: str, text: str) -> str:
     return found.group(1)
 
 
-def load(hub: HubProcess, script: str, connections: int, seconds: float = 2.0, **environ: object) -> Load:
+class Served(Protocol):
+    """What answers HTTP at an address."""
+
+    @property
+    def url(self) -> str: ...
+
+
+def load(hub: Served, script: str, connections: int, seconds: float = 2.0, **environ: object) -> Load:
     """Keep-alive connections in a closed loop, driven by wrk and one of the Lua scripts here."""
     wrk = shutil.which("wrk")
     if wrk is None:
