@@ -47,6 +47,7 @@ EDGES = {
     "agents/hook/bootstrap.py",
     "agents/hook/server.py",
     "cli/guard.py",
+    "cli/top/feed.py",
     "bus/subscriptions.py",
     "mcp/stdio.py",
     "hub/workers/writer.py",

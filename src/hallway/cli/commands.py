@@ -14,6 +14,7 @@ from hallway.cli.open_page import open_, open_options
 from hallway.cli.render.events import event_line
 from hallway.cli.run import bus_in_use
 from hallway.cli.terminal import err, out
+from hallway.cli.top.command import top, top_options
 from hallway.cli.use import use, use_options
 from hallway.core.errors import ExportEmpty, InvalidInput
 from hallway.core.parties import sessions_in
@@ -45,6 +46,7 @@ def add_to(verbs: Any, shared: ArgumentParser) -> None:
     """Add the commands of this module to the parser."""
     for command in (
         watch,
+        top,
         claim,
         release,
         guard,
@@ -483,6 +485,7 @@ def _completion_options(parser: ArgumentParser) -> None:
 
 OPTIONS = {
     "watch": _watch_options,
+    "top": top_options,
     "claim": claim_options,
     "release": release_options,
     "guard": guard_options,

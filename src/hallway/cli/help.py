@@ -20,6 +20,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "dismiss": "take an item off that list",
         "nudge": "remind whoever an item waits for",
         "rename": "call a session by another name",
+        "top": "the attention list, sessions and their work on one live screen",
         "watch": "follow what happens, until Ctrl-C",
         "stats": "the bus in numbers",
         "open": "open the page in the browser",

@@ -27,13 +27,17 @@ MIN_WRAP = 20  # the smallest width in cells to which a text is wrapped
 class Terminal:
     """An output stream with its width in cells (None: nothing is cut), its colours, and the time to compute ages.
 
-    `names` are the names of the sessions whose ids are in what is shown.
+    `names` are the names of the sessions whose ids are in what is shown. `has_ids`: items and messages come with their
+    ids, for a person who types them.
     """
 
-    def __init__(self, stream: TextIO, *, width: int | None = None, has_colour: bool = False) -> None:
+    def __init__(
+        self, stream: TextIO, *, width: int | None = None, has_colour: bool = False, has_ids: bool = True
+    ) -> None:
         self.stream = stream
         self.width = width
         self.has_colour = has_colour
+        self.has_ids = has_ids
         self.now_s = time.time()
         self.names: dict[str, str] = {}
 

@@ -25,18 +25,18 @@ WIDE = 100  # cells of a screen that has room for the client and the branch
 NARROW = 70  # and of one that has no room for the project
 
 
-def _kind(item: AttentionItem) -> str:
+def kind_cell(item: AttentionItem) -> str:
     return f"{URGENT if item.is_urgent else style_of(item.kind, ATTENTION_LOOKS).glyph} {item.kind}"
 
 
-def _colour_of_kind(cell: str) -> str:
+def colour_of_kind(cell: str) -> str:
     glyph, _, kind = cell.partition(" ")
     return "red" if glyph == URGENT else style_of(kind, ATTENTION_LOOKS).colour
 
 
 ITEM = Column("ITEM")
-KIND = Column("KIND", colour_of=_colour_of_kind)
-WHO = Column("WHO", least=8)
+KIND = Column("KIND", colour_of=colour_of_kind)
+WHO = Column("WHO", least=12)
 WHAT = Column("WHAT", least=16, is_precious=True)
 CLIENT = Column("CLIENT", least=5)
 PROJECT = Column("PROJECT", least=8)
@@ -50,8 +50,8 @@ def items(screen: Terminal, page: list[AttentionItem], *, has_project: bool = Tr
     length = id_length([each.item_id for each in page], MIN_ID)
     rows = [
         (
-            each.item_id[:length],
-            _kind(each),
+            each.item_id[:length] if screen.has_ids else "",
+            kind_cell(each),
             each.name,
             what_of(screen, each),
             each.client or "" if width >= WIDE else "",
@@ -83,7 +83,7 @@ def attention(screen: Terminal, page: Attention, arguments: dict[str, Any]) -> l
 
 def item_line(screen: Terminal, item: AttentionItem, arguments: dict[str, Any]) -> list[str]:
     """Return an item as one line, shown after a change of it, with the command that undoes a dismissal."""
-    kind = screen.paint(_kind(item), _colour_of_kind(_kind(item)))
+    kind = screen.paint(kind_cell(item), colour_of_kind(kind_cell(item)))
     line = f"{kind}  {sanitize(item.name)}: {sanitize(item.what or style_of(item.kind, ATTENTION_LOOKS).meaning)}"
     if item.state == "dismissed":
         return [f"Dismissed {line}", f"To undo it: hallway dismiss --undo {item.item_id[:8]}"]

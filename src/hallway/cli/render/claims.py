@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 HOLDER, FOR, STATE = Column("HOLDER", least=8, is_precious=True), Column("FOR", least=10), Column("STATE")
 ENDS_IN, CLAIM = Column("ENDS IN"), Column("CLAIM")
-COLUMNS = (HOLDER, Column("PATHS", least=16), FOR, STATE, ENDS_IN, CLAIM)
+PATHS = Column("PATHS", least=16)
+COLUMNS = (HOLDER, PATHS, FOR, STATE, ENDS_IN, CLAIM)
 IN_TREE = (Column("PATH", least=16, is_precious=True), HOLDER, FOR, STATE, ENDS_IN, CLAIM)
 FILTERS = ("project", "session_id", "state", "after_id")
 INDENT = "  "
@@ -82,7 +83,7 @@ def _below(folder: Folder, path: str, indent: str, claimed: set[str]) -> Iterato
 
 
 def _facts(screen: Terminal, each: Claim, ids: dict[str, str]) -> tuple[str, ...]:
-    return each.intent, _state(each), _left(screen, each), ids[each.claim_id]
+    return each.intent, claim_state(each), time_left(screen, each), ids[each.claim_id]
 
 
 def _listed(
@@ -102,17 +103,16 @@ def claim_line(screen: Terminal, each: Claim, arguments: dict[str, Any]) -> list
     """Return a claim as one line."""
     paths = sanitize(", ".join(each.paths))
     if each.state == "waiting":
-        return [f"{screen.paint('waiting', 'yellow')} for {paths}, {_left(screen, each)} at most  {each.claim_id}"]
-    return [
-        f"{screen.paint('granted', 'green')} {paths} for {_left(screen, each)}, number {each.fence}  {each.claim_id}"
-    ]
+        return [f"{screen.paint('waiting', 'yellow')} for {paths}, {time_left(screen, each)} at most  {each.claim_id}"]
+    left = time_left(screen, each)
+    return [f"{screen.paint('granted', 'green')} {paths} for {left}, number {each.fence}  {each.claim_id}"]
 
 
-def _state(each: Claim) -> str:
+def claim_state(each: Claim) -> str:
     return f"{each.mode} {each.state}" if each.mode == "shared" else each.state
 
 
-def _left(screen: Terminal, each: Claim) -> str:
+def time_left(screen: Terminal, each: Claim) -> str:
     left_s = each.expires_at.timestamp() - screen.now_s
     return f"{-(-left_s // 60):.0f} min" if left_s >= 120 else f"{max(left_s, 0):.0f} s"
 

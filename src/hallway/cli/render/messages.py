@@ -103,7 +103,7 @@ def message(screen: Terminal, each: Message, *, indent: str = "", arrow: str = "
         screen.paint(f"{screen.name_of(each.from_session)} → {screen.name_of(each.to_session)}", "bold"),
         screen.paint(each.priority, PRIORITY_COLOURS.get(each.priority, "")) if each.priority != "normal" else "",
         screen.paint(when_short(screen, each.sent_at), "grey"),
-        screen.paint(each.message_id, "grey"),
+        screen.paint(each.message_id, "grey") if screen.has_ids else "",
     ]
     below = indent + " " * len(arrow) + "  "
     lines = [indent + arrow + "  ".join(part for part in head if part)]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from hallway.core.model import Task
 
 
-def _status(status: str) -> str:
+def status_of(status: str) -> str:
     return f"{style_of(status, TASK_LOOKS).glyph} {status}"
 
 
@@ -38,7 +38,7 @@ def tasks(screen: Terminal, page: list[Task], arguments: dict[str, Any]) -> list
         return [nothing, *([] if arguments.get("include_done") else ["Those that are done: hallway task list --all"])]
     rows = [
         (
-            _status(each.status),
+            status_of(each.status),
             each.subject,
             screen.name_of(each.offered_by),
             screen.name_of(each.offered_to or ""),
@@ -56,7 +56,7 @@ def task(screen: Terminal, each: Task, arguments: dict[str, Any]) -> list[str]:
     """Return everything about one task."""
     seen = style_of(each.status, TASK_LOOKS)
     facts = {
-        "status": f"{_status(each.status)} ({seen.meaning})",
+        "status": f"{status_of(each.status)} ({seen.meaning})",
         "from": screen.name_of(each.offered_by),
         "offered to": screen.name_of(each.offered_to or ""),
         "owner": screen.name_of(each.owner or ""),
@@ -81,7 +81,7 @@ def task_line(screen: Terminal, each: Task, arguments: dict[str, Any]) -> list[s
     parties = {"offered": f"to {offered_to}", "accepted": f"by {owner}", "completed": f"by {owner}"}
     if each.status == "accepted" and each.offered_to:
         parties["accepted"] += f", who hands it to {offered_to}"
-    status = screen.paint(_status(each.status), style_of(each.status, TASK_LOOKS).colour)
+    status = screen.paint(status_of(each.status), style_of(each.status, TASK_LOOKS).colour)
     return [
         f"{status} {sanitize(parties.get(each.status, '')):s}".rstrip() + f": {sanitize(each.subject)}  {each.task_id}"
     ]
