@@ -82,12 +82,14 @@ class Question:
         fields: tuple[Field, ...] = (),
         *,
         is_confirmed: bool = False,
+        done: str = "",
         **fixed: Any,
     ) -> None:
         self.operation = operation
         self.title = title
         self.draft_key = (operation.name, subject)
         self.fields = fields
+        self.done = done  # what to tell the person, for a result that says nothing
         self.is_asked = bool(fields) or is_confirmed
         self.fixed = fixed
         if KEY in operation.parameters:
@@ -111,6 +113,8 @@ class Question:
         """Run the operation and return what to tell the person."""
         arguments = self.arguments(texts)
         result = bus.execute(self.operation, bus.services[self.operation.noun], {**arguments})
+        if self.done:
+            return [self.done]
         screen.names = bus.sessions.names_in(result)
         return [*renderer_of(self.operation)(screen, result, {**arguments, **self._typed(texts)})]
 
@@ -250,7 +254,9 @@ def _rename(at: Situation) -> Question:
 def _release(at: Situation) -> Question:
     claim = at.record
     title = f"Release the claim of {', '.join(claim.paths)}?"
-    return Question(RELEASE, title, is_confirmed=True, session_id=at.person, claim_id=claim.claim_id, force=True)
+    return Question(
+        RELEASE, title, is_confirmed=True, done="Released.", session_id=at.person, claim_id=claim.claim_id, force=True
+    )
 
 
 def _remember(at: Situation) -> Question:

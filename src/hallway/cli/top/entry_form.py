@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 from textual.containers import Horizontal, Vertical
 from textual.message import Message
+from textual.strip import Strip
 from textual.widgets import Static, TextArea
 
 from hallway.text.sanitize import sanitize
@@ -14,6 +15,7 @@ from hallway.text.sanitize import sanitize
 if TYPE_CHECKING:
     from textual.app import ComposeResult
     from textual.events import Key
+    from textual.geometry import Region
 
     from hallway.cli.top.acts import Question
 
@@ -24,6 +26,13 @@ class TextField(TextArea):
     def get_line(self, line_index: int) -> Text:
         """Return a line as it is shown: a memory entry may hold what controls a terminal."""
         return Text(sanitize(self.document.get_line(line_index)), end="", no_wrap=True)
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """Return blank lines while the styles are not there: Textual may draw a field before (its issue 6528)."""
+        try:
+            return super().render_lines(crop)
+        except KeyError:
+            return [Strip.blank(crop.width)] * crop.height
 
     async def _on_key(self, event: Key) -> None:
         if event.key == "enter":

@@ -25,7 +25,6 @@ from hallway.cli.top.lines import LineList
 from hallway.cli.top.views import VIEWS, matching
 from hallway.core.errors import HallwayError, ProjectNeeded
 from hallway.core.model import PERSON
-from hallway.local.workspace import current_user
 from hallway.text.sanitize import sanitize
 
 if TYPE_CHECKING:
@@ -106,7 +105,7 @@ class TopProgram(App[None]):
         self._bus = bus
         self._address = bus_in_use(url).rpartition(" (")[0]
         identity = bus.tokens.whoami()
-        self._person = f"{PERSON}{identity.name or current_user() or 'owner'}"
+        self._person = f"{PERSON}{identity.name or bus.here.user or 'owner'}"
         self.feed.project = _project_of(bus)
         self._view = VIEWS[0]
         self._lists: dict[str, Any] = {}
@@ -119,7 +118,7 @@ class TopProgram(App[None]):
         self._record: Any = None
         self._is_gone_since: float | None = None  # the selected record is gone
         self._done_with: set[str] = set()  # keys of records that the person's own act takes off a list
-        self._words: dict[str, str] = {}
+        self._words: dict[str, str] = {}  # by view: what its list is filtered by
         self._is_filtering = False
         self._is_helping = False
         self._note = ""
