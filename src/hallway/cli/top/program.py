@@ -165,6 +165,8 @@ class TopProgram(App[None]):
         raise event.error
 
     def on_fresh(self, event: Fresh) -> None:
+        if self._is_ending:
+            return
         if isinstance(event.reading, HallwayError):
             self._lost = event.reading
             self._show_state()
@@ -175,6 +177,11 @@ class TopProgram(App[None]):
         self._lists |= event.reading.lists
         self._detail = self._lists.get("detail")
         self._show_all()
+
+    @property
+    def _is_ending(self) -> bool:
+        """Return whether the widgets are gone; what the threads have sent meanwhile is not shown."""
+        return not self.query("#keys")
 
     # -- showing ------------------------------------------------------------------------------------------------------
 
@@ -188,7 +195,7 @@ class TopProgram(App[None]):
         return self.query_one(f"#{name}", LineList)
 
     def _show_all(self) -> None:
-        if not self._lists or not self.is_running:
+        if not self._lists or self._is_ending:
             return
         self._show_list()
         self._show_detail()
@@ -536,6 +543,8 @@ class TopProgram(App[None]):
         self.feed.run(job)
 
     def on_performed(self, event: Performed) -> None:
+        if self._is_ending:
+            return
         form = self._form if self._form is not None and self._form.question is event.question else None
         if event.error is not None:
             note = event.question.take_note(event.error)
