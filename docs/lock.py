@@ -26,7 +26,7 @@ def main() -> int:
         "--ignore-installed",
         "--report",
         "-",
-        f"{ROOT}[postgres,top]",
+        f"{ROOT}[notify,postgres,top]",
     ]
     report = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     lines = []

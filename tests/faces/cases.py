@@ -1918,12 +1918,83 @@ ATTENTION = [
     ),
     case("an item that is not there", ALICE, call("attention.dismiss", item_id="0123"), fails="attention_not_found"),
 ]
+MADE_UP = "made-up"
+ITEM_ASKED = earlier(2, "items.0.item_id")
+NOTIFICATIONS = [
+    case("nobody was told of anything", call("notifications.list_channels"), gives=[]),
+    case(
+        "an item is sent by one sender",
+        ALICE,
+        ASKS,
+        call("attention.read"),
+        call("notifications.take", channel="phone", item_id=ITEM_ASKED, holder="one"),
+        gives={"may_send": True, "is_settled": False, "attempt": 1, "retry_in_s": None},
+    ),
+    case(
+        "another sender asks later",
+        ALICE,
+        ASKS,
+        call("attention.read"),
+        call("notifications.take", channel="phone", item_id=ITEM_ASKED, holder="one"),
+        call(
+            "notifications.take",
+            channel="phone",
+            item_id=earlier(2, "items.0.item_id"),
+            holder="two",
+            is_repeatable=True,
+            unless_seen=True,
+        ),
+        gives={"may_send": False, "is_settled": False, "attempt": 0},
+    ),
+    case(
+        "an attempt that failed",
+        ALICE,
+        ASKS,
+        call("attention.read"),
+        call("notifications.take", channel="phone", item_id=ITEM_ASKED, holder="one"),
+        call(
+            "notifications.settle",
+            channel="phone",
+            item_id=earlier(2, "items.0.item_id"),
+            holder="one",
+            error="no network",
+            retry_in_s=5,
+        ),
+        gives=True,
+    ),
+    case(
+        "nobody has the lease",
+        call("notifications.settle", channel="phone", item_id="0123456789abcdef", holder="one"),
+        gives=False,
+    ),
+    case(
+        "what does not need a person is not sent",
+        call("notifications.take", channel="phone", item_id="0123456789abcdef", holder="one"),
+        gives={"may_send": False, "is_settled": True, "attempt": 0},
+    ),
+    case("a person looks at the list", call("notifications.look"), gives=True),
+    case(
+        "an answer with a token",
+        ALICE,
+        ASKS,
+        call("attention.read"),
+        call("notifications.make_token", item_id=ITEM_ASKED, expires_in_s=60),
+        call("notifications.answer", token=earlier(3, "token"), body="5432"),
+        gives={"item": {"kind": "request", "state": "answered"}, "held_back": None},
+    ),
+    case(
+        "a token that nobody made",
+        call("notifications.answer", token=MADE_UP, body="5432"),
+        fails="unauthorised",
+    ),
+]
 CASES = [
     *SESSIONS,
     *EVENTS,
     *MESSAGES,
     *TASKS,
     *ATTENTION,
+    *NOTIFICATIONS,
     *MEMORY,
     *FILES,
     *CLAIMS,

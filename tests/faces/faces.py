@@ -277,7 +277,7 @@ def as_text(value: Any) -> str:
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 TOKEN = re.compile(r"hallway_[\w-]{43}")
-LASTING = frozenset({"status_s", "silent_s"})
+LASTING = frozenset({"status_s", "silent_s", "retry_in_s"})
 ANY = "some seconds"
 AGO = re.compile(r"\b\d+ s ago")
 ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}|\b[0-9a-f]{16}\b")

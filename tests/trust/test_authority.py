@@ -29,6 +29,8 @@ READS = {"agent": (OK, OK, GONE), "observer": (OK, OK, GONE), "admin": (OK, OK, 
 LISTS = {"agent": (OK, OK, NOTHING), "observer": (OK, OK, NOTHING), "admin": (OK, OK, OK)}
 OPEN = {"agent": (OK, OK, OK), "observer": (OK, OK, OK), "admin": (OK, OK, OK)}
 SEEN = {"agent": (OK, OK, GONE), "observer": (NO, NO, NO), "admin": (OK, OK, OK)}  # by whoever sees it
+BOBS = {"agent": (NOTHING,) * 3, "observer": (NOTHING,) * 3, "admin": (OK, OK, OK)}  # whatever it is asked about
+OWN = {"agent": (OK, OK, OK), "observer": (NO, NO, NO), "admin": (OK, OK, OK)}  # of the caller's own person
 ADMINS = {"agent": (NO, NO, NO), "observer": (NO, NO, NO), "admin": (OK, OK, OK)}
 
 TABLE = {
@@ -85,6 +87,12 @@ TABLE = {
     "attention.restore": SEEN,
     "attention.answer": SEEN,
     "attention.nudge": SEEN,
+    "notifications.list_channels": BOBS,
+    "notifications.take": OWN,
+    "notifications.settle": OWN,
+    "notifications.look": OWN,
+    "notifications.make_token": SEEN,
+    "notifications.answer": OWN,
     "files.touch": ACTS,
     "wakes.start": ACTS,
     "wakes.undo": ACTS,

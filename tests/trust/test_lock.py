@@ -12,7 +12,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 LOCK = Path(__file__).parents[2] / "requirements.lock"
-EXTRAS = ("postgres", "top")
+EXTRAS = ("notify", "postgres", "top")
 
 
 def locked() -> dict[str, str]:

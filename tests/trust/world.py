@@ -55,6 +55,9 @@ class World:
         bus.principal = None
         bus.attention.refresh()
         bus.messages.index_new()
+        bus.principal = principal("agent", "bob")
+        bus.notifications.take("phone", self.item("others", "question"), "h")
+        bus.principal = None
 
     def log_in(self) -> None:
         """Make a token for each owner, and log a browser in with it."""
@@ -94,7 +97,9 @@ class World:
             "$neighbour": f"{target}-2",
             "$login": self.logins.get(target, ""),
         }
-        if operation.startswith("attention."):
+        if operation == "notifications.answer":
+            words["$token"] = self.bus.notifications.make_token(self.item(target, "question")).token
+        if operation.startswith(("attention.", "notifications.")):
             words |= {"$question": self.item(target, "question"), "$unclaimed": self.item(target, "unclaimed")}
         return {name: _filled(value, words) for name, value in said.items()}
 
@@ -166,6 +171,12 @@ CALLS: dict[str, dict[str, Any]] = {
     "attention.restore": {"item_id": "$question"},
     "attention.answer": {"item_id": "$question", "body": "yes"},
     "attention.nudge": {"item_id": "$unclaimed"},
+    "notifications.list_channels": {},
+    "notifications.take": {"channel": "phone", "item_id": "$question", "holder": "h"},
+    "notifications.settle": {"channel": "phone", "item_id": "$question", "holder": "h"},
+    "notifications.look": {},
+    "notifications.make_token": {"item_id": "$question"},
+    "notifications.answer": {"token": "$token", "body": "yes"},
     "files.touch": {"session_id": "$session", "paths": ["/shop/a.py"]},
     "files.touched": {"project": "$project"},
     "claims.claim": {"session_id": "$session", "paths": ["new/**"], "intent": "work"},

@@ -14,6 +14,7 @@ from hallway.services.imports import ImportReceiver
 from hallway.services.logins import LoginRegistry
 from hallway.services.memory import SharedMemory
 from hallway.services.messages import CollaborationHub
+from hallway.services.notifications import NotificationLog
 from hallway.services.projects import ProjectRegistry
 from hallway.services.requests import RequestBook
 from hallway.services.retention import KEEP_S, Retention
@@ -85,6 +86,7 @@ class Bus:
         self.imports = ImportReceiver(self)
         self.statistics = Statistics(self)
         self.attention = AttentionList(self)
+        self.notifications = NotificationLog(self)
         self.services: dict[str, Service] = {
             each.noun: each for each in vars(self).values() if isinstance(each, Service)
         }

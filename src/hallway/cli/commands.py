@@ -10,6 +10,7 @@ from hallway.cli.claims import claim, claim_options, release, release_options
 from hallway.cli.guard import guard, guard_options
 from hallway.cli.help import described
 from hallway.cli.login import address_option, login, login_options, logout
+from hallway.cli.notification_commands import add_notify_commands, notify, notify_options, watch_and_run
 from hallway.cli.open_page import open_, open_options
 from hallway.cli.render.events import event_line
 from hallway.cli.run import bus_in_use
@@ -47,6 +48,7 @@ def add_to(verbs: Any, shared: ArgumentParser) -> None:
     for command in (
         watch,
         top,
+        notify,
         claim,
         release,
         guard,
@@ -71,13 +73,22 @@ def add_to(verbs: Any, shared: ArgumentParser) -> None:
         parser = verbs.add_parser(name, help=about, description=described(command.__doc__), parents=[shared])
         parser.set_defaults(command=command, parser=parser)
         OPTIONS[name](parser)
+        if command is notify:
+            add_notify_commands(parser, shared)
 
 
 def watch(args: Namespace) -> None:
     """Show events as they happen, until Ctrl-C.
 
     With --json each event is one line of JSON. To resume without missing an event, pass the last seq shown as --after.
+
+    With --exec it shows no events: it runs a command once for each item that needs you. The item is the command's
+    standard input, as JSON, and is in its environment as HALLWAY_ITEM_KIND, HALLWAY_ITEM_NAME, HALLWAY_ITEM_WHAT and so
+    on. No shell reads the command line. --kind then names kinds of items: permission, question, request and so on.
     """
+    if args.exec_command is not None:
+        watch_and_run(args)
+        return
     operation = EventLog.operations["read"]
     parsed = {
         name: operation.parameters[name].kind.parse(name, text)
@@ -358,6 +369,8 @@ def _watch_options(parser: ArgumentParser) -> None:
     for name, option in (("project", "--project"), ("kinds", "--kind"), ("after", "--after")):
         kind = parameters[name].kind
         parser.add_argument(option, dest=name, metavar=kind.metavar, help=kind.about)
+    about = "run this command once for each item that needs you, instead of showing events"
+    parser.add_argument("--exec", dest="exec_command", metavar="CMD", help=about)
 
 
 def _limits(args: Namespace) -> Limits:
@@ -486,6 +499,7 @@ def _completion_options(parser: ArgumentParser) -> None:
 OPTIONS = {
     "watch": _watch_options,
     "top": top_options,
+    "notify": notify_options,
     "claim": claim_options,
     "release": release_options,
     "guard": guard_options,

@@ -22,6 +22,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "rename": "call a session by another name",
         "top": "the attention list, sessions and their work on one live screen",
         "watch": "follow what happens, until Ctrl-C",
+        "notify": "be told of what needs you, wherever you are",
         "stats": "the bus in numbers",
         "open": "open the page in the browser",
     },

@@ -69,6 +69,7 @@ class Context(Protocol):
     wakes: Any
     logins: Any
     attention: Any
+    notifications: Any
 
     @property
     def changed_topics(self) -> set[str]: ...

@@ -42,6 +42,7 @@
     ├── FileUnusable            a file that a command should read or write cannot be used
     │   ├── ImportInvalid       a line of an imported file is malformed
     │   └── ConfigBroken        a client's configuration file cannot be edited as it is
+    ├── NotificationFailed      a person could not be told in one of the ways that the rules name
     ├── ExportEmpty             there is nothing to export
     ├── AddressInUse            another program already listens on the hub's address
     ├── UnsupportedSystem       hallway does not work on this operating system
@@ -379,6 +380,17 @@ class ConfigBroken(FileUnusable):
 
     code = "config_broken"
     hint = "Fix the file, then run the command again; or name the other clients: hallway install AGENT…"
+
+
+class NotificationFailed(HallwayError):
+    """A notification could not be sent. `is_final`: another attempt would not help, or could send it a second time."""
+
+    code, status = "notification_failed", 502
+    hint = "Try the way in which you are told: hallway notify test NAME"
+
+    @property
+    def is_final(self) -> bool:
+        return bool(self.details.get("is_final"))
 
 
 class ExportEmpty(HallwayError):

@@ -513,6 +513,35 @@ class AttentionReply(Record):
     held_back: str | None
 
 
+class NotificationTurn(Record):
+    """Whether a sender may send an item now; if not, whether it never will, or when to ask again."""
+
+    may_send: bool
+    is_settled: bool
+    attempt: int
+    key: str
+    retry_in_s: float | None
+
+
+class NotificationChannel(Record):
+    """A way in which a person is told: how many notifications are in each state, and what went wrong last."""
+
+    person: str
+    channel: str
+    by_state: dict[str, int]
+    last_sent_at: datetime | None
+    last_error: str | None
+    last_error_at: datetime | None
+
+
+class AnswerToken(Record):
+    """A token with which one item can be answered once; it is shown this one time."""
+
+    token: str
+    item_id: str
+    expires_at: datetime
+
+
 class RefusedRecord(Record):
     """A record that an import did not add: its place in the batch, its kind, and the reason."""
 

@@ -295,6 +295,19 @@ ATTENTION: dict[str, FieldType] = {
     "idempotency_key": IDEMPOTENCY_KEY,
 }
 
+NOTIFICATIONS: dict[str, FieldType] = {
+    "channel": Identifier("The name of a way in which the person is told", metavar="CHANNEL"),
+    "item_id": Identifier("The item's id", metavar="ITEM"),
+    "holder": Identifier("A name of the sender's own, for its lease", metavar="HOLDER"),
+    "is_repeatable": Boolean("Send it again if a sender ended in the middle: the receiver recognises a repetition"),
+    "unless_seen": Boolean("Not if the person has looked at the list since the item appeared"),
+    "error": Text("Why it could not be sent; unset, it was", most=500, metavar="TEXT"),
+    "retry_in_s": Number("After how many seconds to try again; unset, not at all", least=0, most=DAY_S),
+    "expires_in_s": Duration("Seconds after which the token is no longer accepted", least=1, most=7 * DAY_S),
+    "token": Text("The token that came with the notification", metavar="TOKEN"),
+    "body": Text("The text, of any number of lines", most=MAX_BODY, many_lines=True, metavar="TEXT"),
+}
+
 RETENTION: dict[str, FieldType] = {
     "older_than_s": Duration(
         "Remove what is at least this many seconds old", most=MAX_AGE_S, flag="--older-than", metavar="SECONDS"
@@ -333,6 +346,7 @@ NOUNS: dict[str, dict[str, FieldType]] = {
     "retention": RETENTION,
     "imports": IMPORTS,
     "attention": ATTENTION,
+    "notifications": NOTIFICATIONS,
     "wakes": {"message_ids": ArrayOf(MESSAGE_ID, "The messages' ids", most=1000, metavar="A,B")},
 }
 

@@ -229,6 +229,26 @@ OWN: dict[str, dict[str, str]] = {
         "recipient_status": "How the one recipient is; offline: the message waits for it; null: it is no session",
         "held_back": "Why the message wakes nobody where it otherwise would; null: it does",
     },
+    "NotificationTurn": {
+        "may_send": "Whether the caller may send it now, and has the lease",
+        "is_settled": "Whether it never has to be sent any more: it was, it need not be, or it could not be",
+        "attempt": "Which attempt this is: 1 for the first; 0 for none",
+        "key": "The same for every attempt, by which a receiver recognises a repetition",
+        "retry_in_s": "After how many seconds to ask again; null: not at all, or it may be sent now",
+    },
+    "NotificationChannel": {
+        "person": "Who is told through it",
+        "channel": "Its name in the person's rules, with the host where it is bound to one",
+        "by_state": "How many are sending, waiting for another attempt, sent, failed, or unknown (interrupted)",
+        "last_sent_at": "When one was sent last; null: never",
+        "last_error": "Why one could not be sent, the last time; null: it never happened",
+        "last_error_at": "When that was",
+    },
+    "AnswerToken": {
+        "token": "The token, which is shown this one time",
+        "item_id": "The item that it answers",
+        "expires_at": "When it is no longer accepted",
+    },
     "Claim": {
         "claim_id": "The claim's id",
         "paths": "The globs and resources that are claimed",

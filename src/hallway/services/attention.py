@@ -99,10 +99,8 @@ class AttentionList(Service, noun="attention"):
         the session's own terminal alone; so is a question's dialog, which stays open there. Raises Refused for an item
         that cannot be answered, and for a request to another person.
         """
-        entry = self._require(item_id)
+        entry = self._answerable(item_id)
         item = entry.item
-        if "answer" not in item.actions:
-            raise self._not_answerable(item)
         options: dict[str, Any] = {"idempotency_key": idempotency_key, "allow_secret": allow_secret}
         if entry.recipient is not None:
             receipt = self._reply(entry, body, options)
@@ -152,6 +150,22 @@ class AttentionList(Service, noun="attention"):
             self.bus.principal = principal
         before, self._version = self._version, version_of([each.item for each in seen.entries])
         return before != self._version
+
+    def may_see(self, text: str) -> bool:
+        """Return whether the caller may see an announced item, which is given as the table has it."""
+        from hallway.services.attention_items import Entry
+
+        return self.bus.principal is None or self._shown(Entry.of_text(text)) is not None
+
+    def require_answerable(self, item_id: str) -> AttentionItem:
+        """Return an item that can be answered; raises AttentionNotFound or Refused."""
+        return self._answerable(item_id).item
+
+    def _answerable(self, item_id: str) -> Entry:
+        entry = self._require(item_id)
+        if "answer" not in entry.item.actions:
+            raise self._not_answerable(entry.item)
+        return entry
 
     def prune_old(self, before: int, limit: int) -> int:
         self._unwatch()
@@ -296,11 +310,6 @@ class AttentionList(Service, noun="attention"):
         if self._store.rows(f"attention.{statement}", item_id=entry.item.item_id, now=self._store.now):
             self._tell(kind, entry.item, by=self._person)
         return self._shown(self._require(entry.item.item_id)) or entry.item
-
-    @property
-    def _person(self) -> str:
-        """Return the caller's address: an item is dismissed or answered by a person."""
-        return self.bus.person or f"{PERSON}{self.bus.here.user or 'owner'}"
 
     def _reply(self, entry: Entry, body: str, options: dict[str, Any]) -> Receipt:
         """Reply to a request as the person that it is for; the bus's owner may speak as any person."""

@@ -6,6 +6,7 @@ import os
 from os import PathLike
 
 from hallway.core.errors import InvalidInput
+from hallway.core.model import PERSON
 from hallway.core.schema import Integer, quote_value
 
 TYPE_CHECKING = False
@@ -74,6 +75,11 @@ class Service:
     def _store(self) -> Store:
         store: Store = self.bus.store
         return store  # only a local bus has one, and only there do a service's own methods run
+
+    @property
+    def _person(self) -> str:
+        """Return the address of the caller's person; the bus's owner is whoever runs this program."""
+        return self.bus.person or f"{PERSON}{self.bus.here.user or 'owner'}"
 
     def on_session_ended(self, session_id: str, project: str) -> None:
         """Release what an ended or expired session held, in the same transaction."""

@@ -1,0 +1,51 @@
+"""Notifications of the desktop: `notify-send` on Linux and the BSDs, `osascript` on macOS."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from html import escape
+from typing import TYPE_CHECKING
+
+from hallway.core.errors import NotificationFailed
+from hallway.notifications.child_process import run_program
+from hallway.notifications.sinks import Sink
+
+if TYPE_CHECKING:
+    from hallway.notifications.notification import Answer, Notification
+
+LIMIT_S = 10.0
+# The texts are arguments, so that AppleScript never reads them as a program.
+SCRIPT = "on run argv\ndisplay notification (item 2 of argv) with title (item 1 of argv)\nend run"
+
+
+class DesktopSink(Sink):
+    """Shows a notification on the desktop of the person who runs this program."""
+
+    type = "desktop"
+    is_of_host = True
+
+    def describe(self) -> str:
+        return f"this desktop, by {self._program}"
+
+    def missing(self) -> tuple[str, str] | None:
+        if shutil.which(self._program):
+            return None
+        return f"{self._program} is not installed", "apt-get install libnotify-bin, or your system's package for it"
+
+    def send(self, notification: Notification) -> Answer | None:
+        if lack := self.missing():
+            raise NotificationFailed(lack[0], hint=lack[1])
+        headline, text = notification.headline, notification.text
+        if self._program == "osascript":
+            run_program(["osascript", "-e", SCRIPT, "--", headline, text], LIMIT_S)
+            return None
+        urgency = "critical" if notification.item.is_urgent else "normal"
+        # Servers read markup in the body. `--` ends the options: a text may begin with a hyphen.
+        options = ["--app-name=hallway", f"--urgency={urgency}"]
+        run_program(["notify-send", *options, "--", headline, escape(text, quote=False)], LIMIT_S)
+        return None
+
+    @property
+    def _program(self) -> str:
+        return "osascript" if sys.platform == "darwin" else "notify-send"
