@@ -13,14 +13,17 @@ import socket
 import struct
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 INSIDE = "--inside"
 ALONE = "HALLWAY_TEST_ALONE"  # whether the network is cut off
+PACKAGES = "HALLWAY_TEST_PACKAGES"  # the folder of hallway's distributions, and of all that installing them needs
 TESTS = Path(__file__).parent
 sys.path.insert(0, str(TESTS.parent))
 from agents.npm import install  # noqa: E402
 from agents.programs import ALL  # noqa: E402
+from release.distributions import Distributions  # noqa: E402
 
 SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 1
 
@@ -36,8 +39,21 @@ def main(words: list[str]) -> int:
         return 2
     for name in names or ALL:
         install(name, ALL[name].package)
+    with tempfile.TemporaryDirectory() as folder:
+        packages = Distributions(Path(folder) / "distributions")
+        packages.build()
+        return run(names, words, str(packages.folder))
+
+
+def run(names: list[str], words: list[str], packages: str) -> int:
+    """Run the tests of some clients without the network; `packages` is what installs hallway there."""
     command = alone()
-    environ = {**os.environ, "HALLWAY_TEST_AGENTS": " ".join(names or ALL), ALONE: "1" if command else ""}
+    environ = {
+        **os.environ,
+        "HALLWAY_TEST_AGENTS": " ".join(names or ALL),
+        ALONE: "1" if command else "",
+        PACKAGES: packages,
+    }
     options = [word for word in words if word.startswith("-")]
     return subprocess.call([*command, sys.executable, __file__, INSIDE, *options], env=environ)
 

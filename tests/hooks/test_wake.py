@@ -433,9 +433,9 @@ sys.stdin.read()
 """
 
 
-def test_codex_is_queued_with_the_sessions_own_program_and_home(tmp_path: Path) -> None:
-    """A process with a terminal, run from a program that notes how it is called."""
-    noted = tmp_path / "noted"
+@pytest.fixture
+def noting_codex(tmp_path: Path) -> Path:
+    """A program that waits as Codex does, and that notes in the file `CODEX_HOME` how `codex queue` is called."""
     program = tmp_path / "program.c"
     program.write_text(
         "#include <stdio.h>\n#include <stdlib.h>\n#include <unistd.h>\n"
@@ -444,11 +444,22 @@ def test_codex_is_queued_with_the_sessions_own_program_and_home(tmp_path: Path) 
         'for (int i = 1; i < n; i++) fprintf(f, "%s\\n", v[i]);\nfclose(f); }'
     )
     built = tmp_path / "codex"
-    if subprocess.run(["cc", "-o", str(built), str(program)], capture_output=True, check=False).returncode:
+    if subprocess.run(["cc", "-o", str(built), str(program)], capture_output=True, check=False, timeout=120).returncode:
         pytest.skip("no C compiler here")
+    return built
+
+
+def started(built: Path, pid: int) -> None:
+    until(lambda: os.readlink(f"/proc/{pid}/exe") == str(built))
+    until(lambda: b"CODEX_HOME=" in Path(f"/proc/{pid}/environ").read_bytes())  # filled a little later
+
+
+def test_codex_is_queued_with_the_sessions_own_program_and_home(tmp_path: Path, noting_codex: Path) -> None:
+    """A process with a terminal, run from a program that notes how it is called."""
+    noted = tmp_path / "noted"
     environ = {**os.environ, "CODEX_HOME": str(noted)}
     with subprocess.Popen(
-        [sys.executable, "-c", CODEX, str(built), "x"],
+        [sys.executable, "-c", CODEX, str(noting_codex), "x"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -457,13 +468,29 @@ def test_codex_is_queued_with_the_sessions_own_program_and_home(tmp_path: Path) 
         assert process.stdout is not None
         pid = int(process.stdout.readline())
         try:
-            until(lambda: os.readlink(f"/proc/{pid}/exe") == str(built))
-            until(lambda: b"CODEX_HOME=" in Path(f"/proc/{pid}/environ").read_bytes())  # filled a little later
+            started(noting_codex, pid)
             assert codex.deliver(SESSION, "some\nwords", pid, {})
             process.communicate("")
         finally:
             os.kill(pid, signal.SIGKILL)
     assert noted.read_text() == f"queue\n--thread\n{SESSION}\n--message\nsome\nwords\n"
+
+
+@pytest.mark.parametrize(("option", "is_woken"), [("--managed-daemon", True), ("--stdio", False)])
+def test_codex_is_queued_in_the_daemon_that_terminals_use(
+    tmp_path: Path, noting_codex: Path, option: str, is_woken: bool
+) -> None:
+    """The daemon has no terminal; neither has the server of an editor, in which nobody would see the turn."""
+    noted = tmp_path / "noted"
+    environ = {**os.environ, "CODEX_HOME": str(noted)}
+    command = [str(noting_codex), "app-server", option]
+    with subprocess.Popen(command, env=environ, start_new_session=True, stdin=subprocess.DEVNULL) as daemon:
+        try:
+            started(noting_codex, daemon.pid)
+            assert codex.deliver(SESSION, "words", daemon.pid, {}) is is_woken
+        finally:
+            daemon.kill()
+    assert noted.exists() is is_woken
 
 
 def test_an_idle_qwen_is_woken_through_its_registry(

@@ -15,19 +15,21 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 UNATTENDED = frozenset(("exec", "e", "review", "app-server", "mcp-server", "mcp", "exec-server"))
+MANAGED_DAEMON = "--managed-daemon"
 PATIENCE_S = 3.0
 LOCKS, SHOWN = "/thread-writer-locks/", "tui-thread-reference-capabilities"
 
 
 def deliver(session_id: str, words: str, client: int, environ: Mapping[str, str]) -> bool:
     """Queue the words for the session; whether Codex took them."""
-    if not is_in_terminal(client):
+    is_daemon = is_managed_daemon(client)
+    if not is_daemon and not is_in_terminal(client):
         return False
     variables = dict(each.partition("=")[::2] for each in _read(client, "environ"))
     environment: dict[str, str] = {
         name: variables[name] for name in ("CODEX_HOME", "HOME", "PATH") if name in variables
     }
-    if is_left(session_id, client, environment):
+    if not is_daemon and is_left(session_id, client, environment):
         return False
     return run([f"/proc/{client}/exe", "queue", "--thread", session_id, "--message", words], {**environ, **environment})
 
@@ -71,6 +73,15 @@ def _target(path: str) -> str:
 def is_in_terminal(client: int) -> bool:
     """Return whether a person has a conversation of the process open in a terminal."""
     return has_terminal(client) and not UNATTENDED.intersection(_read(client, "cmdline")[1:])
+
+
+def is_managed_daemon(client: int) -> bool:
+    """Return whether a process is the daemon that Codex starts for the conversations in terminals.
+
+    `codex` without `--no-daemon` and most other options runs a conversation there (seen in 0.169.0). The daemon has no
+    terminal, keeps a conversation when its terminal closes, and runs the turn of a queued message at once.
+    """
+    return MANAGED_DAEMON in _read(client, "cmdline")
 
 
 def has_terminal(pid: int) -> bool:
