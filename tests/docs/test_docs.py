@@ -89,6 +89,7 @@ ELSEWHERE = {
     "api/auth.py",
     "uninstall.py",
     "shop.py",
+    "settings.py",
 }  # of an example, or made by an installation
 
 
