@@ -120,6 +120,20 @@ def test_no_version_is_given_out_twice(team: LocalBus) -> None:
 
 
 @pytest.mark.promise("R1")
+def test_a_delete_with_the_expected_version_deletes_no_other(team: LocalBus) -> None:
+    team.memory.set("alice", "plan", "one")
+    team.memory.set("bob", "plan", "two")
+    with pytest.raises(errors.VersionConflict, match="is at version 2, not 1") as conflict:
+        team.memory.delete("plan", expected_version=1)
+    assert conflict.value.details["current"]["value"] == "two"
+    assert team.memory.get("plan") == "two"
+    assert team.memory.delete("plan", expected_version=2) == 2
+    with pytest.raises(errors.VersionConflict):
+        team.memory.delete("plan", expected_version=2)
+    assert team.memory.delete("plan", expected_version=0) == 0
+
+
+@pytest.mark.promise("R1")
 def test_the_same_idempotency_key_writes_once(team: LocalBus) -> None:
     first = remember(team, idempotency_key="1", expected_version=0)
     assert remember(team, idempotency_key="1", expected_version=0) == first

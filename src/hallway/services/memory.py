@@ -183,13 +183,23 @@ class SharedMemory(Service, noun="memory"):
         return self._find_all(session_id=session_id, project=project)
 
     @operation("DELETE /memory/{key}", verb="memory delete", secrets="keep")
-    def delete(self, key: str, session_id: str | None = None, *, project: str | None = None) -> int:
+    def delete(
+        self,
+        key: str,
+        session_id: str | None = None,
+        *,
+        project: str | None = None,
+        expected_version: int | None = None,
+    ) -> int:
         """Delete all versions of an entry, or only those that one session wrote; return how many.
 
         The versions of other sessions stay, and the newest of them becomes the entry. If the key is set again, its
-        version numbers continue.
+        version numbers continue. With `expected_version` it is deleted only if that is the newest version now; else
+        VersionConflict carries the entry that is.
         """
         project = self._seen(project, session_id)
+        if expected_version is not None:
+            self._compare(project, key, expected_version)
         head = self._store.one("memory.key_row", project=project, key=key)
         count = self._forget(head[0], session_id) if head else 0
         if count:

@@ -1,11 +1,14 @@
-"""The actions of a person on the page, under the name `user:NAME`: on messages, and on what needs attention."""
+"""The actions of a person on the page, under the name `user:NAME`: on messages, sessions, claims, and attention items.
+
+Those on tasks and memory entries are in their own modules.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hallway.core.errors import InvalidInput
-from hallway.core.model import is_session
+from hallway.core.model import EVERYBODY, is_session
 from hallway.services.attention import AttentionList
 from hallway.services.claims import ClaimRegistry
 from hallway.services.messages import CollaborationHub
@@ -16,10 +19,12 @@ from hallway.web.render import address, party
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from hallway.core.errors import HallwayError
     from hallway.core.model import AttentionReply, Claim, Receipt
     from hallway.web.site import Site
 
     Run = Callable[[Site, dict[str, str]], Awaitable[tuple[str, str]]]
+    Again = Callable[[Site, dict[str, str], HallwayError], Awaitable[dict[str, Any]]]
 
 SEND = CollaborationHub.operations["send"]
 REPLY = CollaborationHub.operations["reply"]
@@ -32,25 +37,36 @@ DISMISS = AttentionList.operations["dismiss"]
 RESTORE = AttentionList.operations["restore"]
 NUDGE = AttentionList.operations["nudge"]
 
+INBOX_PAGE = "/page/inbox"
+FIELD_WORDS = {"body": "message", "subject": "title"}  # what the page calls a field
+
 
 class Action(NamedTuple):
-    """A form: its path, and the function it runs, which returns a line to show and the address of the next page."""
+    """A form: its path, and the function it runs, which returns a line to show and the address of the next page.
+
+    A form with a `page` shows that page again after an error, with the data that `again` makes of what was entered.
+    """
 
     path: str
     run: Run
+    page: str = ""
+    again: Again | None = None
 
 
 async def send(site: Site, fields: dict[str, str]) -> tuple[str, str]:
-    """Send a message to a session, or to everybody in a project."""
-    to_session = fields.get("to_session", "")
+    """Send a message to a session, to a group of sessions, or to everybody in a project."""
+    to_session = fields.get("to_session", "").strip()
+    kind, within = fields.get("type", "notification"), fields.get("reply_within_s", "")
     sent: Receipt = await site.ask(
         SEND,
         from_session=site.person,
         to_session=to_session,
-        body=_text(fields),
+        subject=fields.get("subject", "").strip(),
+        body=written_text(fields),
         project=fields.get("project") or None,
-        type=fields.get("type", "notification"),
+        type="broadcast" if to_session == EVERYBODY and kind == "notification" else kind,
         priority=fields.get("priority", "normal"),
+        reply_within_s=int(within) if kind == "request" and within.isascii() and within.isdigit() else None,
     )
     where = address("/page/session", id=to_session) if is_session(to_session) else _thread(sent)
     return _came_to(sent, await _name(site, to_session)), where
@@ -63,11 +79,12 @@ async def reply(site: Site, fields: dict[str, str]) -> tuple[str, str]:
         REPLY,
         from_session=site.person,
         to_message=parent.message_id,
-        body=_text(fields),
+        body=written_text(fields),
         priority=fields.get("priority", "normal"),
     )
     to_session = parent.to_session if parent.from_session == site.person else parent.from_session
-    return _came_to(sent, await _name(site, to_session)), _thread(sent)
+    where = INBOX_PAGE if fields.get("from_page") == "inbox" else _thread(sent)
+    return _came_to(sent, await _name(site, to_session)), where
 
 
 async def rename(site: Site, fields: dict[str, str]) -> tuple[str, str]:
@@ -79,12 +96,12 @@ async def rename(site: Site, fields: dict[str, str]) -> tuple[str, str]:
 async def acknowledge(site: Site, fields: dict[str, str]) -> tuple[str, str]:
     """Acknowledge a message to this person."""
     count = await site.ask(ACKNOWLEDGE, session_id=site.person, message_ids=[fields.get("message_id", "")])
-    return ("Done." if count else "It was done before."), "/"
+    return ("Done." if count else "It was done before."), INBOX_PAGE
 
 
 async def answer_item(site: Site, fields: dict[str, str]) -> tuple[str, str]:
     """Answer something that needs attention."""
-    sent = await site.ask(ANSWER, item_id=fields.get("item_id", ""), body=_text(fields))
+    sent = await site.ask(ANSWER, item_id=fields.get("item_id", ""), body=written_text(fields))
     return _sent_about(sent), "/"
 
 
@@ -125,14 +142,16 @@ def _sent_about(sent: AttentionReply) -> str:
     return f"Sent to {name}{where}."
 
 
-def _text(fields: dict[str, str]) -> str:
-    text = fields.get("body", "").replace("\r\n", "\n").strip()
+def written_text(fields: dict[str, str], name: str = "body") -> str:
+    """Return the text of a form's field, with plain line ends; raises InvalidInput if it is empty."""
+    text = fields.get(name, "").replace("\r\n", "\n").strip()
     if not text:
-        raise InvalidInput("the message is empty", hint="Write something first")
+        raise InvalidInput(f"the {FIELD_WORDS.get(name, name)} is empty", hint="Write something first")
     return text
 
 
 async def _name(site: Site, to_session: str) -> str:
+    """Return what to call an address in a sentence."""
     return (await site.names_of([to_session])).get(to_session) or party(to_session)
 
 

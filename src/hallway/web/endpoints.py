@@ -6,17 +6,19 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Any
 
-from hallway.core.errors import HallwayError
+from hallway.core.errors import HallwayError, Refused
 from hallway.hub.auth.caller import caller_of
 from hallway.hub.auth.page_login import LOGIN
 from hallway.hub.http import encode_json, header, respond, respond_error
 from hallway.web import forms
 from hallway.web.actions import WRITES
 from hallway.web.login import LINK, LOGOUT, LoginEndpoint
+from hallway.web.memory_actions import MEMORY_WRITES
 from hallway.web.operation_runner import OperationRunner
 from hallway.web.pages.catalog import PAGES
 from hallway.web.render import address
 from hallway.web.site import Site
+from hallway.web.task_actions import TASK_WRITES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,7 +42,7 @@ def mount_page(paths: PathRouter, reader: Reader, writer: Writer, token_cache: C
     for page in PAGES:
         paths.add("GET", page.path, PageEndpoint(site, page))
         paths.add("GET", page.twin, JsonEndpoint(site, page))
-    for write in WRITES:
+    for write in (*WRITES, *TASK_WRITES, *MEMORY_WRITES):
         paths.add("POST", write.path, WriteEndpoint(site, write))
     paths.add("GET", "/page/static/{digest}/{name}", site.files)
     login = LoginEndpoint(site.renderer, token_cache)
@@ -67,29 +69,30 @@ class PageEndpoint:
             name, status = self._page.name, 200
         except HallwayError as error:
             name, status, query, context = "error", error.status, {}, {"error": error}
-        data = {**self._around(site, token, query), **context}
-        is_part = header(scope, b"hx-request") == b"true"
-        make = self._site.renderer.live if is_part else self._site.renderer.page
+        data = {**await surroundings(site, self._page, token, query), **context}
+        make = self._site.renderer.live if _is_of_script(scope) else self._site.renderer.page
         # Rendered in a thread, so that a long page does not delay other requests.
         body = await asyncio.to_thread(make, name, data)
         await respond(send, body, status, tuple(headers))
 
-    def _around(self, site: Site, token: str, query: dict[str, str]) -> dict[str, Any]:
-        """Return the variables that every template uses."""
-        page = self._page
-        return {
-            "page": page,
-            "pages": [each for each in PAGES if each.in_menu],
-            "query": query,
-            "token": token,
-            "twin": address(page.twin, **query),
-            "now_s": time.time(),
-            "seq": site.activity.seq,
-            "person": site.person,
-            "names": {},
-            "principal": site.principal,
-            "logout": LOGOUT,
-        }
+
+async def surroundings(site: Site, page: Page, token: str, query: dict[str, str]) -> dict[str, Any]:
+    """Return the variables that every template uses."""
+    return {
+        "page": page,
+        "pages": [each for each in PAGES if each.in_menu],
+        "held_project": query.get("project", ""),
+        "token": token,
+        "twin": address(page.twin, **query),
+        "now_s": time.time(),
+        "seq": site.activity.seq,
+        "person": site.person,
+        "can_write": site.can_write,
+        "inbox_unread": await site.unread_total(),
+        "names": {},
+        "principal": site.principal,
+        "logout": LOGOUT,
+    }
 
 
 class JsonEndpoint:
@@ -116,19 +119,38 @@ class WriteEndpoint:
         self._write = write
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        status = 200
-        data: dict[str, Any] = {"error": None, "said": None}
-        where = "/"
+        site, fields = self._site.for_caller(caller_of(scope)), {}
         try:
             fields = await forms.read_form(scope, receive)
-            data["said"], where = await self._write.run(self._site.for_caller(caller_of(scope)), fields)
+            done, where = await self._write.run(site, fields)
         except HallwayError as error:
-            status, data["error"] = error.status, error
-        if header(scope, b"hx-request") == b"true":
-            # The script shows an error beside the form; the text contains its status.
-            body = await asyncio.to_thread(self._site.renderer.page, "action_result", data)
-            await respond(send, body, status, (HTML, NO_STORE))
-        elif data["error"]:
-            await respond_error(send, data["error"])
+            await self._fail(site, fields, error, scope, send)
+            return
+        if _is_of_script(scope):
+            await self._answer(send, 200, {"error": None, "done": done})
         else:
             await respond(send, b"", 303, ((b"location", where.encode()), NO_STORE))
+
+    async def _fail(self, site: Site, fields: dict[str, str], error: HallwayError, scope: Scope, send: Send) -> None:
+        """Tell of an error: beside the form, on the form's own page, or as JSON to what is no browser."""
+        if _is_of_script(scope):
+            await self._answer(send, error.status, {"error": error, "done": None})
+        elif b"text/html" not in header(scope, b"accept"):
+            await respond_error(send, error)
+        else:
+            name, data = "error", {"error": error}
+            if self._write.again and not isinstance(error, Refused):
+                name, data = self._write.page, await self._write.again(site, fields, error)
+            page = next(each for each in PAGES if each.name == (self._write.page or "home"))
+            around = await surroundings(site, page, forms.csrf_token(scope) or "", {})
+            body = await asyncio.to_thread(site.renderer.page, name, {**around, **data})
+            await respond(send, body, error.status, (HTML, NO_STORE))
+
+    async def _answer(self, send: Send, status: int, data: dict[str, Any]) -> None:
+        """Answer the page's script with a line to show; the script shows an error beside the form."""
+        body = await asyncio.to_thread(self._site.renderer.page, "action_result", data)
+        await respond(send, body, status, (HTML, NO_STORE))
+
+
+def _is_of_script(scope: Scope) -> bool:
+    return header(scope, b"hx-request") == b"true"

@@ -170,14 +170,17 @@ class Renderer:
         return self._template(name).render(data).encode()
 
     def live(self, name: str, data: Mapping[str, Any]) -> bytes:
-        """Render only the parts that change while a page is open: the live part and the filter's options."""
+        """Render only the parts that change while a page is open: the live part, the menu and the filter's options."""
         template = self._template(name)
         context = template.new_context({**data, "parts": self._environment.get_template("parts.html").module})
         live = "".join(template.blocks["live"](context))
+        base = self._template("base")
+        entries = "".join(base.blocks["menu"](context))
+        menu = f'<nav id="menu" hx-swap-oob="innerMorph">{entries}</nav>'
         if "filter" not in template.blocks:
-            return live.encode()
+            return f"{live}{menu}".encode()
         choices = "".join(template.blocks["filter"](context))
-        return f'{live}<div id="filter" hx-swap-oob="innerMorph">{choices}</div>'.encode()
+        return f'{live}{menu}<div id="filter" hx-swap-oob="innerMorph">{choices}</div>'.encode()
 
     def _template(self, name: str) -> Template:
         return self._environment.get_template(f"{name}.html")

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from copy import copy
 from typing import TYPE_CHECKING, Any
 
-from hallway.core.model import PERSON
+from hallway.core.model import OBSERVER, PERSON
 from hallway.core.parties import distinct_names, sessions_in
 from hallway.hub.http import parse_query
 from hallway.local.workspace import current_user
+from hallway.services.messages import CollaborationHub
 from hallway.services.sessions import SessionRegistry
 from hallway.web.activity import ActivityLog
-from hallway.web.render import Renderer
+from hallway.web.render import Renderer, line, short_project
 from hallway.web.static_files import StaticFiles
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from starlette.types import Scope
 
+    from hallway.core.model import InboxSummary, Session
     from hallway.core.principal import Principal
     from hallway.hub.auth.caller import Caller
     from hallway.web.operation_runner import OperationRunner
@@ -27,9 +29,12 @@ if TYPE_CHECKING:
     Show = Callable[["Site", dict[str, str]], Awaitable[dict[str, Any]]]
 
 FIND_NAMES = SessionRegistry.operations["find_names"]
+FIND_SESSIONS = SessionRegistry.operations["find_sessions"]
+INBOXES = CollaborationHub.operations["inboxes"]
 
 NOBODY = "owner"
 MAX_NAMES = 1000  # looked up for one page; other sessions are shown by their ids
+MAX_PARTIES = 200  # sessions that a form suggests as recipients
 MAX_READERS = 50  # tokens for which a site is kept in memory
 
 
@@ -65,6 +70,33 @@ class Site:
     def principal(self) -> Principal | None:
         """Return the principal of the viewer's token; None for the owner of the bus."""
         return self.ask.caller.principal
+
+    @property
+    def can_write(self) -> bool:
+        """Return whether the viewer may act on the page: everybody but an observer."""
+        return self.principal is None or self.principal.role != OBSERVER
+
+    async def unread_total(self) -> int:
+        """Return the number of messages in the viewer's inbox; an observer has none."""
+        summaries: list[InboxSummary] = await self.ask(INBOXES, session_id=self.person) if self.can_write else []
+        return summaries[0].unread if summaries else 0
+
+    async def recipients(self, project: str | None = None) -> list[dict[str, str]]:
+        """Return the live sessions as recipients that a form suggests: each with a reference, and what it works on."""
+        sessions: list[Session] = await self.ask(FIND_SESSIONS, project=project, limit=MAX_PARTIES)
+        names = Counter(each.name for each in sessions)
+        return [
+            {
+                "reference": each.name if names[each.name] == 1 else each.session_id,
+                "label": f"{each.agent_type} in {short_project(each.project)}"
+                + (f": {line(each.current_task)}" if each.current_task else ""),
+            }
+            for each in sessions
+        ]
+
+    def projects(self, *more: str | None) -> list[str]:
+        """Return the projects that a filter offers: those with recent events, and those given."""
+        return sorted({*self.activity.projects, *filter(None, more)})
 
     async def names_of(self, shown: Iterable[object]) -> dict[str, str]:
         """Return the names of the sessions in the records or addresses that a page shows, by the sessions' ids."""

@@ -24,7 +24,7 @@ async def claims(site: Site, query: dict[str, str]) -> dict[str, Any]:
     return {
         "filters": wanted,
         "is_filtered": any(wanted.values()),
-        "choices": {"project": sorted({*site.activity.projects, *filter(None, [wanted["project"]])})},
+        "choices": {"project": site.projects(wanted["project"])},
         "claims": [each for each in listed if _fits(each, names.get(each.session_id, ""), wanted["q"])],
         "names": names,
         "short_ids": short_ids(each.claim_id for each in listed),

@@ -35,7 +35,7 @@ async def events(site: Site, query: dict[str, str]) -> dict[str, Any]:
         "filters": wanted,
         "is_filtered": any(wanted.values()) or bool(text),
         "choices": {
-            "project": sorted({*site.activity.projects, *filter(None, [wanted["project"]])}),
+            "project": site.projects(wanted["project"]),
             "kind": sorted({*KINDS, *(each.kind for each in site.activity.events), *filter(None, [wanted["kind"]])}),
         },
         "events": page,
@@ -75,7 +75,7 @@ async def stats(site: Site, query: dict[str, str]) -> dict[str, Any]:
     activity = site.activity
     return {
         "filters": {"project": project or ""},
-        "choices": {"project": sorted({*activity.projects, *filter(None, [project])})},
+        "choices": {"project": site.projects(project)},
         "stats": await site.ask(STATS, project=project),
         "plots": {
             "at_s": [round(each) for each in instants],

@@ -6,12 +6,14 @@ import difflib
 import json
 from typing import TYPE_CHECKING, Any
 
+from hallway.core.errors import VersionConflict
 from hallway.core.model import MEMORY_TYPES
 from hallway.core.schema import to_builtins
 from hallway.services.memory import SharedMemory
 from hallway.web.render import lines
 
 if TYPE_CHECKING:
+    from hallway.core.errors import HallwayError
     from hallway.core.model import MemoryEntry
     from hallway.web.site import Site
 
@@ -26,7 +28,7 @@ CONTEXT = 3  # unchanged lines around a change
 
 async def memory(site: Site, query: dict[str, str]) -> dict[str, Any]:
     """Return the data of the memory page: a project's entries, the best match of a search first, else the newest."""
-    projects = sorted({*site.activity.projects, *filter(None, [query.get("project")])})
+    projects = site.projects(query.get("project"))
     wanted = {name: query.get(name, "") for name in ("q", "type", "tag")}
     wanted["project"] = query.get("project") or _busiest(site)
     hits = await site.ask(
@@ -72,9 +74,62 @@ async def entry(site: Site, query: dict[str, str]) -> dict[str, Any]:
     }
 
 
+async def edit(site: Site, query: dict[str, str]) -> dict[str, Any]:
+    """Return the data of the page on which a person edits an entry, or writes a new one."""
+    project, key = query.get("project") or _busiest(site), query.get("key", "")
+    if not key:
+        new = {"key": "", "value": "", "format": "text", "type": "note", "tags": "", "expected_version": "0"}
+        return {**_form(site, new), "fields": {**new, "project": project}}
+    entry: MemoryEntry = await site.ask(GET, key=key, project=project or None)
+    is_text = isinstance(entry.value, str)
+    fields = {
+        "key": entry.key,
+        "value": entry.value if is_text else "\n".join(_lines(entry.value)),
+        "format": "text" if is_text else "json",
+        "type": entry.type,
+        "tags": " ".join(entry.tags),
+        "expected_version": str(entry.version),
+        "project": entry.project,
+    }
+    return {**_form(site, fields), "fields": fields}
+
+
+async def edit_again(site: Site, fields: dict[str, str], error: HallwayError) -> dict[str, Any]:
+    """Return the data of the edit page after an error: what was entered and, after a conflict, how it differs.
+
+    The person then decides: what is sent next replaces the version that the page shows now.
+    """
+    names = ("key", "value", "format", "type", "tags", "expected_version", "project")
+    entered = {name: fields.get(name, "") for name in names}
+    data = {**_form(site, entered), "fields": entered, "error": error}
+    if not isinstance(error, VersionConflict):
+        return data
+    current = error.details["current"]
+    entered["expected_version"] = str(current["version"] if current else 0)
+    data["current"] = current
+    data["names"] = await site.names_of([current["session_id"]] if current else [])
+    data["changes"] = differences(_lines(current["value"]) if current else [], lines(entered["value"]).split("\n"))
+    return data
+
+
+def _form(site: Site, fields: dict[str, str]) -> dict[str, Any]:
+    """Return the choices of the edit page's form."""
+    return {
+        "error": None,
+        "current": None,
+        "changes": [],
+        "choices": {"project": site.projects(fields.get("project")), "type": list(MEMORY_TYPES)},
+    }
+
+
 def changes(before: MemoryEntry, after: MemoryEntry) -> list[dict[str, str]]:
     """Return the differences of two versions as lines: added (`+`), removed (`-`), context, and positions (`@`)."""
-    lines = difflib.unified_diff(_lines(before.value), _lines(after.value), n=CONTEXT, lineterm="")
+    return differences(_lines(before.value), _lines(after.value))
+
+
+def differences(before: list[str], after: list[str]) -> list[dict[str, str]]:
+    """Return the differences of two texts as lines, as `changes` does."""
+    lines = difflib.unified_diff(before, after, n=CONTEXT, lineterm="")
     return [
         {"sign": "@", "text": text} if text.startswith("@@") else {"sign": text[0], "text": text[1:]}
         for text in list(lines)[2:]

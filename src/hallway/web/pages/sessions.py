@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from hallway.agents.install.chain import chains
 from hallway.core.errors import Refused, SessionNotFound
-from hallway.core.model import OBSERVER
 from hallway.core.short_ids import short_ids
 from hallway.services.attention import AttentionList
 from hallway.services.files import FileLog
@@ -150,7 +149,6 @@ async def needs(site: Site) -> dict[str, Any]:
         await site.ask(ATTENTION, limit=NEEDS),
         await site.ask(ATTENTION, include_dismissed=True),
     )
-    mine: list[InboxSummary] = [] if _is_observer(site) else await site.ask(INBOXES, session_id=site.person)
     return {
         "top": attention.items,
         "dismissed": sorted(
@@ -158,7 +156,6 @@ async def needs(site: Site) -> dict[str, Any]:
             key=lambda each: each.state_since,
             reverse=True,
         ),
-        "for_you_total": mine[0].unread if mine else 0,
         "total": attention.total,
         "more": attention.total - len(attention.items),
     }
@@ -170,14 +167,9 @@ async def attention(site: Site, query: dict[str, str]) -> dict[str, Any]:
     return {"items": page.items, "total": page.total, "is_last": len(page.items) < ROWS}
 
 
-def _is_observer(site: Site) -> bool:
-    """Return whether the viewer is an observer, who has no inbox."""
-    return site.principal is not None and site.principal.role == OBSERVER
-
-
 async def _for_you(site: Site, **filters: Any) -> list[Message]:
     """Return the questions to the viewer, oldest first."""
-    if _is_observer(site):
+    if not site.can_write:
         return []
     messages: list[Message] = await site.ask(INBOX, session_id=site.person, limit=MESSAGES, **filters)
     return messages

@@ -37,7 +37,8 @@ async def tasks(site: Site, query: dict[str, str]) -> dict[str, Any]:
         "filters": wanted,
         "names": await site.names_of(listed),
         "is_filtered": any(wanted.values()),
-        "choices": {"project": sorted({*site.activity.projects, *filter(None, [wanted["project"]])})},
+        "choices": {"project": site.projects(wanted["project"])},
+        "recipients": await site.recipients(project),
         "columns": [
             {"name": "Offered", "status": "offered", "tasks": tasks["offered"]},
             {"name": "Accepted", "status": "accepted", "tasks": mine},
@@ -61,4 +62,9 @@ async def task(site: Site, query: dict[str, str]) -> dict[str, Any]:
         thread = await site.ask(THREAD, message_id=task.task_id, limit=MAX_IN_THREAD)
     except MessageNotFound:
         pass  # the messages were pruned; the task still exists
-    return {"task": task, "tree": in_tree(thread) if thread else [], "names": await site.names_of([task, thread])}
+    return {
+        "task": task,
+        "tree": in_tree(thread) if thread else [],
+        "recipients": await site.recipients(task.project),
+        "names": await site.names_of([task, thread]),
+    }

@@ -42,7 +42,7 @@ async def messages(site: Site, query: dict[str, str]) -> dict[str, Any]:
     return {
         "filters": wanted,
         "is_filtered": any(wanted.values()) or bool(before),
-        "choices": {"project": sorted({*site.activity.projects, *filter(None, [wanted["project"]])})},
+        "choices": {"project": site.projects(wanted["project"])},
         "requests": [],
         "threads": summaries,
         "names": await site.names_of(party for each in summaries for party in each["parties"][:SHOWN_PARTIES]),
@@ -65,7 +65,7 @@ async def _unanswered(site: Site, wanted: dict[str, str], older_than: int | None
     return {
         "filters": wanted,
         "is_filtered": True,
-        "choices": {"project": sorted({*site.activity.projects, *filter(None, [wanted["project"]])})},
+        "choices": {"project": site.projects(wanted["project"])},
         "requests": requests,
         "threads": [],
         "names": await site.names_of(requests),
@@ -91,6 +91,16 @@ def _summary(thread_id: str, messages: list[Message]) -> dict[str, Any]:
         "count": len(messages),
         "is_whole": first.message_id == thread_id,
         "parties": list(dict.fromkeys(parties)),
+    }
+
+
+async def compose(site: Site, query: dict[str, str]) -> dict[str, Any]:
+    """Return the data of the page on which a person writes a message."""
+    return {
+        "to_session": query.get("to", ""),
+        "filters": {"project": query.get("project", "")},
+        "projects": site.projects(query.get("project")),
+        "recipients": await site.recipients(query.get("project") or None),
     }
 
 

@@ -180,6 +180,10 @@
 
   // -- writing --------------------------------------------------------------------------------------------------------
 
+  const SAID_FOR_MS = 15000; // how long a success is shown; an error stays
+  const said = document.getElementById("said");
+  let saying = 0;
+
   const token = () => document.cookie.match(/(?:^|; )hallway_page=([^;]+)/)?.[1] ?? "";
 
   document.addEventListener("htmx:config:request", (event) => {
@@ -188,12 +192,23 @@
   });
   document.addEventListener("htmx:after:swap", (event) => {
     const { sourceElement, response } = event.detail.ctx;
-    if (!response || !sourceElement?.matches?.("form") || response.status >= 400) return;
-    if (sourceElement.matches("[data-compose]")) sourceElement.reset();
+    if (!response || !sourceElement?.matches?.("form")) return;
+    clearTimeout(saying);
+    if (response.status >= 400) return;
+    const act = sourceElement.closest("details.act");
+    if (act && !act.querySelector("[role=status]")) { sourceElement.reset(); closeAct(act); }
+    if (sourceElement.matches("[data-compose], .page-form form")) sourceElement.reset();
+    saying = setTimeout(() => { said.replaceChildren(); }, SAID_FOR_MS);
     changed();
   });
+  function closeAct(act) {
+    const hadFocus = act.contains(document.activeElement);
+    act.open = false;
+    if (hadFocus) act.querySelector("summary").focus();
+  }
+
   document.addEventListener("htmx:error", (event) => {
-    if (event.detail.ctx?.sourceElement?.matches?.("form")) document.getElementById("said").textContent = "It was not sent: the hub does not answer. Your text is still here.";
+    if (event.detail.ctx?.sourceElement?.matches?.("form")) said.textContent = "It was not sent: the hub does not answer. Your text is still here.";
   });
 
   // -- the keyboard ---------------------------------------------------------------------------------------------------
@@ -215,25 +230,47 @@
     else if (document.activeElement?.matches?.("[data-row]")) location.href = `${document.activeElement.href}#compose-body`;
   }
 
+  // What a key does in the row that has the focus, or on a page whose act is in no row.
+  function actOf(key) {
+    if (!/^[a-z]$/.test(key)) return null;
+    const row = document.activeElement?.closest?.("#live li, #live tr");
+    const named = [...(row ?? live).querySelectorAll(`[data-key="${key}"]`)].filter((act) => act.checkVisibility());
+    return row ? named[0] : named.find((act) => !act.closest("li, tr"));
+  }
+
+  function press(act) {
+    act.click();
+    if (act.matches("summary") && act.parentElement.open) act.parentElement.querySelector("textarea, input:not([type=hidden])")?.focus();
+  }
+
   const KEYS = {
     "/": () => document.querySelector("[data-search]")?.focus(),
     j: () => step(1),
     k: () => step(-1),
     r: write,
+    c: () => document.querySelector("[data-compose-page]")?.click(),
     "?": () => help.showModal(),
   };
 
   document.addEventListener("keydown", (event) => {
     const field = event.target.closest?.("input, textarea, select");
-    if (event.key === "Escape" && field) { field.blur(); return; }
+    if (event.key === "Escape" && field) {
+      const act = field.closest("details.act");
+      if (act && !field.value) closeAct(act);
+      else field.blur();
+      return;
+    }
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && field?.form?.matches("[data-compose]")) {
       event.preventDefault();
       field.form.requestSubmit();
       return;
     }
-    if (field || help.open || event.ctrlKey || event.metaKey || event.altKey || !KEYS[event.key]) return;
+    if (field || help.open || event.ctrlKey || event.metaKey || event.altKey) return;
+    const act = actOf(event.key);
+    if (!act && !KEYS[event.key]) return;
     event.preventDefault();
-    KEYS[event.key]();
+    if (act) press(act);
+    else KEYS[event.key]();
   });
 
   document.addEventListener("DOMContentLoaded", () => {
