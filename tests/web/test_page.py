@@ -83,6 +83,7 @@ def test_a_message_typed_on_the_page_reaches_a_session_and_its_reply_shows_up(
     page.get_by_role("link", name="Inbox").click()
     expect(page.locator("#live")).to_contain_text("the new one")
     page.get_by_role("button", name="done").click()
+    page.mouse.move(5, 5)
     expect(page.locator("#live")).to_contain_text("Nothing is in your inbox.")
 
 
@@ -97,17 +98,19 @@ def test_what_needs_a_person_is_on_top(tab: Page, bus: LocalBus) -> None:
     task = bus.tasks.offer("a", "user:alice", "mend the cart")
     bus.sessions.update_status("c", "waiting", reason="permission", detail="Bash: make deploy")
     bus.messages.send("b", "user:alice", "request", "production is down", priority="urgent")
-    expect(needs.locator(".card")).to_have_count(4)
-    expect(needs.locator(".card").nth(3)).to_contain_text("cart.py: shop-2 writes it, too, in the same worktree")
-    expect(needs.locator(".card").nth(0)).to_contain_text("production is down")
-    expect(needs.locator(".card").nth(1)).to_contain_text("Bash: make deploy")
-    expect(needs.locator(".card").nth(2)).to_contain_text("mend the cart")
+    expect(needs.locator(".need:visible")).to_have_count(4)
+    expect(needs.locator(".need:visible").nth(3)).to_contain_text(
+        "cart.py: shop-2 writes it, too, in the same worktree"
+    )
+    expect(needs.locator(".need:visible").nth(0)).to_contain_text("production is down")
+    expect(needs.locator(".need:visible").nth(1)).to_contain_text("Bash: make deploy")
+    expect(needs.locator(".need:visible").nth(2)).to_contain_text("mend the cart")
     expect(tab.get_by_role("link", name="Inbox").locator(".badge")).to_contain_text("3")
     bus.messages.acknowledge("user:alice", [each.message_id for each in bus.messages.inbox("user:alice")])
     bus.tasks.accept("user:alice", task.task_id)
     bus.messages.mark_injected("a", [each.message_id for each in bus.messages.inbox("a")])
     bus.sessions.update_status("c", "working")
-    expect(needs.locator(".card")).to_have_count(1)
+    expect(needs.locator(".need:visible")).to_have_count(1)
     assert "third" not in needs.inner_text()  # the same path on another machine is another file
     bus.sessions.end("a")
     expect(needs).to_contain_text("All clear.")
@@ -137,6 +140,7 @@ def test_claims_are_shown_and_a_person_ends_one(open_tab: Callable[..., Page], b
     expect(cards).to_have_count(4)
     button.click()
     expect(page.locator("#said")).to_contain_text("login-form no longer holds README.md, src/api/**.")
+    page.mouse.move(5, 5)
     expect(cards).to_have_count(3)
     expect(cards.nth(0)).to_contain_text("checkout holds")
     released = [each for each in bus.events.read(limit=1000) if each.kind == "claim.released"]
@@ -151,9 +155,10 @@ def test_an_item_is_dismissed_and_the_dismissal_undone_on_the_page(tab: Page, bu
     needs = tab.locator("#needs")
     needs.get_by_role("button", name="Dismiss").click()
     expect(needs.locator(".calm")).to_have_text("All clear.")
-    needs.get_by_role("button", name="Undo").click()
-    expect(needs.locator(".is-permission")).to_contain_text("Bash: ls")
-    expect(tab.locator("#dismissed")).to_have_count(0)
+    tab.locator("#said").get_by_role("button", name="Undo").click()
+    expect(tab.locator("#said")).to_contain_text("It is back on the list.")
+    expect(needs.locator("#needs-list .is-permission")).to_contain_text("Bash: ls")
+    expect(needs.locator(".calm")).to_have_count(0)
 
 
 @pytest.mark.promise("H2")
@@ -182,11 +187,13 @@ def test_the_list_works_without_javascript(open_tab: Callable[..., Page], bus: L
     page = open_tab("/", java_script_enabled=False)
     page.get_by_role("button", name="Dismiss").click()
     expect(page.locator("#needs")).to_contain_text("All clear.")
+    page.locator("#fold-dismissed summary").first.click()
     page.get_by_role("button", name="Undo").click()
     page.get_by_text("Reply", exact=True).first.click()
     page.locator("#needs textarea").fill("5432")
     page.get_by_role("button", name="Reply").click()
-    expect(page.locator("#needs .card")).to_contain_text("not yet picked up")
+    page.locator("#fold-answered summary").first.click()
+    expect(page.locator("#needs .need")).to_contain_text("not yet picked up")
     assert [each.body for each in bus.messages.inbox("s1")] == ["5432"]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from functools import cache
+from http.cookies import CookieError, SimpleCookie
 from math import ceil
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
@@ -56,6 +57,15 @@ def header(scope: Scope, name: bytes) -> bytes:
             content: bytes = value
             return content
     return b""
+
+
+def cookie(scope: Scope, name: str) -> str:
+    """Return a cookie's value, or an empty text if there is none or the header cannot be read."""
+    try:
+        morsel = SimpleCookie(header(scope, b"cookie").decode("latin-1")).get(name)
+    except CookieError:
+        return ""
+    return morsel.value if morsel else ""
 
 
 async def read_body(scope: Scope, receive: Receive) -> bytes:

@@ -44,11 +44,13 @@ FIELD_WORDS = {"body": "message", "subject": "title"}  # what the page calls a f
 class Action(NamedTuple):
     """A form: its path, and the function it runs, which returns a line to show and the address of the next page.
 
-    A form with a `page` shows that page again after an error, with the data that `again` makes of what was entered.
+    `undo` is the path of the form that takes it back, with the same fields. A form with a `page` shows that page again
+    after an error, with the data that `again` makes of what was entered.
     """
 
     path: str
     run: Run
+    undo: str = ""
     page: str = ""
     again: Again | None = None
 
@@ -177,7 +179,7 @@ WRITES = (
     Action("/page/rename", rename),
     Action("/page/attention/answer", answer_item),
     Action("/page/attention/nudge", nudge_item),
-    Action("/page/attention/dismiss", dismiss_item),
+    Action("/page/attention/dismiss", dismiss_item, undo="/page/attention/restore"),
     Action("/page/attention/restore", restore_item),
     Action("/page/claims/release", release_claim),
 )

@@ -127,14 +127,15 @@ class WriteEndpoint:
             await self._fail(site, fields, error, scope, send)
             return
         if _is_of_script(scope):
-            await self._answer(send, 200, {"error": None, "done": done})
+            undo = {"path": self._write.undo, "fields": fields} if self._write.undo else None
+            await self._answer(send, 200, {"error": None, "done": done, "undo": undo})
         else:
             await respond(send, b"", 303, ((b"location", where.encode()), NO_STORE))
 
     async def _fail(self, site: Site, fields: dict[str, str], error: HallwayError, scope: Scope, send: Send) -> None:
         """Tell of an error: beside the form, on the form's own page, or as JSON to what is no browser."""
         if _is_of_script(scope):
-            await self._answer(send, error.status, {"error": error, "done": None})
+            await self._answer(send, error.status, {"error": error, "done": None, "undo": None})
         elif b"text/html" not in header(scope, b"accept"):
             await respond_error(send, error)
         else:

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import hmac
 import secrets
-from http.cookies import CookieError, SimpleCookie
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
 from hallway.core.errors import InvalidInput, Refused
-from hallway.hub.http import header, read_body
+from hallway.hub.http import cookie, header, read_body
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope
@@ -28,11 +27,8 @@ MAX_FIELDS = 20
 
 def csrf_token(scope: Scope) -> str | None:
     """Return the CSRF token of the request's cookie."""
-    try:
-        morsel = SimpleCookie(header(scope, b"cookie").decode("latin-1")).get(COOKIE)
-    except CookieError:
-        return None
-    return morsel.value if morsel and morsel.value.isascii() and len(morsel.value) >= 32 else None
+    token = cookie(scope, COOKIE)
+    return token if token.isascii() and len(token) >= 32 else None
 
 
 def new_token() -> str:

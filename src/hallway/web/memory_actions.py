@@ -64,6 +64,6 @@ def _version(fields: dict[str, str]) -> int:
 
 
 MEMORY_WRITES = (
-    Action("/page/memory/set", write_entry, "edit", edit_again),
+    Action("/page/memory/set", write_entry, page="edit", again=edit_again),
     Action("/page/memory/delete", delete_entry),
 )

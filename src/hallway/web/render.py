@@ -37,7 +37,11 @@ LOOKS = {
     "task": style.TASK_LOOKS,
     "attention": style.ATTENTION_LOOKS,
 }
-LAST_DISMISSED = 3  # items that the home page offers to put back; the whole list has the others
+ANSWERS = (  # to a question with one key: the key, the word, and what is written
+    ("y", "Yes", "Yes."),
+    ("n", "No", "No."),
+    ("w", "Wait", "Please wait: I will come back to this."),
+)
 LONG_TEXT = 4000  # characters of one text that a list shows
 
 
@@ -163,7 +167,7 @@ class Renderer:
             PERSON=PERSON,
             MESSAGE_TYPES=MESSAGE_TYPES,
             LONG_TEXT=LONG_TEXT,
-            LAST_DISMISSED=LAST_DISMISSED,
+            ANSWERS=ANSWERS,
         )
 
     def page(self, name: str, data: Mapping[str, Any]) -> bytes:

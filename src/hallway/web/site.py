@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from hallway.core.model import OBSERVER, PERSON
 from hallway.core.parties import distinct_names, sessions_in
-from hallway.hub.http import parse_query
+from hallway.hub.http import cookie, parse_query
 from hallway.local.workspace import current_user
 from hallway.services.messages import CollaborationHub
 from hallway.services.sessions import SessionRegistry
@@ -33,6 +33,7 @@ FIND_SESSIONS = SessionRegistry.operations["find_sessions"]
 INBOXES = CollaborationHub.operations["inboxes"]
 
 NOBODY = "owner"
+LOOKED_COOKIE = "hallway_looked"  # of the page's script: what the person saw last on the home page, and when
 MAX_NAMES = 1000  # looked up for one page; other sessions are shown by their ids
 MAX_PARTIES = 200  # sessions that a form suggests as recipients
 MAX_READERS = 50  # tokens for which a site is kept in memory
@@ -108,4 +109,4 @@ class Site:
         """Return a page request's query, and the page's data for it."""
         query = {name: value.strip() for name, value in parse_query(scope).items()}
         await self.activity.read_on()
-        return query, await show(self, query)
+        return query, await show(self, {"looked": cookie(scope, LOOKED_COOKIE), **query})

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from http.cookies import CookieError, SimpleCookie
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from hallway.hub.http import header
+from hallway.hub.http import cookie, header
 
 if TYPE_CHECKING:
     from starlette.types import Scope
@@ -22,11 +21,7 @@ def secret_of(scope: Scope) -> bytes:
     """Return the login secret of a request's cookie, if the request reads or submits a form of the page."""
     if scope["method"] not in READS and not scope["path"].startswith(PREFIX):
         return b""
-    try:
-        morsel = SimpleCookie(header(scope, b"cookie").decode("latin-1")).get(cookie_name(scope))
-    except CookieError:
-        return b""
-    return morsel.value.encode("latin-1") if morsel else b""
+    return cookie(scope, cookie_name(scope)).encode("latin-1")
 
 
 def host_of(scope: Scope) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from hallway.web.pages import claims, events, memory, sessions, tasks, threads
+from hallway.web.pages import attention_list, claims, events, memory, sessions, tasks, threads
 
 if TYPE_CHECKING:
     from hallway.web.site import Show
@@ -32,7 +32,7 @@ class Page(NamedTuple):
 PAGES = (
     Page("home", "Sessions", sessions.home, "session message task attention"),
     Page("session", "Session", sessions.session, "session message task memory", in_menu=False),
-    Page("attention", "Needs attention", sessions.attention, "session message task attention", in_menu=False),
+    Page("attention", "Needs attention", attention_list.attention, "session message task attention", in_menu=False),
     Page("inbox", "Inbox", sessions.inbox, "message"),
     Page("messages", "Messages", threads.messages, "message"),
     Page("thread", "Thread", threads.thread, "message", in_menu=False),

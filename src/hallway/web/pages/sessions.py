@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from hallway.agents.install.chain import chains
 from hallway.core.errors import Refused, SessionNotFound
 from hallway.core.short_ids import short_ids
-from hallway.services.attention import AttentionList
 from hallway.services.files import FileLog
 from hallway.services.memory import SharedMemory
 from hallway.services.messages import TASK_TYPES, CollaborationHub
@@ -19,6 +18,7 @@ from hallway.services.sessions import SessionRegistry
 from hallway.services.tasks import TaskBoard
 from hallway.text.style import STYLES, in_order
 from hallway.web.activity import WINDOW_S
+from hallway.web.pages.attention_list import needs
 from hallway.web.timeline import Timeline
 
 if TYPE_CHECKING:
@@ -33,7 +33,6 @@ RECEIVED = CollaborationHub.operations["get_messages"]
 SENT = CollaborationHub.operations["sent"]
 DELIVERIES = CollaborationHub.operations["deliveries"]
 TASKS = TaskBoard.operations["list_tasks"]
-ATTENTION = AttentionList.operations["read"]
 TOUCHED = FileLog.operations["touched"]
 REMEMBERED = SharedMemory.operations["find"]
 
@@ -47,7 +46,6 @@ DRAWN = 24  # sessions on the timeline
 DRAWN_OF_MANY = 12
 MANY = 30  # rows; with more, the timeline comes before the table
 FEED = 30
-NEEDS = 12  # items shown; the others are counted
 TALK = 30
 FILTERS = ("project", "agent", "user", "status", "q")
 
@@ -68,7 +66,7 @@ async def home(site: Site, query: dict[str, str]) -> dict[str, Any]:
         "choices": choices(everyone),
         "counts": _by_status(everyone),
         "is_cut": len(live) >= MAX_SESSIONS,
-        "needs": await needs(site),
+        "needs": await needs(site, query),
         "is_long": len(rows) > MANY,
         "rows": [{**each.to_dict(), "unread": _unread(inboxes, each), "is_live": each.is_live} for each in rows],
         "ids": short_ids(each.session_id for each in rows),
@@ -141,30 +139,6 @@ async def _session_or_none(site: Site, session_id: str) -> Session | None:
 async def unread(site: Site) -> dict[str, InboxSummary]:
     """Return the inboxes with unread messages: {session id: summary}."""
     return {each.recipient: each for each in await site.ask(INBOXES)}
-
-
-async def needs(site: Site) -> dict[str, Any]:
-    """Return what needs a person, the most important first."""
-    attention, with_dismissed = (
-        await site.ask(ATTENTION, limit=NEEDS),
-        await site.ask(ATTENTION, include_dismissed=True),
-    )
-    return {
-        "top": attention.items,
-        "dismissed": sorted(
-            (each for each in with_dismissed.items if each.state == "dismissed"),
-            key=lambda each: each.state_since,
-            reverse=True,
-        ),
-        "total": attention.total,
-        "more": attention.total - len(attention.items),
-    }
-
-
-async def attention(site: Site, query: dict[str, str]) -> dict[str, Any]:
-    """Return the whole list of what needs a person, by pages, with what was dismissed at its end."""
-    page = await site.ask(ATTENTION, include_dismissed=True, after_id=query.get("after") or None, limit=ROWS)
-    return {"items": page.items, "total": page.total, "is_last": len(page.items) < ROWS}
 
 
 async def _for_you(site: Site, **filters: Any) -> list[Message]:

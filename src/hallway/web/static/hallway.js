@@ -46,8 +46,35 @@
   }
 
   async function show(text) {
+    const anchor = anchorOf(), top = anchor?.getBoundingClientRect().top;
     await htmx.swap({ text: inHeldOrder(text), target: live, sourceElement: live, swap: "innerMorph" });
+    if (anchor) keepAt(anchor.id, top);
     settle();
+  }
+
+  // What an update must not move: what is under the pointer, else what has the focus, else what is read.
+  function anchorOf() {
+    const read = scrollY > 0 && document.elementFromPoint(innerWidth / 2, innerHeight / 3);
+    for (const element of [pointer && document.elementFromPoint(pointer.x, pointer.y), document.activeElement, read]) {
+      const anchor = element && live.contains(element) && element.closest("[id]");
+      if (anchor && anchor !== live) return anchor;
+    }
+    return null;
+  }
+
+  // Scrolls by as much as the update has moved an element; where the page has no room for that, it gets room for a while.
+  function keepAt(id, top) {
+    const element = document.getElementById(id);
+    const by = element ? Math.round(element.getBoundingClientRect().top - top) : 0;
+    if (!by) return;
+    const page = document.scrollingElement, below = page.scrollHeight - innerHeight - scrollY;
+    if (scrollY + by < 0) addRoom("paddingTop", -(scrollY + by));
+    if (by > below) addRoom("paddingBottom", by - below);
+    scrollTo(0, Math.max(scrollY + by, 0));
+  }
+
+  function addRoom(side, pixels) {
+    live.style[side] = `${parseFloat(getComputedStyle(live)[side]) + pixels}px`;
   }
 
   function settle() {
@@ -57,35 +84,49 @@
     live.dispatchEvent(new CustomEvent("hallway:shown"));
   }
 
-  // While the pointer or the focus is in a list, its rows keep their order; new rows are added at the end.
+  // While the pointer, the focus or a half-written text is in a list, its rows keep their order: new rows are added at the
+  // end, rows that went elsewhere stay with what they say now, and rows that are gone stay as they were, crossed out.
   function inHeldOrder(text) {
-    const held = [...live.querySelectorAll("[data-calm]")];
-    if (!held.some(isBusy)) return text;
+    const held = [...live.querySelectorAll("[data-calm]")].filter(isBusy);
+    if (!held.length) return text;
     const next = new DOMParser().parseFromString(`<body>${text}</body>`, "text/html");
-    next.querySelectorAll("[data-calm]").forEach((list, at) => {
-      if (!held[at] || !isBusy(held[at])) return;
-      const rows = new Map([...list.children].map((row) => [row.id, row]));
-      const kept = [...held[at].children].map((row) => rows.get(row.id)).filter(Boolean);
-      list.prepend(...kept);
-    });
+    for (const list of held) {
+      const following = next.getElementById(list.id);
+      following?.prepend(...[...list.children].map((row) => row.id && (next.getElementById(row.id) ?? gone(row, list))).filter(Boolean));
+      following?.closest("[hidden]")?.removeAttribute("hidden");
+    }
     return (next.head.querySelector("title")?.outerHTML ?? "") + next.body.innerHTML;
+  }
+
+  function gone(row, list) {
+    const isUsed = row.contains(document.activeElement) || isWritten(row);
+    if (!isUsed && list !== pointed) return null;
+    const last = row.cloneNode(true);
+    last.classList.add("is-gone");
+    last.inert = !isUsed;
+    return last;
   }
 
   // The list where the pointer last moved. `:hover` would not do: an update that adds content above a list moves the list
   // away from a resting pointer, and the next update would sort its rows.
-  let pointed = null;
+  let pointed = null, pointer = null;
 
-  const isBusy = (list) => list === pointed || list.contains(document.activeElement);
+  const isWritten = (part) => [...part.querySelectorAll("details[open] :is(textarea, input:not([type=hidden]))")].some((field) => field.value !== field.defaultValue);
+  const isBusy = (list) => list === pointed || list.contains(document.activeElement) || isWritten(list);
 
   function pointAt(list) {
     if (list === pointed) return;
     const left = pointed;
     pointed = list;
+    live.style.paddingTop = live.style.paddingBottom = "";
     if (left) changed();
   }
 
-  document.addEventListener("mousemove", (event) => pointAt(event.target.closest?.("[data-calm]") ?? null));
-  document.documentElement.addEventListener("mouseleave", () => pointAt(null));
+  document.addEventListener("mousemove", (event) => {
+    pointer = { x: event.clientX, y: event.clientY };
+    pointAt(event.target.closest?.("[data-calm]") ?? null);
+  });
+  document.documentElement.addEventListener("mouseleave", () => { pointer = null; pointAt(null); });
 
   // -- the one event stream -------------------------------------------------------------------------------------------
 
@@ -113,9 +154,19 @@
   stream.addEventListener("htmx:sse:error", () => say("off", "reconnecting"));
   stream.addEventListener("htmx:sse:close", () => say("off", "reconnecting"));
   document.addEventListener("visibilitychange", () => {
-    if (document.hidden) say("paused", "paused");
+    if (document.hidden) { say("paused", "paused"); looked(); }
     else { connect(); changed(); }
   });
+  addEventListener("pagehide", looked);
+
+  // What the person saw last of what needs attention: the home page says what has changed since.
+  function looked() {
+    const seen = document.getElementById("needs")?.closest("[data-seq]");
+    if (!seen || location.pathname !== "/") return;
+    const at = Math.trunc((Date.now() + aheadMs) / 1000);
+    document.cookie = `hallway_looked=${seen.dataset.seq}.${at}; path=/; max-age=2592000; SameSite=Strict`;
+  }
+
   setInterval(connect, 2000); // retries a failed first connection; does nothing while a connection is open
 
   // -- ages that tick -------------------------------------------------------------------------------------------------
@@ -135,7 +186,8 @@
       if (time.textContent !== text) time.textContent = text;
     }
     for (const time of document.querySelectorAll("time[data-clock]")) {
-      const text = new Date(Number(time.dataset.clock) * 1000).toLocaleTimeString([], { hour12: false });
+      const parts = "minutes" in time.dataset ? { hour: "2-digit", minute: "2-digit" } : {};
+      const text = new Date(Number(time.dataset.clock) * 1000).toLocaleTimeString([], { hour12: false, ...parts });
       if (time.textContent !== text) time.textContent = text;
     }
   }
@@ -201,10 +253,13 @@
     saying = setTimeout(() => { said.replaceChildren(); }, SAID_FOR_MS);
     changed();
   });
+  let isByKey = false; // whether the keyboard was used last: then the focus goes back to where the form was opened
+  for (const kind of ["keydown", "pointerdown"]) document.addEventListener(kind, () => { isByKey = kind === "keydown"; }, true);
+
   function closeAct(act) {
     const hadFocus = act.contains(document.activeElement);
     act.open = false;
-    if (hadFocus) act.querySelector("summary").focus();
+    if (hadFocus && isByKey) act.querySelector("summary").focus();
   }
 
   document.addEventListener("htmx:error", (event) => {
@@ -230,18 +285,17 @@
     else if (document.activeElement?.matches?.("[data-row]")) location.href = `${document.activeElement.href}#compose-body`;
   }
 
-  // What a key does in the row that has the focus, or on a page whose act is in no row.
+  // What a key does: in the row that has the focus, else an act of the page that is in no row, else the undoing of the last.
   function actOf(key) {
     if (!/^[a-z]$/.test(key)) return null;
     const row = document.activeElement?.closest?.("#live li, #live tr");
     const named = [...(row ?? live).querySelectorAll(`[data-key="${key}"]`)].filter((act) => act.checkVisibility());
-    return row ? named[0] : named.find((act) => !act.closest("li, tr"));
+    return row && named.length ? named[0] : named.find((act) => !act.closest("li, tr")) ?? said?.querySelector(`[data-key="${key}"]`);
   }
 
-  function press(act) {
-    act.click();
-    if (act.matches("summary") && act.parentElement.open) act.parentElement.querySelector("textarea, input:not([type=hidden])")?.focus();
-  }
+  document.addEventListener("toggle", ({ target }) => {
+    if (target.matches("details.act") && target.open) target.querySelector("textarea, input:not([type=hidden]), button")?.focus();
+  }, true);
 
   const KEYS = {
     "/": () => document.querySelector("[data-search]")?.focus(),
@@ -269,7 +323,7 @@
     const act = actOf(event.key);
     if (!act && !KEYS[event.key]) return;
     event.preventDefault();
-    if (act) press(act);
+    if (act) act.click();
     else KEYS[event.key]();
   });
 
