@@ -102,6 +102,7 @@ class PathRouter:
         self._paths: dict[str, Route] = {}
         self._tree = Segment()
         self._long: list[Route] = []  # those with the most segments first
+        self.otherwise: ASGIApp = nothing_there
 
     def add(self, method: str, template: str, endpoint: ASGIApp, long_place: str | None = None) -> None:
         if template not in self._paths:
@@ -131,7 +132,17 @@ class PathRouter:
                     return
                 await path.serve(scope, receive, send)
                 return
-        await respond_error(send, NotFound(f"there is nothing at {quote_value(scope['path'])}"))
+        await self.otherwise(scope, receive, send)
+
+
+async def nothing_there(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer a request for an unknown path."""
+    await respond_error(send, not_found(scope))
+
+
+def not_found(scope: Scope) -> NotFound:
+    """Return the error for an unknown path."""
+    return NotFound(f"there is nothing at {quote_value(scope['path'])}")
 
 
 def _decoded(word: str) -> str:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, unquote
 
 from hallway.core.errors import HallwayError, Refused
 from hallway.hub.auth.caller import caller_of
 from hallway.hub.auth.page_login import LOGIN
-from hallway.hub.http import encode_json, header, respond, respond_error
+from hallway.hub.http import cookie, encode_json, header, respond, respond_error
+from hallway.hub.router import not_found, nothing_there
 from hallway.web import forms
 from hallway.web.actions import WRITES
 from hallway.web.login import LINK, LOGOUT, LoginEndpoint
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from hallway.web.pages.catalog import Page
 
 HTML = (b"content-type", b"text/html; charset=utf-8")
+PROJECT_COOKIE = "hallway_project"  # the project that was chosen last on a page with a filter
 NO_STORE = (b"cache-control", b"no-store")
 VARY = (b"vary", b"hx-request")  # one address returns the whole page, or only its live part for the page's script
 
@@ -50,6 +53,7 @@ def mount_page(paths: PathRouter, reader: Reader, writer: Writer, token_cache: C
     paths.add("GET", LOGIN, login.show)
     paths.add("POST", LOGIN, login.enter)
     paths.add("POST", LOGOUT, login.leave)
+    paths.otherwise = UnknownPageEndpoint(site)
 
 
 class PageEndpoint:
@@ -63,25 +67,31 @@ class PageEndpoint:
         csrf_token = forms.csrf_token(scope)
         token = csrf_token or forms.new_token()
         headers = [HTML, NO_STORE, VARY, *(() if csrf_token else [forms.cookie_header(token)])]
+        held = cookie(scope, PROJECT_COOKIE)
         site = self._site.for_caller(caller_of(scope))
         try:
             query, context = await site.data(self._page.show, scope)
             name, status = self._page.name, 200
         except HallwayError as error:
             name, status, query, context = "error", error.status, {}, {"error": error}
-        data = {**await surroundings(site, self._page, token, query), **context}
+        if self._page.has_filter and status == 200 and held != (chosen := quote(query.get("project", ""), safe="")):
+            held = chosen
+            headers.append((b"set-cookie", f"{PROJECT_COOKIE}={held}; Path=/; SameSite=Strict".encode()))
+        data = {**await common_variables(site, self._page, token, unquote(held), query), **context}
         make = self._site.renderer.live if _is_of_script(scope) else self._site.renderer.page
         # Rendered in a thread, so that a long page does not delay other requests.
         body = await asyncio.to_thread(make, name, data)
         await respond(send, body, status, tuple(headers))
 
 
-async def surroundings(site: Site, page: Page, token: str, query: dict[str, str]) -> dict[str, Any]:
-    """Return the variables that every template uses."""
+async def common_variables(
+    site: Site, page: Page, token: str, held_project: str, query: dict[str, str]
+) -> dict[str, Any]:
+    """Return the variables that every template uses; `held_project` is the filter that the menu's links keep."""
     return {
         "page": page,
         "pages": [each for each in PAGES if each.in_menu],
-        "held_project": query.get("project", ""),
+        "held_project": held_project,
         "token": token,
         "twin": address(page.twin, **query),
         "now_s": time.time(),
@@ -93,6 +103,23 @@ async def surroundings(site: Site, page: Page, token: str, query: dict[str, str]
         "principal": site.principal,
         "logout": LOGOUT,
     }
+
+
+class UnknownPageEndpoint:
+    """The answer to a path that is not there: a page for browsers, else JSON as for every error."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] not in ("GET", "HEAD") or b"text/html" not in header(scope, b"accept"):
+            await nothing_there(scope, receive, send)
+            return
+        token = forms.csrf_token(scope) or ""
+        around = await common_variables(self._site.for_caller(caller_of(scope)), PAGES[0], token, "", {})
+        error = not_found(scope)
+        body = await asyncio.to_thread(self._site.renderer.page, "error", {**around, "error": error})
+        await respond(send, body, error.status, (HTML, NO_STORE))
 
 
 class JsonEndpoint:
@@ -143,7 +170,7 @@ class WriteEndpoint:
             if self._write.again and not isinstance(error, Refused):
                 name, data = self._write.page, await self._write.again(site, fields, error)
             page = next(each for each in PAGES if each.name == (self._write.page or "home"))
-            around = await surroundings(site, page, forms.csrf_token(scope) or "", {})
+            around = await common_variables(site, page, forms.csrf_token(scope) or "", "", {})
             body = await asyncio.to_thread(site.renderer.page, name, {**around, **data})
             await respond(send, body, error.status, (HTML, NO_STORE))
 

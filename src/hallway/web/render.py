@@ -66,6 +66,31 @@ def linked(text: str) -> Markup:
     return Markup("").join([*parts, escape(text[at:])])
 
 
+FENCED = re.compile(r"^[ \t]*```[^\n`]*\n(.*?)(?:^[ \t]*```[ \t]*$\n?|\Z)", re.MULTILINE | re.DOTALL)
+QUOTED = re.compile(r"`([^`\n]+)`")
+
+
+def prose(text: str) -> Markup:
+    """Return a text as paragraphs with links, in which what is between back quotes is shown as code."""
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    parts, at = [], 0
+    for match in FENCED.finditer(text):
+        parts += [
+            _paragraph(text[at : match.start()]),
+            Markup('<pre class="code"><code>{}</code></pre>').format(lines(match[1])),
+        ]
+        at = match.end()
+    return Markup("").join([*parts, _paragraph(text[at:])])
+
+
+def _paragraph(text: str) -> Markup:
+    pieces = QUOTED.split(text.strip("\n"))
+    inside = Markup("").join(
+        Markup("<code>{}</code>").format(lines(piece)) if at % 2 else linked(piece) for at, piece in enumerate(pieces)
+    )
+    return Markup('<p class="text" dir="auto">{}</p>').format(inside) if text.strip() else inside[:0]
+
+
 def _link(address: str) -> Markup:
     return Markup('<a href="{0}" rel="noopener noreferrer nofollow" target="_blank">{0}</a>').format(address)
 
@@ -139,6 +164,7 @@ class Renderer:
             line=line,
             lines=lines,
             linked=linked,
+            prose=prose,
             marked=marked,
             pretty=pretty,
             compact=compact,

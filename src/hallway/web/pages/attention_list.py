@@ -22,7 +22,7 @@ READ = AttentionList.operations["read"]
 GET = CollaborationHub.operations["get"]
 
 ITEMS = 100  # of a page
-MOST = 12  # items that the home page shows before the others are folded
+MAX_UNFOLDED = 12  # items that the home page shows before the others are folded
 LONG = 180  # characters of a question that three lines hold on a narrow screen
 LINES = 3
 
@@ -66,7 +66,7 @@ async def needs(site: Site, query: dict[str, str]) -> dict[str, Any]:
         "total": open_ones.total,
         "more": open_ones.total - len(open_ones.items),
         "since": changes_since(site.activity.events, query.get("looked", ""), project),
-        **await _content(site, whole.items, MOST),
+        **await _content(site, whole.items, MAX_UNFOLDED),
     }
 
 

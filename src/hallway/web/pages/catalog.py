@@ -18,6 +18,7 @@ class Page(NamedTuple):
     show: Show
     watches: str
     in_menu: bool = True
+    has_filter: bool = False  # by project, which the menu's links then keep
 
     @property
     def path(self) -> str:
@@ -30,19 +31,26 @@ class Page(NamedTuple):
 
 
 PAGES = (
-    Page("home", "Sessions", sessions.home, "session message task attention"),
+    Page("home", "Sessions", sessions.home, "session message task attention", has_filter=True),
     Page("session", "Session", sessions.session, "session message task memory", in_menu=False),
-    Page("attention", "Needs attention", attention_list.attention, "session message task attention", in_menu=False),
+    Page(
+        "attention",
+        "Needs attention",
+        attention_list.attention,
+        "session message task attention",
+        in_menu=False,
+        has_filter=True,
+    ),
     Page("inbox", "Inbox", sessions.inbox, "message"),
-    Page("messages", "Messages", threads.messages, "message"),
+    Page("messages", "Messages", threads.messages, "message", has_filter=True),
     Page("thread", "Thread", threads.thread, "message", in_menu=False),
     Page("compose", "New message", threads.compose, "", in_menu=False),
-    Page("tasks", "Tasks", tasks.tasks, "task"),
+    Page("tasks", "Tasks", tasks.tasks, "task", has_filter=True),
     Page("task", "Task", tasks.task, "task message", in_menu=False),
-    Page("claims", "Claims", claims.claims, "claim session"),
-    Page("memory", "Memory", memory.memory, "memory"),
+    Page("claims", "Claims", claims.claims, "claim session", has_filter=True),
+    Page("memory", "Memory", memory.memory, "memory", has_filter=True),
     Page("entry", "Entry", memory.entry, "memory", in_menu=False),
     Page("edit", "Edit", memory.edit, "", in_menu=False),
-    Page("events", "Events", events.events, "*"),
-    Page("stats", "Stats", events.stats, "*"),
+    Page("events", "Events", events.events, "*", has_filter=True),
+    Page("stats", "Stats", events.stats, "*", has_filter=True),
 )

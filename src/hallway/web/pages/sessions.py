@@ -22,6 +22,8 @@ from hallway.web.pages.attention_list import needs
 from hallway.web.timeline import Timeline
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from hallway.core.model import Delivery, Event, InboxSummary, Message, Session
     from hallway.web.site import Site
 
@@ -47,6 +49,16 @@ DRAWN_OF_MANY = 12
 MANY = 30  # rows; with more, the timeline comes before the table
 FEED = 30
 TALK = 30
+SORTS: dict[str, Callable[[Session], Any]] = {
+    "name": lambda each: each.name.casefold(),
+    "since": lambda each: each.status_since,
+    "task": lambda each: (each.current_task or "\U0010ffff").casefold(),  # those without one last
+    "project": lambda each: each.project.casefold(),
+    "branch": lambda each: (each.branch or "").casefold(),
+    "agent": lambda each: each.agent_type.casefold(),
+    "host": lambda each: (each.location or "").casefold(),
+    "seen": lambda each: each.ended_at or each.last_seen,
+}
 FILTERS = ("project", "agent", "user", "status", "q")
 
 
@@ -56,13 +68,14 @@ async def home(site: Site, query: dict[str, str]) -> dict[str, Any]:
     live, inboxes = await everybody(site), await unread(site)
     everyone = in_order([*live, *await gone(site, now_s, {each.session_id for each in live}, query)])
     wanted = {name: query.get(name, "") for name in FILTERS}
-    sessions = [each for each in everyone if fits(each, wanted)]
+    sessions = in_wanted_order([each for each in everyone if fits(each, wanted)], query.get("sort", ""), inboxes)
     number = page_number(query, len(sessions))
     feed = [each for each in site.activity.newest(3 * FEED, wanted["project"] or None) if _is_news(each)][:FEED]
     rows = sessions[(number - 1) * ROWS : number * ROWS]
     return {
         "filters": wanted,
         "is_filtered": any(wanted.values()),
+        "sort": query.get("sort", ""),
         "choices": choices(everyone),
         "counts": _by_status(everyone),
         "is_cut": len(live) >= MAX_SESSIONS,
@@ -85,6 +98,16 @@ async def home(site: Site, query: dict[str, str]) -> dict[str, Any]:
 async def _setup(site: Site) -> list[dict[str, object]]:
     """Return how far the clients of this machine are set up; nothing for a viewer who may be at another machine."""
     return [] if site.principal else [each.to_dict() for each in await asyncio.to_thread(chains)]
+
+
+def in_wanted_order(sessions: list[Session], sort: str, inboxes: dict[str, InboxSummary]) -> list[Session]:
+    """Return the sessions sorted by a column, `-` before it for the reverse; by status as they are without one."""
+    column, is_reverse = sort.removeprefix("-"), sort.startswith("-")
+    if column == "unread":
+        return sorted(sessions, key=lambda each: _unread(inboxes, each)["all"], reverse=is_reverse)
+    if column not in SORTS:
+        return sessions
+    return sorted(sessions, key=SORTS[column], reverse=is_reverse)
 
 
 def _is_news(event: Event) -> bool:

@@ -64,7 +64,7 @@ async def task(site: Site, query: dict[str, str]) -> dict[str, Any]:
         pass  # the messages were pruned; the task still exists
     return {
         "task": task,
-        "tree": in_tree(thread) if thread else [],
+        "tree": in_tree(thread, site.person) if thread else [],
         "recipients": await site.recipients(task.project),
         "names": await site.names_of([task, thread]),
     }

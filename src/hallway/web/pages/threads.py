@@ -8,16 +8,20 @@ from hallway.services.messages import CollaborationHub
 from hallway.services.requests import RequestBook
 
 if TYPE_CHECKING:
-    from hallway.core.model import Message, Request, Thread
+    from hallway.core.model import Message, MessageHit, Request, Thread
     from hallway.web.site import Site
 
 UNANSWERED = RequestBook.operations["find"]
+INBOX = CollaborationHub.operations["inbox"]
+SEARCH = CollaborationHub.operations["search"]
 SENT = CollaborationHub.operations["sent"]
 THREAD = CollaborationHub.operations["get_conversation"]
 
+FOUND = 50  # messages of one page of a search
 LOOKED_AT = 200  # newest messages whose threads are listed
 MAX_IN_THREAD = 200
 SHOWN_PARTIES = 4
+UNREAD = ("stored", "injected")
 DEEPEST = 6  # levels of indentation: deeper replies are not indented further
 
 
@@ -28,13 +32,15 @@ async def messages(site: Site, query: dict[str, str]) -> dict[str, Any]:
     older_than = int(before) if before.isascii() and before.isdigit() and 0 < len(before) < 18 else None
     if wanted["requests"]:
         return await _unanswered(site, wanted, older_than)
+    if wanted["q"]:
+        return await _found(site, wanted, query.get("after") or None)
     messages: list[Message] = await site.ask(
         SENT,
         project=wanted["project"] or None,
         limit=LOOKED_AT,
         before=older_than,
     )
-    fitting = [each for each in messages if _fits(each, wanted)]
+    fitting = [each for each in messages if wanted["type"] in ("", each.type)]
     threads: dict[str, list[Message]] = {}
     for each in fitting:
         threads.setdefault(each.thread_id, []).append(each)
@@ -44,7 +50,9 @@ async def messages(site: Site, query: dict[str, str]) -> dict[str, Any]:
         "is_filtered": any(wanted.values()) or bool(before),
         "choices": {"project": site.projects(wanted["project"])},
         "requests": [],
+        "hits": [],
         "threads": summaries,
+        "unread": await unread_threads(site),
         "names": await site.names_of(party for each in summaries for party in each["parties"][:SHOWN_PARTIES]),
         "looked_at": len(messages),
         "older": messages[-1].seq if len(messages) == LOOKED_AT else None,
@@ -68,16 +76,38 @@ async def _unanswered(site: Site, wanted: dict[str, str], older_than: int | None
         "choices": {"project": site.projects(wanted["project"])},
         "requests": requests,
         "threads": [],
+        "hits": [],
         "names": await site.names_of(requests),
         "looked_at": len(page),
         "older": page[-1].seq if len(page) == LOOKED_AT else None,
     }
 
 
-def _fits(message: Message, wanted: dict[str, str]) -> bool:
-    text = wanted["q"].casefold()
-    texts = (message.subject, message.body, message.from_session, message.to_session)
-    return wanted["type"] in ("", message.type) and (not text or any(text in each.casefold() for each in texts))
+async def _found(site: Site, wanted: dict[str, str], after: str | None) -> dict[str, Any]:
+    """Return the data of the page with the messages that have some words, the best match first."""
+    page: list[MessageHit] = await site.ask(
+        SEARCH, query=wanted["q"], project=wanted["project"] or None, limit=FOUND, cursor=after
+    )
+    hits = [each for each in page if wanted["type"] in ("", each.type)]
+    return {
+        "filters": wanted,
+        "is_filtered": True,
+        "choices": {"project": site.projects(wanted["project"])},
+        "requests": [],
+        "threads": [],
+        "hits": hits,
+        "names": await site.names_of(hits),
+        "following": page[-1].cursor if len(page) == FOUND else None,
+        "older": None,
+    }
+
+
+async def unread_threads(site: Site) -> set[str]:
+    """Return the ids of the threads with messages in the viewer's inbox."""
+    if not site.can_write:
+        return set()
+    messages: list[Message] = await site.ask(INBOX, session_id=site.person, limit=LOOKED_AT)
+    return {each.thread_id for each in messages}
 
 
 def _summary(thread_id: str, messages: list[Message]) -> dict[str, Any]:
@@ -110,15 +140,15 @@ async def thread(site: Site, query: dict[str, str]) -> dict[str, Any]:
     return {
         "thread_id": thread.thread_id,
         "subject": thread.messages[0].subject if thread.messages else thread.thread_id,
-        "tree": in_tree(thread),
+        "tree": in_tree(thread, site.person),
         "to_answer": _to_answer(thread.messages, site.person),
         "is_cut": len(thread.messages) == MAX_IN_THREAD,
         "names": await site.names_of([thread]),
     }
 
 
-def in_tree(thread: Thread) -> list[dict[str, Any]]:
-    """Return the messages in reading order, each with its depth in the tree and its deliveries."""
+def in_tree(thread: Thread, person: str) -> list[dict[str, Any]]:
+    """Return the messages in reading order, each with its depth, its deliveries, and whether the person has read it."""
     message_ids = {each.message_id for each in thread.messages}
     states: dict[str, list[Any]] = {}
     for delivery in thread.deliveries:
@@ -135,6 +165,9 @@ def in_tree(thread: Thread) -> list[dict[str, Any]]:
                 "message": message,
                 "depth": min(depth, DEEPEST),
                 "deliveries": states.get(message.message_id, []),
+                "is_unread": any(
+                    each.recipient == person and each.state in UNREAD for each in states.get(message.message_id, [])
+                ),
                 "answers_gone": bool(message.in_reply_to) and message.in_reply_to not in message_ids,
             }
         )

@@ -28,13 +28,13 @@
     timer = 0; running = true; again = false;
     const began = performance.now(), asked = location.href;
     try {
-      const answer = await fetch(asked, { headers: { "HX-Request": "true" }, cache: "no-store" });
+      const answer = await fetch(asked, { headers: { "HX-Request": "true" }, cache: "no-store", signal: AbortSignal.timeout(10000) });
       if (answer.status === 401) { location.reload(); return; } // the login has ended: the hub redirects to its login page
       if (answer.status >= 500) throw new Error(`the hub answers ${answer.status}`);
       const text = await answer.text();
-      if (asked === location.href) await show(text);
       updatedAt = Date.now();
       banner.hidden = true;
+      if (asked === location.href) await show(text);
     } catch (error) {
       lost();
       again = true;
@@ -138,7 +138,8 @@
   function lost() {
     say("off", "reconnecting");
     banner.hidden = false;
-    banner.textContent = `The hub does not answer. This is what was known at ${new Date(updatedAt).toLocaleTimeString()}; trying again. If it has ended: hallway serve`;
+    const at = new Date(updatedAt).toLocaleTimeString([], { hour12: false, hour: "2-digit", minute: "2-digit" });
+    banner.textContent = `The hub does not answer: data from ${at}. Trying again; if the hub has ended: hallway serve`;
   }
 
   function connect() {
@@ -150,9 +151,15 @@
     const kind = event.detail.message.event;
     if (watches[0] === "*" || watches.some((noun) => kind.startsWith(`${noun}.`))) changed();
   });
-  stream.addEventListener("htmx:sse:before:connection", () => { if (linkState.dataset.state === "live") say("off", "reconnecting"); });
-  stream.addEventListener("htmx:sse:error", () => say("off", "reconnecting"));
-  stream.addEventListener("htmx:sse:close", () => say("off", "reconnecting"));
+  function broken() {
+    say("off", "reconnecting");
+    readyAt = 0;
+    changed(); // which finds out at once whether the hub is gone
+  }
+
+  stream.addEventListener("htmx:sse:before:connection", () => { if (linkState.dataset.state === "live") broken(); });
+  stream.addEventListener("htmx:sse:error", broken);
+  stream.addEventListener("htmx:sse:close", broken);
   document.addEventListener("visibilitychange", () => {
     if (document.hidden) { say("paused", "paused"); looked(); }
     else { connect(); changed(); }
@@ -180,6 +187,7 @@
   }
 
   function tick() {
+    if (!banner.hidden) return; // the data is as old as the banner says
     const now = (Date.now() + aheadMs) / 1000;
     for (const time of document.querySelectorAll("time[data-at]")) {
       const text = duration(now - Number(time.dataset.at));
