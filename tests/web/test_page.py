@@ -376,7 +376,7 @@ def test_ages_tick_by_the_hubs_clock(open_tab: Callable[..., Page], bus: LocalBu
     bus.sessions.register("s1", "login claude", "claude-code")
     page = open_tab("/")
     live(page)
-    age = row(page, "s1").locator("time")
+    age = row(page, "s1").locator(".w-seen time")
     expect(age).to_have_text("3s")
     page.evaluate("Date.now = ((real) => () => real() + 3600e3)(Date.now)")  # this browser's clock is wrong
     bus.sessions.update_status("s1", "working")
