@@ -285,6 +285,9 @@ def test_an_unknown_page_is_a_page_for_browsers_and_json_for_programs(hub: HubPr
     assert "there is nothing at" in text
     assert 'href="/"' in text
     assert "<b>" not in text
+    status, headers, text = exchange(hub, "GET", path, HX_Request="true")  # an update of the page
+    assert (status, headers["content-type"]) == (404, "text/html; charset=utf-8")
+    assert "<html" not in text
     status, headers, text = exchange(hub, "GET", path, Accept="*/*")
     assert (status, json.loads(text)["error"]["code"]) == (404, "not_found")
     status, headers, text = exchange(hub, "POST", path, **BROWSER)

@@ -112,14 +112,16 @@ class UnknownPageEndpoint:
         self._site = site
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["method"] not in ("GET", "HEAD") or b"text/html" not in header(scope, b"accept"):
+        is_for_page = b"text/html" in header(scope, b"accept") or _is_of_script(scope)
+        if scope["method"] not in ("GET", "HEAD") or not is_for_page:
             await nothing_there(scope, receive, send)
             return
         token = forms.csrf_token(scope) or ""
         around = await common_variables(self._site.for_caller(caller_of(scope)), PAGES[0], token, "", {})
         error = not_found(scope)
-        body = await asyncio.to_thread(self._site.renderer.page, "error", {**around, "error": error})
-        await respond(send, body, error.status, (HTML, NO_STORE))
+        make = self._site.renderer.live if _is_of_script(scope) else self._site.renderer.page
+        body = await asyncio.to_thread(make, "error", {**around, "error": error})
+        await respond(send, body, error.status, (HTML, NO_STORE, VARY))
 
 
 class JsonEndpoint:
