@@ -6,7 +6,6 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from hallway.cli.render.attention import colour_of_kind, kind_cell, what_of
-from hallway.cli.render.events import event as event_in_full
 from hallway.cli.render.memory import entry as entry_lines
 from hallway.cli.render.messages import message as message_lines
 from hallway.cli.render.messages import thread as thread_lines
@@ -27,6 +26,7 @@ from hallway.core.model import (
     Thread,
 )
 from hallway.core.parties import sessions_in
+from hallway.core.schema import encode
 from hallway.text.sanitize import sanitize
 from hallway.text.style import EVENT_WORDS, age, duration, short_project, style_of
 from hallway.text.terminal_place import way_to_terminal
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from hallway.bus.base import Bus
     from hallway.cli.terminal import Terminal
+    from hallway.core.errors import HallwayError
     from hallway.core.model import Record
 
 MAX_MESSAGES = 20
@@ -44,11 +45,12 @@ TALKS = ("message.sent", "message.injected", "message.acknowledged", "attention.
 
 
 class Detail:
-    """A record and what belongs to it: `records`, in the order in which they are shown."""
+    """A record and what belongs to it: `records`, in the order in which they are shown, or why there is nothing."""
 
-    def __init__(self, about: Record, records: list[Any]) -> None:
+    def __init__(self, about: Record, records: list[Any], error: HallwayError | None = None) -> None:
         self.about = about
         self.records = records
+        self.error = error
 
 
 def read_detail(bus: Bus, about: Record, events: list[Event]) -> Detail:
@@ -63,7 +65,7 @@ def read_detail(bus: Bus, about: Record, events: list[Event]) -> Detail:
     if isinstance(message_id, str):
         records += _found(lambda: bus.messages.get_conversation(message_id))
     session_id = None if isinstance(about, MemoryEntry | Task) else fields.get("session_id")
-    if isinstance(session_id, str):
+    if isinstance(session_id, str) and session_id in sessions_in(session_id):
         if not isinstance(about, Session):
             records += _found(lambda: bus.sessions.get(session_id))
         if not any(isinstance(each, Thread) for each in records):
@@ -93,6 +95,8 @@ def _is_news(event: Event) -> bool:
 
 def detail_lines(screen: Terminal, detail: Detail) -> list[str]:
     """Return the lines that show a record and what belongs to it."""
+    if detail.error:
+        return [screen.paint(line, "yellow") for line in wrap(detail.error.message, screen.width)]
     lines: list[str] = []
     before: type | None = None
     for each in detail.records:
@@ -121,7 +125,7 @@ def _lines_of(screen: Terminal, record: Any, *, is_first: bool) -> list[str]:
     if isinstance(record, MemoryEntry):
         return [part for line in entry_lines(screen, record, {}) for part in _wrapped(screen, line)]
     if isinstance(record, Event):
-        return [activity_line(screen, record)] if not is_first else wrap(event_in_full(screen, record), screen.width)
+        return event_lines(screen, record) if is_first else [activity_line(screen, record)]
     raise TypeError(f"nothing shows a {type(record).__name__}")
 
 
@@ -175,12 +179,26 @@ def claim_lines(screen: Terminal, each: Claim) -> list[str]:
     return [*(screen.paint(path, "bold") for path in each.paths), *fact_lines(screen, facts.items())]
 
 
+def event_lines(screen: Terminal, each: Event) -> list[str]:
+    """Return an event with all of its data."""
+    data = {
+        name.replace("_", " "): value if isinstance(value, str) else encode(value) for name, value in each.data.items()
+    }
+    facts = {"kind": each.kind, "at": when(screen, each.at), "project": each.project, **data, "seq": each.seq}
+    sentence = wrap(_sentence(screen, each), screen.width)
+    return [*(screen.paint(line, "bold") for line in sentence), *fact_lines(screen, facts.items())]
+
+
 def activity_line(screen: Terminal, each: Event) -> str:
     """Return an event as one sentence, after its local time."""
     at = each.at.astimezone().strftime("%H:%M:%S")
+    sentence = sanitize(_sentence(screen, each))
+    return f"{screen.paint(at, 'grey')}  {cut(sentence, max((screen.width or 0) - len(at) - 2, 8))}"
+
+
+def _sentence(screen: Terminal, each: Event) -> str:
     who = screen.name_of(each.session_id) if each.session_id else ""
-    line = f"{screen.paint(at, 'grey')}  {sanitize(' '.join(filter(None, (who, *_what_happened(screen, each)))))}"
-    return line if screen.width is None else _cut_coloured(line, len(at) + 2, screen)
+    return " ".join(filter(None, (who, *_what_happened(screen, each))))
 
 
 def _what_happened(screen: Terminal, each: Event) -> Iterator[str]:
@@ -199,9 +217,3 @@ def _what_happened(screen: Terminal, each: Event) -> Iterator[str]:
         yield ", ".join(map(str, data["paths"]))
     elif "count" in data:
         yield str(data["count"])
-
-
-def _cut_coloured(line: str, head_cells: int, screen: Terminal) -> str:
-    """Cut a line after a coloured head of so many cells."""
-    at = line.index("  ") + 2
-    return line[:at] + cut(line[at:], max((screen.width or 0) - head_cells, 8))

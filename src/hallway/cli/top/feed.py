@@ -12,9 +12,9 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from hallway.cli.top.details import read_detail
+from hallway.cli.top.details import Detail, read_detail
 from hallway.core.backoff import Backoff
-from hallway.core.errors import HallwayError
+from hallway.core.errors import HallwayError, Refused, StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,7 +49,7 @@ READS: dict[str, Callable[[Bus, BusFeed], Any]] = {
     "claims": lambda bus, feed: bus.claims.list_claims(limit=AT_ONCE),
     "memory": lambda bus, feed: bus.memory.find(feed.query or None, project=feed.project) if feed.project else [],
     "events": lambda bus, feed: feed.newest_events(),
-    "detail": lambda bus, feed: read_detail(bus, feed.chosen, feed.newest_events()) if feed.chosen else None,
+    "detail": lambda bus, feed: feed.read_chosen(),
 }
 EVERYTHING = tuple(READS)
 
@@ -184,6 +184,16 @@ class BusFeed:
         read = {name: READS[name](self._bus, self) for name in lists}
         parts = [each.records if name == "detail" and each else each for name, each in read.items()]
         return Reading(time.time(), read, self._bus.sessions.names_in([each for each in parts if each]))
+
+    def read_chosen(self) -> Detail | None:
+        """Return the details of the chosen record; what is wrong with that record alone is shown in their place."""
+        chosen = self.chosen
+        try:
+            return None if chosen is None else read_detail(self._bus, chosen, self.newest_events())
+        except HallwayError as error:
+            if error.is_passing or isinstance(error, StorageError | Refused):
+                raise
+            return Detail(chosen, [], error) if chosen else None
 
     # -- in the watcher's thread --------------------------------------------------------------------------------------
 

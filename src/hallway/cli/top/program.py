@@ -214,7 +214,11 @@ class TopProgram(App[None]):
         attention, sessions = self._lists.get("attention"), self._lists.get("sessions") or []
         items = attention.items if attention else []
         needs = sum(each.state == "open" and each.kind not in APART for each in items)
-        right = f"{needs} need you · {len(sessions)} sessions · {time.strftime('%H:%M')}" if self._lists else "…"
+        right = (
+            f"{f'{needs} need you' if needs else 'all clear'} · {len(sessions)} sessions · {time.strftime('%H:%M')}"
+            if self._lists
+            else "…"
+        )
         left = cut(sanitize(self._address), max(width - cell_width(right) - 12, 4), is_cut_left=True)
         gap = " " * max(width - 9 - cell_width(left) - cell_width(right) - 1, 1)
         self._lines("state").show([f"{terminal.paint('hallway', 'bold')}  {terminal.paint(left, 'grey')}{gap}{right}"])

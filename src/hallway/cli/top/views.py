@@ -8,7 +8,7 @@ from hallway.cli.render.attention import items
 from hallway.cli.render.claims import ENDS_IN, FOR, HOLDER, PATHS, STATE, claim_state, time_left
 from hallway.cli.render.memory import AUTHOR, KEY, LINE, VERSION
 from hallway.cli.render.memory import TYPE as ENTRY_TYPE
-from hallway.cli.render.sessions import BRANCH, DETAIL, NAME, PROJECT, SEEN, STATUS, TASK, TYPE, status_cell
+from hallway.cli.render.sessions import BRANCH, NAME, PROJECT, SEEN, STATUS, TASK, TYPE, status_cell
 from hallway.cli.render.tasks import AGE, FROM, OWNER, SUBJECT, TO, status_of
 from hallway.cli.render.tasks import STATUS as TASK_STATUS
 from hallway.cli.terminal import Column, table
@@ -67,14 +67,19 @@ def _sessions(sessions: list[Session]) -> list[Session]:
     return in_order(sorted(sessions, key=lambda each: (each.project, each.name, each.session_id)))
 
 
+def _what(each: Session) -> str:
+    """Return what a session works on, or what it has said since it stopped working."""
+    is_at_work = each.status in ("working", "active")
+    return (each.current_task if is_at_work else each.detail) or each.current_task or each.detail or ""
+
+
 def _session_lines(screen: Terminal, page: list[Session]) -> list[str]:
     width = screen.width or WIDE
     rows = [
         (
             status_cell(each.status, each.reason),
             each.name,
-            each.current_task or "",
-            (each.detail or "") if width >= WIDE else "",
+            _what(each),
             each.agent_type if width >= NARROW else "",
             short_project(each.project) if width >= NARROW else "",
             (each.branch or "") if width >= WIDE else "",
@@ -83,7 +88,7 @@ def _session_lines(screen: Terminal, page: list[Session]) -> list[str]:
         )
         for each in page
     ]
-    return table(screen, (STATUS, NAME, TASK, DETAIL, TYPE, PROJECT, BRANCH, SINCE, SEEN), rows)
+    return table(screen, (STATUS, NAME, TASK, TYPE, PROJECT, BRANCH, SINCE, SEEN), rows)
 
 
 def _task_lines(screen: Terminal, page: list[Task]) -> list[str]:
