@@ -22,6 +22,7 @@ MODULES = (
     "agents",
     "night",
     "page",
+    "top",
     "postgres",
     "restarts",
     "trust",

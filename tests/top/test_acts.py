@@ -355,3 +355,16 @@ def test_an_act_that_the_bus_refuses_says_why(team: LocalBus) -> None:
 
     at_the_screen(team, do)
     assert team.tasks.list_tasks()[0].owner is None
+
+
+def test_after_an_answer_the_next_item_is_selected(team: LocalBus) -> None:
+    for question in ("First?", "Second?", "Third?"):
+        ask(team, "cart", question)
+
+    async def do(seat: Seat) -> None:
+        await seat.press("r")
+        await fill(seat, body="Yes.")
+        await seat.until(lambda: "(answered" in seat.lines()[-1])
+        assert "Second?" in seat.selected
+
+    at_the_screen(team, do)

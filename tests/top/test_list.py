@@ -11,6 +11,7 @@ import hallway
 from attention_scene import EXPECTED
 from cli.test_terminal import HOSTILE, make_hostile
 from hallway.cli.top.entry_form import TextField
+from hallway.cli.top.program import Fresh
 from top.driver import Seat, at_the_screen
 
 if TYPE_CHECKING:
@@ -247,5 +248,50 @@ def test_the_mouse_selects_and_opens(team: LocalBus) -> None:
         assert seat.program.screen.has_class("-zoomed")
         await seat.pilot.click("#tabs", offset=(20, 0))
         await seat.until(lambda: "claude-code" in seat.text())
+
+    at_the_screen(team, look)
+
+
+@pytest.mark.parametrize("size", [(20, 6), (10, 3), (300, 100)])
+def test_a_screen_of_any_size_is_drawn(bus: LocalBus, clock: FakeClock, size: tuple[int, int]) -> None:
+    attention_scene.play(bus, clock)
+
+    async def look(seat: Seat) -> None:
+        for key in ("2", "3", "6", "enter", "escape", "question_mark", "j", "escape", "n", "escape", "1", "r"):
+            await seat.press(key)
+        await seat.pilot.resize_terminal(80, 24)
+        await seat.until(lambda: seat.form is not None)
+
+    at_the_screen(bus, look, size)
+
+
+def test_the_help_scrolls_where_it_does_not_fit(team: LocalBus) -> None:
+    async def look(seat: Seat) -> None:
+        await seat.press("question_mark", "j", "j")
+        assert "Mouse" in seat.text("detail")
+        assert seat.program.query_one("#detail").scroll_y == 2
+        assert "esc back" in seat.text("keys")
+        await seat.press("escape")
+        assert seat.program.query_one("#detail").scroll_y == 0
+
+    at_the_screen(team, look, (60, 10))
+
+
+def test_a_burst_of_events_is_shown_in_a_few_readings(team: LocalBus) -> None:
+    readings: list[object] = []
+
+    async def look(seat: Seat) -> None:
+        show = seat.program.on_fresh
+
+        def count(event: Fresh) -> None:
+            readings.append(event)
+            show(event)
+
+        seat.program.on_fresh = count  # type: ignore[method-assign]
+        await seat.press("2")
+        for number in range(300):
+            team.sessions.heartbeat("login", current_task=f"step {number}")
+        await seat.until(lambda: "step 299" in seat.text())
+        assert len(readings) < 150
 
     at_the_screen(team, look)

@@ -18,7 +18,7 @@ from textual.message import Message
 from hallway.cli.overview import APART
 from hallway.cli.run import bus_in_use
 from hallway.cli.terminal import Terminal, cell_width, cut, wrap
-from hallway.cli.top.acts import ACTS, Situation, acts_in, restore
+from hallway.cli.top.acts import ACTS, ANSWER, DISMISS, Situation, acts_in, restore
 from hallway.cli.top.details import Detail, detail_lines
 from hallway.cli.top.feed import BusFeed, Reading
 from hallway.cli.top.lines import LineList
@@ -275,8 +275,8 @@ class TopProgram(App[None]):
         if not keys:
             self._is_gone_since = None
             return None, 0
-        if key in keys:
-            place = keys.index(key)
+        place = keys.index(key) if key in keys else None
+        if place is not None and (place == at or key not in self._done_with):
             self._chosen[self._view.name] = (key, place)
             self._is_gone_since = None
             return place, place - at
@@ -284,9 +284,12 @@ class TopProgram(App[None]):
             return None, 0
         self._done_with.discard(key)
         self._is_gone_since = None
-        place = min(at, len(keys) - 1)
+        return self._select_at(at, keys), 0
+
+    def _select_at(self, at: int, keys: list[str]) -> int:
+        place = min(max(at, 0), len(keys) - 1)
         self._chosen[self._view.name] = (keys[place], place)
-        return place, 0
+        return place
 
     def _is_over(self) -> bool:
         """Return whether the selected record has been gone for a moment; if it has just gone, begin that moment."""
@@ -321,7 +324,7 @@ class TopProgram(App[None]):
         hints = [*hints[:6], "u undo"] if self._dismissed and self._view.name == "attention" else hints
         tail = "  ? keys  q quit"
         room = width - len(tail)
-        line = "enter open"
+        line = "esc back" if self.screen.has_class("-zoomed") else "enter open"
         for hint in hints:
             if cell_width(line) + 2 + cell_width(hint) > room:
                 break
@@ -339,8 +342,9 @@ class TopProgram(App[None]):
         self._note = ""
         if self._is_filtering:
             self._type_filter(event)
-        elif self._is_helping:
-            self._help(is_shown=False)
+        elif self._is_helping and event.key not in ("q", "ctrl+c"):
+            if not self._move(event.key):
+                self._help(is_shown=False)
         elif not self._move(event.key):
             self._command(event.key, event.character or event.key)
         self._show_keys()
@@ -368,8 +372,8 @@ class TopProgram(App[None]):
         self._choose(at + step)
 
     def _choose(self, at: int) -> None:
-        place = min(max(at, 0), len(self._records) - 1)
-        self._chosen[self._view.name] = (self._view.key_of(self._records[place]), place)
+        self._done_with.clear()
+        self._select_at(at, [self._view.key_of(each) for each in self._records])
         self._lines("detail").scroll_to(y=0, animate=False)
         self._show_list()
 
@@ -562,12 +566,12 @@ class TopProgram(App[None]):
         self._drafts.pop(event.question.draft_key, None)
         if form is not None:
             self._close_form()
-        if event.question.operation.name == "attention.dismiss":
+        self._note = event.lines[0] if event.lines else "Done."
+        if event.question.operation in (ANSWER, DISMISS):
+            self._done_with.add(event.question.fixed["item_id"])  # so the next item is selected
+        if event.question.operation is DISMISS:
             self._dismissed.append(event.question.fixed["item_id"])
             self._note = "Dismissed. u: undo"
-            self._done_with.add(event.question.fixed["item_id"])
-        else:
-            self._note = event.lines[0] if event.lines else "Done."
         self._show_keys()
 
 
