@@ -1,4 +1,4 @@
-"""`make demo`, which the README shows first, holds what it claims."""
+"""`make demo`, which the README names, holds what it claims."""
 
 from __future__ import annotations
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import ast
 import builtins
 import importlib.util
+import itertools
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 import time
@@ -44,7 +46,7 @@ def generator() -> ModuleType:
     return module
 
 
-@pytest.mark.parametrize("page", ["operations.md", "errors.md", "tools.md"])
+@pytest.mark.parametrize("page", sorted(generator().PAGES.keys() - {"commands.md"}))
 def test_the_reference_is_what_the_code_says(page: str) -> None:
     written = (ROOT / "docs" / "reference" / page).read_text(encoding="utf-8")
     assert written == generator().PAGES[page](), "run: make docs"
@@ -88,6 +90,7 @@ ELSEWHERE = {
     "/bootstrap.py",
     "api/auth.py",
     "uninstall.py",
+    "/.local/share/hallway/uninstall/uninstall.py",
     "shop.py",
     "settings.py",
 }  # of an example, or made by an installation
@@ -176,6 +179,24 @@ def test_the_configurations_of_a_client_by_hand_start_a_server(tmp_path: Path) -
         named = entry.get("env", {}).get("HALLWAY_SESSION")
         assert server.call("status")["session_id"] == named or named is None
         assert server.close() == 0
+
+
+SHELL = frozenset(("|", ">", "<", "&&", ";", "&"))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_command_that_a_page_shows_is_one_that_hallway_takes(page: Path) -> None:
+    from hallway.cli.main import build_parser
+
+    refused = []
+    for block in re.findall(r"^```console.*?\n(.*?)^```", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE):
+        for line in re.findall(r"^\$ (?:[A-Z_]+=\S+ )*hallway(?: (.*))?$", block, re.MULTILINE):
+            words = list(itertools.takewhile(lambda word: word not in SHELL, shlex.split(line, comments=True)))
+            try:
+                build_parser().parse_args(words)
+            except SystemExit as ended:
+                refused += [line] if ended.code else []
+    assert refused == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
