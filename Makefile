@@ -14,7 +14,7 @@ export PYTHONDONTWRITEBYTECODE :=
 .PHONY: demo test test-fast test-all test-team coverage agents check lint types conformance bench bench-peers docs site lock dist browser screenshots clean
 
 demo: $(STAMP)  ## the main job on real processes; its exit status says whether its claims held
-	$(BIN)/python examples/demo.py
+	$(BIN)/hallway demo
 
 test: $(STAMP) browser  ## the tests, in minutes: all but the long ones
 	$(PYTEST) -m "not slow"

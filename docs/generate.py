@@ -259,8 +259,9 @@ def _commands(parser: object, before: str = "") -> list[tuple[str, object]]:
         if type(action).__name__ == "_SubParsersAction":
             for word, command in action.choices.items():
                 words = f"{before} {word}".strip()
-                below = _commands(command, words)
-                found += below or [(words, command)]
+                operation = command.get_default("operation")
+                if operation is None or operation.verb == words:  # else it is another way to say the verb
+                    found += [(words, command), *_commands(command, words)]
     return found
 
 

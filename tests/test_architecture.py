@@ -179,7 +179,7 @@ def test_the_formatter_lays_out_all_code() -> None:
     marks = ["# fmt: " + word for word in ("skip", "off")]
     wrong = [
         path
-        for folder in ("src", "tests", "bench", "docs", "examples")
+        for folder in ("src", "tests", "bench", "docs")
         for path in (ROOT / folder).rglob("*.py")
         if "node_modules" not in path.parts and any(mark in path.read_text(encoding="utf-8") for mark in marks)
     ]

@@ -47,7 +47,7 @@ def test_a_person_reads_a_line_for_each_look(team):
 def test_looking_makes_no_bus(person):
     found = findings(person, 0)
     assert "not there yet" in found["bus"]["detail"]
-    assert found["bus"]["next"].startswith("hallway register")
+    assert found["bus"]["next"] == "hallway install"
     assert not person.home.exists()
 
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import argparse
 import re
+import shlex
 from collections.abc import Iterator
 
 import pytest
 
 from cli.person import Person
+from hallway.cli.examples import EXAMPLES
 from hallway.cli.help import GROUPS, PLUMBING, described
 from hallway.cli.main import build_parser
+from hallway.cli.run import SYNONYMS
 from hallway.services.messages import CollaborationHub
 
 NOT_PLAIN = re.compile(r"\b[Rr]aises\b|\([A-Z]\d+[,)]|`")
@@ -32,7 +35,7 @@ PARSERS = dict(parsers())
 
 def test_every_command_is_in_one_group() -> None:
     grouped = [name for commands in GROUPS.values() for name in commands]
-    assert sorted(grouped) == sorted(words for words in PARSERS if words and " " not in words)
+    assert sorted(grouped) == sorted(words for words in PARSERS if words and " " not in words and words not in SYNONYMS)
 
 
 @pytest.mark.parametrize("words", PARSERS)
@@ -41,6 +44,42 @@ def test_help_is_plain_and_fits_eighty_columns(words: str, monkeypatch: pytest.M
     text = PARSERS[words].format_help()
     assert not NOT_PLAIN.search(text)
     assert [line for line in text.splitlines() if len(line) > 80] == []
+
+
+COMMANDS = [words for words, parser in PARSERS.items() if parser.get_default("command")]
+
+
+@pytest.mark.parametrize("words", COMMANDS)
+def test_every_command_has_two_examples_in_its_help(words: str) -> None:
+    text = PARSERS[words].format_help()
+    verb = getattr(PARSERS[words].get_default("operation"), "verb", words)
+    shown = [line.strip() for line in text.partition("examples:\n")[2].splitlines()]
+    assert len(shown) >= 2
+    assert [line for line in shown if not line.startswith(f"hallway {verb}")] == []
+
+
+@pytest.mark.parametrize("line", EXAMPLES.strip().splitlines())
+def test_an_example_is_a_command_line_that_hallway_takes(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HALLWAY_SESSION", "s1")
+    words = shlex.split(line)[1:]
+    for sign in ("<", ">"):  # what the shell takes
+        words = words[: words.index(sign)] if sign in words else words
+    args, unknown = build_parser().parse_known_args(words)
+    assert unknown == [] or "operation" in args  # words after a flag: see main._words_left
+    if "operation" in args and "-" not in words:
+        named = {name: value for name, value in vars(args).items() if name in args.operation.parameters}
+        for name, value in named.items():
+            if isinstance(value, str) and value != "me":
+                kind = args.operation.parameters[name].kind
+                kind.check(name, kind.parse(name, value))
+
+
+def test_help_says_what_me_and_units_are(person: Person) -> None:
+    text = " ".join(person.types("send", "--help").stdout.split())
+    assert "me is the session whose agent runs this command, else you." in text
+    assert "Times (--expires-in, --reply-within) are in seconds, or have a unit: 90s, 15m, 12h, 30d." in text
+    assert "A,B is a list" in " ".join(person.types("ack", "--help").stdout.split())
+    assert "me is" not in person.types("stats", "--help").stdout
 
 
 def test_what_agents_and_scripts_run_is_shown_when_asked_for(person: Person) -> None:
@@ -58,8 +97,41 @@ def test_help_is_a_command_too(person: Person, words: list[str], same: list[str]
     assert person.types(*words).stdout == person.types(*same).stdout
 
 
-def test_the_version_is_a_command_too(person: Person) -> None:
-    assert person.types("version").stdout == person.types("--version").stdout
+@pytest.mark.parametrize("words", ["--version", "-v"])
+def test_the_version_is_a_command_too(person: Person, words: str) -> None:
+    assert person.types("version").stdout == person.types(words).stdout
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        (["ps", "--all"], ["list", "--all"]),
+        (["--json", "ps"], ["--json", "list"]),
+        (["session", "list"], ["list"]),
+        (["session", "show", "s1"], ["show", "s1"]),
+        (["message", "list", "s2"], ["messages", "s2"]),
+        (["message", "send", "me", "nobody", "Hello"], ["send", "me", "nobody", "Hello"]),
+        (["attention", "dismiss", "1234"], ["dismiss", "1234"]),
+        (["attention", "dismiss", "--undo", "1234"], ["dismiss", "--undo", "1234"]),
+    ],
+)
+def test_a_verb_may_come_after_its_noun(team: Person, typed: list[str], meant: list[str]) -> None:
+    after_noun, alone = team.types(*typed, COLUMNS="80"), team.types(*meant, COLUMNS="80")
+    assert (after_noun.returncode, after_noun.stderr) == (alone.returncode, alone.stderr)
+    assert re.sub(r"\d+s", "", after_noun.stdout) == re.sub(r"\d+s", "", alone.stdout)
+
+
+def test_a_session_is_renamed_and_ended_by_its_noun(team: Person) -> None:
+    assert team.types("session", "rename", "s1", "login-form").returncode == 0
+    assert team.types("session", "end", "login-form").returncode == 0
+    assert "login-form" not in team.types("session", "list").stdout
+    assert "login-form" in team.types("session", "list", "--all").stdout
+
+
+def test_a_noun_alone_shows_its_commands(person: Person) -> None:
+    done = person.types("session")
+    assert done.returncode == 0
+    assert "rename" in done.stdout
 
 
 @pytest.mark.parametrize(

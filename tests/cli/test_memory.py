@@ -28,7 +28,9 @@ def test_set_get_history_delete(team: Person) -> None:
     done = team.types("memory", "set", "s1", "plan/a b", "one", "--type", "decision", "--tags", "x,y", "--ttl", "600")
     assert done.stdout == "plan/a b is at version 1 in github.com/acme/shop\n"
     assert team.types("memory", "set", "s2", "plan/a b", "two", "--if-version", "1").returncode == 0
-    assert "version  2 by s2" in team.types("memory", "get", "plan/a b").stdout
+    assert team.types("memory", "get", "plan/a b").stdout == "two\n"
+    _, shown = team.on_a_terminal("memory", "get", "plan/a b")
+    assert "version  2 by s2" in shown
     assert [entry["value"] for entry in team.gets("memory", "get", "plan/a b", "--all")] == ["two", "one"]
     assert [line.split()[:3] for line in team.types("memory", "get", "plan/a b", "--all").stdout.splitlines()] == [
         ["V", "TYPE", "BY"],

@@ -30,10 +30,6 @@ def claim(args: Namespace) -> None:
     PATH is a file, a folder or a glob ('src/api/**') in the repository, from the folder you are in. Anything else is
     resource:NAME, such as resource:staging. A claim ends when you release it, after its time (30 minutes unless you
     say another with --for), or with its session. Claiming the same again renews it.
-
-    Examples:
-    hallway claim 'src/api/**' --intent "new handlers" --for 1h
-    hallway claim docs/ README.md --shared --wait 60
     """
     from hallway.local.repository_paths import ignores_case
 
@@ -60,11 +56,6 @@ def release(args: Namespace) -> None:
     """Release claims: those named by id or by path, without a name all of yours.
 
     What waited for these files is granted at once. With --force a person ends the claims of any session.
-
-    Examples:
-    hallway release
-    hallway release 'src/api/**'
-    hallway release 0196f1c2-7a3e-7b3c-9d41-5f6a2b8c9d0e --force
     """
     session_id = own_address(args.session)
     if args.is_forced and not session_id.startswith(PERSON):

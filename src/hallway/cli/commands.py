@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from hallway.bus.connect import connect
 from hallway.cli.claims import claim, claim_options, release, release_options
+from hallway.cli.completion import CLIENTS, SHELLS, VALUES, complete, completion
+from hallway.cli.demo import demo
 from hallway.cli.guard import guard, guard_options
 from hallway.cli.help import described
 from hallway.cli.login import address_option, login, login_options, logout
@@ -36,7 +38,6 @@ if TYPE_CHECKING:
 
 MAX_NAMES = 10_000  # that `hallway watch` keeps
 RENAMES = ("session.renamed", "session.resumed", "session.continued")  # events after which a name may be another one
-SHELLS = ("bash", "zsh", "fish")
 PORT = Integer(least=0, most=65535)
 SECONDS_TO_STOP = Number(least=1, most=3600)
 AMOUNT = Integer(least=0)
@@ -66,7 +67,9 @@ def add_to(verbs: Any, shared: ArgumentParser) -> None:
         uninstall,
         hook,
         doctor,
+        demo,
         completion,
+        complete,
     ):
         about, _, _ = described(command.__doc__).partition("\n")
         name = command.__name__.rstrip("_")
@@ -349,21 +352,6 @@ def doctor(args: Namespace) -> int:
     return show_findings(out(), findings, is_json=args.is_json)
 
 
-def completion(args: Namespace) -> None:
-    """Print the completion script of a shell.
-
-    For bash: eval "$(hallway completion bash)" in ~/.bashrc.
-    For zsh: hallway completion zsh > a folder of $fpath/_hallway.
-    For fish: hallway completion fish > ~/.config/fish/completions/hallway.fish.
-    """
-    import shtab
-
-    screen = out()
-    screen.stream.write(shtab.complete(args.build_parser(has_choices=True), args.shell) + "\n")
-    if screen.has_colour:
-        err().write("This is a script for the shell to read, see: hallway completion --help")
-
-
 def _watch_options(parser: ArgumentParser) -> None:
     parameters = EventLog.operations["read"].parameters
     for name, option in (("project", "--project"), ("kinds", "--kind"), ("after", "--after")):
@@ -488,12 +476,16 @@ def _install_options(parser: ArgumentParser) -> None:
     parser.add_argument("--dry-run", action="store_true", dest="is_dry", help="show the changes, but do not make them")
 
 
-def _doctor_options(parser: ArgumentParser) -> None:
+def _no_options(parser: ArgumentParser) -> None:
     pass
 
 
 def _completion_options(parser: ArgumentParser) -> None:
     parser.add_argument("shell", choices=SHELLS, help="the shell to complete commands in")
+
+
+def _complete_options(parser: ArgumentParser) -> None:
+    parser.add_argument("what", choices=(*VALUES, CLIENTS), metavar="WHAT", help="what the shell completes")
 
 
 OPTIONS = {
@@ -516,6 +508,8 @@ OPTIONS = {
     "hook": _hook_options,
     "install": _install_options,
     "uninstall": _install_options,
-    "doctor": _doctor_options,
+    "doctor": _no_options,
+    "demo": _no_options,
     "completion": _completion_options,
+    "complete": _complete_options,
 }

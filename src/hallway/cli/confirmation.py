@@ -76,7 +76,7 @@ class Removal(Confirmation):
             )
             out().write(line)
             return False
-        if not args.is_meant and _is_terminal():
+        if not args.is_meant and is_at_terminal():
             what = how_many(self.count(bus, arguments), self.what) if self.count else f"every {self.what}"
             _ask(f"Remove {what}{where}? [y/N] ", "nothing was removed")
         return True
@@ -90,7 +90,7 @@ class Move(Confirmation):
 
     def check(self, args: Namespace, bus: Bus, arguments: dict[str, Any]) -> bool:
         """Ask with the counts of a dry run."""
-        if arguments["dry_run"] or args.is_meant or not _is_terminal():
+        if arguments["dry_run"] or args.is_meant or not is_at_terminal():
             return True
         run = bus.projects.undo if self.is_undo else bus.projects.move
         planned = run(arguments["old_project"], arguments["new_project"], dry_run=True)
@@ -123,7 +123,8 @@ CONFIRMATIONS: dict[str, Confirmation] = {
 }
 
 
-def _is_terminal() -> bool:
+def is_at_terminal() -> bool:
+    """Return whether a person can be asked: input and errors are a terminal's."""
     return bool(sys.stdin and sys.stdin.isatty() and sys.stderr and sys.stderr.isatty())
 
 

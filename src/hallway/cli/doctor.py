@@ -26,7 +26,7 @@ from hallway.agents.hook import log as hook_log
 from hallway.bus.hub_endpoint import new_connection
 from hallway.cli.mounts import UNSUITABLE, file_system_of
 from hallway.cli.render.setup import link_line, next_lines
-from hallway.cli.terminal import Column, table
+from hallway.cli.terminal import GAP, wrap
 from hallway.core.errors import HallwayError, UnsuitableDisk
 from hallway.core.redaction import reason, redact, redact_url
 from hallway.core.schema import decode, encode
@@ -34,7 +34,7 @@ from hallway.local.notify import HAS_DATAGRAMS, DatagramSubscription, notify
 from hallway.local.paths import HUBS, address_source, bus_address, bus_file, bus_folder, require_readable
 from hallway.store.migrate import newest_version
 from hallway.store.sqlite import APPLICATION_ID, NO_LOCKS, NO_SHARED_MEMORY
-from hallway.text.sanitize import clean_json
+from hallway.text.sanitize import clean_json, sanitize
 from hallway.text.style import size
 
 if TYPE_CHECKING:
@@ -145,10 +145,14 @@ def show_findings(screen: Terminal, findings: Iterator[CheckResult], *, is_json:
         answer: dict[str, Any] = {"is_healthy": is_healthy, "checks": [each.to_dict() for each in listed]}
         screen.write(clean_json(encode(answer)))
         return int(not is_healthy)
-    columns = (Column("", colour_of=lambda cell: COLOURS[cell[0]]), Column("CHECK"), Column("FOUND"))
-    rows = [(f"{GLYPHS[each.level]} {each.level}", each.check, each.detail) for each in listed]
-    for each, line in zip(listed, table(screen, columns, rows)[1:], strict=True):
-        screen.write(line, *([f"{INDENT}{link_line(screen, each.chain)}"] if each.chain else []))
+    longest = max(len(each.check) for each in listed)
+    for each in listed:
+        glyph = screen.paint(f"{GLYPHS[each.level]} {each.level.ljust(4)}", COLOURS[GLYPHS[each.level]])
+        indent = len("✓ warn") + len(GAP) + longest + len(GAP)
+        first, *rest = wrap(each.detail, None if screen.width is None else screen.width - indent)
+        screen.write(f"{glyph}{GAP}{sanitize(each.check.ljust(longest))}{GAP}{first}")
+        screen.write(*(" " * indent + line for line in rest))
+        screen.write(*([f"{INDENT}{link_line(screen, each.chain)}"] if each.chain else []))
         screen.write(*(next_lines(screen, each.next, indent=INDENT) if each.next else []))
     return int(not is_healthy)
 

@@ -50,8 +50,13 @@ GROUPS: dict[str, dict[str, str]] = {
         "conflicts": "files that two sessions write",
         "guard": "refuse a commit of what another session has claimed",
     },
+    "The same, by noun": {
+        "session": "session list, show, rename, end …",
+        "message": "message send, list, reply, thread …",
+    },
     "Setup": {
         "install": "connect the coding agents of this machine",
+        "demo": "a tour with three scripted sessions, on a bus of its own",
         "doctor": "check the installation, and say what to type",
         "uninstall": "undo the installation",
         "use": "choose the bus or hub that commands use",
@@ -79,6 +84,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "end": "end a session",
         "mcp": "serve the bus to an agent",
         "hook": "what the agents' hooks run",
+        "complete": "what the shells' completion asks for",
         "beacon": "write the project's .STATUS file",
     },
 }

@@ -14,7 +14,7 @@ from hallway.cli.confirmation import CONFIRMATIONS
 from hallway.cli.help import PLUMBING, command_groups, described
 from hallway.cli.labels import STANDARD_INPUT, file_flag, flag, label, switched
 from hallway.cli.overview import show
-from hallway.cli.run import guarded, operations, perform
+from hallway.cli.run import SYNONYMS, guarded, operations, perform
 from hallway.cli.terminal import out
 from hallway.core.errors import InvalidInput
 from hallway.core.near_names import near_matches
@@ -33,23 +33,29 @@ if TYPE_CHECKING:
 ATTENTION = AttentionList.operations["read"]
 CLAIMS = ClaimRegistry.operations["list_claims"]
 INBOX = CollaborationHub.operations["inbox"]
+FIELDS = "--json-fields"  # never typed: see _with_fields
 FILE_OF = "file of "  # with the parameter's name: the parser's attribute that holds the path of the parameter's file
 EPILOG = """\
 Without a command: what needs attention, who works, what is stuck and what is finished.
 
 The bus is a file of this user (HALLWAY_HOME sets its folder), unless HALLWAY_URL or hallway use selects another bus or
 a hub.
-To check the installation: hallway doctor
+To check the installation: hallway doctor. The manual: hallway help --man | man -l -
 """
 
 
 def run(argv: Sequence[str]) -> int:
     """Parse and run a command line; return its exit status."""
-    return guarded(partial(_run, argv), is_json="--json" in argv)
+    return guarded(partial(_run, argv), is_json=any(word.partition("=")[0] == "--json" for word in argv))
 
 
 def _run(argv: Sequence[str]) -> int | None:
     parser = build_parser()
+    if [*argv] == ["help", "--man"]:
+        from hallway.cli.man import manual_page
+
+        out().write(manual_page(parser))
+        return 0
     if argv[:1] == ["help"]:  # as git, gh and docker have it
         argv = [*argv[1:], "--help"]
     elif argv[:1] == ["version"]:
@@ -60,6 +66,10 @@ def _run(argv: Sequence[str]) -> int | None:
         used.error(f"{used.prog} does not take {' '.join(unknown)}")
     args.is_json = getattr(args, "is_json", False)
     args.url = getattr(args, "url", None)
+    args.fields, args.template = getattr(args, "fields", None), getattr(args, "template", None)
+    if (args.fields, args.template) != (None, None) and "operation" not in args:
+        option = "--format" if args.fields is None else f"--json={args.fields}"
+        raise InvalidInput(f"{used.prog} has no fields to choose with {option}", hint=f"Use {used.prog} --json")
     if "command" not in args:
         if used is parser:
             show(args.url, is_json=args.is_json)
@@ -69,6 +79,17 @@ def _run(argv: Sequence[str]) -> int | None:
     args.build_parser = build_parser  # for the completion script
     status: int | None = args.command(args)
     return status
+
+
+def _with_fields(argv: Sequence[str]) -> list[str]:
+    """Return the words with `--json=A,B` as argparse can read it: `--json` alone takes no value after a space."""
+    words: list[str] = []
+    for at, word in enumerate(argv):
+        if word == "--":
+            return [*words, *argv[at:]]
+        is_chosen = word.startswith("--json=")
+        words += ["--json", f"{FIELDS}={word.removeprefix('--json=')}"] if is_chosen else [word]
+    return words
 
 
 def _words_left(args: argparse.Namespace, unknown: list[str]) -> list[str]:
@@ -88,8 +109,8 @@ class HelpFormatter(argparse.RawDescriptionHelpFormatter):
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
         return "\n\n".join(
-            paragraph if paragraph.startswith(" ") or "\n " in paragraph else fill(paragraph, width)
-            for paragraph in text.split("\n\n")
+            each if each.startswith(" ") or "\n " in each else fill(each, width, break_on_hyphens=False)
+            for each in text.split("\n\n")
         )
 
 
@@ -98,6 +119,14 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(allow_abbrev=False, formatter_class=HelpFormatter, **options)
+
+    def format_help(self) -> str:
+        """Return the help, which ends with examples; they are looked up only for it."""
+        if self.epilog is None:
+            from hallway.cli.examples import end_of_help
+
+            self.epilog = end_of_help(self)
+        return super().format_help()
 
     def error(self, message: str) -> NoReturn:
         raise InvalidInput(message, hint=f"See: {self.prog} --help")
@@ -114,6 +143,10 @@ class Parser(argparse.ArgumentParser):
 
 class TopParser(Parser):
     """The parser of the whole command line, whose help shows the commands in groups."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse the words, in which `--json` may have fields."""
+        return super().parse_known_args(_with_fields(args), namespace)
 
     def format_help(self, *, has_plumbing: bool = False) -> str:
         formatter = self._get_formatter()
@@ -143,12 +176,16 @@ def build_parser(*, has_choices: bool = False) -> Parser:
     Otherwise the parser checks no values: the operation's declaration checks them, in the same way for every face.
     """
     shared = Parser(add_help=False, argument_default=argparse.SUPPRESS)
-    shared.add_argument("--json", action="store_true", dest="is_json", help="print the result as JSON, as HTTP does")
+    about_json = "print the result as JSON, as HTTP does; --json=A,B: only these fields"
+    shared.add_argument("--json", action="store_true", dest="is_json", help=about_json)
+    shared.add_argument(FIELDS, dest="fields", help=argparse.SUPPRESS)
+    about_format = "print each record in this form: '$name $status'"
+    shared.add_argument("--format", dest="template", metavar="TEMPLATE", help=about_format)
     shared.add_argument("--url", metavar="URL", help="the bus: a folder, a file or an address (else: HALLWAY_URL)")
     parser = TopParser(prog="hallway", description=_about(), epilog=EPILOG, parents=[shared])
     about_all = f"show this help with the commands {PLUMBING[:1].lower()}{PLUMBING[1:]}, too"
     parser.add_argument("--help-all", action=HelpAll, nargs=0, default=argparse.SUPPRESS, help=about_all)
-    parser.add_argument("--version", action="version", version=f"hallway {hallway.__version__}")
+    parser.add_argument("-v", "--version", action="version", version=f"hallway {hallway.__version__}")
     verbs = parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=Parser)
     groups: dict[str, Any] = {}
     parsers: dict[str, Parser] = {}
@@ -157,10 +194,10 @@ def build_parser(*, has_choices: bool = False) -> Parser:
         if variant:
             _add_variant(parsers[base], f"--{variant}", operation, has_choices)
             continue
-        group, _, word = verb.rpartition(" ")
+        group = verb.rpartition(" ")[0]
         if group and group not in groups:
             groups[group] = _add_group(verbs, group, parsers, shared)
-        parsers[verb] = _add_operation(groups.get(group, verbs), word, operation, shared, has_choices)
+        parsers[verb] = _add_operation(groups.get(group, verbs), verb, operation, shared, has_choices)
     commands.add_to(verbs, shared)
     return parser
 
@@ -178,9 +215,10 @@ def _about() -> str:
     return (hallway.__doc__ or "").partition("\n")[0]
 
 
-def _add_operation(verbs: Any, word: str, operation: Operation, shared: Any, has_choices: bool) -> Parser:
+def _add_operation(verbs: Any, verb: str, operation: Operation, shared: Any, has_choices: bool) -> Parser:
     parser: Parser = verbs.add_parser(
-        word,
+        verb.rpartition(" ")[2],
+        aliases=[synonym for synonym, meant in SYNONYMS.items() if verb == meant],
         help=_escaped(described(operation.about, operation)),
         description=described(operation.function.__doc__, operation) + _about_texts(operation),
         parents=[shared],
@@ -300,7 +338,8 @@ def _about_texts(operation: Operation) -> str:
 def _perform(operation: Operation, args: argparse.Namespace, **more: Any) -> None:
     typed = {name: value for name, value in vars(args).items() if name in operation.parameters}
     files = {name: path for name in operation.parameters if (path := getattr(args, FILE_OF + name, None))}
-    perform(operation, typed, is_json=args.is_json, url=args.url, files=files, **more)
+    chosen = {"fields": args.fields, "template": args.template}
+    perform(operation, typed, is_json=args.is_json, url=args.url, files=files, **chosen, **more)
 
 
 def _command(operation: Operation) -> Callable[[argparse.Namespace], None]:

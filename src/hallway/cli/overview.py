@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 AT_ONCE = 1000
 AROUND = 4  # lines of a section beside its rows: title, headings, how many more there are, and an empty line
 APART = ("stuck", "finished")  # kinds of items with a section of their own
-SINCE = Column("SINCE")
+SINCE = Column("SINCE", drop=2)
 
 
 class Section:

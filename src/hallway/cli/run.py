@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from typing import Any, TypeAlias
 
     from hallway.bus.base import Bus
+    from hallway.cli.render.parts import Renderer
     from hallway.core.operation import Operation
 
     Words: TypeAlias = Mapping[str, str | bool]  # by parameter name: the typed text, or True or False for a flag
@@ -59,19 +60,29 @@ MULTI_STEP: dict[str, Callable[[Bus, dict[str, Any]], Any]] = {
 }
 
 
+NOUNS = {"sessions": "session", "messages": "message", "attention": "attention"}  # whose verbs come after them, too
+SYNONYMS = {"ps": "list"}
+
+
 def operations() -> dict[str, Operation]:
-    """Return every operation that has a verb, by its verb."""
-    return {
+    """Return every operation that has a verb, by its verb; `rename` is also `session rename`."""
+    declared = {
         operation.verb: operation
         for service in Service.__subclasses__()
         for operation in service.operations.values()
         if operation.verb
     }
+    for verb, operation in [*declared.items()]:
+        noun = NOUNS.get(operation.noun)
+        if noun and verb != noun:
+            declared[f"{noun} {'list' if verb == operation.noun else verb}"] = operation
+    return declared
 
 
 def parse_fast(argv: list[str]) -> tuple[Operation, Words, bool] | None:
     """Return the operation, the arguments typed for it, and whether `--json` is given; None if argparse must parse."""
     declared = operations()
+    argv = [*(SYNONYMS.get(word, word) for word in argv[:1]), *argv[1:]]
     words = 2 if " ".join(argv[:2]) in declared else 1
     operation = declared.get(" ".join(argv[:words]))
     if operation is None or operation.name in ASKS_FIRST:
@@ -108,17 +119,23 @@ def perform(
     is_json: bool,
     url: str | None = None,
     files: Mapping[str, str] | None = None,
+    fields: str | None = None,
+    template: str | None = None,
     variant: str = "",
     then: Callable[[Bus, Any, dict[str, Any]], None] | None = None,
     before: Callable[[Bus, dict[str, Any]], bool] | None = None,
 ) -> None:
     """Check the typed arguments, run the operation and show its result. Wrong arguments raise before a bus is opened.
 
-    `files` holds the paths of the texts to read from files. `before` returns whether to run the operation at all.
+    `files` holds the paths of the texts to read from files. `fields` are those of the result to print as JSON, and
+    `template` is a text to fill with fields. `before` returns whether to run the operation at all.
     `then` is called after the result is shown. `variant` selects another renderer of the result.
     """
     try:
-        _perform(operation, typed, files or {}, is_json=is_json, url=url, variant=variant, then=then, before=before)
+        arguments = _arguments(operation, typed, files or {})
+        render = _renderer(operation, fields, template, is_json=is_json, variant=variant)
+        is_for_people = not is_json and template is None
+        _perform(operation, arguments, render, is_for_people=is_for_people, url=url, then=then, before=before)
     except HallwayError as error:
         error.hint_for_face({**HINTS, "invalid_input": f"See: hallway {operation.verb} --help"})
         if terminal := error.details.get("terminal"):
@@ -128,19 +145,30 @@ def perform(
         raise
 
 
+def _renderer(
+    operation: Operation, fields: str | None, template: str | None, *, is_json: bool, variant: str
+) -> Renderer:
+    if template is not None:
+        from hallway.cli.render.fields import fields_as_text
+
+        return fields_as_text(operation, template)
+    if fields is not None:
+        from hallway.cli.render.fields import fields_as_json
+
+        return fields_as_json(operation, fields)
+    return renderer_of(operation, is_json=is_json, variant=variant)
+
+
 def _perform(
     operation: Operation,
-    typed: Words,
-    files: Mapping[str, str],
+    arguments: dict[str, Any],
+    render: Renderer,
     *,
-    is_json: bool,
+    is_for_people: bool,
     url: str | None,
-    variant: str,
     then: Callable[[Bus, Any, dict[str, Any]], None] | None,
     before: Callable[[Bus, dict[str, Any]], bool] | None,
 ) -> None:
-    arguments = _arguments(operation, typed, files)
-    render = renderer_of(operation, is_json=is_json, variant=variant)
     with connect(url) as bus:
         if os.path.exists(os.path.join(bus.folder, SPOOL)):
             _work_off(bus)
@@ -152,10 +180,16 @@ def _perform(
             # A copy, in which the bus replaces references by ids: what is shown has what the person typed.
             result = bus.execute(operation, bus.services[operation.noun], {**arguments})
         screen = out()
-        if not is_json:
+        if is_for_people:
             screen.names = bus.sessions.names_in(result)
-        screen.write(*render(screen, result, arguments))
-        if operation.name == "tokens.whoami" and not is_json:
+        lines = render(screen, result, arguments)
+        if screen.is_terminal and not then:
+            from hallway.cli.pager import show
+
+            show(screen, [*lines])
+        else:
+            screen.write(*lines)
+        if operation.name == "tokens.whoami" and is_for_people:
             out().write(f"Bus: {sanitize(bus_in_use(url))}")
         if operation.name == "memory.find" and not result:
             from hallway.bus.former_memory import offer_former_memory

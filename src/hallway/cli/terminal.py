@@ -32,10 +32,17 @@ class Terminal:
     """
 
     def __init__(
-        self, stream: TextIO, *, width: int | None = None, has_colour: bool = False, has_ids: bool = True
+        self,
+        stream: TextIO,
+        *,
+        width: int | None = None,
+        has_colour: bool = False,
+        has_ids: bool = True,
+        is_terminal: bool = False,
     ) -> None:
         self.stream = stream
         self.width = width
+        self.is_terminal = is_terminal
         self.has_colour = has_colour
         self.has_ids = has_ids
         self.now_s = time.time()
@@ -49,7 +56,8 @@ class Terminal:
             reconfigure(errors="backslashreplace")  # do not fail on a character that the terminal cannot encode
         is_terminal = stream.isatty()
         is_colourful = is_terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-        return cls(stream, width=_width(stream) if is_terminal else None, has_colour=is_colourful)
+        width = _width(stream) if is_terminal else None
+        return cls(stream, width=width, has_colour=is_colourful, is_terminal=is_terminal)
 
     def name_of(self, party: str) -> str:
         """Return how a sender or recipient is shown: by a session's name, as `everybody`, or by the address."""
@@ -95,18 +103,20 @@ def err() -> Terminal:
 class Column:
     """A column of a table: its heading, how far it may be cut, and the colour of each cell.
 
-    `least` is the smallest width in cells to which the column may be cut (0: it is never cut). A column with
-    `is_precious` is cut only if cutting the others is not enough. `has_marks` applies to the last column only: a text
+    `least` is the smallest width in cells to which the column may be cut (0: it is not cut). A column with
+    `is_precious` is cut only if cutting the others is not enough. `drop` says when the column is left out of a table
+    that is too wide even so: the highest number first, 0 never. `has_marks` applies to the last column only: a text
     between `**` is shown in bold.
     """
 
-    __slots__ = ("colour_of", "has_marks", "heading", "is_cut_left", "is_precious", "least")
+    __slots__ = ("colour_of", "drop", "has_marks", "heading", "is_cut_left", "is_precious", "least")
 
     def __init__(
         self,
         heading: str,
         *,
         least: int = 0,
+        drop: int = 0,
         is_precious: bool = False,
         is_cut_left: bool = False,
         has_marks: bool = False,
@@ -114,6 +124,7 @@ class Column:
     ) -> None:
         self.heading = heading
         self.least = least
+        self.drop = drop
         self.is_precious = is_precious
         self.is_cut_left = is_cut_left
         self.has_marks = has_marks
@@ -123,18 +134,17 @@ class Column:
 def table(screen: Terminal, columns: Sequence[Column], rows: Sequence[Sequence[str]], *, indent: str = "") -> list[str]:
     """Return the lines of a table with its headings, aligned and cut to the screen width.
 
-    A column that is empty in every row is left out.
+    A column that is empty in every row is left out. So are columns with `drop` in a table that is too wide even with
+    every column cut to its `least`. As a last resort every column is cut: a row is never wider than the screen.
     """
     rows = [[sanitize(cell) for cell in row] for row in rows]
-    kept = [at for at in range(len(columns)) if any(row[at] for row in rows)]
+    width = None if screen.width is None else screen.width - len(indent)
+    kept = _columns_that_fit(columns, [at for at in range(len(columns)) if any(row[at] for row in rows)], rows, width)
     columns = [columns[at] for at in kept]
     rows = [[row[at] for at in kept] for row in rows]
-    widths = [
-        max(cell_width(text) for text in (column.heading, *cells))
-        for column, cells in zip(columns, zip(*rows, strict=True), strict=True)
-    ]
-    if screen.width is not None:
-        _squeeze(columns, widths, screen.width - len(indent) - len(GAP) * (len(columns) - 1))
+    widths = [_natural_width(column, [row[at] for row in rows]) for at, column in enumerate(columns)]
+    if width is not None:
+        _squeeze(columns, widths, width - len(GAP) * (len(columns) - 1))
     headings = [_fit(column, column.heading, width) for column, width in zip(columns, widths, strict=True)]
     lines = [screen.paint((indent + GAP.join(headings)).rstrip(), "grey")]
     for row in rows:
@@ -150,15 +160,38 @@ def table(screen: Terminal, columns: Sequence[Column], rows: Sequence[Sequence[s
     return lines
 
 
+def _natural_width(column: Column, cells: Sequence[str]) -> int:
+    return max(cell_width(text) for text in (column.heading, *cells))
+
+
+def _columns_that_fit(
+    columns: Sequence[Column], kept: list[int], rows: Sequence[Sequence[str]], width: int | None
+) -> list[int]:
+    """Return which columns are shown: without those that are to be dropped until the others, cut, fit the width."""
+    if width is None:
+        return kept
+    widths = {at: _natural_width(columns[at], [row[at] for row in rows]) for at in kept}
+    smallest = {at: min(widths[at], columns[at].least or widths[at]) for at in kept}
+    while sum(smallest[at] + len(GAP) for at in kept) - len(GAP) > width:
+        droppable = [at for at in kept if columns[at].drop]
+        if not droppable:
+            break
+        kept = [at for at in kept if at != max(droppable, key=lambda at: columns[at].drop)]
+    return kept
+
+
 def _squeeze(columns: Sequence[Column], widths: list[int], room: int) -> None:
-    """Narrow the widest column that may be cut, one cell at a time, until all fit. Precious columns are cut last."""
-    for is_last_resort in (False, True):
+    """Narrow the widest column that may be cut, one cell at a time, until all fit.
+
+    Precious columns are cut only after the others. At last all columns are, as far as one cell.
+    """
+    least = [column.least or width for column, width in zip(columns, widths, strict=True)]
+    not_precious = [
+        width if column.is_precious else cells for column, width, cells in zip(columns, widths, least, strict=True)
+    ]
+    for limits in (not_precious, least, [1] * len(widths)):
         while sum(widths) > room:
-            candidates = [
-                at
-                for at, column in enumerate(columns)
-                if column.least and widths[at] > column.least and (is_last_resort or not column.is_precious)
-            ]
+            candidates = [at for at, limit in enumerate(limits) if widths[at] > limit]
             if not candidates:
                 break
             widths[max(candidates, key=widths.__getitem__)] -= 1

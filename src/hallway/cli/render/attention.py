@@ -38,10 +38,10 @@ ITEM = Column("ITEM")
 KIND = Column("KIND", colour_of=colour_of_kind)
 WHO = Column("WHO", least=12)
 WHAT = Column("WHAT", least=16, is_precious=True)
-CLIENT = Column("CLIENT", least=5)
-PROJECT = Column("PROJECT", least=8)
-BRANCH = Column("BRANCH", least=6)
-SINCE = Column("SINCE")
+CLIENT = Column("CLIENT", drop=3, least=5)
+PROJECT = Column("PROJECT", drop=2, least=8)
+BRANCH = Column("BRANCH", drop=4, least=6)
+SINCE = Column("SINCE", drop=1)
 
 
 def items(screen: Terminal, page: list[AttentionItem], *, has_project: bool = True, indent: str = "") -> list[str]:

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     Folder = dict[str, "Folder"]  # a folder of a tree of paths, by the names in it
 
-HOLDER, FOR, STATE = Column("HOLDER", least=8, is_precious=True), Column("FOR", least=10), Column("STATE")
-ENDS_IN, CLAIM = Column("ENDS IN"), Column("CLAIM")
+HOLDER, FOR, STATE = Column("HOLDER", least=8, is_precious=True), Column("FOR", drop=2, least=10), Column("STATE")
+ENDS_IN, CLAIM = Column("ENDS IN", drop=1), Column("CLAIM")
 PATHS = Column("PATHS", least=16)
 COLUMNS = (HOLDER, PATHS, FOR, STATE, ENDS_IN, CLAIM)
 IN_TREE = (Column("PATH", least=16, is_precious=True), HOLDER, FOR, STATE, ENDS_IN, CLAIM)

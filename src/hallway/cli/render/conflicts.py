@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 COLUMNS = (
     Column("FILE", least=16),
-    Column("SESSIONS", least=12),
-    Column("WHERE", least=10),
-    Column("MERGE", least=8),
-    Column("FOUND"),
+    Column("SESSIONS", drop=1, least=12),
+    Column("WHERE", drop=3, least=10),
+    Column("MERGE", drop=2, least=8),
+    Column("FOUND", drop=4),
     Column("CONFLICT"),
 )
 

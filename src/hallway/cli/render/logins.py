@@ -19,10 +19,10 @@ COLUMNS = (
     Column("LOGIN", least=8),
     Column("TOKEN"),
     Column("HUB"),
-    Column("SINCE"),
-    Column("LAST USED"),
-    Column("FROM"),
-    Column("BROWSER", least=12),
+    Column("SINCE", drop=1),
+    Column("LAST USED", drop=2),
+    Column("FROM", drop=3),
+    Column("BROWSER", drop=4, least=12),
 )
 
 

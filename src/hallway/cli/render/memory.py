@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from hallway.core.model import MemoryEntry, MemoryHit
 
 KEY = Column("KEY", least=12, is_precious=True)
-VERSION = Column("V")
-TYPE = Column("TYPE")
-AUTHOR = Column("BY", least=6)
-AGE = Column("AGE")
+VERSION = Column("V", drop=4)
+TYPE = Column("TYPE", drop=2)
+AUTHOR = Column("BY", drop=3, least=6)
+AGE = Column("AGE", drop=1)
 LINE = Column("", least=20, has_marks=True)
 VALUE = Column("VALUE", least=20)
 
@@ -50,7 +50,11 @@ def findings(screen: Terminal, hits: list[MemoryHit], arguments: dict[str, Any])
 
 
 def entry(screen: Terminal, each: MemoryEntry, arguments: dict[str, Any]) -> list[str]:
-    """Return an entry in full: its key, its other fields, then its value."""
+    """Return an entry in full: its key, its other fields, then its value; to a pipe or a file, the value alone."""
+    value = each.value if isinstance(each.value, str) else encode(each.value)
+    lines = [*map(sanitize, value.splitlines() or [""])]
+    if not screen.is_terminal:
+        return lines
     facts = {
         "type": each.type,
         "tags": ", ".join(each.tags),
@@ -58,13 +62,7 @@ def entry(screen: Terminal, each: MemoryEntry, arguments: dict[str, Any]) -> lis
         "expires": f"in {duration(each.expires_at.timestamp() - screen.now_s)}" if each.expires_at else None,
         "metadata": encode(each.metadata) if each.metadata else None,
     }
-    value = each.value if isinstance(each.value, str) else encode(each.value)
-    return [
-        screen.paint(each.key, "bold"),
-        *fact_lines(screen, facts.items()),
-        "",
-        *map(sanitize, value.splitlines() or [""]),
-    ]
+    return [screen.paint(each.key, "bold"), *fact_lines(screen, facts.items()), "", *lines]
 
 
 def history(screen: Terminal, entries: list[MemoryEntry], arguments: dict[str, Any]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hallway.cli.render.parts import first_few, how_many, next_page, when_short
+from hallway.cli.render.parts import first_few, flow, how_many, next_page, when_short
 from hallway.cli.terminal import Column, table, wrap
 from hallway.core.model import EVERYBODY, GROUPS, UNANSWERED_STATES
 from hallway.core.schema import encode
@@ -29,12 +29,12 @@ if TYPE_CHECKING:
 
 DEEPEST = 8  # levels of indentation in a thread; deeper replies are not indented further
 
-TYPE = Column("TYPE", colour_of=lambda cell: style_of(cell.partition(" ")[2], MESSAGE_LOOKS).colour)
+TYPE = Column("TYPE", drop=1, colour_of=lambda cell: style_of(cell.partition(" ")[2], MESSAGE_LOOKS).colour)
 FROM = Column("FROM", least=8)
-TO = Column("TO", least=8)
-PRIORITY = Column("PRIORITY", colour_of=lambda cell: PRIORITY_COLOURS.get(cell, ""))
+TO = Column("TO", drop=2, least=8)
+PRIORITY = Column("PRIORITY", drop=4, colour_of=lambda cell: PRIORITY_COLOURS.get(cell, ""))
 SUBJECT = Column("SUBJECT", least=16)
-AGE = Column("AGE")
+AGE = Column("AGE", drop=3)
 MESSAGE = Column("MESSAGE")
 RECIPIENT = Column("RECIPIENT", least=8)
 STATE = Column("STATE", colour_of=lambda cell: style_of(cell.partition(" ")[2], DELIVERY_LOOKS).colour)
@@ -99,14 +99,14 @@ def message(screen: Terminal, each: Message, *, indent: str = "", arrow: str = "
     """Return one message: sender → recipient, then the subject, then the body."""
     seen = style_of(each.type, MESSAGE_LOOKS)
     head = [
-        screen.paint(f"{seen.glyph} {each.type}", seen.colour),
-        screen.paint(f"{screen.name_of(each.from_session)} → {screen.name_of(each.to_session)}", "bold"),
-        screen.paint(each.priority, PRIORITY_COLOURS.get(each.priority, "")) if each.priority != "normal" else "",
-        screen.paint(when_short(screen, each.sent_at), "grey"),
-        screen.paint(each.message_id, "grey") if screen.has_ids else "",
+        (f"{seen.glyph} {each.type}", seen.colour),
+        (f"{screen.name_of(each.from_session)} → {screen.name_of(each.to_session)}", "bold"),
+        (each.priority if each.priority != "normal" else "", PRIORITY_COLOURS.get(each.priority, "")),
+        (when_short(screen, each.sent_at), "grey"),
+        (each.message_id if screen.has_ids else "", "grey"),
     ]
     below = indent + " " * len(arrow) + "  "
-    lines = [indent + arrow + "  ".join(part for part in head if part)]
+    lines = flow(screen, head, first=indent + arrow, rest=below)
     lines += _indented(screen, each.subject, below, "bold")
     body = _without(each.subject, each.body.strip("\n"))
     lines += _indented(screen, body, below + "  ") if body else []
@@ -255,7 +255,7 @@ def findings(screen: Terminal, hits: list[MessageHit], arguments: dict[str, Any]
     for each in hits:
         whom = f"{screen.name_of(each.from_session)} → {screen.name_of(each.to_session)}"
         facts = [when_short(screen, each.sent_at), each.message_id]
-        lines.append("  ".join([screen.paint(whom, "bold"), *(screen.paint(fact, "grey") for fact in facts)]))
+        lines += flow(screen, [(whom, "bold"), *((fact, "grey") for fact in facts)])
         lines += [f"  {screen.paint_marked(line)}" for line in wrap(each.line, screen.width and screen.width - 2)]
     return [
         *lines,

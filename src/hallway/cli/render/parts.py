@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hallway.cli.terminal import GAP, cell_width, wrap
 from hallway.text.sanitize import sanitize
 from hallway.text.style import age
 
@@ -20,13 +21,34 @@ NAMED = 5  # names of a long list that a line shows
 
 
 def fact_lines(screen: Terminal, facts: Iterable[tuple[str, Any]], **colours: str) -> list[str]:
-    """Return named facts, one per line and aligned; empty values are left out."""
+    """Return named facts, aligned, a long one wrapped at the screen's width; empty values are left out."""
     rows = [(name, value) for name, value in facts if value]
     width = max((len(name) for name, _ in rows), default=0)
-    return [
-        f"{screen.paint(name.ljust(width), 'grey')}  {screen.paint(str(value), colours.get(name, ''))}"
-        for name, value in rows
-    ]
+    lines = []
+    for name, value in rows:
+        parts = wrap(" ".join(str(value).splitlines()), screen.width and screen.width - width - len(GAP))
+        for at, part in enumerate(parts):
+            label = screen.paint(("" if at else name).ljust(width), "grey")
+            lines.append(f"{label}{GAP}{screen.paint(part, colours.get(name, ''))}")
+    return lines
+
+
+def flow(screen: Terminal, parts: Iterable[tuple[str, str]], *, first: str = "", rest: str = "  ") -> list[str]:
+    """Return texts with their colours side by side, on as many lines as the screen's width needs.
+
+    `first` and `rest` are what the first line and the others begin with.
+    """
+    lines, used = [first], cell_width(first)
+    is_empty = True
+    room = screen.width and screen.width - cell_width(rest)
+    for text, colour in ((piece, colour) for whole, colour in parts if whole for piece in wrap(whole, room)):
+        if not is_empty and screen.width is not None and used + len(GAP) + cell_width(text) > screen.width:
+            lines.append(rest)
+            used, is_empty = cell_width(rest), True
+        gap = "" if is_empty else GAP
+        lines[-1] += gap + screen.paint(text, colour)
+        used, is_empty = used + len(gap) + cell_width(text), False
+    return lines
 
 
 def how_many(number: int, noun: str) -> str:

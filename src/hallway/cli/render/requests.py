@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from hallway.core.model import Request
 
 STATE = Column("STATE", colour_of=lambda cell: style_of(cell.partition(" ")[2].replace(" ", "_"), REQUEST_LOOKS).colour)
-FROM = Column("FROM", least=8)
-TO = Column("TO", least=8)
+FROM = Column("FROM", drop=2, least=8)
+TO = Column("TO", drop=3, least=8)
 SUBJECT = Column("SUBJECT", least=16)
-ASKED = Column("ASKED")
-DUE = Column("DUE")
+ASKED = Column("ASKED", drop=4)
+DUE = Column("DUE", drop=1)
 MESSAGE = Column("MESSAGE")
 
 

@@ -28,14 +28,14 @@ def colour_of_status(cell: str) -> str:
 
 STATUS = Column("STATUS", colour_of=colour_of_status)
 NAME = Column("NAME", least=8, is_precious=True)
-ID = Column("ID", least=8)
-TYPE = Column("TYPE", least=6)
-USER = Column("USER", least=5)
-PROJECT = Column("PROJECT", least=10, is_cut_left=True)
-BRANCH = Column("BRANCH", least=8)
+ID = Column("ID", drop=2, least=8)
+TYPE = Column("TYPE", drop=4, least=6)
+USER = Column("USER", drop=6, least=5)
+PROJECT = Column("PROJECT", drop=3, least=10, is_cut_left=True)
+BRANCH = Column("BRANCH", drop=5, least=8)
 TASK = Column("TASK", least=12)
-DETAIL = Column("DETAIL", least=12)
-SEEN = Column("SEEN")
+DETAIL = Column("DETAIL", drop=7, least=12)
+SEEN = Column("SEEN", drop=1)
 
 
 def heartbeat(screen: Terminal, beat: Heartbeat, arguments: dict[str, Any]) -> list[str]:

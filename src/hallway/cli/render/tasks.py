@@ -23,10 +23,10 @@ def status_of(status: str) -> str:
 
 STATUS = Column("STATUS", colour_of=lambda cell: style_of(cell.partition(" ")[2], TASK_LOOKS).colour)
 SUBJECT = Column("SUBJECT", least=16)
-FROM = Column("FROM", least=8)
-TO = Column("OFFERED TO", least=10)
-OWNER = Column("OWNER", least=8)
-AGE = Column("AGE")
+FROM = Column("FROM", drop=3, least=8)
+TO = Column("OFFERED TO", drop=2, least=10)
+OWNER = Column("OWNER", drop=1, least=8)
+AGE = Column("AGE", drop=4)
 TASK = Column("TASK")
 FILTERS = ("project", "status", "owner", "after_id")
 

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 COLUMNS = (
     Column("NAME", least=8),
     Column("ROLE"),
-    Column("PROJECTS", least=12),
-    Column("MADE"),
-    Column("EXPIRES"),
-    Column("LAST USED"),
-    Column("FROM"),
+    Column("PROJECTS", drop=2, least=12),
+    Column("MADE", drop=5),
+    Column("EXPIRES", drop=1),
+    Column("LAST USED", drop=3),
+    Column("FROM", drop=4),
 )
 
 

@@ -1,8 +1,8 @@
-"""hallway's main job on real processes: sessions that know of each other, talk, share work and remember.
+"""`hallway demo`: sessions on real processes that know of each other, talk, share work and remember.
 
-Run it with `make demo`. Three agents, each an operating-system process of its own, share one bus in a throwaway
-folder; you see what happens on it, and what `hallway list`, `hallway thread`, `hallway task list` and
-`hallway memory search` show. It ends by itself, and its exit status says whether everything it claims held.
+Three scripted agents, each an operating-system process of its own, share one bus in a temporary folder. The person sees
+what happens there, and what `hallway list`, `hallway thread`, `hallway task list` and `hallway memory search` show.
+Every claim of the tour is checked. Run as a module with a session's id, this file is one of the agents.
 """
 
 from __future__ import annotations
@@ -15,34 +15,65 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
 from functools import partial
 
 import hallway
+from hallway.cli.confirmation import is_at_terminal
 from hallway.cli.render.events import event as show_event
-from hallway.cli.terminal import Terminal
+from hallway.cli.terminal import Terminal, out
 from hallway.core.errors import AlreadyTaken
-from hallway.core.model import Event, Message, Task
+from hallway.core.schema import encode
+from hallway.text.sanitize import clean_json
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Callable
+    from typing import IO
+
+    from hallway.core.model import Event, Message, Task
+
 
 AGENTS = {
     "s-claude": ("alice's claude", "claude-code", ["plan"]),
     "s-codex": ("bob's codex", "codex", ["code"]),
     "s-gemini": ("alice's gemini", "gemini", ["code", "review"]),
 }
+NAMES = {session_id: session_id.removeprefix("s-") for session_id in AGENTS}
 ME = "user:alice"
 TTL_S = 10
+INDENT = " " * 6  # of events
 PROJECT = "github.com/acme/shop"
-SCREEN = Terminal(sys.stdout, width=120)
+NOT_ITS_OWN = ("HALLWAY_URL", "HALLWAY_TOKEN", "HALLWAY_SESSION")  # of the person's environment
+
+
+def demo(args: Namespace) -> int:
+    """Show what hallway does: a tour of some 30 seconds with three scripted sessions, on a bus of its own.
+
+    The sessions are processes of this machine. They meet, ask and answer, share a task, remember a decision, and one is
+    killed. Nothing of yours is read or written, and no agent is started. On a terminal the tour waits for Enter between
+    its parts. The exit status is 1 if something that it claims did not happen.
+    """
+    with tempfile.TemporaryDirectory(prefix="hallway-demo-", ignore_cleanup_errors=True) as home:
+        os.environ.update(HALLWAY_HOME=home, HALLWAY_PROJECT=PROJECT, HALLWAY_USER="alice")
+        for name in NOT_ITS_OWN:
+            os.environ.pop(name, None)
+        tour = Demo(is_json=args.is_json)
+        try:
+            tour.run()
+        finally:
+            tour.stop()
+    return 1 if tour.failures else 0
 
 
 def agent(session_id: str) -> None:
-    """One agent: registers, beats, deals with its inbox, and does what its standard input says until that closes.
+    """Run one agent: register, send heartbeats, handle the inbox, and follow orders until standard input closes.
 
     An order is a line of JSON: an operation and what it takes besides the session, `["messages.send", "bob", …]`.
     """
     name, kind, capabilities = AGENTS[session_id]
     with hallway.connect() as bus:
-        bus.sessions.register(session_id, name, kind, ttl_s=TTL_S, capabilities=capabilities)
+        bus.sessions.register(session_id, name, kind, name=NAMES[session_id], ttl_s=TTL_S, capabilities=capabilities)
         beating = threading.Event()
 
         def beat() -> None:
@@ -78,35 +109,62 @@ def read_plan(bus: hallway.Bus, session_id: str, news: Message) -> None:
 
 
 class Demo:
-    """Starts the agents, watches the bus, and keeps count of what held."""
+    """The tour: it starts the agents, follows the bus, and counts the claims that do not hold."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_json: bool = False) -> None:
+        self.screen = out()
+        self.is_json = is_json
         self.bus = hallway.connect()
         self.events: list[Event] = []
+        self.shown = 0  # of the events
         self.failures = 0
         self.agents: dict[str, subprocess.Popen[str]] = {}
-        self.bus.events.on("*", self._seen)
+        self.bus.events.on("*", self.events.append)
 
-    def _seen(self, event: Event) -> None:
-        self.events.append(event)
-        print(f"      {show_event(SCREEN, event)}")
+    def show_events(self) -> None:
+        """Write the events that are not shown yet. The follower's thread only collects them."""
+        width = self.screen.width and self.screen.width - len(INDENT)
+        narrower = Terminal(self.screen.stream, width=width, has_colour=self.screen.has_colour)
+        narrower.names = NAMES
+        while self.shown < len(self.events):
+            self.say(f"{INDENT}{show_event(narrower, self.events[self.shown])}")
+            self.shown += 1
+
+    def say(self, text: str) -> None:
+        """Write a line for a person; with --json only the claims are written."""
+        if not self.is_json:
+            self.screen.write(text)
+
+    def pause(self) -> None:
+        """Wait for Enter before the next part, if a person is at the terminal."""
+        if is_at_terminal() and not self.is_json:
+            self.say("\nPress Enter to go on, Ctrl-C to end.")
+            sys.stdin.readline()
 
     def start(self, session_id: str) -> None:
-        command = [sys.executable, __file__, session_id]
-        self.agents[session_id] = subprocess.Popen(command, stdin=subprocess.PIPE, text=True)
+        command = [sys.executable, "-m", __name__, session_id]
+        # A session of its own: Ctrl-C ends the tour, which then ends the agents.
+        self.agents[session_id] = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, start_new_session=True
+        )
 
     def order(self, session_id: str, operation: str, *rest: object) -> None:
         """Have an agent run an operation, in its own name."""
-        stdin = self.agents[session_id].stdin
-        assert stdin is not None
+        stdin = self._orders_for(session_id)
         stdin.write(json.dumps([operation, *rest]) + "\n")
         stdin.flush()
+
+    def _orders_for(self, session_id: str) -> IO[str]:
+        stdin = self.agents[session_id].stdin
+        if stdin is None:
+            raise RuntimeError(f"{session_id} takes no orders")
+        return stdin
 
     def happened(self, kind: str, session_id: str) -> bool:
         return any(event.kind == kind and event.session_id == session_id for event in self.events)
 
     def sent(self, message_type: str, from_session: str) -> list[Message]:
-        """The messages of a type that somebody has sent, newest last."""
+        """Return the messages of a type that a session has sent, newest last."""
         ids = [
             event.data["message_id"]
             for event in self.events
@@ -115,7 +173,7 @@ class Demo:
         return [self.bus.messages.get(str(message_id)) for message_id in ids]
 
     def task(self, subject: str) -> Task:
-        """The newest task of that subject."""
+        """Return the newest task of a subject."""
         return next(task for task in self.bus.tasks.list_tasks(include_done=True) if task.subject == subject)
 
     def claim(self, text: str, is_true: Callable[[], bool], within_s: float = 10) -> None:
@@ -123,28 +181,37 @@ class Demo:
         deadline = time.monotonic() + within_s
         while not (held := is_true()) and time.monotonic() < deadline:
             time.sleep(0.05)
+            self.show_events()
+        self.show_events()
         self.failures += not held
-        print(f"  {'✔' if held else '✘ NOT TRUE:'} {text}")
+        mark = self.screen.paint("✓", "green") if held else self.screen.paint("✗ NOT TRUE:", "red")
+        self.say(f"  {mark} {text}")
+        if self.is_json:
+            self.screen.write(clean_json(encode({"claim": text, "is_true": held})))
 
     def show(self, *words: str) -> None:
-        """What a person would type."""
-        print(f"\n$ hallway {' '.join(words)}", flush=True)
-        subprocess.run([sys.executable, "-m", "hallway", *words], check=True)
-        print()
+        """Run a command as a person would type it."""
+        if not self.is_json:
+            self.say(f"\n$ hallway {' '.join(words)}")
+            subprocess.run([sys.executable, "-m", "hallway", *words], check=True)
+            self.say("")
 
     def run(self) -> None:
-        self.meet()
-        self.talk()
-        self.share_work()
-        self.plan_develop_review()
+        """Show every part, and say at the end whether everything held."""
+        for part in (self.meet, self.talk, self.share_work, self.plan_develop_review):
+            part()
+            self.pause()
         self.go_and_come_back()
+        self.say(f"{self.failures} claims did not hold." if self.failures else "Everything held.")
+        self.say("Connect your own agents: hallway install")
 
     def meet(self) -> None:
-        print("Three agents start, each in a process of its own:")
+        self.say("Three agents start, each in a process of its own:")
         for session_id in AGENTS:
             self.start(session_id)
         for session_id in AGENTS:
-            self.claim(f"{session_id} is on the bus", lambda s=session_id: self.happened("session.registered", s))
+            is_there = partial(self.happened, "session.registered", session_id)
+            self.claim(f"{NAMES[session_id]} is on the bus", is_there)
         self.order("s-claude", "sessions.update_status", "working", "mend the login form")
         self.order("s-codex", "sessions.update_status", "waiting", "may I run the migration?")
         self.claim(
@@ -157,9 +224,9 @@ class Demo:
         self.show("list", "--all")
 
     def talk(self) -> None:
-        print("One asks another, and waits for the answer:")
+        self.say("One asks another, and waits for the answer:")
         self.order("s-claude", "messages.request", "s-codex", "Where is the token checked?")
-        self.claim("s-codex has answered", lambda: len(self.sent("response", "s-codex")) == 1)
+        self.claim("codex has answered", lambda: len(self.sent("response", "s-codex")) == 1)
         question = self.sent("request", "s-claude")[0]
         self.claim(
             "question and answer are read and dealt with, and the sender can see it",
@@ -170,7 +237,7 @@ class Demo:
         )
         self.show("thread", question.message_id)
 
-        print("One tells everybody:")
+        self.say("One tells everybody:")
         self.order("s-gemini", "messages.broadcast", "The test database is down for ten minutes")
         self.claim(
             "it is in both other inboxes",
@@ -181,7 +248,7 @@ class Demo:
         )
 
     def share_work(self) -> None:
-        print("A person offers work to whoever can code; two can, and both try to take it:")
+        self.say("A person offers work to whoever can code; two can, and both try to take it:")
         subject = "Mend the login form"
         task = self.bus.tasks.offer(ME, "capability:code", subject, "It forgets who is logged in.")
         rivals = {"s-codex", "s-gemini"}
@@ -189,19 +256,19 @@ class Demo:
         owner = str(self.task(subject).owner)
         (other,) = rivals - {owner}
         self.claim(
-            f"{other} was told that it is {owner}'s",
+            f"{NAMES[other]} was told that it is {NAMES[owner]}'s",
             lambda: any(owner in message.body for message in self.sent("response", other)),
         )
         self.show("task", "list")
-        print("Who has it hands it over:")
+        self.say("Who has it hands it over:")
         self.order(owner, "tasks.handoff", task.task_id, other, "The form is done, its tests are not.")
-        self.claim(f"it is {other}'s now", lambda: self.task(subject).owner == other)
+        self.claim(f"it is {NAMES[other]}'s now", lambda: self.task(subject).owner == other)
         self.order(other, "tasks.complete", task.task_id, "Done, with tests.")
         self.claim("it is done", lambda: self.task(subject).status == "completed")
         self.show("thread", task.task_id)
 
     def plan_develop_review(self) -> None:
-        print("A planner, a developer and a reviewer:")
+        self.say("A planner, a developer and a reviewer:")
         plan = {"goal": "tokens that can be revoked", "steps": ["store them", "check them", "revoke them"]}
         self.order("s-claude", "memory.set", "plan/tokens", plan, "context")
         self.order("s-claude", "messages.send", "s-codex", "sync", "The plan is there", "", {"key": "plan/tokens"})
@@ -230,20 +297,18 @@ class Demo:
         self.show("memory", "search", "tokens")
 
     def go_and_come_back(self) -> None:
-        print(f"One is killed with kill -9; nobody cleans up after it, and its time to live is {TTL_S} s:")
+        self.say(f"One is killed with kill -9; nobody cleans up after it, and its time to live is {TTL_S} s:")
         self.agents["s-gemini"].send_signal(signal.SIGKILL)
         killed_at = time.monotonic()
         self.claim("it is offline without anybody's help", lambda: self.happened("session.expired", "s-gemini"), 15)
-        print(f"    (seen {time.monotonic() - killed_at:.1f} s after the kill)")
+        self.say(f"    (seen {time.monotonic() - killed_at:.1f} s after the kill)")
         self.claim(
             "the two others are alive",
             lambda: {s.session_id for s in self.bus.sessions.find_sessions()} == {"s-claude", "s-codex"},
         )
 
-        print("One closes its window; one comes back under its old id:")
-        stdin = self.agents["s-codex"].stdin
-        assert stdin is not None
-        stdin.close()
+        self.say("One closes its window; one comes back under its old id:")
+        self._orders_for("s-codex").close()
         self.claim("the closed one is offline at once", lambda: self.happened("session.ended", "s-codex"))
         self.start("s-gemini")
         self.claim("the killed one is back", lambda: self.happened("session.resumed", "s-gemini"))
@@ -254,22 +319,9 @@ class Demo:
     def stop(self) -> None:
         for process in self.agents.values():
             process.kill()
-            process.wait()
+            process.communicate()  # closes its input, too
         self.bus.close()
 
 
-def main() -> int:
-    with tempfile.TemporaryDirectory(prefix="hallway-demo-") as home:
-        os.environ.update(HALLWAY_HOME=home, HALLWAY_PROJECT=PROJECT, HALLWAY_USER="alice")
-        os.environ.pop("HALLWAY_URL", None)
-        demo = Demo()
-        try:
-            demo.run()
-        finally:
-            demo.stop()
-    print("Everything held." if not demo.failures else f"{demo.failures} claims did not hold.")
-    return 1 if demo.failures else 0
-
-
 if __name__ == "__main__":
-    sys.exit(agent(sys.argv[1]) if len(sys.argv) > 1 else main())
+    agent(sys.argv[1])
