@@ -97,6 +97,13 @@ def test_help_is_a_command_too(person: Person, words: list[str], same: list[str]
     assert person.types(*words).stdout == person.types(*same).stdout
 
 
+@pytest.mark.parametrize("words", [["--help"], ["--help-all"], ["session"], ["help", "send"], ["help", "--man"]])
+def test_help_is_written_where_its_letters_are_not_there(person: Person, words: list[str]) -> None:
+    done = person.types(*words, LC_ALL="C", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.isascii()
+
+
 @pytest.mark.parametrize("words", ["--version", "-v"])
 def test_the_version_is_a_command_too(person: Person, words: str) -> None:
     assert person.types("version").stdout == person.types(words).stdout

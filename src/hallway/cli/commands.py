@@ -18,6 +18,7 @@ from hallway.cli.render.events import event_line
 from hallway.cli.run import bus_in_use
 from hallway.cli.terminal import err, out
 from hallway.cli.top.command import top, top_options
+from hallway.cli.try_clients import try_, try_options
 from hallway.cli.use import use, use_options
 from hallway.core.errors import ExportEmpty, InvalidInput
 from hallway.core.parties import sessions_in
@@ -68,6 +69,7 @@ def add_to(verbs: Any, shared: ArgumentParser) -> None:
         hook,
         doctor,
         demo,
+        try_,
         completion,
         complete,
     ):
@@ -510,6 +512,7 @@ OPTIONS = {
     "uninstall": _install_options,
     "doctor": _no_options,
     "demo": _no_options,
+    "try": try_options,
     "completion": _completion_options,
     "complete": _complete_options,
 }

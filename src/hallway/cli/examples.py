@@ -99,6 +99,8 @@ hallway install
 hallway install claude-code codex --dry-run
 hallway demo
 hallway demo --json
+hallway try
+hallway try claude-code codex --yes
 hallway doctor
 hallway doctor --url https://hub.example.org
 hallway uninstall

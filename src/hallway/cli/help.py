@@ -57,6 +57,7 @@ GROUPS: dict[str, dict[str, str]] = {
     "Setup": {
         "install": "connect the coding agents of this machine",
         "demo": "a tour with three scripted sessions, on a bus of its own",
+        "try": "two of your agents talk, if you agree",
         "doctor": "check the installation, and say what to type",
         "uninstall": "undo the installation",
         "use": "choose the bus or hub that commands use",

@@ -128,6 +128,10 @@ class Parser(argparse.ArgumentParser):
             self.epilog = end_of_help(self)
         return super().format_help()
 
+    def _print_message(self, message: str, file: Any = None) -> None:
+        """Write help through the terminal, which escapes what its encoding does not have."""
+        out().stream.write(message)
+
     def error(self, message: str) -> NoReturn:
         raise InvalidInput(message, hint=f"See: {self.prog} --help")
 

@@ -46,6 +46,7 @@ class ClientInstaller:
     hooks: tuple[tuple[str, str | None, str], ...] = ()
     remains_undone = ["Running sessions keep hallway until they are restarted."]  # what is left after an uninstall
     trust = ""  # what the person does so that the client runs hallway's hooks; empty: it asks for nothing
+    waits_for_tools: dict[str, str] = {}  # the environment in which a run of one prompt waits for hallway's tools
     names_event = False  # whether the hook's command has to name the event, because the payload does not
 
     @property
@@ -78,6 +79,10 @@ class ClientInstaller:
     @property
     def _called(self) -> str:
         return f"{self.title} ({os.path.basename(self.program)})" if self.program else self.title
+
+    def one_prompt(self, prompt: str) -> list[str] | None:
+        """Return the arguments with which the program runs one prompt and changes no file; None if none are known."""
+        return None
 
     def switches(self, root: str, name: str) -> list[Switch]:
         """Return the settings with which a person switches off hallway's hooks, or its server with this name."""

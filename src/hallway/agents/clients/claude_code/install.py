@@ -19,6 +19,7 @@ WAIT_S = 86_400  # how long a hook may wait beside an idle session
 
 class ClaudeCodeInstaller(ClientInstaller):
     name, title, programs = "claude-code", "Claude Code", ("claude",)
+    waits_for_tools = {"MCP_CONNECTION_NONBLOCKING": "0"}
     hooks = (
         ("SessionStart", None, ""),
         ("UserPromptSubmit", None, ""),
@@ -52,6 +53,9 @@ class ClaudeCodeInstaller(ClientInstaller):
     def hook_entry(self, event: str, command: str, runs_for: str) -> dict[str, Any]:
         entry = super().hook_entry(event, command, runs_for)
         return entry | {"asyncRewake": True, "timeout": WAIT_S} if runs_for == IDLE else entry
+
+    def one_prompt(self, prompt: str) -> list[str] | None:
+        return ["-p", prompt, "--allowedTools", "mcp__hallway"]
 
     def switches(self, root: str, name: str) -> list[Switch]:
         files = [home("settings.json", variable=MOVED, base="~/.claude")]

@@ -33,6 +33,7 @@ LET_THROUGH = [
     "SSL_CERT_FILE",
     "SSL_CERT_DIR",
 ]
+REQUIRED = "mcp_servers.hallway.required=true"  # a run waits for hallway's tools
 ANSWER_WAIT_S = 10
 HOOKS_ASKED = 2  # the question's number
 
@@ -64,6 +65,9 @@ class CodexInstaller(ClientInstaller):
             TomlConfig(os.path.join(folder, "config.toml"), "mcp_servers", stdio_server(root, env_vars=LET_THROUGH)),
             JsonConfig(os.path.join(folder, "hooks.json"), HookEntries(grouped(self, root), is_hallways)),
         ]
+
+    def one_prompt(self, prompt: str) -> list[str] | None:
+        return ["exec", "--sandbox", "read-only", "--skip-git-repo-check", "-c", REQUIRED, prompt]
 
     def switches(self, root: str, name: str) -> list[Switch]:
         files = [os.path.join(folder, "config.toml") for folder in (self.folder, os.path.join(root, ".codex"))]
