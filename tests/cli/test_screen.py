@@ -39,10 +39,11 @@ def test_a_column_that_is_empty_in_every_row_is_left_out():
 
 def test_the_widest_column_gives_way_first_and_the_id_last():
     row = ("0123456789", "github.com/acme/shop", "mend the login of the shop")
-    wide, narrow, tiny = (table(screen(width), COLUMNS, [row])[1] for width in (40, 30, 18))
+    wide, narrow, small, tiny = (table(screen(width), COLUMNS, [row])[1] for width in (40, 30, 20, 18))
     assert wide == "0123456789  …om/acme/shop  mend the log…"
     assert narrow == "0123456789  …me/shop  mend th…"
-    assert tiny == "012…  …/shop  mend …"
+    assert small == "012…  …/shop  mend …"
+    assert tiny == "012…  …shop  mend…"  # narrower than the columns should be, but no row is wider than the screen
 
 
 def test_without_a_width_nothing_is_cut():
