@@ -123,3 +123,8 @@ def test_a_copy_with_tables_alone_is_found_out(person, tmp_path):
             shutil.copy(path.parent / name, person.home / name)
             os.chmod(person.home / name, 0o600)
         assert levels(findings(person, 0)) == {}
+
+
+def test_a_bus_that_a_person_has_only_looked_at_is_no_copy(person):
+    assert person.types("list").returncode == 0
+    assert levels(findings(person, 0)) == {}

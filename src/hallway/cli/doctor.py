@@ -341,7 +341,7 @@ def _missing_journal(connection: apsw.Connection, path: str) -> CheckResult | No
 
     Data written since the last checkpoint is in that log only. A bus that its last program closed properly holds at
     least one event, that of its first session. A file without a log that has no table or no event is therefore
-    probably an incomplete copy.
+    probably an incomplete copy; but where a lock file is beside it, hallway was here, and nobody has registered yet.
     """
     with open(path, "rb") as file:
         head = file.read(20)
@@ -354,7 +354,8 @@ def _missing_journal(connection: apsw.Connection, path: str) -> CheckResult | No
     if not tables:
         detail = f"{path} is empty, and {os.path.basename(path)}-wal, its write-ahead log, is missing: half a copy"
         return CheckResult(FAIL, "copy", detail, following)
-    if "events" in tables and not connection.execute("SELECT 1 FROM events LIMIT 1").fetchall():
+    was_opened = os.path.exists(f"{path}.lock")
+    if "events" in tables and not was_opened and not connection.execute("SELECT 1 FROM events LIMIT 1").fetchall():
         detail = f"nothing was ever written to {path}; if it is a copy, {os.path.basename(path)}-wal is missing"
         return CheckResult(WARN, "copy", detail, following)
     return None
