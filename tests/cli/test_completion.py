@@ -128,6 +128,7 @@ def test_a_task_is_completed_by_its_id(shop: Person, tmp_path: Path) -> None:
     assert task["task_id"] in completed(shop, "bash", "hallway task show ", tmp_path)
 
 
+@pytest.mark.promise("I3")
 @pytest.mark.parametrize("shell", SHELLS)
 def test_hostile_words_reach_no_shell(shop: Person, shell: str, tmp_path: Path) -> None:
     names = [
@@ -151,6 +152,7 @@ def test_hostile_words_reach_no_shell(shop: Person, shell: str, tmp_path: Path) 
     assert not Path("owned").exists()
 
 
+@pytest.mark.promise("I3")
 def test_completion_makes_no_bus_and_says_nothing_without_one(person: Person) -> None:
     done = person.types("complete", "sessions")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

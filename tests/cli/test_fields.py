@@ -44,6 +44,7 @@ def test_an_unknown_field_is_refused_with_those_that_there_are(team: Person, wor
     assert done.stdout == ""
 
 
+@pytest.mark.promise("H5")
 def test_a_write_with_an_unknown_field_writes_nothing(team: Person) -> None:
     assert team.types("rename", "s1", "login-form", "--json=nme").returncode == 2
     assert team.gets("show", "s1")["name"] == "s1"

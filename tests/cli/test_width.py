@@ -52,6 +52,7 @@ def crowd(tmp_path_factory: pytest.TempPathFactory) -> Person:
     return person
 
 
+@pytest.mark.promise("H5")
 @pytest.mark.parametrize("columns", [20, 60, 80, 120])
 @pytest.mark.parametrize("words", TABLES, ids=" ".join)
 def test_no_row_is_wider_than_the_terminal(crowd: Person, words: tuple[str, ...], columns: int) -> None:
@@ -71,6 +72,7 @@ def columns_of(width: int | None) -> list[str]:
     return table(Terminal(None, width=width), columns, [["xxxxx"] * 4])[0].split()  # type: ignore[arg-type]
 
 
+@pytest.mark.promise("H5")
 def test_columns_are_left_out_in_their_order_and_never_without_need() -> None:
     assert columns_of(None) == columns_of(26) == ["FIRST", "THIRD", "OTHER", "FINAL"]
     assert columns_of(25) == columns_of(19) == ["FIRST", "THIRD", "FINAL"]

@@ -52,6 +52,7 @@ def fresh(machine: Machine) -> Machine:
     return machine
 
 
+@pytest.mark.promise("I2")
 def test_each_step_ticks_and_the_next_one_is_said_where_a_person_looks(fresh: Machine) -> None:
     def says(count: int, following: str | None) -> None:
         assert done(fresh) == LINKS[:count]
@@ -155,6 +156,7 @@ def test_the_steps_fit_the_terminal(fresh: Machine, columns: str) -> None:
         assert [line for line in block if len(line) > int(columns) + (words == ["doctor"]) * 8] == []
 
 
+@pytest.mark.promise("I2")
 def test_the_page_shows_the_steps_while_no_session_is_there(fresh: Machine) -> None:
     with HubProcess(fresh.home, HOME=fresh.environ["HOME"], PATH=fresh.environ["PATH"]) as hub:
 
