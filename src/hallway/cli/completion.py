@@ -14,7 +14,6 @@ from string import ascii_letters, digits
 from typing import TYPE_CHECKING
 
 from hallway.bus.connect import connect
-from hallway.cli.doctor import bus_kind, local_file
 from hallway.cli.terminal import err, out
 from hallway.core.errors import HallwayError
 from hallway.local.client_catalog import CATALOG
@@ -71,6 +70,8 @@ def complete(args: Namespace) -> int:
 
 
 def _values(args: Namespace) -> list[str]:
+    from hallway.cli.doctor import bus_kind, local_file
+
     path = local_file(args.url) if bus_kind(bus_address(args.url)) == "file" else None
     if path is not None and not os.path.exists(path):
         return []

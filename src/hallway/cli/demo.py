@@ -12,7 +12,6 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from functools import partial
@@ -54,6 +53,8 @@ def demo(args: Namespace) -> int:
     killed. Nothing of yours is read or written, and no agent is started. On a terminal the tour waits for Enter between
     its parts. The exit status is 1 if something that it claims did not happen.
     """
+    import tempfile
+
     with tempfile.TemporaryDirectory(prefix="hallway-demo-", ignore_cleanup_errors=True) as home:
         os.environ.update(HALLWAY_HOME=home, HALLWAY_PROJECT=PROJECT, HALLWAY_USER="alice")
         for name in NOT_ITS_OWN:

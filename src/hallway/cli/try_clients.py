@@ -11,12 +11,9 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from typing import IO, TYPE_CHECKING
 
-from hallway.agents.install.all_clients import CLIENTS
-from hallway.agents.install.chain import chain_of
 from hallway.bus.connect import connect
 from hallway.cli.confirmation import YES, Declined, is_at_terminal
 from hallway.cli.terminal import err, out
@@ -83,6 +80,9 @@ def try_(args: Namespace) -> int:
 
 def _chosen(names: list[str]) -> tuple[ClientInstaller, ClientInstaller]:
     """Return who asks and who answers: clients that are connected here and can run a prompt by themselves."""
+    from hallway.agents.install.all_clients import CLIENTS
+    from hallway.agents.install.chain import chain_of
+
     able = {name: client for name, client in CLIENTS.items() if client.one_prompt("") is not None}
     for name in names:
         if name not in able:
@@ -154,6 +154,8 @@ class _Talk:
 
     def _start(self, client: ClientInstaller, prompt: str) -> None:
         command = [str(client.program), *(client.one_prompt(prompt) or [])]
+        import tempfile
+
         output = tempfile.TemporaryFile()  # noqa: SIM115 (closed with its process)
         # A session of its own, so that Ctrl-C reaches hallway, which then ends the client.
         process = subprocess.Popen(
