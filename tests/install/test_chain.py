@@ -70,6 +70,7 @@ def test_each_step_ticks_and_the_next_one_is_said_where_a_person_looks(fresh: Ma
     fresh.installs()
     says(3, start)
     empty_list_says("✓ found  ✓ server  ✓ hooks  ✗ first hook  ○ first message", start)
+    assert fresh.types("list").stdout.startswith("No session is here yet. What is left to do:\n\nClaude Code\n")
     fires(fresh, "SessionStart", source="startup")
     says(4, FIRST_MESSAGE)
     assert f"→ {FIRST_MESSAGE}" in fresh.installs()

@@ -80,8 +80,8 @@ def chain_of(client: ClientInstaller, troubles: Iterable[Diagnostic] | None = No
         client,
         [
             Link("client found", "found", client.is_here, f"Install {client.title} on this machine"),
-            Link("server registered", "server", is_done[SERVER], following[SERVER]),
-            Link("hooks trusted", "hooks", is_done[HOOKS], following[HOOKS]),
+            Link("server registered", SERVER, is_done[SERVER], following[SERVER]),
+            Link("hooks trusted", HOOKS, is_done[HOOKS], following[HOOKS]),
             Link("first hook seen", "first hook", has_hook, client.start),
             Link("first message received", "first message", has_mark(client.name, MESSAGE), FIRST_MESSAGE),
         ],

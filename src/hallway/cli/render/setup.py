@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hallway.agents.install.chain import chains
+from hallway.agents.install.configs import SERVER
 from hallway.cli.terminal import wrap
 from hallway.text.style import EMPTY
 
@@ -34,7 +35,8 @@ def nobody_here(screen: Terminal) -> list[str]:
         program = next((chain.client.programs[0] for chain in found if chain.client.program), None)
         return ["No session is here now. Start one of your agents" + (f": {program}" if program else ".")]
     sentence, command = EMPTY["sessions"]
-    lines = [sentence, f"  {command}"]
+    is_connected = any(link.is_done for chain in found for link in chain.links if link.short == SERVER)
+    lines = ["No session is here yet. What is left to do:"] if is_connected else [sentence, f"  {command}"]
     for chain in found:
         lines += ["", screen.paint(chain.client.title, "bold"), f"  {link_line(screen, chain)}"]
         lines += next_lines(screen, chain.broken.following, indent="  ") if chain.broken else []
