@@ -181,6 +181,7 @@ def test_every_colour_and_every_status_has_its_style() -> None:
     live = style.STYLES.keys() - {"offline"}
     assert {status for status in (*live, "unknown") if f".bar.s-{status} {{" not in sheet} == set()
     used = set(re.findall(r"var\((--[\w-]+)\)", sheet))
+    in_every_theme = {"--mono", "--sans", "--small", "--large", "--title"}
     for theme in sheet.split("color-scheme: dark;")[0].split("color-scheme: light;"):
         declared = set(re.findall(r"(--[\w-]+):", theme))
-        assert {name for name in used if name not in declared} - {"--mono", "--sans"} == set()
+        assert {name for name in used if name not in declared} - in_every_theme == set()
