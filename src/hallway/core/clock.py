@@ -87,9 +87,14 @@ def format_time(at: datetime) -> str:
 
 
 def new_id() -> str:
-    """Return a new time-ordered id (UUIDv7, RFC 9562). Later ids sort later, so an index is extended at its end."""
-    value = (time.time_ns() // 1_000_000) << 80 | int.from_bytes(os.urandom(10), "big")
-    value = value & ~(0xF << 76) | 7 << 76
-    value = value & ~(0x3 << 62) | 2 << 62
+    """Return a new time-ordered id (UUIDv7, RFC 9562). Later ids sort later, so an index is extended at its end.
+
+    Its time has steps of a quarter of a microsecond: a process that makes two ids in one millisecond, as a quick writer
+    does, finds them in their order.
+    """
+    millisecond, rest_ns = divmod(time.time_ns(), 1_000_000)
+    fraction = (rest_ns << 12) // 1_000_000  # in the place of the random bits that follow the version (section 6.2)
+    random = int.from_bytes(os.urandom(8), "big") >> 2
+    value = millisecond << 80 | 7 << 76 | fraction << 64 | 2 << 62 | random
     digits = f"{value:032x}"
     return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
