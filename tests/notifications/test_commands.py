@@ -188,3 +188,13 @@ def test_a_symbolic_link_to_the_rules_stays_one(tmp_path):
     assert set(read_rules(str(target)).sinks) == {"desktop", "bell"}
     with pytest.raises(InvalidInput, match="already"):
         add_sink(str(link), "bell", {"type": "terminal"}, {})
+
+
+def test_the_help_loads_nothing_of_notifications_but_their_words(person):
+    code = "import sys; from hallway.cli.main import run; run(['--help']); print(*sys.modules)"
+    done = person.runs([sys.executable, "-c", code])
+    assert done.returncode == 0, done.stderr
+    loaded = set(done.stdout.splitlines()[-1].split())
+    own = {each for each in loaded if each.startswith("hallway.notifications.")}
+    assert own == {"hallway.notifications.sink_words"}
+    assert not loaded & {"tomllib", "hashlib", "zoneinfo", "hmac", "http.server"}

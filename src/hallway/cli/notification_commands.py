@@ -9,7 +9,6 @@ import signal
 import sys
 import time
 from functools import partial
-from hashlib import sha256
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from hallway.bus.connect import connect
@@ -19,6 +18,7 @@ from hallway.cli.terminal import Column, err, out, table
 from hallway.core.errors import FileUnusable, HallwayError, InvalidInput
 from hallway.core.model import ATTENTION_KINDS
 from hallway.core.schema import encode
+from hallway.notifications.sink_words import SEQUENCES, SINK_TYPES
 from hallway.text.sanitize import clean_json, sanitize
 from hallway.text.style import age
 
@@ -60,6 +60,8 @@ def notify(args: Namespace) -> None:
 
 def watch_and_run(args: Namespace) -> None:
     """Run a command once for each item that needs a person, for `hallway watch --exec`."""
+    from hashlib import sha256
+
     from hallway.notifications.command_sink import split_command
     from hallway.notifications.dispatcher import Dispatcher
     from hallway.notifications.rules import NotificationRule, Rules, SinkOptions
@@ -251,8 +253,6 @@ def _test_options(parser: ArgumentParser) -> None:
 
 
 def _add_options(parser: ArgumentParser) -> None:
-    from hallway.notifications.rules import SEQUENCES, SINK_TYPES
-
     parser.add_argument("type", choices=SINK_TYPES, metavar="TYPE", help=f"what it is: {', '.join(SINK_TYPES)}")
     parser.add_argument("value", nargs="?", metavar="URL", help="the URL, or the command line; -: from standard input")
     parser.add_argument("--name", metavar="NAME", help="what to call it (its type)")

@@ -23,6 +23,7 @@ from hallway.core.near_names import did_you_mean, near_matches
 from hallway.core.parameters import DAY_S
 from hallway.core.schema import Duration
 from hallway.local.paths import user_path
+from hallway.notifications.sink_words import SEQUENCES, SINK_TYPES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
     from hallway.core.model import AttentionItem
 
 FILE_NAME = "notifications.toml"
-SINK_TYPES = ("desktop", "terminal", "webhook", "apprise", "command")
-SEQUENCES = ("bell", "osc9", "osc777")
 DELAY = Duration(most=DAY_S)
 QUIET = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
