@@ -51,6 +51,7 @@ EDGES = {
     "cli/top/feed.py",
     "bus/subscriptions.py",
     "mcp/stdio.py",
+    "notifications/dispatcher.py",
     "hub/workers/writer.py",
     "hub/http.py",
     "__main__.py",

@@ -73,6 +73,7 @@ def person(tmp_path: Path) -> Person:
     script.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" END >> {shown}\n')
     script.chmod(0o755)
     person.environ["PATH"] = f"{programs}:{person.environ['PATH']}"
+    person.environ["XDG_RUNTIME_DIR"] = str(tmp_path)  # as in a desktop session
     return person
 
 

@@ -16,7 +16,7 @@ from hallway.core.errors import NotificationFailed
 from hallway.notifications import address_check
 from hallway.notifications.address_check import is_public
 from hallway.notifications.command_sink import CommandSink, environment
-from hallway.notifications.desktop import DesktopSink
+from hallway.notifications.desktop import SESSION_BUSES, DesktopSink
 from hallway.notifications.notification import Notification, sample_notification
 from hallway.notifications.rules import SinkOptions
 from hallway.notifications.terminal_sink import TerminalSink
@@ -251,7 +251,8 @@ def is_running(pid: int) -> bool:
 
 @pytest.mark.promise("H3")
 def test_the_desktop_shows_hostile_text_as_text(person, shown, hostile, monkeypatch):
-    monkeypatch.setenv("PATH", person.environ["PATH"])
+    for name in ("PATH", "XDG_RUNTIME_DIR"):
+        monkeypatch.setenv(name, person.environ[name])
     DesktopSink(SinkOptions("d", "desktop")).send(hostile)
     (arguments,) = shown()
     options, texts = arguments[: arguments.index("--")], arguments[arguments.index("--") + 1 :]
@@ -279,6 +280,14 @@ def test_without_a_desktop_the_error_says_what_to_install(notification, monkeypa
     with pytest.raises(NotificationFailed) as failed:
         DesktopSink(SinkOptions("d", "desktop")).send(notification)
     assert "libnotify" in failed.value.hint
+
+
+def test_a_program_outside_of_the_desktop_session_says_so(person, notification, monkeypatch):
+    monkeypatch.setenv("PATH", person.environ["PATH"])
+    for name in SESSION_BUSES:
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(NotificationFailed, match="no desktop session"):
+        DesktopSink(SinkOptions("d", "desktop")).send(notification)
 
 
 @pytest.mark.parametrize("sequence", ["bell", "osc9", "osc777"])

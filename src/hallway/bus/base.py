@@ -226,6 +226,12 @@ class Bus:
         """Subscribe to all events, from now until the subscription is closed."""
         raise NotImplementedError
 
+    def end_waits(self) -> None:
+        """End the calls that wait in other threads, each with Unavailable; only `close` may follow."""
+        self.is_closed = True
+        for wait in list(self._waits):
+            wait.interrupt()
+
     def close(self) -> None:
         """Close the listeners and followers, then the store or the connections.
 

@@ -226,8 +226,15 @@ class RemoteBus(Bus):
             self.demote(address)
             raise
 
+    def end_waits(self) -> None:
+        super().end_waits()
+        self._close_connections()
+
     def close(self) -> None:
         super().close()
+        self._close_connections()
+
+    def _close_connections(self) -> None:
         for address in self._addresses:
             address.close()
 

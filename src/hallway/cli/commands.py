@@ -23,7 +23,7 @@ from hallway.cli.use import use, use_options
 from hallway.core.errors import ExportEmpty, InvalidInput
 from hallway.core.parties import sessions_in
 from hallway.core.schema import Choice, Integer, Number, encode
-from hallway.local.paths import HUBS, bus_address, bus_file
+from hallway.local.paths import HUBS, bus_address, bus_file, rules_path
 from hallway.services.events import EventLog
 from hallway.text.sanitize import clean_json, sanitize
 
@@ -127,7 +127,8 @@ def serve(args: Namespace) -> None:
     here or at a proxy. Ctrl-C answers the open requests and then stops; a second Ctrl-C stops sooner.
 
     Every hour it removes records older than --keep, as hallway prune does. Messages that a live session has not
-    acknowledged are kept.
+    acknowledged are kept. It tells you of what needs you, as hallway notify does, by the same rules; --no-notifications
+    switches that off.
     """
     from hallway.hub.options import NetworkOptions
     from hallway.hub.serve import serve as serve_hub
@@ -148,7 +149,8 @@ def serve(args: Namespace) -> None:
     port = PORT.check("port", PORT.parse("port", args.port))
     keep = read_keep(args.keep, args.keep_bytes)
     url = args.store or args.url or _own_bus_if_hub_selected()
-    serve_hub(args.host, port, url, args.log_format, keep=keep, wire=wire, mount_page=mount_page)
+    rules = rules_path() if args.has_notifications else None
+    serve_hub(args.host, port, url, args.log_format, keep=keep, wire=wire, mount_page=mount_page, rules_path=rules)
 
 
 def _own_bus_if_hub_selected() -> str | None:
@@ -433,6 +435,12 @@ def _serve_options(parser: ArgumentParser) -> None:
         metavar="SECONDS",
         help="the longest time for open requests when the hub stops; behind a proxy, half of it is for the proxy to"
         " notice (10)",
+    )
+    parser.add_argument(
+        "--no-notifications",
+        action="store_false",
+        dest="has_notifications",
+        help="send no notifications by the rules of hallway notify",
     )
     parser.add_argument("--log-format", choices=("text", "json"), default="text", help="the log's format (text)")
 

@@ -18,6 +18,7 @@ from hallway.cli.terminal import Column, err, out, table
 from hallway.core.errors import FileUnusable, HallwayError, InvalidInput
 from hallway.core.model import ATTENTION_KINDS
 from hallway.core.schema import encode
+from hallway.local.paths import rules_path
 from hallway.notifications.sink_words import SEQUENCES, SINK_TYPES
 from hallway.text.sanitize import clean_json, sanitize
 from hallway.text.style import age
@@ -42,7 +43,7 @@ def notify(args: Namespace) -> None:
     same rules. Nothing is sent for what no longer needs you.
     """
     from hallway.notifications.dispatcher import Dispatcher
-    from hallway.notifications.rules import read_rules, rules_path
+    from hallway.notifications.rules import read_rules
 
     signal.signal(signal.SIGTERM, _end)
     path = rules_path()
@@ -112,7 +113,7 @@ def _show_failure(sink: Sink, notification: Notification, error: HallwayError | 
 
 def list_ways(args: Namespace) -> None:
     """Show the rules file: the ways in which you are told, and what was sent in each; secrets are not shown."""
-    from hallway.notifications.rules import read_rules, rules_path
+    from hallway.notifications.rules import read_rules
     from hallway.notifications.sink_types import sink_for
 
     path = rules_path()
@@ -146,7 +147,7 @@ def _counts(screen: Terminal, channel: NotificationChannel | None) -> tuple[str,
 def try_ways(args: Namespace) -> int:
     """Send a test notification in every way, or in those that you name; the exit status is 1 if one fails."""
     from hallway.notifications.notification import sample_notification
-    from hallway.notifications.rules import read_rules, rules_path
+    from hallway.notifications.rules import read_rules
     from hallway.notifications.sink_types import sink_for
 
     path = rules_path()
@@ -185,7 +186,7 @@ def add_way(args: Namespace) -> None:
     which project), unless you say --send-text. A webhook gets a secret of its own, in the file, to check its signature
     with.
     """
-    from hallway.notifications.rules import NEEDED, rules_path
+    from hallway.notifications.rules import NEEDED
     from hallway.notifications.rules_file import add_sink
     from hallway.notifications.sink_types import sink_for
 

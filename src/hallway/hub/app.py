@@ -28,6 +28,7 @@ from hallway.hub.options import OWN_USER
 from hallway.hub.router import PathRouter
 from hallway.hub.stream import LAST, READ, EventsEndpoint, Feed
 from hallway.hub.workers.heartbeats import HeartbeatBatcher
+from hallway.hub.workers.notification_sender import NotificationSender
 from hallway.hub.workers.notifier import Notifier
 from hallway.hub.workers.pruner import Pruner
 from hallway.hub.workers.wait_pings import WaitPings
@@ -66,7 +67,10 @@ HEARTBEAT = SessionRegistry.operations["heartbeat"]  # the router checks its pat
 
 
 class Hub:
-    """A hub that serves one bus; `app` is its ASGI application."""
+    """A hub that serves one bus; `app` is its ASGI application.
+
+    With a `rules_path` it sends the notifications of its own user, by the rules in this file.
+    """
 
     def __init__(
         self,
@@ -78,8 +82,10 @@ class Hub:
         is_secure: bool = False,
         limits: Limits | None = None,
         mount_page: MountPage | None = None,
+        rules_path: str | None = None,
     ) -> None:
         self._url = url
+        self._rules_path = rules_path
         self._mount_page = mount_page
         self._keep = keep or {}
         self._meter = RequestMetrics()
@@ -112,11 +118,16 @@ class Hub:
             self.open(), self.open(), self._wakes, self._audit, self._limits
         )
         pruner = Pruner(self._writer, self._keep)
+        self._sender = NotificationSender(self.open, self._rules_path) if self._rules_path else None
         self._add_paths()
+        if self._sender:
+            self._sender.start()
         try:
             yield
         finally:
             pruner.close()
+            if self._sender:
+                await asyncio.to_thread(self._sender.close)
             if self._watchdog:
                 self._watchdog.close()
             self.close_streams()
@@ -146,8 +157,10 @@ class Hub:
         return {"writer": self._writer, "reader": self._reader, **heartbeats}
 
     def close_streams(self) -> None:
-        """End event streams and waits, so that their connections can close."""
+        """End event streams and waits, so that their connections can close, and begin no other notification."""
         self._wakes.close()
+        if self._sender:
+            self._sender.stop()
 
     # -- routes -------------------------------------------------------------------------------------------------------
 

@@ -54,13 +54,15 @@ def serve(
     keep: dict[str, Any] | None = None,
     wire: NetworkOptions | None = None,
     mount_page: MountPage | None = None,
+    rules_path: str | None = None,
 ) -> None:
     """Serve a bus until SIGTERM or Ctrl-C; in-flight requests are answered, waits too, streams closed.
 
     Behind a proxy it serves for half of its stop time while /ready answers 503, so that the proxy sends requests
     elsewhere and none is lost.
 
-    `keep` holds the parameters of `Retention.prune` for automatic pruning. Raises AddressInUse if the port is in use,
+    `keep` holds the parameters of `Retention.prune` for automatic pruning, and `rules_path` is the file by whose rules
+    the hub's user is sent notifications. Raises AddressInUse if the port is in use,
     InvalidInput for an address that other machines could reach in clear text or without a token, and the store's
     errors if the bus cannot be opened.
     """
@@ -83,6 +85,7 @@ def serve(
         is_secure=wire.is_secure,
         limits=wire.limits,
         mount_page=mount_page,
+        rules_path=rules_path,
     )
     with hub.open() as bus:  # before listening, so that a problem with the bus is one clear error
         listening = _listen_with_tokens(bus, host, port, wire) if owner_is == NOBODY else listen(host, port)

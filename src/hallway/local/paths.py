@@ -9,6 +9,7 @@ import os
 import sys
 
 FILE_NAME = "bus.db"
+RULES = "notifications.toml"
 HUBS = ("http://", "https://")
 
 
@@ -37,6 +38,20 @@ def user_path(path: str) -> str:
         except KeyError:
             pass  # the account has no entry, as in some containers
     return os.path.expanduser(path)
+
+
+def rules_path() -> str:
+    """Return the path of this user's rules: `HALLWAY_NOTIFICATIONS`, else a file in the configuration folder."""
+    if path := os.environ.get("HALLWAY_NOTIFICATIONS"):
+        return os.path.abspath(os.path.expanduser(path))
+    base = os.environ.get("XDG_CONFIG_HOME") or ""
+    if sys.platform == "darwin":
+        base = "~/Library/Application Support"
+    elif sys.platform == "win32":
+        base = os.environ.get("APPDATA") or "~/AppData/Roaming"
+    elif not os.path.isabs(base):
+        base = "~/.config"
+    return os.path.join(user_path(base), "hallway", RULES)
 
 
 def make_private_folder(path: str) -> None:

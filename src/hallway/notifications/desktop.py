@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from html import escape
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from hallway.notifications.notification import Answer, Notification
 
 LIMIT_S = 10.0
+# By any of these variables notify-send finds the desktop's message bus; a service of the system has none of them.
+SESSION_BUSES = ("DBUS_SESSION_BUS_ADDRESS", "XDG_RUNTIME_DIR", "DISPLAY", "WAYLAND_DISPLAY")
 # The texts are arguments, so that AppleScript never reads them as a program.
 SCRIPT = "on run argv\ndisplay notification (item 2 of argv) with title (item 1 of argv)\nend run"
 
@@ -29,9 +32,11 @@ class DesktopSink(Sink):
         return f"this desktop, by {self._program}"
 
     def missing(self) -> tuple[str, str] | None:
-        if shutil.which(self._program):
-            return None
-        return f"{self._program} is not installed", "apt-get install libnotify-bin, or your system's package for it"
+        if not shutil.which(self._program):
+            return f"{self._program} is not installed", "apt-get install libnotify-bin, or your system's package for it"
+        if self._program == "notify-send" and not any(map(os.environ.get, SESSION_BUSES)):
+            return "this program runs in no desktop session", "Run it in yours: hallway notify"
+        return None
 
     def send(self, notification: Notification) -> Answer | None:
         if lack := self.missing():

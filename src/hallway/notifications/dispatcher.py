@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from hallway.core.model import AnswerToken, Attention, AttentionItem, NotificationTurn
     from hallway.local.atomic_file import Identity
     from hallway.notifications.notification import Answer
+    from hallway.notifications.rules import SinkOptions
 
     Report = Callable[[Sink, Notification, HallwayError | None], None]
 
@@ -137,6 +138,9 @@ class Channel(Thread):
             answer = self.sink.send(notification)
         except NotificationFailed as failure:
             error = failure
+        except Exception as failure:  # one item must not end the channel of all others
+            log.exception("%s: %s cannot be sent", self.channel, item.item_id)
+            error = NotificationFailed(f"{type(failure).__name__}: {failure}", is_final=True)
         is_last = error is not None and (error.is_final or turn.attempt >= MAX_ATTEMPTS)
         backoff = self._backoffs.setdefault(item.item_id, Backoff(FIRST_RETRY_S, MAX_BACKOFF_S))
         retry_in_s = None if error is None or is_last else backoff.next_s()
@@ -207,6 +211,7 @@ class Dispatcher:
         self._project = project
         self._read_from: Identity | None = None
         self._channels: dict[str, Channel] = {}
+        self._lacking: dict[str, str] = {}  # the sinks that this machine cannot use, with what it lacks
         self._first_seen: dict[str, float] = {}  # when this dispatcher saw an item first, by this machine's own clock
         self._stopped = Event()
         self._bus: Bus | None = None
@@ -236,8 +241,10 @@ class Dispatcher:
     def stop(self) -> None:
         """End `run`, from whichever thread."""
         self._stopped.set()
+        for channel in list(self._channels.values()):
+            channel.stop()
         if self._bus:
-            self._bus.close()
+            self._bus.end_waits()
 
     def _close(self) -> None:
         for channel in self._channels.values():
@@ -264,27 +271,35 @@ class Dispatcher:
 
     def _load(self) -> None:
         """Read the rules file again if it has changed; keep the rules before if it cannot be used."""
-        if not self._path:
-            self._open_channels()
-            return
-        now = identity(self._path)
-        if self._rules is None or now != self._read_from:
+        now = identity(self._path) if self._path else None
+        if self._path and (self._rules is None or now != self._read_from):
             self._read_from = now
             try:
                 self._rules = read_rules(self._path)
             except HallwayError as error:
                 log.warning("%s", error)
                 self._rules = self._rules or Rules([], {})
-            self._open_channels(is_new=True)
+            else:
+                self._close_channels()
+        self._open_channels(self._rules.sinks if self._rules else {})
 
-    def _open_channels(self, *, is_new: bool = False) -> None:
-        if self._channels and not is_new:
-            return
+    def _close_channels(self) -> None:
         for channel in self._channels.values():
             channel.stop()
-        sinks = [sink_for(options) for options in (self._rules.sinks if self._rules else {}).values()]
-        self._channels = {sink.name: Channel(sink, self._open_bus, self._report) for sink in sinks}
-        for channel in self._channels.values():
+        self._channels, self._lacking = {}, {}
+
+    def _open_channels(self, sinks: dict[str, SinkOptions]) -> None:
+        """Open the channels of the sinks that this machine can use; another machine's program may use the others."""
+        for options in sinks.values():
+            if options.name in self._channels:
+                continue
+            sink = sink_for(options)
+            if lack := sink.missing():
+                if self._lacking.get(options.name) != lack[0]:
+                    self._lacking[options.name] = lack[0]
+                    log.warning("%s is not used here: %s. %s", options.name, *lack)
+                continue
+            self._channels[options.name] = channel = Channel(sink, self._open_bus, self._report)
             channel.start()
 
     def _dispatch(self, items: list[AttentionItem]) -> float:
@@ -308,7 +323,7 @@ class Dispatcher:
                 if left_s > 0:
                     wait_s = min(wait_s, left_s)
                     continue
-                for name in rule.sinks:
+                for name in self._channels.keys() & rule.sinks:
                     before = due[name].get(item.item_id)
                     unless_seen = rule.unless_seen and (before is None or before.unless_seen)
                     due[name][item.item_id] = Due(item, unless_seen)

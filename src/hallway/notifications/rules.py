@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import re
 import stat
-import sys
 import tomllib
 from datetime import datetime, time, timedelta
 from fnmatch import fnmatchcase
@@ -22,7 +21,6 @@ from hallway.core.model import ATTENTION_KINDS
 from hallway.core.near_names import did_you_mean, near_matches
 from hallway.core.parameters import DAY_S
 from hallway.core.schema import Duration
-from hallway.local.paths import user_path
 from hallway.notifications.sink_words import SEQUENCES, SINK_TYPES
 
 if TYPE_CHECKING:
@@ -31,25 +29,10 @@ if TYPE_CHECKING:
 
     from hallway.core.model import AttentionItem
 
-FILE_NAME = "notifications.toml"
 DELAY = Duration(most=DAY_S)
 QUIET = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 NEEDED = {"webhook": "url", "apprise": "url", "command": "command"}  # by type of sink: the option it cannot do without
-
-
-def rules_path() -> str:
-    """Return the path of this user's rules: `HALLWAY_NOTIFICATIONS`, else a file in the configuration folder."""
-    if path := os.environ.get("HALLWAY_NOTIFICATIONS"):
-        return os.path.abspath(os.path.expanduser(path))
-    base = os.environ.get("XDG_CONFIG_HOME") or ""
-    if sys.platform == "darwin":
-        base = "~/Library/Application Support"
-    elif sys.platform == "win32":
-        base = os.environ.get("APPDATA") or "~/AppData/Roaming"
-    elif not os.path.isabs(base):
-        base = "~/.config"
-    return os.path.join(user_path(base), "hallway", FILE_NAME)
 
 
 class SinkOptions:

@@ -25,6 +25,13 @@ class TerminalSink(Sink):
     def describe(self) -> str:
         return f"this terminal, by {self.options.sequence}"
 
+    def missing(self) -> tuple[str, str] | None:
+        try:
+            os.close(os.open(TERMINAL, os.O_WRONLY | os.O_NOCTTY))
+        except OSError as error:
+            return f"this program has no terminal: {error.strerror}", "Run it in a terminal: hallway notify"
+        return None
+
     def send(self, notification: Notification) -> Answer | None:
         try:
             with open(TERMINAL, "wb", buffering=0) as terminal:

@@ -1,0 +1,153 @@
+"""A hub sends its user's notifications by the rules file, as `hallway notify` does, and is not held up by it (H3)."""
+
+from __future__ import annotations
+
+import signal
+from collections import Counter
+from pathlib import Path
+from threading import Event
+
+import pytest
+
+import hallway
+from hub.process import HubProcess
+from notifications.receiver import Receiver, ask
+from support import open_store, until
+
+LEASE = {"hallway.services.notifications.LEASE_S": 8}
+
+
+def write_rules(path: Path, receiver: Receiver, sink: str = "", more: str = "") -> None:
+    """Write a rules file with a webhook, which has all items."""
+    text = f'[sinks.hook]\ntype = "webhook"\nurl = "{receiver.url}/in"\nallow_private = true\n{sink}\n'
+    path.write_text(f'{more}\n{text}[[rules]]\nsinks = ["hook"]\n')
+    path.chmod(0o600)
+
+
+@pytest.fixture
+def rules(tmp_path: Path, receiver: Receiver) -> Path:
+    path = tmp_path / "rules.toml"
+    write_rules(path, receiver)
+    return path
+
+
+def register(bus) -> None:
+    bus.sessions.register("bob", "bob's agent", "claude-code", name="login-form", ttl_s=86_400)
+
+
+def sent(bus) -> dict[str, int]:
+    channels = bus.notifications.list_channels()
+    return channels[0].by_state if channels else {}
+
+
+@pytest.mark.promise("H3")
+def test_a_hub_sends_by_the_rules_of_its_user_and_another_hub_not_again(tmp_path, rules, receiver):
+    options = {"HALLWAY_NOTIFICATIONS": str(rules)}
+    hubs = [HubProcess(tmp_path / "home", **options) for _ in range(2)]
+    with hubs[0], hubs[1], open_store(str(hubs[0].bus_file)) as bus:
+        register(bus)
+        for number in range(20):
+            bus.messages.send("bob", "user:alice", "request", f"question {number}")
+        until(lambda: sent(bus) == {"sent": 20})
+    items = Counter(each.json["item_id"] for each in receiver.requests)
+    assert len(items) == 20
+    assert set(items.values()) == {1}
+
+
+@pytest.mark.promise("H3")
+def test_a_hub_without_notifications_sends_none_and_one_learns_of_rules_later(tmp_path, rules, receiver):
+    silent = HubProcess(tmp_path / "home", "--no-notifications", HALLWAY_NOTIFICATIONS=str(rules))
+    later = tmp_path / "later.toml"
+    fast = {"hallway.hub.workers.notification_sender.LOOK_EVERY_S": 0.1}
+    with silent, open_store(str(silent.bus_file)) as bus:
+        register(bus)
+        ask(bus)
+        store = ("--store", str(silent.home))
+        with HubProcess(tmp_path / "other", *store, constants=fast, HALLWAY_NOTIFICATIONS=str(later)) as hub:
+            assert hallway.connect(hub.url).attention.read().total == 1
+            assert receiver.requests == []
+            write_rules(later, receiver)
+            until(lambda: len(receiver.requests) == 1)
+    assert all("notifications" not in each["logger"] for each in silent.log())
+
+
+@pytest.mark.promise("H3")
+def test_a_sink_that_hangs_holds_up_neither_the_hub_nor_its_end(tmp_path):
+    may_answer = Event()
+
+    def hang(_: object) -> tuple[int, object]:
+        may_answer.wait(600)
+        return 200, {}
+
+    patient = {"hallway.notifications.webhook.LIMIT_S": 600.0}
+    with Receiver(hang) as receiver:
+        write_rules(path := tmp_path / "rules.toml", receiver)
+        hub = HubProcess(tmp_path / "home", constants=patient, HALLWAY_NOTIFICATIONS=str(path))
+        with hub, hallway.connect(hub.url) as bus:
+            register(bus)
+            ask(bus)
+            until(lambda: sent(bus))  # it is taken, so it is being sent
+            for _ in range(20):
+                bus.sessions.heartbeat("bob")
+            ask(bus, "And which host?")
+            assert sent(bus) == {"sending": 1}
+            hub.signal(signal.SIGTERM)
+            assert hub.ends() == 0
+            assert receiver.requests == [], "the sink has answered"
+            may_answer.set()
+
+
+@pytest.mark.promise("H3")
+def test_rules_that_others_may_read_are_not_used_and_the_log_says_so(tmp_path, rules, receiver):
+    rules.chmod(0o644)
+    with HubProcess(tmp_path / "home", HALLWAY_NOTIFICATIONS=str(rules)) as hub, open_store(str(hub.bus_file)) as bus:
+        register(bus)
+        ask(bus)
+        until(lambda: any(f"chmod 600 {rules}" in each["message"] or "0644" in each["message"] for each in hub.log()))
+        assert receiver.requests == []
+        rules.chmod(0o600)
+        ask(bus, "And which host?")
+        until(lambda: len(receiver.requests) >= 1)
+
+
+@pytest.mark.slow
+@pytest.mark.promise("H3")
+@pytest.mark.parametrize("address", ["sqlite", "postgres"], indirect=True)
+def test_of_two_hubs_one_is_killed_in_the_middle_and_each_item_comes_once(tmp_path, address, rules, receiver):
+    """Only what was being sent at that instant may come again, with the same key."""
+    urls = [f"{receiver.url}/{number}" for number in range(2)]
+    paths = [tmp_path / f"rules-{number}.toml" for number in range(2)]
+    for path, url in zip(paths, urls, strict=True):
+        write_rules(path, receiver)
+        path.write_text(path.read_text().replace(f"{receiver.url}/in", url))
+    hubs: list[HubProcess] = []
+    killed: list[int] = []
+    seen: list[str] = []
+
+    def kill_its_sender(request) -> tuple[int, object]:
+        seen.append(request.headers["idempotency-key"])
+        if len(seen) == 10:
+            killed.append(int(request.path[1:]))
+            hubs[killed[0]].kill()
+        return 200, {}
+
+    receiver._answer = kill_its_sender
+    with open_store(address) as bus:
+        register(bus)
+        for path in paths:
+            hubs.append(
+                HubProcess(tmp_path / path.stem, "--store", address, constants=LEASE, HALLWAY_NOTIFICATIONS=str(path))
+            )
+        for number in range(60):
+            bus.messages.send("bob", "user:alice", "request", f"question {number}")
+        try:
+            until(lambda: sent(bus) == {"sent": 60})
+        finally:
+            for hub in hubs:
+                hub.kill()
+    assert len(killed) == 1
+    keys = Counter(seen)
+    assert len(keys) == 60
+    again = [key for key, count in keys.items() if count > 1]
+    assert again in ([], [seen[9]]), "more than what was being sent came again"
+    assert keys.total() == 60 + len(again)
