@@ -23,6 +23,7 @@ import postgres
 from faults.crowd import Crowd
 from hallway.bus import remote
 from hallway.core import errors
+from hub.client import Client
 from hub.process import HubProcess
 from postgres import PostgresServer
 from support import PATIENCE_S, Here, open_store, until
@@ -128,6 +129,37 @@ def test_the_hubs_connections_are_ended_one_by_one(
         assert ended > 10
         crowd.check()
         assert len(crowd.history.ops) > 100
+
+
+COMMITS = "SELECT 1 FROM pg_stat_activity WHERE wait_event = 'SyncRep'"  # that wait for a standby
+
+
+@pytest.mark.promise("M1", "S5")
+def test_while_no_commit_is_durable_a_send_waits_and_a_heartbeat_without_news_does_not(
+    server: PostgresServer, database: str, start_hub: Start
+) -> None:
+    hub = start_hub("a", database)
+    with (
+        psycopg.connect(server.url, autocommit=True) as admin,
+        ThreadPoolExecutor(1) as thread,
+        Client(hub.port) as a,
+        Client(hub.port) as b,
+    ):
+        a.register("alice", "bob")
+        before = a.get("/sessions/alice").json["last_seen"]
+        admin.execute("ALTER SYSTEM SET synchronous_standby_names = 'absent'")
+        admin.execute("SELECT pg_reload_conf()")
+        try:
+            said = {"from_session": "bob", "to_session": "alice", "subject": "hello"}
+            sent = thread.submit(b.post, "/messages", said)
+            until(lambda: admin.execute(COMMITS).fetchall())
+            assert a.post("/sessions/alice/heartbeat", {}).status == 200
+            assert a.get("/sessions/alice").json["last_seen"] > before
+            assert not sent.done()
+        finally:
+            admin.execute("ALTER SYSTEM RESET synchronous_standby_names")
+            admin.execute("SELECT pg_reload_conf()")
+        assert sent.result(PATIENCE_S).status == 200
 
 
 # -- the hubs ---------------------------------------------------------------------------------------------------------

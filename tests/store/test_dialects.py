@@ -53,6 +53,16 @@ def test_parameters_are_numbered_and_typed_by_their_names() -> None:
     assert as_text(['a "b"', "c\\d", None]) == b'{"a \\"b\\"","c\\\\d",NULL}'
 
 
+def test_rows_have_numbers_truth_values_and_texts_and_no_types_of_one_store_alone() -> None:
+    store = PostgresStore(postgres.server_url())
+    row = (1, 2, 3, 4, 0.5, True, False, "Grüße 🐕", '{"a": [1]}', "2026-11-29", "{a,b}", None)
+    wanted = """SELECT 1::smallint, 2::integer, 3::bigint, sum(4::bigint), 0.5::float8, TRUE, FALSE, 'Grüße 🐕',
+        '{"a": [1]}'::json, '2026-11-29'::date, '{a,b}'::text[], NULL"""
+    assert store._read_result(store._execute(wanted)) == [row]
+    assert store._read_result(store._execute("SELECT 1 WHERE FALSE")) == []
+    store.close()
+
+
 @pytest.mark.parametrize(
     ("glob", "expression"),
     [

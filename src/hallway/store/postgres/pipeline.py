@@ -1,6 +1,7 @@
 """Statements that are sent without waiting for the result: an event loop watches the connection and then calls `poll`.
 
-Each statement is one transaction, committed when its rows have arrived. One statement runs at a time.
+Each statement is one transaction, committed when its rows have arrived. One statement runs at a time. Nobody waits for
+the disk: what a crash of the database server takes away are the last half second's heartbeats, which come again.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ class PostgresPipeline:
         """Open a new connection and wait for it; whether the old one's last statement was committed stays unknown."""
         self.close()
         self._store = PostgresStore(self._url)
+        self._store._execute("SET synchronous_commit = off")
         self._store._pgconn.nonblocking = 1
 
     @property

@@ -26,6 +26,7 @@ from hallway.store.postgres.connection import connect, cut, require_own_connecti
 from hallway.store.postgres.dialect import Statement
 from hallway.store.postgres.fts import TsQueryWriter
 from hallway.store.postgres.listener import PostgresSubscription
+from hallway.store.postgres.row_reader import RowReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,8 +42,6 @@ LOCKS = 0x726F6F73  # "roos": the first half of the key of the bus's advisory lo
 PLANNING = "SET random_page_cost = 1.1; SET jit = off"
 CLOCK = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
 ANEW = {"memory.by_relevance", "memory.newest_first", "memory.count_matches"}  # planned for the words asked for
-INTEGERS = {20, 21, 23, 1700}  # the types, by number, that are whole numbers here: a sum of bigints is numeric
-OTHERS: dict[int, Callable[[bytes], Any]] = {16: lambda value: value == b"t", 701: float}
 OK = {pq.ExecStatus.COMMAND_OK, pq.ExecStatus.TUPLES_OK}
 
 
@@ -90,6 +89,7 @@ class PostgresStore:
         self._connection: psycopg.Connection = connect(self.url)
         self._pgconn = self._connection.pgconn
         self._prepared: set[str] = set()
+        self._rows = RowReader()
         self._execute(PLANNING)
         if self._read_within_s:
             self.limit_reads(self._read_within_s)
@@ -282,13 +282,10 @@ class PostgresStore:
         return result
 
     def _read_result(self, result: pq.abc.PGresult) -> list[Row]:
-        self._written += result.command_tuples or 0 if not result.nfields else 0
-        columns = [_reader(result.ftype(column)) for column in range(result.nfields)]
-        value = result.get_value
-        return [
-            tuple([None if (cell := value(row, column)) is None else read(cell) for column, read in enumerate(columns)])
-            for row in range(result.ntuples)
-        ]
+        if not result.nfields:
+            self._written += result.command_tuples or 0
+            return []
+        return self._rows.read(result)
 
     def rows_written(self) -> int:
         """Return how many rows this connection has written so far; compare two results to see if rows were written."""
@@ -421,7 +418,3 @@ class _Read:
 
 
 _abandoned: list[object] = []  # connections of a parent process, which a forked child must not close
-
-
-def _reader(type_: int) -> Callable[[bytes], Any]:
-    return int if type_ in INTEGERS else OTHERS.get(type_, bytes.decode)
