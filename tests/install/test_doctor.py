@@ -27,6 +27,13 @@ echo
 """
 
 
+def has_client(machine: Machine, client: str) -> None:
+    """Put a client's program on the PATH; its hooks are trusted, if it is one that is asked."""
+    machine.has_program(PROGRAMS.get(client, client), "1.2.3")
+    if client == "codex":
+        (machine.programs / "codex").write_text(CODEX.replace("STATUS", "trusted"))
+
+
 def findings(machine: Machine, client: str, status: int = 0) -> list[dict[str, Any]]:
     done = machine.types("doctor", "--json")
     assert done.returncode == status, done.stdout + done.stderr
@@ -93,14 +100,65 @@ def test_codex_says_itself_which_hooks_it_trusts(machine: Machine, status: str, 
     ] * (len(levels) - 1)
 
 
-def test_a_codex_that_does_not_answer_is_no_trouble(machine: Machine) -> None:
-    machine.has_program("codex", "codex-cli 0.1.0")
+NO_ANSWERS = {
+    "knows nothing of it": "exit 2",
+    "says nothing": "exit",
+    "speaks another language": "echo Hello",
+    "speaks another protocol": "echo '[]'",
+    "refuses": """echo '{"id": 2, "error": {"code": -32600}}'""",
+    "lists something else": """echo '{"id": 2, "result": {"data": [{"files": []}]}}'""",
+}
+
+
+@pytest.mark.parametrize("answer", NO_ANSWERS.values(), ids=NO_ANSWERS)
+def test_whether_a_codex_trusts_hooks_that_does_not_say_so_is_not_known(machine: Machine, answer: str) -> None:
+    machine.has_program("codex", "")
+    (machine.programs / "codex").write_text(f"#!/bin/sh\n[ $1 = app-server ] || exec echo codex-cli 0.1.0\n{answer}\n")
     machine.installs("codex")
-    assert [each["level"] for each in findings(machine, "codex")] == ["ok"]
+    chain, trouble = findings(machine, "codex")
+    assert [link["is_done"] for link in chain["links"]] == [True, True, None, False, False]
+    assert trouble["level"] == "warn"
+    assert "not known whether it trusts" in trouble["detail"]
+    assert chain["next"] == trouble["next"]
+    assert "/hooks" in trouble["next"]
+    assert "✓ found  ✓ server  ? hooks  ○ first hook  ○ first message" in machine.types("doctor").stdout
+    leave_mark(machine, "codex")
+    (chain,) = findings(machine, "codex")
+    assert [link["is_done"] for link in chain["links"]] == [True, True, True, True, False]
+
+
+def leave_mark(machine: Machine, client: str) -> None:
+    """Have a hook of a client run."""
+    payload = {"session_id": "s1", "hook_event_name": "SessionStart", "cwd": str(machine.repository)}
+    environ = {**machine.environ, "HALLWAY_HOOK_BUDGET_MS": "60000"}
+    command = machine.command("hook", client)
+    subprocess.run(command, input=json.dumps(payload), env=environ, text=True, timeout=120, check=True)
+
+
+@pytest.mark.parametrize(
+    ("hook", "detail"),
+    [
+        ({"command": "notify", "trustStatus": "trusted"}, "none of hallway's hooks"),
+        (
+            {"command": "hallway hook codex", "trustStatus": "trusted", "enabled": False},
+            "1 of 1 hooks are switched off",
+        ),
+    ],
+)
+def test_hooks_that_codex_does_not_run_are_told(machine: Machine, hook: dict[str, Any], detail: str) -> None:
+    machine.has_program("codex", "")
+    listed = CODEX.partition('[{"hooks": [')
+    answer = f"{listed[0]}{listed[1]}{json.dumps(hook)}]}}]}}}}'\n"
+    (machine.programs / "codex").write_text(answer)
+    machine.installs("codex")
+    chain, trouble = findings(machine, "codex")
+    assert [link["is_done"] for link in chain["links"]] == [True, True, False, False, False]
+    assert detail in trouble["detail"]
+    assert chain["next"] == trouble["next"]
 
 
 def test_the_last_error_of_a_hook_is_told_until_its_log_is_gone(machine: Machine) -> None:
-    machine.has_program("codex", "codex-cli 0.169.0")
+    has_client(machine, "codex")
     machine.installs("codex")
     note(str(machine.home), "codex", "DiskFull: the first")
     note(str(machine.home), "codex", "DiskFull: no room\nfor it")
@@ -190,7 +248,7 @@ def merge(held: Any, more: dict[str, Any]) -> None:
 def test_a_setting_that_switches_hallway_off_is_named(
     machine: Machine, client: str, name: str, more: dict[str, Any], effect: str
 ) -> None:
-    machine.has_program(PROGRAMS.get(client, client), "1.2.3")
+    has_client(machine, client)
     machine.installs(client)
     assert all(each["level"] == "ok" for each in findings(machine, client))
     path = add_settings(machine, name, more)
@@ -204,7 +262,7 @@ def test_a_setting_that_switches_hallway_off_is_named(
 def test_settings_that_switch_nothing_off_are_no_cause(
     machine: Machine, client: str, name: str, more: dict[str, Any]
 ) -> None:
-    machine.has_program(PROGRAMS.get(client, client), "1.2.3")
+    has_client(machine, client)
     machine.installs(client)
     add_settings(machine, name, more)
     assert [each["level"] for each in findings(machine, client)] == ["ok"]
@@ -223,7 +281,7 @@ def test_a_server_of_the_persons_own_that_is_switched_off_is_no_cause(machine: M
 
 @pytest.mark.parametrize("client", ["claude-code", "codex", "gemini", "qwen", "copilot", "cursor", "opencode"])
 def test_a_bus_that_was_selected_after_the_installation_is_named_as_the_cause(machine: Machine, client: str) -> None:
-    machine.has_program(PROGRAMS.get(client, client), "1.2.3")
+    has_client(machine, client)
     machine.installs(client)
     machine.environ["HALLWAY_URL"] = str(machine.user / "other")
     cause = findings(machine, client)[-1]
@@ -236,7 +294,7 @@ def test_a_bus_that_was_selected_after_the_installation_is_named_as_the_cause(ma
 
 @pytest.mark.parametrize("client", ["claude-code", "codex", "gemini", "opencode"])
 def test_an_entry_whose_environment_selects_another_bus_is_named(machine: Machine, client: str) -> None:
-    machine.has_program(PROGRAMS.get(client, client), "1.2.3")
+    has_client(machine, client)
     machine.installs(client)
     files = {
         "claude-code": (".claude.json", "mcpServers", "env"),

@@ -18,6 +18,7 @@ from hallway.agents.install.configs import HOOKS, SERVER
 from hallway.cli.doctor import FAIL, OK, WARN, CheckResult
 from hallway.core.errors import HallwayError
 from hallway.local.paths import bus_address, bus_folder
+from hallway.local.setup_marks import HOOK, has_mark
 from hallway.text.style import duration
 
 if TYPE_CHECKING:
@@ -65,7 +66,9 @@ def _client(client: ClientInstaller, seen_s: float | None) -> Iterator[CheckResu
     chain = chain_of(client, troubles if client.program else None)
     following = chain.broken.following if chain.broken else None
     yield CheckResult(level, client.name, f"{client.title}, {version}: {sentence}; {heard}", following, chain)
-    for trouble in (*find_causes(client, repository()), *troubles):
+    if has_mark(client.name, HOOK):  # then the client does run them, whether it says so or not
+        troubles = [each for each in troubles if each.is_certain]
+    for trouble in (*find_causes(client, repository()), *(each for each in troubles if has[each.what])):
         yield CheckResult(WARN, client.name, trouble.detail, trouble.following)
     if wrong := last_error(client.name):
         log = shlex.quote(os.path.join(_log_folder(), hook_log.NAME))

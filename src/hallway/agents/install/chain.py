@@ -24,11 +24,14 @@ FIRST_MESSAGE = "hallway broadcast me 'Hello from my terminal'"
 
 
 class Link:
-    """A link of the chain: what must hold, in short, too, whether it does, and what to do if it does not."""
+    """A link of the chain: what must hold, in short, too, whether it does, and what to do if it does not.
+
+    `is_done` is None where the client did not say.
+    """
 
     __slots__ = ("following", "is_done", "name", "short")
 
-    def __init__(self, name: str, short: str, is_done: bool, following: str) -> None:
+    def __init__(self, name: str, short: str, is_done: bool | None, following: str) -> None:
         self.name = name
         self.short = short
         self.is_done = is_done
@@ -42,7 +45,7 @@ class SetupChain:
         self.client = client
         self.links = links
         for before, link in pairwise(links):
-            link.is_done = link.is_done and before.is_done
+            link.is_done = link.is_done if before.is_done else False
 
     @property
     def broken(self) -> Link | None:
@@ -62,20 +65,23 @@ def chain_of(client: ClientInstaller, troubles: Iterable[Diagnostic] | None = No
     """Return the chain of a client.
 
     `troubles` are those that the client itself reports, which takes seconds to ask. Without them, hooks that need the
-    person's trust count as trusted once one has run.
+    person's trust count as trusted once one has run; so they do where the client did not say.
     """
     root = repository()
     has_hook = has_mark(client.name, HOOK)
     following = dict.fromkeys((SERVER, HOOKS), f"hallway install {client.name}")
     try:
-        is_done = {what: is_installed(client, what) or is_installed(client, what, root) for what in (SERVER, HOOKS)}
+        is_done: dict[str, bool | None] = {
+            what: is_installed(client, what) or is_installed(client, what, root) for what in (SERVER, HOOKS)
+        }
         if is_done[HOOKS] and client.trust and not has_hook and troubles is None:
             is_done[HOOKS], following[HOOKS] = False, client.trust
-        for cause in (*(troubles or ()), *find_causes(client, root)):
-            if is_done[cause.what]:
-                is_done[cause.what], following[cause.what] = False, cause.following
+        for cause in (*find_causes(client, root), *(troubles or ())):
+            if is_done[cause.what] and (cause.is_certain or not has_hook):
+                is_done[cause.what] = False if cause.is_certain else None
+                following[cause.what] = cause.following
     except HallwayError as error:  # a file of the client that cannot be read
-        is_done, following[SERVER] = dict.fromkeys((SERVER, HOOKS), False), f"{error.message}. {error.hint}"
+        is_done, following[SERVER] = {SERVER: False, HOOKS: False}, f"{error.message}. {error.hint}"
     return SetupChain(
         client,
         [

@@ -24,14 +24,18 @@ IDLE, ANY, EDITS, CHECK = "idle", "any", "edits", "check"  # when a hook runs, i
 
 
 class Diagnostic:
-    """Something that keeps an installed server or its hooks from working in a client, and what to type."""
+    """Something that keeps an installed server or its hooks from working in a client, and what to type.
 
-    __slots__ = ("detail", "following", "what")
+    `is_certain` is false where the client did not say whether they work.
+    """
 
-    def __init__(self, what: str, detail: str, following: str) -> None:
+    __slots__ = ("detail", "following", "is_certain", "what")
+
+    def __init__(self, what: str, detail: str, following: str, *, is_certain: bool = True) -> None:
         self.what = what  # SERVER or HOOKS
         self.detail = detail
         self.following = following
+        self.is_certain = is_certain
 
 
 class ClientInstaller:

@@ -13,12 +13,13 @@ if TYPE_CHECKING:
     from hallway.agents.install.chain import SetupChain
     from hallway.cli.terminal import Terminal
 
-DONE, BROKEN, LATER = ("✓", "green"), ("✗", "red"), ("○", "grey")
+DONE, BROKEN, NOT_KNOWN, LATER = ("✓", "green"), ("✗", "red"), ("?", "yellow"), ("○", "grey")
 
 
 def link_line(screen: Terminal, chain: SetupChain) -> str:
-    """Return the links of a chain on one line: done, the first broken one, and those after it."""
-    marks = [(DONE if link.is_done else BROKEN if link is chain.broken else LATER, link.short) for link in chain.links]
+    """Return the links of a chain on one line: done, the first broken or unknown one, and those after it."""
+    broken = NOT_KNOWN if chain.broken and chain.broken.is_done is None else BROKEN
+    marks = [(DONE if link.is_done else broken if link is chain.broken else LATER, link.short) for link in chain.links]
     return "  ".join(f"{screen.paint(glyph, colour)} {short}" for (glyph, colour), short in marks)
 
 

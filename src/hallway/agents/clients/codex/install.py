@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 MOVED = "CODEX_HOME"
 TRUST = "Start codex, type /hooks, and trust hallway's hooks: until then Codex skips them without a word."
+LOOK = "Start codex in this folder, trust the folder if Codex asks, and type /hooks."
+SWITCH_ON = "Start codex, type /hooks, and switch hallway's hooks on."
 # Codex gives its servers a bare environment: what tells hallway where its bus is must be let through by name.
 LET_THROUGH = [
     MOVED,
@@ -81,18 +83,28 @@ class CodexInstaller(ClientInstaller):
         return [*trusted, TRUST]
 
     def troubles(self) -> Iterator[Diagnostic]:
-        """Yield a diagnostic for hallway's hooks that Codex does not trust yet, as Codex itself reports."""
+        """Yield a diagnostic for hallway's hooks that Codex does not run, as Codex itself reports."""
         if self.program is None:
             return
-        hooks = [hook for hook in listed_hooks(self.program) if is_ours(str(hook.get("command", "")))]
+        listed = listed_hooks(self.program)
+        if listed is None:
+            detail = "Codex did not say which hooks it runs: not known whether it trusts hallway's"
+            yield Diagnostic(HOOKS, detail, TRUST, is_certain=False)
+            return
+        hooks = [hook for hook in listed if is_ours(str(hook.get("command", "")))]
+        if not hooks:
+            yield Diagnostic(HOOKS, "Codex lists none of hallway's hooks in this folder", LOOK)
         waiting = [hook for hook in hooks if hook.get("trustStatus") not in ("trusted", "managed")]
         if waiting:
             detail = f"{len(waiting)} of {len(hooks)} hooks are not trusted, so Codex skips them"
             yield Diagnostic(HOOKS, detail, TRUST)
+        disabled = [hook for hook in hooks if hook.get("enabled") is False]
+        if disabled:
+            yield Diagnostic(HOOKS, f"{len(disabled)} of {len(hooks)} hooks are switched off in Codex", SWITCH_ON)
 
 
-def listed_hooks(program: str) -> list[dict[str, Any]]:
-    """Return the hooks that Codex would run here and whether it trusts them; empty when Codex does not answer."""
+def listed_hooks(program: str) -> list[dict[str, Any]] | None:
+    """Return the hooks that Codex would run here and whether it trusts them; None when Codex does not say."""
     try:
         with subprocess.Popen(
             [program, "app-server"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
@@ -102,14 +114,14 @@ def listed_hooks(program: str) -> list[dict[str, Any]]:
             finally:
                 process.kill()
     except OSError:
-        return []
+        return None
 
 
-def _ask(process: subprocess.Popen[str]) -> list[dict[str, Any]]:
+def _ask(process: subprocess.Popen[str]) -> list[dict[str, Any]] | None:
     from threading import Timer
 
     if process.stdin is None or process.stdout is None:
-        return []
+        return None
     hurry = Timer(ANSWER_WAIT_S, process.kill)
     hurry.start()
     try:
@@ -117,7 +129,7 @@ def _ask(process: subprocess.Popen[str]) -> list[dict[str, Any]]:
         process.stdin.flush()
         return _hooks_of(process.stdout)
     except OSError:
-        return []
+        return None
     finally:
         hurry.cancel()
 
@@ -131,17 +143,16 @@ def _questions() -> list[dict[str, Any]]:
     ]
 
 
-def _hooks_of(answers: IO[str]) -> list[dict[str, Any]]:
-    """Return the hooks in Codex's answer; empty if the program speaks another protocol."""
+def _hooks_of(answers: IO[str]) -> list[dict[str, Any]] | None:
+    """Return the hooks in Codex's answer; None if there is none, or if the program speaks another protocol."""
     for line in answers:
         try:
             answer = json.loads(line)
-        except ValueError:
-            return []
-        if answer.get("id") == HOOKS_ASKED:
-            folders = answer.get("result", {}).get("data", [])
-            return [hook for folder in folders for hook in folder.get("hooks", [])]
-    return []
+            if answer.get("id") == HOOKS_ASKED:
+                return [hook for folder in answer["result"]["data"] for hook in folder["hooks"]]
+        except (ValueError, AttributeError, KeyError, TypeError):
+            return None
+    return None
 
 
 CLIENT = CodexInstaller()
