@@ -25,8 +25,9 @@ import hallway
 from hallway.agents.hook import log as hook_log
 from hallway.bus.hub_endpoint import new_connection
 from hallway.cli.mounts import UNSUITABLE, file_system_of
-from hallway.cli.render.setup import link_line, next_lines
-from hallway.cli.terminal import GAP, wrap
+from hallway.cli.render.parts import labelled
+from hallway.cli.render.setup import link_lines, next_lines
+from hallway.cli.terminal import GAP
 from hallway.core.errors import HallwayError, UnsuitableDisk
 from hallway.core.redaction import reason, redact, redact_url
 from hallway.core.schema import decode, encode
@@ -148,11 +149,9 @@ def show_findings(screen: Terminal, findings: Iterator[CheckResult], *, is_json:
     longest = max(len(each.check) for each in listed)
     for each in listed:
         glyph = screen.paint(f"{GLYPHS[each.level]} {each.level.ljust(4)}", COLOURS[GLYPHS[each.level]])
-        indent = len("✓ warn") + len(GAP) + longest + len(GAP)
-        first, *rest = wrap(each.detail, None if screen.width is None else screen.width - indent)
-        screen.write(f"{glyph}{GAP}{sanitize(each.check.ljust(longest))}{GAP}{first}")
-        screen.write(*(" " * indent + line for line in rest))
-        screen.write(*([f"{INDENT}{link_line(screen, each.chain)}"] if each.chain else []))
+        label = f"{glyph}{GAP}{sanitize(each.check.ljust(longest))}"
+        screen.write(*labelled(screen, label, len("✓ warn") + len(GAP) + longest, each.detail))
+        screen.write(*(link_lines(screen, each.chain, indent=INDENT) if each.chain else []))
         screen.write(*(next_lines(screen, each.next, indent=INDENT) if each.next else []))
     return int(not is_healthy)
 

@@ -74,7 +74,7 @@ def _commands(parser: ArgumentParser, before: str = "") -> Iterator[tuple[str, A
 def _command(words: str, parser: ArgumentParser) -> list[str]:
     usage = parser.format_usage().partition(":")[2].split()[1 + len(words.split()) :]
     lines = [f".SS hallway {_text(words)}", f".B hallway {_text(words)}", _text(" ".join(usage))]
-    lines += [".PP", *_paragraphs(str(parser.description or ""))]
+    lines += [".PP", *_paragraphs(parser.description)] if parser.description else []
     for action in parser._actions:
         if isinstance(action, (argparse._HelpAction, argparse._SubParsersAction)) or action.help == argparse.SUPPRESS:
             continue

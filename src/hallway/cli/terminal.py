@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 CODES = {"yellow": "33", "green": "32", "cyan": "36", "blue": "34", "red": "31", "grey": "90", "bold": "1"}
 GAP = "  "
 ELLIPSIS = "…"
-MIN_WRAP = 20  # the smallest width in cells to which a text is wrapped
+MIN_WRAP = 8  # the smallest width in cells to which a text is wrapped
 
 
 class Terminal:

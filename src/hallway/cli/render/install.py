@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from hallway.agents.install.chain import chain_of
 from hallway.agents.install.standalone import standalone_program
-from hallway.cli.render.setup import link_line, next_lines
+from hallway.cli.render.setup import link_lines, next_lines
 from hallway.text.sanitize import sanitize
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def _block(screen: Terminal, outcome: Outcome, is_undoing: bool) -> Iterator[str
     remains = outcome.remains
     if outcome.is_done and not (outcome.changes or is_undoing):
         chain = chain_of(outcome.client)
-        yield f"  {link_line(screen, chain)}"
+        yield from link_lines(screen, chain, indent="  ")
         remains = [chain.broken.following] if chain.broken else []
     if outcome.changes or not is_undoing:
         for each in remains:

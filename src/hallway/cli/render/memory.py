@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hallway.cli.render.parts import fact_lines, how_many, next_page, when
+from hallway.cli.render.parts import fact_lines, how_many, indented, next_page, when
 from hallway.cli.terminal import Column, table
 from hallway.core.schema import encode
 from hallway.text.sanitize import sanitize
@@ -62,7 +62,7 @@ def entry(screen: Terminal, each: MemoryEntry, arguments: dict[str, Any]) -> lis
         "expires": f"in {duration(each.expires_at.timestamp() - screen.now_s)}" if each.expires_at else None,
         "metadata": encode(each.metadata) if each.metadata else None,
     }
-    return [screen.paint(each.key, "bold"), *fact_lines(screen, facts.items()), "", *lines]
+    return [*indented(screen, sanitize(each.key), "", "bold"), *fact_lines(screen, facts.items()), "", *lines]
 
 
 def history(screen: Terminal, entries: list[MemoryEntry], arguments: dict[str, Any]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hallway.cli.render.parts import first_few, flow, how_many, next_page, when_short
+from hallway.cli.render.parts import first_few, flow, how_many, indented, next_page, when_short
 from hallway.cli.terminal import Column, table, wrap
 from hallway.core.model import EVERYBODY, GROUPS, UNANSWERED_STATES
 from hallway.core.schema import encode
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from hallway.core.model import Delivery, Message, MessageHit, Receipt, Thread
 
 DEEPEST = 8  # levels of indentation in a thread; deeper replies are not indented further
+LEVEL = "    "
+MIN_TEXT = 32  # the cells that are left to a message where the terminal is narrow
 
 TYPE = Column("TYPE", drop=1, colour_of=lambda cell: style_of(cell.partition(" ")[2], MESSAGE_LOOKS).colour)
 FROM = Column("FROM", least=8)
@@ -47,18 +49,14 @@ def receipt(screen: Terminal, sent: Receipt, arguments: dict[str, Any]) -> list[
     lines = [f"{before}{sanitize(sent.message_id)} {_whom(sent, to_session)}"]
     if sent.recipient_status == "offline":
         name = sanitize(to_session) or "The other"
-        lines += _notice(screen, f"{name} is offline: it waits until {sanitize(to_session) or 'it'} is back.")
+        lines += indented(
+            screen, f"{name} is offline: it waits until {sanitize(to_session) or 'it'} is back.", "", "yellow"
+        )
     elif not sent.recipients:
-        lines += _notice(screen, "Nobody else is here: who joins later reads it in the history.")
+        lines += indented(screen, "Nobody else is here: who joins later reads it in the history.", "", "yellow")
     if sent.held_back:
-        lines += _notice(screen, f"It does not wake {sanitize(to_session) or 'it'}: {sent.held_back}.")
+        lines += indented(screen, f"It does not wake {sanitize(to_session) or 'it'}: {sent.held_back}.", "", "yellow")
     return lines
-
-
-def _notice(screen: Terminal, text: str, indent_cells: int = 0) -> list[str]:
-    """Return a warning about a delivery, wrapped to the width of the screen."""
-    width = screen.width and screen.width - indent_cells
-    return [screen.paint(line, "yellow") for line in wrap(text, width)]
 
 
 def _whom(sent: Receipt, to_session: str) -> str:
@@ -107,16 +105,12 @@ def message(screen: Terminal, each: Message, *, indent: str = "", arrow: str = "
     ]
     below = indent + " " * len(arrow) + "  "
     lines = flow(screen, head, first=indent + arrow, rest=below)
-    lines += _indented(screen, each.subject, below, "bold")
+    lines += indented(screen, each.subject, below, "bold")
     body = _without(each.subject, each.body.strip("\n"))
-    lines += _indented(screen, body, below + "  ") if body else []
-    lines += [below + screen.paint(f"{name}: {value}", "grey") for name, value in _facts(screen, each)]
+    lines += indented(screen, body, below + "  ") if body else []
+    for name, value in _facts(screen, each):
+        lines += indented(screen, sanitize(f"{name}: {value}"), below, "grey")
     return lines
-
-
-def _indented(screen: Terminal, text: str, indent: str, colour: str = "") -> list[str]:
-    lines = wrap(text, screen.width and screen.width - len(indent))
-    return [f"{indent}{screen.paint(line, colour)}".rstrip() for line in lines]
 
 
 def _without(subject: str, body: str) -> str:
@@ -190,40 +184,43 @@ def thread(screen: Terminal, conversation: Thread, arguments: dict[str, Any]) ->
 
 
 def _in_thread(screen: Terminal, each: Message, depth: int, states: list[Delivery]) -> list[str]:
-    indent, arrow = "    " * min(max(depth - 1, 0), DEEPEST), "  ↳ " if depth else ""
+    deepest = DEEPEST if screen.width is None else min(DEEPEST, max(screen.width - MIN_TEXT, 0) // len(LEVEL))
+    indent, arrow = LEVEL * min(max(depth - 1, 0), deepest), "  ↳ " if depth else ""
     below = indent + " " * len(arrow) + "  "
     if states and states[0].request_state not in UNANSWERED_STATES:
         each = each.replace(reply_by=None)  # which no longer matters
     lines = message(screen, each, indent=indent, arrow=arrow)
     if each.in_reply_to and not depth:
-        lines.insert(1, below + screen.paint(f"answers {each.in_reply_to}, which is not here", "grey"))
-    return [*lines, *(below + line for line in _states(screen, states, len(below)))]
+        lines[1:1] = indented(screen, sanitize(f"answers {each.in_reply_to}, which is not here"), below, "grey")
+    return [*lines, *_states(screen, states, below)]
 
 
-def _states(screen: Terminal, states: list[Delivery], indent_cells: int) -> Iterator[str]:
-    """Yield one line for each delivery state that occurs, with the first few recipients in this state."""
+def _states(screen: Terminal, states: list[Delivery], indent: str) -> Iterator[str]:
+    """Yield each delivery state that occurs, with the first few recipients in this state."""
     for state, seen in DELIVERY_LOOKS.items():
         names = [screen.name_of(each.recipient) for each in states if each.state == state]
         if names:
-            yield screen.paint(f"{seen.glyph} {state}", seen.colour) + f": {first_few(names)}"
-    yield from _request_state(screen, states)
-    yield from _held_back(screen, states, indent_cells)
+            label = f"{seen.glyph} {state}"
+            first, *rest = indented(screen, f"{label}: {first_few(names)}", indent)
+            yield first.replace(label, screen.paint(label, seen.colour), 1)
+            yield from rest
+    yield from _request_state(screen, states, indent)
+    yield from _held_back(screen, states, indent)
 
 
-def _request_state(screen: Terminal, states: list[Delivery]) -> Iterator[str]:
+def _request_state(screen: Terminal, states: list[Delivery], indent: str = "") -> Iterator[str]:
     """Yield how a request stands, unless its reply or the lack of one says so."""
     state = states[0].request_state if states else None
     if state not in (None, "open", "answered"):
         seen = style_of(str(state), REQUEST_LOOKS)
-        yield screen.paint(f"{seen.glyph} It {seen.meaning}.", seen.colour)
+        yield from indented(screen, f"{seen.glyph} It {seen.meaning}.", indent, seen.colour)
 
 
-def _held_back(screen: Terminal, states: list[Delivery], indent_cells: int = 0) -> Iterator[str]:
+def _held_back(screen: Terminal, states: list[Delivery], indent: str = "") -> Iterator[str]:
     for each in states:
         if each.held_back:
-            yield from _notice(
-                screen, f"It does not wake {sanitize(screen.name_of(each.recipient))}: {each.held_back}.", indent_cells
-            )
+            text = sanitize(f"It does not wake {screen.name_of(each.recipient)}: {each.held_back}.")
+            yield from indented(screen, text, indent, "yellow")
 
 
 def deliveries(screen: Terminal, states: list[Delivery], arguments: dict[str, Any]) -> list[str]:

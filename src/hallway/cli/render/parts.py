@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     Renderer: TypeAlias = Callable[[Terminal, Any, dict[str, Any]], Iterable[str]]
 
 
+MIN_BESIDE = 16  # the smallest width in cells of a text beside its label
 NAMED = 5  # names of a long list that a line shows
 
 
@@ -26,11 +27,23 @@ def fact_lines(screen: Terminal, facts: Iterable[tuple[str, Any]], **colours: st
     width = max((len(name) for name, _ in rows), default=0)
     lines = []
     for name, value in rows:
-        parts = wrap(" ".join(str(value).splitlines()), screen.width and screen.width - width - len(GAP))
-        for at, part in enumerate(parts):
-            label = screen.paint(("" if at else name).ljust(width), "grey")
-            lines.append(f"{label}{GAP}{screen.paint(part, colours.get(name, ''))}")
+        label = screen.paint(name.ljust(width), "grey")
+        lines += labelled(screen, label, width, " ".join(str(value).splitlines()), colours.get(name, ""))
     return lines
+
+
+def labelled(screen: Terminal, label: str, cells: int, text: str, colour: str = "") -> list[str]:
+    """Return a text beside its label of so many cells, wrapped; below the label where there is no room beside it."""
+    if screen.width is not None and screen.width - cells - len(GAP) < MIN_BESIDE:
+        return [label.rstrip(), *indented(screen, text, GAP, colour)]
+    first, *rest = indented(screen, text, " " * cells + GAP, colour) or [""]
+    return [f"{label}{GAP}{first.lstrip()}", *rest]
+
+
+def indented(screen: Terminal, text: str, indent: str, colour: str = "") -> list[str]:
+    """Return the lines of a text, wrapped at the screen's width, after an indentation."""
+    lines = wrap(text, screen.width and screen.width - len(indent))
+    return [f"{indent}{screen.paint(line, colour)}".rstrip() for line in lines]
 
 
 def flow(screen: Terminal, parts: Iterable[tuple[str, str]], *, first: str = "", rest: str = "  ") -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hallway.cli.render.parts import fact_lines, how_many, next_page, when
+from hallway.cli.render.parts import fact_lines, how_many, indented, next_page, when
 from hallway.cli.terminal import Column, table
 from hallway.core.schema import encode
 from hallway.core.short_ids import short_ids
@@ -136,7 +136,7 @@ def session(screen: Terminal, each: Session, arguments: dict[str, Any]) -> list[
         "id": each.session_id,
     }
     return [
-        screen.paint(each.name, "bold"),
+        *indented(screen, sanitize(each.name), "", "bold"),
         *fact_lines(screen, facts.items(), status=style_of(each.status).colour),
     ]
 

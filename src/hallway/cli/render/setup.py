@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from hallway.agents.install.chain import chains
 from hallway.agents.install.configs import SERVER
+from hallway.cli.render.parts import flow
 from hallway.cli.terminal import wrap
 from hallway.text.style import EMPTY
 
@@ -16,11 +17,12 @@ if TYPE_CHECKING:
 DONE, BROKEN, NOT_KNOWN, LATER = ("✓", "green"), ("✗", "red"), ("?", "yellow"), ("○", "grey")
 
 
-def link_line(screen: Terminal, chain: SetupChain) -> str:
-    """Return the links of a chain on one line: done, the first broken or unknown one, and those after it."""
+def link_lines(screen: Terminal, chain: SetupChain, *, indent: str) -> list[str]:
+    """Return the links of a chain side by side: done, the first broken or unknown one, and those after it."""
     broken = NOT_KNOWN if chain.broken and chain.broken.is_done is None else BROKEN
     marks = [(DONE if link.is_done else broken if link is chain.broken else LATER, link.short) for link in chain.links]
-    return "  ".join(f"{screen.paint(glyph, colour)} {short}" for (glyph, colour), short in marks)
+    parts = [(f"{glyph} {short}", colour) for (glyph, colour), short in marks]
+    return flow(screen, parts, first=indent, rest=indent)
 
 
 def next_lines(screen: Terminal, text: str, *, indent: str) -> list[str]:
@@ -39,6 +41,6 @@ def nobody_here(screen: Terminal) -> list[str]:
     is_connected = any(link.is_done for chain in found for link in chain.links if link.short == SERVER)
     lines = ["No session is here yet. What is left to do:"] if is_connected else [sentence, f"  {command}"]
     for chain in found:
-        lines += ["", screen.paint(chain.client.title, "bold"), f"  {link_line(screen, chain)}"]
+        lines += ["", screen.paint(chain.client.title, "bold"), *link_lines(screen, chain, indent="  ")]
         lines += next_lines(screen, chain.broken.following, indent="  ") if chain.broken else []
     return lines

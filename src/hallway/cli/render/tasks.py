@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from hallway.cli.render.parts import fact_lines, next_page, when
-from hallway.cli.terminal import Column, table, wrap
+from hallway.cli.render.parts import fact_lines, indented, next_page, when
+from hallway.cli.terminal import Column, table
 from hallway.core.schema import encode
 from hallway.text.sanitize import sanitize
 from hallway.text.style import TASK_LOOKS, age, style_of
@@ -66,13 +66,14 @@ def task(screen: Terminal, each: Task, arguments: dict[str, Any]) -> list[str]:
         "changed": when(screen, each.updated_at),
         "task": each.task_id,
     }
-    lines = [screen.paint(each.subject, "bold"), *fact_lines(screen, facts.items(), status=seen.colour)]
+    lines = indented(screen, sanitize(each.subject), "", "bold")
+    lines += fact_lines(screen, facts.items(), status=seen.colour)
     lines += ["", *_text(screen, each.body)] if each.body else []
     return lines + (["", screen.paint("result", "grey"), *_text(screen, each.result)] if each.result else [])
 
 
 def _text(screen: Terminal, text: str) -> list[str]:
-    return [f"  {line}".rstrip() for line in wrap(text, screen.width and screen.width - 2)]
+    return indented(screen, text, "  ")
 
 
 def task_line(screen: Terminal, each: Task, arguments: dict[str, Any]) -> list[str]:
