@@ -93,6 +93,8 @@ def test_watch_exec_runs_a_command_once_for_each_item(asking, tmp_path):
         (("notify", "add", "webhook", "https://a:b@x/"), "holds no login"),
         (("notify", "add", "desktop", "--delay", "soon"), "delay"),
         (("notify", "add", "desktop", "--name", "a b"), "a name has letters"),
+        (("notify", "add", "desktop", "--answers"), "only a webhook and ntfy"),
+        (("notify", "add", "apprise", "ntfys://ntfy.example.com/topic", "--answers"), "hub_url"),
     ],
 )
 def test_what_is_typed_wrong_is_said_and_writes_nothing(person, words, why):
@@ -136,6 +138,11 @@ def test_adding_keeps_comments_and_list_shows_no_secret(asking):
         assert "https://hooks.example.com" in listed.stdout
     again = asking.types("notify", "add", "desktop")
     assert "already" in again.stderr
+    words = ("apprise", "ntfys://ntfy.example.com/topic", "--answers", "--hub-url", "https://hub.example.com/")
+    done = asking.types("notify", "add", *words)
+    assert done.returncode == 0, done.stderr
+    assert "# my own words" in path.read_text()
+    assert read_rules(str(path)).hub_url == "https://hub.example.com"
 
 
 @pytest.mark.promise("H3")

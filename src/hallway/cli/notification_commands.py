@@ -213,7 +213,7 @@ def add_way(args: Namespace) -> None:
     rule |= {name: True for name in ("unless_seen", "urgent_only", "urgent_anyway") if getattr(args, name)}
     path = rules_path()
     name = args.name or args.type
-    added = sink_for(add_sink(path, name, sink, rule))
+    added = sink_for(add_sink(path, name, sink, rule, args.hub_url))
     screen = out()
     if args.is_json:
         screen.write(clean_json(encode({"path": path, "name": name, "to": added.describe()})))
@@ -269,8 +269,10 @@ def _add_options(parser: ArgumentParser) -> None:
         "--urgent-anyway": "send what is urgent in quiet hours, too",
         "--send-text": "send the question or the subject, too, not only the headline",
         "--allow-private": "for a webhook: allow an address of this machine or of its network",
-        "--answers": "send a one-time token with which the receiver may answer the item",
+        "--answers": "for a webhook or ntfy: send a one-time token with which the receiver may answer the item",
     }
     for flag, about in flags.items():
         parser.add_argument(flag, action="store_true", help=about)
+    about = "the address at which your phone reaches the hub, for --answers of ntfy; for all ways in the file"
+    parser.add_argument("--hub-url", metavar="URL", help=about)
     parser.add_argument("--sequence", choices=SEQUENCES, metavar="NAME", help=f"for terminal: {', '.join(SEQUENCES)}")

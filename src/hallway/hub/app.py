@@ -13,6 +13,7 @@ from hallway.bus.connect import connect
 from hallway.bus.local import LocalBus
 from hallway.bus.remote import FAILOVER_TIMEOUT_S
 from hallway.core.errors import BusBusy, HallwayError, Refused, Unavailable, UnsupportedUrl
+from hallway.hub.answers import ANSWER, AnswerEndpoint
 from hallway.hub.auth.audit import Audit
 from hallway.hub.auth.caller import HUB, caller_of
 from hallway.hub.auth.limits import Limits
@@ -190,6 +191,8 @@ class Hub:
         endpoint = self._operation_endpoint(operation)
         if operation is READ:
             return EventsEndpoint(self._feed, self._wait_pings, endpoint)
+        if operation is ANSWER:
+            return AnswerEndpoint(endpoint, self._writer, self._token_cache, self._audit)
         if operation is HISTORY:
             return SearchEndpoint(self._operation_endpoint(SEARCH), endpoint)
         return endpoint

@@ -1,7 +1,6 @@
 """The process that sends one notification through Apprise: what to send is its standard input, as JSON.
 
-It ends with status 0 if Apprise says that the service has it, with 1 if not, with 2 for a URL that Apprise does not
-know.
+Its exit status says whether the service has it, by what Apprise says, or that Apprise does not know the URL.
 """
 
 from __future__ import annotations
@@ -9,7 +8,7 @@ from __future__ import annotations
 import json
 import sys
 
-SENT, REFUSED, UNKNOWN_URL = 0, 1, 2
+SENT, REFUSED, UNKNOWN_URL = 0, 3, 4  # 1 and 2 are what Python itself ends with
 
 
 def main() -> int:

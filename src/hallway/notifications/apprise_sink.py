@@ -9,16 +9,20 @@ from __future__ import annotations
 import sys
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from hallway.core.errors import NotificationFailed
 from hallway.core.schema import encode
+from hallway.notifications.apprise_process import SENT, UNKNOWN_URL
 from hallway.notifications.child_process import run_program
 from hallway.notifications.sinks import LIMIT_S, Sink
+from hallway.text.style import QUICK_ANSWERS
 
 if TYPE_CHECKING:
     from hallway.notifications.notification import Answer, Notification
 
 PROGRAM = "hallway.notifications.apprise_process"
+WIKI = "See https://github.com/caronc/apprise/wiki"
 LACK = ("Apprise is not installed", "pip install 'hallway[notify]'")
 
 
@@ -38,9 +42,37 @@ class AppriseSink(Sink):
             raise NotificationFailed(LACK[0], hint=LACK[1])
         body = notification.text if self.has_text and notification.text else notification.headline
         title = notification.headline if body != notification.headline else "hallway"
-        asked = {"url": self.options.url, "title": title, "body": body, "is_urgent": notification.item.is_urgent}
-        try:
-            run_program([sys.executable, "-P", "-m", PROGRAM], LIMIT_S, stdin=encode(asked).encode())
-        except NotificationFailed as error:
-            raise NotificationFailed(f"{self.describe()} failed: {error.message}", is_final=error.is_final) from None
+        url = self.options.url
+        if actions := buttons(notification):
+            url += f"{'&' if '?' in url else '?'}actions={quote(actions, safe='')}"
+        asked = {"url": url, "title": title, "body": body, "is_urgent": notification.item.is_urgent}
+        # Apprise and what it imports may warn of anything, which must not end its process.
+        program = [sys.executable, "-P", "-W", "ignore", "-m", PROGRAM]
+        status = run_program(program, LIMIT_S, stdin=encode(asked).encode())
+        if status == UNKNOWN_URL:
+            raise NotificationFailed(f"Apprise cannot read the URL of the sink {self.name}", hint=WIKI, is_final=True)
+        if status != SENT:
+            raise NotificationFailed(f"{self.describe()} failed: the service did not take it")
         return None
+
+
+def buttons(notification: Notification) -> str:
+    """Return the buttons by which ntfy answers an item, as its header X-Actions has them; empty if there are none.
+
+    Each button sends the one-time token and its answer to the hub, which needs no other token for that.
+    """
+    if notification.token is None or notification.answer_url is None:
+        return ""
+    actions = [
+        {
+            "action": "http",
+            "label": label,
+            "url": notification.answer_url,
+            "method": "POST",
+            "headers": {"Content-Type": "application/json"},
+            "body": encode({"token": notification.token.token, "body": text}),
+            "clear": True,
+        }
+        for _, label, text in QUICK_ANSWERS
+    ]
+    return encode(actions)

@@ -11,6 +11,13 @@ from hallway.core.errors import NotificationFailed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from typing import Any
+
+
+def require_success(arguments: Sequence[str], limit_s: float, **options: Any) -> None:
+    """Run a program as `run_program` does; raises NotificationFailed, too, if its exit status is not 0."""
+    if status := run_program(arguments, limit_s, **options):
+        raise NotificationFailed(f"{os.path.basename(arguments[0])} ended with status {status}")
 
 
 def run_program(
@@ -20,8 +27,8 @@ def run_program(
     stdin: bytes = b"",
     environ: Mapping[str, str] | None = None,
     shows_output: bool = False,
-) -> None:
-    """Run a program until it ends; raises NotificationFailed if it cannot start, fails, or takes too long.
+) -> int:
+    """Run a program until it ends, and return its exit status; raises NotificationFailed if it does not start or end.
 
     Its output is dropped unless the caller `shows_output`: a service's program may write its own secrets.
     """
@@ -44,5 +51,4 @@ def run_program(
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)  # it was not waited for yet, so the number is still its own
             raise NotificationFailed(f"{name} did not end within {limit_s:g} s", is_final=True) from None
-    if process.returncode:
-        raise NotificationFailed(f"{name} ended with status {process.returncode}")
+    return process.returncode

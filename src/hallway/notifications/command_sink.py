@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from hallway.core.errors import InvalidInput
 from hallway.core.schema import encode
-from hallway.notifications.child_process import run_program
+from hallway.notifications.child_process import require_success
 from hallway.notifications.sinks import LIMIT_S, Sink
 from hallway.text.sanitize import clean_json, sanitize
 
@@ -29,7 +29,7 @@ class CommandSink(Sink):
     def send(self, notification: Notification) -> Answer | None:
         arguments = split_command(self.options.command)
         stdin = clean_json(encode(notification.to_dict(has_text=True))).encode() + b"\n"
-        run_program(arguments, LIMIT_S, stdin=stdin, environ=environment(notification), shows_output=True)
+        require_success(arguments, LIMIT_S, stdin=stdin, environ=environment(notification), shows_output=True)
         return None
 
 

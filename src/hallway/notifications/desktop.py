@@ -9,7 +9,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from hallway.core.errors import NotificationFailed
-from hallway.notifications.child_process import run_program
+from hallway.notifications.child_process import require_success
 from hallway.notifications.sinks import Sink
 
 if TYPE_CHECKING:
@@ -43,12 +43,12 @@ class DesktopSink(Sink):
             raise NotificationFailed(lack[0], hint=lack[1])
         headline, text = notification.headline, notification.text
         if self._program == "osascript":
-            run_program(["osascript", "-e", SCRIPT, "--", headline, text], LIMIT_S)
+            require_success(["osascript", "-e", SCRIPT, "--", headline, text], LIMIT_S)
             return None
         urgency = "critical" if notification.item.is_urgent else "normal"
         # Servers read markup in the body. `--` ends the options: a text may begin with a hyphen.
         options = ["--app-name=hallway", f"--urgency={urgency}"]
-        run_program(["notify-send", *options, "--", headline, escape(text, quote=False)], LIMIT_S)
+        require_success(["notify-send", *options, "--", headline, escape(text, quote=False)], LIMIT_S)
         return None
 
     @property

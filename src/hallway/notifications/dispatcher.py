@@ -59,9 +59,10 @@ class Due:
 class Channel(Thread):
     """The thread of one channel: it takes what is due, sends it, and records how that ended."""
 
-    def __init__(self, sink: Sink, open_bus: Callable[[], Bus], report: Report) -> None:
+    def __init__(self, sink: Sink, open_bus: Callable[[], Bus], report: Report, hub_url: str | None = None) -> None:
         super().__init__(name=f"notifications-{sink.name}", daemon=True)
         self.sink = sink
+        self._hub_url = hub_url
         self.channel = sink.channel
         self._open_bus = open_bus
         self._report = report
@@ -133,7 +134,7 @@ class Channel(Thread):
 
     def _send(self, bus: Bus, item: AttentionItem, turn: NotificationTurn) -> None:
         taken_at, error, answer = time.monotonic(), None, None
-        notification = Notification(item, turn.key, self._token(bus, item))
+        notification = Notification(item, turn.key, self._token(bus, item), self._hub_url)
         try:
             answer = self.sink.send(notification)
         except NotificationFailed as failure:
@@ -299,7 +300,8 @@ class Dispatcher:
                     self._lacking[options.name] = lack[0]
                     log.warning("%s is not used here: %s. %s", options.name, *lack)
                 continue
-            self._channels[options.name] = channel = Channel(sink, self._open_bus, self._report)
+            hub_url = self._rules.hub_url if self._rules else None
+            self._channels[options.name] = channel = Channel(sink, self._open_bus, self._report, hub_url)
             channel.start()
 
     def _dispatch(self, items: list[AttentionItem]) -> float:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
+from hallway.services.notifications import NotificationLog
 from hallway.text.sanitize import sanitize
 from hallway.text.style import ATTENTION_LOOKS, short_project, style_of
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from hallway.core.model import AnswerToken, AttentionItem
 
 MAX_TEXT = 500
+ANSWER_PATH = NotificationLog.operations["answer"].path
 HEADLINE_FIELDS = ("item_id", "kind", "is_urgent", "project", "name", "since")
 
 
@@ -30,11 +32,16 @@ class Answer:
 
 
 class Notification:
-    """An item for one channel: its headline and text, the key that repetitions share, and a token to answer it."""
+    """An item for one channel: its headline and text, the key that repetitions share, and a token to answer it.
 
-    __slots__ = ("headline", "item", "key", "text", "token")
+    `answer_url` is where the token is accepted, if the rules say where the hub is.
+    """
 
-    def __init__(self, item: AttentionItem, key: str, token: AnswerToken | None = None) -> None:
+    __slots__ = ("answer_url", "headline", "item", "key", "text", "token")
+
+    def __init__(
+        self, item: AttentionItem, key: str, token: AnswerToken | None = None, hub_url: str | None = None
+    ) -> None:
         meaning = style_of(item.kind, ATTENTION_LOOKS).meaning
         urgent = "Urgent: " if item.is_urgent else ""
         self.item = item
@@ -42,6 +49,7 @@ class Notification:
         self.text = sanitize(item.what)[:MAX_TEXT]
         self.key = key
         self.token = token
+        self.answer_url = f"{hub_url}{ANSWER_PATH}" if token and hub_url else None
 
     def to_dict(self, *, has_text: bool) -> dict[str, Any]:
         """Return what a program is sent: the whole item, or only what the headline says."""

@@ -32,6 +32,10 @@ if TYPE_CHECKING:
 DELAY = Duration(most=DAY_S)
 QUIET = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+NTFY = (
+    "ntfy://",
+    "ntfys://",
+)  # the one of Apprise's services whose notifications have buttons that hallway can answer by
 NEEDED = {"webhook": "url", "apprise": "url", "command": "command"}  # by type of sink: the option it cannot do without
 
 
@@ -149,7 +153,10 @@ def _fits_any(values: Iterable[str], globs: list[str]) -> bool:
 
 
 class Rules:
-    """What the file says: its rules, its sinks by name, whose items they are about, and the zone of its quiet hours."""
+    """What the file says: its rules, its sinks by name, whose items they are about, and the zone of its quiet hours.
+
+    `hub_url` is the address at which the person's phone reaches the hub, for answers from afar.
+    """
 
     def __init__(
         self,
@@ -157,11 +164,13 @@ class Rules:
         sinks: dict[str, SinkOptions],
         person: str | None = None,
         zone: ZoneInfo | None = None,
+        hub_url: str | None = None,
     ) -> None:
         self.rules = rules
         self.sinks = sinks
         self.person = person
         self.zone = zone
+        self.hub_url = hub_url
 
 
 def read_rules(path: str) -> Rules:
@@ -196,17 +205,23 @@ class _FileReader:
         self._path = path
 
     def rules(self, document: dict[str, Any]) -> Rules:
-        self._known("the file", document, ("rules", "sinks", "person", "timezone"))
+        self._known("the file", document, ("rules", "sinks", "person", "timezone", "hub_url"))
         sections = self._of_type("sinks", document.get("sinks", {}), dict)
         sinks = {name: self._sink(name, section) for name, section in sections.items()}
         rules = self._of_type("rules", document.get("rules", []), list)
         person = self._of_type("person", document.get("person", ""), str)
         zone = self._of_type("timezone", document.get("timezone", ""), str)
+        hub_url = self._of_type("hub_url", document.get("hub_url", ""), str)
+        if hub_url:
+            self._check_url("hub_url", hub_url)
+        for sink in sinks.values():
+            self._check_answers(f"sinks.{sink.name}", sink, hub_url)
         return Rules(
             [self._rule(f"rule {place}", each, sinks) for place, each in enumerate(rules, 1)],
             sinks,
             person or None,
             self._zone(zone) if zone else None,
+            hub_url.rstrip("/") or None,
         )
 
     def _zone(self, name: str) -> ZoneInfo:
@@ -237,6 +252,17 @@ class _FileReader:
             self._check_url(where, section["url"])
         return SinkOptions(name, **section)
 
+    def _check_answers(self, where: str, sink: SinkOptions, hub_url: str) -> None:
+        if not sink.answers or sink.type == "webhook":
+            return
+        if sink.type != "apprise" or not sink.url.startswith(NTFY):
+            raise self._error(f"{where}: only a webhook and ntfy can bring answers back", "Leave out answers")
+        if not hub_url:
+            raise self._error(
+                f"{where}: answers need the address at which your phone reaches the hub",
+                'At the top of the file: hub_url = "https://hallway.example.com"',
+            )
+
     def _check_url(self, where: str, url: str) -> None:
         try:
             parts = urlsplit(url)
@@ -244,9 +270,9 @@ class _FileReader:
         except ValueError:
             is_usable = False
         if not is_usable or not url.isascii() or not url.isprintable() or " " in url:
-            raise self._error(f"{where}: the url of a webhook begins with https:// or http://, and has a host")
+            raise self._error(f"{where}: the url begins with https:// or http://, and has a host")
         if "@" in parts.netloc:
-            raise self._error(f"{where}: the url of a webhook holds no login", "Use secret = to sign what is sent")
+            raise self._error(f"{where}: the url holds no login", "Use secret = to sign what a webhook is sent")
 
     def _rule(self, where: str, section: Any, sinks: dict[str, SinkOptions]) -> NotificationRule:
         section = self._of_type(where, section, dict)

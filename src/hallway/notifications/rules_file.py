@@ -20,9 +20,12 @@ HEAD = (
 )
 
 
-def add_sink(path: str, name: str, sink: dict[str, Any], rule: dict[str, Any]) -> SinkOptions:
+def add_sink(
+    path: str, name: str, sink: dict[str, Any], rule: dict[str, Any], hub_url: str | None = None
+) -> SinkOptions:
     """Add a sink and a rule that has its items sent there; return the sink as the file has it then.
 
+    With a `hub_url`, it is the file's from then on.
     Raises FileUnusable for a file that cannot be used, InvalidInput for a name that it has already.
     """
     import tomlkit
@@ -33,6 +36,8 @@ def add_sink(path: str, name: str, sink: dict[str, Any], rule: dict[str, Any]) -
         raise InvalidInput(f"{path} has a sink {name!r} already", hint="Give this one another name: --name NAME")
     text = read_file(path).decode() or HEAD
     document = tomlkit.parse(text)
+    if hub_url:
+        document["hub_url"] = hub_url
     document.setdefault("sinks", tomlkit.table(is_super_table=True))[name] = _table(sink)
     document.setdefault("rules", tomlkit.aot()).append(_table({"sinks": [name], **rule}))
     changed = tomlkit.dumps(document)

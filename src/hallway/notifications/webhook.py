@@ -46,7 +46,8 @@ class WebhookSink(Sink):
         body = notification.to_dict(has_text=self.has_text)
         if notification.token is not None:
             answer = {"token": notification.token.token, "expires_at": notification.token.to_dict()["expires_at"]}
-            body = {**body, "answer": answer}
+            where = {"url": notification.answer_url} if notification.answer_url else {}
+            body = {**body, "answer": {**answer, **where}}
         reply = self.post(encode(body).encode(), notification.key)
         return _answer(reply) if notification.token is not None else None
 

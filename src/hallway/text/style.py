@@ -159,6 +159,13 @@ EMPTY = {
 
 UNITS = ((86_400, "d"), (3_600, "h"), (60, "m"))
 
+# Answers to a question with one key or button: the key, the word, and what is written.
+QUICK_ANSWERS = (
+    ("y", "Yes", "Yes."),
+    ("n", "No", "No."),
+    ("w", "Wait", "Please wait: I will come back to this."),
+)
+
 
 def style_of(word: str, looks: Mapping[str, Style] = STYLES) -> Style:
     """Return the style of a status or another word; `UNKNOWN` for a word that only a newer version defines."""

@@ -37,11 +37,6 @@ LOOKS = {
     "task": style.TASK_LOOKS,
     "attention": style.ATTENTION_LOOKS,
 }
-ANSWERS = (  # to a question with one key: the key, the word, and what is written
-    ("y", "Yes", "Yes."),
-    ("n", "No", "No."),
-    ("w", "Wait", "Please wait: I will come back to this."),
-)
 LONG_TEXT = 4000  # characters of one text that a list shows
 
 
@@ -193,7 +188,7 @@ class Renderer:
             PERSON=PERSON,
             MESSAGE_TYPES=MESSAGE_TYPES,
             LONG_TEXT=LONG_TEXT,
-            ANSWERS=ANSWERS,
+            ANSWERS=style.QUICK_ANSWERS,
         )
 
     def page(self, name: str, data: Mapping[str, Any]) -> bytes:

@@ -1,12 +1,16 @@
 """Limits per token: requests, open waits, and bytes written. The owner has no limits.
 
+Who has no token is limited by the network that the requests come from, and with all others who have none.
+
 A token bucket refills at a constant rate up to its size. A request beyond that is refused with the time to wait, so
 that one runaway program does not slow down the others.
 """
 
 from __future__ import annotations
 
+import ipaddress
 import time
+from collections import OrderedDict
 
 from hallway.core.errors import LimitReached
 
@@ -15,6 +19,9 @@ AT_ONCE_S = 10  # the requests of this many seconds may come at once
 WAITS = 200  # open event streams and long polls
 BYTES_PER_HOUR = 256 * 1024 * 1024
 HOUR_S = 3600.0
+TRIES_PER_S, TRIES_AT_ONCE = 0.2, 10.0  # of one network without a token
+ALL_TRIES_PER_S, ALL_TRIES_AT_ONCE = 20.0, 100.0
+MAX_NETWORKS = 1000  # that are remembered
 
 
 class Limits:
@@ -82,3 +89,32 @@ class Allowance:
         return LimitReached(
             f"the token {self._name!r} has used up its {what}", retry_after_s=round(max(wait_s, 0.001), 3)
         )
+
+
+class AddressLimits:
+    """The limits of callers without a token: a bucket for each network, the last ones seen, and one for all."""
+
+    def __init__(self) -> None:
+        self._all = Bucket(ALL_TRIES_PER_S, ALL_TRIES_AT_ONCE)
+        self._networks: OrderedDict[str, Bucket] = OrderedDict()
+
+    def take(self, address: str) -> None:
+        """Count a try; raises LimitReached."""
+        network = network_of(address)
+        bucket = self._networks.setdefault(network, Bucket(TRIES_PER_S, TRIES_AT_ONCE))
+        self._networks.move_to_end(network)
+        if len(self._networks) > MAX_NETWORKS:
+            self._networks.popitem(last=False)
+        if wait_s := bucket.take(1) or self._all.take(1):
+            raise LimitReached("too many tries from there without a token", retry_after_s=round(wait_s, 3))
+
+
+def network_of(address: str) -> str:
+    """Return what one caller may have all addresses of: an IPv4 address, or the network of an IPv6 one."""
+    try:
+        ip = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if isinstance(ip, ipaddress.IPv4Address):
+        return str(ip)
+    return str(ip.ipv4_mapped or ipaddress.IPv6Network((int(ip) >> 64 << 64, 64)))

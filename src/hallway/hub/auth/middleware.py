@@ -1,8 +1,8 @@
 """The one middleware of the hub: it checks a request's origin, finds its caller, and passes it to the routes.
 
 On a hub that only this machine can reach, a request without a token counts as the owner's if the kernel says that the
-connection belongs to the hub's user (`peers.py`). Every other request needs a token, except for paths without secrets.
-A token that is sent must be valid, on every path.
+connection belongs to the hub's user (`peers.py`). Every other request needs a token, except for paths without secrets,
+and for an answer from afar, whose body has a token of another kind (`answers.py`). A token that is sent must be valid.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from hallway.hub.auth.origin import PROBES
 from hallway.hub.auth.page_login import LOGIN, host_of, is_page, login_redirect, secret_of
 from hallway.hub.http import header, respond, respond_error
 from hallway.hub.options import LOCAL_USERS, OWN_USER
+from hallway.services.notifications import NotificationLog
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
@@ -28,13 +29,15 @@ if TYPE_CHECKING:
 OPEN = frozenset({*PROBES, "/openapi.json", LOGIN})  # paths whose answers reveal nothing about the bus
 OPEN_FOLDER = "/page/static/"
 BEARER = b"bearer "
+ANSWER = NotificationLog.operations["answer"]
 CHALLENGE = (b"www-authenticate", b'Bearer realm="hallway"')
 
 
 class AuthMiddleware:
     """Passes on requests with the grant of their token in `scope["grant"]`: None for the bus's owner.
 
-    On open paths the scope has no grant at all, so that no code there can treat the request as the owner's.
+    On open paths, and for an answer from afar, the scope has no grant at all, so that no code there can treat the
+    request as the owner's.
     """
 
     def __init__(self, app: ASGIApp, lifespan: ASGIApp, origin: OriginCheck, audit: Audit, owner_is: str) -> None:
@@ -62,6 +65,9 @@ class AuthMiddleware:
                 if grant is not None:
                     grant.allowance.take_request()
             except HallwayError as error:
+                if _may_answer(scope) and isinstance(error, Unauthorised):
+                    await self._app(scope, receive, send)
+                    return
                 if is_page(scope) and isinstance(error, Unauthorised):
                     await respond(send, b"", 303, ((b"location", login_redirect(scope)),))
                     return
@@ -97,6 +103,12 @@ class AuthMiddleware:
         except HallwayError as error:
             self._audit.note(None, "login", error.code, address_of(scope))
             raise
+
+
+def _may_answer(scope: Scope) -> bool:
+    """Return whether a request says that its own one-time token is all that it has."""
+    is_answer = scope["method"] == ANSWER.method and scope["raw_path"] == ANSWER.path.encode()
+    return is_answer and not header(scope, b"authorization")
 
 
 def _is_open(scope: Scope) -> bool:

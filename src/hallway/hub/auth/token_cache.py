@@ -115,6 +115,10 @@ class TokenCache:
             return None
         return grant
 
+    async def is_answer_token(self, token: str) -> bool:
+        """Return whether a one-time token to answer an item with can be used now."""
+        return await asyncio.to_thread(self._bus.notifications.is_token, token)
+
     # -- logins -------------------------------------------------------------------------------------------------------
 
     async def begin_login(self, grant: Grant, host: str, peer_user: int | None, browser: str) -> str:
