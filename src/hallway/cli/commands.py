@@ -349,10 +349,12 @@ def doctor(args: Namespace) -> int:
 
     from hallway.cli.doctor import examine, local_file, show_findings
     from hallway.cli.doctor_agents import examine_agents
+    from hallway.cli.doctor_notifications import examine_notifications
     from hallway.cli.doctor_project import examine_project
 
     address = bus_address(args.url)
-    findings = chain(examine(args.url), examine_project(address), examine_agents(local_file(args.url)))
+    checks = examine(args.url), examine_project(address), examine_notifications(address)
+    findings = chain(*checks, examine_agents(local_file(args.url)))
     return show_findings(out(), findings, is_json=args.is_json)
 
 
