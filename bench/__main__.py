@@ -17,6 +17,7 @@ MODULES = (
     "messages",
     "memory",
     "claims",
+    "flat",
     "mcp",
     "hooks",
     "agents",

@@ -245,6 +245,7 @@ HEAVY = {
     "asyncio",
     "contextlib",
     "dataclasses",
+    "hashlib",
     "http",
     "inspect",
     "json",

@@ -113,4 +113,5 @@ def test_a_plain_command_imports_nothing_heavy(team):
     assert done.returncode == 0
     loaded = set(done.stdout.splitlines()[-1].split())
     assert "apsw" in loaded
-    assert not loaded & {"argparse", "re", "json", "typing", "dataclasses", "datetime", "asyncio", "msgspec", "inspect"}
+    heavy = {"argparse", "asyncio", "dataclasses", "datetime", "hashlib", "inspect", "json", "msgspec", "re", "typing"}
+    assert not loaded & heavy

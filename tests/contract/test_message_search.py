@@ -87,6 +87,9 @@ def test_a_moved_project_keeps_its_messages_findable(talk: LocalBus) -> None:
     talk.projects.move(SHOP, "github.com/acme/store")
     assert talk.messages.search("migration", project=SHOP) == []
     assert found(talk.messages.search("migration", project="github.com/acme/store")) == ["alice: the login form"]
+    talk.projects.undo(SHOP, "github.com/acme/store")
+    assert found(talk.messages.search("migration", project=SHOP)) == ["alice: the login form"]
+    assert talk.messages.search("migration", project="github.com/acme/store") == []
 
 
 def test_pages_follow_each_other_without_gap_or_repeat(talk: LocalBus) -> None:

@@ -118,8 +118,13 @@ class Record(FieldValues, metaclass=RecordType):
         return dict(zip(self._fields, self._values, strict=True))
 
     def replace(self, **changes: Any) -> Self:
-        """Return a copy with some fields changed."""
-        return type(self)(**{**self.to_dict(), **changes})
+        """Return a copy with some fields changed. Raises TypeError for a field that it does not have."""
+        values = list(self._values)
+        for field, value in changes.items():
+            if field not in self._fields:
+                raise TypeError(f"{type(self).__name__} has the fields {self._fields}; wrong: {field}")
+            values[self._fields.index(field)] = value
+        return self.of(tuple(values))
 
     def __eq__(self, other: object) -> bool:
         return type(other) is type(self) and self._values == other._values

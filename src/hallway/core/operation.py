@@ -137,6 +137,8 @@ class Operation:
         self.noun = self.name = ""
         self.texts: tuple[str, ...] = ()  # the parameters of a write that take what somebody writes
         self.parameters: dict[str, Parameter] = {}
+        self.defaults: dict[str, Any] = {}
+        self.required: tuple[str, ...] = ()
 
     def join(self, noun: str) -> None:
         """Read the parameters off the function, in the words of its noun."""
@@ -156,6 +158,8 @@ class Operation:
                 raise self._incomplete(f"has {{{name}}} in its path, but no parameter {name!r}")
         if not self.about:
             raise self._incomplete("has no docstring, whose first line is its help")
+        self.defaults = {name: each.default for name, each in self.parameters.items()}
+        self.required = tuple(name for name, each in self.parameters.items() if each.is_required)
         self.references = tuple(name for name, each in self.parameters.items() if each.kind.is_reference)
         if self.is_of_all:
             self.parameters["project"].kind = PROJECT_OR_ALL
@@ -226,17 +230,16 @@ class Operation:
             if twice := placed.keys() & named.keys():
                 raise InvalidInput(f"{title} is given {min(twice)} twice")
             named = {**placed, **named}
-        checked = {}
-        for name, parameter in self.parameters.items():
-            value = named.get(name)
-            if value is not None or (parameter.kind.is_nullable and name in named):
-                checked[name] = parameter.kind.check(label(name), value)
-            elif parameter.is_required:
+        checked = self.defaults.copy()
+        parameters = self.parameters
+        for name, value in named.items():
+            if name in parameters and (value is not None or parameters[name].kind.is_nullable):
+                checked[name] = parameters[name].kind.check(label(name), value)
+        for name in self.required:
+            if checked[name] is None and not (name in named and parameters[name].kind.is_nullable):
                 missing = IdentityMissing if name == "session_id" and self.is_write else InvalidInput
-                raise missing(f"{title} needs {label(name)}: {parameter.kind.about or 'it is required'}")
-            else:
-                checked[name] = parameter.default
-        if not named.keys() <= checked.keys():
+                raise missing(f"{title} needs {label(name)}: {parameters[name].kind.about or 'it is required'}")
+        if not named.keys() <= parameters.keys():
             self._refuse_unknown(named, title)
         return checked
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from hallway.core.clock import SECOND
 from hallway.core.errors import AttentionNotFound, InvalidInput, Refused, StorageError, Unavailable
+from hallway.core.hashing import short_digest
 from hallway.core.model import OBSERVER, PERSON, Attention, AttentionItem, AttentionReply
 from hallway.core.operation import operation
 from hallway.core.parameters import DAY_S
@@ -359,9 +360,9 @@ class AttentionList(Service, noun="attention"):
 
 def version_of(items: list[AttentionItem]) -> str:
     """Return a word that differs for any two lists that a person would see as different."""
-    from hashlib import sha256
-
-    text = "\n".join(
-        f"{each.item_id} {each.state} {each.is_urgent} {each.name!r} {each.branch!r} {each.what!r}" for each in items
+    return short_digest(
+        "\n".join(
+            f"{each.item_id} {each.state} {each.is_urgent} {each.name!r} {each.branch!r} {each.what!r}"
+            for each in items
+        )
     )
-    return sha256(text.encode("utf-8", "replace")).hexdigest()[:16]

@@ -6,9 +6,9 @@ It reads what all callers together may see; `services/attention.py` shows each c
 from __future__ import annotations
 
 import os
-from hashlib import sha256
 
 from hallway.core.clock import SECOND, to_datetime
+from hallway.core.hashing import short_digest
 from hallway.core.model import ATTENTION_KINDS, PERSON, AttentionItem
 from hallway.core.operation import decode_record
 from hallway.core.schema import Duration, decode, encode
@@ -368,4 +368,4 @@ def item_id_of(*subject: str) -> str:
 
     Only the last part of a subject may have line ends.
     """
-    return sha256("\n".join(subject).encode("utf-8", "replace")).hexdigest()[:16]
+    return short_digest("\n".join(subject))

@@ -39,7 +39,8 @@ def index_new(bus: Context) -> None:
 def _index_some(bus: Context) -> bool:
     """Index the oldest messages that are not indexed; return whether there were any.
 
-    Their words are taken apart before the transaction, which begins with a look whether they are still not indexed.
+    Their words are taken apart before the transaction, which begins with a look whether they are still not indexed. A
+    message's labels are read in it: whoever moves a project meanwhile does not know of words that are not indexed yet.
     """
     store = bus.store
     with store.read():
@@ -47,15 +48,34 @@ def _index_some(bus: Context) -> bool:
         rows = store.rows("messages.not_indexed", last=last, limit=INDEX_AT_ONCE, most_bytes=INDEX_BYTES)
     if not rows:
         return False
-    indexed = [
-        {"id": seq, **store.fulltext.labelled_words(store.fulltext.indexed(subject, "", body), ())}
-        for seq, subject, body in rows
-    ]
+    words = {seq: store.fulltext.indexed(subject, "", body) for seq, subject, body in rows}
     with bus.transaction(is_durable=False):  # type: ignore[attr-defined]
         if _last_indexed(store) == last:
-            for words in indexed:
-                store.rows("messages.index_add", **words)
+            for seq, project, sender in store.rows("messages.labels", after=last, before=rows[-1][0] + 1):
+                _add(store, seq, words[seq], project, sender)
     return True
+
+
+def reindex(bus: Context, seqs: list[int]) -> None:
+    """Index messages anew that were moved to another project, within the transaction that moved them."""
+    store = bus.store
+    last = _last_indexed(store)
+    seqs = [seq for seq in seqs if seq <= last]
+    for start in range(0, len(seqs), INDEX_AT_ONCE):
+        for seq, subject, body, project, sender in store.rows(
+            "messages.texts_of", seqs=encode(seqs[start : start + INDEX_AT_ONCE])
+        ):
+            store.rows("messages.index_drop", id=seq)
+            _add(store, seq, store.fulltext.indexed(subject, "", body), project, sender)
+
+
+def _add(store: Any, seq: int, words: dict[str, Any], project: str, sender: str) -> None:
+    labelled = store.fulltext.labelled_words(words, _labels(project, sender))
+    store.rows("messages.index_add", id=seq, **labelled)
+
+
+def _labels(project: str | None, sender: str | None) -> list[str]:
+    return [f"{field}{value}" for field, value in (("p", project), ("s", sender)) if value]
 
 
 def _last_indexed(store: Any) -> int:
@@ -65,7 +85,17 @@ def _last_indexed(store: Any) -> int:
 
 def find(bus: Context, query: str, whose: dict[str, Any], limit: int, cursor: str | None) -> list[MessageHit]:
     """Return the messages that match, best first, among those that the parameters `whose` select."""
-    search = Search(bus.store, "messages", {**whose, "limit": limit}, whose, is_alone=bus.visible is not None)
+    wanted = _labels(whose["project"], whose["from_session"])
+    labels = bus.store.fulltext.labelled(wanted) if wanted else ""
+    search = Search(
+        bus.store,
+        "messages",
+        {**whose, "limit": limit},
+        whose,
+        labels=labels,
+        counted_labels=labels,
+        is_alone=bus.visible is not None,
+    )
     hits = search.by_relevance(query, cursor)
     hits = hits[: how_many_fit([hit.size_bytes for hit in hits])]
     rows = bus.store.rows("messages.of_seqs", seqs=encode([hit.entry for hit in hits])) if hits else []

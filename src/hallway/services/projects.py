@@ -13,6 +13,7 @@ from hallway.core.model import ProjectMove
 from hallway.core.near_names import did_you_mean, near_matches
 from hallway.core.operation import operation
 from hallway.core.parameters import DAY_S
+from hallway.services import message_search
 from hallway.services.base import Service
 
 MOVED_NOUNS = ("sessions", "messages", "tasks", "memory", "files")
@@ -80,6 +81,8 @@ class ProjectRegistry(Service, noun="projects"):
                 self.bus.sessions.names.restore(undone, to_project)
             if noun == "messages" and rows:
                 self._store.rows("projects.move_requests", id=move_id, **places)
+                if not is_dry:
+                    message_search.reindex(self.bus, [seq for (seq,) in rows])
             if rows:
                 moved[noun] = len(rows)
             if noun == "memory" and not is_dry:

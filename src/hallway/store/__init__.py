@@ -13,7 +13,7 @@ import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from typing import Any, Protocol, TypeAlias
 
     from hallway.store.tokenize import Word
@@ -111,20 +111,22 @@ class Statements(dict[str, Any] if TYPE_CHECKING else dict):  # type: ignore[mis
 
 
 class StatementsOnDemand(Statements):
-    """The statements of a dialect, each prepared when it is first used: a short command uses few of them.
+    """The statements of a dialect, each loaded when it is first used: a short command uses few of them.
 
-    Their files are read at once, so a process that outlives an upgrade keeps the statements that it began with.
+    `prepare` makes what is kept of a statement's text. Their files are read at once, so a process that outlives an
+    upgrade keeps the statements that it began with.
     """
 
-    def __init__(self, dialect: str) -> None:
+    def __init__(self, dialect: str, prepare: Callable[[str], Any] = str) -> None:
         super().__init__()
         self._dialect = dialect
+        self._prepare = prepare
         for folder in (dialect, "common"):
             for file in _files_of(folder):
                 _read_once(folder, file)
 
     def __missing__(self, name: str) -> Any:
-        statement = self[name] = load_statement(self._dialect, name)
+        statement = self[name] = self._prepare(load_statement(self._dialect, name))
         return statement
 
 

@@ -28,6 +28,7 @@ from hallway.store import StatementsOnDemand, missing_parameter
 from hallway.store.bus_files import BusFiles, Fault, find_remains
 from hallway.store.lock import SideLock
 from hallway.store.migrate import migrations, newest_version, read_migration
+from hallway.store.optional_filters import FilteredStatement, with_optional_filters
 from hallway.store.sqlite_fts import FtsQueryWriter, relevance
 
 TYPE_CHECKING = False
@@ -67,7 +68,7 @@ class SQLiteStore:
         self.folder = os.path.dirname(path)
         self.wake_folder = os.path.join(self.folder, "wake")
         self.changed_topics: set[str] = set()  # the topics that the open transaction changes
-        self._statements = StatementsOnDemand("sqlite")
+        self._statements = StatementsOnDemand("sqlite", with_optional_filters)
         self._mutex = RLock()
         self._is_forked = False
         self._depth = 0
@@ -281,7 +282,10 @@ class SQLiteStore:
         """Run a named statement and return its rows."""
         self._enter()
         try:
-            found = self._connection.execute(self._statements[statement], parameters).fetchall()
+            text = self._statements[statement]
+            if text.__class__ is FilteredStatement:
+                text = text.text_for(parameters)
+            found = self._connection.execute(text, parameters).fetchall()
         except KeyError as error:
             raise missing_parameter(statement, error.args[0]) from None
         except apsw.Error as error:

@@ -124,6 +124,10 @@ RETURNING seq, message_id, project, type, from_session, to_session, subject,
     (SELECT count(*) FROM deliveries AS d
      WHERE d.seq = messages.seq AND d.injected_at IS NULL AND d.acknowledged_at IS NULL) AS unread;
 
+-- name: messages.labels
+-- What the index says of each message besides its words.
+SELECT seq, project, from_session FROM messages WHERE seq > :after AND seq < :before ORDER BY seq;
+
 -- name: messages.not_indexed
 -- The oldest messages that are not in the full-text index, as many as have so many bytes: at least one.
 SELECT seq, subject, body FROM (

@@ -41,7 +41,7 @@ SELECT :id, 'messages', message_id FROM messages WHERE project = :from_project;
 UPDATE messages SET project = :to_project
 WHERE project = :from_project
   AND message_id IN (SELECT name FROM moved_records WHERE move_id = :id AND noun = 'messages')
-RETURNING 1;
+RETURNING seq;
 
 -- name: projects.move_requests
 -- What became of the requests among the messages.

@@ -187,10 +187,14 @@ RETURNING 1;
 -- name: messages.last_indexed
 SELECT max(id) FROM message_index;
 
+-- name: messages.texts_of
+SELECT seq, subject, body, project, from_session FROM messages WHERE seq IN (SELECT value::bigint FROM json_array_elements_text(:seqs::json) AS wanted (value)) ORDER BY seq;
+
+-- name: messages.index_drop
+DELETE FROM message_index WHERE id = :id;
+
 -- name: messages.index_add
--- Not for a message that was pruned meanwhile.
-INSERT INTO message_index (id, words)
-SELECT seq, :words::tsvector FROM messages WHERE seq = :id ON CONFLICT DO NOTHING;
+INSERT INTO message_index (id, words) VALUES (:id, :words::tsvector) ON CONFLICT DO NOTHING;
 
 -- name: messages.by_relevance
 -- Ranks only the newest matches, as memory.by_relevance does.

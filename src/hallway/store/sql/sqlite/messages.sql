@@ -187,10 +187,14 @@ RETURNING 1;
 -- name: messages.last_indexed
 SELECT max(id) FROM message_index_docsize;
 
+-- name: messages.texts_of
+SELECT seq, subject, body, project, from_session FROM messages WHERE seq IN (SELECT value FROM json_each(:seqs)) ORDER BY seq;
+
+-- name: messages.index_drop
+DELETE FROM message_index WHERE rowid = :id;
+
 -- name: messages.index_add
--- Not for a message that was pruned meanwhile.
-INSERT INTO message_index (rowid, key, tags, text, labels)
-SELECT :id, :key, :tags, :text, :labels WHERE EXISTS (SELECT 1 FROM messages WHERE seq = :id);
+INSERT INTO message_index (rowid, key, tags, text, labels) VALUES (:id, :key, :tags, :text, :labels);
 
 -- name: messages.by_relevance
 -- Ranks only the newest matches, as memory.by_relevance does.
