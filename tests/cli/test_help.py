@@ -14,9 +14,15 @@ from hallway.cli.examples import EXAMPLES
 from hallway.cli.help import GROUPS, PLUMBING, described
 from hallway.cli.main import build_parser
 from hallway.cli.run import SYNONYMS
+from hallway.core import errors
+from hallway.services.attention import AttentionList
+from hallway.services.base import Service
 from hallway.services.messages import CollaborationHub
 
-NOT_PLAIN = re.compile(r"\b[Rr]aises\b|\([A-Z]\d+[,)]|`")
+ERRORS = "|".join(name for name, each in vars(errors).items() if isinstance(each, type))
+OPERATIONS = "|".join(name for each in Service.__subclasses__() for name in each.operations if "_" in name)
+PYTHON = rf'\bPython\b(?! \d)|\w\(\w|\w="|\b(?:None|True|False|{ERRORS}|{OPERATIONS})\b'
+NOT_PLAIN = re.compile(rf"\b[Rr]aises\b|\([A-Z]\d+[,)]|`|, and\.|\bReturns?\b|; return\b|{PYTHON}")
 
 
 def parsers() -> Iterator[tuple[str, argparse.ArgumentParser]]:
@@ -159,4 +165,10 @@ def test_a_docstring_names_parameters_as_they_are_typed() -> None:
         "Wait `reply_within_s` for `to_session` (M9, M10). Raises SessionNotFound at h.example. It ends.", send
     )
     assert text == "Wait --reply-within for TO. It ends."
-    assert described("Return one; raises SessionNotFound.") == "Return one."
+    assert described("Return one; raises SessionNotFound.") == "Show one."
+
+
+def test_a_docstring_says_nothing_of_python_and_names_commands() -> None:
+    dismiss = AttentionList.operations["dismiss"]
+    text = described("Take it off; `restore` puts it back; return it.\n\nIt ends. In Python, it is a record.", dismiss)
+    assert text == "Take it off; hallway dismiss --undo puts it back; show it.\n\nIt ends."

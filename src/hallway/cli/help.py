@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from hallway.cli.labels import label
+from hallway.cli.run import operations
 
 if TYPE_CHECKING:
     from hallway.core.operation import Operation
@@ -90,6 +91,8 @@ GROUPS: dict[str, dict[str, str]] = {
     },
 }
 PROMISES = re.compile(r"\s?\([A-Z]\d+(?:, [A-Z]\d+)*\)")
+IN_PYTHON = re.compile(r"\s?\bIn Python,[^.]*\.")
+ANSWER = re.compile(r"(?<![^.;:\s]\s)\b(R|r)eturn(s?)\b")  # what a method returns, a command shows
 EXCEPTION = re.compile(r"[,;:]? ?\b[Rr]aises [A-Z][^.]*(?:\.(?=\S)[^.]*)*")
 LEFT_OVER = re.compile(r"(?:(?<=\.)|^)[ \n]?\.", re.MULTILINE)  # the full stop of a sentence that was removed
 CODE = re.compile(r"`([^`]*)`")
@@ -106,13 +109,18 @@ def command_groups(*, has_plumbing: bool) -> str:
 
 
 def described(docstring: str | None, operation: Operation | None = None) -> str:
-    """Return a docstring without exceptions and promise ids, and with its parameters named as a person types them."""
+    """Return a docstring as the help of a command: without Python, exceptions and promise ids, in the words to type."""
     text = "\n".join(line.strip() for line in (docstring or "").strip().splitlines())
-    text = EXCEPTION.sub("", PROMISES.sub("", text))
+    text = IN_PYTHON.sub("", EXCEPTION.sub("", PROMISES.sub("", text)))
     text = LEFT_OVER.sub("", text)
+    text = ANSWER.sub(lambda match: f"{'Show' if match[1] == 'R' else 'show'}{match[2]}", text)
     return CODE.sub(lambda match: _typed(match[1], operation), text).strip()
 
 
 def _typed(code: str, operation: Operation | None) -> str:
-    """Return a name in a docstring as a person types it."""
-    return label(operation, code) if operation and code in operation.parameters else code
+    """Return the name of a parameter, or of an operation of the same noun, as a person types it."""
+    if operation is None:
+        return code
+    verbs = {each.name: each.verb for each in operations().values()}
+    verb = verbs.get(f"{operation.noun}.{code}")
+    return label(operation, code) if code in operation.parameters else f"hallway {verb}" if verb else code

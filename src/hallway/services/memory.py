@@ -54,11 +54,11 @@ class SharedMemory(Service, noun="memory"):
         """Store a value under a key, as a new version; nothing is overwritten.
 
         The author is a registered session, whose project it goes to, or a person (`user:NAME`). With
-        `expected_version` it is written only if that is the newest version now (0: there is none); else
-        VersionConflict carries the entry that is. After `ttl` seconds it is gone. The newest versions of a key are
-        kept: 100 of them, or as many as HALLWAY_MEMORY_VERSIONS says. The same idempotency key twice writes once and
-        answers with the version first written. Raises SecretFound for what looks like a key or a token, unless that is
-        allowed.
+        `expected_version` it is written only if that is the newest version now (0: there is none); else the
+        error `version_conflict` carries the entry that is. After `ttl` seconds it is gone. The newest versions of a key
+        are kept: 100 of them, or as many as HALLWAY_MEMORY_VERSIONS says. The same idempotency key twice writes once
+        and answers with the version first written. Raises SecretFound for what looks like a key or a token, unless that
+        is allowed.
         """
         if idempotency_key is not None:
             row = self._store.one("memory.same", session_id=session_id, idempotency_key=idempotency_key)
@@ -195,7 +195,7 @@ class SharedMemory(Service, noun="memory"):
 
         The versions of other sessions stay, and the newest of them becomes the entry. If the key is set again, its
         version numbers continue. With `expected_version` it is deleted only if that is the newest version now; else
-        VersionConflict carries the entry that is.
+        the error `version_conflict` carries the entry that is.
         """
         project = self._seen(project, session_id)
         if expected_version is not None:

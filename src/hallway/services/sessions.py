@@ -173,8 +173,8 @@ class SessionRegistry(Service, noun="sessions"):
     def ping(self, session_id: str, *, unless_ended: bool = False) -> Session:
         """Keep a session alive without changing anything else; raises SessionNotFound for an unknown id.
 
-        One that is offline becomes live again; with `unless_ended`, only one that had expired. A registry opened
-        without a bus, as `SessionRegistry(path)`, returns False for an unknown id.
+        One that is offline becomes live again; with `unless_ended`, only one that had expired. In Python, a
+        registry opened without a bus, as `SessionRegistry(path)`, returns False for an unknown id.
         """
         self._store.exclusive()  # so that nobody ends the session between this read and the write
         session = self.require(session_id)
@@ -193,8 +193,8 @@ class SessionRegistry(Service, noun="sessions"):
     ) -> Session:
         """Set a session's status: active, idle, working, waiting or offline; for waiting and idle, also the reason.
 
-        `offline` ends it, and raises SessionNotFound for an unknown id. Any other status also counts as a heartbeat. A
-        new status or reason removes the earlier reason and detail.
+        `offline` ends it. Any other status also counts as a heartbeat. A new status or reason removes the earlier
+        reason and detail. Raises SessionNotFound for `offline` and an unknown id.
         """
         if status == "offline":
             _check_reason(status, reason, detail)
@@ -229,7 +229,7 @@ class SessionRegistry(Service, noun="sessions"):
     def get(self, session_id: str) -> Session:
         """Return one session, live or not; raises SessionNotFound.
 
-        A registry opened without a bus, as `SessionRegistry(path)`, returns None for an unknown id.
+        In Python, a registry opened without a bus, as `SessionRegistry(path)`, returns None for an unknown id.
         """
         return self.require(session_id)
 
@@ -248,8 +248,9 @@ class SessionRegistry(Service, noun="sessions"):
     ) -> list[Session]:
         """Find sessions, newest registration first; all filters must match.
 
-        Only live sessions, unless `include_offline` or `status="offline"` is given. For the next page pass the last id
-        of this page; raises SessionNotFound if that session was removed. Without a project, all projects are searched.
+        Only live sessions, unless `include_offline` is given, or a `status` of offline. For the next page pass the
+        last id of this page; raises SessionNotFound if that session was removed. Without a project, all projects are
+        searched.
         """
         rows = self._store.rows(
             "sessions.find",
