@@ -5,8 +5,10 @@ A worker that is to start together with others says `ready` and waits for a line
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
+import random
 import sys
 import threading
 import time
@@ -152,6 +154,18 @@ def send_many(path: str, name: str, to: str, count: str) -> None:
         ready()
         for number in range(int(count)):
             bus.messages.send(name, to, subject=str(number))
+
+
+def send_batches(path: str, name: str, to: str) -> None:
+    """Send messages until killed, three to a transaction, which now and then waits before its commit."""
+    dice = random.Random(name)
+    with open_bus(path) as bus:
+        ready()
+        for number in itertools.count():
+            with bus.transaction():
+                for part in range(3):
+                    bus.messages.send(name, to, subject=f"{number}/{part}")
+                time.sleep(dice.choice((0, 0, 0.02)))
 
 
 def read_all(path: str, name: str, total: str) -> None:

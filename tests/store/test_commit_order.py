@@ -10,7 +10,7 @@ import pytest
 
 import postgres
 from hallway.bus.local import LocalBus
-from hallway.core.model import Event
+from hallway.core.model import Event, Message
 from support import Here, all_events, open_store, start_together, store_at, until
 
 
@@ -86,6 +86,45 @@ def test_an_inbox_that_is_tailed_beside_many_writers_misses_nothing(
             seqs += [message.seq for message in found]
         assert seqs == sorted(set(seqs))
         assert len(seqs) == 240
+
+
+@pytest.mark.promise("E1", "M4", "M1")
+def test_readers_beside_writers_that_are_killed_have_each_event_and_message_once_in_one_order(
+    database: str, start: Callable[..., Popen[str]]
+) -> None:
+    with open_store(database) as bus:
+        bus.sessions.register("reader", "agent", "codex", ttl_s=3600)
+        for number in range(4):
+            bus.sessions.register(f"w{number}", "agent", "codex", ttl_s=3600, project=f"github.com/acme/p{number}")
+        began = bus.events.last_seq()
+        writers = [start("send_batches", database, f"w{number}", "reader") for number in range(4)]
+        start_together(writers)
+        events: list[Event] = []
+        messages: list[Message] = []
+
+        def tail() -> int:
+            """Read on, and return how much there was."""
+            new = bus.events.read(events[-1].seq if events else began, limit=50)
+            news = bus.messages.inbox("reader", after=messages[-1].seq if messages else 0, limit=50)
+            events.extend(new), messages.extend(news)
+            return len(new) + len(news)
+
+        while len(messages) < 400:
+            tail()
+            if writers and len(messages) > 100 * (5 - len(writers)):
+                writers.pop().kill()  # at any point of a transaction
+        for writer in writers:
+            writer.kill()
+        with bus.transaction():
+            pass  # after everybody else
+        while tail():
+            pass
+        assert [each.seq for each in events] == list(range(began + 1, bus.events.last_seq() + 1))
+        assert [each.seq for each in messages] == list(range(1, len(messages) + 1))
+        assert [each.data["message_id"] for each in events] == [each.message_id for each in messages]
+        for number in range(4):
+            parts = [each.subject for each in messages if each.from_session == f"w{number}"]
+            assert parts == [f"{batch}/{part}" for batch in range(len(parts) // 3) for part in range(3)]
 
 
 def test_a_heartbeat_without_news_waits_for_no_writer(database: str) -> None:

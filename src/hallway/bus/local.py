@@ -8,7 +8,7 @@ import time
 from hallway.bus.base import Bus
 from hallway.core.authorization import authorise
 from hallway.core.errors import HallwayError, StorageError, Unavailable
-from hallway.core.model import PERSON
+from hallway.core.model import PERSON, is_session
 from hallway.core.topics import EVENTS, topic
 from hallway.local.hook_gate import mark_due, mark_edits_due
 from hallway.local.paths import bus_folder
@@ -79,6 +79,8 @@ class LocalBus(Bus):
 
         References to sessions are replaced by ids in the given arguments (S10).
         """
+        if not self.store.is_local:
+            self._read_ahead(operation, arguments)
         self.sessions.references.resolve_arguments(operation, arguments)
         if self.principal is not None:
             authorise(self, self.principal, operation, arguments)
@@ -89,6 +91,18 @@ class LocalBus(Bus):
         prepared = operation.prepare(service, arguments)
         service.prepared = prepared.work
         return operation.function(service, **prepared)
+
+    def _read_ahead(self, operation: Operation, arguments: dict[str, Any]) -> None:
+        """Have what every write asks of the sessions in its arguments answered together."""
+        reads = [
+            ("sessions.owner", {"session_id": session_id})
+            for name in operation.references
+            if (session_id := arguments[name]) is not None and is_session(session_id)
+        ]
+        if reads and operation.noun != "sessions" and (actor := _acting_session(operation, arguments)):
+            reads.append(("sessions.seen", {"session_id": actor}))
+        if len(reads) > 1:
+            self.store.read_ahead(*reads)
 
     def _refresh(self, operation: Operation, service: Service) -> None:
         if operation.refresh:

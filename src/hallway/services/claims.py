@@ -74,7 +74,7 @@ class ClaimRegistry(Service, noun="claims"):
         row = self._store.one("claims.same", now=now, **named)
         if row is not None:
             renewed = {"ttl_s": ttl_s, "intent": intent or None, "task_id": task_id, "expires_at": now + ttl_s * SECOND}
-            self._store.rows("claims.renew", claim_id=row[0], **renewed)
+            self._store.change("claims.renew", claim_id=row[0], **renewed)
             return self.require(row[0])
         self._require_room(session_id)
         number = self._draw_number(project)
@@ -83,7 +83,7 @@ class ClaimRegistry(Service, noun="claims"):
             refused: Claim = self._refused(session_id, project, wanted, mode, intent, rivals)
             return refused  # an error, which is raised after the commit
         claim_id, is_granted = new_id(), not rivals
-        self._store.rows(
+        self._store.change(
             "claims.insert",
             now=now,
             claim_id=claim_id,
@@ -100,7 +100,7 @@ class ClaimRegistry(Service, noun="claims"):
             **named,
         )
         for each in wanted:
-            self._store.rows("claims.insert_path", project=project, claim_id=claim_id, glob=each, **_index_of(each))
+            self._store.change("claims.insert_path", project=project, claim_id=claim_id, glob=each, **_index_of(each))
         claim = self.require(claim_id)
         self._publish("claim.granted" if is_granted else "claim.queued", claim)
         return claim
@@ -143,7 +143,7 @@ class ClaimRegistry(Service, noun="claims"):
         if claim.state != "granted":
             raise InvalidInput(f"the claim {claim_id} waits for its turn", hint="Renew it when it is granted")
         until = self._store.now + ttl_s * SECOND
-        self._store.rows("claims.renew", claim_id=claim_id, ttl_s=ttl_s, intent=None, task_id=None, expires_at=until)
+        self._store.change("claims.renew", claim_id=claim_id, ttl_s=ttl_s, intent=None, task_id=None, expires_at=until)
         return self.require(claim_id)
 
     @operation("DELETE /claims/{claim_id}")
@@ -339,7 +339,7 @@ class ClaimRegistry(Service, noun="claims"):
         if self._rivals_of(claim, claim.number):
             return
         fence = self._draw_number(claim.project)
-        self._store.rows("claims.grant", claim_id=claim.claim_id, fence=fence, now=self._store.now)
+        self._store.change("claims.grant", claim_id=claim.claim_id, fence=fence, now=self._store.now)
         claim = self.require(claim.claim_id)
         self._publish("claim.granted", claim)
         row = self._store.one("claims.notifies", claim_id=claim.claim_id)

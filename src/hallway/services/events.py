@@ -99,7 +99,7 @@ class EventLog(Service, noun="events"):
     def append(self, kind: str, project: str, session_id: str | None = None, /, **data: Any) -> None:
         """Write an event in the open transaction; for services, not for faces."""
         self._store.exclusive()
-        self._store.rows(
+        self._store.change(
             "events.append",
             now=self._store.now,
             kind=kind,

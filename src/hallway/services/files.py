@@ -48,10 +48,10 @@ class FileLog(Service, noun="files"):
         for path in written:
             place = _place(path, session, worktree, repository, branch) if is_shared else NOWHERE
             row = {"project": session.project, "session_id": session_id, "path": path, "ignores_case": ignores_case}
-            self._store.rows("files.touch", now=now, **row, **place)
+            self._store.change("files.touch", now=now, **row, **place)
             if place["place"] is not None:
                 self.bus.conflicts.written(row | place)
-        self._store.rows("files.keep", session_id=session_id, most=MAX_FILES)
+        self._store.change("files.keep", session_id=session_id, most=MAX_FILES)
         return len(written)
 
     @operation("GET /files", is_of_all=True)

@@ -281,7 +281,7 @@ class SharedMemory(Service, noun="memory"):
         for start in range(0, len(entries), REINDEX_AT_ONCE):
             part = entries[start : start + REINDEX_AT_ONCE]
             for id_, row in zip(part, self._entries(part), strict=True):
-                self._store.rows("memory.index_drop", id=id_)
+                self._store.change("memory.index_drop", id=id_)
                 self._index_row(id_, row)
 
     # -- writing ------------------------------------------------------------------------------------------------------
@@ -302,9 +302,9 @@ class SharedMemory(Service, noun="memory"):
         if self._is_over(expires_at):
             self._forget(key_id)
         elif entry is not None:
-            self._store.rows("memory.index_drop", id=entry)
+            self._store.change("memory.index_drop", id=entry)
         if last_version >= kept:
-            self._store.rows("memory.trim", key_id=key_id, until=last_version + 1 - kept)
+            self._store.change("memory.trim", key_id=key_id, until=last_version + 1 - kept)
         return key_id, last_version + 1
 
     def _key_id(self, project: str, key: str) -> int:
@@ -340,7 +340,7 @@ class SharedMemory(Service, noun="memory"):
 
     def _index(self, id_: int, entry: MemoryEntry, prepared: PreparedEntry) -> None:
         labels = label_words(entry.project, entry.type, entry.session_id, entry.tags)
-        self._store.rows("memory.index_add", id=id_, **self._store.fulltext.labelled_words(prepared.words, labels))
+        self._store.change("memory.index_add", id=id_, **self._store.fulltext.labelled_words(prepared.words, labels))
 
     def _forget(self, key_id: int, session_id: str | None = None) -> int:
         """Delete all of a key's versions, or one session's; return how many of them had not expired."""
@@ -358,7 +358,7 @@ class SharedMemory(Service, noun="memory"):
         if newest == before:
             return
         if before is not None:
-            self._store.rows("memory.index_drop", id=before)
+            self._store.change("memory.index_drop", id=before)
         if ready and newest in ready:
             self._index(newest, *ready[newest])
             return

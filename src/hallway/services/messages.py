@@ -719,6 +719,7 @@ class CollaborationHub(Service, noun="messages"):
             return first
         draft = self._draft(*parts, **options)
         draft["idempotency_key"] = idempotency_key
+        self._read_ahead(draft)
         forwarded_to = self._forward(draft)
         recipient_status = self._address(draft)
         self._refuse_loops(draft)
@@ -731,6 +732,16 @@ class CollaborationHub(Service, noun="messages"):
             return receipt
         held_back = self.bus.wakes.held_back(stored_message(draft, receipt.seq, self._store.now), draft["to_session"])
         return receipt.replace(held_back=held_back)
+
+    def _read_ahead(self, draft: dict[str, Any]) -> None:
+        """Have the reads of a message that is nothing special answered together."""
+        now, from_session, to_session = self._store.now, draft["from_session"], draft["to_session"]
+        parties = {"from_session": from_session, "to_session": to_session}
+        self._store.read_ahead(
+            ("sessions.continued_by", {"session_id": to_session}),
+            ("messages.parties", {**parties, "now": now, "visible": self.bus.visible}),
+            ("messages.like", {"digest": draft["digest"], "since": now - REPEAT_S * SECOND}),
+        )
 
     def _draft(
         self,
@@ -835,7 +846,7 @@ class CollaborationHub(Service, noun="messages"):
     def _store_for(self, seq: int, draft: dict[str, Any]) -> list[str]:
         to_session, expires_at = draft["to_session"], draft["expires_at"]
         if is_session(to_session) or is_person(to_session):
-            self._store.rows("messages.deliver", recipient=to_session, seq=seq, expires_at=expires_at)
+            self._store.change("messages.deliver", recipient=to_session, seq=seq, expires_at=expires_at)
             return [to_session]
         rows = self._store.rows(
             "messages.deliver_to_all",

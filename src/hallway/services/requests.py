@@ -109,7 +109,7 @@ class RequestBook(Service, noun="requests"):
             for row in rows:
                 self._changed("request.answered", row, draft["from_session"], answer_id=draft["message_id"])
         if draft["type"] == "request" and draft["to_session"] != draft["from_session"]:
-            self._store.rows(
+            self._store.change(
                 "requests.open",
                 now=self._store.now,
                 seq=seq,

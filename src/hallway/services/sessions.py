@@ -551,7 +551,7 @@ class SessionRegistry(Service, noun="sessions"):
         is_new_status = "status" in changed or "reason" in changed
         columns["status_since"] = self._store.now if is_new_status else row[STATUS_SINCE]
         progress_at = self._store.now if is_progress else None
-        self._store.rows("sessions.replace", **columns, progress_at=progress_at, now=self._store.now)
+        self._store.change("sessions.replace", **columns, progress_at=progress_at, now=self._store.now)
         if not before.is_live:
             self.bus.events.append("session.resumed", columns["project"], session_id, was=before.end_reason, **changed)
             self.bus.tasks.on_session_resumed(session_id)
@@ -618,7 +618,7 @@ class SessionRegistry(Service, noun="sessions"):
         columns |= self.names.first_of(columns, is_here=is_here)
         principal = self.bus.principal.name if self.bus.principal else None
         self._leave_out_pauses()  # which also notes that the machine is awake, before any session can expire
-        self._store.rows("sessions.insert", **_columns(columns), principal=principal, now=self._store.now)
+        self._store.change("sessions.insert", **_columns(columns), principal=principal, now=self._store.now)
         self.bus.events.append(
             "session.registered", columns["project"], session_id, **{name: columns[name] for name in IN_EVENT}
         )

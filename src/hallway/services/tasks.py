@@ -263,7 +263,7 @@ class TaskBoard(Service, noun="tasks"):
     def _insert(self, message: Message) -> None:
         """Insert a task; a handoff without a task creates one that its sender owns."""
         is_owned = message.type == "handoff"
-        self._store.rows(
+        self._store.change(
             "tasks.insert",
             task_id=message.message_id,
             project=message.project,

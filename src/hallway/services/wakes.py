@@ -134,9 +134,9 @@ class WakeUps(Service, noun="wakes"):
         if sender.startswith(PERSON):
             if message["in_reply_to"]:
                 budget = self._budget_of(thread_id, sender)
-                self._store.rows("wakes.refill_budget", now=self._store.now, budget_id=budget.budget_id)
+                self._store.change("wakes.refill_budget", now=self._store.now, budget_id=budget.budget_id)
         elif thread_id == message["message_id"]:
-            self._store.rows("wakes.share", now=self._store.now, thread_id=thread_id, session_id=sender)
+            self._store.change("wakes.share", now=self._store.now, thread_id=thread_id, session_id=sender)
 
     def held_back(self, message: Message, session_id: str) -> str | None:
         """Return the reason, for the sender, why a message does not wake its session; None if it does."""
@@ -178,7 +178,7 @@ class WakeUps(Service, noun="wakes"):
     def _count(self, session_id: str, paying: list[Message], budgets: dict[str, Budget]) -> None:
         wake_id, now = new_id(), self._store.now
         for each in paying:
-            self._store.rows(
+            self._store.change(
                 "wakes.count",
                 wake_id=wake_id,
                 session_id=session_id,

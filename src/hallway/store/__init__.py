@@ -95,6 +95,13 @@ if TYPE_CHECKING:
 
         def rows(self, statement: str, **parameters: Any) -> list[Row]: ...
         def one(self, statement: str, **parameters: Any) -> Row | None: ...
+
+        def change(self, statement: str, **parameters: Any) -> None:
+            """Run a statement whose rows nobody needs; it may wait for the next one, and its error comes with that."""
+
+        def read_ahead(self, *reads: tuple[str, dict[str, Any]]) -> None:
+            """Say which reads come next: a store across a network runs them together."""
+
         def close(self) -> None: ...
 
 

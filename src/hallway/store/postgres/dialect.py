@@ -80,10 +80,16 @@ def type_of(name: str) -> str:
     return "bigint" if name.endswith("_at") else TYPES.get(name, "text")
 
 
+def _first_word(text: str) -> str:
+    """Return a statement's first word, without the comments before it."""
+    lines = (line.split() for line in text.splitlines() if not line.startswith("--"))
+    return next((words[0].upper() for words in lines if words), "")
+
+
 class Statement:
     """A statement's text with numbered parameters, the parameters' names in order, and its own name."""
 
-    __slots__ = ("name", "names", "text")
+    __slots__ = ("is_read", "name", "names", "text")
 
     def __init__(self, text: str, name: str = "") -> None:
         self.name = name
@@ -98,6 +104,7 @@ class Statement:
 
         self.text = PARAMETER.sub(numbered, LIST.sub(ITS_ITEMS, text.rstrip(";"))).encode()
         self.names = tuple(names)
+        self.is_read = _first_word(text) == "SELECT"  # the others may write
 
     def values(self, parameters: dict[str, Any]) -> list[bytes | None]:
         """Return the parameters in order, in PostgreSQL's text format. Raises LookupError for a missing one."""

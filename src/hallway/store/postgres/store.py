@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 from _thread import RLock
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -23,6 +24,7 @@ from hallway.core.redaction import redact_url
 from hallway.store import Statements, load_statements
 from hallway.store.migrate import migrations, newest_version, read_migration
 from hallway.store.postgres.connection import connect, cut, require_own_connection, schema_version, translated
+from hallway.store.postgres.deferred import DeferredStatements
 from hallway.store.postgres.dialect import Statement
 from hallway.store.postgres.fts import TsQueryWriter
 from hallway.store.postgres.listener import PostgresSubscription
@@ -90,6 +92,8 @@ class PostgresStore:
         self._pgconn = self._connection.pgconn
         self._prepared: set[str] = set()
         self._rows = RowReader()
+        self._deferred = DeferredStatements(self._pgconn)
+        self._ahead: dict[tuple[Any, ...], pq.abc.PGresult] = {}
         self._execute(PLANNING)
         if self._read_within_s:
             self.limit_reads(self._read_within_s)
@@ -217,18 +221,21 @@ class PostgresStore:
         return self._execute(command)
 
     def _commit(self) -> None:
+        notify = ""
+        if self.changed_topics:
+            channel = PostgresSubscription.channel(self.schema)
+            notify = f"NOTIFY {channel}, '{PostgresSubscription.payload(self.changed_topics)}'; "
         try:
-            if self.changed_topics:
-                channel = PostgresSubscription.channel(self.schema)
-                self._execute(f"NOTIFY {channel}, '{PostgresSubscription.payload(self.changed_topics)}'")
+            self._send_deferred()
             self.is_ending = True
-            if self._execute("COMMIT").command_status != b"COMMIT":
+            if self._execute(f"{notify}COMMIT").command_status != b"COMMIT":
                 raise errors.StorageError(f"the transaction on {self.path} was rolled back by an earlier error")
         except errors.HallwayError:
             self._rollback()
             raise
 
     def _rollback(self, command: str = "ROLLBACK") -> None:
+        self._deferred.clear()
         if self._pgconn.status == pq.ConnStatus.OK and self._pgconn.transaction_status != pq.TransactionStatus.IDLE:
             self._execute(command)
 
@@ -247,10 +254,59 @@ class PostgresStore:
         rows = self.rows(statement, **parameters)
         return rows[0] if rows else None
 
+    def change(self, statement: str, **parameters: Any) -> None:
+        """Run a named statement whose rows nobody needs.
+
+        In a transaction that is the only writer it waits for the next statement that has rows, and for the end of the
+        savepoint or transaction at the latest, and its error is raised there.
+        """
+        self._enter()
+        try:
+            if self._depth and self._is_exclusive:
+                prepared = self._statements[statement]
+                values = prepared.values(parameters)
+                self._prepare(statement, prepared)
+                self._deferred.add(statement.encode(), values)
+                self._ahead = {}
+                self._written += 1
+                if self._deferred.is_full:
+                    self._send_deferred()
+            else:
+                self._read_result(self._run(statement, parameters))
+        finally:
+            self._mutex.release()
+
+    def read_ahead(self, *reads: tuple[str, dict[str, Any]]) -> None:
+        """Run several reads in one round trip, if this transaction is the only writer; `rows` then has their results.
+
+        They are dropped at the first statement that may write: until then nobody can change what they read, except for
+        heartbeats, which move the times of a session.
+        """
+        self._enter()
+        try:
+            if not (self._depth and self._is_exclusive):
+                return
+            keys = []
+            for statement, parameters in reads:
+                prepared = self._statements[statement]
+                values = prepared.values(parameters)
+                self._prepare(statement, prepared)
+                self._deferred.add(statement.encode(), values)
+                keys.append((statement, *values))
+            results = self._send_deferred()
+            self._ahead = dict(zip(keys, results[-len(keys) :], strict=True))
+        finally:
+            self._mutex.release()
+
     def _run(self, statement: str, parameters: dict[str, Any]) -> pq.abc.PGresult:
         """Run a statement; outside of a transaction, repeat it on a new connection if the connection was lost."""
         prepared = self._statements[statement]
         values = prepared.values(parameters)
+        if self._ahead:
+            if (known := self._ahead.get((statement, *values))) is not None:
+                return known
+            if not prepared.is_read:
+                self._ahead = {}
         try:
             return self._run_once(statement, prepared, values)
         except errors.Unavailable:
@@ -262,24 +318,47 @@ class PostgresStore:
 
     def _run_once(self, statement: str, prepared: Statement, values: list[bytes | None]) -> pq.abc.PGresult:
         if statement in ANEW:
+            self._send_deferred()
             return self._call(self._pgconn.exec_params, prepared.text, values)
+        self._prepare(statement, prepared)
+        if self._deferred:
+            return self._send_deferred(partial(self._pgconn.send_query_prepared, statement.encode(), values))[-1]
+        return self._call(self._pgconn.exec_prepared, statement.encode(), values)
+
+    def _prepare(self, statement: str, prepared: Statement) -> None:
         if statement not in self._prepared:
             self._call(self._pgconn.prepare, statement.encode(), prepared.text)
             self._prepared.add(statement)
-        return self._call(self._pgconn.exec_prepared, statement.encode(), values)
 
     def _execute(self, command: str) -> pq.abc.PGresult:
+        self._ahead = {}
+        self._send_deferred()
         return self._call(self._pgconn.exec_, command.encode())
+
+    def _send_deferred(self, last: Callable[[], None] | None = None) -> list[pq.abc.PGresult]:
+        """Run the statements that wait, and one more that `last` sends; raises the first error."""
+        if not self._deferred:
+            return []
+        try:
+            results = self._deferred.send(last)
+        except psycopg.OperationalError as error:
+            raise translated(self.path, "", str(error).strip()) from None
+        for result in results:
+            self._require_success(result)
+        return results
 
     def _call(self, function: Callable[..., pq.abc.PGresult], *arguments: Any) -> pq.abc.PGresult:
         try:
             result = function(*arguments)
         except psycopg.OperationalError as error:
             raise translated(self.path, "", str(error).strip()) from None
+        self._require_success(result)
+        return result
+
+    def _require_success(self, result: pq.abc.PGresult) -> None:
         if result.status not in OK:
             self._written += 1  # after an error the transaction must be rolled back, as if it had written
             raise self._translated(result)
-        return result
 
     def _read_result(self, result: pq.abc.PGresult) -> list[Row]:
         if not result.nfields:
@@ -358,6 +437,7 @@ class _Write:
             elif not self._is_committed:
                 store._commit()
         finally:
+            store._is_exclusive = False
             store._mutex.release()
 
     def commit(self) -> None:
@@ -383,8 +463,12 @@ class _Savepoint:
     def __exit__(self, kind: object, error: object, trace: object) -> None:
         if kind is not None:
             self._store._rollback("ROLLBACK TO inner_one")
-        if self._store._pgconn.transaction_status == pq.TransactionStatus.INTRANS:
-            self._store._execute("RELEASE inner_one")
+        try:
+            if self._store._pgconn.transaction_status == pq.TransactionStatus.INTRANS:
+                self._store._execute("RELEASE inner_one")
+        except errors.HallwayError:  # a statement that had waited failed
+            self._store._rollback("ROLLBACK TO inner_one")
+            raise
 
 
 class _Read:
