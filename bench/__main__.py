@@ -25,6 +25,8 @@ MODULES = (
     "page",
     "top",
     "postgres",
+    "scale",
+    "order_of_events",
     "restarts",
     "trust",
 )

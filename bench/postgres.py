@@ -120,9 +120,9 @@ def together(hubs: list[HubProcess], connections: int) -> Load:
 
 CROWD = """\
 INSERT INTO sessions (session_id, name, agent_name, agent_type, project, status, current_task, human_user,
-                      started_at, last_seen, ttl_s, expires_at, check_at)
+                      started_at, last_seen, progress_at, ttl_s, expires_at, check_at)
 SELECT 's' || number, 'login-' || number, 'alice''s agent', 'claude-code', 'github.com/acme/p' || number / 10, 'active',
-       'mend the login form', 'alice', now, now, 86400, now + 86400000000, now + 86400000000
+       'mend the login form', 'alice', now, now, now, 86400, now + 86400000000, now + 86400000000
 FROM generate_series(0, 99999) AS number, (SELECT (extract(epoch FROM now()) * 1000000)::bigint AS now) AS moment
 """
 

@@ -14,6 +14,7 @@ import socket
 import subprocess
 import tempfile
 import uuid
+from collections.abc import Mapping
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -65,6 +66,8 @@ def free_port() -> int:
 class PostgresServer:
     """A database cluster in a folder of its own, which tests may stop, start, kill and fill."""
 
+    environ: Mapping[str, str] = {}  # of its processes, beside what they need
+
     def __init__(self, folder: Path | None = None, **settings: str) -> None:
         self.folder = folder or Path(tempfile.mkdtemp(prefix="hallway-postgres-"))
         self.port = free_port()
@@ -110,7 +113,7 @@ class PostgresServer:
         return copy / INSTALLED
 
     def _run(self, program: str, *arguments: str) -> None:
-        environ = {"PATH": os.environ["PATH"], "LC_ALL": "C"}
+        environ = {"PATH": os.environ["PATH"], "LC_ALL": "C", **self.environ}
         done = subprocess.run(
             [self._binaries / program, *arguments],
             user=self._user,

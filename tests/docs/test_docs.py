@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import http.client
 import importlib.util
 import itertools
 import json
@@ -12,18 +13,22 @@ import re
 import shlex
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
 import hallway
+from hallway.bus.remote import HERE_HEADER, RemoteWorkspace, write_here
 from hallway.core import errors
 from mcp_server import Server
+from postgres import free_port
 from proxy import make_certificate
-from real_proxies import program_of
+from real_proxies import listens, program_of
 from support import until
 
 ROOT = Path(__file__).parents[2]
@@ -278,3 +283,57 @@ def test_a_proxy_takes_the_settings_that_the_docs_give_for_it(proxy: str, tmp_pa
     environ = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}
     done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+class _Named(BaseHTTPRequestHandler):
+    """Answers with the name of the database that its server stands for."""
+
+    def do_GET(self) -> None:
+        name = self.server.server_name.encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(name)))
+        self.end_headers()
+        self.wfile.write(name)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_the_router_of_the_page_on_scale_sends_each_project_to_its_database(tmp_path: Path) -> None:
+    program = program_of("haproxy")
+    page = (ROOT / "docs" / "how-to" / "scale.md").read_text(encoding="utf-8")
+    (directory,) = re.findall(r"^```text\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    (settings,) = re.findall(r"^```\n(# haproxy.cfg.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    (tmp_path / "projects.map").write_text(directory)
+    port, servers = free_port(), {}
+    settings = re.sub(r"bind .*", f"bind 127.0.0.1:{port}", settings)
+    settings = settings.replace("/etc/haproxy/projects.map", str(tmp_path / "projects.map"))
+    for number, name in enumerate(("db1", "db2", "db3")):
+        servers[name] = ThreadingHTTPServer(("127.0.0.1", 0), _Named)
+        servers[name].server_name = name
+        threading.Thread(target=servers[name].serve_forever, daemon=True).start()
+        settings = settings.replace(f"127.0.0.{number + 1}:7433", f"127.0.0.1:{servers[name].server_port}")
+    (tmp_path / "haproxy.cfg").write_text(settings)
+    router = subprocess.Popen([program, "-db", "-q", "-f", str(tmp_path / "haproxy.cfg")])
+
+    def ask(project: str | None) -> str:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        fields = {"user": "alice", "branch": "project=x&project=y", "location": "host:/src", "project": project or ""}
+        here = {HERE_HEADER: write_here(RemoteWorkspace(fields))} if project else {}
+        connection.request("GET", "/sessions", headers=here)
+        answer = connection.getresponse().read().decode()
+        connection.close()
+        return answer
+
+    try:
+        until(lambda: listens(port))
+        for project, name in (line.split() for line in directory.splitlines()):
+            assert ask(project) == name
+            assert ask(f"{project}-2") == "db1"
+        assert ask(None) == "db1"
+    finally:
+        router.terminate()
+        router.wait()
+        for server in servers.values():
+            server.shutdown()
+            server.server_close()
