@@ -149,14 +149,46 @@ def test_a_noun_alone_shows_its_commands(person: Person) -> None:
 
 @pytest.mark.parametrize(
     ("typed", "meant"),
-    [("memory-set", "memory set"), ("lsit", "list"), ("tasklist", "task list"), ("conflcts", "conflicts")],
+    [
+        ("memory-set", "memory set"),
+        ("memory-set me key value", "memory set"),
+        ("lsit", "list"),
+        ("lsit --all", "list"),
+        ("tasklist", "task list"),
+        ("conflcts", "conflicts"),
+        ("sesion list", "session list"),
+        ("sesion show s1", "session show"),
+        ("session lst", "session list"),
+        ("task ofer me s1 text", "task offer"),
+        ("help sesion list", "session list"),
+        ("snd me login-form Hello", "send"),
+    ],
 )
 def test_a_command_that_is_not_there_is_answered_with_those_that_look_like_it(
     person: Person, typed: str, meant: str
 ) -> None:
-    done = person.types(typed)
+    done = person.types(*typed.split())
     assert done.returncode == 2
-    assert f"Did you mean {meant}" in done.stderr
+    assert re.search(rf"Did you mean {meant}[ ?]", done.stderr), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("typed", "hint"),
+    [
+        ("list --projct x", "Did you mean --project?"),
+        ("list --projct=x", "Did you mean --project?"),
+        ("list --json name", "--json=name"),
+        ("doctor --jsn", "Did you mean --json?"),
+        ("list --zzzzzz", "See: hallway list --help"),
+        ("list everybody", "See: hallway list --help"),
+        ("completion tcsh", "does not take tcsh\nhint: One of: bash, zsh, fish"),
+        ("serve --log-format yaml", "does not take --log-format yaml\nhint: One of: text, json"),
+    ],
+)
+def test_a_flag_that_is_not_there_is_answered_with_what_looks_like_it(person: Person, typed: str, hint: str) -> None:
+    done = person.types(*typed.split())
+    assert done.returncode == 2
+    assert hint in done.stderr + done.stdout
 
 
 def test_a_docstring_names_parameters_as_they_are_typed() -> None:

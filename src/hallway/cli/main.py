@@ -13,11 +13,11 @@ from hallway.cli.attention_watch import watch_attention
 from hallway.cli.confirmation import CONFIRMATIONS
 from hallway.cli.help import PLUMBING, command_groups, described
 from hallway.cli.labels import STANDARD_INPUT, file_flag, flag, label, switched
+from hallway.cli.near_misses import command_hint, flag_hint
 from hallway.cli.overview import show
 from hallway.cli.run import SYNONYMS, guarded, operations, perform
 from hallway.cli.terminal import out
 from hallway.core.errors import InvalidInput
-from hallway.core.near_names import near_matches
 from hallway.core.schema import Boolean, Choice
 from hallway.services.attention import AttentionList
 from hallway.services.claims import ClaimRegistry
@@ -63,7 +63,9 @@ def _run(argv: Sequence[str]) -> int | None:
     args, unknown = parser.parse_known_args(argv)
     used = getattr(args, "parser", parser)
     if unknown := _words_left(args, unknown):
-        used.error(f"{used.prog} does not take {' '.join(unknown)}")
+        flags = [flag for action in used._actions for flag in action.option_strings]
+        hint = flag_hint(used.prog, unknown, flags, is_json=getattr(args, "is_json", False))
+        raise InvalidInput(f"{used.prog} does not take {' '.join(unknown)}", hint=hint)
     args.is_json = getattr(args, "is_json", False)
     args.url = getattr(args, "url", None)
     args.fields, args.template = getattr(args, "fields", None), getattr(args, "template", None)
@@ -135,14 +137,18 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise InvalidInput(message, hint=f"See: {self.prog} --help")
 
+    def _get_values(self, action: argparse.Action, arg_strings: list[str]) -> Any:
+        self._typed = arg_strings  # a command, and what was typed after it
+        return super()._get_values(action, arg_strings)
+
     def _check_value(self, action: argparse.Action, value: Any) -> None:
-        if action.choices is not None and value not in action.choices:
-            # A command of two words may be typed as one: memory-set.
-            known = {each.replace(" ", "-"): each for each in (*operations(), *map(str, action.choices))}
-            known = {name: each for name, each in known.items() if each.split()[0] in action.choices}
-            near = [known[each] for each in near_matches(str(value), list(known))]
-            hint = f"Did you mean {' or '.join(near)}?" if near else f"See: {self.prog} --help"
+        if action.choices is None or value in action.choices:
+            return
+        if isinstance(action, argparse._SubParsersAction):
+            hint = command_hint(self.prog, self._typed, action.choices)
             raise InvalidInput(f"there is no {self.prog} {value}", hint=hint)
+        typed = " ".join([*action.option_strings[:1], str(value)])
+        raise InvalidInput(f"{self.prog} does not take {typed}", hint=f"One of: {', '.join(map(str, action.choices))}")
 
 
 class TopParser(Parser):
