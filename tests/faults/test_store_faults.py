@@ -175,7 +175,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A small disk where one may be mounted; else None tells the test to make do with a small database."""
     disk = tmp_path / "disk"
     disk.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1200k", "tmpfs", str(disk)], capture_output=True)
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1400k", "tmpfs", str(disk)], capture_output=True)
     yield disk if mounted.returncode == 0 else None
     if mounted.returncode == 0:
         subprocess.run(["umount", str(disk)], check=True)
@@ -202,7 +202,7 @@ def test_a_full_disk_loses_nothing_and_takes_writes_again_when_there_is_room(
         ballast.write_bytes(b"x" * 200_000)
     bus = LocalBus(SQLiteStore(path, clock=clock, busy_timeout_s=0.5), Here())
     if not ballast:
-        bus.store._connection.execute("PRAGMA max_page_count = 140")
+        bus.store._connection.execute("PRAGMA max_page_count = 160")
     accepted = write_until_full(bus)
     assert len(accepted) > 10
     with pytest.raises(errors.DiskFull):

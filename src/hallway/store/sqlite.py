@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from hallway.store import Row
 
-APPLICATION_ID = 0x726F6F73  # "roos": marks a SQLite file as a bus, for hallway and for the command `file`
+APPLICATION_ID = 0x68616C6C  # "hall": marks a SQLite file as a bus, for hallway and for the command `file`
 BUSY_TIMEOUT_S = 5.0
 PROGRESS_STEPS = 10_000  # SQLite's steps between two checks of the time limit; a few tenths of a millisecond
 CACHE_PAGES = 4000  # of 4 KiB

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 BUSY_TIMEOUT_S = 5.0
 CLOSE_WITHIN_S = 0.05  # how long to wait at the end for a statement of another thread
 STALLED_S = 3  # after which the database ends a transaction whose process is frozen, cut off or gone
-LOCKS = 0x726F6F73  # "roos": the first half of the key of the bus's advisory lock
+LOCKS = 0x68616C6C  # "hall": the first half of the key of the bus's advisory lock
 # Most statements return a few rows that are in memory: prefer indexes, and never compile a statement.
 PLANNING = "SET random_page_cost = 1.1; SET jit = off"
 CLOCK = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
