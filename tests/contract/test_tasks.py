@@ -205,6 +205,22 @@ def test_a_handoff_can_be_redirected(shop: LocalBus) -> None:
 
 
 @pytest.mark.promise("T2")
+def test_an_owner_that_accepts_its_task_again_keeps_it(shop: LocalBus) -> None:
+    task = offer(shop)
+    shop.tasks.accept("bob", task.task_id)
+    shop.tasks.handoff("bob", task.task_id, "carol")
+    kept = shop.tasks.accept("bob", task.task_id)
+    assert (kept.status, kept.owner, kept.offered_to) == ("accepted", "bob", None)
+    assert told(shop, "carol")[1:] == [("bob", "handoff"), ("bob", "task_accept")]
+    with pytest.raises(errors.AlreadyTaken, match="bob"):
+        shop.tasks.accept("carol", task.task_id)
+    before = shop.events.last_seq()
+    assert shop.tasks.accept("bob", task.task_id) == kept  # once more changes nothing
+    assert shop.events.last_seq() == before
+    assert told(shop, "carol")[1:] == [("bob", "handoff"), ("bob", "task_accept")]
+
+
+@pytest.mark.promise("T2")
 def test_only_the_owner_hands_off(shop: LocalBus) -> None:
     task = offer(shop)
     for name in ("bob", "alice"):

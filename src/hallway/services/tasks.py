@@ -289,7 +289,7 @@ class TaskBoard(Service, noun="tasks"):
                 self.bus.messages.notify_task_change(changed, session_id, party, "task_accept", "accepted")
             return changed
         if task.owner == session_id and task.status == "accepted":
-            return task
+            return self._take_back(task, session_id) if task.offered_to else task
         if task.owner is not None or task.status == "cancelled":
             raise self._not_yours(task)
         raise Refused(
@@ -297,6 +297,14 @@ class TaskBoard(Service, noun="tasks"):
             hint="Ask who offered it, or take another one that is offered",
             offered_to=task.offered_to,
         )
+
+    def _take_back(self, task: Task, owner: str) -> Task:
+        """End the handoff of a task that its owner keeps, and notify whom it was handed to."""
+        if self._store.one("tasks.take_back", task_id=task.task_id, session_id=owner, now=self._store.now) is None:
+            return task
+        changed = self._changed("task.accepted", task.task_id, owner)
+        self.bus.messages.notify_task_change(changed, owner, str(task.offered_to), "task_accept", "kept by its owner")
+        return changed
 
     def _hand_off(self, message: Message) -> None:
         task = self.require(str(message.task_id))

@@ -23,6 +23,12 @@ UPDATE tasks SET offered_to = :to_session, updated_at = :now
 WHERE task_id = :task_id AND status = 'accepted' AND owner = :session_id
 RETURNING project;
 
+-- name: tasks.take_back
+-- T2: the owner keeps a task that it has handed to another session and that nobody has accepted since.
+UPDATE tasks SET offered_to = NULL, updated_at = :now
+WHERE task_id = :task_id AND status = 'accepted' AND owner = :session_id AND offered_to IS NOT NULL
+RETURNING project;
+
 -- name: tasks.complete
 UPDATE tasks SET status = 'completed', offered_to = NULL, result = :result, updated_at = :now
 WHERE task_id = :task_id AND status = 'accepted' AND owner = :session_id
