@@ -319,6 +319,32 @@ def test_a_claim_is_released_and_a_session_renamed(
     assert team.sessions.get("s1").name == "sign-in"
 
 
+@SCRIPT
+@pytest.mark.promise("H4")
+@pytest.mark.promise("C3")
+def test_conflicts_are_shown_beside_the_claims_and_settled(
+    open_tab: Callable[..., Page], team: LocalBus, has_script: bool
+) -> None:
+    for session_id in ("s1", "s2"):
+        team.files.touch(session_id, ["/src/shop/web/<b>cart</b>.py"], worktree="laptop:/src/shop")
+    (conflict,) = team.conflicts.find()
+    page = shown(open_tab, "/page/claims", has_script)
+    card = page.locator(f"#conflict-{conflict.conflict_id}")
+    expect(card).to_contain_text(
+        re.compile(r"web/<b>cart</b>\.py\s+(checkout and login-form|login-form and checkout) write it")
+    )
+    card.get_by_role("button", name="Settle").click()
+    if has_script:
+        expect(page.locator("#said")).to_contain_text("Settled")
+        page.mouse.move(5, 5)
+    expect(card).to_have_count(0)
+    assert team.conflicts.find() == []
+    (settled,) = [each for each in team.events.read(limit=1000) if each.kind == "conflict.settled"]
+    assert settled.data["by"] == PERSON
+    page.goto("/page/session?id=s2")
+    expect(page.locator("#life")).to_contain_text("writes what another session writes, too: web/<b>cart</b>.py")
+
+
 def test_a_plain_forms_error_is_a_page(open_tab: Callable[..., Page], team: LocalBus) -> None:
     page = open_tab("/page/compose?to=nobody-here", java_script_enabled=False)
     page.get_by_label("Text").fill("hello")
@@ -340,3 +366,78 @@ def test_acts_have_keys_in_the_row_that_has_the_focus(open_tab: Callable[..., Pa
     assert [team.tasks.get(each).status for each in (first, second)] == ["accepted", "offered"]
     page.keyboard.press("c")
     page.wait_for_url("**/page/compose**")
+
+
+# -- the board by dragging --------------------------------------------------------------------------------------------
+
+
+def column(page: Page, name: str) -> Locator:
+    return page.locator("section", has=page.get_by_role("heading", name=name))
+
+
+@pytest.mark.promise("H4")
+def test_a_card_is_dragged_through_the_board(open_tab: Callable[..., Page], team: LocalBus) -> None:
+    first, second = (team.tasks.offer("s1", "*", subject).task_id for subject in ("first", "second"))
+    page = shown(open_tab, "/page/tasks", True)
+    page.locator(f"#t-{first}").drag_to(column(page, "Accepted"))
+    expect(page.locator("#said")).to_contain_text("“first” is yours.")
+    expect(column(page, "Accepted")).to_contain_text("first")
+    page.locator(f"#t-{first}").drag_to(column(page, "Handed over"))
+    expect(page.locator(f"#t-{first}").get_by_label("To", exact=True)).to_be_focused()
+    page.keyboard.type("checkout")
+    page.locator(f"#t-{first}").get_by_role("button", name="Hand over task").click()
+    page.mouse.move(5, 5)  # the card stays under the pointer until then
+    expect(column(page, "Handed over")).to_contain_text("first")
+    page.locator(f"#t-{first}").drag_to(column(page, "Accepted"))
+    expect(column(page, "Accepted")).to_contain_text("first")
+    assert (team.tasks.get(first).owner, team.tasks.get(first).offered_to) == (PERSON, None)
+    page.locator(f"#t-{first}").drag_to(column(page, "Done"))
+    expect(page.locator(f"#t-{first}").get_by_label("Result")).to_be_focused()
+    page.keyboard.type("All of it.")
+    page.get_by_role("button", name="Complete task").click()
+    page.mouse.move(5, 5)
+    expect(column(page, "Done")).to_contain_text("All of it.")
+    assert team.tasks.get(second).status == "offered"
+
+
+def test_only_columns_that_a_card_may_go_to_take_it(open_tab: Callable[..., Page], team: LocalBus) -> None:
+    task_id = team.tasks.offer("s1", "s2", "for another").task_id
+    page = shown(open_tab, "/page/tasks", True)
+    card, cancel = page.locator(f"#t-{task_id}"), page.locator("[data-column=cancelled]")
+    expect(cancel).to_be_hidden()
+    card.hover()
+    page.mouse.down()
+    column(page, "Accepted").hover()
+    column(page, "Accepted").hover()  # the first begins to drag, the second is over the column
+    expect(page.locator("[data-target]")).to_have_count(1)
+    expect(cancel).to_be_visible()
+    page.mouse.up()
+    expect(page.locator("[data-target]")).to_have_count(0)
+    assert team.tasks.get(task_id).status == "offered"
+    card.hover()
+    page.mouse.down()
+    column(page, "Accepted").hover()
+    cancel.hover()
+    cancel.hover()
+    expect(page.locator("[data-target=over]")).to_have_text("Cancel")
+    team.tasks.offer("s1", "*", "meanwhile")  # an update in the middle of the drag
+    expect(page.locator("#live")).to_contain_text("meanwhile")
+    expect(page.locator("[data-target=over]")).to_have_text("Cancel")
+    cancel.hover()
+    page.mouse.up()
+    expect(card.get_by_label("Reason")).to_be_focused()
+    assert team.tasks.get(task_id).status == "offered"  # until the form is sent
+
+
+@SCRIPT
+def test_a_task_that_is_handed_to_a_person_is_accepted_on_the_board(
+    open_tab: Callable[..., Page], team: LocalBus, has_script: bool
+) -> None:
+    task_id = team.tasks.offer("s1", "s2", "Rotate the certificates").task_id
+    team.tasks.accept("s2", task_id)
+    team.tasks.handoff("s2", task_id, PERSON, "I cannot.")
+    page = shown(open_tab, "/page/tasks", has_script)
+    page.locator(f"#t-{task_id}").get_by_role("button", name="Accept").click()
+    page.mouse.move(5, 5)
+    expect(column(page, "Accepted") if has_script else page.locator(".facts")).to_contain_text("alice")
+    assert team.tasks.get(task_id).owner == PERSON

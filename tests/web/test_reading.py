@@ -153,7 +153,8 @@ def test_columns_sort_and_the_address_keeps_the_order(open_tab: Callable[..., Pa
     [
         (390, ["Session", "Status", "Since", "Task"]),
         (768, ["Session", "Status", "Since", "Task", "Unread", "Project", "Agent"]),
-        (1440, ["Session", "Status", "Since", "Task", "Unread", "Project", "Branch", "Agent", "Host", "Last seen"]),
+        (1440, ["Session", "Status", "Since", "Task", "Unread", "Project", "Branch", "Agent"]),
+        (1920, ["Session", "Status", "Since", "Task", "Unread", "Project", "Branch", "Agent", "Host", "Last seen"]),
     ],
 )
 def test_a_narrower_window_has_fewer_columns(
@@ -241,6 +242,36 @@ def test_a_thread_says_its_subject_once(open_tab: Callable[..., Page], team: Loc
     page.keyboard.press("j")
     page.keyboard.press("j")
     assert page.evaluate("document.activeElement.closest('li').textContent.includes('5432')")
+
+
+def test_a_message_of_a_session_to_itself_is_shown_once(open_tab: Callable[..., Page], team: LocalBus) -> None:
+    team.messages.send("s1", "s1", subject="a note to myself")
+    team.messages.send("s1", "s2", subject="to another")
+    page = open_tab("/page/session?id=s1")
+    expect(page.locator("#talk .subject")).to_have_text(["to another", "a note to myself"])
+
+
+def test_every_page_is_in_sight_in_the_menu_of_a_tablet(open_tab: Callable[..., Page], team: LocalBus) -> None:
+    for number in range(12):
+        team.messages.send("s1", PERSON, subject=f"message {number}")
+    page = open_tab("/", viewport={"width": 768, "height": 1024})
+    expect(page.locator("#menu .badge")).to_contain_text("12")
+    assert page.locator("#menu").evaluate("(menu) => menu.scrollWidth - menu.clientWidth") <= 0
+
+
+@pytest.mark.parametrize("width", [390, 768, 1440])
+def test_where_an_item_is_from_breaks_between_words_first(
+    open_tab: Callable[..., Page], team: LocalBus, width: int
+) -> None:
+    team.sessions.register("s9", "x", "claude-code", name="cdn", branch="perf/cdn-cache", project=INFRA)
+    team.messages.send("s9", PERSON, "request", "May I?")
+    page = open_tab("/", viewport={"width": width, "height": 800})
+    lines = "(each) => new Set([...each.getClientRects()].map((rect) => Math.round(rect.top))).size"
+    parts = page.locator(".need-where > *")
+    expect(parts).to_have_text(["infra", "perf/cdn-cache", "claude-code"])
+    heights = [part.evaluate("(each) => each.getBoundingClientRect().height") for part in parts.all()]
+    assert max(heights) < 24
+    assert [part.evaluate(lines) for part in parts.all()] == [1, 1, 1]
 
 
 def test_bold_means_unread(open_tab: Callable[..., Page], team: LocalBus) -> None:

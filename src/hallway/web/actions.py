@@ -11,6 +11,7 @@ from hallway.core.errors import InvalidInput
 from hallway.core.model import EVERYBODY, is_session
 from hallway.services.attention import AttentionList
 from hallway.services.claims import ClaimRegistry
+from hallway.services.conflicts import ConflictRegistry
 from hallway.services.messages import CollaborationHub
 from hallway.services.sessions import SessionRegistry
 from hallway.text.sanitize import sanitize
@@ -32,6 +33,7 @@ GET = CollaborationHub.operations["get"]
 ACKNOWLEDGE = CollaborationHub.operations["acknowledge"]
 RENAME = SessionRegistry.operations["rename"]
 ANSWER = AttentionList.operations["answer"]
+SETTLE = ConflictRegistry.operations["settle"]
 GET_CLAIM, RELEASE = ClaimRegistry.operations["get"], ClaimRegistry.operations["release"]
 DISMISS = AttentionList.operations["dismiss"]
 RESTORE = AttentionList.operations["restore"]
@@ -136,6 +138,12 @@ async def release_claim(site: Site, fields: dict[str, str]) -> tuple[str, str]:
     )
 
 
+async def settle_conflict(site: Site, fields: dict[str, str]) -> tuple[str, str]:
+    """Settle a conflict: its two sessions know of each other."""
+    was_open = await site.ask(SETTLE, session_id=site.person, conflict_id=fields.get("conflict_id", ""))
+    return ("Settled: it is no conflict for an hour." if was_open else "It was over before."), "/page/claims"
+
+
 def _sent_about(sent: AttentionReply) -> str:
     name = sanitize(sent.item.name)
     if sent.recipient_status == "offline":
@@ -182,4 +190,5 @@ WRITES = (
     Action("/page/attention/dismiss", dismiss_item, undo="/page/attention/restore"),
     Action("/page/attention/restore", restore_item),
     Action("/page/claims/release", release_claim),
+    Action("/page/conflicts/settle", settle_conflict),
 )

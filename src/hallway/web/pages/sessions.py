@@ -276,10 +276,12 @@ def _talk(
     unread_ids: set[str],
     new_ids: set[str],
 ) -> list[dict[str, Any]]:
-    """Return the messages to and from a session with their delivery states, newest first."""
+    """Return the messages to and from a session with their delivery states, newest first; one to itself once."""
+    own = {each.message_id for each in received}
     outgoing: list[dict[str, Any]] = [
         {"message": each, "is_out": True, "states": dict(Counter(state.state for state in states))}
         for each, states in zip(sent, deliveries, strict=True)
+        if each.message_id not in own
     ]
     for each in received:
         is_new, is_unread = each.message_id in new_ids, each.message_id in unread_ids

@@ -112,7 +112,8 @@
   let pointed = null, pointer = null;
 
   const isWritten = (part) => [...part.querySelectorAll("details[open] :is(textarea, input:not([type=hidden]))")].some((field) => field.value !== field.defaultValue);
-  const isBusy = (list) => list === pointed || list.contains(document.activeElement) || isWritten(list);
+  const isFocused = (list) => list.contains(document.activeElement) && (isByKey || document.activeElement.matches("textarea, input, select"));
+  const isBusy = (list) => list === pointed || isFocused(list) || isWritten(list);
 
   function pointAt(list) {
     if (list === pointed) return;
@@ -122,10 +123,12 @@
     if (left) changed();
   }
 
-  document.addEventListener("mousemove", (event) => {
-    pointer = { x: event.clientX, y: event.clientY };
-    pointAt(event.target.closest?.("[data-calm]") ?? null);
-  });
+  for (const kind of ["mousemove", "drop"]) {
+    document.addEventListener(kind, (event) => {
+      pointer = { x: event.clientX, y: event.clientY };
+      pointAt(event.target.closest?.("[data-calm]") ?? null);
+    });
+  }
   document.documentElement.addEventListener("mouseleave", () => { pointer = null; pointAt(null); });
 
   // -- the one event stream -------------------------------------------------------------------------------------------
@@ -272,6 +275,44 @@
 
   document.addEventListener("htmx:error", (event) => {
     if (event.detail.ctx?.sourceElement?.matches?.("form")) said.textContent = "It was not sent: the hub does not answer. Your text is still here.";
+  });
+
+  // -- the board ------------------------------------------------------------------------------------------------------
+
+  // A card that is dropped on a column does what the card's own act for that column does: at once, or its form opens.
+  let dragged = null;
+
+  const columnAt = (event) => event.target.closest?.("[data-column]");
+  const actFor = (column) => column && dragged?.querySelector(`[data-drop="${column.dataset.column}"]`);
+
+  function showTargets(over) {
+    for (const column of live.querySelectorAll("[data-column]")) {
+      if (actFor(column)) column.dataset.target = column === over ? "over" : "possible";
+      else delete column.dataset.target;
+    }
+  }
+
+  document.addEventListener("dragstart", (event) => {
+    dragged = event.target.closest?.("[draggable=true]");
+    if (!dragged) return;
+    event.dataTransfer.effectAllowed = "move";
+    event.dataTransfer.setData("text/plain", dragged.querySelector("[data-row]").href);
+    setTimeout(showTargets); // a change of the page at once would end the drag
+  });
+  document.addEventListener("dragover", (event) => {
+    const column = columnAt(event);
+    if (actFor(column)) event.preventDefault(); // it may be dropped here
+    if (dragged) showTargets(column);
+  });
+  document.addEventListener("drop", (event) => {
+    const act = actFor(columnAt(event));
+    if (!act) return;
+    event.preventDefault();
+    if (!act.closest("details[open]")) act.click();
+  });
+  document.addEventListener("dragend", () => {
+    dragged = null;
+    showTargets(null);
   });
 
   // -- the keyboard ---------------------------------------------------------------------------------------------------
