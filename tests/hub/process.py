@@ -107,6 +107,11 @@ class HubProcess:
         """How much memory it has in use."""
         return int(self.state().partition("VmRSS:")[2].split()[0])
 
+    def cpu_s(self) -> float:
+        """How much processor time it has used."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def signal(self, number: int) -> None:
         os.kill(self.pid, number)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import random
 import signal
+import time
 from collections import Counter
 from pathlib import Path
 from threading import Event
@@ -151,3 +153,45 @@ def test_of_two_hubs_one_is_killed_in_the_middle_and_each_item_comes_once(tmp_pa
     again = [key for key, count in keys.items() if count > 1]
     assert again in ([], [seen[9]]), "more than what was being sent came again"
     assert keys.total() == 60 + len(again)
+
+
+ITEMS, OF_A_SESSION = 10_000, 50
+
+
+@pytest.mark.slow
+@pytest.mark.promise("H3")
+def test_ten_thousand_items_through_a_sink_that_fails_half_the_time_come_once_each(tmp_path):
+    chance = random.Random(22)
+    accepted: list[str] = []
+    began: list[float] = []
+
+    def answer(request) -> tuple[int, object]:
+        began or began.append(time.monotonic())
+        if chance.random() < 0.5:
+            return 503, {}
+        accepted.append(request.json["item_id"])
+        return 200, {}
+
+    pauses = {"FIRST_RETRY_S": 0.05, "MAX_BACKOFF_S": 0.5}  # else the last few of them would wait for minutes
+    constants = {f"hallway.notifications.dispatcher.{name}": value for name, value in pauses.items()}
+    home = tmp_path / "home"
+    home.mkdir()
+    with Receiver(answer) as receiver, open_store(str(home / "bus.db")) as bus:
+        with bus.transaction():
+            for number in range(ITEMS // OF_A_SESSION):
+                bus.sessions.register(f"s{number}", "agent", "codex", ttl_s=86_400)
+                for each in range(OF_A_SESSION):
+                    bus.messages.send(f"s{number}", "user:alice", "request", f"question {each}", reply_within_s=0)
+        assert bus.attention.read().total == ITEMS
+        write_rules(path := tmp_path / "rules.toml", receiver)
+        with HubProcess(home, constants=constants, HALLWAY_NOTIFICATIONS=str(path)) as hub:
+            until(lambda: len(accepted) >= ITEMS, within_s=600)
+            took_s, cpu_s = time.monotonic() - began[0], hub.cpu_s()
+            until(lambda: sent(bus) == {"sent": ITEMS})
+            with hallway.connect(hub.url) as remote:
+                assert remote.sessions.get("s1").is_live
+    tries = len(receiver.requests)
+    print(f"{tries} tries: {took_s:.1f} s, {cpu_s / tries * 1000:.2f} ms of the hub's processor time each")
+    assert len(accepted) == len(set(accepted)) == ITEMS
+    assert tries > 1.9 * ITEMS
+    assert len({(each.json["item_id"], each.headers["idempotency-key"]) for each in receiver.requests}) == ITEMS

@@ -35,9 +35,9 @@ if TYPE_CHECKING:
     Report = Callable[[Sink, Notification, HallwayError | None], None]
 
 PAGE = 1000
-MAX_DUE = 1000  # items that a channel is given at a time, the most important ones
+MAX_DUE = 5000  # items that a channel is given at a time, the most important ones
 WAIT_S = 20.0  # at the most, for a change of the list; then the rules are looked at again
-AGAIN_S = 0.5  # while there is more to do than a channel was given
+AGAIN_S = 2.0  # while there is more to do than a channel was given
 MIN_WAIT_S = 0.05
 FIRST_RETRY_S = 1.0
 STOP_WITHIN_S = 2.0  # for a notification that is being sent when the dispatcher stops
@@ -68,7 +68,7 @@ class Channel(Thread):
         self._report = report
         self._holder = new_id()
         self._changed = Condition()
-        self._due: list[Due] = []
+        self._due: dict[str, Due] = {}  # by the item's id, the most important first
         self._settled: set[str] = set()  # of the items on the list, those that need nothing more
         self._not_before: dict[str, float] = {}  # the item's next attempt, by this machine's own clock
         self._backoffs: dict[str, Backoff] = {}
@@ -82,7 +82,7 @@ class Channel(Thread):
                 for gone in kept.keys() - listed:
                     del kept[gone]
             waiting = [each for each in due if each.item.item_id not in self._settled]
-            self._due = waiting[:MAX_DUE]
+            self._due = {each.item.item_id: each for each in waiting[:MAX_DUE]}
             self._changed.notify()
         return len(waiting) > MAX_DUE
 
@@ -111,12 +111,13 @@ class Channel(Thread):
         """Wait for an item that may be tried now; return None once the channel is to stop."""
         with self._changed:
             while not self._is_stopping:
-                now = time.monotonic()
-                waits = {each.item.item_id: self._not_before.get(each.item.item_id, now) - now for each in self._due}
-                for each in self._due:
-                    if waits[each.item.item_id] <= 0:
-                        return each
-                self._changed.wait(min(waits.values(), default=None))
+                now, wait_s = time.monotonic(), None
+                for item_id, due in self._due.items():
+                    left_s = self._not_before.get(item_id, now) - now
+                    if left_s <= 0:
+                        return due
+                    wait_s = left_s if wait_s is None else min(wait_s, left_s)
+                self._changed.wait(wait_s)
         return None
 
     def _work(self, bus: Bus, due: Due) -> None:
@@ -184,7 +185,7 @@ class Channel(Thread):
     def _settle(self, item_id: str) -> None:
         with self._changed:
             self._settled.add(item_id)
-            self._due = [each for each in self._due if each.item.item_id != item_id]
+            self._due.pop(item_id, None)
 
     def _wait_until(self, item_id: str, wait_s: float) -> None:
         with self._changed:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 LIMIT_S = 30.0  # for one notification; less than the lease of the bus
 MAX_BACKOFF_S = 300.0  # between two attempts
-MAX_ATTEMPTS = 10
+MAX_ATTEMPTS = 30  # for about two hours, by these pauses
 
 
 class Sink:
