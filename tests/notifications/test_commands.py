@@ -14,7 +14,7 @@ import pytest
 from hallway.core.errors import FileUnusable, InvalidInput
 from hallway.notifications.rules import check_rules, read_rules
 from hallway.notifications.rules_file import add_sink
-from support import until
+from support import open_store, until
 
 ASKS = ("status", "s1", "waiting", "--reason", "question", "--detail", "Which port?")
 
@@ -195,6 +195,22 @@ def test_a_symbolic_link_to_the_rules_stays_one(tmp_path):
     assert set(read_rules(str(target)).sinks) == {"desktop", "bell"}
     with pytest.raises(InvalidInput, match="already"):
         add_sink(str(link), "bell", {"type": "terminal"}, {})
+
+
+@pytest.mark.promise("H3")
+@pytest.mark.parametrize("words", [(), ("attention",)])
+def test_a_person_who_reads_the_list_on_a_terminal_has_looked(asking, words):
+    def looked() -> object:
+        with open_store(str(asking.bus_file)) as bus:
+            return bus.store.one("notifications.looked_at", person="user:alice")
+
+    assert asking.types(*words).returncode == 0
+    assert looked() is None, "a program has read it"
+    status, shown = asking.on_a_terminal(*words, HALLWAY_SESSION="s1")
+    assert (status, "login-form" in shown) == (0, True)
+    assert looked() is None, "an agent has read it"
+    assert asking.on_a_terminal(*words)[0] == 0
+    assert looked() is not None
 
 
 def test_the_help_loads_nothing_of_notifications_but_their_words(person):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 
 from hallway.bus.connect import connect
+from hallway.cli.looks import note_look
 from hallway.cli.render.attention import items
 from hallway.cli.render.sessions import BRANCH, NAME, PROJECT, SEEN, TASK, TYPE
 from hallway.cli.terminal import Column, cut, out, table
@@ -53,7 +54,8 @@ def show(url: str | None = None, *, is_json: bool = False) -> None:
         working = [*bus.sessions.find_sessions(status="working", limit=AT_ONCE)]
         working += bus.sessions.find_sessions(status="active", limit=AT_ONCE)
         is_empty = not (working or attention.total or bus.sessions.find_sessions(limit=1))
-    screen = out()
+        screen = out()
+        note_look(bus, screen)
     if is_json:
         screen.write(clean_json(encode({"attention": attention, "working": working})))
         return

@@ -42,10 +42,8 @@ class Notification:
     def __init__(
         self, item: AttentionItem, key: str, token: AnswerToken | None = None, hub_url: str | None = None
     ) -> None:
-        meaning = style_of(item.kind, ATTENTION_LOOKS).meaning
-        urgent = "Urgent: " if item.is_urgent else ""
         self.item = item
-        self.headline = sanitize(f"{urgent}{item.name} {meaning} ({short_project(item.project)})")
+        self.headline = headline_of(item)
         self.text = sanitize(item.what)[:MAX_TEXT]
         self.key = key
         self.token = token
@@ -55,6 +53,13 @@ class Notification:
         """Return what a program is sent: the whole item, or only what the headline says."""
         item = self.item.to_dict()
         return {"headline": self.headline, **(item if has_text else {name: item[name] for name in HEADLINE_FIELDS})}
+
+
+def headline_of(item: AttentionItem) -> str:
+    """Return what a notification of an item says at least: what kind of thing it is, who it is about, and where."""
+    meaning = style_of(item.kind, ATTENTION_LOOKS).meaning
+    urgent = "Urgent: " if item.is_urgent else ""
+    return sanitize(f"{urgent}{item.name} {meaning} ({short_project(item.project)})")
 
 
 def sample_notification() -> Notification:

@@ -14,6 +14,8 @@ from hallway.hub.http import cookie, encode_json, header, respond, respond_error
 from hallway.hub.router import not_found, nothing_there
 from hallway.web import forms
 from hallway.web.actions import WRITES
+from hallway.web.headlines import PATH as HEADLINES
+from hallway.web.headlines import HeadlinesEndpoint
 from hallway.web.login import LINK, LOGOUT, LoginEndpoint
 from hallway.web.memory_actions import MEMORY_WRITES
 from hallway.web.operation_runner import OperationRunner
@@ -47,6 +49,7 @@ def mount_page(paths: PathRouter, reader: Reader, writer: Writer, token_cache: C
         paths.add("GET", page.twin, JsonEndpoint(site, page))
     for write in (*WRITES, *TASK_WRITES, *MEMORY_WRITES):
         paths.add("POST", write.path, WriteEndpoint(site, write))
+    paths.add("GET", HEADLINES, HeadlinesEndpoint(site))
     paths.add("GET", "/page/static/{digest}/{name}", site.files)
     login = LoginEndpoint(site.renderer, token_cache)
     paths.add("POST", LINK, login.link)

@@ -1,0 +1,20 @@
+"""Taking note that the person looks at the list of what needs attention: rules may leave out what was seen (H3)."""
+
+from __future__ import annotations
+
+from hallway.core.errors import HallwayError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from hallway.bus.base import Bus
+    from hallway.cli.terminal import Terminal
+
+
+def note_look(bus: Bus, screen: Terminal) -> None:
+    """Record a look at a list that was shown on a terminal, unless an agent's session has shown it."""
+    if not screen.is_terminal or bus.here.session_id is not None:
+        return
+    try:
+        bus.notifications.look()
+    except HallwayError:
+        pass  # who may only read, or whose disk is full, has the list nevertheless
