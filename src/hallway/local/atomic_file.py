@@ -41,10 +41,12 @@ def open_folder(root: str, below: str = "") -> int:
 
 
 def read_file(path: str, folder: int | None = None) -> bytes:
-    """Return a file's content; empty bytes if there is no file."""
+    """Return a file's content; empty bytes if there is no file. A pipe or a device is refused, and not waited for."""
     try:
-        flags = os.O_RDONLY | os.O_CLOEXEC | (os.O_NOFOLLOW if folder is not None else 0)
+        flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | (os.O_NOFOLLOW if folder is not None else 0)
         with os.fdopen(os.open(path, flags, dir_fd=folder), "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise FileUnusable(f"{path} is no regular file")
             return file.read()
     except FileNotFoundError:
         return b""

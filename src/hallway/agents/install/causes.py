@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 from hallway.agents.install.client import Diagnostic
 from hallway.agents.install.configs import BOM, HOOKS, NAME, SERVER
 from hallway.agents.install.hook_commands import gate_folder
-from hallway.agents.install.jsonc import Document, NotJson
+from hallway.agents.install.jsonc import Document, NotJson, WrongKind
 from hallway.agents.install.plan import current
+from hallway.core.errors import FileUnusable
 from hallway.core.redaction import redact_url
+from hallway.local.atomic_file import read_file
 from hallway.local.hook_gate import FOLDER
 from hallway.local.paths import address_source, bus_address, data_folder, normalise_address
 
@@ -78,12 +80,11 @@ def _names_gate_folder(text: str) -> bool:
 def _settings(path: str) -> Any:
     """Return a settings file as a value; None if it is missing or not valid, which other checks report."""
     try:
-        with open(path, encoding="utf-8") as file:
-            text = file.read().removeprefix(BOM)
+        text = read_file(path).decode("utf-8").removeprefix(BOM)
         if path.endswith(".toml"):
             import tomllib
 
             return tomllib.loads(text)
         return Document(text).get(()) if text.strip() else None
-    except (OSError, ValueError, NotJson):
+    except (FileUnusable, ValueError, NotJson, WrongKind):
         return None

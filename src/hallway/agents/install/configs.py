@@ -176,7 +176,7 @@ class HookEntries(Edit):
         self.is_ours = is_ours
 
     def put(self, document: Document) -> None:
-        for event in (document.get(("hooks",)) or {}).keys() - self.wanted.keys():
+        for event in self._events(document).keys() - self.wanted.keys():
             self._take(document, event)  # of an older hallway
         for event, entries in self.wanted.items():
             self._put(document, event, entries)
@@ -189,8 +189,14 @@ class HookEntries(Edit):
         document.remove_items(("hooks", event), places[len(entries) :])
 
     def take(self, document: Document) -> None:
-        for event in document.get(("hooks",)) or {}:
+        for event in self._events(document):
             self._take(document, event)
+
+    def _events(self, document: Document) -> dict[str, Any]:
+        hooks = document.get(("hooks",))
+        if not isinstance(hooks, dict | None):
+            raise WrongKind("hooks is no object")
+        return hooks or {}
 
     def _take(self, document: Document, event: str) -> None:
         if places := self._ours(document, event):
@@ -226,7 +232,10 @@ class JsonConfig(Config):
 
     def server(self, text: str) -> tuple[str, dict[str, Any]] | None:
         path = next((edit.path for edit in self.edits if isinstance(edit, OwnKey)), None)
-        return own_entry(Document(text).get(path[:-1])) if path and text.strip() else None
+        try:
+            return own_entry(Document(text).get(path[:-1])) if path and text.strip() else None
+        except (NotJson, WrongKind) as error:
+            raise self.broken(error) from None
 
     @property
     def by_hand(self) -> str:
