@@ -41,7 +41,8 @@ class PoolWorker:
         self._pool.wait()
         self._threads = ThreadPoolExecutor(CONNECTIONS)
         known, plain = load_statements("postgres"), load_statements("sqlite")
-        self._beat = for_psycopg(plain["sessions.heartbeat"])  # one plain UPDATE, which waits for others
+        beat = plain["sessions.heartbeat"].replace("max(", "greatest(")
+        self._beat = for_psycopg(beat)  # one plain UPDATE, which waits for others
         self._peers, self._heartbeat_counts = (
             for_psycopg(known["sessions.peers"]),
             for_psycopg(known["sessions.heartbeat_counts"]),
@@ -54,13 +55,13 @@ class PoolWorker:
         with self._pool.connection() as connection:
             now = connection.execute(CLOCK.encode()).fetchall()[0][0]
             beaten = connection.execute(self._beat.encode(), {**said, "now": now}, prepare=True).fetchall()
-            own_id, project, status = beaten[0]
+            own_id, project, status, name = beaten[0]
             around = {"project": project, "now": now, "except_id": own_id, "limit": said["limit"]}
             peers = connection.execute(self._peers.encode(), around, prepare=True).fetchall()
             asked = {**around, "session_id": said["session_id"]}
-            live, unread = connection.execute(self._heartbeat_counts.encode(), asked, prepare=True).fetchall()[0]
+            live, unread, _ = connection.execute(self._heartbeat_counts.encode(), asked, prepare=True).fetchall()[0]
         others = [PeerSession.of(peer) for peer in peers]
-        return Heartbeat.of((said["session_id"], project, status, others, live - 1, unread, []))
+        return Heartbeat.of((said["session_id"], name, project, status, others, live - 1, unread, []))
 
 
 class PoolHub(Hub):

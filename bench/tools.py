@@ -104,6 +104,7 @@ class HubProcess:
         )
         assert self.process.stdout is not None
         self.port = int(self.process.stdout.readline())
+        self.request("GET", "/health")  # answered once its connections to the database are there
 
     @property
     def url(self) -> str:
@@ -128,7 +129,7 @@ class HubProcess:
 
     def __exit__(self, *exc: object) -> None:
         self.process.terminate()
-        self.process.wait()
+        self.process.communicate()
 
 
 class Load:
