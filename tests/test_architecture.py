@@ -350,3 +350,12 @@ def test_each_client_is_a_catalogue_row_and_a_folder() -> None:
     for name in CATALOG:
         assert (adapter_of(name).client, installer_of(name).name) == (name, name)
         assert adapter_of(name).title == installer_of(name).title
+
+
+def test_no_tracked_file_has_marks_of_a_merge() -> None:
+    """Templates, styles and pages with them would still be served."""
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    marks = (b"<<<<<<< ", b">>>>>>> ")
+    files = [ROOT / name for name in listed.split("\0") if name and (ROOT / name).is_file()]
+    wrong = [each for each in files if any(line.startswith(marks) for line in each.read_bytes().split(b"\n"))]
+    assert wrong == []

@@ -106,11 +106,14 @@ def badge(page: Page) -> str:
 def test_of_several_tabs_one_tells_and_another_one_when_that_is_closed(tabs: Tabs, bus: LocalBus) -> None:
     switch(tabs.first, ON, OFF)
     others = [tabs.open("/page/memory"), tabs.open("/page/tasks")]
-    for each in (tabs.first, *others):
+    asking: list[str] = []
+    for name, each in zip("abc", (tabs.first, *others), strict=True):
         expect(each.get_by_role("button", name=OFF)).to_be_visible()
         hide(each, True)
+        each.on("request", lambda sent, name=name: asking.append(name) if "/page/headlines" in sent.url else None)
     ask(bus, "Which port?")
     tabs.waits_for(1)
+    assert set(asking) == {"a"}, "another tab than the first one follows the list, too"
     for each in others:  # the count goes to all tabs
         until(lambda each=each: each.title().startswith("(1) "))
     tabs.first.close()
