@@ -295,3 +295,27 @@ def test_a_burst_of_events_is_shown_in_a_few_readings(team: LocalBus) -> None:
         assert len(readings) < 150
 
     at_the_screen(team, look)
+
+
+@pytest.mark.promise("H3")
+def test_who_uses_the_screen_has_looked_and_who_left_it_open_has_not(
+    team: LocalBus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hallway.cli.top.feed.MIN_BETWEEN_LOOKS_S", 0.0)
+
+    def looks() -> int:
+        return int((team.store.one("notifications.looked_at", person="user:alice") or (0,))[0])
+
+    async def look(seat: Seat) -> None:
+        await seat.until(looks)
+        first = looks()
+        team.store.clock.advance(60)
+        ask(team, "login", "Which port?")
+        await seat.until(lambda: "Which port?" in seat.text())
+        ask(team, "cart", "And which host?")
+        await seat.until(lambda: "And which host?" in seat.text())
+        assert looks() == first, "nobody has touched the screen"
+        await seat.press("j")
+        await seat.until(lambda: looks() > first)
+
+    at_the_screen(team, look)

@@ -7,12 +7,11 @@ from hallway.core.errors import HallwayError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from hallway.bus.base import Bus
-    from hallway.cli.terminal import Terminal
 
 
-def note_look(bus: Bus, screen: Terminal) -> None:
+def note_look(bus: Bus) -> None:
     """Record a look at a list that was shown on a terminal, unless an agent's session has shown it."""
-    if not screen.is_terminal or bus.here.session_id is not None:
+    if bus.here.session_id is not None:
         return
     try:
         bus.notifications.look()

@@ -55,7 +55,8 @@ def show(url: str | None = None, *, is_json: bool = False) -> None:
         working += bus.sessions.find_sessions(status="active", limit=AT_ONCE)
         is_empty = not (working or attention.total or bus.sessions.find_sessions(limit=1))
         screen = out()
-        note_look(bus, screen)
+        if screen.is_terminal:
+            note_look(bus)
     if is_json:
         screen.write(clean_json(encode({"attention": attention, "working": working})))
         return

@@ -189,10 +189,10 @@ def _perform(
             show(screen, [*lines])
         else:
             screen.write(*lines)
-        if operation.name == "attention.read":
+        if operation.name == "attention.read" and screen.is_terminal:
             from hallway.cli.looks import note_look
 
-            note_look(bus, screen)
+            note_look(bus)
         if operation.name == "tokens.whoami" and is_for_people:
             out().write(f"Bus: {sanitize(bus_in_use(url))}")
         if operation.name == "memory.find" and not result:

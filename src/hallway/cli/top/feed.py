@@ -12,6 +12,7 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
+from hallway.cli.looks import note_look
 from hallway.cli.top.details import Detail, read_detail
 from hallway.core.backoff import Backoff
 from hallway.core.errors import HallwayError, Refused, StorageError
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 AT_ONCE = 1000
 MAX_EVENTS = 1000  # that are kept for what is shown of the past
+MIN_BETWEEN_LOOKS_S = 5.0  # of the person, that are recorded
 LOOK_EVERY_S = 5.0  # what changes without an event: when sessions were last seen, who is stuck
 SHORTEST_PAUSE_S = 0.05
 REST = 4  # times the length of a reading is the pause after it
@@ -78,6 +80,8 @@ class BusFeed:
         self._stale: set[str] = set(EVERYTHING)
         self._news = threading.Condition()
         self._is_asked = False
+        self._is_used = True  # since the last look was noted: whoever starts the program looks at it
+        self._look_noted_at = -MIN_BETWEEN_LOOKS_S
         self._is_closed = False
         self._source: Source | None = None
         self._threads = [
@@ -115,6 +119,10 @@ class BusFeed:
         self._is_asked = True
         self.read_again(name)
 
+    def note_use(self) -> None:
+        """Take note that the person uses the screen now, and so looks at it."""
+        self._is_used = True
+
     def read_again(self, *lists: str) -> None:
         """Have lists read again as soon as possible."""
         with self._news:
@@ -151,7 +159,15 @@ class BusFeed:
             else:
                 backoff.reset()
                 self._show(reading)
+                self._note_look()
                 pause_s = max(SHORTEST_PAUSE_S, REST * (time.monotonic() - began_s))
+
+    def _note_look(self) -> None:
+        """Record a look at the list that is shown now, if the person has used the screen since the last one."""
+        now = time.monotonic()
+        if self._is_used and now - self._look_noted_at >= MIN_BETWEEN_LOOKS_S:
+            self._is_used, self._look_noted_at = False, now
+            note_look(self._bus)
 
     def _wait(self, pause_s: float) -> bool:
         """Wait for the pause, in which jobs run, and then for something to read; return False once closed."""

@@ -334,6 +334,7 @@ class TopProgram(App[None]):
     # -- keys and clicks ----------------------------------------------------------------------------------------------
 
     def on_key(self, event: Key) -> None:
+        self.feed.note_use()
         if self._form is not None:
             if not self._form.question.fields:
                 self._confirm(event.key)
@@ -469,6 +470,7 @@ class TopProgram(App[None]):
             self._note = f"The memory of {sanitize(self.feed.project or '')}"
 
     def on_line_list_clicked(self, event: LineList.Clicked) -> None:
+        self.feed.note_use()
         if event.widget_id == "tabs":
             edges = [sum(map(len, self._tabs()[: at + 1])) for at in range(len(VIEWS))]
             self._go_to(next((at for at, edge in enumerate(edges) if event.column < edge), len(VIEWS) - 1))
