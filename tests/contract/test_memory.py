@@ -379,6 +379,18 @@ def test_entries_with_all_words_are_found_or_else_with_any(team: LocalBus) -> No
 
 
 @pytest.mark.promise("R2")
+def test_a_word_is_as_rare_as_it_is_in_the_project_that_is_searched(team: LocalBus) -> None:
+    with team.transaction():
+        for number in range(20):
+            team.memory.set("s1", f"own/{number}", "the invoice was paid", "note", project="github.com/acme/shop")
+        for number in range(200):
+            team.memory.set("s1", f"other/{number}", "the ledger is locked", "note", project="github.com/acme/bank")
+    team.memory.set("s1", "more/invoice", "invoice invoice ledger", "note", project="github.com/acme/shop")
+    team.memory.set("s1", "more/ledger", "ledger ledger invoice", "note", project="github.com/acme/shop")
+    hits = team.memory.find("invoice ledger", project="github.com/acme/shop")
+    assert [hit.key for hit in hits] == ["more/ledger", "more/invoice"]
+
+
 def test_the_rarest_word_leads_however_many_newer_entries_have_the_others(team: LocalBus) -> None:
     remember(team, "animal", "the zebra")
     with team.transaction():

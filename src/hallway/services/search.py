@@ -50,8 +50,9 @@ class Search:
     """One search among the texts of a noun, with that noun's statements: `NOUN.by_relevance` and two that count.
 
     `labels` and the parameters `narrowed` say which texts may be found. The rarity of a word is counted over the texts
-    with the labels `counted_labels` that the parameters `counted` select: if the caller `is_alone`, without access to
-    other projects, it must not learn from a score how often others use a word.
+    with the labels `counted_labels` that the parameters `counted` select: those of the project that is searched, so
+    that the work does not grow with the others, and a caller that `is_alone`, without access to other projects, does
+    not learn from a score how often they use a word.
     """
 
     def __init__(
@@ -176,9 +177,9 @@ class MemorySearch(Search):
             store,
             "memory",
             {"pattern": store.fulltext.glob(pattern), "limit": limit, "now": store.now},
-            {"project": project if is_alone else None},
+            {"project": project},
             labels=labels,
-            counted_labels=labels_of(store, project, None, None, [], False) if is_alone else "",
+            counted_labels=labels_of(store, project, None, None, [], False),
             is_alone=is_alone,
         )
         self._project = project
