@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import signal
 import time
@@ -153,6 +154,33 @@ def test_of_two_hubs_one_is_killed_in_the_middle_and_each_item_comes_once(tmp_pa
     again = [key for key, count in keys.items() if count > 1]
     assert again in ([], [seen[9]]), "more than what was being sent came again"
     assert keys.total() == 60 + len(again)
+
+
+@pytest.mark.slow
+@pytest.mark.promise("H3")
+def test_what_a_killed_hub_was_about_to_tell_by_a_command_is_not_told_again_and_is_counted(tmp_path):
+    """Nobody knows whether such a command has done its work: at most once."""
+    began, path = tmp_path / "began", tmp_path / "rules.toml"
+    path.write_text(
+        '[sinks.script]\ntype = "command"\n'
+        f"command = \"sh -c 'cat >> {began}; while ! test -e {tmp_path}/go; do sleep 0.1; done'\"\n"
+        '[[rules]]\nsinks = ["script"]\n'
+    )
+    path.chmod(0o600)
+    options = {"constants": LEASE, "HALLWAY_NOTIFICATIONS": str(path)}
+    hub = HubProcess(tmp_path / "home", **options)
+    with open_store(str(hub.bus_file)) as bus:
+        register(bus)
+        ask(bus)
+        until(lambda: began.exists() and b"Which port?" in began.read_bytes())
+        hub.kill()
+        (tmp_path / "go").touch()
+        with HubProcess(tmp_path / "home", **options):
+            until(lambda: sent(bus) == {"unknown": 1})
+            bus.messages.send("bob", "user:alice", "request", "And which host?")
+            until(lambda: sent(bus) == {"unknown": 1, "sent": 1})
+    items = [json.loads(line)["what"] for line in began.read_text().splitlines()]
+    assert items == ["Which port?", "And which host?"]
 
 
 ITEMS, OF_A_SESSION = 10_000, 50
