@@ -76,6 +76,12 @@ def test_the_site_has_every_page_of_the_documentation(site: Path) -> None:
     assert not list(site.rglob("*.py"))
 
 
+def test_the_site_has_nothing_beside_the_documentation_and_its_menu_names_a_page_once(site: Path) -> None:
+    assert [path for path in site.rglob("*") if path.suffix in (".py", ".pyc") or path.name == "__pycache__"] == []
+    named = re.findall(r"^ +- .+: (\S+\.md)$", (ROOT / "mkdocs.yml").read_text(encoding="utf-8"), re.MULTILINE)
+    assert [name for name, count in Counter(named).items() if count > 1] == []
+
+
 def test_a_page_looks_as_it_does_in_the_repository(site: Path) -> None:
     """Python-Markdown, which the site is made by, takes no list that has no empty line before it, and the like."""
     markdown = MarkdownIt("commonmark").enable("table")

@@ -17,6 +17,7 @@ from hallway.local.workspace import (
     read_settings,
     remote_url,
     resolve_project,
+    working_directory,
 )
 
 TYPE_CHECKING = False
@@ -30,7 +31,7 @@ CHECK_IGNORED_S = 1.0
 
 def ignores_case(directory: str | None = None) -> bool:
     """Return whether names that differ only in case are one file for git here (`core.ignorecase`), as on macOS."""
-    repository = find_repository(os.path.realpath(directory or os.getcwd()))
+    repository = find_repository(os.path.realpath(directory or working_directory()))
     if repository is None:
         return False
     settings = read_settings(os.path.join(repository.common, "config"))
@@ -44,7 +45,7 @@ def path_in_repository(typed: str, directory: str | None = None) -> str:
     it. Symbolic links are followed up to the first glob sign, so that one file has one name. Raises InvalidInput for a
     path outside of the repository. Outside of any repository the directory itself is the root.
     """
-    directory = os.path.realpath(directory or os.getcwd())
+    directory = os.path.realpath(directory or working_directory())
     repository = find_repository(directory)
     root = repository.folder if repository else directory
     names = os.path.expanduser(typed).split(os.sep)

@@ -33,7 +33,7 @@ def _project_and_repository(directory: str | None, environ: Mapping[str, str]) -
     named = environ.get("HALLWAY_PROJECT", "").strip()
     if named:
         return _storable(normalise_remote(named) if "://" in named else named), None
-    directory = os.path.realpath(directory or _working_directory())
+    directory = os.path.realpath(directory or working_directory())
     repository = find_repository(directory)
     if repository is None:
         return _storable(directory), None
@@ -43,7 +43,7 @@ def _project_and_repository(directory: str | None, environ: Mapping[str, str]) -
 
 def current_branch(directory: str | None = None) -> str | None:
     """Return the branch checked out in a directory; None outside a repository and on a detached HEAD."""
-    repository = find_repository(os.path.realpath(directory or _working_directory()))
+    repository = find_repository(os.path.realpath(directory or working_directory()))
     head = _read(os.path.join(repository.own, "HEAD")) if repository else ""
     if repository and head.strip() == IN_REFTABLE:
         branch = _ask_git(repository, "symbolic-ref", "--quiet", "--short", "HEAD")
@@ -57,7 +57,7 @@ def suggested_name(directory: str | None = None) -> str | None:
 
     A default branch is one of the usual names, or the one that the remote says. The folder is the worktree's.
     """
-    directory = os.path.realpath(directory or _working_directory())
+    directory = os.path.realpath(directory or working_directory())
     repository = find_repository(directory)
     branch = current_branch(directory) if repository else None
     if repository and branch and branch != _default_branch(repository) and (name := name_of_branch(branch)):
@@ -71,7 +71,8 @@ def _default_branch(repository: Repository) -> str:
     return head.strip().removeprefix("ref: refs/remotes/origin/")
 
 
-def _working_directory() -> str:
+def working_directory() -> str:
+    """Return the folder in which this process runs; the one that its shell names where it was removed meanwhile."""
     try:
         return os.getcwd()
     except FileNotFoundError:  # the directory was removed while this process runs in it, as worktrees often are
@@ -418,7 +419,7 @@ class LocalWorkspace:
 
     @property
     def location(self) -> str | None:
-        return _storable(f"{host_name()}:{self._directory or _working_directory()}")
+        return _storable(f"{host_name()}:{self._directory or working_directory()}")
 
     @property
     def user(self) -> str | None:

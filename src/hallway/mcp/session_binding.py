@@ -16,6 +16,7 @@ from hallway.core.errors import HallwayError, SessionNotFound
 from hallway.core.topics import topic
 from hallway.local import identity, presence
 from hallway.local.notify import DatagramSubscription, remove_dead
+from hallway.local.workspace import working_directory
 from hallway.services.sessions import CONTINUED_AS
 
 TYPE_CHECKING = False
@@ -209,7 +210,7 @@ class SessionBinding:
 
     def register(self, session_id: str) -> None:
         """Register the session, named after its client and directory; raises the bus's errors."""
-        directory = os.path.basename(os.getcwd()) or "/"
+        directory = os.path.basename(working_directory()) or "/"
         self.bus.sessions.register(session_id, f"{self._peer.client or 'agent'} in {directory}", self._agent_type)
 
     # -- the end ------------------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from hallway.core.errors import FileUnusable
 from hallway.local.atomic_file import identity, open_folder, read_file, replace_file
+from hallway.local.workspace import working_directory
 from hallway.text.sanitize import sanitize
 from hallway.text.style import in_order, style_of
 
@@ -40,7 +41,7 @@ def beacon_place(file: str = FILE, directory: str | None = None) -> tuple[str, s
 
     Of an absolute path, the root is the folder that it names: a person has named it, no repository.
     """
-    start = os.path.realpath(directory or os.getcwd())
+    start = os.path.realpath(directory or working_directory())
     root = start
     while not os.path.exists(os.path.join(root, ".git")):
         parent = os.path.dirname(root)

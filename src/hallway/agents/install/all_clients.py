@@ -20,6 +20,7 @@ from hallway.core.errors import ConfigBroken, FileUnusable, InvalidInput, Unsupp
 from hallway.core.near_names import near_matches
 from hallway.local.client_catalog import CATALOG
 from hallway.local.setup_marks import remove_marks
+from hallway.local.workspace import working_directory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -75,7 +76,7 @@ def install(
             "hallway is not installed in agents on Windows: its hooks are commands for a POSIX shell, which a client's"
             " own shell there may take for an order to block a prompt"
         )
-    root = repository() if is_project else None
+    root = _repository_here() if is_project else None
     all_here = [] if has_guard else [client for client in CLIENTS.values() if client.is_here]
     clients = [*(_chosen(names) if names else all_here), *([GuardInstaller()] if has_guard else [])]
 
@@ -96,7 +97,7 @@ def uninstall(
 
     `has_guard`: out of the git hooks of this repository. Files that nobody changed since are as before.
     """
-    root = repository() if is_project else None
+    root = _repository_here() if is_project else None
     clients = _chosen(names)
     if has_guard:
         clients.append(GuardInstaller())
@@ -179,13 +180,21 @@ def foreign_files(client: ClientInstaller) -> list[str]:
 
 def repository(directory: str | None = None) -> str:
     """Return the root of the repository around a directory, or the directory itself outside of one."""
-    start = folder = os.path.realpath(directory or os.getcwd())
+    start = folder = os.path.realpath(directory or working_directory())
     while not os.path.exists(os.path.join(folder, ".git")):
         parent = os.path.dirname(folder)
         if parent == folder:
             return start
         folder = parent
     return folder
+
+
+def _repository_here() -> str:
+    """Return the root of the repository here; raises InvalidInput where the folder was removed meanwhile."""
+    root = repository()
+    if not os.path.isdir(root):
+        raise InvalidInput(f"{root} is not there any more", hint="Go to a folder that is, and try again")
+    return root
 
 
 def _chosen(names: Sequence[str]) -> list[ClientInstaller]:

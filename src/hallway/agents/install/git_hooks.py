@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from hallway.agents.install.client import ClientInstaller
 from hallway.agents.install.configs import HOOKS, NAME, Config
 from hallway.core.errors import ClaimRefused, InvalidInput
+from hallway.local.workspace import working_directory
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -129,7 +130,8 @@ def _git(*words: str) -> str:
         return top if words == ("--show-toplevel",) else _rev_parse(top, "--path-format=absolute", *words)
     except (OSError, subprocess.CalledProcessError):
         raise InvalidInput(
-            f"{os.getcwd()} is in no git repository with a working tree", hint="Go to the repository, and try again"
+            f"{working_directory()} is in no git repository with a working tree",
+            hint="Go to the repository, and try again",
         ) from None
 
 

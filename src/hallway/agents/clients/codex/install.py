@@ -12,6 +12,7 @@ from hallway.agents.install.configs import HOOKS, HookEntries, JsonConfig, TomlC
 from hallway.agents.install.hook_commands import is_ours
 from hallway.agents.install.hook_entries import grouped, is_hallways
 from hallway.agents.install.switch import NO_HOOKS, NO_SERVER, Switch, is_false
+from hallway.local.workspace import working_directory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -139,7 +140,7 @@ def _questions() -> list[dict[str, Any]]:
     return [
         {"id": 1, "method": "initialize", "params": {"clientInfo": caller}},
         {"method": "initialized"},
-        {"id": HOOKS_ASKED, "method": "hooks/list", "params": {"cwds": [os.getcwd()]}},
+        {"id": HOOKS_ASKED, "method": "hooks/list", "params": {"cwds": [working_directory()]}},
     ]
 
 
