@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import threading
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,6 +15,7 @@ from hallway.store.sqlite import SQLiteStore
 from hallway.web.pages.attention_list import changes_since, in_groups
 from support import Here, until
 from web.conftest import PATIENCE_MS, live
+from web.noise import PERSON, Noise
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 expect.set_options(timeout=PATIENCE_MS)
 
-PERSON = "user:alice"
 LONG = "Which of them?\n" + "\n".join(
     f"{number}. This is a choice that takes a whole line to say." for number in range(9)
 )
@@ -104,6 +103,23 @@ def test_one_key_answers_the_question_that_has_the_focus(
     expect(page.locator(".need", has_text="May I merge?")).to_contain_text("not yet picked up")
 
 
+@pytest.mark.promise("H4")
+def test_what_a_person_does_about_an_item_is_in_the_persons_name(open_tab: Callable[..., Page], team: LocalBus) -> None:
+    ask(team, "s1", "Which index?")
+    team.messages.send("s2", "s3", "request", "Which port?", reply_within_s=1)
+    ask(team, "s2", "Which host?")
+    page = open_tab("/")
+    live(page)
+    page.locator(".need", has_text="Which index?").get_by_role("button", name="Yes").click()
+    page.locator(".need", has_text="Which port?").get_by_role("button", name="Nudge").click()
+    page.locator(".need", has_text="Which host?").get_by_role("button", name="Dismiss").click()
+    expect(page.locator("#said")).to_contain_text("Dismissed.")
+    until(lambda: "Yes." in [each.body for each in team.messages.inbox("s1") if each.from_session == PERSON])
+    until(lambda: PERSON in [each.from_session for each in team.messages.inbox("s3") if each.type == "notification"])
+    dismissed = [each.data["by"] for each in team.events.read(limit=1000) if each.kind == "attention.dismissed"]
+    assert dismissed == [PERSON]
+
+
 @pytest.mark.promise("H2")
 def test_a_dismissal_is_undone_by_its_key_and_in_its_place(open_tab: Callable[..., Page], team: LocalBus) -> None:
     ask(team, "s1", "First?")
@@ -168,48 +184,6 @@ def test_a_strange_cookie_says_nothing_of_changes(looked: str) -> None:
 
 
 # -- calm -------------------------------------------------------------------------------------------------------------
-
-
-class Noise:
-    """Five changes a second to what needs a person, by another thread, above and below what is being looked at."""
-
-    def __init__(self, path: str) -> None:
-        self._path = path
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self.changes = 0
-
-    def __enter__(self) -> Noise:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._thread.join(60)
-        assert not self._thread.is_alive()
-
-    def _run(self) -> None:
-        with LocalBus(SQLiteStore(self._path), Here()) as bus:
-            while not self._over.wait(0.2):
-                number = self.changes % 4
-                session_id = f"noise-{self.changes // 4 % 3}"
-                if number == 0:
-                    bus.sessions.register(session_id, session_id, "codex", ttl_s=86_400, status="working")
-                    bus.messages.send(session_id, PERSON, "request", f"urgent {self.changes}", priority="urgent")
-                elif number == 1:
-                    bus.sessions.update_status(
-                        session_id, "waiting", reason="permission", detail=f"Bash: {self.changes}"
-                    )
-                elif number == 2:
-                    bus.sessions.update_status(
-                        session_id, "idle", reason="done", detail="a long line " * (self.changes % 3 * 6 + 1)
-                    )
-                else:
-                    bus.sessions.update_status(session_id, "working")
-                    inbox = bus.messages.inbox(PERSON, limit=200)
-                    ours = [each.message_id for each in inbox if each.subject.startswith("urgent")]
-                    bus.messages.acknowledge(PERSON, ours)
-                self.changes += 1
 
 
 def place(page: Page, selector: str) -> float:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from hallway.core.model import OBSERVER, PERSON
 from hallway.core.parties import distinct_names, sessions_in
+from hallway.hub.auth.caller import Caller
 from hallway.hub.http import cookie, parse_query
 from hallway.local.workspace import current_user
 from hallway.services.messages import CollaborationHub
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
     from hallway.core.model import InboxSummary, Session
     from hallway.core.principal import Principal
-    from hallway.hub.auth.caller import Caller
     from hallway.web.operation_runner import OperationRunner
 
     Show = Callable[["Site", dict[str, str]], Awaitable[dict[str, Any]]]
@@ -39,16 +39,25 @@ MAX_PARTIES = 200  # sessions that a form suggests as recipients
 MAX_READERS = 50  # tokens for which a site is kept in memory
 
 
+class OwnersWorkspace:
+    """The workspace of the bus's owner at the page: nothing is known of it but the owner's name."""
+
+    project = branch = location = suggested_name = session_id = None
+
+    def __init__(self, user: str) -> None:
+        self.user = user
+
+
 class Site:
     """The page as one viewer sees it: operation runner, recent activity, and the viewer's name."""
 
     def __init__(self, ask: OperationRunner) -> None:
-        self.ask = ask
+        owner = (current_user() or NOBODY).replace("/", "-")  # a party's name cannot contain a slash
+        self.person = PERSON + owner
+        self.ask = ask.on_behalf_of(Caller(OwnersWorkspace(owner)))  # so that what attention sends has this sender, too
         self.activity = ActivityLog(ask)
         self.files = StaticFiles()
         self.renderer = Renderer(self.files)
-        # A party's name cannot contain a slash.
-        self.person = PERSON + (current_user() or NOBODY).replace("/", "-")
         self._others: OrderedDict[str, Site] = OrderedDict()
 
     def for_caller(self, caller: Caller) -> Site:

@@ -261,9 +261,14 @@
     const act = sourceElement.closest("details.act");
     if (act && !act.querySelector("[role=status]")) { sourceElement.reset(); closeAct(act); }
     if (sourceElement.matches("[data-compose], .page-form form")) sourceElement.reset();
-    saying = setTimeout(() => { said.replaceChildren(); }, SAID_FOR_MS);
+    saying = setTimeout(silence, SAID_FOR_MS);
     changed();
   });
+  function silence() { // what is under the pointer or has the focus stays
+    if (said.matches(":hover, :focus-within")) saying = setTimeout(silence, 1000);
+    else said.replaceChildren();
+  }
+
   let isByKey = false; // whether the keyboard was used last: then the focus goes back to where the form was opened
   for (const kind of ["keydown", "pointerdown"]) document.addEventListener(kind, () => { isByKey = kind === "keydown"; }, true);
 
