@@ -219,6 +219,11 @@ def test_requests_show_their_deadlines(open_tab: Callable[..., Page], team: Loca
     at = page.locator(f"#r-{timed} td").last.locator("time").get_attribute("data-clock")
     assert float(at or 0) == pytest.approx(request.reply_by.timestamp(), abs=0.01)
     expect(page.locator(f"#r-{untimed} td").last).to_have_text("–")
+    cut = "(each) => each.scrollWidth > each.clientWidth"
+    assert not page.locator(f"#r-{timed} td").last.evaluate(cut)
+    page.set_viewport_size({"width": 390, "height": 800})  # without headings, it says what the time is
+    said = "(each) => getComputedStyle(each, '::before').content"
+    assert page.locator(f"#r-{timed} td").last.evaluate(said) == '"answer by "'
 
 
 # -- memory -----------------------------------------------------------------------------------------------------------
