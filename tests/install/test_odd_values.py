@@ -6,6 +6,7 @@ import copy
 import json
 import os
 import stat
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
@@ -120,3 +121,14 @@ def test_what_is_no_file_is_named_and_nobody_waits_for_it(machine: Machine) -> N
     assert "✗ server" in machine.types("list").stdout
     assert f"{path} is no regular file" in machine.types("doctor").stdout
     assert stat.S_ISFIFO(path.stat().st_mode)
+
+
+@pytest.mark.promise("I1")
+def test_the_program_that_uninstalls_alone_does_not_wait_for_a_pipe(machine: Machine) -> None:
+    machine.installs("claude-code")
+    (machine.user / ".claude.json").unlink()
+    os.mkfifo(machine.user / ".claude.json")
+    done = machine.runs([sys.executable, str(machine.home / "uninstall" / "uninstall.py")])
+    assert done.returncode == 1
+    assert ".claude.json: cannot be edited: it is no regular file" in done.stdout
+    assert not (machine.user / ".claude" / "settings.json").exists()
