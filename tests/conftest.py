@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from subprocess import Popen
@@ -21,6 +22,10 @@ from support import STORES, Here, start_worker, store_at
 def pytest_configure(config: pytest.Config) -> None:
     """Have Ctrl-C mean what it means at a terminal: a parent such as nohup may have it ignored."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    # What a test does without a folder of its own is not done in the folder of the person who runs the tests.
+    data = tempfile.TemporaryDirectory(prefix="hallway-tests-", ignore_cleanup_errors=True)
+    os.environ["XDG_DATA_HOME"] = data.name
+    config.add_cleanup(data.cleanup)
 
 
 SESSION_VARIABLES = {row.session_variable for row in CATALOG.values()} - {""}
