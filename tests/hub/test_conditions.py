@@ -67,10 +67,19 @@ def test_a_condition_and_a_version_that_differ_are_refused(client: Client) -> No
 
 
 def test_a_write_that_has_no_version_refuses_a_condition_instead_of_ignoring_it(client: Client) -> None:
+    body = {"from_session": "cond", "to_session": "user:alice", "body": "kept"}
+    answer = client.call("POST", "/messages", body, if_match('"9"'))
+    assert (answer.status, answer.error["code"]) == (400, "invalid_input")
+    assert client.get("/messages?session_id=user:alice").json == []
+
+
+def test_an_entry_is_deleted_only_as_the_condition_says(client: Client) -> None:
     remembers(client, "kept", "one")
     answer = client.call("DELETE", "/memory/kept?project=cond", None, if_match('"9"'))
-    assert (answer.status, answer.error["code"]) == (400, "invalid_input")
+    assert (answer.status, answer.error["code"]) == (412, "version_conflict")
     assert client.get("/memory/kept?project=cond").status == 200
+    assert client.call("DELETE", "/memory/kept?project=cond", None, if_match('"1"')).status == 200
+    assert client.get("/memory/kept?project=cond").status == 404
 
 
 @pytest.mark.parametrize("quoted", ["send-1", '"send-2"'])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import socket
 import threading
@@ -15,6 +16,7 @@ import pytest
 
 import hallway
 from hallway.bus.base import Bus
+from hallway.bus.hub_endpoint import HubEndpoint
 from hallway.bus.remote import RemoteBus
 from hallway.core import errors
 from hallway.local.workspace import LocalWorkspace
@@ -365,3 +367,16 @@ def test_handlers_hear_what_happens_on_the_hub(remote: RemoteBus) -> None:
     remote.sessions.end("handled")
     assert came.wait(20)
     assert heard == ["session.ended"]
+
+
+def test_a_connection_whose_answer_comes_while_the_bus_is_closed_is_closed_too(hub: HubProcess) -> None:
+    endpoint = HubEndpoint(hub.url)
+
+    class ClosedMeanwhile(list[http.client.HTTPConnection]):
+        def append(self, connection: http.client.HTTPConnection) -> None:
+            endpoint.close()
+            super().append(connection)
+
+    kept = endpoint._idle = ClosedMeanwhile()
+    assert endpoint.ask("GET", "/ready", None, {}, 60)[0] == 200
+    assert kept == []

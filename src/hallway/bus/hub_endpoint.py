@@ -95,6 +95,8 @@ class HubEndpoint:
                 connection = self.connect(timeout_s)
             else:
                 self._idle.append(connection)
+                if self._is_closed:  # while the answer came
+                    self.close()
                 return response.status, text
             finally:
                 self._busy.discard(connection)

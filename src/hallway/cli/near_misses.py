@@ -33,5 +33,7 @@ def flag_hint(program: str, unknown: Sequence[str], flags: Iterable[str], *, is_
     """Return what to type instead of words that a command does not take."""
     if is_json and not unknown[0].startswith("-"):
         return f"Fields come after an equals sign: --json={unknown[0]}"
-    near = near_matches(unknown[0].partition("=")[0], list(flags)) if unknown[0].startswith("--") else []
-    return f"Did you mean {' or '.join(near)}?" if near else f"See: {program} --help"
+    if not unknown[0].startswith("--"):
+        return f"See: {program} --help"
+    near = near_matches(unknown[0][2:].partition("=")[0], [each[2:] for each in flags if each.startswith("--")])
+    return f"Did you mean {' or '.join(f'--{each}' for each in near)}?" if near else f"See: {program} --help"
