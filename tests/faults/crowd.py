@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 KEYS = ("plan", "notes")
 TTL_S = 10
+LOST_S = 2.0  # around a crash of the database, whose last half second of heartbeats may be lost
 
 
 class Crowd:
@@ -34,6 +35,7 @@ class Crowd:
         self.given_again: list[str] = []
         self.tasks: list[str] = []
         self.broken: list[BaseException] = []
+        self.crashes: list[float] = []  # when the database crashed, by the monotonic clock
         self.heard: list[int] = []  # the seqs of the events that a handler was called with
         self._listening = RemoteBus(",".join(urls), Here())
         self._names = [f"worker-{number}" for number in range(size)]
@@ -138,6 +140,10 @@ class Crowd:
 
     # -- what must be true afterwards ---------------------------------------------------------------------------------
 
+    def _is_kept(self, op: Op) -> bool:
+        """Return whether no crash of a database may have taken back when a session was seen (decision 0008)."""
+        return not any(crash - LOST_S <= op.ended <= crash + LOST_S for crash in self.crashes)
+
     def progress(self) -> int:
         """How much was accepted until now."""
         return len(self.accepted)
@@ -163,7 +169,8 @@ class Crowd:
             for task_id, accepts in self.history.of("accept").items():
                 check_task(accepts, bus.tasks.get(task_id).owner)
             for name, beats in self.history.of("beat").items():
-                check_seen(beats, self.history.of("look")[name])
+                looks = self.history.of("look")[name]
+                check_seen(filter(self._is_kept, beats), filter(self._is_kept, looks))
             last = bus.events.last_seq()
             until(lambda: last in self.heard, within_s=60)
             check_heard(self.heard, last)

@@ -144,7 +144,7 @@ def test_of_two_hubs_one_is_killed_in_the_middle_and_each_item_comes_once(tmp_pa
         for number in range(60):
             bus.messages.send("bob", "user:alice", "request", f"question {number}")
         try:
-            until(lambda: sent(bus) == {"sent": 60})
+            until(lambda: sent(bus) == {"sent": 60}, within_s=240)
         finally:
             for hub in hubs:
                 hub.kill()
