@@ -87,10 +87,3 @@ def shown(tmp_path: Path) -> Callable[[], list[list[str]]]:
         return [each.strip("\n").split("\n") for each in text.split("END\n") if each]
 
     return shown
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let the receiver's connections be: a program that is killed in the middle of one leaves it to the collector."""
-    for item in items:
-        if item.path.is_relative_to(Path(__file__).parent):
-            item.add_marker(pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning"))

@@ -67,7 +67,8 @@ def test_a_hub_without_notifications_sends_none_and_one_learns_of_rules_later(tm
         ask(bus)
         store = ("--store", str(silent.home))
         with HubProcess(tmp_path / "other", *store, constants=fast, HALLWAY_NOTIFICATIONS=str(later)) as hub:
-            assert hallway.connect(hub.url).attention.read().total == 1
+            with hallway.connect(hub.url) as remote:
+                assert remote.attention.read().total == 1
             assert receiver.requests == []
             write_rules(later, receiver)
             until(lambda: len(receiver.requests) == 1)
