@@ -147,6 +147,7 @@ def test_of_two_hubs_one_is_killed_in_the_middle_and_each_item_comes_once(tmp_pa
         try:
             until(lambda: sent(bus) == {"sent": 60}, within_s=240)
         finally:
+            print(bus.notifications.list_channels(), [hub.log()[-3:] for hub in hubs])
             for hub in hubs:
                 hub.kill()
     assert len(killed) == 1
