@@ -49,6 +49,14 @@ def address(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
 
 
 @pytest.fixture
+def database() -> Iterator[str]:
+    """An empty schema of a real PostgreSQL."""
+    url = postgres.new_bus(postgres.server_url())
+    yield url
+    postgres.drop_bus(url)
+
+
+@pytest.fixture
 def open_bus(address: str, clock: FakeClock) -> Iterator[Callable[[], LocalBus]]:
     """Opens the test's bus, each time with a connection of its own, as another process would."""
     opened: list[LocalBus] = []

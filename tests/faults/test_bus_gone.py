@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import psycopg
 import pytest
 
 import hallway
-import postgres
 from cli.person import Person
 from hallway.bus.local import LocalBus
 from hallway.core import errors
@@ -322,13 +321,6 @@ def test_a_session_s_mcp_server_says_so_and_heals(file: Path) -> None:
 
 
 # -- a database -------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def database() -> Iterator[str]:
-    url = postgres.new_bus(postgres.server_url())
-    yield url
-    postgres.drop_bus(url)
 
 
 @pytest.mark.parametrize("what", ["TABLE sessions RENAME TO", "TABLE hallway_migrations RENAME TO"])

@@ -13,7 +13,6 @@ import apsw
 import psycopg
 import pytest
 
-import postgres
 from hallway.bus.local import LocalBus
 from hallway.core import errors
 from hallway.store import sqlite
@@ -281,13 +280,6 @@ CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCE
 CREATE CONSTRAINT TRIGGER late AFTER INSERT ON sessions DEFERRABLE INITIALLY DEFERRED
 FOR EACH ROW EXECUTE FUNCTION refuse();
 """
-
-
-@pytest.fixture
-def database() -> Iterator[str]:
-    url = postgres.new_bus(postgres.server_url())
-    yield url
-    postgres.drop_bus(url)
 
 
 def test_what_postgresql_says_of_a_commit_is_our_error_and_nothing_is_written(database: str) -> None:

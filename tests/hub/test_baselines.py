@@ -3,25 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
 from bench.postgres import CROWD
 from bench.scale import FULL
 from bench.tools import HubProcess, fill
 
-import postgres
 from hallway.store.postgres.store import PostgresStore
 from support import open_store
-
-
-@pytest.fixture
-def database() -> Iterator[str]:
-    url = postgres.new_bus(postgres.server_url())
-    yield url
-    postgres.drop_bus(url)
 
 
 def heartbeat(hub: HubProcess) -> dict[str, Any]:

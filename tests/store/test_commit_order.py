@@ -3,22 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from subprocess import Popen
 
 import pytest
 
-import postgres
 from hallway.bus.local import LocalBus
 from hallway.core.model import Event, Message
 from support import Here, all_events, open_store, start_together, store_at, until
-
-
-@pytest.fixture
-def database() -> Iterator[str]:
-    url = postgres.new_bus(postgres.server_url())
-    yield url
-    postgres.drop_bus(url)
 
 
 @pytest.mark.promise("E1", "M4")

@@ -87,13 +87,6 @@ def test_the_test_of_visibility_is_written_once() -> None:
     assert sorted(written) == [FRAGMENTS, "messages.sql", "tasks.sql"]
 
 
-@pytest.fixture
-def database() -> str:
-    url = postgres.new_bus(postgres.server_url())
-    yield url
-    postgres.drop_bus(url)
-
-
 def test_every_statement_fits_the_tables(database: str) -> None:
     """Those of SQLite are asked in test_completeness.py."""
     wrong = {}

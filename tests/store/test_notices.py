@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-import postgres
 from hallway.bus import local as bus_module
 from hallway.bus.local import LocalBus
 from hallway.cli.main import run
@@ -20,13 +19,6 @@ from hallway.store.postgres.listener import MAX_BYTES, PostgresSubscription
 from support import all_events, open_store, until, waits
 
 NEVER_S = 30.0  # a slow look that comes too late for any test
-
-
-@pytest.fixture
-def database() -> Iterator[str]:
-    url = postgres.new_bus(postgres.server_url())
-    yield url
-    postgres.drop_bus(url)
 
 
 @pytest.fixture

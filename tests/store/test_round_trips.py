@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from psycopg import pq
 
-import postgres
 from hallway.bus.local import LocalBus
 from hallway.core import errors
 from hallway.hub.auth.caller import Caller
@@ -23,13 +22,6 @@ from support import Here, all_events, open_store, run_apart
 SEND = CollaborationHub.operations["send"]
 # As `wakes.share`, which nobody waits for, but it fails for messages of one session.
 FAILS_FOR_BOB = "SELECT :thread_id, :now, 1 / (CASE WHEN :session_id = 'bob' THEN 0 ELSE 1 END)"
-
-
-@pytest.fixture
-def database() -> Iterator[str]:
-    url = postgres.new_bus(postgres.server_url())
-    yield url
-    postgres.drop_bus(url)
 
 
 @pytest.fixture

@@ -93,7 +93,7 @@ class LocalBus(Bus):
         return operation.function(service, **prepared)
 
     def _read_ahead(self, operation: Operation, arguments: dict[str, Any]) -> None:
-        """Have what every write asks of the sessions in its arguments answered together."""
+        """Read what every write needs to know of the sessions in its arguments in one round trip."""
         reads = [
             ("sessions.owner", {"session_id": session_id})
             for name in operation.references

@@ -1,4 +1,4 @@
-"""Taking note that the person looks at the list of what needs attention: rules may leave out what was seen (H3)."""
+"""Records that the person has looked at the attention list: notification rules may leave out what was seen (H3)."""
 
 from __future__ import annotations
 
@@ -16,4 +16,4 @@ def note_look(bus: Bus) -> None:
     try:
         bus.notifications.look()
     except HallwayError:
-        pass  # who may only read, or whose disk is full, has the list nevertheless
+        pass  # the list is shown all the same to somebody who may only read, or whose disk is full

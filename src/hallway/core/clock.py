@@ -89,11 +89,10 @@ def format_time(at: datetime) -> str:
 def new_id() -> str:
     """Return a new time-ordered id (UUIDv7, RFC 9562). Later ids sort later, so an index is extended at its end.
 
-    Its time has steps of a quarter of a microsecond: a process that makes two ids in one millisecond, as a quick writer
-    does, finds them in their order.
+    Ids are ordered to a quarter of a microsecond, so two ids that one process makes in the same millisecond are, too.
     """
     millisecond, rest_ns = divmod(time.time_ns(), 1_000_000)
-    fraction = (rest_ns << 12) // 1_000_000  # in the place of the random bits that follow the version (section 6.2)
+    fraction = (rest_ns << 12) // 1_000_000  # 12 bits, instead of random ones (RFC 9562, section 6.2, method 3)
     random = int.from_bytes(os.urandom(8), "big") >> 2
     value = millisecond << 80 | 7 << 76 | fraction << 64 | 2 << 62 | random
     digits = f"{value:032x}"

@@ -1,4 +1,4 @@
-"""SHA-256 as short commands can afford it: `hashlib` loads OpenSSL, which takes a tenth of such a command's time."""
+"""SHA-256 without `hashlib`, which loads OpenSSL: that would take a tenth of a short command's time."""
 
 from __future__ import annotations
 
@@ -16,5 +16,5 @@ else:
 
 
 def short_digest(text: str) -> str:
-    """Return 64 bits of a text's SHA-256 in hexadecimal; half characters count as question marks."""
+    """Return the first 64 bits of a text's SHA-256 in hexadecimal; a lone surrogate counts as a question mark."""
     return sha256(text.encode("utf-8", "replace")).hexdigest()[:16]

@@ -1,21 +1,19 @@
-"""Answers from afar: `POST /notifications/answer`, which a one-time token opens without a hub token.
+"""Answers from afar: `POST /notifications/answer` needs a one-time token in its body, and no hub token.
 
-A phone that got a notification has the one-time token and nothing else. The token is for one item and one use, and has
-the rights of whoever made it. Anybody may try one, so tries are limited by the network that they come from and all
-together, and a wrong token is found out by a read. What is answered so says nothing about the item.
+A phone that got a notification has only the one-time token. It is valid for one item and one use, with the rights of
+whoever made it. Anybody may guess tokens, so tries are limited for each network and in total, and a token is checked by
+a read before anything is written. The response says nothing about the item but its state.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hallway.bus.remote import RemoteWorkspace
 from hallway.core.errors import HallwayError, Unauthorised
-from hallway.hub.auth.caller import Caller, address_of
+from hallway.hub.auth.caller import Caller, OwnerWorkspace, address_of
 from hallway.hub.auth.limits import AddressLimits
 from hallway.hub.auth.middleware import CHALLENGE
 from hallway.hub.http import encode_json, parse_object, read_body, respond, respond_error
-from hallway.local.workspace import current_user
 from hallway.services.notifications import NOT_VALID, NotificationLog
 
 if TYPE_CHECKING:
@@ -41,8 +39,7 @@ class AnswerEndpoint:
         self._token_cache = token_cache
         self._audit = audit
         self._limits = AddressLimits()
-        # The caller of operations for a token that the bus's owner made: the person who runs the hub.
-        self._owner = Caller(RemoteWorkspace({"user": user} if (user := current_user()) else {}))
+        self._owner = Caller(OwnerWorkspace())  # who answers with a token that the bus's owner made
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if "grant" in scope:

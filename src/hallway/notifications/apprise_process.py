@@ -1,6 +1,6 @@
 """The process that sends one notification through Apprise: what to send is its standard input, as JSON.
 
-Its exit status says whether the service has it, by what Apprise says, or that Apprise does not know the URL.
+Its exit status says what Apprise reported: sent, refused by the service, or a URL that Apprise does not know.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import sys
 
-SENT, REFUSED, UNKNOWN_URL = 0, 3, 4  # 1 and 2 are what Python itself ends with
+SENT, REFUSED, UNKNOWN_URL = 0, 3, 4  # Python itself exits with 1 or 2 if the program fails
 
 
 def main() -> int:

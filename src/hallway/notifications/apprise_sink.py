@@ -46,7 +46,7 @@ class AppriseSink(Sink):
         if actions := buttons(notification):
             url += f"{'&' if '?' in url else '?'}actions={quote(actions, safe='')}"
         asked = {"url": url, "title": title, "body": body, "is_urgent": notification.item.is_urgent}
-        # Apprise and what it imports may warn of anything, which must not end its process.
+        # Warnings of Apprise's modules are ignored: with PYTHONWARNINGS=error they would end the process.
         program = [sys.executable, "-P", "-W", "ignore", "-m", PROGRAM]
         status = run_program(program, LIMIT_S, stdin=encode(asked).encode())
         if status == UNKNOWN_URL:

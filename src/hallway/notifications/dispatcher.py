@@ -140,7 +140,7 @@ class Channel(Thread):
             answer = self.sink.send(notification)
         except NotificationFailed as failure:
             error = failure
-        except Exception as failure:  # one item must not end the channel of all others
+        except Exception as failure:  # a fault with one item must not end the thread that sends all others
             log.exception("%s: %s cannot be sent", self.channel, item.item_id)
             error = NotificationFailed(f"{type(failure).__name__}: {failure}", is_final=True)
         is_last = error is not None and (error.is_final or turn.attempt >= MAX_ATTEMPTS)

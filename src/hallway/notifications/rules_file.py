@@ -25,7 +25,7 @@ def add_sink(
 ) -> SinkOptions:
     """Add a sink and a rule that has its items sent there; return the sink as the file has it then.
 
-    With a `hub_url`, it is the file's from then on.
+    A `hub_url` is written to the file, too.
     Raises FileUnusable for a file that cannot be used, InvalidInput for a name that it has already.
     """
     import tomlkit

@@ -39,8 +39,8 @@ def index_new(bus: Context) -> None:
 def _index_some(bus: Context) -> bool:
     """Index the oldest messages that are not indexed; return whether there were any.
 
-    Their words are taken apart before the transaction, which begins with a look whether they are still not indexed. A
-    message's labels are read in it: whoever moves a project meanwhile does not know of words that are not indexed yet.
+    Their words are found before the transaction, which begins with a check that they are still not indexed. The labels
+    are read inside of it, because the project may have been moved since.
     """
     store = bus.store
     with store.read():
@@ -65,13 +65,13 @@ def reindex(bus: Context, seqs: list[int]) -> None:
         for seq, subject, body, project, sender in store.rows(
             "messages.texts_of", seqs=encode(seqs[start : start + INDEX_AT_ONCE])
         ):
-            store.rows("messages.index_drop", id=seq)
+            store.change("messages.index_drop", id=seq)
             _add(store, seq, store.fulltext.indexed(subject, "", body), project, sender)
 
 
 def _add(store: Any, seq: int, words: dict[str, Any], project: str, sender: str) -> None:
     labelled = store.fulltext.labelled_words(words, _labels(project, sender))
-    store.rows("messages.index_add", id=seq, **labelled)
+    store.change("messages.index_add", id=seq, **labelled)
 
 
 def _labels(project: str | None, sender: str | None) -> list[str]:

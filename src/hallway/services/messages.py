@@ -734,7 +734,7 @@ class CollaborationHub(Service, noun="messages"):
         return receipt.replace(held_back=held_back)
 
     def _read_ahead(self, draft: dict[str, Any]) -> None:
-        """Have the reads of a message that is nothing special answered together."""
+        """Read what sending an ordinary message needs to know in one round trip."""
         now, from_session, to_session = self._store.now, draft["from_session"], draft["to_session"]
         parties = {"from_session": from_session, "to_session": to_session}
         self._store.read_ahead(

@@ -97,10 +97,10 @@ if TYPE_CHECKING:
         def one(self, statement: str, **parameters: Any) -> Row | None: ...
 
         def change(self, statement: str, **parameters: Any) -> None:
-            """Run a statement whose rows nobody needs; it may wait for the next one, and its error comes with that."""
+            """Run a statement and ignore its rows; it may be sent with the next one, which then raises its error."""
 
         def read_ahead(self, *reads: tuple[str, dict[str, Any]]) -> None:
-            """Say which reads come next: a store across a network runs them together."""
+            """Announce the next reads, which a store across a network then runs in one round trip."""
 
         def close(self) -> None: ...
 

@@ -16,13 +16,13 @@ BEGIN, MIDDLE = "(:", " IS NULL OR "
 
 
 class FilteredStatement:
-    """A statement with optional filters."""
+    """A statement with optional filters, and its texts: one for each combination of filters that is used."""
 
     __slots__ = ("_filters", "_texts", "text")
 
     def __init__(self, text: str, filters: dict[str, list[str]]) -> None:
         self.text = text
-        self._filters = filters  # of each parameter
+        self._filters = filters  # the comparisons with each parameter
         self._texts: dict[tuple[bool, ...], str] = {}
 
     def text_for(self, parameters: dict[str, Any]) -> str:

@@ -302,11 +302,11 @@ class SQLiteStore:
         return rows[0] if rows else None
 
     def change(self, statement: str, **parameters: Any) -> None:
-        """Run a named statement whose rows nobody needs."""
+        """Run a named statement and ignore its rows."""
         self.rows(statement, **parameters)
 
     def read_ahead(self, *reads: tuple[str, dict[str, Any]]) -> None:
-        """Do nothing: no read has far to go."""
+        """Do nothing: reads of a local file need no round trips."""
 
     def rows_written(self) -> int:
         """Return how many rows this connection has written so far; compare two results to see if rows were written."""

@@ -139,7 +139,7 @@ async def release_claim(site: Site, fields: dict[str, str]) -> tuple[str, str]:
 
 
 async def settle_conflict(site: Site, fields: dict[str, str]) -> tuple[str, str]:
-    """Settle a conflict: its two sessions know of each other."""
+    """Settle a conflict, because its two sessions know of each other."""
     was_open = await site.ask(SETTLE, session_id=site.person, conflict_id=fields.get("conflict_id", ""))
     return ("Settled: it is no conflict for an hour." if was_open else "It was over before."), "/page/claims"
 

@@ -1,4 +1,4 @@
-"""`GET /page/headlines`: what the page's script may show in a notification of the browser, the headlines alone."""
+"""`GET /page/headlines`: the headlines of what needs attention, which the page shows as browser notifications."""
 
 from __future__ import annotations
 

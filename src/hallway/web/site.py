@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from hallway.core.model import OBSERVER, PERSON
 from hallway.core.parties import distinct_names, sessions_in
-from hallway.hub.auth.caller import Caller
+from hallway.hub.auth.caller import Caller, OwnerWorkspace, owner_name
 from hallway.hub.http import cookie, parse_query
-from hallway.local.workspace import current_user
 from hallway.services.messages import CollaborationHub
 from hallway.services.sessions import SessionRegistry
 from hallway.web.activity import ActivityLog
@@ -32,29 +31,18 @@ FIND_NAMES = SessionRegistry.operations["find_names"]
 FIND_SESSIONS = SessionRegistry.operations["find_sessions"]
 INBOXES = CollaborationHub.operations["inboxes"]
 
-NOBODY = "owner"
 LOOKED_COOKIE = "hallway_looked"  # of the page's script: what the person saw last on the home page, and when
 MAX_NAMES = 1000  # looked up for one page; other sessions are shown by their ids
 MAX_PARTIES = 200  # sessions that a form suggests as recipients
 MAX_READERS = 50  # tokens for which a site is kept in memory
 
 
-class OwnersWorkspace:
-    """The workspace of the bus's owner at the page: nothing is known of it but the owner's name."""
-
-    project = branch = location = suggested_name = session_id = None
-
-    def __init__(self, user: str) -> None:
-        self.user = user
-
-
 class Site:
     """The page as one viewer sees it: operation runner, recent activity, and the viewer's name."""
 
     def __init__(self, ask: OperationRunner) -> None:
-        owner = (current_user() or NOBODY).replace("/", "-")  # a party's name cannot contain a slash
-        self.person = PERSON + owner
-        self.ask = ask.on_behalf_of(Caller(OwnersWorkspace(owner)))  # so that what attention sends has this sender, too
+        self.person = PERSON + owner_name()
+        self.ask = ask.on_behalf_of(Caller(OwnerWorkspace()))  # what attention sends is from this person, too
         self.activity = ActivityLog(ask)
         self.files = StaticFiles()
         self.renderer = Renderer(self.files)

@@ -24,7 +24,7 @@ FIRST_MESSAGE = "hallway broadcast me 'Hello from my terminal'"
 
 
 class Link:
-    """A link of the chain: what must hold, in short, too, whether it does, and what to do if it does not.
+    """A link of the chain: what must hold (also in short), whether it does, and what to do if it does not.
 
     `is_done` is None where the client did not say.
     """

@@ -48,7 +48,7 @@ def _ledger(path: str) -> dict[str, Any]:
 
 def _undo(entry: dict[str, Any], recorded: dict[str, Any] | None, kept: str) -> str | None:
     path = entry["path"]
-    if os.path.exists(path) and not os.path.isfile(path):  # a program would wait for what comes out of a pipe
+    if os.path.exists(path) and not os.path.isfile(path):  # opening a named pipe would wait for a writer
         raise ValueError("it is no regular file")
     try:
         with open(path, "rb") as file:

@@ -41,7 +41,7 @@ def labelled(screen: Terminal, label: str, cells: int, text: str, colour: str = 
 
 
 def indented(screen: Terminal, text: str, indent: str, colour: str = "") -> list[str]:
-    """Return the lines of a text, wrapped at the screen's width, after an indentation."""
+    """Return a text as indented lines that are no wider than the screen."""
     lines = wrap(text, screen.width and screen.width - len(indent))
     return [f"{indent}{screen.paint(line, colour)}".rstrip() for line in lines]
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 AT_ONCE = 1000
 MAX_EVENTS = 1000  # that are kept for what is shown of the past
-MIN_BETWEEN_LOOKS_S = 5.0  # of the person, that are recorded
+MIN_BETWEEN_LOOKS_S = 5.0  # at least, between two looks of the person that are recorded
 LOOK_EVERY_S = 5.0  # what changes without an event: when sessions were last seen, who is stuck
 SHORTEST_PAUSE_S = 0.05
 REST = 4  # times the length of a reading is the pause after it
@@ -80,7 +80,7 @@ class BusFeed:
         self._stale: set[str] = set(EVERYTHING)
         self._news = threading.Condition()
         self._is_asked = False
-        self._is_used = True  # since the last look was noted: whoever starts the program looks at it
+        self._is_used = True  # whether the person has used the screen since the last recorded look; a start counts
         self._look_noted_at = -MIN_BETWEEN_LOOKS_S
         self._is_closed = False
         self._source: Source | None = None
@@ -120,7 +120,7 @@ class BusFeed:
         self.read_again(name)
 
     def note_use(self) -> None:
-        """Take note that the person uses the screen now, and so looks at it."""
+        """Record that the person has pressed a key or clicked, and so looks at the screen."""
         self._is_used = True
 
     def read_again(self, *lists: str) -> None:

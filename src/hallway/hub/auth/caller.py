@@ -10,7 +10,7 @@ from hallway.bus.remote import HERE_HEADER, read_here
 from hallway.core.errors import Unauthorised
 from hallway.core.model import OBSERVER
 from hallway.hub.http import header
-from hallway.local.workspace import NoWorkspace, ScopedWorkspace
+from hallway.local.workspace import NoWorkspace, ScopedWorkspace, current_user
 
 if TYPE_CHECKING:
     import asyncio
@@ -76,6 +76,20 @@ class Caller:
 
 
 HUB = Caller(NOWHERE)  # the hub itself, for operations that no request asked for
+
+
+def owner_name() -> str:
+    """Return the name of the person who runs the hub, without slashes, which a party's name cannot contain."""
+    return (current_user() or "owner").replace("/", "-")
+
+
+class OwnerWorkspace:
+    """The workspace of the person who runs the hub, of which only the name is known."""
+
+    project = branch = location = suggested_name = session_id = None
+
+    def __init__(self) -> None:
+        self.user = owner_name()
 
 
 def caller_of(scope: Scope) -> Caller:

@@ -1,6 +1,6 @@
 """Limits per token: requests, open waits, and bytes written. The owner has no limits.
 
-Who has no token is limited by the network that the requests come from, and with all others who have none.
+Callers without a token are limited for each network that they call from, and all of them together.
 
 A token bucket refills at a constant rate up to its size. A request beyond that is refused with the time to wait, so
 that one runaway program does not slow down the others.
@@ -92,14 +92,14 @@ class Allowance:
 
 
 class AddressLimits:
-    """The limits of callers without a token: a bucket for each network, the last ones seen, and one for all."""
+    """The limits of callers without a token: a bucket for each of the latest networks, and one for all together."""
 
     def __init__(self) -> None:
         self._all = Bucket(ALL_TRIES_PER_S, ALL_TRIES_AT_ONCE)
         self._networks: OrderedDict[str, Bucket] = OrderedDict()
 
     def take(self, address: str) -> None:
-        """Count a try; raises LimitReached."""
+        """Count a try from an address. Raises LimitReached if there were too many from its network, or in total."""
         network = network_of(address)
         bucket = self._networks.setdefault(network, Bucket(TRIES_PER_S, TRIES_AT_ONCE))
         self._networks.move_to_end(network)
@@ -110,7 +110,7 @@ class AddressLimits:
 
 
 def network_of(address: str) -> str:
-    """Return what one caller may have all addresses of: an IPv4 address, or the network of an IPv6 one."""
+    """Return the addresses that one caller probably has: an IPv4 address itself, the /64 network of an IPv6 address."""
     try:
         ip = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:

@@ -106,7 +106,7 @@ class AuthMiddleware:
 
 
 def _may_answer(scope: Scope) -> bool:
-    """Return whether a request says that its own one-time token is all that it has."""
+    """Return whether a request answers an item without a hub token: its body has to hold a one-time token."""
     is_answer = scope["method"] == ANSWER.method and scope["raw_path"] == ANSWER.path.encode()
     return is_answer and not header(scope, b"authorization")
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from hallway.core.errors import AlreadyTaken
 from hallway.core.model import ADMIN
+from hallway.hub.auth.caller import owner_name
 from hallway.local import credentials
 from hallway.local.paths import data_folder
-from hallway.local.workspace import current_user
 from hallway.services.tokens import digest_of
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def provide_token(bus: LocalBus, addresses: list[str]) -> bool:
 
 
 def _new_token(bus: LocalBus) -> str:
-    name = (current_user() or "owner").replace("/", "-") + SUFFIX
+    name = owner_name() + SUFFIX
     try:
         return bus.tokens.create(name, ADMIN).token
     except AlreadyTaken:  # made by an earlier hub, whose stored token is lost

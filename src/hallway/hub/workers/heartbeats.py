@@ -1,4 +1,4 @@
-"""Batches of heartbeats that change nothing, on a connection beside the writer (PostgreSQL only).
+"""Heartbeats that change nothing, sent in batches over a connection of their own (PostgreSQL only).
 
 Most requests to a hub are heartbeats that change nothing. On PostgreSQL they need not wait for the bus's writers: the
 heartbeats that arrive while a statement runs become the next statement, sent from the event loop without a thread.

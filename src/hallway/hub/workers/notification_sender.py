@@ -1,4 +1,4 @@
-"""Notifications of the hub's own user: the same dispatcher as in `hallway notify`, by the same rules file.
+"""Sends the notifications of the hub's own user, with the dispatcher and the rules file of `hallway notify`.
 
 It has threads and connections of its own, so that no request waits for it. Several hubs on one bus, and `hallway
 notify` beside them, send each item once: the bus decides who sends (decision 0022).
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from hallway.notifications.notification import Notification
     from hallway.notifications.sinks import Sink
 
-LOOK_EVERY_S = 5.0  # for a rules file that is not there yet, and after the bus refused the dispatcher
+LOOK_EVERY_S = 5.0  # how often to look for a missing rules file, and to try again after an error
 STOP_WITHIN_S = 3.0  # more than the dispatcher itself takes to stop
 
 log = logging.getLogger("hallway.notifications")
@@ -47,7 +47,7 @@ class NotificationSender(Thread):
         from hallway.notifications.dispatcher import Dispatcher
 
         self._dispatcher = Dispatcher(self._open_bus, _log_report, path=self._path)
-        if self._stopped.is_set():  # since before `stop` could know the dispatcher
+        if self._stopped.is_set():  # `stop` was called before there was a dispatcher to stop
             return
         try:
             self._dispatcher.run()
@@ -55,13 +55,13 @@ class NotificationSender(Thread):
             log.warning("no notifications for now: %s", error)
 
     def stop(self) -> None:
-        """Begin no other notification; from whichever thread."""
+        """Start no further notification; any thread may call this."""
         self._stopped.set()
         if self._dispatcher:
             self._dispatcher.stop()
 
     def close(self) -> None:
-        """Stop, and wait a moment for what is being sent; what takes longer is decided by its lease."""
+        """Stop, and wait a moment for the notification that is being sent; its lease covers what takes longer."""
         self.stop()
         self.join(STOP_WITHIN_S)
 

@@ -526,7 +526,7 @@ class Writer:
                 return [self._run_bare(job) for job in batch]
         except _WroteAndFailed:
             pass
-        except HallwayError:  # a statement failed that had waited for the savepoint's end
+        except HallwayError:  # a deferred statement failed when the savepoint ended
             if not self.bus.store.holds():
                 raise
         return [self._run_one(job, self.bus.execute) for job in batch]

@@ -1,4 +1,4 @@
-"""Statements whose rows nobody needs: they wait here, and go to the database together with the next statement.
+"""Deferred statements: those whose rows are not needed are sent to the database together with the next statement.
 
 Sent alone, each would cost a round trip while its transaction holds the bus's lock. libpq's pipeline mode sends several
 without waiting in between; the database runs them in order, and none after the first that fails.
@@ -15,12 +15,12 @@ from psycopg import pq
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-MAX_WAITING = 32  # statements, and the bytes of their values
-MAX_BYTES = 64 * 1024
+MAX_WAITING = 32  # deferred statements
+MAX_BYTES = 64 * 1024  # of their values
 
 
 class DeferredStatements:
-    """The waiting statements of one connection, in order."""
+    """The deferred statements of one connection, in order."""
 
     def __init__(self, pgconn: pq.abc.PGconn) -> None:
         self._pgconn = pgconn

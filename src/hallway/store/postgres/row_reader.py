@@ -1,7 +1,7 @@
-"""Reading the rows of a PostgreSQL result: whole numbers, floats, truth values, and texts for all other types.
+"""Reading the rows of a PostgreSQL result: integers, floats, booleans, and all other types as text.
 
-psycopg's compiled reader takes a sixth of the time that a loop over the cells takes. It is given types of our own: its
-usual ones make dates, decimals and decoded JSON of what the services read as numbers and texts on every store.
+psycopg's compiled reader takes a sixth of the time of a loop over the cells. Its usual loaders would return dates,
+decimals and decoded JSON, where the services expect the numbers and texts that SQLite returns; so it gets other ones.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from hallway.store import Row
 
-LOADERS: dict[int, type[Any]] = {  # by the number of the type; a sum of bigints is numeric, and 0 is for all others
+LOADERS: dict[int, type[Any]] = {  # by the type's OID; 1700 is numeric, as a sum of bigints is; 0 is any other type
     16: BoolLoader,
     20: IntLoader,
     21: IntLoader,
@@ -30,7 +30,7 @@ LOADERS: dict[int, type[Any]] = {  # by the number of the type; a sum of bigints
 
 
 class _Types:
-    """The context that psycopg asks for types; without a connection, texts are UTF-8."""
+    """The context in which psycopg looks up loaders; as it has no connection, texts are read as UTF-8."""
 
     connection = None
 

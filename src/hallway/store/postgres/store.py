@@ -255,18 +255,15 @@ class PostgresStore:
         return rows[0] if rows else None
 
     def change(self, statement: str, **parameters: Any) -> None:
-        """Run a named statement whose rows nobody needs.
+        """Run a named statement and ignore its rows.
 
-        In a transaction that is the only writer it waits for the next statement that has rows, and for the end of the
-        savepoint or transaction at the latest, and its error is raised there.
+        In a transaction that holds the bus's lock the statement is deferred: it is sent together with the next
+        statement that returns rows, at the latest at the end of the savepoint or transaction. An error is raised then.
         """
         self._enter()
         try:
             if self._depth and self._is_exclusive:
-                prepared = self._statements[statement]
-                values = prepared.values(parameters)
-                self._prepare(statement, prepared)
-                self._deferred.add(statement.encode(), values)
+                self._defer(statement, parameters)
                 self._ahead = {}
                 self._written += 1
                 if self._deferred.is_full:
@@ -277,26 +274,28 @@ class PostgresStore:
             self._mutex.release()
 
     def read_ahead(self, *reads: tuple[str, dict[str, Any]]) -> None:
-        """Run several reads in one round trip, if this transaction is the only writer; `rows` then has their results.
+        """Run several reads in one round trip and keep their results for `rows`.
 
-        They are dropped at the first statement that may write: until then nobody can change what they read, except for
-        heartbeats, which move the times of a session.
+        It does nothing unless the transaction holds the bus's lock: then only heartbeats of others, which change a
+        session's times, can change what was read. The results are dropped before the next statement that may write.
         """
         self._enter()
         try:
             if not (self._depth and self._is_exclusive):
                 return
-            keys = []
-            for statement, parameters in reads:
-                prepared = self._statements[statement]
-                values = prepared.values(parameters)
-                self._prepare(statement, prepared)
-                self._deferred.add(statement.encode(), values)
-                keys.append((statement, *values))
+            keys = [self._defer(statement, parameters) for statement, parameters in reads]
             results = self._send_deferred()
             self._ahead = dict(zip(keys, results[-len(keys) :], strict=True))
         finally:
             self._mutex.release()
+
+    def _defer(self, statement: str, parameters: dict[str, Any]) -> tuple[Any, ...]:
+        """Add a statement to those that are sent together; return its name and values."""
+        prepared = self._statements[statement]
+        values = prepared.values(parameters)
+        self._prepare(statement, prepared)
+        self._deferred.add(statement.encode(), values)
+        return (statement, *values)
 
     def _run(self, statement: str, parameters: dict[str, Any]) -> pq.abc.PGresult:
         """Run a statement; outside of a transaction, repeat it on a new connection if the connection was lost."""
@@ -336,7 +335,7 @@ class PostgresStore:
         return self._call(self._pgconn.exec_, command.encode())
 
     def _send_deferred(self, last: Callable[[], None] | None = None) -> list[pq.abc.PGresult]:
-        """Run the statements that wait, and one more that `last` sends; raises the first error."""
+        """Run the deferred statements, and one more that `last` sends. Raises the first error."""
         if not self._deferred:
             return []
         try:
@@ -466,7 +465,7 @@ class _Savepoint:
         try:
             if self._store._pgconn.transaction_status == pq.TransactionStatus.INTRANS:
                 self._store._execute("RELEASE inner_one")
-        except errors.HallwayError:  # a statement that had waited failed
+        except errors.HallwayError:  # a deferred statement failed
             self._store._rollback("ROLLBACK TO inner_one")
             raise
 

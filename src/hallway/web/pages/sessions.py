@@ -276,7 +276,10 @@ def _talk(
     unread_ids: set[str],
     new_ids: set[str],
 ) -> list[dict[str, Any]]:
-    """Return the messages to and from a session with their delivery states, newest first; one to itself once."""
+    """Return the messages to and from a session, newest first, with their delivery states.
+
+    A message that the session sent to itself is listed once.
+    """
     own = {each.message_id for each in received}
     outgoing: list[dict[str, Any]] = [
         {"message": each, "is_out": True, "states": dict(Counter(state.state for state in states))}

@@ -125,7 +125,7 @@ RETURNING seq, message_id, project, type, from_session, to_session, subject,
      WHERE d.seq = messages.seq AND d.injected_at IS NULL AND d.acknowledged_at IS NULL) AS unread;
 
 -- name: messages.labels
--- What the index says of each message besides its words.
+-- The project and the sender of each message, which are labels in the full-text index.
 SELECT seq, project, from_session FROM messages WHERE seq > :after AND seq < :before ORDER BY seq;
 
 -- name: messages.not_indexed

@@ -188,7 +188,8 @@ RETURNING 1;
 SELECT max(id) FROM message_index;
 
 -- name: messages.texts_of
-SELECT seq, subject, body, project, from_session FROM messages WHERE seq IN (SELECT value::bigint FROM json_array_elements_text(:seqs::json) AS wanted (value)) ORDER BY seq;
+SELECT seq, subject, body, project, from_session
+FROM messages WHERE seq IN (SELECT value::bigint FROM json_array_elements_text(:seqs::json) AS wanted (value)) ORDER BY seq;
 
 -- name: messages.index_drop
 DELETE FROM message_index WHERE id = :id;

@@ -188,7 +188,8 @@ RETURNING 1;
 SELECT max(id) FROM message_index_docsize;
 
 -- name: messages.texts_of
-SELECT seq, subject, body, project, from_session FROM messages WHERE seq IN (SELECT value FROM json_each(:seqs)) ORDER BY seq;
+SELECT seq, subject, body, project, from_session
+FROM messages WHERE seq IN (SELECT value FROM json_each(:seqs)) ORDER BY seq;
 
 -- name: messages.index_drop
 DELETE FROM message_index WHERE rowid = :id;
