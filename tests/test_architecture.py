@@ -17,6 +17,7 @@ from bench.code import circles, first_word, functions, imports, modules, repeate
 import hallway
 from hallway.agents.client_parts import adapter_of, installer_of
 from hallway.local.client_catalog import CATALOG
+from hallway.services import SERVICES
 from words import REPLACED, VERBS
 
 SOURCE = Path(hallway.__file__).parent
@@ -285,6 +286,35 @@ def test_a_heartbeat_loads_nothing_but_hallway_and_apsw(bus_folder: Path) -> Non
     everything, added = modules_of('bus.sessions.heartbeat("alice")', bus_folder)
     assert added - sys.stdlib_module_names == {"hallway", "apsw"}
     assert everything & HEAVY == set()
+
+
+@pytest.mark.parametrize(
+    ("what", "services"),
+    {
+        'bus.sessions.active("github.com/acme/shop")': "sessions",
+        'bus.sessions.heartbeat("alice")': "sessions",
+        'bus.sessions.heartbeat("alice", status="idle")': "events requests sessions",
+        'bus.messages.inbox("alice")': "messages sessions",
+        'bus.memory.set("alice", "api", "text")': "events memory sessions",
+    }.items(),
+)
+def test_a_call_loads_only_the_services_that_it_needs(bus_folder: Path, what: str, services: str) -> None:
+    everything, _ = modules_of(what, bus_folder)
+    assert {noun for noun in SERVICES if f"hallway.services.{noun}" in everything} == set(services.split())
+
+
+@pytest.mark.parametrize("words", ["list", "session show alice"])
+def test_a_command_loads_only_the_services_that_it_needs(bus_folder: Path, words: str) -> None:
+    what = f"""
+from unittest.mock import patch
+sys.argv = ["hallway", *{words.split()}]
+with patch("os._exit"):
+    from hallway.__main__ import main
+    with patch("hallway.cli.run.out"):
+        main()
+"""
+    everything, _ = modules_of(what.replace("\n", "\n    "), bus_folder)
+    assert {noun for noun in SERVICES if f"hallway.services.{noun}" in everything} == {"sessions"}
 
 
 def test_a_first_heartbeat_brings_in_no_other_package(tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ from hallway.core.schema import (
     encode,
     quote_value,
 )
-from hallway.services.base import Service
+from hallway.services import service_classes
 
 CONTROLS = "\x00\x07\x1b\x7f\x80\x9b\ud800\udfff"
 LINE = Text(most=5)
@@ -260,9 +260,7 @@ def test_every_word_is_explained_and_has_a_valid_schema(kind: FieldType) -> None
 
 # -- the vocabulary and the code --------------------------------------------------------------------------------------
 
-OPERATIONS = {
-    declared.name: declared for service in Service.__subclasses__() for declared in service.operations.values()
-}
+OPERATIONS = {declared.name: declared for service in service_classes() for declared in service.operations.values()}
 ANNOTATIONS: dict[type[FieldType], str] = {
     JsonObject: "dict[str, Json]",
     Json: "Json",

@@ -13,14 +13,14 @@ from cli.person import Person
 from hallway.cli.examples import EXAMPLES
 from hallway.cli.help import GROUPS, PLUMBING, described
 from hallway.cli.main import build_parser
-from hallway.cli.run import SYNONYMS
+from hallway.cli.run import SYNONYMS, VERBS, operations
 from hallway.core import errors
+from hallway.services import service_classes
 from hallway.services.attention import AttentionList
-from hallway.services.base import Service
 from hallway.services.messages import CollaborationHub
 
 ERRORS = "|".join(name for name, each in vars(errors).items() if isinstance(each, type))
-OPERATIONS = "|".join(name for each in Service.__subclasses__() for name in each.operations if "_" in name)
+OPERATIONS = "|".join(name for each in service_classes() for name in each.operations if "_" in name)
 PYTHON = rf'\bPython\b(?! \d)|\w\(\w|\w="|\b(?:None|True|False|{ERRORS}|{OPERATIONS})\b'
 NOT_PLAIN = re.compile(rf"\b[Rr]aises\b|\([A-Z]\d+[,)]|`|, and\.|\bReturns?\b|; return\b|{PYTHON}")
 
@@ -42,6 +42,13 @@ PARSERS = dict(parsers())
 def test_every_command_is_in_one_group() -> None:
     grouped = [name for commands in GROUPS.values() for name in commands]
     assert sorted(grouped) == sorted(words for words in PARSERS if words and " " not in words and words not in SYNONYMS)
+
+
+def test_the_verbs_that_a_command_looks_its_service_up_by_are_the_operations_verbs() -> None:
+    first_words: dict[str, set[str]] = {}
+    for verb, operation in operations().items():
+        first_words.setdefault(operation.noun, set()).add(verb.partition(" ")[0])
+    assert {noun: set(words.split()) for noun, words in VERBS.items()} == first_words
 
 
 @pytest.mark.parametrize("words", PARSERS)

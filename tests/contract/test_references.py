@@ -17,14 +17,14 @@ from hallway.core.model import Message
 from hallway.core.operation import Operation
 from hallway.core.principal import Principal
 from hallway.core.topics import topic
-from hallway.services.base import Service
+from hallway.services import service_classes
 from support import Here, kinds, store_at, until, waits
 
 SHOP, OTHER = Here.project, "github.com/acme/other"
 ALICE, BOB = "0c0ffee0-1111-4000-8000-00000000000a", "0decaf00-1111-4000-8000-00000000000b"
 OPERATIONS = [
     (operation, parameter)
-    for service in Service.__subclasses__()
+    for service in service_classes()
     for operation in service.operations.values()
     for parameter in operation.references
 ]

@@ -368,6 +368,19 @@ def test_an_ended_session_that_goes_on_is_live_again(bus: LocalBus, act_alive: C
 
 
 @pytest.mark.promise("S4")
+def test_a_read_looks_once_whether_a_sweep_is_due(bus: LocalBus, clock: FakeClock, monkeypatch: Any) -> None:
+    """One snapshot answers both questions; only a sweep takes another."""
+    register(bus, "alice")
+    looks: list[int] = []
+    is_due = LocalBus._is_due
+    monkeypatch.setattr(LocalBus, "_is_due", lambda self: looks.append(1) or is_due(self))
+    assert bus.sessions.get("alice").status == "active"
+    assert len(looks) == 1
+    clock.advance(3600)
+    assert bus.sessions.get("alice").end_reason == "expired"
+    assert bus.events.read(kinds=["session.expired"])[0].session_id == "alice"
+
+
 def test_a_heartbeat_in_time_leaves_nothing_to_the_sweep(
     bus: LocalBus, open_bus: Callable[[], LocalBus], clock: FakeClock
 ) -> None:

@@ -21,7 +21,7 @@ from hallway.core.schema import Boolean, encode
 from hallway.local.workspace import LocalWorkspace
 from hallway.mcp.tools import WHOLE_HINTS as MCP_HINTS
 from hallway.mcp.tools import actor
-from hallway.services.base import Service
+from hallway.services import service_classes
 from hub.client import Client
 
 if TYPE_CHECKING:
@@ -29,9 +29,7 @@ if TYPE_CHECKING:
 
     from hallway.core.operation import Operation
 
-OPERATIONS = {
-    operation.name: operation for service in Service.__subclasses__() for operation in service.operations.values()
-}
+OPERATIONS = {operation.name: operation for service in service_classes() for operation in service.operations.values()}
 
 
 COMMAND = re.compile(r"\bhallway [a-z]")  # what only who has a command line can type

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from hallway.services.base import Service
+from hallway.services import service_classes
 
 if TYPE_CHECKING:
     from hub.client import Client
 
-OPERATIONS = [operation for service in Service.__subclasses__() for operation in service.operations.values()]
+OPERATIONS = [operation for service in service_classes() for operation in service.operations.values()]
 
 
 def remembers(client: Client, key: str, value: Any, **headers: str) -> Any:

@@ -16,7 +16,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from hallway.services.base import Service
+from hallway.services import service_classes
 from hub.client import Client
 from support import sampled
 
@@ -25,9 +25,7 @@ if TYPE_CHECKING:
 
     from hub.process import HubProcess
 
-OPERATIONS = {
-    operation.name: operation for service in Service.__subclasses__() for operation in service.operations.values()
-}
+OPERATIONS = {operation.name: operation for service in service_classes() for operation in service.operations.values()}
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 EXAMPLES = 8
 SPEED = settings(

@@ -16,6 +16,7 @@ from hallway.hub.workers.writer import SHORT_LIMIT, Reader, Writer
 from hallway.services.attention import AttentionList
 from hallway.services.messages import CollaborationHub
 from hallway.services.sessions import SessionRegistry
+from hallway.services.stats import Statistics
 from hallway.store.sqlite import SQLiteStore
 from support import Here, run_apart
 
@@ -29,6 +30,7 @@ GET, LIST = SessionRegistry.operations["get"], SessionRegistry.operations["find_
 HEARTBEAT = SessionRegistry.operations["heartbeat"]
 INBOX = CollaborationHub.operations["inbox"]
 ATTENTION = AttentionList.operations["read"]
+STATS = Statistics.operations["read"]
 SLOW = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000000) SELECT max(i) FROM n"
 
 
@@ -121,6 +123,14 @@ def test_a_read_of_an_overdue_session_sweeps_on_a_thread_first(in_world: Any) ->
         assert world.on_threads == [GET.name]
         assert (await world.read(GET, session_id="alice")).status == "offline"
         assert world.on_threads == [GET.name]  # the sweep is done
+
+    in_world(work)
+
+
+def test_statistics_count_all_rows_so_they_are_read_on_a_thread(in_world: Any) -> None:
+    async def work(world: World) -> None:
+        assert (await world.read(STATS)).sessions.live == 0
+        assert world.on_threads == [STATS.name]
 
     in_world(work)
 

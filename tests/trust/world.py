@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from hallway.core.principal import Principal
-from hallway.services.base import Service
+from hallway.services import service_classes
 from hallway.services.tokens import digest_of
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 SHOP, BANK = "github.com/acme/shop", "github.com/acme/bank"
 OPERATIONS: dict[str, Operation] = {
-    operation.name: operation for service in Service.__subclasses__() for operation in service.operations.values()
+    operation.name: operation for service in service_classes() for operation in service.operations.values()
 }
 TARGETS = ("own", "others", "elsewhere")
 OWNERS = {"own": ("alice", SHOP), "others": ("bob", SHOP), "elsewhere": ("carol", BANK)}

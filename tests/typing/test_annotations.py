@@ -15,7 +15,7 @@ import pytest
 import hallway
 import hallway.bus.connect
 from hallway.core.operation import Operation
-from hallway.services.base import Service
+from hallway.services import service_classes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,7 +31,7 @@ def public_methods() -> list[tuple[str, Callable[..., Any]]]:
     internal = ("append", "sent", "apply_message", "notify_task_change", "held_back", "stats", "prune_old", "restore")
     return [
         (f"{service.__name__}.{name}", method)
-        for service in Service.__subclasses__()
+        for service in service_classes()
         for name, method in vars(service).items()
         if inspect.isfunction(method) and name[0] != "_" and (hasattr(method, "operation") or name not in internal)
     ]

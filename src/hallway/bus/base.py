@@ -4,25 +4,7 @@ from __future__ import annotations
 
 from hallway.core.errors import ProjectNeeded
 from hallway.core.model import PERSON, Pruned
-from hallway.services.attention import AttentionList
-from hallway.services.base import Service
-from hallway.services.claims import ClaimRegistry
-from hallway.services.conflicts import ConflictRegistry
-from hallway.services.events import EventLog
-from hallway.services.files import FileLog
-from hallway.services.imports import ImportReceiver
-from hallway.services.logins import LoginRegistry
-from hallway.services.memory import SharedMemory
-from hallway.services.messages import CollaborationHub
-from hallway.services.notifications import NotificationLog
-from hallway.services.projects import ProjectRegistry
-from hallway.services.requests import RequestBook
-from hallway.services.retention import KEEP_S, Retention
-from hallway.services.sessions import SessionRegistry
-from hallway.services.stats import Statistics
-from hallway.services.tasks import TaskBoard
-from hallway.services.tokens import TokenRegistry
-from hallway.services.wakes import WakeUps
+from hallway.services import SERVICES, service_class
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,13 +17,54 @@ if TYPE_CHECKING:
     from hallway.core.model import Event, Message, Stats
     from hallway.core.operation import Operation
     from hallway.core.principal import Principal
+    from hallway.services.attention import AttentionList
+    from hallway.services.base import Service
+    from hallway.services.claims import ClaimRegistry
+    from hallway.services.conflicts import ConflictRegistry
+    from hallway.services.events import EventLog
+    from hallway.services.files import FileLog
+    from hallway.services.imports import ImportReceiver
+    from hallway.services.logins import LoginRegistry
+    from hallway.services.memory import SharedMemory
+    from hallway.services.messages import CollaborationHub
+    from hallway.services.notifications import NotificationLog
+    from hallway.services.projects import ProjectRegistry
+    from hallway.services.requests import RequestBook
+    from hallway.services.retention import Retention
+    from hallway.services.sessions import SessionRegistry
+    from hallway.services.stats import Statistics
+    from hallway.services.tasks import TaskBoard
+    from hallway.services.tokens import TokenRegistry
+    from hallway.services.wakes import WakeUps
     from hallway.store import Subscription
 
     F = TypeVar("F", bound=Wait)
 
 
+STATISTICS = "statistics"  # the service of the noun `stats`: `Bus.stats` is a method
+
+
 class Bus:
     """A bus and its services, in this process or behind a hub."""
+
+    sessions: SessionRegistry
+    messages: CollaborationHub
+    wakes: WakeUps
+    requests: RequestBook
+    tasks: TaskBoard
+    events: EventLog
+    memory: SharedMemory
+    files: FileLog
+    claims: ClaimRegistry
+    conflicts: ConflictRegistry
+    tokens: TokenRegistry
+    logins: LoginRegistry
+    projects: ProjectRegistry
+    retention: Retention
+    imports: ImportReceiver
+    statistics: Statistics
+    attention: AttentionList
+    notifications: NotificationLog
 
     store: Any = None  # the store of a local bus; None for a remote one
     folder = ""  # this machine's folder for files about the bus's sessions, such as gate files and sockets
@@ -69,27 +92,25 @@ class Bus:
         self._followers: Any = ()  # a set of weak references, once there is a follower or listener
         self._registered: set[str] = set()  # the sessions that this object has registered
         self._keep_alive: KeepAlive | None = None
-        self.sessions = SessionRegistry(self)
-        self.messages = CollaborationHub(self)
-        self.wakes = WakeUps(self)
-        self.requests = RequestBook(self)
-        self.tasks = TaskBoard(self)
-        self.events = EventLog(self)
-        self.memory = SharedMemory(self)
-        self.files = FileLog(self)
-        self.claims = ClaimRegistry(self)
-        self.conflicts = ConflictRegistry(self)
-        self.tokens = TokenRegistry(self)
-        self.logins = LoginRegistry(self)
-        self.projects = ProjectRegistry(self)
-        self.retention = Retention(self)
-        self.imports = ImportReceiver(self)
-        self.statistics = Statistics(self)
-        self.attention = AttentionList(self)
-        self.notifications = NotificationLog(self)
-        self.services: dict[str, Service] = {
-            each.noun: each for each in vars(self).values() if isinstance(each, Service)
-        }
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Service:
+            """Open a service when it is first used."""
+            noun = "stats" if name == STATISTICS else name
+            if noun not in SERVICES:
+                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+            return vars(self).setdefault(name, service_class(noun)(self))
+
+    def service_of(self, noun: str) -> Service:
+        """Return the service of a noun; raises AttributeError for an unknown one."""
+        service: Service = getattr(self, STATISTICS if noun == "stats" else noun)
+        return service
+
+    @property
+    def services(self) -> dict[str, Service]:
+        """Return all services by noun."""
+        return {noun: self.service_of(noun) for noun in SERVICES}
 
     @property
     def visible(self) -> str | None:
@@ -156,6 +177,8 @@ class Bus:
 
     def prune(self, older_than_s: int | None = None, keep_bytes: int | None = None) -> Pruned:
         """Run `Retention.prune` until everything old is removed; return the total counts."""
+        from hallway.services.retention import KEEP_S
+
         older_than_s, removed = KEEP_S if older_than_s is None else older_than_s, Pruned.of(({}, False))
         while not removed.is_complete:
             step = self.retention.prune(older_than_s, keep_bytes)

@@ -62,9 +62,7 @@ class LocalBus(Bus):
             return result
         if self.store.is_in_transaction:
             return self._look(operation, service, arguments)
-        self.sweep()
-        self._refresh(operation, service)
-        result = self._look(operation, service, arguments)
+        result = self._look_swept(operation, service, arguments)
         if operation.can_wait and arguments["wait_s"]:
             # Only a wait counts: the page, a status file and people also read inboxes of other sessions.
             session_id = _acting_session(operation, arguments)
@@ -104,9 +102,21 @@ class LocalBus(Bus):
         if len(reads) > 1:
             self.store.read_ahead(*reads)
 
-    def _refresh(self, operation: Operation, service: Service) -> None:
+    def _look_swept(self, operation: Operation, service: Service, arguments: dict[str, Any]) -> Any:
+        """Run a read in a snapshot in which nothing is overdue; what is overdue is expired first.
+
+        Usually nothing is, so one snapshot answers both questions.
+        """
         if operation.refresh:
+            self.sweep()
             getattr(service, operation.refresh)()
+            return self._look(operation, service, arguments)
+        self._look_for_gone()
+        with self.store.read():
+            if self.needs_no_sweep():
+                return self.run(operation, service, arguments)
+        self.sweep()
+        return self._look(operation, service, arguments)
 
     def _look(self, operation: Operation, service: Service, arguments: dict[str, Any]) -> Any:
         with self.store.read():
@@ -125,15 +135,14 @@ class LocalBus(Bus):
         self._waits.add(waiter)
         try:
             # The first read finds everything from before the subscription; later news wakes the subscription.
-            while not operation.is_news(result := self._look(operation, service, arguments), arguments):
+            # Every read sweeps: what is due may be what is waited for, as when a claim ends or a session is gone.
+            while not operation.is_news(result := self._look_swept(operation, service, arguments), arguments):
                 left_s = deadline - time.monotonic()
                 if left_s <= 0:
                     break
                 waiter.wait(min(left_s, self.look_again_s))
                 if self.is_closed:
                     raise Unavailable("the bus was closed while this call waited", hint="Open the bus again")
-                self.sweep()  # what is due meanwhile may be what is waited for: a claim ends, a session is gone
-                self._refresh(operation, service)
             return result
         finally:
             self._waits.discard(waiter)

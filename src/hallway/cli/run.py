@@ -19,12 +19,12 @@ from hallway.core.parameters import type_of
 from hallway.core.redaction import redact_url
 from hallway.core.schema import Boolean, Identifier, PartyId
 from hallway.local.paths import address_source, bus_address, bus_file
-from hallway.services.base import Service
+from hallway.services import SERVICES, service_class
 from hallway.text.sanitize import sanitize
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from typing import Any, TypeAlias
 
     from hallway.bus.base import Bus
@@ -62,14 +62,29 @@ MULTI_STEP: dict[str, Callable[[Bus, dict[str, Any]], Any]] = {
 
 NOUNS = {"sessions": "session", "messages": "message", "attention": "attention"}  # whose verbs come after them, too
 SYNONYMS = {"ps": "list"}
+VERBS = {  # first words of the verbs, by noun: a command imports the services of its own
+    "sessions": "clear-offline continue end heartbeat list ping register rename session show status",
+    "messages": "ack broadcast deliveries inbox message messages replies reply search send thread",
+    "requests": "requests",
+    "tasks": "task",
+    "memory": "memory",
+    "claims": "claims",
+    "conflicts": "conflicts",
+    "tokens": "token whoami",
+    "logins": "token",
+    "projects": "project",
+    "retention": "prune",
+    "stats": "stats",
+    "attention": "answer attention dismiss nudge",
+}
 
 
-def operations() -> dict[str, Operation]:
-    """Return every operation that has a verb, by its verb; `rename` is also `session rename`."""
+def operations(nouns: Iterable[str] = SERVICES) -> dict[str, Operation]:
+    """Return the operations of some nouns that have a verb, by their verbs; `rename` is also `session rename`."""
     declared = {
         operation.verb: operation
-        for service in Service.__subclasses__()
-        for operation in service.operations.values()
+        for noun in nouns
+        for operation in service_class(noun).operations.values()
         if operation.verb
     }
     for verb, operation in [*declared.items()]:
@@ -81,8 +96,10 @@ def operations() -> dict[str, Operation]:
 
 def parse_fast(argv: list[str]) -> tuple[Operation, Words, bool] | None:
     """Return the operation, the arguments typed for it, and whether `--json` is given; None if argparse must parse."""
-    declared = operations()
-    argv = [*(SYNONYMS.get(word, word) for word in argv[:1]), *argv[1:]]
+    if not argv:
+        return None
+    argv = [SYNONYMS.get(argv[0], argv[0]), *argv[1:]]
+    declared = operations(noun for noun in SERVICES if argv[0] in VERBS.get(noun, "").split())
     words = 2 if " ".join(argv[:2]) in declared else 1
     operation = declared.get(" ".join(argv[:words]))
     if operation is None or operation.name in ASKS_FIRST:
@@ -178,7 +195,7 @@ def _perform(
             result = whole(bus, arguments)
         else:
             # A copy, in which the bus replaces references by ids: what is shown has what the person typed.
-            result = bus.execute(operation, bus.services[operation.noun], {**arguments})
+            result = bus.execute(operation, bus.service_of(operation.noun), {**arguments})
         screen = out()
         if is_for_people:
             screen.names = bus.sessions.names_in(result)

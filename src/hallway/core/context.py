@@ -50,7 +50,10 @@ class Context(Protocol):
     due_sessions: set[str]
     due_edits: set[str]
     is_swept: bool
-    services: Any
+
+    @property
+    def services(self) -> dict[str, Any]: ...
+
     is_closed: bool
     look_again_s: float
     sessions: Any

@@ -57,9 +57,8 @@ class SessionBinding:
     def session_of(self, meta: Json, *, is_needed: bool = True) -> str | None:
         """Return the session of a call and remember it; None if nothing names it yet and the call needs none."""
         self._call_session = identity.from_metadata(meta) or self._call_session
-        self._follow_succession()
         is_early = self._is_hooked or (time.monotonic() < self._began + UNNAMED_S and not self._subscriptions)
-        session_id = self.current_session() or (self._own() if is_needed or not is_early else None)
+        session_id = self._followed_session() or (self._own() if is_needed or not is_early else None)
         if session_id is not None and session_id not in self._subscriptions:
             self._add_session(session_id)
         return session_id
@@ -71,33 +70,43 @@ class SessionBinding:
         from the start of this server or the one that it goes on as, and the session of an earlier server of the same
         client process.
         """
-        bound = self._bound()
-        environment = self._environment
-        while environment in self._successors:
-            environment = self._successors[environment]
-        session_id = self._call_session or (bound.session_id if bound else environment)
-        last = self._last.session_id
-        return session_id or (last if last and not last.startswith(OWN) else None)
+        return self._call_session or self._hosted_session() or self._remembered_session()
 
-    def _follow_succession(self) -> None:
-        """Find out whether the environment's session goes on under another id (S14).
+    def _followed_session(self) -> str | None:
+        """Return the session's id, after finding out whether it goes on under another id (S14).
 
         Where the client's process cannot be seen, as from a container, no hook's binding says so. A session that had
         ended before this server served it is not followed: its client has resumed it.
         """
-        if self._call_session or self._bound():
-            return
-        session_id = self.current_session()
-        if session_id is None or session_id not in self._subscriptions or session_id in self._unannounced:
-            return
+        if session_id := self._call_session or self._hosted_session():
+            return session_id
+        session_id = self._remembered_session()
+        if session_id not in self._subscriptions or session_id in self._unannounced:
+            return session_id
         try:
             end_reason = self.bus.sessions.get(session_id).end_reason or ""
         except HallwayError:
-            return  # the call itself returns the error
-        if end_reason.startswith(CONTINUED_AS):
-            successor = end_reason.removeprefix(CONTINUED_AS)
-            self._successors.pop(successor, None)  # it went on as this one before
-            self._successors[session_id] = successor
+            return session_id  # the call itself returns the error
+        if not end_reason.startswith(CONTINUED_AS):
+            return session_id
+        successor = end_reason.removeprefix(CONTINUED_AS)
+        self._successors.pop(successor, None)  # it went on as this one before
+        self._successors[session_id] = successor
+        return self._remembered_session()
+
+    def _hosted_session(self) -> str | None:
+        """Return the session that a hook bound to the client's process."""
+        bound = self._bound()
+        return bound.session_id if bound else None
+
+    def _remembered_session(self) -> str | None:
+        """Return the environment's session or its successor; else that of an earlier server of the client's process."""
+        session_id = self._environment
+        while session_id in self._successors:
+            session_id = self._successors[session_id]
+        if session_id is None and (last := self._last.session_id) and not last.startswith(OWN):
+            return last
+        return session_id
 
     @property
     def _environment(self) -> str | None:
@@ -112,8 +121,10 @@ class SessionBinding:
         parent, *others = self._ancestors
         if parent.session_id:
             return parent
-        client = identity.agent_type_of(self._peer.client)
-        return next((each for each in others if each.is_of(self._environment, client)), None)
+        if not others:
+            return None
+        client, environment = identity.agent_type_of(self._peer.client), self._environment
+        return next((each for each in others if each.is_of(environment, client)), None)
 
     @property
     def client(self) -> int:
@@ -170,8 +181,7 @@ class SessionBinding:
 
     def send_heartbeats(self) -> float:
         """Send a heartbeat for each of the client's sessions, once any is known; return the time of the next call."""
-        self._follow_succession()
-        session_id = self.current_session()
+        session_id = self._followed_session()
         if session_id is None and not self._subscriptions:
             if self._is_hooked:
                 return time.monotonic() + HEARTBEAT_S  # a hook, or a call that needs a session, will name it

@@ -365,7 +365,7 @@ class StdioServer:
         if arguments.get("detail") and is_switched_off(os.environ, "HALLWAY_DETAIL"):
             arguments = {**arguments, "detail": None}
         try:
-            return self._bus.execute(operation, self._bus.services[operation.noun], arguments), None
+            return self._bus.execute(operation, self._bus.service_of(operation.noun), arguments), None
         except HallwayError as error:
             return None, error
 

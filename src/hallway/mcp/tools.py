@@ -13,7 +13,7 @@ from hallway.core.near_names import near_matches
 from hallway.core.parties import sessions_in
 from hallway.core.schema import ArrayOf, Boolean, Choice, Integer, JsonObject, Number, Text, encode
 from hallway.mcp import results
-from hallway.services.base import Service
+from hallway.services import service_classes
 from hallway.services.claims import MAX_CLAIMS, ClaimRegistry, checked_path
 from hallway.services.memory import SharedMemory
 from hallway.services.messages import CollaborationHub
@@ -361,7 +361,7 @@ def actor(operation: Operation) -> str | None:
 
 def full() -> list[Tool]:
     """Return every operation as a tool, but for those that a person does: no agent answers in a person's place."""
-    operations = [each for service in Service.__subclasses__() for each in service.operations.values()]
+    operations = [each for service in service_classes() for each in service.operations.values()]
     return [WholeTool(each) for each in operations if not each.is_persons]
 
 

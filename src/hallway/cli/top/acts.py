@@ -112,7 +112,7 @@ class Question:
     def perform(self, bus: Bus, texts: dict[str, str], screen: Terminal) -> list[str]:
         """Run the operation and return what to tell the person."""
         arguments = self.arguments(texts)
-        result = bus.execute(self.operation, bus.services[self.operation.noun], {**arguments})
+        result = bus.execute(self.operation, bus.service_of(self.operation.noun), {**arguments})
         if self.done:
             return [self.done]
         screen.names = bus.sessions.names_in(result)

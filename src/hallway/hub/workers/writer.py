@@ -99,7 +99,7 @@ class Job:
     def prepare(self, bus: LocalBus) -> HallwayError | None:
         """Run the part before the transaction (`Operation.prepare`); return its error, or None."""
         try:
-            self.arguments = self.operation.prepare(bus.services[self.operation.noun], self.arguments)
+            self.arguments = self.operation.prepare(bus.service_of(self.operation.noun), self.arguments)
         except Exception as error:  # the edge between the hub and its operations
             return _as_hallway_error(error, self.operation.name)
         return None
@@ -116,7 +116,7 @@ class Job:
 
     def perform(self, bus: LocalBus, execute: Execute) -> Any:
         """Return the operation's result; raises its error."""
-        return execute(self.operation, bus.services[self.operation.noun], self.arguments)
+        return execute(self.operation, bus.service_of(self.operation.noun), self.arguments)
 
     def answer(self, outcome: Any) -> None:
         if isinstance(outcome, Refused):
@@ -253,9 +253,7 @@ class Reader:
 def may_take_long(operation: Operation, arguments: dict[str, Any], limit: int = SHORT_LIMIT) -> bool:
     """Return whether a read examines more than a page of rows: searches, long lists, statistics."""
     return (
-        any(arguments.get(name) for name in SEARCHES)
-        or arguments.get("limit", 0) > limit
-        or operation.noun == "statistics"
+        any(arguments.get(name) for name in SEARCHES) or arguments.get("limit", 0) > limit or operation.noun == "stats"
     )
 
 
