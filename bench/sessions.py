@@ -155,13 +155,18 @@ def commands() -> Iterator[Result]:
                 "pass": lambda: run(BIN, "-c", "pass"),
                 "heartbeat": lambda: run(command, "heartbeat", "s1", HALLWAY_HOME=home),
                 "list": lambda: run(command, "list", HALLWAY_HOME=home),
+                "alone": lambda: run(command, HALLWAY_HOME=home),
             },
             rounds=40,
         )
-    for name, bar in (("heartbeat", 2.5), ("list", 5.0)):
+    for name, typed, bar in (
+        ("heartbeat", "hallway heartbeat", 2.5),
+        ("list", "hallway list", 2.2),
+        ("alone", "hallway", 2.2),
+    ):
         note = f"{seconds[name] * 1000:.1f} against {seconds['pass'] * 1000:.1f} ms"
         yield Result(
-            f"`hallway {name}` against `python -c pass`",
+            f"`{typed}` against `python -c pass`",
             seconds[name] / seconds["pass"],
             bar,
             at_least=False,

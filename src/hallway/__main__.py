@@ -7,12 +7,16 @@ mcp` runs in every session and also starts without argparse.
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
+
+GARBAGE_AFTER = 50_000  # new objects before a search for garbage: imports make many and leave none
 
 
 def main() -> int:
     """Run the command line; return its exit status."""
+    gc.set_threshold(GARBAGE_AFTER)
     if sys.argv[1:2] == ["mcp"] and (status := _serve_mcp(sys.argv[2:])) is not None:
         return status
     if sys.argv[1:2] == ["hook"] and not {"-h", "--help"} & set(sys.argv):

@@ -190,7 +190,7 @@ def test_what_another_process_does_arrives_at_once(own_hub: HubProcess, bus: Loc
 def test_what_a_process_did_that_died_before_it_could_wake_anybody_arrives(
     own_hub: HubProcess, bus: LocalBus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hallway.store.sqlite.notify", lambda *_: None)
+    monkeypatch.setattr("hallway.local.notify.notify", lambda *_: None)
     with Stream(own_hub.port) as stream:
         append(bus, 3)
         assert seqs(stream, 3) == [1, 2, 3]

@@ -44,7 +44,6 @@ from hallway.core.operation import operation
 from hallway.core.parameters import MESSAGE_TYPE
 from hallway.core.schema import encode
 from hallway.core.topics import topic
-from hallway.services import message_search
 from hallway.services.base import Service, require_callable, whole_number_setting
 from hallway.services.message_rows import delivery_of, stored_message
 from hallway.services.reply_wait import await_reply, deadline_of, persist, state_of, still_possible
@@ -462,6 +461,8 @@ class CollaborationHub(Service, noun="messages"):
             "visible": self.bus.visible,
             "person": self.bus.person,
         }
+        from hallway.services import message_search
+
         return message_search.find(self.bus, query, whose, limit, cursor)
 
     @operation("GET /inboxes", is_of_all=True)
@@ -566,6 +567,8 @@ class CollaborationHub(Service, noun="messages"):
 
     def index_new(self) -> None:
         """Index what was sent since the last search."""
+        from hallway.services import message_search
+
         message_search.index_new(self.bus)
 
     # -- called by the bus and by other services, inside a transaction ------------------------------------------------

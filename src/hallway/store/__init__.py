@@ -73,9 +73,12 @@ if TYPE_CHECKING:
     class Store(Protocol):
         """A store of rows, with transactions and a clock."""
 
-        fulltext: FullText
         is_local: bool
         changed_topics: set[str]
+
+        @property
+        def fulltext(self) -> FullText:
+            """Return the writer of this store's full-text queries."""
 
         @property
         def now(self) -> int:
@@ -183,8 +186,8 @@ def _read_once(folder: str, file: str) -> str:
     path = os.path.join(SQL, folder, file)
     if path not in _files:
         try:
-            with open(path, encoding="utf-8") as opened:
-                _files[path] = opened.read()
+            with open(path, "rb", buffering=0) as opened:
+                _files[path] = opened.read().decode()
         except FileNotFoundError:  # a noun whose statements are all in the other folder
             _files[path] = ""
     return _files[path]

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import os
 
-import apsw
+from hallway.store.light_apsw import apsw
 
 MAGIC = b"SQLite format 3\0"
 HEADER_BYTES = 100

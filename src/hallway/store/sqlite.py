@@ -18,24 +18,25 @@ import time
 from _thread import RLock
 from _weakref import ref
 
-import apsw
-
 from hallway.core import errors
 from hallway.core.clock import SystemClock
-from hallway.local.notify import DatagramSubscription, notify
 from hallway.local.paths import make_private_folder
 from hallway.store import StatementsOnDemand, missing_parameter
 from hallway.store.bus_files import BusFiles, Fault, find_remains
+from hallway.store.light_apsw import apsw
 from hallway.store.lock import SideLock
 from hallway.store.migrate import migrations, newest_version, read_migration
 from hallway.store.optional_filters import FilteredStatement, with_optional_filters
-from hallway.store.sqlite_fts import FtsQueryWriter, relevance
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from apsw import FTS5ExtensionApi
+
+    from hallway.local.notify import DatagramSubscription
     from hallway.store import Row
+    from hallway.store.sqlite_fts import FtsQueryWriter
 
 APPLICATION_ID = 0x68616C6C  # "hall": marks a SQLite file as a bus, for hallway and for the command `file`
 BUSY_TIMEOUT_S = 5.0
@@ -58,7 +59,6 @@ CHECK_FILES_EVERY_S = 0.05
 class SQLiteStore:
     """A bus in one file. A missing file (mode 0600) and its folder (0700) are created."""
 
-    fulltext = FtsQueryWriter()
     is_local = True  # a statement takes microseconds, so an event loop can run it itself
 
     def __init__(self, path: str, *, clock: SystemClock | None = None, busy_timeout_s: float = BUSY_TIMEOUT_S) -> None:
@@ -84,6 +84,13 @@ class SQLiteStore:
         self._data_version = -1  # after the last write: it differs when others wrote since
         self._open()
         _stores.add(ref(self, _stores.discard))
+
+    @property
+    def fulltext(self) -> FtsQueryWriter:
+        """Return the writer of full-text queries, which only searches and what they search need."""
+        from hallway.store.sqlite_fts import FtsQueryWriter
+
+        return FtsQueryWriter()
 
     # -- opening ----------------------------------------------------------------------------------------------------
 
@@ -144,7 +151,7 @@ class SQLiteStore:
         connection.execute("PRAGMA temp_store = MEMORY")  # savepoints note there what they may have to undo
         connection.execute("PRAGMA wal_autocheckpoint = 0")  # see _checkpoint
         connection.execute(f"PRAGMA journal_size_limit = {CHECKPOINT_PAGES * PAGE_BYTES}")
-        connection.register_fts5_function("relevance", relevance)
+        connection.register_fts5_function("relevance", _relevance)
         self._is_durable: bool | None = None
         if self._read_within_s < math.inf:
             self.limit_reads(self._read_within_s)
@@ -228,6 +235,8 @@ class SQLiteStore:
 
     def subscribe(self, topic: str) -> DatagramSubscription:
         """Subscribe to commits that change a topic, from now until the subscription is closed."""
+        from hallway.local.notify import DatagramSubscription
+
         return DatagramSubscription(self.wake_folder, topic)
 
     def read(self) -> _Read:
@@ -524,6 +533,8 @@ class _Write:
             store._unlock()
             store._mutex.release()
         if news and kind is None:
+            from hallway.local.notify import notify  # with sockets, which reads and most heartbeats do not need
+
             notify(store.wake_folder, news)
 
     def commit(self, *, may_checkpoint: bool = True) -> None:
@@ -595,6 +606,13 @@ class _Read:
                 store._rollback("COMMIT")
         finally:
             store._mutex.release()
+
+
+def _relevance(api: FTS5ExtensionApi, /, *arguments: Any) -> float:
+    """Compute a row's rank for the SQL function `relevance`; the first search imports what computes it."""
+    from hallway.store.sqlite_fts import relevance
+
+    return relevance(api, *arguments)
 
 
 _stores: set[ref[SQLiteStore]] = set()

@@ -4,6 +4,7 @@ It is compiled at every run, so there is nothing in it. Whatever goes wrong, the
 say (A1).
 """
 
+import gc
 import os
 import sys
 
@@ -11,6 +12,7 @@ BESIDE = "--beside="  # the folder of the libraries, where that is not hallway's
 
 
 def launch() -> None:
+    gc.set_threshold(50_000)  # as in __main__.py
     words = sys.argv[1:]
     source = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
     sys.path += [source, *(word[len(BESIDE) :] for word in words if word.startswith(BESIDE))]

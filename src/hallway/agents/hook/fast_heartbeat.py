@@ -7,39 +7,17 @@ move `last_seen`, it says so and the services do all of it.
 
 from __future__ import annotations
 
-import sys
 import time
+
+from hallway.store import load_statement
+from hallway.store.light_apsw import apsw
+from hallway.store.lock import SideLock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from types import ModuleType
     from typing import Any
 
-    import apsw
-
     from hallway.store import Row
-
-
-def _import_apsw() -> ModuleType:
-    """Import apsw, which asks for `collections.abc`, without the rest of `collections`: 2 ms less."""
-    if "collections" not in sys.modules:
-        import _collections_abc
-
-        stand_in = type(sys)("collections")
-        sys.modules |= {"collections": stand_in, "collections.abc": _collections_abc}
-        import apsw
-
-        del sys.modules["collections"], sys.modules["collections.abc"]
-    import apsw
-
-    return apsw
-
-
-if not TYPE_CHECKING:
-    apsw = _import_apsw()
-
-from hallway.store import load_statement  # noqa: E402
-from hallway.store.lock import SideLock  # noqa: E402
 
 NEWS = (
     '["session.registered","session.resumed","session.moved","session.ended","session.expired","session.left",'

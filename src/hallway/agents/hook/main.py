@@ -188,7 +188,6 @@ class HookRun:
             return
         if self._is_hub_silent():
             raise _Deferred
-        import hallway.agents.hook.fast_heartbeat  # noqa: F401 (imports apsw the short way)
         from hallway.agents.hook.handler import HookHandler
         from hallway.bus.connect import connect
 
@@ -228,7 +227,6 @@ class HookRun:
         return last is not None
 
     def _handle_here(self, adapter: ClientAdapter, event: HookEvent, state: HookState, gate_file: str) -> None:
-        import hallway.agents.hook.fast_heartbeat  # noqa: F401 (imports apsw the short way)
         from hallway.agents.hook.handler import HookHandler
         from hallway.agents.hook.spool import work_off
         from hallway.bus.connect import connect
