@@ -36,6 +36,8 @@ HEAD = "| what | bar | measured | reached | note |\n|---|---|---|---|---|\n"
 
 def main(wanted: list[str]) -> int:
     modules = wanted or list(MODULES)
+    if unknown := [each for each in modules if each not in MODULES]:
+        raise SystemExit(f"there is no benchmark {unknown[0]!r}; there are {', '.join(MODULES)}")
     sections = {}
     missed = 0
     for module in modules:
