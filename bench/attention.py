@@ -81,7 +81,7 @@ def looks(bus: hallway.Bus) -> Iterator[Result]:
     bus.attention.read()
 
     def after_a_change() -> None:
-        bus.attention._seen = None
+        bus.attention.last_look.snapshot = None
         bus.attention.read()
 
     taken = interleaved(

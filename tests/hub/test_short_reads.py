@@ -13,7 +13,7 @@ from hallway.core.clock import FakeClock
 from hallway.core.errors import SessionNotFound
 from hallway.hub.app import HUB
 from hallway.hub.workers.writer import SHORT_LIMIT, Reader, Writer
-from hallway.services.attention import AttentionList
+from hallway.services.attention import AttentionList, LastLook
 from hallway.services.messages import CollaborationHub
 from hallway.services.sessions import SessionRegistry
 from hallway.services.stats import Statistics
@@ -39,6 +39,7 @@ class World:
 
     def __init__(self, folder: Path, loop: asyncio.AbstractEventLoop) -> None:
         self.clock = FakeClock()
+        self._last_look = LastLook()
         self._path = str(folder / "bus.db")
         self.bus, self.thread_bus, self.long_bus, self.loop_bus = (self._open() for _ in range(4))
         self.on_threads: list[str] = []
@@ -48,7 +49,9 @@ class World:
         self.writer = Writer(self._open(), loop)
 
     def _open(self) -> LocalBus:
-        return LocalBus(SQLiteStore(self._path, clock=self.clock), Here())
+        bus = LocalBus(SQLiteStore(self._path, clock=self.clock), Here())
+        bus.attention.last_look = self._last_look
+        return bus
 
     def _note(self, bus: LocalBus) -> None:
         whole = bus.execute
@@ -164,8 +167,40 @@ def test_a_read_that_takes_longer_than_a_slice_does_not_hold_up_the_loop(in_worl
 def test_what_writes_before_it_reads_is_never_read_on_the_loop(in_world: Any) -> None:
     async def work(world: World) -> None:
         world.bus.sessions.register("alice", "agent", "codex")
-        assert (await world.read(ATTENTION)).total == 0
+        world.bus.sessions.heartbeat("alice", status="waiting", reason="question", detail="Which branch?")
+        assert [each.what for each in (await world.read(ATTENTION)).items] == ["Which branch?"]
         assert world.on_threads == [ATTENTION.name]
+        assert world.bus.events.read(kinds=["attention.appeared"])
+
+    in_world(work)
+
+
+def test_a_list_that_nothing_has_changed_is_read_on_the_loop(in_world: Any) -> None:
+    async def work(world: World) -> None:
+        world.bus.sessions.register("alice", "agent", "codex")
+        for _ in range(3):
+            assert (await world.read(ATTENTION)).total == 0
+            assert world.on_threads == [ATTENTION.name]  # the first one's look serves all
+        world.bus.sessions.heartbeat("alice", status="waiting", reason="question", detail="Which branch?")
+        assert (await world.read(ATTENTION)).total == 1
+        assert world.on_threads == 2 * [ATTENTION.name]
+        world.bus.attention.dismiss((await world.read(ATTENTION)).items[0].item_id)
+        assert (await world.read(ATTENTION)).total == 0
+
+    in_world(work)
+
+
+def test_a_look_that_nobody_announced_is_announced_by_the_next_refresh(in_world: Any) -> None:
+    async def work(world: World) -> None:
+        world.bus.sessions.register("alice", "agent", "codex")
+        world.bus.sessions.heartbeat("alice", status="waiting", reason="question", detail="Which branch?")
+        with world.bus.store.read():
+            assert world.bus.attention.read().total == 1  # inside a snapshot nothing is announced
+        assert world.bus.events.read(kinds=["attention.appeared"]) == []
+        assert world.bus.attention.refresh()
+        assert len(world.bus.events.read(kinds=["attention.appeared"])) == 1
+        assert not world.bus.attention.refresh()
+        assert world.thread_bus.attention.refresh()  # it tells its own caller, though the look was another's
 
     in_world(work)
 

@@ -103,19 +103,17 @@ class LocalBus(Bus):
             self.store.read_ahead(*reads)
 
     def _look_swept(self, operation: Operation, service: Service, arguments: dict[str, Any]) -> Any:
-        """Run a read in a snapshot in which nothing is overdue; what is overdue is expired first.
+        """Run a read in a snapshot in which nothing is overdue, and which the operation's `refresh` would not change.
 
-        Usually nothing is, so one snapshot answers both questions.
+        Usually one snapshot answers these questions and the read; else a sweep and the refresh come first.
         """
-        if operation.refresh:
-            self.sweep()
-            getattr(service, operation.refresh)()
-            return self._look(operation, service, arguments)
         self._look_for_gone()
         with self.store.read():
-            if self.needs_no_sweep():
+            if self.needs_no_sweep() and (not operation.refresh or service.is_fresh()):
                 return self.run(operation, service, arguments)
         self.sweep()
+        if operation.refresh:
+            getattr(service, operation.refresh)()
         return self._look(operation, service, arguments)
 
     def _look(self, operation: Operation, service: Service, arguments: dict[str, Any]) -> Any:

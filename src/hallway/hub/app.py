@@ -36,6 +36,7 @@ from hallway.hub.workers.wait_pings import WaitPings
 from hallway.hub.workers.watchdog import StallWatchdog
 from hallway.hub.workers.writer import Reader, ThreadWriter, Writer
 from hallway.local.pauses import HubLooks
+from hallway.services.attention import LastLook
 from hallway.services.messages import CollaborationHub
 from hallway.services.requests import RequestBook
 from hallway.services.sessions import SessionRegistry
@@ -94,6 +95,7 @@ class Hub:
         self._audit = Audit()
         self._limits = limits or Limits()
         self._looks = HubLooks()
+        self._last_look = LastLook()
         self.is_stopping = False  # whether the hub was asked to stop and only finishes open requests
         origin = OriginCheck(hosts, is_secure=is_secure)
         self.answer_headers = origin.answer_headers  # of every answer that does not set them itself
@@ -107,6 +109,7 @@ class Hub:
                 "a hub serves a bus of its own, not another hub's", hint="Unset HALLWAY_URL, or pass --store FOLDER"
             )
         bus.hub_looks = self._looks
+        bus.attention.last_look = self._last_look
         return bus
 
     @asynccontextmanager

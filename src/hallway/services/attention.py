@@ -40,13 +40,22 @@ NUDGES = {
 }
 
 
+class LastLook:
+    """The last look at the list. A hub's connections share one, so that what one has worked out serves all."""
+
+    __slots__ = ("snapshot",)
+
+    def __init__(self) -> None:
+        self.snapshot: Snapshot | None = None
+
+
 class AttentionList(Service, noun="attention"):
     """What needs a person, the most important first."""
 
     def __init__(self, bus: Context | Service | str | PathLike[str] | None = None) -> None:
         super().__init__(bus)
         self._stuck_after: StuckAfter | None = None
-        self._seen: Snapshot | None = None
+        self.last_look = LastLook()
         self._version = ""
 
     @operation("GET /attention", verb="attention", is_of_all=True, refresh="refresh")
@@ -136,10 +145,8 @@ class AttentionList(Service, noun="attention"):
         """Announce what has appeared and what is resolved; return whether the list differs from the last refresh."""
         principal, self.bus.principal = self.bus.principal, None  # the bus's own work
         try:
-            if self._is_current():
-                return False
             with self._store.read():
-                seen = self._look()
+                seen = self._current()
             if seen.has_changes:
                 with self.bus.transaction():  # type: ignore[attr-defined]
                     self._announce()
@@ -149,8 +156,13 @@ class AttentionList(Service, noun="attention"):
             return False  # a full disk or a stuck writer must not stop a reader: the list does not depend on this
         finally:
             self.bus.principal = principal
-        before, self._version = self._version, version_of([each.item for each in seen.entries])
+        before = self._version
+        self._version = seen.remember((), lambda: version_of([each.item for each in seen.entries]))
         return before != self._version
+
+    def is_fresh(self) -> bool:
+        seen = self.last_look.snapshot
+        return seen is not None and self._holds(seen) and not seen.has_changes
 
     def may_see(self, text: str) -> bool:
         """Return whether the caller may see an announced item, which is given as the table has it."""
@@ -194,20 +206,20 @@ class AttentionList(Service, noun="attention"):
 
     def _current(self) -> Snapshot:
         """Return the last look if it still holds, else look again."""
-        return self._seen if self._seen is not None and self._is_current() else self._look()
+        seen = self.last_look.snapshot
+        return seen if seen is not None and self._holds(seen) else self._look()
 
-    def _is_current(self) -> bool:
-        """Return whether the last look still holds: no event has happened since, and no item appears by itself."""
-        seen = self._seen
-        return seen is not None and seen.now <= self._store.now < seen.until and seen.last_event == self._last_event()
+    def _holds(self, seen: Snapshot) -> bool:
+        """Return whether a look still holds: no event has happened since, and no item appears by itself."""
+        return seen.now <= self._store.now < seen.until and seen.last_event == self._last_event()
 
     def _last_event(self) -> Row | None:
         return self._store.one("attention.last_event")
 
     def _look(self) -> Snapshot:
         """Read the list, and remember it: only in a read, since what a transaction reads may be rolled back."""
-        self._seen = self._take()
-        return self._seen
+        self.last_look.snapshot = seen = self._take()
+        return seen
 
     def _take(self) -> Snapshot:
         from hallway.services.attention_items import Look, Snapshot, StuckAfter
@@ -219,7 +231,7 @@ class AttentionList(Service, noun="attention"):
     def _announce(self) -> Snapshot:
         """Write an event for each item that has appeared or is resolved; return the list, in the open transaction."""
         self._store.exclusive()
-        self._seen = None
+        self.last_look.snapshot = None
         while (seen := self._take()).has_changes:  # twice if a request was answered and its sender has the answer
             for entry in seen.new:
                 self._store.rows(

@@ -297,11 +297,12 @@ class Snapshot:
 
     def remember(self, caller: tuple[Any, ...], make: Callable[[], T]) -> T:
         """Return what was made of this snapshot for a caller; make it if it was not."""
-        if caller not in self._lists:
+        made: T | None = self._lists.get(caller)
+        if made is None:  # another thread may make it, too
+            made = make()
             if len(self._lists) >= MAX_LISTS:
                 self._lists.clear()
-            self._lists[caller] = make()
-        made: T = self._lists[caller]
+            self._lists[caller] = made
         return made
 
     @property

@@ -84,6 +84,10 @@ class Service:
     def on_session_ended(self, session_id: str, project: str) -> None:
         """Release what an ended or expired session held, in the same transaction."""
 
+    def is_fresh(self) -> bool:
+        """Return whether `Operation.refresh` would change nothing in the open snapshot; False if that is not known."""
+        return False
+
     def prune_old(self, before: int, limit: int) -> int:
         """Remove at most `limit` finished items older than a time; return the number removed."""
         return 0

@@ -279,9 +279,7 @@ class _ReadSlices:
         return len(self._queue)
 
     def takes(self, job: Job) -> bool:
-        """Return whether a job probably takes little time and writes nothing; some reads update first."""
-        if job.operation.refresh:
-            return False
+        """Return whether a job probably takes little time."""
         return not may_take_long(job.operation, job.arguments, limit=LIST_LIMIT)
 
     def add(self, job: Job) -> None:
@@ -295,7 +293,8 @@ class _ReadSlices:
         try:
             with self._bus.store.read():
                 if self._bus.needs_no_sweep():
-                    self._bus_wait.end(self._answer_some())
+                    if outcomes := self._answer_some():
+                        self._bus_wait.end(outcomes)
                 else:
                     self._hand_over_all()
         except HallwayError:  # the thread says why the bus cannot be read, after it has waited for the bus
@@ -304,17 +303,29 @@ class _ReadSlices:
             self._loop.call_soon(self._run)
 
     def _answer_some(self) -> list[Any]:
-        """Answer jobs until the slice is over, at least one; return the results and errors."""
+        """Answer jobs until the slice is over, at least one; return the results and errors.
+
+        A read that has to write first is left to a thread.
+        """
         outcomes: list[Any] = []
         until = time.monotonic() + READ_SLICE_S
         while self._queue and (not outcomes or time.monotonic() < until):
             job = self._queue.popleft()
+            if job.operation.refresh and not self._is_fresh(job):
+                self._hand_over(job)
+                continue
             outcomes.append(job.run(self._bus, self._bus.run))
             if isinstance(outcomes[-1], TookTooLong | BusBusy):
                 self._hand_over(job)
             else:
                 job.answer(outcomes[-1])
         return outcomes
+
+    def _is_fresh(self, job: Job) -> bool:
+        try:
+            return self._bus.service_of(job.operation.noun).is_fresh()
+        except HallwayError:  # the thread says why the bus cannot be read
+            return False
 
     def _hand_over_all(self) -> None:
         while self._queue:
