@@ -46,6 +46,7 @@ class AuthMiddleware:
         self._origin = origin
         self._audit = audit
         self._owner_is = owner_is
+        self._own_user = os.geteuid() if hasattr(os, "geteuid") else -1  # -1 is nobody's
         self.token_cache: TokenCache | None = None  # set when the hub has opened its bus
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -82,7 +83,7 @@ class AuthMiddleware:
             if credentials[: len(BEARER)].lower() != BEARER or self.token_cache is None:
                 raise Unauthorised("the header Authorization holds no bearer token", hint="Send: Bearer TOKEN")
             return await self.token_cache.grant_of(credentials[len(BEARER) :].strip(), address_of(scope))
-        if self._owner_is == LOCAL_USERS or (self._owner_is == OWN_USER and scope["peer_user"]() == os.geteuid()):
+        if self._owner_is == LOCAL_USERS or (self._owner_is == OWN_USER and scope["peer_user"]() == self._own_user):
             return None
         if self.token_cache is not None and (secret := secret_of(scope)):
             return await self.token_cache.login_of(secret, host_of(scope), scope["peer_user"](), address_of(scope))
