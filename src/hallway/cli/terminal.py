@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 CODES = {"yellow": "33", "green": "32", "cyan": "36", "blue": "34", "red": "31", "grey": "90", "bold": "1"}
 GAP = "  "
 ELLIPSIS = "…"
+MAX_WIDTHS = 2000  # measured texts that are remembered
 MIN_WRAP = 8  # the smallest width in cells to which a text is wrapped
 
 
@@ -242,10 +243,19 @@ def _fitting(text: str, width: int) -> int:
     return len(text)
 
 
+_widths: dict[str, int] = {}  # of the texts that were measured last: a table measures each of its cells four times
+
+
 def cell_width(text: str) -> int:
     """Return the width of a text in terminal cells: two for a wide letter, none for a combining mark or a joiner."""
     if text.isascii():
         return len(text)
-    from unicodedata import category, east_asian_width
+    if text not in _widths:
+        from unicodedata import category, east_asian_width
 
-    return sum(0 if category(c) in ("Mn", "Me", "Cf") else 2 if east_asian_width(c) in ("W", "F") else 1 for c in text)
+        if len(_widths) >= MAX_WIDTHS:
+            _widths.clear()
+        _widths[text] = sum(
+            0 if category(c) in ("Mn", "Me", "Cf") else 2 if east_asian_width(c) in ("W", "F") else 1 for c in text
+        )
+    return _widths[text]

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from hallway.core.model import SessionLabel
 
-FIELDS = (  # fields of records and of events' data that hold an address, or a list of addresses
+FIELDS = {  # fields of records and of events' data that hold an address, or a list of addresses
     "session_id",
     "session_ids",
     "from_session",
@@ -25,8 +25,8 @@ FIELDS = (  # fields of records and of events' data that hold an address, or a l
     "held_by",
     "continues",
     "by",
-)
-RECORDS = ("messages", "deliveries", "conflicts")  # fields that hold lists of records
+}
+RECORDS = {"messages", "deliveries", "conflicts"}  # fields that hold lists of records
 SESSION_ID = Identifier()
 
 
@@ -55,16 +55,16 @@ def _parties(value: object) -> Iterator[object]:
     elif isinstance(value, Record):
         fields = value.to_dict()
         yield from _in_fields(fields)
-        for name in RECORDS:
-            yield from _parties(fields.get(name))
+        for name in RECORDS & fields.keys():
+            yield from _parties(fields[name])
         if isinstance(value, Event):
             yield from _in_fields(value.data)
 
 
 def _in_fields(fields: Mapping[str, object]) -> Iterator[object]:
-    for name in FIELDS:
+    for name in FIELDS & fields.keys():
         if not (name == "session_id" and fields.get("name")):
-            value = fields.get(name)
+            value = fields[name]
             yield from value if isinstance(value, list) else (value,)
 
 
