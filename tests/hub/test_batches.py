@@ -128,6 +128,27 @@ def test_what_waits_together_commits_together(tmp_path: Path, bus: LocalBus) -> 
     assert ran.outcomes[0] == written(bus) == [f"s{number}" for number in range(100)]
 
 
+def test_callers_that_ask_again_at_once_share_their_commits(tmp_path: Path, bus: LocalBus) -> None:
+    """Without a pause before each batch, one caller's write would always find the other's under way."""
+
+    async def ask(writer: Writer, name: str) -> None:
+        for _ in range(20):
+            await writer.run(as_operation(registers(name)), {}, Caller(Here()))
+            await asyncio.sleep(0)  # as an answer and the next request take a turn of the loop
+
+    async def run() -> int:
+        writer = Writer(open_bus(tmp_path), asyncio.get_running_loop())
+        first = asyncio.ensure_future(ask(writer, "alice"))
+        while not writer.batches:
+            await asyncio.sleep(0)
+        await asyncio.gather(first, ask(writer, "bob"))
+        await writer.close()
+        return writer.batches
+
+    assert 20 <= run_apart(run()) <= 22
+    assert written(bus) == ["alice", "bob"]
+
+
 def test_a_batch_is_bounded(tmp_path: Path, bus: LocalBus) -> None:
     assert Batches(tmp_path, [registers(f"s{n}") for n in range(2 * MAX_AT_ONCE + 1)]).commits == 3
     assert len(written(bus)) == 2 * MAX_AT_ONCE + 1
