@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import statistics
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import apsw
 import hallway
 from bench.tools import HubProcess, Result, fill, folder, interleaved, load, loads, run
 
+os.environ["HALLWAY_MESSAGE_BURST"] = "0"  # the benchmarks are the loop that the limit breaks
 BIN = sys.executable
 
 
@@ -49,19 +51,23 @@ def hub_heartbeats() -> Iterator[Result]:
 
 
 def slow_disk() -> Iterator[Result]:
-    """What group commit is for: a disk whose sync takes 3 ms longer."""
+    """What group commit is for: a disk whose sync takes 3 ms longer. Heartbeats wait for no disk, but sends do."""
     with folder() as home:
         fill(home, 1000)
         with HubProcess(home, sync_delay_ms=3) as hub:
             rates, _ = loads(
                 {
-                    "one": lambda: load(hub, "heartbeat.lua", 1),
-                    "many": lambda: load(hub, "heartbeat.lua", 64),
+                    "one": lambda: load(hub, "send.lua", 1),
+                    "many": lambda: load(hub, "send.lua", 64),
                 }
             )
     note = f"{rates['many']:,.0f} against {rates['one']:,.0f} a second"
     yield Result(
-        "a sync 3 ms slower: 64 connections against one", rates["many"] / rates["one"], 15, at_least=True, note=note
+        "sends with a sync 3 ms slower: 64 connections against one",
+        rates["many"] / rates["one"],
+        15,
+        at_least=True,
+        note=note,
     )
 
 
