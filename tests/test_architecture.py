@@ -317,6 +317,47 @@ with patch("os._exit"):
     assert {noun for noun in SERVICES if f"hallway.services.{noun}" in everything} == {"sessions"}
 
 
+@pytest.mark.parametrize("url", ["sys.argv[1]", "'http://127.0.0.1:9'"])
+def test_a_process_that_outlives_an_upgrade_has_all_services_of_one_version(bus_folder: Path, url: str) -> None:
+    """They are loaded when a bus is a few seconds old, and again if the upgrade hides some at that moment."""
+    code = f"""
+import sys, time
+import builtins
+import hallway
+from hallway.bus import base, remote
+from hallway.core.errors import HallwayError
+base.LOAD_ALL_AFTER_S, remote.PAUSES_S = 1.5, ()
+
+def ask():
+    try:
+        bus.sessions.active("github.com/acme/shop")
+    except HallwayError:
+        pass  # no hub is there
+
+def hide(name, *rest, **named):
+    if hidden and name.startswith("hallway.services.stats"):
+        raise ImportError(name)
+    return load(name, *rest, **named)
+
+load, hidden = builtins.__import__, True
+builtins.__import__ = hide
+with hallway.connect({url}, project="github.com/acme/shop") as bus:
+    ask()
+    print("hallway.services.stats" in sys.modules, "hallway.services.tokens" in sys.modules)
+    time.sleep(1.6)
+    bus._end_gone_at = 0
+    ask()
+    print("hallway.services.stats" in sys.modules, "hallway.services.tokens" in sys.modules)
+    hidden = False
+    time.sleep(1.6)
+    bus._end_gone_at = 0
+    ask()
+    print("hallway.services.stats" in sys.modules, "hallway.services.notifications" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code, str(bus_folder)], check=True, capture_output=True, text=True)
+    assert done.stdout.splitlines() == ["False False", "False True", "True True"]
+
+
 def test_a_command_does_not_search_for_garbage(bus_folder: Path) -> None:
     code = """
 import gc, os

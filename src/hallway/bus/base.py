@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import time
+
 from hallway.core.errors import ProjectNeeded
 from hallway.core.model import PERSON, Pruned
 from hallway.services import SERVICES, service_class
@@ -41,6 +44,7 @@ if TYPE_CHECKING:
     F = TypeVar("F", bound=Wait)
 
 
+LOAD_ALL_AFTER_S = 5.0  # age from which a bus has all services: short commands and hooks are over by then
 STATISTICS = "statistics"  # the service of the noun `stats`: `Bus.stats` is a method
 
 
@@ -88,6 +92,7 @@ class Bus:
     def __init__(self, here: Workspace) -> None:
         self.here = here
         self.is_closed = False
+        self._load_all_at = time.monotonic() + LOAD_ALL_AFTER_S
         self._waits: set[Subscription] = set()  # of calls that wait in other threads
         self._followers: Any = ()  # a set of weak references, once there is a follower or listener
         self._registered: set[str] = set()  # the sessions that this object has registered
@@ -101,6 +106,27 @@ class Bus:
             if noun not in SERVICES:
                 raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
             return vars(self).setdefault(name, service_class(noun)(self))
+
+    def _load_all_in_time(self) -> None:
+        """Import the services that nothing has used yet, once this bus is a few seconds old.
+
+        A process that outlives an upgrade then has all of them in the version that it began with.
+        """
+        if time.monotonic() >= self._load_all_at:
+            self._load_all_at = math.inf if self.load_services() else time.monotonic() + LOAD_ALL_AFTER_S
+
+    def load_services(self) -> bool:
+        """Import the services that nothing has used yet; return False if an upgrade that is under way hides some."""
+        try:
+            for noun in SERVICES:
+                self.service_of(noun)
+        except ImportError:
+            return False
+        return True
+
+    def __dir__(self) -> list[str]:
+        """Return the names that completion offers, with those of services that nothing has used yet."""
+        return [*super().__dir__(), *SERVICES, STATISTICS]
 
     def service_of(self, noun: str) -> Service:
         """Return the service of a noun; raises AttributeError for an unknown one."""

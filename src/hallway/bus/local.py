@@ -196,6 +196,7 @@ class LocalBus(Bus):
         if time.monotonic() < self._end_gone_at:
             return
         self._end_gone_at = time.monotonic() + END_GONE_EVERY_S
+        self._load_all_in_time()
         principal, self.principal = self.principal, None
         try:
             self.end_gone()

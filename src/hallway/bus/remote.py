@@ -120,6 +120,7 @@ class RemoteBus(Bus):
         self._rests_until = 0.0
 
     def execute(self, operation: Operation, service: Service, arguments: dict[str, Any]) -> Any:
+        self._load_all_in_time()
         path, body = self._request(operation, arguments)
         pauses = () if operation.is_admins else PAUSES_S
         wait_s = arguments.get("wait_s") or 0

@@ -281,6 +281,7 @@ class StdioServer:
     def _beat(self) -> None:
         try:
             self.binding.bus.timeout_s = ASIDE_S
+            self._bus.load_services()  # not before the first answers: they need few of them
             self._work_off_spool()
             self._due_at = self.binding.send_heartbeats()
             self._listen_for_hooks()  # the first heartbeat may have found the session

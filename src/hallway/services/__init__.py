@@ -1,7 +1,7 @@
 """The services, one for each noun. A service decides; it never renders, and it keeps its rows through the store.
 
 A bus imports a service when it is first used: a hook or a command needs two or three of them, and all of them take as
-long to import as an interpreter takes to start.
+long to import as an interpreter takes to start. A process that lives for more than a few seconds imports them all.
 """
 
 from __future__ import annotations
