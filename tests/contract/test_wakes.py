@@ -259,8 +259,8 @@ def test_the_budget_is_a_setting(home: object, monkeypatch: pytest.MonkeyPatch) 
         with hallway.connect() as bus:
             assert bus.wakes.budget == budget
     monkeypatch.setenv("HALLWAY_WAKE_BUDGET", "many")
-    with pytest.raises(errors.InvalidInput, match="HALLWAY_WAKE_BUDGET"):
-        hallway.connect()
+    with hallway.connect() as bus, pytest.raises(errors.InvalidInput, match="HALLWAY_WAKE_BUDGET"):
+        bus.wakes  # noqa: B018 (a service reads its settings when it is first used)
 
 
 def test_old_wake_ups_are_pruned(shop: LocalBus, clock: FakeClock) -> None:

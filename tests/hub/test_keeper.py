@@ -82,3 +82,10 @@ def test_what_cannot_be_kept_is_said_before_anything_is_served(tmp_path: Path, o
     done: Any = Person(tmp_path / "home").types("serve", "--port", "0", *options)
     assert done.returncode == 2
     assert done.stderr.startswith("hallway: keep")
+
+
+@pytest.mark.parametrize("name", ["HALLWAY_WAKE_BUDGET", "HALLWAY_MESSAGE_BURST"])
+def test_a_setting_that_no_service_takes_is_said_before_anything_is_served(tmp_path: Path, name: str) -> None:
+    done: Any = Person(tmp_path / "home").types("serve", "--port", "0", **{name: "many"})
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"hallway: {name} is 'many'")

@@ -7,7 +7,7 @@ import time
 
 from hallway.core.errors import ProjectNeeded
 from hallway.core.model import PERSON, Pruned
-from hallway.services import SERVICES, service_class
+from hallway.services import SERVICES, service_class, service_classes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -118,8 +118,7 @@ class Bus:
     def load_services(self) -> bool:
         """Import the services that nothing has used yet; return False if an upgrade that is under way hides some."""
         try:
-            for noun in SERVICES:
-                self.service_of(noun)
+            service_classes()
         except ImportError:
             return False
         return True

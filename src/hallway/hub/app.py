@@ -102,12 +102,13 @@ class Hub:
         self.app = AuthMiddleware(self._paths, Router(lifespan=self._lifespan), origin, self._audit, owner_is)
 
     def open(self) -> LocalBus:
-        """Open a bus for one thread; raises the store's errors."""
+        """Open a bus for one thread; raises the store's errors, and InvalidInput for a wrong setting."""
         bus = connect(self._url)
         if not isinstance(bus, LocalBus):
             raise UnsupportedUrl(
                 "a hub serves a bus of its own, not another hub's", hint="Unset HALLWAY_URL, or pass --store FOLDER"
             )
+        bus.services  # noqa: B018 (a service reads its settings when it is first used)
         bus.hub_looks = self._looks
         bus.attention.last_look = self._last_look
         return bus
