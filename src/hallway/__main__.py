@@ -11,7 +11,7 @@ import gc
 import os
 import sys
 
-GARBAGE_AFTER = 50_000  # new objects before a search for garbage: imports make many and leave none
+GARBAGE_AFTER = 50_000  # new objects before Python looks for garbage: imports make many objects and leave no garbage
 
 
 def main() -> int:

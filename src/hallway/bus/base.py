@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     F = TypeVar("F", bound=Wait)
 
 
-LOAD_ALL_AFTER_S = 5.0  # age from which a bus has all services: short commands and hooks are over by then
+LOAD_ALL_AFTER_S = 5.0  # when a bus imports the services that nothing has used: commands and hooks have ended by then
 STATISTICS = "statistics"  # the service of the noun `stats`: `Bus.stats` is a method
 
 
@@ -110,7 +110,7 @@ class Bus:
     def _load_all_in_time(self) -> None:
         """Import the services that nothing has used yet, once this bus is a few seconds old.
 
-        A process that outlives an upgrade then has all of them in the version that it began with.
+        Otherwise a process that runs on after an upgrade could import one of them in the new version.
         """
         if time.monotonic() >= self._load_all_at:
             self._load_all_at = math.inf if self.load_services() else time.monotonic() + LOAD_ALL_AFTER_S

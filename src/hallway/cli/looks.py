@@ -16,4 +16,4 @@ def note_look(bus: Bus) -> None:
     try:
         bus.notifications.look()
     except HallwayError:
-        pass  # the list is shown all the same to somebody who may only read, or whose disk is full
+        pass  # the bus may only be read, or the disk is full: the list was shown, and only the look is not recorded

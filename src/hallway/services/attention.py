@@ -3,7 +3,7 @@
 The list follows from sessions, messages and tasks; nobody writes it. The table `attention` holds what does not follow
 from them: which items were announced with an event, dismissed or answered. Whoever looks first after a change announces
 what has appeared and what is resolved, in one transaction, so there is one event for each, on any number of hubs. While
-no event has happened and no time has passed at which an item appears by itself, a look reads one row.
+no event has happened and no item is due to appear by itself, reading the list reads one row.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ NUDGES = {
 
 
 class LastLook:
-    """The last look at the list. A hub's connections share one, so that what one has worked out serves all."""
+    """The list as it was last read. A hub's connections share it, so that one of them reads it for all."""
 
     __slots__ = ("snapshot",)
 
@@ -205,12 +205,12 @@ class AttentionList(Service, noun="attention"):
         return items, by_kind, version_of(items)
 
     def _current(self) -> Snapshot:
-        """Return the last look if it still holds, else look again."""
+        """Return the list as it was last read if it is still so, else read it again."""
         seen = self.last_look.snapshot
         return seen if seen is not None and self._holds(seen) else self._look()
 
     def _holds(self, seen: Snapshot) -> bool:
-        """Return whether a look still holds: no event has happened since, and no item appears by itself."""
+        """Return whether the list is still as it was read: no event has happened, and no item is due to appear."""
         return seen.now <= self._store.now < seen.until and seen.last_event == self._last_event()
 
     def _last_event(self) -> Row | None:

@@ -103,7 +103,7 @@ if TYPE_CHECKING:
             """Run a statement and ignore its rows; it may be sent with the next one, which then raises its error."""
 
         def read_ahead(self, *reads: tuple[str, dict[str, Any]]) -> None:
-            """Announce the next reads, which a store across a network then runs in one round trip."""
+            """Run the reads that come next in one round trip, if the store is across a network."""
 
         def close(self) -> None: ...
 

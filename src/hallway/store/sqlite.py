@@ -609,7 +609,7 @@ class _Read:
 
 
 def _relevance(api: FTS5ExtensionApi, /, *arguments: Any) -> float:
-    """Compute a row's rank for the SQL function `relevance`; the first search imports what computes it."""
+    """Compute a row's rank for the SQL function `relevance`, by a module that is imported only for searches."""
     from hallway.store.sqlite_fts import relevance
 
     return relevance(api, *arguments)

@@ -12,7 +12,7 @@ BESIDE = "--beside="  # the folder of the libraries, where that is not hallway's
 
 
 def launch() -> None:
-    gc.set_threshold(50_000)  # as in __main__.py
+    gc.set_threshold(50_000)  # imports make many objects and leave no garbage to look for
     words = sys.argv[1:]
     source = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
     sys.path += [source, *(word[len(BESIDE) :] for word in words if word.startswith(BESIDE))]

@@ -120,7 +120,7 @@ class BusFeed:
         self.read_again(name)
 
     def note_use(self) -> None:
-        """Record that the person has pressed a key or clicked, and so looks at the screen."""
+        """Record that somebody pressed a key or clicked: a person is at the screen."""
         self._is_used = True
 
     def read_again(self, *lists: str) -> None:

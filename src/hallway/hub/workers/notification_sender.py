@@ -47,7 +47,7 @@ class NotificationSender(Thread):
         from hallway.notifications.dispatcher import Dispatcher
 
         self._dispatcher = Dispatcher(self._open_bus, _log_report, path=self._path)
-        if self._stopped.is_set():  # `stop` was called before there was a dispatcher to stop
+        if self._stopped.is_set():  # `stop` was called before the dispatcher was made
             return
         try:
             self._dispatcher.run()

@@ -274,7 +274,7 @@ class PostgresStore:
             self._mutex.release()
 
     def read_ahead(self, *reads: tuple[str, dict[str, Any]]) -> None:
-        """Run several reads in one round trip and keep their results for `rows`.
+        """Run several reads in one round trip; `rows` returns their results without asking the database again.
 
         It does nothing unless the transaction holds the bus's lock: then only heartbeats of others, which change a
         session's times, can change what was read. The results are dropped before the next statement that may write.
