@@ -14,6 +14,8 @@ import threading
 import time
 from pathlib import Path
 
+import apsw
+
 import hallway
 from hallway.bus import local as bus_module
 from hallway.bus.local import LocalBus
@@ -132,6 +134,21 @@ def hold_the_lock(path: str) -> None:
     with open_bus(path) as bus, bus.transaction():
         bus.sessions.register("holder", "agent", "codex")
         ready()
+
+
+def hold_half_an_index(path: str, hold_s: str) -> None:
+    """Stop for a while where a process that commits has written one of two copies of the header of the log's index."""
+    connection = apsw.Connection(path)
+    connection.execute("BEGIN IMMEDIATE")
+    with open(f"{path}-shm", "r+b", buffering=0) as index:
+        first_copy = index.read(48)
+        index.seek(0)
+        index.write(bytes(48))
+        print("ready", flush=True)
+        time.sleep(float(hold_s))
+        index.seek(0)
+        index.write(first_copy)
+        connection.execute("ROLLBACK")  # closing the file gives the locks back, too
 
 
 def open_with_umask_zero(path: str) -> None:

@@ -20,6 +20,8 @@ from hub.client import Client
 from hub.process import HubProcess
 from support import live_ids, open_store, until
 
+Start = Callable[..., subprocess.Popen[str]]
+
 PAGES = 50  # after which these tests' buses make a checkpoint
 FRAME_BYTES = 4096 + 24
 
@@ -111,6 +113,74 @@ def test_a_writer_waits_for_a_long_reader_only_now_and_then(
         reader.sessions.get("alice")
         write(bus, 60)
         assert 0 < waits.count(True) <= log_pages(file) // PAGES
+
+
+# -- its index, while another process writes it ------------------------------------------------------------------------
+
+
+class AfterCommit:
+    """A connection that does something once it has committed."""
+
+    def __init__(self, connection: apsw.Connection, act: Callable[[], object]) -> None:
+        self._connection, self._act = connection, act
+
+    def execute(self, statement: str, *arguments: Any) -> Any:
+        answer = self._connection.execute(statement, *arguments)
+        if statement == "COMMIT":
+            self._act()
+        return answer
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+
+def hold_half_an_index(start: Start, file: Path, hold_s: float) -> None:
+    """Begin to hold it in another process, which goes on holding it."""
+    worker = start("hold_half_an_index", file, hold_s)
+    assert worker.stdout is not None
+    assert worker.stdout.readline() == "ready\n"
+
+
+@pytest.mark.promise("R1")
+def test_a_check_of_the_files_leaves_alone_an_index_that_is_half_written(
+    file: Path, bus: LocalBus, start: Start
+) -> None:
+    """SQLite then asks for the write lock, which another process has, and does not wait for it."""
+    files = bus.store._files
+    assert files is not None
+    os.utime(file)  # so that the header is read
+    stamp = files._stamp
+    hold_half_an_index(start, file, 1)
+    assert files.find_fault() is None
+    assert files._stamp == stamp  # the next check reads the header again
+    bus.messages.send("alice", "alice", subject="waits until the other process is done")
+    assert files.find_fault() is None
+    assert files._stamp != stamp
+
+
+@pytest.mark.promise("R1")
+def test_what_is_committed_is_no_error_beside_an_index_that_is_half_written(
+    file: Path, bus: LocalBus, start: Start
+) -> None:
+    connection = bus.store._connection
+    bus.store._connection = AfterCommit(connection, lambda: hold_half_an_index(start, file, 1))  # type: ignore[assignment]
+    bus.messages.send("alice", "alice", subject="once")
+    bus.store._connection = connection
+    assert [message.subject for message in bus.messages.inbox("alice")] == ["once"]
+
+
+@pytest.mark.promise("R1")
+def test_what_is_committed_is_no_error_whatever_sqlite_says_of_the_log(bus: LocalBus) -> None:
+    connection = bus.store._connection
+
+    class Unreadable(AfterCommit):
+        def wal_checkpoint(self, **_: object) -> None:
+            raise apsw.IOError("it said so")
+
+    bus.store._connection = Unreadable(connection, lambda: None)  # type: ignore[assignment]
+    bus.sessions.register("bob", "agent", "codex")
+    bus.store._connection = connection
+    assert live_ids(bus) == {"alice", "bob"}
 
 
 # -- a full disk ------------------------------------------------------------------------------------------------------

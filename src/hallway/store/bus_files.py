@@ -58,18 +58,15 @@ class BusFiles:
         if (status.st_ino, status.st_dev) != self._place:
             return Fault("was replaced by another file")
         stamp = status.st_mtime_ns, status.st_size
-        if stamp != self._stamp:
-            if fault := self._find_damage():
-                return fault
-            if not self._connection.in_transaction:
-                self._stamp = stamp
+        if stamp != self._stamp and (fault := self._find_damage(stamp)):
+            return fault
         if _is_lost(*self._wal):
             return _lost_side(self._path, self._wal[0])
         if not is_ending and _is_lost(*self._shm):
             return _lost_side(self._path, self._shm[0])
         return None
 
-    def _find_damage(self) -> Fault | None:
+    def _find_damage(self, stamp: tuple[int, int]) -> Fault | None:
         """Read the header of the file in place, which somebody has written to, and forget what was read before."""
         self._connection.release_memory()  # pages that were read from a damaged file must not be written back
         header, damage = _read_header(self._path)
@@ -81,24 +78,31 @@ class BusFiles:
         except OSError:
             return Fault("was deleted or moved")
         page_bytes = int.from_bytes(header[16:18], "big") or 1
-        if _integer(header, 28) - size_bytes // page_bytes > pages_left:
+        if pages_left is not None and _integer(header, 28) - size_bytes // page_bytes > pages_left:
             return Fault("was truncated")
         generation = _integer(header, 24), size_bytes  # how many changes, and how large
         if generation < self._generation:  # only a vacuum makes it smaller, which is a change
             return Fault("was truncated, or overwritten with an older copy, while its log was in use")
         self._generation = generation
+        if pages_left is not None:
+            self._stamp = stamp
         return None
 
-    def _pages_left(self) -> float:
-        """Return how many pages may be in the log alone.
+    def _pages_left(self) -> float | None:
+        """Return how many pages may be in the log alone; None if that can only be told later.
 
         The file lacks some while a checkpoint is under way, or after a full disk has stopped one. SQLite does not tell
         in a transaction, nor to who may only read.
         """
-        if self._connection.in_transaction or self._connection.readonly("main"):
+        if self._connection.in_transaction:
+            return None
+        if self._connection.readonly("main"):
             return math.inf
-        in_wal, moved = self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_NOOP)
-        return in_wal if moved < in_wal else 0
+        sizes = log_pages(self._connection)
+        if sizes is None:
+            return None
+        in_log, moved = sizes
+        return in_log if moved < in_log else 0
 
     def has_successor(self) -> bool:
         """Return whether another bus is in place, without the log of the one before, which would damage it."""
@@ -107,6 +111,17 @@ class BusFiles:
         if any(place is not None and _place(side) == place for side, place in (self._wal, self._shm)):
             return False
         return _read_header(self._path)[1] is None
+
+
+def log_pages(connection: apsw.Connection) -> tuple[int, int] | None:
+    """Return how many pages the write-ahead log has, and how many of them a checkpoint has moved into the bus.
+
+    None while another process writes the log's index. SQLite then asks for the write lock, without waiting for it.
+    """
+    try:
+        return connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_NOOP)
+    except apsw.BusyError:
+        return None
 
 
 def find_remains(path: str) -> Fault | None:

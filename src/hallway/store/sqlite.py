@@ -22,7 +22,7 @@ from hallway.core import errors
 from hallway.core.clock import SystemClock
 from hallway.local.paths import make_private_folder
 from hallway.store import StatementsOnDemand, missing_parameter
-from hallway.store.bus_files import BusFiles, Fault, find_remains
+from hallway.store.bus_files import BusFiles, Fault, find_remains, log_pages
 from hallway.store.light_apsw import apsw
 from hallway.store.lock import SideLock
 from hallway.store.migrate import migrations, newest_version, read_migration
@@ -369,7 +369,10 @@ class SQLiteStore:
             self._rollback("ROLLBACK")
             raise
         self._data_version = self._connection.data_version()
-        wal_pages, _ = self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_NOOP)
+        try:
+            wal_pages, _ = log_pages(self._connection) or (0, 0)
+        except apsw.Error:
+            wal_pages = 0  # what is committed is no error; the next commit asks again
         self.is_checkpoint_due = wal_pages >= CHECKPOINT_PAGES and not may_checkpoint
         if wal_pages >= CHECKPOINT_PAGES and may_checkpoint:
             self._checkpoint(must_empty=wal_pages >= self._empty_wal_at_pages)
