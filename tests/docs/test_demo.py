@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -75,3 +76,34 @@ def test_a_reader_that_has_gone_ends_the_tour_quietly(tmp_path: Path) -> None:
     finally:
         process.kill()
     assert list((tmp_path / "tmp").iterdir()) == []
+
+
+INTERRUPTED_WHEN_STARTED = """\
+import signal, subprocess, sys
+from hallway.cli.main import run
+
+class Interrupted(subprocess.Popen):
+    def _execute_child(self, *arguments):
+        super()._execute_child(*arguments)
+        signal.raise_signal(signal.SIGINT)
+
+subprocess.Popen = Interrupted
+sys.exit(run(["demo"]))
+"""
+
+
+def test_ctrl_c_while_an_agent_is_being_started_leaves_no_agent(tmp_path: Path) -> None:
+    person = person_in(tmp_path)
+    done = person.runs([sys.executable, "-c", INTERRUPTED_WHEN_STARTED])
+    assert done.returncode == 130, done.stderr
+    assert "Traceback" not in done.stderr
+    assert list((tmp_path / "tmp").iterdir()) == []
+    agents = [each for each in Path("/proc").glob("[0-9]*/environ") if str(tmp_path) in content(each)]
+    assert agents == []
+
+
+def content(environ: Path) -> str:
+    try:
+        return environ.read_bytes().decode(errors="replace")
+    except OSError:  # of a process that has ended, or of somebody else
+        return ""

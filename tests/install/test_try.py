@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -74,3 +76,30 @@ def test_without_any_client_it_says_so(machine: Machine) -> None:
     done = machine.types("try", PATH=os.defpath)
     assert done.returncode == 2
     assert "no client that hallway try can start is on this machine" in done.stderr
+
+
+INTERRUPTED_WHEN_STARTED = """\
+import signal, subprocess, sys
+from hallway.cli.main import run
+
+class Interrupted(subprocess.Popen):
+    def _execute_child(self, words, *more):
+        super()._execute_child(words, *more)
+        if "-p" in words:
+            signal.raise_signal(signal.SIGINT)
+
+subprocess.Popen = Interrupted
+sys.exit(run(["try", "--yes"]))
+"""
+
+
+def test_ctrl_c_while_a_client_is_being_started_leaves_no_client(shop: Machine) -> None:
+    shop.installs("claude-code")
+    (shop.programs / "claude").write_text(
+        CLIENT.format(log=shop.user / "started") + f"echo $$ > {shop.user}/pid; exec sleep 600\n"
+    )
+    done = shop.runs([sys.executable, "-c", INTERRUPTED_WHEN_STARTED])
+    assert done.returncode == 130, done.stderr
+    assert "Traceback" not in done.stderr
+    pid = shop.user / "pid"
+    assert not pid.exists() or not Path(f"/proc/{pid.read_text().strip()}").exists()

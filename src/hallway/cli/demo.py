@@ -18,6 +18,7 @@ from functools import partial
 
 import hallway
 from hallway.cli.confirmation import is_at_terminal
+from hallway.cli.interrupts import hold_interrupts
 from hallway.cli.render.events import event as show_event
 from hallway.cli.terminal import Terminal, out
 from hallway.core.errors import AlreadyTaken
@@ -145,9 +146,10 @@ class Demo:
     def start(self, session_id: str) -> None:
         command = [sys.executable, "-m", __name__, session_id]
         # A session of its own: Ctrl-C ends the tour, which then ends the agents.
-        self.agents[session_id] = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, start_new_session=True
-        )
+        with hold_interrupts():
+            self.agents[session_id] = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, start_new_session=True
+            )
 
     def order(self, session_id: str, operation: str, *rest: object) -> None:
         """Have an agent run an operation, in its own name."""
@@ -194,7 +196,8 @@ class Demo:
         """Run a command as a person would type it."""
         if not self.is_json:
             self.say(f"\n$ hallway {' '.join(words)}")
-            subprocess.run([sys.executable, "-m", "hallway", *words], check=True)
+            with hold_interrupts():
+                subprocess.run([sys.executable, "-m", "hallway", *words], check=True)
             self.say("")
 
     def run(self) -> None:
@@ -318,10 +321,11 @@ class Demo:
         self.claim("one expiry, one event", lambda: len(expired) == 1)
 
     def stop(self) -> None:
-        for process in self.agents.values():
-            process.kill()
-            process.communicate()  # closes its input, too
-        self.bus.close()
+        with hold_interrupts():
+            for process in self.agents.values():
+                process.kill()
+                process.communicate()  # closes its input, too
+            self.bus.close()
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from typing import IO, TYPE_CHECKING
 
 from hallway.bus.connect import connect
 from hallway.cli.confirmation import YES, Declined, is_at_terminal
+from hallway.cli.interrupts import hold_interrupts
 from hallway.cli.terminal import err, out
 from hallway.core.errors import HallwayError, InvalidInput
 from hallway.core.near_names import near_matches
@@ -140,11 +141,12 @@ class _Talk:
             self._wait_for_end()
             return found
         finally:
-            for _, process, output in self._processes:
-                if process.poll() is None:
-                    os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
-                output.close()
+            with hold_interrupts():
+                for _, process, output in self._processes:
+                    if process.poll() is None:
+                        os.killpg(process.pid, signal.SIGKILL)
+                    process.wait()
+                    output.close()
 
     def _wait_for_end(self) -> None:
         """Give the clients the time to finish their turns."""
@@ -158,15 +160,16 @@ class _Talk:
 
         output = tempfile.TemporaryFile()  # noqa: SIM115 (closed with its process)
         # A session of its own, so that Ctrl-C reaches hallway, which then ends the client.
-        process = subprocess.Popen(
-            command,
-            env={**os.environ, **client.waits_for_tools},
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-        self._processes.append((client, process, output))
+        with hold_interrupts():
+            process = subprocess.Popen(
+                command,
+                env={**os.environ, **client.waits_for_tools},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+            self._processes.append((client, process, output))
         err().write(f"Started {client.title}.")
 
     def _wait_for_session(self, client: ClientInstaller) -> str:
