@@ -53,6 +53,7 @@ EDGES = {
     "bus/subscriptions.py",
     "mcp/stdio.py",
     "notifications/dispatcher.py",
+    "hub/workers/worker_thread.py",
     "hub/workers/writer.py",
     "hub/http.py",
     "__main__.py",

@@ -20,7 +20,8 @@ from hallway.bus.local import LocalBus
 from hallway.core import errors
 from hallway.core.operation import Operation
 from hallway.hub.auth.caller import Caller
-from hallway.hub.workers.writer import MAX_AT_ONCE, InternalError, Writer
+from hallway.hub.workers.internal_error import InternalError
+from hallway.hub.workers.writer import MAX_AT_ONCE, Writer
 from hallway.store import sqlite
 from hallway.store.sqlite import SQLiteStore
 from hub.client import Answer, Client, Stream

@@ -16,7 +16,7 @@ import pytest
 from hallway.bus.local import LocalBus
 from hallway.core.errors import TookTooLong
 from hallway.core.principal import Principal
-from hallway.hub.workers.writer import Reader
+from hallway.hub.workers.reader import Reader
 from hallway.services.memory import SharedMemory
 from hallway.services.sessions import SessionRegistry
 from hallway.store.tokenize import Excerpts

@@ -20,7 +20,8 @@ from hallway.core import errors
 from hallway.hub import app
 from hallway.hub.app import Hub
 from hallway.hub.stream import LAST
-from hallway.hub.workers.writer import Reader, Writer
+from hallway.hub.workers.reader import Reader
+from hallway.hub.workers.writer import Writer
 from hallway.store.postgres.store import LOCKS
 from hallway.store.sqlite import SQLiteStore
 from hub.client import Client

@@ -12,7 +12,8 @@ from hallway.bus.local import LocalBus
 from hallway.core.clock import FakeClock
 from hallway.core.errors import SessionNotFound
 from hallway.hub.app import HUB
-from hallway.hub.workers.writer import SHORT_LIMIT, Reader, Writer
+from hallway.hub.workers.reader import SHORT_LIMIT, Reader
+from hallway.hub.workers.writer import Writer
 from hallway.services.attention import AttentionList, LastLook
 from hallway.services.messages import CollaborationHub
 from hallway.services.sessions import SessionRegistry

@@ -32,9 +32,10 @@ from hallway.hub.workers.heartbeats import HeartbeatBatcher
 from hallway.hub.workers.notification_sender import NotificationSender
 from hallway.hub.workers.notifier import Notifier
 from hallway.hub.workers.pruner import Pruner
+from hallway.hub.workers.reader import Reader
 from hallway.hub.workers.wait_pings import WaitPings
 from hallway.hub.workers.watchdog import StallWatchdog
-from hallway.hub.workers.writer import Reader, ThreadWriter, Writer
+from hallway.hub.workers.writer import ThreadWriter, Writer
 from hallway.local.pauses import HubLooks
 from hallway.services.attention import LastLook
 from hallway.services.messages import CollaborationHub

@@ -21,7 +21,7 @@ from hallway.hub.http import (
     respond,
     respond_error,
 )
-from hallway.hub.workers.writer import SHORT_LIMIT
+from hallway.hub.workers.reader import SHORT_LIMIT
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send

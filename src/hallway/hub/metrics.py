@@ -13,7 +13,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from hallway.core.model import UNANSWERED_STATES
-from hallway.hub.workers.writer import Reader
+from hallway.hub.workers.reader import Reader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from hallway.core.model import Event
     from hallway.hub.auth.caller import Caller
     from hallway.hub.workers.notifier import Notifier
+    from hallway.hub.workers.reader import Reader
     from hallway.hub.workers.wait_pings import WaitPings
-    from hallway.hub.workers.writer import Reader
 
 KEEP_ALIVE_S = 15.0
 STUCK_S = 60.0  # a reader that reads nothing for this long is cut off; it resumes with its Last-Event-ID

@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 
     from hallway.hub.auth.token_cache import TokenCache
     from hallway.hub.router import PathRouter
-    from hallway.hub.workers.writer import Reader, Writer
+    from hallway.hub.workers.reader import Reader
+    from hallway.hub.workers.writer import Writer
     from hallway.web.actions import Action
     from hallway.web.pages.catalog import Page
 

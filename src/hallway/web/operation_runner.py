@@ -8,7 +8,8 @@ from hallway.hub.auth.caller import HUB, Caller
 
 if TYPE_CHECKING:
     from hallway.core.operation import Operation
-    from hallway.hub.workers.writer import Reader, Writer
+    from hallway.hub.workers.reader import Reader
+    from hallway.hub.workers.writer import Writer
 
 
 class OperationRunner:

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from hallway.core.errors import HallwayError, Unavailable
 from hallway.core.model import Heartbeat, PeerSession
-from hallway.hub.workers.writer import Job, WorkerThread
+from hallway.hub.workers.worker_thread import WorkerThread
+from hallway.hub.workers.writer import Job
 
 if TYPE_CHECKING:
     import asyncio
