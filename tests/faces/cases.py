@@ -1474,7 +1474,7 @@ CLAIMS = [
             "mode": "shared",
             "intent": "mend it",
             "state": "granted",
-            "fence": 2,
+            "fence": 1,
             "ttl_s": 60,
         },
     ),

@@ -69,19 +69,44 @@ def count_round_trips(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return trips
 
 
-def test_a_send_in_a_batch_costs_five_round_trips(bus: LocalBus, monkeypatch: pytest.MonkeyPatch) -> None:
-    def send(number: int) -> None:
-        bus.run(SEND, bus.messages, SEND.arguments((), written(f"finding {number}")))
+def offered(bus: LocalBus, number: int) -> str:
+    return bus.tasks.offer("alice", "bob", f"task {number}").task_id
+
+
+def claimed(bus: LocalBus, number: int) -> str:
+    return bus.claims.claim("alice", [f"src/{number}/**"]).claim_id
+
+
+# An operation, how many round trips it takes in a batch, and its arguments: a number, and what was made for it.
+ROUND_TRIPS: dict[str, tuple[int, Callable[[LocalBus, int], str] | None, Callable[[int, str], dict[str, Any]]]] = {
+    "messages.send": (5, None, lambda number, _: written(f"finding {number}")),
+    "memory.set": (4, None, lambda number, _: {"session_id": "alice", "key": f"key/{number}", "value": number}),
+    "claims.claim": (4, None, lambda number, _: {"session_id": "alice", "paths": [f"{number}/a", f"{number}/b/**"]}),
+    "claims.release": (4, claimed, lambda _, claim_id: {"session_id": "alice", "claim_id": claim_id}),
+    "tasks.accept": (7, offered, lambda _, task_id: {"session_id": "bob", "task_id": task_id}),
+}
+
+
+@pytest.mark.parametrize("name", ROUND_TRIPS)
+def test_a_write_in_a_batch_costs_few_round_trips(name: str, bus: LocalBus, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected, make, arguments = ROUND_TRIPS[name]
+    noun, _, verb = name.partition(".")
+    service = getattr(bus, noun)
+    operation = service.operations[verb]
+    made = [make(bus, number) if make else "" for number in range(11)]
+
+    def run(number: int) -> None:
+        given = operation.prepare(service, operation.arguments((), arguments(number, made[number])))
+        bus.run(operation, service, given)
 
     with bus.transaction():
-        send(0)  # prepares the statements
+        run(0)  # prepares the statements
     trips = count_round_trips(monkeypatch)
     with bus.transaction():
         trips.clear()
-        for number in range(1, 21):
-            send(number)
-        assert len(trips) == 20 * 5
-    assert len(bus.messages.inbox("bob", limit=100)) == 21
+        for number in range(1, 11):
+            run(number)
+        assert len(trips) == 10 * expected
 
 
 @pytest.mark.promise("M1", "E1")
@@ -135,6 +160,47 @@ def test_what_a_savepoint_takes_back_is_not_sent_later(bus: LocalBus) -> None:
             fail()
         bus.events.append("test.kept", Here.project)
     assert [each.kind for each in all_events(bus)][3:] == ["test.kept"]
+
+
+def test_the_end_of_a_savepoint_goes_with_what_waits(bus: LocalBus, monkeypatch: pytest.MonkeyPatch) -> None:
+    with bus.transaction():
+        with bus.transaction():
+            pass
+        trips = count_round_trips(monkeypatch)
+        with bus.transaction():
+            bus.events.append("test.kept", Here.project)
+        assert trips == ["exec_", "send"]  # its beginning, and the event with its end
+        assert len(bus.store._deferred) == 0
+
+
+def test_what_was_read_ahead_in_a_savepoint_that_failed_is_read_again(bus: LocalBus) -> None:
+    read = ("messages.has_inbox", {"session_id": "dora"})
+
+    def fail() -> None:
+        with bus.transaction():
+            bus.sessions.register("dora", "agent", "codex")
+            bus.store.read_ahead(read)
+            assert bus.store.one(read[0], **read[1]) is not None
+            raise ZeroDivisionError
+
+    with bus.transaction():
+        bus.store.read_ahead(read)
+        with pytest.raises(ZeroDivisionError):
+            fail()
+        assert bus.store.one(read[0], **read[1]) is None
+
+
+def test_what_is_known_is_not_read_ahead_again(bus: LocalBus, monkeypatch: pytest.MonkeyPatch) -> None:
+    read, other = (("sessions.owner", {"session_id": name}) for name in ("alice", "bob"))
+    with bus.transaction():
+        bus.store.read_ahead(read)
+        trips = count_round_trips(monkeypatch)
+        bus.store.read_ahead(read)
+        assert trips == []
+        bus.store.read_ahead(read, other)
+        assert trips == ["send"]
+        assert [bus.store.one(statement, **said)[1] for statement, said in (read, other)] == [Here.project] * 2
+        assert trips == ["send"]
 
 
 def test_more_statements_than_may_wait_are_sent_on_the_way(bus: LocalBus) -> None:

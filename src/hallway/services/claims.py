@@ -71,18 +71,22 @@ class ClaimRegistry(Service, noun="claims"):
             raise InvalidInput("no path is named", hint="Name what you claim: src/api/**, or resource:NAME")
         named = {"session_id": session_id, "project": project, "paths": encode(wanted), "mode": mode}
         now = self._store.now
+        self._store.read_ahead(
+            ("claims.same", {**named, "now": now}),
+            ("claims.count", {"session_id": session_id}),
+            *self._rival_reads(project, session_id, wanted, mode, LAST_NUMBER),
+        )
         row = self._store.one("claims.same", now=now, **named)
         if row is not None:
             renewed = {"ttl_s": ttl_s, "intent": intent or None, "task_id": task_id, "expires_at": now + ttl_s * SECOND}
             self._store.change("claims.renew", claim_id=row[0], **renewed)
             return self.require(row[0])
         self._require_room(session_id)
-        number = self._draw_number(project)
-        rivals = self._rivals(project, session_id, wanted, mode, number, ignores_case=ignores_case)
+        rivals = self._rivals(project, session_id, wanted, mode, LAST_NUMBER, ignores_case=ignores_case)
         if rivals and not queue_s:
             refused: Claim = self._refused(session_id, project, wanted, mode, intent, rivals)
             return refused  # an error, which is raised after the commit
-        claim_id, is_granted = new_id(), not rivals
+        claim_id, is_granted, number = new_id(), not rivals, self._draw_number(project)
         self._store.change(
             "claims.insert",
             now=now,
@@ -91,7 +95,7 @@ class ClaimRegistry(Service, noun="claims"):
             task_id=task_id,
             state="granted" if is_granted else "waiting",
             number=number,
-            fence=self._draw_number(project) if is_granted else None,
+            fence=number if is_granted else None,
             granted_at=now if is_granted else None,
             ttl_s=ttl_s,
             expires_at=now + (ttl_s if is_granted else queue_s) * SECOND,
@@ -152,6 +156,7 @@ class ClaimRegistry(Service, noun="claims"):
 
         A person may end any session's claim, with `force`. What waited for these paths is granted in the same moment.
         """
+        self._store.read_ahead(("claims.get", {"claim_id": claim_id}), ("claims.ignores_case", {"claim_id": claim_id}))
         row = self._store.one("claims.get", claim_id=claim_id)
         if row is None or not self.bus.sees(row[1]):
             return False
@@ -294,24 +299,25 @@ class ClaimRegistry(Service, noun="claims"):
     ) -> list[str]:
         """Return the ids of the claims of others that conflict with a claim of these paths."""
         rivals: dict[str, None] = {}
-        for each in wanted:
-            index = _index_of(each)
-            prefix = index["prefix"]
-            rows = self._store.rows(
-                "claims.rivals",
-                now=self._store.now,
-                project=project,
-                session_id=session_id,
-                mode=mode,
-                number=number,
-                **index,
-                prefix_end=prefix + AFTER_ALL,
-                shorter=encode([prefix[:length] for length in range(len(prefix))]),
-            )
-            for claim_id, glob, other_ignores_case in rows:
+        reads = self._rival_reads(project, session_id, wanted, mode, number)
+        self._store.read_ahead(*reads)
+        for each, (statement, parameters) in zip(wanted, reads, strict=True):
+            for claim_id, glob, other_ignores_case in self._store.rows(statement, **parameters):
                 if claim_id not in rivals and _overlap(each, glob, ignores_case or other_ignores_case):
                     rivals[claim_id] = None
         return list(rivals)
+
+    def _rival_reads(
+        self, project: str, session_id: str, wanted: list[str], mode: str, number: int
+    ) -> list[tuple[str, dict[str, Any]]]:
+        """Return the reads that find the claims of others whose globs may overlap these paths, one for each path."""
+        asked = {"now": self._store.now, "project": project, "session_id": session_id, "mode": mode, "number": number}
+        reads = []
+        for index in map(_index_of, wanted):
+            prefix = index["prefix"]
+            shorter = encode([prefix[:length] for length in range(len(prefix))])
+            reads.append(("claims.rivals", {**asked, **index, "prefix_end": prefix + AFTER_ALL, "shorter": shorter}))
+        return reads
 
     def _end(self, ended: list[Claim], kind: str, **more: Any) -> None:
         """Delete claims, publish their ends, and then grant the waiting claims that nothing else blocks.
@@ -398,7 +404,9 @@ class ClaimRegistry(Service, noun="claims"):
     def _project_of(self, session_id: str, project: str | None) -> str:
         if session_id.startswith(PERSON):
             return self.bus.project_for(project)
-        own: str = self.bus.sessions.require(session_id).project
+        row = self._store.one("sessions.owner", session_id=session_id)
+        is_seen = row is not None and self.bus.sees(row[1])
+        own: str = row[1] if row and is_seen else self.bus.sessions.require(session_id).project
         if project not in (None, own):
             raise SessionElsewhere(f"the session {session_id!r} lives in {own}, not in {project}", project=own)
         return own

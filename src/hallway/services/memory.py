@@ -66,6 +66,10 @@ class SharedMemory(Service, noun="memory"):
                 return _entry(row)
         prepared: PreparedEntry = self.prepared
         project = self.bus.project_for(project, session_id)
+        self._store.read_ahead(
+            ("memory.expired", {"now": self._store.now, "limit": SWEEP_AT_ONCE}),
+            ("memory.key_row", {"project": project, "key": key}),
+        )
         self.prune_old(0, SWEEP_AT_ONCE)
         if expected_version is not None:
             self._compare(project, key, expected_version)
@@ -297,7 +301,7 @@ class SharedMemory(Service, noun="memory"):
         kept = versions_kept()
         head = self._store.one("memory.key_row", project=project, key=key)
         if head is None:
-            return self._key_id(project, key), 1
+            return self._add_key(project, key), 1
         key_id, last_version, entry, expires_at = head
         if self._is_over(expires_at):
             self._forget(key_id)
@@ -309,9 +313,11 @@ class SharedMemory(Service, noun="memory"):
 
     def _key_id(self, project: str, key: str) -> int:
         """Return the row of a key, inserting it if necessary."""
-        row = self._store.one("memory.key_row", project=project, key=key) or self._store.one(
-            "memory.add_key", project=project, key=key
-        )
+        row = self._store.one("memory.key_row", project=project, key=key)
+        return row[0] if row else self._add_key(project, key)
+
+    def _add_key(self, project: str, key: str) -> int:
+        row = self._store.one("memory.add_key", project=project, key=key)
         return row[0] if row else -1
 
     def _insert(

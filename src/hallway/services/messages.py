@@ -599,7 +599,12 @@ class CollaborationHub(Service, noun="messages"):
 
     def notify_task_change(self, task: Task, from_session: str, to_session: str, type: str, body: str = "") -> None:  # noqa: A002
         """Send a message about a task's change in its thread; no limits apply, and it may have no recipient."""
-        if from_session == to_session or not self._is_reachable(to_session):
+        if from_session == to_session:
+            return
+        self._store.read_ahead(
+            ("messages.has_inbox", {"session_id": to_session}), ("messages.get", {"message_id": task.task_id})
+        )
+        if not self._is_reachable(to_session):
             return
         row = self._store.one("messages.get", message_id=task.task_id)
         parent = record_of(Message, row) if row else None

@@ -62,6 +62,9 @@ class TaskBoard(Service, noun="tasks"):
         Raises AlreadyTaken, naming the owner, if another session was first, and Refused if the task is offered to
         another session.
         """
+        self._store.read_ahead(
+            ("sessions.get", {"now": self._store.now, "session_id": session_id}), ("tasks.get", {"task_id": task_id})
+        )
         self.bus.messages.require_party(session_id)
         return self._accept(self.require(task_id), session_id)
 

@@ -283,19 +283,24 @@ class PostgresStore:
         try:
             if not (self._depth and self._is_exclusive):
                 return
-            keys = [self._defer(statement, parameters) for statement, parameters in reads]
-            results = self._send_deferred()
-            self._ahead = dict(zip(keys, results[-len(keys) :], strict=True))
+            missing = [each for each in reads if self._key(*each) not in self._ahead]
+            if missing:
+                keys = [self._defer(statement, parameters) for statement, parameters in missing]
+                results = self._send_deferred()
+                self._ahead |= zip(keys, results[-len(keys) :], strict=True)
         finally:
             self._mutex.release()
 
+    def _key(self, statement: str, parameters: dict[str, Any]) -> tuple[Any, ...]:
+        """Return a statement's name and values."""
+        return (statement, *self._statements[statement].values(parameters))
+
     def _defer(self, statement: str, parameters: dict[str, Any]) -> tuple[Any, ...]:
         """Add a statement to those that are sent together; return its name and values."""
-        prepared = self._statements[statement]
-        values = prepared.values(parameters)
-        self._prepare(statement, prepared)
-        self._deferred.add(statement.encode(), values)
-        return (statement, *values)
+        key = self._key(statement, parameters)
+        self._prepare(statement, self._statements[statement])
+        self._deferred.add(statement.encode(), list(key[1:]))
+        return key
 
     def _run(self, statement: str, parameters: dict[str, Any]) -> pq.abc.PGresult:
         """Run a statement; outside of a transaction, repeat it on a new connection if the connection was lost."""
@@ -333,6 +338,18 @@ class PostgresStore:
         self._ahead = {}
         self._send_deferred()
         return self._call(self._pgconn.exec_, command.encode())
+
+    def _begin_inner(self) -> None:
+        """Begin a savepoint; what was read ahead is still true in it."""
+        self._send_deferred()
+        self._call(self._pgconn.exec_, b"SAVEPOINT inner_one")
+
+    def _end_inner(self) -> None:
+        """End a savepoint; raises the error of a deferred statement in it."""
+        if self._deferred:
+            self._send_deferred(partial(self._pgconn.send_query_params, b"RELEASE inner_one", None))
+        else:
+            self._call(self._pgconn.exec_, b"RELEASE inner_one")
 
     def _send_deferred(self, last: Callable[[], None] | None = None) -> list[pq.abc.PGresult]:
         """Run the deferred statements, and one more that `last` sends. Raises the first error."""
@@ -454,7 +471,7 @@ class _Savepoint:
         self._store = store
 
     def __enter__(self) -> None:
-        self._store._execute("SAVEPOINT inner_one")
+        self._store._begin_inner()
 
     def commit(self) -> None:
         """Do nothing: the outermost transaction commits."""
@@ -464,7 +481,7 @@ class _Savepoint:
             self._store._rollback("ROLLBACK TO inner_one")
         try:
             if self._store._pgconn.transaction_status == pq.TransactionStatus.INTRANS:
-                self._store._execute("RELEASE inner_one")
+                self._store._end_inner()
         except errors.HallwayError:  # a deferred statement failed
             self._store._rollback("ROLLBACK TO inner_one")
             raise
