@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -181,6 +182,15 @@ def test_what_is_committed_is_no_error_whatever_sqlite_says_of_the_log(bus: Loca
     bus.sessions.register("bob", "agent", "codex")
     bus.store._connection = connection
     assert live_ids(bus) == {"alice", "bob"}
+
+
+@pytest.mark.promise("R1")
+def test_what_is_committed_is_no_error_while_hallway_is_being_replaced(
+    bus: LocalBus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "hallway.local.notify", None)  # as if its file were gone
+    bus.messages.send("alice", "alice", subject="once")
+    assert [message.subject for message in bus.messages.inbox("alice")] == ["once"]
 
 
 # -- a full disk ------------------------------------------------------------------------------------------------------

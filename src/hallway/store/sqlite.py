@@ -536,8 +536,12 @@ class _Write:
             store._unlock()
             store._mutex.release()
         if news and kind is None:
-            from hallway.local.notify import notify  # with sockets, which reads and most heartbeats do not need
-
+            try:
+                from hallway.local.notify import notify  # with sockets, which reads and most heartbeats do not need
+            except (
+                ImportError
+            ):  # hallway is being replaced: what is committed is no error, and others read by themselves
+                return
             notify(store.wake_folder, news)
 
     def commit(self, *, may_checkpoint: bool = True) -> None:
