@@ -71,18 +71,16 @@ class ClaimRegistry(Service, noun="claims"):
             raise InvalidInput("no path is named", hint="Name what you claim: src/api/**, or resource:NAME")
         named = {"session_id": session_id, "project": project, "paths": encode(wanted), "mode": mode}
         now = self._store.now
-        self._store.read_ahead(
-            ("claims.same", {**named, "now": now}),
-            ("claims.count", {"session_id": session_id}),
-            *self._rival_reads(project, session_id, wanted, mode, LAST_NUMBER),
-        )
+        rival_reads = self._rival_reads(project, session_id, wanted, mode, LAST_NUMBER)
+        own_reads = ("claims.same", {**named, "now": now}), ("claims.count", {"session_id": session_id})
+        self._store.read_ahead(*own_reads, *rival_reads)
         row = self._store.one("claims.same", now=now, **named)
         if row is not None:
             renewed = {"ttl_s": ttl_s, "intent": intent or None, "task_id": task_id, "expires_at": now + ttl_s * SECOND}
             self._store.change("claims.renew", claim_id=row[0], **renewed)
             return self.require(row[0])
         self._require_room(session_id)
-        rivals = self._rivals(project, session_id, wanted, mode, LAST_NUMBER, ignores_case=ignores_case)
+        rivals = self._overlapping(wanted, rival_reads, ignores_case=ignores_case)
         if rivals and not queue_s:
             refused: Claim = self._refused(session_id, project, wanted, mode, intent, rivals)
             return refused  # an error, which is raised after the commit
@@ -298,14 +296,9 @@ class ClaimRegistry(Service, noun="claims"):
         self, project: str, session_id: str, wanted: list[str], mode: str, number: int, *, ignores_case: bool
     ) -> list[str]:
         """Return the ids of the claims of others that conflict with a claim of these paths."""
-        rivals: dict[str, None] = {}
         reads = self._rival_reads(project, session_id, wanted, mode, number)
         self._store.read_ahead(*reads)
-        for each, (statement, parameters) in zip(wanted, reads, strict=True):
-            for claim_id, glob, other_ignores_case in self._store.rows(statement, **parameters):
-                if claim_id not in rivals and _overlap(each, glob, ignores_case or other_ignores_case):
-                    rivals[claim_id] = None
-        return list(rivals)
+        return self._overlapping(wanted, reads, ignores_case=ignores_case)
 
     def _rival_reads(
         self, project: str, session_id: str, wanted: list[str], mode: str, number: int
@@ -318,6 +311,17 @@ class ClaimRegistry(Service, noun="claims"):
             shorter = encode([prefix[:length] for length in range(len(prefix))])
             reads.append(("claims.rivals", {**asked, **index, "prefix_end": prefix + AFTER_ALL, "shorter": shorter}))
         return reads
+
+    def _overlapping(
+        self, wanted: list[str], reads: list[tuple[str, dict[str, Any]]], *, ignores_case: bool
+    ) -> list[str]:
+        """Return the ids of the claims whose globs overlap these paths, of those that the reads find."""
+        rivals: dict[str, None] = {}
+        for each, (statement, parameters) in zip(wanted, reads, strict=True):
+            for claim_id, glob, other_ignores_case in self._store.rows(statement, **parameters):
+                if claim_id not in rivals and _overlap(each, glob, ignores_case or other_ignores_case):
+                    rivals[claim_id] = None
+        return list(rivals)
 
     def _end(self, ended: list[Claim], kind: str, **more: Any) -> None:
         """Delete claims, publish their ends, and then grant the waiting claims that nothing else blocks.
