@@ -21,6 +21,7 @@ from hallway.agents.hook.event import ASKED, PROMPT, STOP, HookEvent
 from hallway.agents.turn_note import TurnNote
 from hallway.agents.turn_watch import SETTLES_S, TurnWatch
 from hallway.bus.local import LocalBus
+from hallway.core.clock import FakeClock
 from hallway.local.hook_gate import socket_of
 from hooks.client import Client
 from hooks.test_serving import HELLO, is_listening
@@ -287,6 +288,33 @@ def test_a_session_at_work_that_no_hook_told_of_is_watched_too(desk: Desk) -> No
     assert desk.looks() == ["alice"]
     desk.watch.resume("alice")  # it idles
     assert desk.watch.look_at is None
+
+
+@pytest.mark.parametrize("is_second", [False, True], ids=["as the server begins", "later"])
+def test_an_approval_of_a_dialog_that_no_hook_told_the_server_of_is_seen(desk: Desk, is_second: bool) -> None:
+    desk.note = TurnNote("working")
+    desk.watch.resume("alice")
+    if is_second:
+        desk.looks()
+    desk.bus.sessions.update_status("alice", "waiting", reason="permission")  # and it is approved at once
+    if is_second:
+        desk.watch.resume("alice")  # at the server's next heartbeat
+    desk.looks(4)
+    assert desk.status == ("working", None)
+
+
+def test_a_note_from_before_such_a_dialog_is_no_approval(desk: Desk, clock: FakeClock) -> None:
+    began_at = desk.bus.sessions.get("alice").status_since.timestamp()
+    desk.watch.resume("alice")
+    clock.advance(10)
+    desk.bus.sessions.update_status("alice", "waiting", reason="permission")
+    asked_at = desk.bus.sessions.get("alice").status_since.timestamp()
+    desk.note = TurnNote("working", at=(began_at + asked_at) / 2)
+    desk.looks(60)
+    assert desk.status == ("waiting", "permission")
+    desk.note = TurnNote("working", at=asked_at + 1)
+    desk.looks(4)
+    assert desk.status == ("working", None)
 
 
 def test_an_end_from_before_the_server_knew_of_the_turn_counts(desk: Desk) -> None:

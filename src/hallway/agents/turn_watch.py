@@ -36,7 +36,7 @@ class _Turn:
 
     def __init__(self, read: ReadTurn, reported_at: float, *, is_asked: bool) -> None:
         self.read = read
-        self.is_asked = is_asked  # the session waits for the person
+        self.is_asked = is_asked  # the session waits for the person, or may do so
         self.is_detailed = False  # what the client's note says of that has been passed on
         self.reported_at = reported_at  # a note from before is about an earlier turn
         self.status = ""
@@ -72,12 +72,12 @@ class TurnWatch:
 
     def resume(self, session_id: str) -> None:
         """Watch a session if it is at work, also if no hook has reported that here; raises the bus's errors."""
-        session = self._bus.sessions.get(session_id)
+        session, turn = self._bus.sessions.get(session_id), self._turns.get(session_id)
         if session.status not in AT_WORK:
             self._turns.pop(session_id, None)
-        elif session_id not in self._turns:
-            began_at = session.status_since.timestamp()
-            self._begin(session_id, session.agent_type, began_at, is_asked=session.status == "waiting")
+        elif turn is None or (session.status == "waiting" and not turn.is_asked):
+            # A hook did its work without this server, and the next one may be doing so now: it may be asking.
+            self._begin(session_id, session.agent_type, session.status_since.timestamp(), is_asked=True)
 
     def _begin(self, session_id: str, client: str, reported_at: float, *, is_asked: bool) -> None:
         read = turn_reader_of(client) if client in CATALOG else None
@@ -105,8 +105,12 @@ class TurnWatch:
             turn.is_detailed = True
             self._add_detail(session_id, note)
         if note.status == "working" and turn.is_asked:
+            session = self._bus.sessions.get(session_id)
+            if session.status == "waiting" and 0 < note.at < session.status_since.timestamp():
+                turn.reported_at = session.status_since.timestamp()
+                return False
             turn.is_asked = False
-            if self._bus.sessions.get(session_id).status == "waiting":
+            if session.status == "waiting":
                 self._bus.sessions.heartbeat(session_id, status="working", limit=1)
         if note.status != "idle":
             return False
