@@ -17,6 +17,7 @@ import tempfile
 from pathlib import Path
 
 INSIDE = "--inside"
+WORKERS = "3"  # clients mostly wait
 ALONE = "HALLWAY_TEST_ALONE"  # whether the network is cut off
 PACKAGES = "HALLWAY_TEST_PACKAGES"  # the folder of hallway's distributions, and of all that installing them needs
 TESTS = Path(__file__).parent
@@ -32,7 +33,8 @@ def main(words: list[str]) -> int:
     if words[:1] == [INSIDE]:
         if os.environ.get(ALONE):
             raise_loopback()
-        return subprocess.call([sys.executable, "-m", "pytest", "-q", str(TESTS), *words[1:]], cwd=TESTS.parents[1])
+        command = [sys.executable, "-m", "pytest", "-q", "-n", WORKERS, "--dist", "worksteal", str(TESTS), *words[1:]]
+        return subprocess.call(command, cwd=TESTS.parents[1])
     names = [word for word in words if not word.startswith("-")]
     if unknown := set(names) - ALL.keys():
         print(f"there is no client {', '.join(sorted(unknown))} here: {' '.join(ALL)}", file=sys.stderr)
