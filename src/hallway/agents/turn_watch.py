@@ -36,7 +36,7 @@ class _Turn:
 
     def __init__(self, read: ReadTurn, reported_at: float, *, is_asked: bool) -> None:
         self.read = read
-        self.is_asked = is_asked  # the session waits for the person, or may do so
+        self.is_asked = is_asked  # whether the session may be waiting for an answer of its person
         self.is_detailed = False  # what the client's note says of that has been passed on
         self.reported_at = reported_at  # a note from before is about an earlier turn
         self.status = ""
@@ -76,7 +76,7 @@ class TurnWatch:
         if session.status not in AT_WORK:
             self._turns.pop(session_id, None)
         elif turn is None or (session.status == "waiting" and not turn.is_asked):
-            # A hook did its work without this server, and the next one may be doing so now: it may be asking.
+            # A hook wrote to the bus without this server, and another one that asks the person may be doing so now.
             self._begin(session_id, session.agent_type, session.status_since.timestamp(), is_asked=True)
 
     def _begin(self, session_id: str, client: str, reported_at: float, *, is_asked: bool) -> None:
@@ -106,11 +106,12 @@ class TurnWatch:
             self._add_detail(session_id, note)
         if note.status == "working" and turn.is_asked:
             session = self._bus.sessions.get(session_id)
-            if session.status == "waiting" and 0 < note.at < session.status_since.timestamp():
-                turn.reported_at = session.status_since.timestamp()
+            asked_at = session.status_since.timestamp() if session.status == "waiting" else 0.0
+            if 0 < note.at < asked_at:  # what the client noted before it asked is no answer
+                turn.reported_at = asked_at
                 return False
             turn.is_asked = False
-            if session.status == "waiting":
+            if asked_at:
                 self._bus.sessions.heartbeat(session_id, status="working", limit=1)
         if note.status != "idle":
             return False

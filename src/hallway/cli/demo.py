@@ -324,7 +324,7 @@ class Demo:
         with hold_interrupts():
             for process in self.agents.values():
                 process.kill()
-                process.communicate()  # closes its input, too
+                process.communicate()  # waits for its end, and closes the pipe to it
             self.bus.close()
 
 

@@ -1,4 +1,4 @@
-"""Holds Ctrl-C back for moments at which it would leave a process running that nobody knows of."""
+"""Holds Ctrl-C back while a process is started or ended: it would otherwise be left running."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def hold_interrupts() -> Iterator[None]:
-    """Raise the KeyboardInterrupt of a Ctrl-C after the block, instead of in it; only for the main thread."""
+    """Let Ctrl-C take effect after the block instead of in it; only the main thread may use this."""
     held: list[int] = []
     before = signal.signal(signal.SIGINT, lambda number, _: held.append(number))
     try:

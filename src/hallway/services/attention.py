@@ -210,7 +210,7 @@ class AttentionList(Service, noun="attention"):
         return seen if seen is not None and self._holds(seen) else self._look()
 
     def _holds(self, seen: Snapshot) -> bool:
-        """Return whether the list is still as it was read: no event has happened, and no item is due to appear."""
+        """Return whether the list is as it was when it was read: no event since, and no item has come due."""
         return seen.now <= self._store.now < seen.until and seen.last_event == self._last_event()
 
     def _last_event(self) -> Row | None:

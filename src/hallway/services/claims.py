@@ -409,8 +409,7 @@ class ClaimRegistry(Service, noun="claims"):
         if session_id.startswith(PERSON):
             return self.bus.project_for(project)
         row = self._store.one("sessions.owner", session_id=session_id)
-        is_seen = row is not None and self.bus.sees(row[1])
-        own: str = row[1] if row and is_seen else self.bus.sessions.require(session_id).project
+        own: str = row[1] if row and self.bus.sees(row[1]) else self.bus.sessions.require(session_id).project
         if project not in (None, own):
             raise SessionElsewhere(f"the session {session_id!r} lives in {own}, not in {project}", project=own)
         return own

@@ -98,10 +98,10 @@ class BusFiles:
             return None
         if self._connection.readonly("main"):
             return math.inf
-        sizes = log_pages(self._connection)
-        if sizes is None:
+        try:
+            in_log, moved = self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_NOOP)
+        except apsw.BusyError:  # another process is writing the log's index, and SQLite does not wait for it here
             return None
-        in_log, moved = sizes
         return in_log if moved < in_log else 0
 
     def has_successor(self) -> bool:
@@ -111,17 +111,6 @@ class BusFiles:
         if any(place is not None and _place(side) == place for side, place in (self._wal, self._shm)):
             return False
         return _read_header(self._path)[1] is None
-
-
-def log_pages(connection: apsw.Connection) -> tuple[int, int] | None:
-    """Return how many pages the write-ahead log has, and how many of them a checkpoint has moved into the bus.
-
-    None while another process writes the log's index. SQLite then asks for the write lock, without waiting for it.
-    """
-    try:
-        return connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_NOOP)
-    except apsw.BusyError:
-        return None
 
 
 def find_remains(path: str) -> Fault | None:

@@ -22,7 +22,7 @@ from hallway.core import errors
 from hallway.core.clock import SystemClock
 from hallway.local.paths import make_private_folder
 from hallway.store import StatementsOnDemand, missing_parameter
-from hallway.store.bus_files import BusFiles, Fault, find_remains, log_pages
+from hallway.store.bus_files import BusFiles, Fault, find_remains
 from hallway.store.light_apsw import apsw
 from hallway.store.lock import SideLock
 from hallway.store.migrate import migrations, newest_version, read_migration
@@ -370,9 +370,9 @@ class SQLiteStore:
             raise
         self._data_version = self._connection.data_version()
         try:
-            wal_pages, _ = log_pages(self._connection) or (0, 0)
+            wal_pages, _ = self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_NOOP)
         except apsw.Error:
-            wal_pages = 0  # what is committed is no error; the next commit asks again
+            wal_pages = 0  # the write is on disk, so it has not failed; the next commit asks again
         self.is_checkpoint_due = wal_pages >= CHECKPOINT_PAGES and not may_checkpoint
         if wal_pages >= CHECKPOINT_PAGES and may_checkpoint:
             self._checkpoint(must_empty=wal_pages >= self._empty_wal_at_pages)
@@ -538,9 +538,7 @@ class _Write:
         if news and kind is None:
             try:
                 from hallway.local.notify import notify  # with sockets, which reads and most heartbeats do not need
-            except (
-                ImportError
-            ):  # hallway is being replaced: what is committed is no error, and others read by themselves
+            except ImportError:  # hallway is being upgraded; the write is on disk, and others find it without a wake-up
                 return
             notify(store.wake_folder, news)
 

@@ -54,7 +54,7 @@ class HeartbeatBatcher:
 
     @property
     def waiting(self) -> int:
-        """Return how many jobs are queued and not begun."""
+        """Return the number of jobs that have not begun."""
         return len(self._queue)
 
     def run(self, operation: Operation, arguments: dict[str, Any], caller: Caller) -> asyncio.Future[Any]:

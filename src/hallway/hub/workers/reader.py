@@ -1,4 +1,4 @@
-"""Reads of a hub: short ones in slices on the event loop, the others on threads."""
+"""Runs a hub's reads: short ones on the event loop, for a millisecond at a time, and the others on threads."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 SHORT_LIMIT = 100  # most rows of a short read
 LIST_LIMIT = 200  # the default limit of most lists, which usually have far fewer rows
-SEARCHES = ("query", "pattern")  # parameters that make a read examine more rows than it returns
+SEARCHES = ("query", "pattern")  # parameters of searches, which look at many more rows than they return
 OWNER, NO_CALLER = " owner", ""  # used instead of a token's name; no token has these names
 READ_SLICE_S = 0.001  # how long the event loop answers reads before it does its other work
 
@@ -49,7 +49,7 @@ class Reader:
 
     @property
     def waiting(self) -> int:
-        """Return how many jobs are queued and not begun."""
+        """Return the number of jobs that have not begun."""
         sliced = 0 if self._slices is None else self._slices.waiting
         return sum(max(thread.open - 1, 0) for thread in self._threads) + self._long.waiting + sliced
 
@@ -109,7 +109,7 @@ class _ReadSlices:
         return not may_take_long(job.operation, job.arguments, limit=LIST_LIMIT)
 
     def add(self, job: Job) -> None:
-        """Queue a job; the snapshot that answers it begins after this turn of the loop, which may bring more."""
+        """Queue a job. The loop's next turn answers it, from one snapshot with all that are queued by then."""
         self._queue.append(job)
         if len(self._queue) == 1:
             self._loop.call_soon(self._run)
@@ -123,13 +123,13 @@ class _ReadSlices:
                         self._bus_wait.end(outcomes)
                 else:
                     self._hand_over_all()
-        except HallwayError:  # the thread says why the bus cannot be read, after it has waited for the bus
+        except HallwayError:  # threads run these reads instead: they wait for the bus, and answer with its errors
             self._hand_over_all()
         if self._queue:
             self._loop.call_soon(self._run)
 
     def _answer_some(self) -> list[Any]:
-        """Answer jobs until the slice is over, at least one; return the results and errors.
+        """Answer jobs for `READ_SLICE_S`, at least one; return their results and errors.
 
         A read that has to write first is left to a thread.
         """
@@ -150,7 +150,7 @@ class _ReadSlices:
     def _is_fresh(self, job: Job) -> bool:
         try:
             return self._bus.service_of(job.operation.noun).is_fresh()
-        except HallwayError:  # the thread says why the bus cannot be read
+        except HallwayError:  # a thread runs this read instead, and answers with the error
             return False
 
     def _hand_over_all(self) -> None:
@@ -188,7 +188,7 @@ class _LongReads:
             queue = self._queues.pop(caller)
             job = queue.popleft()
             if queue:
-                self._queues[caller] = queue  # behind the others
+                self._queues[caller] = queue  # its turn comes after those of the others
             if job.future.done():  # the client no longer waits
                 continue
             self._running[caller] = self._running.get(caller, 0) + 1
@@ -204,7 +204,7 @@ class _LongReads:
 
 
 class _ReaderThread:
-    """One of a reader's threads, and how many jobs it has."""
+    """A thread that runs reads on its own connection; `open` is the number of jobs that it has not answered yet."""
 
     def __init__(self, bus: LocalBus, loop: asyncio.AbstractEventLoop, bus_wait: BusWait) -> None:
         self.open = 0

@@ -1,4 +1,4 @@
-"""Threads of a hub on which its workers wait, and how long the bus has kept them waiting."""
+"""Runs what has to wait on threads beside a hub's event loop, and measures how long the bus makes its workers wait."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ BUS_FAILED = 500  # from this status on, an error is the bus's or the hub's, not
 
 
 class WorkerThread:
-    """A thread that calls functions in turn and passes each result to the loop."""
+    """A thread that calls the functions it is given, one after the other, and hands each result to the event loop."""
 
     def __init__(self, name: str, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
@@ -27,7 +27,7 @@ class WorkerThread:
         self._thread.start()
 
     def call(self, function: Callable[[], Any], then: Callable[[Any], None]) -> None:
-        """Call `function` on the thread, then `then` on the loop with its result or its HallwayError."""
+        """Call `function` on the thread, then `then` on the event loop, with its result or a HallwayError."""
         self._calls.put((function, then))
 
     @property
@@ -44,7 +44,7 @@ class WorkerThread:
             self._loop.call_soon_threadsafe(then, outcome)
 
     def close(self) -> None:
-        """Finish what is queued, then end the thread."""
+        """End the thread, after the calls that it has been given."""
         self._calls.put(None)
         self._thread.join()
 

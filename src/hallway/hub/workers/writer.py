@@ -1,4 +1,4 @@
-"""Writes of a hub, in batches on its event loop.
+"""Runs a hub's writes on its event loop, many in one transaction.
 
 Group commit: the writes that queue up during a commit run in the next transaction. Each job is a savepoint of that
 transaction, so it can fail without the others. It is answered after the commit, so an answered write is on disk.
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
         def run(self, operation: Operation, arguments: dict[str, Any], caller: Caller) -> asyncio.Future[Any]: ...
 
 
-GATHER_TURNS = 10  # of the loop, some 0.1 ms: twice as many gave nothing more
+GATHER_TURNS = 10  # turns of the event loop to wait for more jobs, some 0.1 ms; twice as many gave nothing more
 MAX_AT_ONCE = 128  # so that the first of a batch does not wait for thousands
 
 
@@ -121,7 +121,7 @@ class Writer:
 
     @property
     def waiting(self) -> int:
-        """Return how many jobs are queued and not begun."""
+        """Return the number of jobs that have not begun."""
         return len(self._queue)
 
     def run(self, operation: Operation, arguments: dict[str, Any], caller: Caller) -> asyncio.Future[Any]:
@@ -129,7 +129,7 @@ class Writer:
         job = Job(operation, arguments, caller, self._loop.create_future())
         if operation.is_small(arguments):
             self._prepared(job, job.prepare(self.bus))
-        else:  # its texts are looked at beside the loop, and before the transaction that others wait for
+        else:  # large texts are checked on a thread, so that the loop and the other writes need not wait
             self._preparer.call(lambda: job.prepare(self.bus), lambda outcome: self._prepared(job, outcome))
         return job.future
 
@@ -147,7 +147,7 @@ class Writer:
         self._queue.append(job)
         if not self._is_running:
             self._is_running = True
-            self._loop.call_soon(self._next)  # after this turn of the loop, which may bring more of them
+            self._loop.call_soon(self._next)  # in the loop's next turn, together with the jobs that are queued by then
 
     def _next(self) -> None:
         if not self._queue:

@@ -263,7 +263,7 @@ class PostgresStore:
         self._enter()
         try:
             if self._depth and self._is_exclusive:
-                self._defer(statement, parameters)
+                self._defer(self._key(statement, parameters))
                 self._ahead = {}
                 self._written += 1
                 if self._deferred.is_full:
@@ -283,11 +283,11 @@ class PostgresStore:
         try:
             if not (self._depth and self._is_exclusive):
                 return
-            missing = [each for each in reads if self._key(*each) not in self._ahead]
+            missing = [key for each in reads if (key := self._key(*each)) not in self._ahead]
             if missing:
-                keys = [self._defer(statement, parameters) for statement, parameters in missing]
-                results = self._send_deferred()
-                self._ahead |= zip(keys, results[-len(keys) :], strict=True)
+                for key in missing:
+                    self._defer(key)
+                self._ahead |= zip(missing, self._send_deferred()[-len(missing) :], strict=True)
         finally:
             self._mutex.release()
 
@@ -295,12 +295,11 @@ class PostgresStore:
         """Return a statement's name and values."""
         return (statement, *self._statements[statement].values(parameters))
 
-    def _defer(self, statement: str, parameters: dict[str, Any]) -> tuple[Any, ...]:
-        """Add a statement to those that are sent together; return its name and values."""
-        key = self._key(statement, parameters)
+    def _defer(self, key: tuple[Any, ...]) -> None:
+        """Add a statement, by its name and values, to those that are sent together."""
+        statement, *values = key
         self._prepare(statement, self._statements[statement])
-        self._deferred.add(statement.encode(), list(key[1:]))
-        return key
+        self._deferred.add(statement.encode(), values)
 
     def _run(self, statement: str, parameters: dict[str, Any]) -> pq.abc.PGresult:
         """Run a statement; outside of a transaction, repeat it on a new connection if the connection was lost."""
