@@ -51,6 +51,11 @@ def test_an_absolute_path_and_a_link_are_the_file_itself(shop: Path) -> None:
     assert path_in_repository(str(shop / "src" / "api" / "users.py"), str(shop / "src")) == "src/api/users.py"
 
 
+def test_an_empty_text_is_no_path(shop: Path) -> None:
+    with pytest.raises(InvalidInput, match="an empty text names no path"):
+        path_in_repository("", str(shop))
+
+
 @pytest.mark.parametrize("typed", ["/etc/passwd", "../other/a.py", "out/a.py", "~/notes.md"])
 def test_a_path_outside_of_the_repository_is_refused(shop: Path, typed: str) -> None:
     (shop / "out").symlink_to("/etc")

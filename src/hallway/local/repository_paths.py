@@ -43,8 +43,10 @@ def path_in_repository(typed: str, directory: str | None = None) -> str:
 
     It is relative to a directory (default: the working directory), or absolute. A folder stands for everything below
     it. Symbolic links are followed up to the first glob sign, so that one file has one name. Raises InvalidInput for a
-    path outside of the repository. Outside of any repository the directory itself is the root.
+    path outside of the repository, and for an empty text. Outside of any repository the directory itself is the root.
     """
+    if not typed:
+        raise InvalidInput("an empty text names no path", hint="Name a path, or . for all of this folder")
     directory = os.path.realpath(directory or working_directory())
     repository = find_repository(directory)
     root = repository.folder if repository else directory

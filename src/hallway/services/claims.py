@@ -395,7 +395,8 @@ class ClaimRegistry(Service, noun="claims"):
         names = {each: self.bus.sessions.called(each) for each in held_by}
         first = holders[0]
         about = f" for {quote_value(first.intent)}" if first.intent else ""
-        more = f", and {len(holders) - 1} more are in the way" if len(holders) > 1 else ""
+        others = len(holders) - 1
+        more = f", and {others} more {'is' if others == 1 else 'are'} in the way" if others else ""
         left_s = first.expires_at.timestamp() - self._store.now / SECOND
         does = "holds" if first.state == "granted" else "waits for"
         since = f"{first.granted_at or first.asked_at:%H:%M} UTC"
