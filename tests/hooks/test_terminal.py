@@ -112,7 +112,7 @@ def test_other_hooks_do_not_look_for_the_terminal(shop: LocalBus, start_client: 
 
 def test_a_start_that_was_too_late_tells_it_later(shop: LocalBus, start_client: StartClient) -> None:
     client = start_client()
-    client.environ |= {**TMUX, "HALLWAY_HOOK_BUDGET_MS": "300"}
+    client.environ |= {**TMUX, "HALLWAY_HOOK_BUDGET_MS": "3000"}
     with shop.transaction():
         client.does("start")
     assert (Path(shop.folder) / spool.NAME).exists()
